@@ -1,0 +1,1 @@
+"""Image Jobs: queue messages become pictures."""

@@ -1,0 +1,113 @@
+"""Everything that can go wrong, as one tree.
+
+* ImageJobsError
+  x Misconfigured           the app must not start: a setting is missing or wrong
+  x Rejected                the job can never succeed as asked: report it, do not retry
+    + MalformedMessage        the bytes hold no job at all
+    + InvalidJob              a job, with faults in its fields
+    + UnsupportedRequest      a valid job that no configured model can make
+    + ConflictingJob          its id belongs to a job with other content
+  x Unavailable             it may yet succeed: leave it to the queue
+    + StoreUnavailable        blob or queue storage did not answer
+    + CredentialUnavailable   no token could be had
+  x CallFailed              a paid call that gave no complete reply
+    + NotSent                 the request never left: nothing was paid
+    + BrokenReply             it left, and the reply is missing or cut: the outcome is unknown
+  x StaleVersion            a conditional write lost against another one
+  x AlreadyExists           a create-only write found something there
+
+The words a caller sees are in `faults` (by field) and in `code` (a fixed set, `shared.events`).
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing wrong with one field, in a sentence that says what would be right."""
+
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.message}" if self.field else self.message
+
+
+class ImageJobsError(Exception):
+    """Image Jobs could not do what was asked."""
+
+
+class Misconfigured(ImageJobsError):
+    """A setting is missing or wrong, so the app does not start."""
+
+
+class Rejected(ImageJobsError):
+    """The job can never succeed as it was asked.
+
+    `code` is one of the rejection codes of `shared.events`; `faults` holds every fault found, not
+    only the first; `job_id` is the job's own id where it could still be read.
+    """
+
+    code = "rejected"
+
+    def __init__(self, faults: Sequence[Fault], *, job_id: str | None = None) -> None:
+        super().__init__("; ".join(map(str, faults)))
+        self.faults = tuple(faults)
+        self.job_id = job_id
+
+
+class MalformedMessage(Rejected):
+    """The message holds no job."""
+
+    code = "malformed_message"
+
+
+class InvalidJob(Rejected):
+    """The job has faults in its fields."""
+
+    code = "invalid_job"
+
+
+class UnsupportedRequest(Rejected):
+    """No configured model makes what the job asks for."""
+
+    code = "unsupported_request"
+
+
+class ConflictingJob(Rejected):
+    """The job's id belongs to a job with other content."""
+
+    code = "conflict"
+
+
+class Unavailable(ImageJobsError):
+    """Something needed did not answer; the same step may succeed later."""
+
+
+class StoreUnavailable(Unavailable):
+    """Blob or queue storage did not answer."""
+
+
+class CredentialUnavailable(Unavailable):
+    """No token could be had for the endpoint."""
+
+
+class CallFailed(ImageJobsError):
+    """A call of the images endpoint gave no complete reply."""
+
+
+class NotSent(CallFailed):
+    """The request never reached the endpoint: nothing was paid."""
+
+
+class BrokenReply(CallFailed):
+    """The request was sent and the reply is missing, cut or unreadable: it may have been paid."""
+
+
+class StaleVersion(ImageJobsError):
+    """The thing was changed by somebody else since it was read."""
+
+
+class AlreadyExists(ImageJobsError):
+    """A create-only write found something there."""
