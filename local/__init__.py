@@ -1,0 +1,1 @@
+"""Azure on a laptop: Azurite, a Foundry emulator and a Functions host. Never deployed."""
