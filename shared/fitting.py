@@ -1,0 +1,107 @@
+"""The nearest size that a model makes, when it does not make the one asked for."""
+
+import math
+from collections.abc import Iterator
+from fractions import Fraction
+
+from .sizing import FixedSizes, FreeSizes, broken_rules
+
+#: A size of exactly the aspect is preferred while it has this share of the pixels to be had.
+EXACT_SHARE = Fraction(6, 10)
+
+
+def nearest(rules: FreeSizes | FixedSizes, width: int, height: int) -> tuple[int, int]:
+    """Find the valid size to make instead: the same one when it is valid, else of its aspect.
+
+    Too large: the largest that fits. Too small: the smallest that reaches. Only off the grid: the
+    nearest on it, ties upwards. A shape that is stretched too far is clamped, its long edge kept.
+    """
+    if not broken_rules(rules, width, height):
+        return width, height
+    if isinstance(rules, FixedSizes):
+        return _nearest_fixed(rules, Fraction(width, height), width * height)
+    ratio = clamped(rules, Fraction(width, height))
+    wide, high = (
+        (Fraction(width), width / ratio) if width >= height else (height * ratio, Fraction(height))
+    )
+    longest = rules.max_edge or rules.max_pixels
+    if wide * high > rules.max_pixels or max(wide, high) > longest:
+        return _largest(rules, ratio, rules.max_pixels)
+    if wide * high < rules.min_pixels or min(wide, high) < rules.min_edge:
+        return _smallest(rules, ratio)
+    around = [(w, h) for w in _around(wide, rules.grid) for h in _around(high, rules.grid)]
+    on_grid = [size for size in around if not broken_rules(rules, *size)]
+    if not on_grid:
+        return _largest(rules, ratio, int(wide * high))
+    return min(on_grid, key=lambda s: (abs(s[0] - wide) + abs(s[1] - high), -s[0] * s[1]))
+
+
+def for_aspect(
+    rules: FreeSizes | FixedSizes, w: int, h: int, budget_pixels: int
+) -> tuple[int, int]:
+    """Find the largest valid size of the aspect that has at most so many pixels.
+
+    Exactly of the aspect while that uses 60 % of the budget, else the nearest on the
+    grid. When nothing fits the budget, it is the smallest (free) or nearest (fixed) size there is.
+    """
+    if isinstance(rules, FixedSizes):
+        return _nearest_fixed(rules, Fraction(w, h), budget_pixels)
+    return _largest(rules, clamped(rules, Fraction(w, h)), min(budget_pixels, rules.max_pixels))
+
+
+def clamped(rules: FreeSizes, ratio: Fraction) -> Fraction:
+    """Bring a shape (width to height) within the most stretched one that the rules allow."""
+    return max(1 / rules.ratio_limit, min(ratio, rules.ratio_limit))
+
+
+def _largest(rules: FreeSizes, ratio: Fraction, budget: int) -> tuple[int, int]:
+    fitting = [(w, h) for w, h in _shaped(rules, ratio) if w * h <= budget]
+    if not fitting:
+        return _smallest(rules, ratio)
+    exact = [(w, h) for w, h in fitting if Fraction(w, h) == ratio]
+    best = max(exact, key=_area, default=None)
+    if best is not None and _area(best) >= EXACT_SHARE * budget:
+        return best
+    return max(fitting, key=_area)
+
+
+def _smallest(rules: FreeSizes, ratio: Fraction) -> tuple[int, int]:
+    shaped = list(_shaped(rules, ratio))
+    exact = [(w, h) for w, h in shaped if Fraction(w, h) == ratio]
+    least, best = min(shaped, key=_area), min(exact, key=_area, default=None)
+    if best is not None and EXACT_SHARE * _area(best) <= _area(least):
+        return best
+    return least
+
+
+def _shaped(rules: FreeSizes, ratio: Fraction) -> Iterator[tuple[int, int]]:
+    """Yield the valid sizes of about a shape, one for each long edge, from small to large."""
+    stretch = max(ratio, 1 / ratio)
+    longest = min(rules.max_edge or rules.max_pixels, rules.max_pixels // rules.min_edge)
+    if not rules.max_edge:  # no edge is longer than that of the most stretched shape, plus a step
+        longest = min(longest, math.isqrt(int(rules.max_pixels * stretch)) + rules.grid)
+    for long in range(rules.grid, longest + 1, rules.grid):
+        around = _around(long / stretch, rules.grid)
+        shorts = sorted(around, key=lambda short: (abs(short - long / stretch), -short))
+        for short in shorts:
+            size = (long, short) if ratio >= 1 else (short, long)
+            if not broken_rules(rules, *size):
+                yield size
+                break
+
+
+def _around(edge: Fraction, grid: int) -> tuple[int, ...]:
+    below = int(edge // grid) * grid
+    return (below,) if below == edge else tuple(e for e in (below, below + grid) if e)
+
+
+def _nearest_fixed(rules: FixedSizes, ratio: Fraction, pixels: int) -> tuple[int, int]:
+    def distance(size: tuple[int, int]) -> tuple[float, int]:
+        stretch = Fraction(*size) / ratio
+        return round(abs(math.log(stretch)), 9), abs(_area(size) - pixels)
+
+    return min(rules.sizes, key=distance)
+
+
+def _area(size: tuple[int, int]) -> int:
+    return size[0] * size[1]
