@@ -1,0 +1,108 @@
+# What can be done here, by name: `make help` lists it.
+# It needs Python 3.11 or newer, Node 20 or newer, git and GNU make; `make setup` brings the rest.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+
+# Any Python that can make a virtual environment: it only fetches uv, which finds (or fetches) the
+# app's own Python, the one of .python-version.
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
+export UV
+
+BIN := .venv/bin
+
+.PHONY: help setup demo dev test unit contract acceptance check lint types imports pins \
+	format requirements schemas package clean
+
+help:
+	@bold=; plain=; if [ -t 1 ]; then bold=$$'\033[1m'; plain=$$'\033[0m'; fi; \
+	awk -v bold="$$bold" -v plain="$$plain" 'BEGIN { FS = ":.*## " } \
+	  /^##@ / { printf "\n%s\n", substr($$0, 5) } \
+	  /^[a-z]+:.*## / { printf "  %s%-13s%s %s\n", bold, $$1, plain, $$2 }' $(MAKEFILE_LIST)
+
+##@ Start here
+
+setup: .venv/.stamp node_modules/.stamp ## bring everything the other targets need
+
+demo: setup ## the whole system on this machine: submit jobs, see their pictures and events
+	@$(BIN)/python -m local demo
+
+dev: setup ## Azure on a laptop, until Ctrl-C
+	@$(BIN)/python -m local up
+
+##@ Prove it
+
+test: setup ## every test
+	@$(BIN)/pytest
+
+unit: .venv/.stamp ## the fast ones: the core, and the laws of the tree
+	@$(BIN)/pytest tests/unit tests/architecture
+
+contract: setup ## fakes and real services under the same assertions
+	@$(BIN)/pytest tests/contract
+
+acceptance: setup ## the app under a host, with Azurite and the Foundry emulator
+	@$(BIN)/pytest tests/acceptance
+
+check: lint types imports pins ## what can be said without running it
+
+lint: .venv/.stamp
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: .venv/.stamp
+	@$(BIN)/mypy
+
+imports: .venv/.stamp
+	@$(BIN)/lint-imports
+
+pins: $(UV)
+	@scripts/requirements --check
+
+##@ Change it
+
+format: .venv/.stamp ## put the code into its one form, and mend what can be mended
+	@$(BIN)/ruff check --fix --quiet . || true
+	@$(BIN)/ruff format .
+
+requirements: $(UV) ## compile requirements*.txt from pyproject.toml (UPGRADE=1: newer versions)
+	@scripts/requirements
+
+schemas: .venv/.stamp ## print the JSON Schemas of messages and events into docs/schemas
+	@$(BIN)/python -m shared.schemas
+
+package: ## list what would be deployed
+	@scripts/package
+
+clean: ## remove what was made here, except what setup brought
+	@rm -rf out dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
+	@find . -name __pycache__ -not -path './.venv/*' -not -path './node_modules/*' \
+	  -prune -exec rm -rf {} +
+
+# What setup makes. A stamp is younger than all it was made from, so a second setup does nothing.
+
+.tools/bin/uv:
+	@echo "uv $(UV_VERSION), into .tools"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "$(PYTHON) is too old: Python 3.11 or newer, please (make setup PYTHON=...)" >&2; exit 1; }
+	@$(PYTHON) -m venv --clear .tools
+	@.tools/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+
+.venv/.stamp: requirements-dev.txt .python-version | $(UV)
+	@echo "Python $$(cat .python-version) and its packages, into .venv"
+	@$(BIN)/python -c 'import sys; sys.exit("%d.%d" % sys.version_info[:2] != sys.argv[1])' \
+	  "$$(cat .python-version)" 2>/dev/null \
+	  || $(UV) venv --quiet --clear --python "$$(cat .python-version)" .venv
+	@$(UV) pip sync --quiet --require-hashes --python $(BIN)/python requirements-dev.txt
+	@touch $@
+
+node_modules/.stamp: package-lock.json package.json
+	@command -v npm >/dev/null || { echo "npm is missing: Node 20 or newer, please" >&2; exit 1; }
+	@echo "Azurite, into node_modules"
+	@npm ci --no-audit --no-fund --loglevel=error
+	@touch $@
