@@ -1,0 +1,285 @@
+"""What a single field of a job may hold: each type with its check, its sentence and its schema.
+
+A check raises `ValueError` with a sentence that names the value and says what would be right;
+`shared.messages` turns it into a fault. Prompts are the exception: their text is never repeated.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated
+from urllib.parse import quote
+
+from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+
+from .sizing import parse_size
+
+MAX_PROMPT_CHARACTERS = 32_000
+MAX_SIZE_CHARACTERS = 40
+#: Names of blobs in `inputs/`; storage takes 1,024, our prefixes and logs want less.
+MAX_BLOB_NAME = 512
+MAX_TAGS = 20
+MAX_TAG_KEY = 64
+MAX_TAG_VALUE = 256
+#: All tags together as blob metadata holds them (names, and values percent-encoded as UTF-8):
+#: storage allows 8 KiB of metadata a blob, and ours needs some of it.
+MAX_TAG_BYTES = 4_096
+#: Longest edge, in pixels, of what is made from the stored original.
+MAX_FINISHED_EDGE = 8_192
+
+JOB_ID = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
+MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+QUEUE_NAME = r"^[a-z0-9](?:[a-z0-9]|-(?!-)){1,61}[a-z0-9]$"
+TAG_KEY = r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"
+EXACT_SIZE = r"^[1-9][0-9]{0,4}x[1-9][0-9]{0,4}$"
+#: https://www.w3.org/TR/trace-context/#traceparent-header: no version ff, no id of zeros.
+TRACEPARENT = r"^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$"
+#: BCP 47 (RFC 5646): language, then script, region and variants; no extensions, no private use.
+LOCALE = (
+    r"^[A-Za-z]{2,3}(?:-[A-Za-z]{4})?(?:-(?:[A-Za-z]{2}|[0-9]{3}))?"
+    r"(?:-(?:[A-Za-z0-9]{5,8}|[0-9][A-Za-z0-9]{3}))*$"
+)
+BLOB_NAME = r"^(?!/)(?!.*//)(?!.*/$)(?!(?:.*/)?\.{1,2}(?:/|$))(?!.*\.(?:/|$))[^\\\u0000-\u001f\u007f]{1,512}$"
+
+_LONGEST_SHOWN = 60
+
+
+def shown(value: object) -> str:
+    """Return the value as a fault message names it: short, on one line, containers only by kind."""
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list | tuple):
+        return f"a list of {len(value)}"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    text = repr(value) if isinstance(value, str) else str(value)
+    if len(text) <= _LONGEST_SHOWN:
+        return text
+    end = text[-1] if isinstance(value, str) else ""
+    return f"{text[: _LONGEST_SHOWN - 1 - len(end)]}…{end}"
+
+
+def is_job_id(value: object) -> bool:
+    """Say whether the value can be a job's id."""
+    return isinstance(value, str) and re.fullmatch(JOB_ID, value) is not None
+
+
+def is_traceparent(value: object) -> bool:
+    """Say whether the value is a W3C traceparent."""
+    return isinstance(value, str) and re.fullmatch(TRACEPARENT, value) is not None
+
+
+def _matches(pattern: str, rule: str) -> Callable[[str], str]:
+    compiled = re.compile(pattern)
+
+    def check(value: str) -> str:
+        if compiled.fullmatch(value) is None:
+            raise ValueError(f"{shown(value)} is not allowed; {rule}")
+        return value
+
+    return check
+
+
+def _pattern(pattern: str, **more: object) -> WithJsonSchema:
+    return WithJsonSchema({"type": "string", "pattern": pattern, **more})
+
+
+def _is_a_prompt(value: str) -> str:
+    if not value or value.isspace():
+        raise ValueError("is empty; say in 1 to 32,000 characters what the picture shows")
+    if len(value) > MAX_PROMPT_CHARACTERS:
+        raise ValueError(
+            f"has {len(value):,} characters; {MAX_PROMPT_CHARACTERS:,} are the most any model takes"
+        )
+    for place, character in enumerate(value):
+        if character not in "\n\r\t" and unicodedata.category(character) in {"Cc", "Cs"}:
+            raise ValueError(
+                f"holds the control character U+{ord(character):04X} at position {place}; "
+                "of those only line breaks and tabs are allowed"
+            )
+    return value
+
+
+def _is_a_size(value: str) -> str:
+    if len(value) > MAX_SIZE_CHARACTERS:
+        raise ValueError(f"{shown(value)} is too long for a size; write it like '1536x1024'")
+    parse_size(value)
+    return value
+
+
+def _is_a_blob_name(value: str) -> str:
+    segments = value.split("/")
+    if not value or len(value) > MAX_BLOB_NAME:
+        why = f"it must have 1 to {MAX_BLOB_NAME} characters"
+    elif "\\" in value or any(unicodedata.category(c) in {"Cc", "Cs"} for c in value):
+        why = "it may hold no backslash and no control character"
+    elif any(not segment for segment in segments):
+        why = "it may neither start nor end with '/' nor hold '//'"
+    elif any(segment.endswith(".") for segment in segments):
+        why = "no part between slashes may end with a dot, so '..' is none either"
+    else:
+        return value
+    raise ValueError(f"{shown(value)} is no safe blob name; {why}")
+
+
+def _is_a_tag_value(value: str) -> str:
+    if len(value) > MAX_TAG_VALUE:
+        raise ValueError(
+            f"{shown(value)} has {len(value)} characters; a tag's value has at most {MAX_TAG_VALUE}"
+        )
+    if not value.isprintable():
+        raise ValueError(f"{shown(value)} holds a character that cannot be printed; use plain text")
+    return value
+
+
+def tag_bytes(tags: dict[str, str]) -> int:
+    """Return the size of the tags as blob metadata: headers are ASCII, so values are encoded."""
+    return sum(len(key) + len(quote(value, safe="")) for key, value in tags.items())
+
+
+def _are_tags(tags: dict[str, str]) -> dict[str, str]:
+    if len(tags) > MAX_TAGS:
+        raise ValueError(f"{len(tags)} tags are too many; at most {MAX_TAGS} are kept")
+    folded: dict[str, str] = {}
+    for key in tags:
+        other = folded.setdefault(key.lower(), key)
+        if other != key:
+            raise ValueError(
+                f"{other!r} and {key!r} differ only by case, which blob metadata does not tell "
+                "apart; rename one"
+            )
+    if (size := tag_bytes(tags)) > MAX_TAG_BYTES:
+        raise ValueError(
+            f"the tags take {size:,} bytes as blob metadata (percent-encoded UTF-8); "
+            f"{MAX_TAG_BYTES:,} are the most"
+        )
+    return tags
+
+
+def _normal_case(locale: str) -> str:
+    """Write a locale as RFC 5646 section 2.1.1 does: `zh-Hant-TW`, `de-1996`."""
+    language, *rest = locale.split("-")
+    normal = [language.lower()]
+    for part in rest:
+        if len(part) == 4 and part.isalpha():  # noqa: PLR2004 - a script has four letters
+            normal.append(part.title())
+        elif len(part) == 2:  # noqa: PLR2004 - a region has two
+            normal.append(part.upper())
+        else:
+            normal.append(part.lower())
+    return "-".join(normal)
+
+
+def _is_a_moment(value: object) -> object:
+    """Read ISO 8601 text; moments are kept in UTC so that equal ones are equal."""
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError(
+                f"{shown(value)} is no ISO 8601 time; write it like '2026-11-30T18:00:00Z'"
+            ) from None
+    elif isinstance(value, datetime):
+        moment = value
+    else:
+        raise ValueError(  # noqa: TRY004 - pydantic turns only ValueErrors into faults
+            f"{shown(value)} is no time; write it as ISO 8601 text, '2026-11-30T18:00:00Z'"
+        )
+    if moment.utcoffset() is None:
+        raise ValueError(f"{shown(str(value))} names no time zone; add 'Z' or an offset")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{shown(str(value))} is outside the calendar") from None
+
+
+def distinct[T](values: tuple[T, ...]) -> tuple[T, ...]:
+    """Refuse a list that says the same thing twice."""
+    for place, value in enumerate(values):
+        if value in values[:place]:
+            said = shown(value if isinstance(value, str) else str(value))
+            raise ValueError(f"{said} stands there twice; name each once")
+    return values
+
+
+JobId = Annotated[
+    str,
+    AfterValidator(
+        _matches(JOB_ID, "use 1 to 64 of A-Z a-z 0-9 _ -, starting with a letter or digit")
+    ),
+    _pattern(JOB_ID),
+]
+Prompt = Annotated[
+    str,
+    AfterValidator(_is_a_prompt),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_PROMPT_CHARACTERS}),
+]
+BlobName = Annotated[
+    str, AfterValidator(_is_a_blob_name), _pattern(BLOB_NAME, maxLength=MAX_BLOB_NAME)
+]
+ModelName = Annotated[
+    str,
+    AfterValidator(_matches(MODEL_NAME, "name a model of the catalogue, or 'auto'")),
+    _pattern(MODEL_NAME),
+]
+SizeText = Annotated[
+    str,
+    AfterValidator(_is_a_size),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 40}),
+]
+ExactSize = Annotated[
+    str,
+    AfterValidator(_matches(EXACT_SIZE, "write width and height in pixels, like '1200x628'")),
+    _pattern(EXACT_SIZE),
+]
+Locale = Annotated[
+    str,
+    AfterValidator(_matches(LOCALE, "use a BCP 47 tag such as 'de', 'pt-BR' or 'zh-Hant-TW'")),
+    AfterValidator(_normal_case),
+    _pattern(LOCALE),
+]
+QueueName = Annotated[
+    str,
+    AfterValidator(
+        _matches(
+            QUEUE_NAME,
+            "a queue's name is 3 to 63 of a-z 0-9 -, no hyphen at its ends nor two in a row",
+        )
+    ),
+    _pattern(QUEUE_NAME),
+]
+TagKey = Annotated[
+    str,
+    AfterValidator(
+        _matches(TAG_KEY, "a tag's name is 1 to 64 of A-Z a-z 0-9 _, not starting with a digit")
+    ),
+    _pattern(TAG_KEY),
+]
+TagValue = Annotated[
+    str,
+    AfterValidator(_is_a_tag_value),
+    WithJsonSchema({"type": "string", "maxLength": MAX_TAG_VALUE}),
+]
+Tags = Annotated[
+    dict[TagKey, TagValue],
+    AfterValidator(_are_tags),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "maxProperties": MAX_TAGS,
+            "propertyNames": {"pattern": TAG_KEY},
+            "additionalProperties": {"type": "string", "maxLength": MAX_TAG_VALUE},
+        }
+    ),
+]
+Moment = Annotated[
+    datetime,
+    BeforeValidator(_is_a_moment),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+Traceparent = Annotated[
+    str,
+    AfterValidator(_matches(TRACEPARENT, "it must be a W3C traceparent, 00-<32 hex>-<16 hex>-01")),
+    _pattern(TRACEPARENT),
+]

@@ -1,0 +1,247 @@
+"""The job: what a caller asks for, valid as soon as it exists.
+
+Defaults are part of the contract (`docs/messages.md`). Reading one from the bytes of a message is
+`shared.messages`' work; what this version does not act on yet is told by `unsupported_yet`.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Mapping
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    Strict,
+    Tag,
+    model_validator,
+)
+
+from .errors import Fault
+from .fields import (
+    MAX_FINISHED_EDGE,
+    BlobName,
+    ExactSize,
+    JobId,
+    Locale,
+    ModelName,
+    Moment,
+    Prompt,
+    QueueName,
+    SizeText,
+    Tags,
+    Traceparent,
+    distinct,
+)
+
+MAX_MODELS = 8
+MAX_SIZES = 8
+MAX_LOCALES = 50
+#: The most input pictures any model takes.
+MAX_INPUTS = 16
+MAX_RENDITIONS = 8
+MAX_PICTURES = 10
+
+#: Which way of writing `size` was chosen; pydantic puts it into the path of a fault.
+ONE, SEVERAL = "one", "several"
+
+
+class _Strict(BaseModel):
+    # Inputs are hidden because a prompt must not reach a log by way of an error.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, hide_input_in_errors=True, allow_inf_nan=False
+    )
+
+
+def _no_auto(names: tuple[str, ...]) -> tuple[str, ...]:
+    if "auto" in names:
+        raise ValueError("'auto' stands for one model; name each model of the list")
+    return names
+
+
+def _one_is_no_list(sizes: tuple[str, ...]) -> str | tuple[str, ...]:
+    return sizes[0] if len(sizes) == 1 else sizes
+
+
+def _way_of_writing(value: object) -> str:
+    return SEVERAL if isinstance(value, list | tuple) else ONE
+
+
+type _Size = Annotated[
+    Annotated[SizeText, Tag(ONE)]
+    | Annotated[
+        Annotated[tuple[SizeText, ...], Strict(strict=False), Field(min_length=1, max_length=8)],
+        AfterValidator(distinct),
+        AfterValidator(_one_is_no_list),
+        Tag(SEVERAL),
+    ],
+    Discriminator(_way_of_writing),
+]
+
+
+class Rendition(_Strict):
+    """Another encoding of the picture, made from the stored original."""
+
+    format: Literal["webp", "jpeg", "avif"]
+    quality: int = Field(default=80, ge=1, le=100)
+
+
+class Finish(_Strict):
+    """What is made from the stored original, in a step of its own."""
+
+    #: Exact pixels, `WxH`; None keeps the original's.
+    size: ExactSize | None = None
+    #: How the exact size is reached when the aspect differs: cut the edges, or squeeze.
+    how: Literal["crop", "resize"] = "crop"
+    renditions: Annotated[
+        tuple[Rendition, ...],
+        Strict(strict=False),
+        Field(max_length=MAX_RENDITIONS),
+        AfterValidator(distinct),
+    ] = ()
+    #: Longest edge of a thumbnail in pixels; None makes none.
+    thumbnail: int | None = Field(default=None, ge=16, le=1024)
+
+    @model_validator(mode="after")
+    def _asks_for_something(self) -> "Finish":
+        if self.size is None and not self.renditions and self.thumbnail is None:
+            raise ValueError("is empty; ask for a size, renditions or a thumbnail, or leave it out")
+        if self.size and max(map(int, self.size.split("x"))) > MAX_FINISHED_EDGE:
+            raise ValueError(
+                f"size {self.size!r} is too big; no edge may pass {MAX_FINISHED_EDGE} pixels"
+            )
+        return self
+
+
+class Job(_Strict):
+    """One request for pictures, as a caller wrote it, with the defaults filled in."""
+
+    job_id: JobId
+    prompt: Prompt | None = Field(default=None, repr=False)
+    prompt_blob: BlobName | None = None
+    model: ModelName = "auto"
+    models: Annotated[
+        tuple[ModelName, ...],
+        Strict(strict=False),
+        Field(max_length=MAX_MODELS),
+        AfterValidator(distinct),
+        AfterValidator(_no_auto),
+    ] = ()
+    size: _Size = "auto"
+    routing: Literal["auto", "legacy", "bucket"] = "auto"
+    quality: Literal["auto", "low", "medium", "high", "xhigh", "max"] = "auto"
+    fit: Literal["scale", "reject"] = "scale"
+    n: int = Field(default=1, ge=1, le=MAX_PICTURES)
+    format: Literal["png", "jpeg"] = "png"
+    compression: int | None = Field(default=None, ge=0, le=100)
+    background: Literal["auto", "opaque", "transparent"] = "auto"
+    locales: Annotated[
+        tuple[Locale, ...],
+        Strict(strict=False),
+        Field(max_length=MAX_LOCALES),
+        AfterValidator(distinct),
+    ] = ()
+    inputs: Annotated[
+        tuple[BlobName, ...],
+        Strict(strict=False),
+        Field(max_length=MAX_INPUTS),
+        AfterValidator(distinct),
+    ] = ()
+    mask: BlobName | None = None
+    finish: Finish | None = None
+    reply_to: QueueName | None = None
+    on_unknown: Literal["retry_once", "park", "fail"] | None = None
+    max_cost_usd: float | None = Field(default=None, gt=0)
+    deadline: Moment | None = None
+    priority: Literal["normal", "low"] = "normal"
+    tags: Tags = Field(default_factory=dict)
+    traceparent: Traceparent | None = None
+
+    @model_validator(mode="after")
+    def _fields_agree(self) -> "Job":
+        found = clashes(self.model_dump(exclude_defaults=True))
+        if found:
+            raise ValueError("; ".join(map(str, found)))
+        return self
+
+    @property
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of what is asked for: jobs with one fingerprint are the same job.
+
+        Defaults are left out, so saying one and omitting it are equal, and a field added by a
+        later version changes no fingerprint of a job that does not use it.
+        """
+        content = self.model_dump(
+            mode="json", exclude_defaults=True, exclude={"job_id", "traceparent"}
+        )
+        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def to_json(self) -> bytes:
+        """Return the job as the shortest message that reads back as this job."""
+        return self.model_dump_json(exclude_defaults=True).encode()
+
+
+def clashes(given: Mapping[str, Any], *, faulty: frozenset[str] = frozenset()) -> tuple[Fault, ...]:
+    """Return the faults between fields: `given` are those the caller wrote, as they were written.
+
+    Fields in `faulty` were refused already and count as given; no rule judges their value.
+    """
+    said = {name: value for name, value in given.items() if value not in (None, (), [])}
+    return tuple(
+        Fault(rule_field, message)
+        for rule_field, needs, message in _disagreements(said)
+        if faulty.isdisjoint(needs)
+    )
+
+
+def _disagreements(said: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...], str]]:
+    """Yield field, the fields whose values were compared, and the sentence."""
+    if "prompt" in said and "prompt_blob" in said:
+        yield "prompt_blob", (), "stands beside a prompt; give exactly one of the two"
+    if "prompt" not in said and "prompt_blob" not in said:
+        yield "prompt", (), "is missing; give a prompt, or a prompt_blob that holds one"
+    if "models" in said and said.get("model", "auto") != "auto":
+        yield "models", ("model",), "stands beside a model; give one of the two"
+    if "models" in said and len(said["models"]) == 1:
+        yield "models", ("models",), "names one model only; write it as model"
+    if "compression" in said and said.get("format", "png") != "jpeg":
+        yield "compression", ("format",), "needs format 'jpeg'; a png is never compressed with loss"
+    if said.get("background") == "transparent" and said.get("format", "png") != "png":
+        yield "background", ("format",), "'transparent' needs format 'png'; a jpeg has no alpha"
+    if "mask" in said and "inputs" not in said:
+        yield "mask", (), "masks nothing; name the input picture it belongs to in inputs"
+
+
+_NOT_YET: Mapping[str, Callable[[Job], bool]] = {
+    "locales": lambda job: bool(job.locales),
+    "models": lambda job: bool(job.models),
+    "size": lambda job: isinstance(job.size, tuple),
+    "inputs": lambda job: bool(job.inputs),
+    "mask": lambda job: job.mask is not None,
+    "finish": lambda job: job.finish is not None,
+    "priority": lambda job: job.priority == "low",
+}
+
+_INSTEAD = {
+    "models": "send one job a model",
+    "size": "send one job a size",
+    "locales": "send one job a locale",
+    "priority": "send it as 'normal'",
+}
+
+
+def unsupported_yet(job: Job) -> tuple[Fault, ...]:
+    """Return a fault for every valid field that this version would silently ignore."""
+    return tuple(
+        Fault(
+            field,
+            f"{'a list is ' if field == 'size' else ''}understood, but this version does not act "
+            f"on it yet; {_INSTEAD.get(field, 'leave it out')}",
+        )
+        for field, asked in _NOT_YET.items()
+        if asked(job)
+    )
