@@ -11,7 +11,7 @@ MAKEFLAGS += --no-builtin-rules
 # app's own Python, the one of .python-version.
 PYTHON ?= python3
 UV_VERSION := 0.13.9
-UV := $(or $(shell command -v uv 2>/dev/null),.tools/bin/uv)
+UV := $(or $(shell uv --version >/dev/null 2>&1 && command -v uv),.tools/bin/uv)
 export UV
 
 BIN := .venv/bin
