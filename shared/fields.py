@@ -9,7 +9,6 @@ import unicodedata
 from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated
-from urllib.parse import quote
 
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
@@ -19,19 +18,12 @@ MAX_PROMPT_CHARACTERS = 32_000
 MAX_SIZE_CHARACTERS = 40
 #: Names of blobs in `inputs/`; storage takes 1,024, our prefixes and logs want less.
 MAX_BLOB_NAME = 512
-MAX_TAGS = 20
-MAX_TAG_KEY = 64
-MAX_TAG_VALUE = 256
-#: All tags together as blob metadata holds them (names, and values percent-encoded as UTF-8):
-#: storage allows 8 KiB of metadata a blob, and ours needs some of it.
-MAX_TAG_BYTES = 4_096
 #: Longest edge, in pixels, of what is made from the stored original.
 MAX_FINISHED_EDGE = 8_192
 
 JOB_ID = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 QUEUE_NAME = r"^[a-z0-9](?:[a-z0-9]|-(?!-)){1,61}[a-z0-9]$"
-TAG_KEY = r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"
 EXACT_SIZE = r"^[1-9][0-9]{0,4}x[1-9][0-9]{0,4}$"
 #: https://www.w3.org/TR/trace-context/#traceparent-header: no version ff, no id of zeros.
 TRACEPARENT = r"^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$"
@@ -40,7 +32,10 @@ LOCALE = (
     r"^[A-Za-z]{2,3}(?:-[A-Za-z]{4})?(?:-(?:[A-Za-z]{2}|[0-9]{3}))?"
     r"(?:-(?:[A-Za-z0-9]{5,8}|[0-9][A-Za-z0-9]{3}))*$"
 )
-BLOB_NAME = r"^(?!/)(?!.*//)(?!.*/$)(?!(?:.*/)?\.{1,2}(?:/|$))(?!.*\.(?:/|$))[^\\\u0000-\u001f\u007f]{1,512}$"
+BLOB_NAME = (
+    r"^(?!/)(?!.*//)(?!.*/$)(?!.*\.(?:/|$))"  # no empty part, none that ends with a dot
+    r"[^\\\u0000-\u001f\u007f-\u009f]{1,512}$"
+)
 
 _LONGEST_SHOWN = 60
 
@@ -70,8 +65,9 @@ def is_traceparent(value: object) -> bool:
     return isinstance(value, str) and re.fullmatch(TRACEPARENT, value) is not None
 
 
-def _matches(pattern: str, rule: str) -> Callable[[str], str]:
-    compiled = re.compile(pattern)
+def matches(regex: str, rule: str) -> Callable[[str], str]:
+    """Return a check that text is all of `regex`; `rule` says what would be right."""
+    compiled = re.compile(regex)
 
     def check(value: str) -> str:
         if compiled.fullmatch(value) is None:
@@ -81,8 +77,9 @@ def _matches(pattern: str, rule: str) -> Callable[[str], str]:
     return check
 
 
-def _pattern(pattern: str, **more: object) -> WithJsonSchema:
-    return WithJsonSchema({"type": "string", "pattern": pattern, **more})
+def pattern(regex: str, **more: object) -> WithJsonSchema:
+    """Return the JSON Schema of text that is all of `regex`."""
+    return WithJsonSchema({"type": "string", "pattern": regex, **more})
 
 
 def _is_a_prompt(value: str) -> str:
@@ -95,8 +92,8 @@ def _is_a_prompt(value: str) -> str:
     for place, character in enumerate(value):
         if character not in "\n\r\t" and unicodedata.category(character) in {"Cc", "Cs"}:
             raise ValueError(
-                f"holds the control character U+{ord(character):04X} at position {place}; "
-                "of those only line breaks and tabs are allowed"
+                f"holds the character U+{ord(character):04X} at position {place}; "
+                "of control characters only line breaks and tabs are allowed"
             )
     return value
 
@@ -121,40 +118,6 @@ def _is_a_blob_name(value: str) -> str:
     else:
         return value
     raise ValueError(f"{shown(value)} is no safe blob name; {why}")
-
-
-def _is_a_tag_value(value: str) -> str:
-    if len(value) > MAX_TAG_VALUE:
-        raise ValueError(
-            f"{shown(value)} has {len(value)} characters; a tag's value has at most {MAX_TAG_VALUE}"
-        )
-    if not value.isprintable():
-        raise ValueError(f"{shown(value)} holds a character that cannot be printed; use plain text")
-    return value
-
-
-def tag_bytes(tags: dict[str, str]) -> int:
-    """Return the size of the tags as blob metadata: headers are ASCII, so values are encoded."""
-    return sum(len(key) + len(quote(value, safe="")) for key, value in tags.items())
-
-
-def _are_tags(tags: dict[str, str]) -> dict[str, str]:
-    if len(tags) > MAX_TAGS:
-        raise ValueError(f"{len(tags)} tags are too many; at most {MAX_TAGS} are kept")
-    folded: dict[str, str] = {}
-    for key in tags:
-        other = folded.setdefault(key.lower(), key)
-        if other != key:
-            raise ValueError(
-                f"{other!r} and {key!r} differ only by case, which blob metadata does not tell "
-                "apart; rename one"
-            )
-    if (size := tag_bytes(tags)) > MAX_TAG_BYTES:
-        raise ValueError(
-            f"the tags take {size:,} bytes as blob metadata (percent-encoded UTF-8); "
-            f"{MAX_TAG_BYTES:,} are the most"
-        )
-    return tags
 
 
 def _normal_case(locale: str) -> str:
@@ -206,9 +169,9 @@ def distinct[T](values: tuple[T, ...]) -> tuple[T, ...]:
 JobId = Annotated[
     str,
     AfterValidator(
-        _matches(JOB_ID, "use 1 to 64 of A-Z a-z 0-9 _ -, starting with a letter or digit")
+        matches(JOB_ID, "use 1 to 64 of A-Z a-z 0-9 _ -, starting with a letter or digit")
     ),
-    _pattern(JOB_ID),
+    pattern(JOB_ID),
 ]
 Prompt = Annotated[
     str,
@@ -216,12 +179,12 @@ Prompt = Annotated[
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_PROMPT_CHARACTERS}),
 ]
 BlobName = Annotated[
-    str, AfterValidator(_is_a_blob_name), _pattern(BLOB_NAME, maxLength=MAX_BLOB_NAME)
+    str, AfterValidator(_is_a_blob_name), pattern(BLOB_NAME, maxLength=MAX_BLOB_NAME)
 ]
 ModelName = Annotated[
     str,
-    AfterValidator(_matches(MODEL_NAME, "name a model of the catalogue, or 'auto'")),
-    _pattern(MODEL_NAME),
+    AfterValidator(matches(MODEL_NAME, "name a model of the catalogue, or 'auto'")),
+    pattern(MODEL_NAME),
 ]
 SizeText = Annotated[
     str,
@@ -230,48 +193,24 @@ SizeText = Annotated[
 ]
 ExactSize = Annotated[
     str,
-    AfterValidator(_matches(EXACT_SIZE, "write width and height in pixels, like '1200x628'")),
-    _pattern(EXACT_SIZE),
+    AfterValidator(matches(EXACT_SIZE, "write width and height in pixels, like '1200x628'")),
+    pattern(EXACT_SIZE),
 ]
 Locale = Annotated[
     str,
-    AfterValidator(_matches(LOCALE, "use a BCP 47 tag such as 'de', 'pt-BR' or 'zh-Hant-TW'")),
+    AfterValidator(matches(LOCALE, "use a BCP 47 tag such as 'de', 'pt-BR' or 'zh-Hant-TW'")),
     AfterValidator(_normal_case),
-    _pattern(LOCALE),
+    pattern(LOCALE),
 ]
 QueueName = Annotated[
     str,
     AfterValidator(
-        _matches(
+        matches(
             QUEUE_NAME,
             "a queue's name is 3 to 63 of a-z 0-9 -, no hyphen at its ends nor two in a row",
         )
     ),
-    _pattern(QUEUE_NAME),
-]
-TagKey = Annotated[
-    str,
-    AfterValidator(
-        _matches(TAG_KEY, "a tag's name is 1 to 64 of A-Z a-z 0-9 _, not starting with a digit")
-    ),
-    _pattern(TAG_KEY),
-]
-TagValue = Annotated[
-    str,
-    AfterValidator(_is_a_tag_value),
-    WithJsonSchema({"type": "string", "maxLength": MAX_TAG_VALUE}),
-]
-Tags = Annotated[
-    dict[TagKey, TagValue],
-    AfterValidator(_are_tags),
-    WithJsonSchema(
-        {
-            "type": "object",
-            "maxProperties": MAX_TAGS,
-            "propertyNames": {"pattern": TAG_KEY},
-            "additionalProperties": {"type": "string", "maxLength": MAX_TAG_VALUE},
-        }
-    ),
+    pattern(QUEUE_NAME),
 ]
 Moment = Annotated[
     datetime,
@@ -280,6 +219,6 @@ Moment = Annotated[
 ]
 Traceparent = Annotated[
     str,
-    AfterValidator(_matches(TRACEPARENT, "it must be a W3C traceparent, 00-<32 hex>-<16 hex>-01")),
-    _pattern(TRACEPARENT),
+    AfterValidator(matches(TRACEPARENT, "it must be a W3C traceparent, 00-<32 hex>-<16 hex>-01")),
+    pattern(TRACEPARENT),
 ]

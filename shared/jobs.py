@@ -1,12 +1,12 @@
 """The job: what a caller asks for, valid as soon as it exists.
 
-Defaults are part of the contract (`docs/messages.md`). Reading one from the bytes of a message is
-`shared.messages`' work; what this version does not act on yet is told by `unsupported_yet`.
+Defaults are part of the contract (`docs/messages.md`). `shared.messages` reads one from the bytes
+of a message.
 """
 
 import hashlib
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -32,10 +32,10 @@ from .fields import (
     Prompt,
     QueueName,
     SizeText,
-    Tags,
     Traceparent,
     distinct,
 )
+from .tags import Tags
 
 MAX_MODELS = 8
 MAX_SIZES = 8
@@ -73,7 +73,9 @@ def _way_of_writing(value: object) -> str:
 type _Size = Annotated[
     Annotated[SizeText, Tag(ONE)]
     | Annotated[
-        Annotated[tuple[SizeText, ...], Strict(strict=False), Field(min_length=1, max_length=8)],
+        Annotated[
+            tuple[SizeText, ...], Strict(strict=False), Field(min_length=1, max_length=MAX_SIZES)
+        ],
         AfterValidator(distinct),
         AfterValidator(_one_is_no_list),
         Tag(SEVERAL),
@@ -206,7 +208,7 @@ def _disagreements(said: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ..
         yield "prompt", (), "is missing; give a prompt, or a prompt_blob that holds one"
     if "models" in said and said.get("model", "auto") != "auto":
         yield "models", ("model",), "stands beside a model; give one of the two"
-    if "models" in said and len(said["models"]) == 1:
+    if isinstance(said.get("models"), list | tuple) and len(said["models"]) == 1:
         yield "models", ("models",), "names one model only; write it as model"
     if "compression" in said and said.get("format", "png") != "jpeg":
         yield "compression", ("format",), "needs format 'jpeg'; a png is never compressed with loss"
@@ -214,34 +216,3 @@ def _disagreements(said: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ..
         yield "background", ("format",), "'transparent' needs format 'png'; a jpeg has no alpha"
     if "mask" in said and "inputs" not in said:
         yield "mask", (), "masks nothing; name the input picture it belongs to in inputs"
-
-
-_NOT_YET: Mapping[str, Callable[[Job], bool]] = {
-    "locales": lambda job: bool(job.locales),
-    "models": lambda job: bool(job.models),
-    "size": lambda job: isinstance(job.size, tuple),
-    "inputs": lambda job: bool(job.inputs),
-    "mask": lambda job: job.mask is not None,
-    "finish": lambda job: job.finish is not None,
-    "priority": lambda job: job.priority == "low",
-}
-
-_INSTEAD = {
-    "models": "send one job a model",
-    "size": "send one job a size",
-    "locales": "send one job a locale",
-    "priority": "send it as 'normal'",
-}
-
-
-def unsupported_yet(job: Job) -> tuple[Fault, ...]:
-    """Return a fault for every valid field that this version would silently ignore."""
-    return tuple(
-        Fault(
-            field,
-            f"{'a list is ' if field == 'size' else ''}understood, but this version does not act "
-            f"on it yet; {_INSTEAD.get(field, 'leave it out')}",
-        )
-        for field, asked in _NOT_YET.items()
-        if asked(job)
-    )

@@ -1,0 +1,96 @@
+"""From a queue message to a job, or to every fault in it.
+
+Tolerant of the envelope (`shared.envelopes`), strict about the job: what is not understood is
+refused, never ignored.
+"""
+
+import hashlib
+import uuid
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Final
+
+from pydantic import ValidationError
+
+from .envelopes import opened
+from .errors import Fault, InvalidJob
+from .faults import faults_of, in_order, path
+from .fields import is_job_id
+from .jobs import Job, clashes
+
+
+def read_job(body: bytes, *, inserted_at: datetime, seed: str) -> Job:
+    """Return the job that a message holds.
+
+    A job without an id gets the same one at every delivery: from `inserted_at` and `seed` (the
+    queue's time and id of the message), or from the CloudEvent's source and id when it came in one,
+    so that an event sent twice is one job.
+    Raises `MalformedMessage` when no job could be found, `InvalidJob` with all faults otherwise.
+    """
+    letter = opened(body)
+    repeated = [path(place) for place in letter.repeated]
+    own_id = letter.content.get("job_id")
+    readable = own_id if is_job_id(own_id) and "job_id" not in repeated else None
+    content = {
+        name: value
+        for name, value in letter.content.items()
+        if value is not None or name not in Job.model_fields
+    }
+    if letter.traceparent:
+        content.setdefault("traceparent", letter.traceparent)
+    if "job_id" not in content:
+        content["job_id"] = derived_job_id(
+            letter.time if letter.seed else inserted_at, letter.seed or seed
+        )
+    faults = [Fault(name, "stands in the message twice; say it once") for name in repeated]
+    job = None
+    try:
+        job = Job.model_validate(content)
+    except ValidationError as error:
+        faults += faults_of(error)
+        faulty = frozenset(fault.field.partition("[")[0].partition(".")[0] for fault in faults)
+        faults += clashes(content, faulty=faulty)
+    if job is None or faults:
+        raise InvalidJob(in_order(faults), job_id=readable)
+    return job
+
+
+def derived_job_id(inserted_at: datetime, seed: str) -> str:
+    """Return a UUIDv7 (RFC 9562) whose random bits come from `seed`: equal inputs, equal ids."""
+    milliseconds = max(0, int(inserted_at.timestamp() * 1000)) & ((1 << 48) - 1)
+    noise = int.from_bytes(hashlib.sha256(seed.encode("utf-8", "backslashreplace")).digest()[:10])
+    bits = milliseconds << 80 | noise
+    bits = bits & ~(0xF << 76) | 0x7 << 76
+    bits = bits & ~(0x3 << 62) | 0x2 << 62
+    return str(uuid.UUID(int=bits))
+
+
+_NOT_YET: Final[Mapping[str, Callable[[Job], bool]]] = {
+    "locales": lambda job: bool(job.locales),
+    "models": lambda job: bool(job.models),
+    "size": lambda job: isinstance(job.size, tuple),
+    "inputs": lambda job: bool(job.inputs),
+    "mask": lambda job: job.mask is not None,
+    "finish": lambda job: job.finish is not None,
+    "priority": lambda job: job.priority == "low",
+}
+
+_INSTEAD: Final = {
+    "models": "send one job a model",
+    "size": "send one job a size",
+    "locales": "send one job a locale",
+    "priority": "send it as 'normal'",
+}
+
+
+def unsupported_yet(job: Job) -> tuple[Fault, ...]:
+    """Return a fault for every valid field that this version would silently ignore."""
+    return tuple(
+        Fault(
+            field,
+            f"{'a list is ' if field == 'size' else ''}understood, but this version does not act "
+            f"on it yet; {_INSTEAD.get(field, 'leave it out')}",
+        )
+        for field, asked in _NOT_YET.items()
+        if asked(job)
+    )
