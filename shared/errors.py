@@ -13,8 +13,10 @@
   x CallFailed              a paid call that gave no complete reply
     + NotSent                 the request never left: nothing was paid
     + BrokenReply             it left, and the reply is missing or cut: the outcome is unknown
+      - UnreadableReply       the reply came, and it or a picture in it makes no sense
   x StaleVersion            a conditional write lost against another one
   x AlreadyExists           a create-only write found something there
+  x UnreadableRecord        a stored record is none of this version's
 
 The words a caller sees are in `faults` (by field) and in `code` (a fixed set, `shared.events`).
 """
@@ -105,9 +107,17 @@ class BrokenReply(CallFailed):
     """The request was sent and the reply is missing, cut or unreadable: it may have been paid."""
 
 
+class UnreadableReply(BrokenReply):
+    """The reply came, and it or a picture in it makes no sense: it was probably paid."""
+
+
 class StaleVersion(ImageJobsError):
     """The thing was changed by somebody else since it was read."""
 
 
 class AlreadyExists(ImageJobsError):
     """A create-only write found something there."""
+
+
+class UnreadableRecord(ImageJobsError):
+    """A job's record is damaged, or was written by a newer version."""

@@ -1,0 +1,51 @@
+"""Telling the world: the outbox of a record, emptied after the record is written, never before."""
+
+import json
+from datetime import datetime
+from functools import partial
+from typing import Final
+
+from . import events
+from .changing import change
+from .events import EventType
+from .ports import Versioned, World
+from .records import Announcement, JobRecord
+from .transitions import mark_sent
+
+#: The file a storage-triggered workflow waits for: written once, when all pictures are in place.
+SIDECAR: Final = "{job_id}/job.json"
+
+
+async def announce(
+    stored: Versioned[JobRecord], world: World, *, source: str, again: bool = False
+) -> Versioned[JobRecord]:
+    """Send what the record owes the world, then note that it went out.
+
+    A stop between the two sends an event twice, with the same id: at least once is the promise.
+    `again` repeats the job's latest event, for a message that asks for a job already done.
+    """
+    owed = [entry for entry in stored.value.outbox if entry.sent_at is None]
+    if again and not owed:
+        owed = list(stored.value.outbox[-1:])
+    for entry in owed:
+        await _send(stored.value, entry, world, source=source)
+        if entry.sent_at is None:
+            step = partial(mark_sent, event_type=entry.type, now=world.clock.now())
+            stored = await change(world.records, stored, step)
+    return stored
+
+
+async def _send(record: JobRecord, entry: Announcement, world: World, *, source: str) -> None:
+    event = events.build(record, EventType(entry.type), source=source, time=entry.time)
+    if entry.type == EventType.SUCCEEDED:
+        name = SIDECAR.format(job_id=record.job_id)
+        await world.pictures.put_sidecar(name, json.dumps(event.get_data(), indent=2).encode())
+    if entry.type == EventType.FAILED:
+        body = record.model_dump_json(indent=2).encode()
+        await world.dead_letters.put(dead_letter_name(record.job_id, entry.time), body)
+    await world.announcer.announce(event, reply_to=record.job.reply_to)
+
+
+def dead_letter_name(name: str, time: datetime) -> str:
+    """Return the blob name of a dead letter: by day, then by job id or digest."""
+    return f"{time:%Y/%m/%d}/{name}.json"

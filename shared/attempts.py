@@ -1,0 +1,112 @@
+"""Attempts as data: the intent written before a call, and what the call came to."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from .calling import CallResult
+from .configuration import Configuration
+from .decisions import Pay
+from .outcomes import Outcome, OutcomeKind
+from .ports import StoredPicture
+from .pricing import cost
+from .records import Attempt, JobRecord, Picture
+
+#: After a call's own limit, what storing its last picture and writing its result may take.
+STORING_MARGIN: Final = timedelta(seconds=60)
+
+
+def intent(
+    record: JobRecord, index: int, step: Pay, configuration: Configuration, *, now: datetime
+) -> Attempt:
+    """Return the attempt to write down before paying."""
+    own = timedelta(seconds=record.plan.call_limit_seconds)
+    limit = min(own, configuration.settings.call_deadline)
+    token = record.tasks[index].claims + 1
+    estimate = record.plan.estimate_usd
+    share = len(step.slots) / record.plan.n
+    return Attempt(
+        token=token,
+        deployment=step.deployment.name,
+        client_request_id=f"{record.job_id}.{record.generation}.{index}.{token}",
+        started_at=now,
+        deadline_at=now + limit + STORING_MARGIN,
+        limit_seconds=limit.total_seconds(),
+        estimate_usd=None if estimate is None else round(estimate * share, 6),
+    )
+
+
+def ended(
+    record: JobRecord,
+    attempt: Attempt,
+    result: CallResult,
+    configuration: Configuration,
+    *,
+    now: datetime,
+) -> Attempt:
+    """Return the attempt with its outcome and cost."""
+    outcome = result.outcome
+    spent, known_by = _spent(record, attempt, result, configuration)
+    return attempt.model_copy(
+        update={
+            "ended_at": now,
+            "kind": outcome.kind,
+            "code": outcome.code,
+            "message": outcome.message,
+            "request_id": outcome.request_id,
+            "charged": outcome.charged,
+            "usage": result.usage,
+            "cost_usd": spent,
+            "cost_known_by": known_by,
+        }
+    )
+
+
+def _spent(
+    record: JobRecord, attempt: Attempt, result: CallResult, configuration: Configuration
+) -> tuple[float | None, Literal["usage", "estimate"] | None]:
+    """Return what an attempt cost: by its usage, else by the estimate if it may have been paid."""
+    if result.outcome.charged == "no":
+        return 0.0, None
+    if result.usage is not None:
+        spent = cost(configuration.catalogue.get(record.plan.model), result.usage)
+        if spent is not None:
+            return round(spent, 6), "usage"
+    return attempt.estimate_usd, "estimate"
+
+
+def died(attempt: Attempt) -> Outcome:
+    """Return the outcome of an attempt that left its intent and no result."""
+    began = attempt.started_at.isoformat(timespec="seconds")
+    return Outcome(
+        kind=OutcomeKind.UNKNOWN,
+        code="attempt_died",
+        message=(
+            f"attempt {attempt.token} on {attempt.deployment} began at {began} and left no result"
+        ),
+        retry_after=None,
+        charged="unknown",
+        request_id=None,
+    )
+
+
+def pictures_of(
+    record: JobRecord, index: int, found: Mapping[int, StoredPicture]
+) -> Sequence[Picture]:
+    """Return the task's pictures, the ones it had and the ones just found, in order."""
+    before = {picture.index: picture for picture in record.tasks[index].pictures}
+    new = {
+        number: Picture(
+            blob=picture.name,
+            url=picture.url,
+            index=number,
+            locale=record.plan.tasks[index].locale,
+            content_type=picture.facts.content_type,
+            width=picture.facts.width,
+            height=picture.facts.height,
+            bytes=picture.facts.bytes,
+            sha256=picture.facts.sha256,
+        )
+        for number, picture in found.items()
+    }
+    return [picture for _, picture in sorted((before | new).items())]

@@ -1,0 +1,170 @@
+"""One paid call: the reply streams through the decoder into storage, picture by picture.
+
+A picture is committed as soon as its last byte is in, so what was received whole before a reply
+breaks is kept: it was paid for. Nothing here holds a picture, a reply, or a second request.
+"""
+
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from http import HTTPStatus
+from typing import Final
+
+from pydantic import JsonValue
+
+from .decoding import PictureData, PictureEnded, PictureStarted, Piece, ReplyDecoder
+from .errors import BrokenReply, CallFailed, StoreUnavailable
+from .outcomes import Outcome, OutcomeKind, of_failure, of_reply
+from .payloads import ImageRequest
+from .pictures import PictureMeter
+from .ports import Pictures, PictureWriter, Reply, StoredPicture, World
+from .pricing import Usage
+
+#: Error bodies are small; what is longer than this is cut before it is read.
+MAX_ERROR_BYTES: Final = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Where one picture of a call goes: its index within the task, and its blob."""
+
+    index: int
+    blob: str
+
+
+@dataclass(frozen=True, slots=True)
+class CallResult:
+    """What a call came to: its outcome, the pictures stored, and what it used."""
+
+    outcome: Outcome
+    stored: Mapping[int, StoredPicture]
+    usage: Usage | None = None
+
+
+async def call(
+    world: World,
+    request: ImageRequest,
+    slots: Sequence[Slot],
+    *,
+    content_type: str,
+    metadata: Mapping[str, str],
+    limit: timedelta,
+    client_request_id: str,
+) -> CallResult:
+    """Make one call and store what comes back; never raises for what the endpoint does.
+
+    Raises `CredentialUnavailable` when no token could be had: nothing was sent.
+    """
+    receiver = _Receiver(world.pictures, slots, content_type, metadata)
+    headers: Mapping[str, str] = {}
+    now = world.clock.now
+    try:
+        async with world.endpoint.post(
+            request, limit=limit, client_request_id=client_request_id
+        ) as reply:
+            headers = reply.headers
+            if reply.status != HTTPStatus.OK:
+                document, text = await _error_body(reply)
+                outcome = of_reply(reply.status, headers, document, text, now=now())
+                return CallResult(outcome, {})
+            document = await _receive(reply, receiver)
+        outcome = of_reply(HTTPStatus.OK, headers, document, "", now=now())
+        return CallResult(outcome, receiver.stored, Usage.read(document.get("usage")))
+    except CallFailed as error:
+        return CallResult(of_failure(error, headers=headers), receiver.stored)
+    except StoreUnavailable as error:
+        return CallResult(_not_stored(error, headers, now()), receiver.stored)
+    finally:
+        await receiver.close()
+
+
+async def _receive(reply: Reply, receiver: "_Receiver") -> dict[str, JsonValue]:
+    decoder = ReplyDecoder(reply.headers.get("content-type", ""))
+    async for chunk in reply.chunks():
+        for piece in decoder.feed(chunk):
+            await receiver.take(piece)
+    return decoder.finish().document
+
+
+class _Receiver:
+    """Takes the decoder's pieces and keeps one writer open at a time."""
+
+    def __init__(
+        self,
+        pictures: Pictures,
+        slots: Sequence[Slot],
+        content_type: str,
+        metadata: Mapping[str, str],
+    ) -> None:
+        self.stored: dict[int, StoredPicture] = {}
+        self._pictures = pictures
+        self._slots = slots
+        self._content_type = content_type
+        self._metadata = metadata
+        self._writer: PictureWriter | None = None
+        self._meter = PictureMeter()
+
+    async def take(self, piece: Piece) -> None:
+        match piece:
+            case PictureStarted(index) if index < len(self._slots):
+                self._meter = PictureMeter()
+                self._writer = self._pictures.create(
+                    self._slots[index].blob, content_type=self._content_type
+                )
+            case PictureData(_, data) if self._writer:
+                self._meter.feed(data)
+                await self._writer.write(data)
+            case PictureEnded(index) if self._writer:
+                facts = self._meter.finish()
+                slot = self._slots[index]
+                self.stored[slot.index] = await self._writer.commit(facts, self._metadata)
+                await self.close()
+            case _:
+                # More pictures than were asked for: there is no place for them, and no one waits.
+                pass
+
+    async def close(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer:
+            await writer.abandon()
+
+
+async def _error_body(reply: Reply) -> tuple[JsonValue | None, str]:
+    """Return an error reply's body as JSON where it is JSON, and as text.
+
+    A body that breaks off is taken as far as it came: the status alone says whether it was paid.
+    """
+    body = b""
+    try:
+        async for chunk in _bounded(reply.chunks(), MAX_ERROR_BYTES):
+            body += chunk
+    except BrokenReply:
+        pass
+    text = body.decode("utf-8", "replace")
+    try:
+        document: JsonValue = json.loads(text)
+    except ValueError:
+        return None, text
+    return document, text
+
+
+async def _bounded(chunks: AsyncIterator[bytes], limit: int) -> AsyncIterator[bytes]:
+    left = limit
+    async for chunk in chunks:
+        yield chunk[:left]
+        left -= len(chunk)
+        if left <= 0:
+            return
+
+
+def _not_stored(error: StoreUnavailable, headers: Mapping[str, str], now: datetime) -> Outcome:
+    """Return the outcome of a picture that was made and paid for, and could not be kept."""
+    paid = of_reply(HTTPStatus.OK, headers, {"data": [{}]}, "", now=now)
+    return Outcome(
+        kind=OutcomeKind.UNKNOWN,
+        code="store_failed",
+        message=f"the picture was made and could not be stored: {error}",
+        charged="yes",
+        request_id=paid.request_id,
+    )

@@ -1,0 +1,95 @@
+"""What to do about a wakened task: decided from its record alone, before anything is done."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from .calling import Slot
+from .configuration import Configuration
+from .deployments import Deployment
+from .events import FailureCode
+from .records import Attempt, Failure, JobRecord
+from .tasks import TaskMessage
+from .transitions import OPEN
+
+
+@dataclass(frozen=True, slots=True)
+class Converge:
+    """Nothing to do but to make sure that the world was told."""
+
+    why: Literal["already_ended", "older_generation"]
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveAlone:
+    """A live attempt holds the task; look again when it must be dead."""
+
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Resolve:
+    """An attempt died between its intent and its result: the outcome is unknown."""
+
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """The task can't be done any more, and nothing is paid for that."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Pay:
+    """Call a deployment for the pictures that are missing."""
+
+    deployment: Deployment
+    slots: tuple[Slot, ...]
+
+
+type Step = Converge | LeaveAlone | Resolve | GiveUp | Pay
+
+
+def decide(
+    record: JobRecord, message: TaskMessage, *, now: datetime, configuration: Configuration
+) -> Step:
+    """Return what to do about a wakened task."""
+    task = record.tasks[message.task]
+    if message.generation != record.generation:
+        return Converge("older_generation")
+    if task.state not in OPEN:
+        return Converge("already_ended")
+    if task.current:
+        if now < task.current.deadline_at:
+            return LeaveAlone(task.current.deadline_at)
+        return Resolve(task.current)
+    give_up_at = record.job.deadline or record.accepted_at + configuration.settings.job_lifetime
+    if now >= give_up_at:
+        tried = f"; the last answer was {task.last_unpaid}" if task.last_unpaid else ""
+        return GiveUp(
+            Failure(
+                code=FailureCode.DEADLINE_EXCEEDED,
+                message=f"not made by {give_up_at.isoformat(timespec='seconds')}{tried}",
+                retryable=True,
+            )
+        )
+    names = record.plan.deployments
+    name = names[task.unpaid_retries % len(names)]
+    deployment = configuration.deployment(name)
+    if deployment is None:
+        return GiveUp(
+            Failure(
+                code=FailureCode.MISCONFIGURED,
+                message=f"the deployment {name!r} of the plan is configured no more",
+                retryable=True,
+            )
+        )
+    stored = {picture.blob for picture in task.pictures}
+    slots = tuple(
+        Slot(index, blob)
+        for index, blob in enumerate(record.plan.tasks[task.index].pictures)
+        if blob not in stored
+    )
+    return Pay(deployment, slots)

@@ -1,0 +1,156 @@
+"""What is known of a job: its record, its tasks and their attempts, as data.
+
+A record is one JSON document, `jobs/{job_id}.json`, changed only by conditional writes along the
+steps of `shared.transitions`. It is the truth; messages only wake us.
+"""
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from .jobs import Job
+from .outcomes import OutcomeKind
+from .pricing import Usage
+from .routing import Plan
+
+#: Grows when the shape of a record changes so that an older app could not read it.
+RECORD_VERSION: Final = 1
+
+
+class TaskState(StrEnum):
+    """Where one paid call stands."""
+
+    PENDING = "pending"
+    CALLING = "calling"
+    DONE = "done"
+    FAILED = "failed"
+    PARKED = "parked"
+    CANCELLED = "cancelled"
+
+
+class JobState(StrEnum):
+    """Where a job stands; all but `running` are announced."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    PARKED = "parked"
+    CANCELLED = "cancelled"
+
+
+class _Frozen(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Picture(_Frozen):
+    """A stored picture, as measured from its bytes."""
+
+    blob: str
+    url: str
+    index: int = Field(ge=0)
+    locale: str | None = None
+    content_type: str
+    width: int = Field(gt=0)
+    height: int = Field(gt=0)
+    bytes: int = Field(gt=0)
+    sha256: str
+
+
+class Attempt(_Frozen):
+    """One call that was, or may have been, paid for."""
+
+    #: Number of the claim: the fencing token.
+    token: int = Field(ge=1)
+    deployment: str
+    client_request_id: str
+    started_at: datetime
+    #: After this moment the attempt is dead, whoever made it.
+    deadline_at: datetime
+    #: What the call itself is given, seconds.
+    limit_seconds: float = Field(gt=0)
+    #: The higher estimate, USD; None when the model's price is unknown.
+    estimate_usd: float | None = None
+    ended_at: datetime | None = None
+    kind: OutcomeKind | None = None
+    code: str | None = None
+    message: str | None = None
+    #: The provider's id of the request, for reconciliation.
+    request_id: str | None = None
+    charged: Literal["no", "yes", "unknown"] = "unknown"
+    cost_usd: float | None = None
+    cost_known_by: Literal["usage", "estimate"] | None = None
+    usage: Usage | None = None
+
+
+class Failure(_Frozen):
+    """Why a task or job ended without its pictures; `code` is one of `shared.events`' codes."""
+
+    code: str
+    message: str
+    retryable: bool = False
+    categories: tuple[str, ...] = ()
+
+
+class TaskRecord(_Frozen):
+    """One paid call of a job: what happened to it so far."""
+
+    index: int = Field(ge=0)
+    state: TaskState = TaskState.PENDING
+    #: Claims made so far; the newest is the fencing token.
+    claims: int = 0
+    #: Calls that surely cost nothing and were put back (429, blocks, not sent).
+    unpaid_retries: int = 0
+    #: Code of the last of them.
+    last_unpaid: str | None = None
+    current: Attempt | None = None
+    attempts: tuple[Attempt, ...] = ()
+    pictures: tuple[Picture, ...] = ()
+    failure: Failure | None = None
+    #: A call whose outcome is unknown was followed by another one.
+    possible_duplicate_charge: bool = False
+
+
+class Announcement(_Frozen):
+    """An event that this job owes the world, and whether it went out."""
+
+    type: str
+    time: datetime
+    sent_at: datetime | None = None
+
+
+class JobRecord(_Frozen):
+    """The truth about one job."""
+
+    version: int = RECORD_VERSION
+    job_id: str
+    fingerprint: str
+    #: 1, and one more for each replay: event ids differ between generations.
+    generation: int = 1
+    state: JobState = JobState.RUNNING
+    job: Job
+    plan: Plan
+    tasks: tuple[TaskRecord, ...]
+    outbox: tuple[Announcement, ...] = ()
+    accepted_at: datetime
+    updated_at: datetime
+
+    @property
+    def failure(self) -> Failure | None:
+        """Return the first task's failure, if any task has one."""
+        return next((task.failure for task in self.tasks if task.failure), None)
+
+    @property
+    def pictures(self) -> tuple[Picture, ...]:
+        """Return all pictures stored so far, in order."""
+        return tuple(picture for task in self.tasks for picture in task.pictures)
+
+    @property
+    def attempts(self) -> tuple[Attempt, ...]:
+        """Return every call that was or may have been paid for, the running ones included."""
+        return tuple(
+            attempt
+            for task in self.tasks
+            for attempt in (*task.attempts, *([task.current] if task.current else []))
+        )

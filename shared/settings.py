@@ -1,0 +1,227 @@
+"""What an operator can set: read once from a mapping, refused with a sentence if it is wrong.
+
+Every setting is an environment variable; `docs/settings.md` lists them, and a test holds code,
+local stack and page together. Reading takes the mapping as an argument, so nothing here depends
+on the process it runs in.
+"""
+
+import fnmatch
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Annotated, Any, Final, Literal, Self
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    Json,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+
+from .catalogue import Catalogue
+from .deployments import Deployment
+from .errors import Misconfigured
+
+type Lane = Literal["small", "standard", "large"]
+
+#: Name of the connection that triggers and services share: a connection string under this very
+#: name, or `ImageStorage__queueServiceUri` and its siblings.
+CONNECTION: Final = "ImageStorage"
+
+#: Understood, but nothing acts on it yet: setting it must not look as if it did.
+NOT_YET: Final = ("DAILY_BUDGET_USD", "EVENT_GRID_TOPIC_ENDPOINT", "SWEEP_SCHEDULE")
+
+_QueueName = Annotated[
+    str, Field(min_length=3, max_length=56, pattern=r"^[a-z0-9](-?[a-z0-9])*$")
+]  # 63 less "-poison"
+_ContainerName = Annotated[
+    str, Field(min_length=3, max_length=63, pattern=r"^[a-z0-9](-?[a-z0-9])*$")
+]
+_Commas = Annotated[
+    tuple[str, ...],
+    BeforeValidator(
+        lambda value: (
+            tuple(part.strip() for part in value.split(",") if part.strip())
+            if isinstance(value, str)
+            else value
+        )
+    ),
+]
+
+
+class Settings(BaseModel):
+    """The app's settings; each alias is the name of an environment variable."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore", validate_default=True)
+
+    storage_connection: SecretStr | None = Field(None, alias=CONNECTION)
+    queue_service_uri: str | None = Field(None, alias=f"{CONNECTION}__queueServiceUri")
+    blob_service_uri: str | None = Field(None, alias=f"{CONNECTION}__blobServiceUri")
+    storage_credential: Literal["managedidentity"] | None = Field(
+        None, alias=f"{CONNECTION}__credential"
+    )
+    #: Client id of the user-assigned identity, for storage and for Foundry.
+    client_id: str | None = Field(None, alias=f"{CONNECTION}__clientId")
+
+    foundry_endpoint: str = Field("", alias="FOUNDRY_ENDPOINT")
+    foundry_deployments: Json[tuple[Deployment, ...]] = Field(alias="FOUNDRY_DEPLOYMENTS")
+    foundry_api_key: SecretStr | None = Field(None, alias="FOUNDRY_API_KEY")
+    #: File that adds or overrides models of the catalogue.
+    model_catalogue: str | None = Field(None, alias="MODEL_CATALOGUE")
+
+    jobs_queue: _QueueName = Field("image-jobs", alias="JOBS_QUEUE")
+    small_queue: _QueueName = Field("image-jobs-small", alias="SMALL_QUEUE")
+    standard_queue: _QueueName = Field("image-jobs-standard", alias="STANDARD_QUEUE")
+    large_queue: _QueueName = Field("image-jobs-large", alias="LARGE_QUEUE")
+    events_queue: _QueueName = Field("image-events", alias="EVENTS_QUEUE")
+    images_container: _ContainerName = Field("images", alias="IMAGES_CONTAINER")
+    jobs_container: _ContainerName = Field("jobs", alias="JOBS_CONTAINER")
+    inputs_container: _ContainerName = Field("inputs", alias="INPUTS_CONTAINER")
+    dead_letters_container: _ContainerName = Field("dead-letters", alias="DEAD_LETTERS_CONTAINER")
+
+    #: The `source` of every event.
+    event_source: str = Field("/image-jobs", alias="EVENT_SOURCE", min_length=1)
+    announce_accepted: bool = Field(False, alias="ANNOUNCE_ACCEPTED")
+    #: Queues that a job's `reply_to` may name; patterns with `*` and `?`.
+    reply_queues: _Commas = Field((), alias="REPLY_QUEUES")
+    on_unknown_outcome: Literal["retry_once", "park", "fail"] = Field(
+        "retry_once", alias="ON_UNKNOWN_OUTCOME"
+    )
+    #: Upper bound of one paid call, seconds; host.json's functionTimeout must stay above it.
+    call_deadline_seconds: float = Field(900, alias="CALL_DEADLINE_SECONDS", ge=30, le=1500)
+    #: How long an endpoint may take to accept a connection, seconds.
+    connect_timeout_seconds: float = Field(10, alias="CONNECT_TIMEOUT_SECONDS", gt=0, le=60)
+    #: How long a reply that has begun may stay silent, seconds.
+    read_timeout_seconds: float = Field(120, alias="READ_TIMEOUT_SECONDS", gt=0, le=1500)
+    #: A job without a deadline of its own is given up on after this long.
+    job_lifetime_seconds: float = Field(86_400, alias="JOB_LIFETIME_SECONDS", ge=60, le=604_800)
+
+    #: Streaming a picture into storage: size of a block (bytes), blocks of one picture under way,
+    #: blocks of all pictures together.
+    upload_block_bytes: int = Field(1 << 20, alias="UPLOAD_BLOCK_BYTES", ge=1 << 16, le=1 << 23)
+    upload_blocks_in_flight: int = Field(2, alias="UPLOAD_BLOCKS_IN_FLIGHT", ge=1, le=16)
+    upload_block_pool: int = Field(32, alias="UPLOAD_BLOCK_POOL", ge=4, le=1024)
+
+    @model_validator(mode="after")
+    def _has_storage(self) -> Self:
+        if not self.storage_connection and not (self.queue_service_uri and self.blob_service_uri):
+            raise ValueError(
+                f"set {CONNECTION} to a connection string, or {CONNECTION}__queueServiceUri and "
+                f"{CONNECTION}__blobServiceUri to the account's URLs"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        names = [self.jobs_queue, *self.lanes.values(), self.events_queue]
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(f"the queue {twice[0]!r} is named twice; each queue needs its own name")
+        return self
+
+    @property
+    def lanes(self) -> Mapping[Lane, str]:
+        """The queue of each lane."""
+        return {
+            "small": self.small_queue,
+            "standard": self.standard_queue,
+            "large": self.large_queue,
+        }
+
+    @property
+    def job_lifetime(self) -> timedelta:
+        """How long a job without a deadline of its own is tried for."""
+        return timedelta(seconds=self.job_lifetime_seconds)
+
+    @property
+    def call_deadline(self) -> timedelta:
+        """Upper bound of one paid call."""
+        return timedelta(seconds=self.call_deadline_seconds)
+
+    def allows_reply_to(self, queue: str) -> bool:
+        """Tell whether a job may ask for its events on this queue."""
+        return any(fnmatch.fnmatchcase(queue, pattern) for pattern in self.reply_queues)
+
+
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """Read the settings from a mapping of environment variables; empty values count as unset.
+
+    Raises `Misconfigured`, with one line for each wrong variable.
+    """
+    given: dict[str, Any] = {name: value for name, value in environ.items() if value != ""}
+    faults = [
+        f"{name}: understood, but this version does not act on it yet; leave it unset"
+        for name in NOT_YET
+        if name in given
+    ]
+    try:
+        settings = Settings.model_validate(given)
+    except ValidationError as error:
+        faults += [_sentence(fault, given) for fault in error.errors(include_url=False)]
+        raise Misconfigured("\n".join(faults)) from error
+    if faults:
+        raise Misconfigured("\n".join(faults))
+    return settings
+
+
+def _sentence(fault: Any, given: Mapping[str, str]) -> str:  # noqa: ANN401 (pydantic's ErrorDetails)
+    where = [str(part) for part in fault["loc"]]
+    name = where[0] if where else "settings"
+    message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "missing":
+        return f"{name}: is required; set it"
+    secret = name in {CONNECTION, "FOUNDRY_API_KEY"}
+    value = "" if secret or not where or len(where) > 1 else f" (it is {given.get(name, '')!r})"
+    return f"{'.'.join(where) or name}: {message}{value}"
+
+
+def resolve_deployments(
+    settings: Settings, catalogue: Catalogue
+) -> tuple[Deployment, ...]:
+    """Fill what each deployment leaves out from its model's row and from `FOUNDRY_ENDPOINT`.
+
+    Raises `Misconfigured` for an empty list, a name used twice, a model that is in no catalogue,
+    or a deployment without an endpoint.
+    """
+    if not settings.foundry_deployments:
+        raise Misconfigured("FOUNDRY_DEPLOYMENTS: the list is empty; name at least one deployment")
+    resolved = tuple(_resolve(item, settings, catalogue) for item in settings.foundry_deployments)
+    names = [deployment.name for deployment in resolved]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise Misconfigured(f"FOUNDRY_DEPLOYMENTS: the name {twice!r} is used twice")
+    return resolved
+
+
+def _resolve(deployment: Deployment, settings: Settings, catalogue: Catalogue) -> Deployment:
+    name = deployment.model or deployment.name
+    model = catalogue.models.get(name)
+    if model is None:
+        raise Misconfigured(
+            f"FOUNDRY_DEPLOYMENTS: {deployment.name!r} serves {name!r}, which is in no catalogue; "
+            f"give it one of {_listed(sorted(catalogue.models))} as `model`, or describe the model "
+            f"in the file that MODEL_CATALOGUE names"
+        )
+    endpoint = deployment.endpoint or settings.foundry_endpoint.rstrip("/")
+    if not endpoint:
+        raise Misconfigured(
+            f"FOUNDRY_DEPLOYMENTS: {deployment.name!r} has no endpoint; "
+            f"give it one, or set FOUNDRY_ENDPOINT"
+        )
+    return Deployment.model_validate(
+        deployment.model_dump()
+        | {
+            "model": model.name,
+            "endpoint": endpoint,
+            "url": deployment.url or model.url,
+            "api_version": deployment.api_version or model.api_version,
+            "scope": deployment.scope or model.scope,
+            "rpm": deployment.rpm or model.rpm,
+            "pool": deployment.pool or model.name,
+        }
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names)

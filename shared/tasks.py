@@ -1,0 +1,32 @@
+"""The small message that wakes a task on its lane; everything else stands in the record."""
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from .errors import Fault, MalformedMessage
+
+
+class TaskMessage(BaseModel):
+    """Which task of which job to look at."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    job_id: str = Field(min_length=1, max_length=64)
+    task: int = Field(ge=0)
+    #: A message of an earlier generation has nothing left to wake.
+    generation: int = Field(default=1, ge=1)
+
+    def to_bytes(self) -> bytes:
+        """Return the message as it stands on the queue."""
+        return self.model_dump_json().encode()
+
+
+def read_task(body: bytes) -> TaskMessage:
+    """Read a lane message; `MalformedMessage` if it is none of ours."""
+    try:
+        return TaskMessage.model_validate_json(body)
+    except ValidationError as error:
+        faults = [
+            Fault(".".join(map(str, fault["loc"])), fault["msg"])
+            for fault in error.errors(include_url=False, include_input=False)
+        ]
+        raise MalformedMessage(faults) from error

@@ -1,0 +1,207 @@
+"""The legal steps of a job record: each function takes a record and returns the next one.
+
+    pending ──claim──▶ calling ──finish──▶ done | failed | parked
+       ▲                  │
+       └──── put_back ────┘     (nothing was paid, or the policy pays again and says so)
+
+A claim is the *intent to pay*, written before the call. Its token is the fencing token: whoever
+holds an older one gets `Superseded` and may no longer change the task.
+When the last open task closes, the job takes its own final state and owes the world an event.
+"""
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from .errors import ImageJobsError
+from .events import EventType
+from .jobs import Job
+from .records import (
+    Announcement,
+    Attempt,
+    Failure,
+    JobRecord,
+    JobState,
+    Picture,
+    TaskRecord,
+    TaskState,
+)
+from .routing import Plan
+
+OPEN = frozenset({TaskState.PENDING, TaskState.CALLING})
+
+#: The event that a job's final state owes the world.
+EVENT_OF = {
+    JobState.SUCCEEDED: EventType.SUCCEEDED,
+    JobState.FAILED: EventType.FAILED,
+    JobState.PARKED: EventType.PARKED,
+    JobState.CANCELLED: EventType.CANCELLED,
+}
+
+
+class IllegalStep(ImageJobsError):
+    """The record does not allow this step from the state it is in."""
+
+
+class Superseded(IllegalStep):
+    """The attempt was given up on and another one, or another end, has taken its place."""
+
+
+def open_record(job: Job, plan: Plan, *, now: datetime, announce: bool) -> JobRecord:
+    """Return the first record of an accepted job; `announce` owes an `accepted` event."""
+    return JobRecord(
+        job_id=job.job_id,
+        fingerprint=job.fingerprint,
+        job=job,
+        plan=plan,
+        tasks=tuple(TaskRecord(index=task.index) for task in plan.tasks),
+        outbox=(Announcement(type=EventType.ACCEPTED, time=now),) if announce else (),
+        accepted_at=now,
+        updated_at=now,
+    )
+
+
+def claim(record: JobRecord, index: int, attempt: Attempt) -> JobRecord:
+    """Write down the intent to pay: the task is calling, by this attempt alone."""
+    task = record.tasks[index]
+    _require(record, task, TaskState.PENDING)
+    if attempt.token != task.claims + 1:
+        raise IllegalStep(f"claim {attempt.token} of a task that has {task.claims}")
+    return _with(
+        record,
+        task.model_copy(
+            update={"state": TaskState.CALLING, "claims": attempt.token, "current": attempt}
+        ),
+        attempt.started_at,
+    )
+
+
+def put_back_unpaid(
+    record: JobRecord, index: int, token: int, *, code: str, now: datetime
+) -> JobRecord:
+    """Make the task pending again after a call that surely cost nothing."""
+    task = _held(record, index, token)
+    return _with(
+        record,
+        task.model_copy(
+            update={
+                "state": TaskState.PENDING,
+                "current": None,
+                "unpaid_retries": task.unpaid_retries + 1,
+                "last_unpaid": code,
+            }
+        ),
+        now,
+    )
+
+
+def put_back_unknown(
+    record: JobRecord, index: int, ended: Attempt, *, pictures: Sequence[Picture], now: datetime
+) -> JobRecord:
+    """Make the task pending again though the call may have been paid: the next one is flagged."""
+    task = _held(record, index, ended.token)
+    return _with(
+        record,
+        task.model_copy(
+            update={
+                "state": TaskState.PENDING,
+                "current": None,
+                "attempts": (*task.attempts, ended),
+                "pictures": tuple(pictures),
+                "possible_duplicate_charge": True,
+            }
+        ),
+        now,
+    )
+
+
+def finish(
+    record: JobRecord,
+    index: int,
+    ended: Attempt,
+    *,
+    state: TaskState,
+    pictures: Sequence[Picture] = (),
+    failure: Failure | None = None,
+    now: datetime,
+) -> JobRecord:
+    """Close a task that was calling, with what its attempt came to."""
+    task = _held(record, index, ended.token)
+    closed = task.model_copy(
+        update={
+            "state": state,
+            "current": None,
+            "attempts": (*task.attempts, ended),
+            "pictures": tuple(pictures),
+            "failure": failure,
+        }
+    )
+    return _settled(_with(record, closed, now), now)
+
+
+def give_up(record: JobRecord, index: int, failure: Failure, *, now: datetime) -> JobRecord:
+    """Fail a task without a call: past its deadline, its input gone, or poisoned.
+
+    An attempt under way is kept among the attempts with its outcome unknown: it may be billed.
+    """
+    task = record.tasks[index]
+    if task.state not in OPEN:
+        raise IllegalStep(f"task {index} of {record.job_id} is {task.state} already")
+    kept = (task.current,) if task.current else ()
+    closed = task.model_copy(
+        update={
+            "state": TaskState.FAILED,
+            "current": None,
+            "attempts": (*task.attempts, *kept),
+            "failure": failure,
+        }
+    )
+    return _settled(_with(record, closed, now), now)
+
+
+def mark_sent(record: JobRecord, event_type: str, *, now: datetime) -> JobRecord:
+    """Note that an event of the outbox went out."""
+    return record.model_copy(
+        update={
+            "outbox": tuple(
+                entry.model_copy(update={"sent_at": now}) if entry.type == event_type else entry
+                for entry in record.outbox
+            ),
+            "updated_at": now,
+        }
+    )
+
+
+def _held(record: JobRecord, index: int, token: int) -> TaskRecord:
+    task = record.tasks[index]
+    if task.current is None or task.current.token != token:
+        raise Superseded(
+            f"attempt {token} of task {index} of {record.job_id} no longer holds the task "
+            f"(it is {task.state}, {task.claims} claims)"
+        )
+    return task
+
+
+def _require(record: JobRecord, task: TaskRecord, state: TaskState) -> None:
+    if task.state is not state:
+        raise IllegalStep(f"task {task.index} of {record.job_id} is {task.state}, not {state}")
+
+
+def _with(record: JobRecord, task: TaskRecord, now: datetime) -> JobRecord:
+    tasks = tuple(task if other.index == task.index else other for other in record.tasks)
+    return record.model_copy(update={"tasks": tasks, "updated_at": now})
+
+
+def _settled(record: JobRecord, now: datetime) -> JobRecord:
+    states = {task.state for task in record.tasks}
+    if states & OPEN:
+        return record
+    if TaskState.PARKED in states:
+        state = JobState.PARKED
+    elif TaskState.FAILED in states:
+        state = JobState.FAILED
+    elif TaskState.CANCELLED in states:
+        state = JobState.CANCELLED
+    else:
+        state = JobState.SUCCEEDED
+    owed = Announcement(type=EVENT_OF[state], time=now)
+    return record.model_copy(update={"state": state, "outbox": (*record.outbox, owed)})

@@ -1,0 +1,40 @@
+"""A queue delivery, as the work wants it; the log line, as an operator wants it."""
+
+import logging
+from datetime import UTC, datetime
+from typing import Final
+
+import azure.functions as func
+
+from ..intake import JobMessage
+from ..reports import Report
+
+log: Final = logging.getLogger("image_jobs")
+
+#: Quiet ends and the words for them; everything else is worth a warning.
+_QUIET: Final = frozenset(
+    {
+        "accepted",
+        "repeated",
+        "done",
+        "pending",
+        "left_alone",
+        "already_ended",
+        "older_generation",
+    }
+)
+
+
+def received(message: func.QueueMessage) -> JobMessage:
+    """Return a delivery as plain data; its id and insertion time are the same each time."""
+    return JobMessage(
+        body=message.get_body(),
+        message_id=message.id or "",
+        inserted_at=message.insertion_time or datetime.now(UTC),
+    )
+
+
+def tell(function: str, report: Report) -> None:
+    """Log one line about one piece of work."""
+    level = logging.INFO if report.what in _QUIET else logging.WARNING
+    log.log(level, "%s: %s", function, report)

@@ -1,0 +1,37 @@
+"""Whether this instance can do its work, told in one word and nothing else."""
+
+import json
+
+import azure.functions as func
+
+from ..configuration import Configuration
+from ..errors import ImageJobsError
+from ..services.world import world_of
+from .deliveries import log
+
+#: Never a job's id: ids begin with a letter or digit.
+_NOBODY = "_health"
+
+
+def functions(configuration: Configuration) -> func.Blueprint:
+    """Return the function `health`: `GET health`, without a key, 200 or 503."""
+    blueprint = func.Blueprint()
+
+    @blueprint.function_name("health")
+    @blueprint.route(route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
+    async def health(req: func.HttpRequest) -> func.HttpResponse:
+        del req
+        try:
+            await world_of(configuration).records.read(_NOBODY)
+        except ImageJobsError as error:
+            log.warning("health: storage can't be reached: %s", error)
+            return _answer(503, "unavailable")
+        return _answer(200, "ok")
+
+    return blueprint
+
+
+def _answer(status: int, word: str) -> func.HttpResponse:
+    return func.HttpResponse(
+        json.dumps({"status": word}), status_code=status, mimetype="application/json"
+    )

@@ -1,0 +1,40 @@
+"""The poison queues: whatever the platform gave up on becomes a dead letter and an event."""
+
+from collections.abc import Awaitable, Callable
+
+import azure.functions as func
+
+from ..burying import bury
+from ..configuration import Configuration
+from ..services.world import world_of
+from ..settings import CONNECTION
+from .deliveries import received, tell
+
+
+def functions(configuration: Configuration) -> func.Blueprint:
+    """Return one function for each job queue's poison queue."""
+    blueprint = func.Blueprint()
+    queues = {"intake": configuration.settings.jobs_queue} | {
+        f"generate_{lane}": queue for lane, queue in configuration.settings.lanes.items()
+    }
+    for source, queue in queues.items():
+        name = f"poison_{source}"
+        decorate = blueprint.queue_trigger(
+            arg_name="message",
+            queue_name=f"{queue}-poison",
+            connection=CONNECTION,
+            data_type=func.DataType.BINARY,
+        )
+        blueprint.function_name(name)(decorate(_handler(name, queue, configuration)))
+    return blueprint
+
+
+def _handler(
+    name: str, queue: str, configuration: Configuration
+) -> Callable[[func.QueueMessage], Awaitable[None]]:
+    async def handle(message: func.QueueMessage) -> None:
+        report = await bury(received(message), queue, world_of(configuration), configuration)
+        tell(name, report)
+
+    handle.__name__ = name
+    return handle
