@@ -1,0 +1,218 @@
+"""The queue trigger: polls, renews, re-shows, poisons and deletes as the storage extension does."""
+
+import asyncio
+import random
+from dataclasses import dataclass
+
+from azure.core.exceptions import AzureError, ResourceNotFoundError
+from azure.storage.queue import QueueMessage
+from azure.storage.queue.aio import QueueClient
+
+from . import logs
+from .bindings import Function, QueueTrigger
+from .configuration import QueueOptions
+from .messages import Undecodable, decode, metadata, trigger_data
+from .outputs import Invoker, send
+
+POISON = "-poison"
+
+#: Seconds between two looks at an empty queue, at first.
+SHORTEST_POLL = 0.1
+
+_JITTER = 0.2
+
+
+@dataclass(slots=True)
+class Backoff:
+    """Randomised exponential waits between looks at an empty queue, up to a longest."""
+
+    longest: float
+    exponent: int = 0
+
+    def next(self) -> float:
+        """Seconds to wait after one more look that found nothing."""
+        factor = random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - spreads load, no secret
+        wait = (
+            SHORTEST_POLL * (1 + factor * 2 ** (self.exponent - 1))
+            if self.exponent
+            else SHORTEST_POLL
+        )
+        if wait >= self.longest:
+            return self.longest
+        self.exponent += 1
+        return wait
+
+    def reset(self) -> None:
+        """Something was found."""
+        self.exponent = 0
+
+
+@dataclass(slots=True)
+class _Held:
+    """A message we hold, with the receipt of its last update."""
+
+    message: QueueMessage
+    receipt: str
+
+
+class QueueListener:
+    """Feeds one queue to one function.
+
+    `hide` is the invisibility in seconds of a message while it runs, 600 in Azure.
+    """
+
+    def __init__(
+        self,
+        function: Function,
+        trigger: QueueTrigger,
+        invoker: Invoker,
+        *,
+        options: QueueOptions,
+        hide: float,
+    ) -> None:
+        self._function = function
+        self._trigger = trigger
+        self._invoker = invoker
+        self._options = options
+        self._hide = hide
+        self._stopping = False
+        self._wake = asyncio.Event()
+        self._running: set[asyncio.Task[None]] = set()
+
+    @property
+    def queue(self) -> str:
+        """The name of the queue listened to."""
+        return self._trigger.queue
+
+    def wake(self) -> None:
+        """Look now."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Take no more messages; `listen` returns when those it holds are done."""
+        self._stopping = True
+        self._wake.set()
+
+    async def listen(self) -> None:
+        """Take messages and run them until stopped, then wait for those that run."""
+        queue = await self._invoker.storage.queue(self._trigger.connection, self._trigger.queue)
+        backoff = Backoff(self._options.max_polling_interval)
+        while not self._stopping:
+            self._wake.clear()
+            messages = await self._receive(queue)
+            for message in messages:
+                task = asyncio.create_task(self._process(queue, message))
+                self._running.add(task)
+                task.add_done_callback(self._running.discard)
+            if messages:
+                backoff.reset()
+                await self._wait_for_room()
+            elif not self._stopping:
+                await _within(self._wake, backoff.next())
+        if self._running:
+            await asyncio.wait(self._running)
+
+    async def _receive(self, queue: QueueClient) -> list[QueueMessage]:
+        batch = self._options.batch_size
+        try:
+            found = queue.receive_messages(
+                messages_per_page=batch, visibility_timeout=whole(self._hide)
+            )
+            page = await anext(found.by_page(), None)  # one request, not all there is
+            return [] if page is None else [message async for message in page]
+        except ResourceNotFoundError:
+            return []  # a queue that is yet to be created
+        except AzureError as error:
+            logs.log.warning("queue %s does not answer: %s", self.queue, error)
+            return []
+
+    async def _wait_for_room(self) -> None:
+        while len(self._running) > self._options.new_batch_threshold and not self._stopping:
+            await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
+
+    async def _process(self, queue: QueueClient, message: QueueMessage) -> None:
+        held = _Held(message, str(message.pop_receipt))
+        try:
+            await self._run(queue, held)
+        except AzureError as error:
+            # Left to its invisibility, and so delivered again: at least once.
+            logs.log.warning("message %s of %s: %s", message.id, self.queue, error)
+
+    async def _run(self, queue: QueueClient, held: _Held) -> None:
+        message = held.message
+        attempt = message.dequeue_count or 0
+        try:
+            body = decode(message.content, self._options.encoding)
+        except Undecodable as error:
+            logs.log.warning("message %s of %s: %s", message.id, self.queue, error)
+            await self._poison(queue, held)
+            return
+        if attempt > self._options.max_dequeue_count and not self._is_poison:
+            await self._poison(queue, held)
+            return
+        done = asyncio.Event()
+        renewal = asyncio.create_task(self._renew(queue, held, done))
+        try:
+            value = trigger_data(body, binary=self._trigger.binary)
+            about = metadata(message, body, binary=self._trigger.binary)
+            result = await self._invoker.run(self._function, value, about)
+        finally:
+            done.set()
+            await renewal  # an update under way ends first: it changes the receipt
+        if result.succeeded:
+            await self._delete(queue, held)
+        elif self._is_poison:
+            return  # no poison queue of its own: it stays hidden, lest it run in circles
+        elif attempt >= self._options.max_dequeue_count:
+            await self._poison(queue, held)
+        else:
+            await self._show_again(queue, held)
+
+    @property
+    def _is_poison(self) -> bool:
+        return self.queue.endswith(POISON)
+
+    async def _renew(self, queue: QueueClient, held: _Held, done: asyncio.Event) -> None:
+        while not await _within(done, self._hide / 2):
+            try:
+                renewed = await queue.update_message(
+                    held.message.id, held.receipt, visibility_timeout=whole(self._hide)
+                )
+            except AzureError as error:
+                logs.log.warning("message %s is no longer ours: %s", held.message.id, error)
+                return
+            held.receipt = str(renewed.pop_receipt)
+
+    async def _show_again(self, queue: QueueClient, held: _Held) -> None:
+        wait = self._options.visibility_timeout
+        await queue.update_message(held.message.id, held.receipt, visibility_timeout=whole(wait))
+
+    async def _poison(self, queue: QueueClient, held: _Held) -> None:
+        if self._is_poison:
+            return
+        name = f"{self.queue}{POISON}"
+        logs.log.warning("Message has been moved to %s: %s", name, held.message.id)
+        target = await self._invoker.storage.queue(self._trigger.connection, name)
+        await send(target, held.message.content)
+        self._invoker.wake(name)
+        await self._delete(queue, held)
+
+    async def _delete(self, queue: QueueClient, held: _Held) -> None:
+        try:
+            await queue.delete_message(held.message.id, held.receipt)
+        except AzureError as error:
+            logs.log.debug("message %s was not deleted: %s", held.message.id, error)
+
+
+async def _within(event: asyncio.Event, seconds: float) -> bool:
+    """Wait so long for an event; whether it came."""
+    try:
+        async with asyncio.timeout(seconds):
+            return await event.wait()
+    except TimeoutError:
+        return False
+
+
+def whole(seconds: float) -> int:
+    """Storage hides for whole seconds: rounded up."""
+    return -int(-seconds // 1)

@@ -1,0 +1,65 @@
+"""The host's own storage clients: one a connection and account service, opened when first asked."""
+
+from collections.abc import Mapping
+from contextlib import AsyncExitStack, suppress
+from functools import partial
+
+from azure.core.exceptions import ResourceExistsError
+from azure.identity.aio import DefaultAzureCredential
+from azure.storage.blob.aio import BlobClient, BlobServiceClient
+from azure.storage.queue.aio import QueueClient, QueueServiceClient
+
+from .configuration import Connection, Misconfigured, connection
+
+#: Container of the host's own blobs, as in Azure.
+HOST_CONTAINER = "azure-webjobs-hosts"
+
+#: Seconds for one storage call's connection or reply: a laptop's storage is near.
+_PATIENCE = 10
+
+
+class Storage:
+    """Clients by the name of a connection."""
+
+    def __init__(self, settings: Mapping[str, str]) -> None:
+        self._settings = settings
+        self._open = AsyncExitStack()
+        self._queues: dict[str, QueueServiceClient] = {}
+        self._blobs: BlobServiceClient | None = None
+
+    async def close(self) -> None:
+        """Close every client."""
+        await self._open.aclose()
+
+    async def queue(self, connection_name: str, queue: str) -> QueueClient:
+        """A queue, whose messages are the raw text as stored."""
+        if connection_name not in self._queues:
+            where = connection(connection_name, self._settings)
+            made = partial(QueueServiceClient, connection_timeout=_PATIENCE, read_timeout=_PATIENCE)
+            if where.connection_string:
+                client = QueueServiceClient.from_connection_string(where.connection_string)
+            elif where.queue_url:
+                client = made(where.queue_url, credential=await self._credential(where))
+            else:
+                raise Misconfigured(f"connection {connection_name!r} has no queue service URI")
+            self._queues[connection_name] = await self._open.enter_async_context(client)
+        return self._queues[connection_name].get_queue_client(queue)
+
+    async def host_blob(self, name: str) -> BlobClient:
+        """A blob of the host's own, in `AzureWebJobsStorage`; its container exists then."""
+        if self._blobs is None:
+            where = connection("", self._settings)
+            if where.connection_string:
+                client = BlobServiceClient.from_connection_string(where.connection_string)
+            elif where.blob_url:
+                client = BlobServiceClient(where.blob_url, await self._credential(where))
+            else:
+                raise Misconfigured("AzureWebJobsStorage has no blob service URI")
+            self._blobs = await self._open.enter_async_context(client)
+            with suppress(ResourceExistsError):
+                await self._blobs.create_container(HOST_CONTAINER)
+        return self._blobs.get_blob_client(HOST_CONTAINER, name)
+
+    async def _credential(self, where: Connection) -> DefaultAzureCredential:
+        credential = DefaultAzureCredential(managed_identity_client_id=where.client_id)
+        return await self._open.enter_async_context(credential)
