@@ -29,7 +29,7 @@ EMPTY_NAMES = {
 SILENCERS = re.compile(r"#\s*(noqa|type:\s*ignore|pragma:\s*no cover|pragma:\s*no branch)")
 WITH_REASON = re.compile(
     r"#\s*(?:noqa:\s*[A-Z]+\d+(?:,?\s*[A-Z]+\d+)*+|type:\s*ignore\[[\w, -]+\]|pragma:\s*no \w+)"
-    r"\W+\w{3,}"
+    r"\W+\w.{2,}"
 )
 
 #: Where packages come from is the machine's business: its address is in no file.
