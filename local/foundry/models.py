@@ -1,0 +1,177 @@
+"""What each model accepts, costs and takes: facts as data, each with where it is from.
+
+Seconds are those of one picture at 1K sizes. Measured on Azure in April 2026 for gpt-image-2
+(generation 20-27 / 47-71 / 128-188 s, edit 55 / 93 / 240 s for low / medium / high) and FLUX.2-pro
+(6.2-6.9 s); "up to 50 % below gpt-image-2" is OpenAI's claim for 2.5-flare; the rest is assumed.
+Prices are USD per million tokens, or per megapixel for FLUX.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
+
+type Family = Literal["gpt-image", "mai", "flux"]
+type SizeRules = Literal["free", "fixed", "mai", "flux"]
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """One quality level: tokens along the long edge, along the short edge, seconds to make."""
+
+    bucket: int
+    tier: int
+    seconds: float
+    edit_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Prices:
+    """USD per million tokens; `megapixel` (USD) for models billed by area."""
+
+    text_in: float = 0.0
+    image_in: float = 0.0
+    image_out: float = 0.0
+    megapixel: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """One model as the service knows it."""
+
+    name: str
+    family: Family
+    sizes: SizeRules
+    prices: Prices
+    qualities: Mapping[str, Quality] = field(default_factory=dict)
+    auto_quality: str = ""
+    seconds: float = 0.0
+    prompt_limit: int = 32_000
+    max_inputs: int = 16
+    path: str = ""  # the last part of a FLUX URL
+
+    @property
+    def counts_area(self) -> bool:
+        """True if tokens follow the formula that knows the area; the 1.x grid does not."""
+        return self.sizes == "free"
+
+
+_TWO = {
+    "low": Quality(16, 16, 23.5, 55),
+    "medium": Quality(48, 32, 59, 93),
+    "high": Quality(96, 64, 158, 240),
+}
+
+
+def _two_and_a_half(speed: float) -> dict[str, Quality]:
+    return {
+        "low": Quality(16, 16, 23.5 * speed, 55 * speed),
+        "medium": Quality(24, 32, 59 * speed, 93 * speed),
+        "high": Quality(48, 64, 158 * speed, 240 * speed),
+        "xhigh": Quality(64, 64, 190 * speed, 270 * speed),
+        "max": Quality(96, 64, 230 * speed, 300 * speed),
+    }
+
+
+def _gpt(name: str, qualities: Mapping[str, Quality], prices: Prices, sizes: SizeRules) -> Model:
+    auto = "medium" if name == "gpt-image-1-mini" else "high"
+    return Model(name, "gpt-image", sizes, prices, qualities, auto_quality=auto)
+
+
+def _mai(name: str, prices: Prices, seconds: float) -> Model:
+    return Model(name, "mai", "mai", prices, seconds=seconds, max_inputs=1)
+
+
+def _flux(name: str, path: str, usd: float, seconds: float, max_inputs: int) -> Model:
+    return Model(
+        name,
+        "flux",
+        "flux",
+        Prices(megapixel=usd),
+        seconds=seconds,
+        max_inputs=max_inputs,
+        path=path,
+    )
+
+
+_FREE = Prices(5, 8, 30)
+
+MODELS: Mapping[str, Model] = {
+    model.name: model
+    for model in (
+        _gpt("gpt-image-1", _TWO, Prices(5, 10, 40), "fixed"),
+        _gpt("gpt-image-1-mini", _TWO, Prices(2, 2.5, 8), "fixed"),
+        _gpt("gpt-image-1.5", _TWO, Prices(5, 8, 32), "fixed"),
+        _gpt("gpt-image-2", _TWO, _FREE, "free"),
+        _gpt("gpt-image-2.5-flare", _two_and_a_half(0.5), _FREE, "free"),
+        _gpt("gpt-image-2.5-sunburst", _two_and_a_half(1), _FREE, "free"),
+        # 2.6 has not been seen on Azure; resellers give it the sizes and prices of 2.5.
+        _gpt("gpt-image-2.6-flare", _two_and_a_half(0.25), _FREE, "free"),
+        _gpt("gpt-image-2.6-sunburst", _two_and_a_half(0.8), _FREE, "free"),
+        _mai("MAI-Image-2.5", Prices(5, 8, 47), 10),
+        _mai("MAI-Image-2.5-Flash", Prices(1.75, 1.75, 19.5), 5),
+        _mai("MAI-Image-2.5-Pro", Prices(5, 8, 47), 14),
+        _mai("MAI-Image-2.6", Prices(5, 8, 47), 10),  # its prices are not published: those of 2.5
+        _mai("MAI-Image-2.6-Flash", Prices(1.75, 1.75, 19.5), 5),
+        _flux("FLUX.2-pro", "flux-2-pro", 0.015, 6.5, 8),
+        _flux("FLUX.2-flex", "flux-2-flex", 0.05, 10, 10),
+        _flux("FLUX.1-Kontext-pro", "flux-kontext-pro", 0.04, 6, 1),
+        _flux("FLUX-1.1-pro", "flux-pro-1.1", 0.04, 5, 0),
+    )
+}
+
+
+class Deployment(BaseModel):
+    """A model under a name of its own, with a quota; other keys of the app's list are ignored."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    name: str = Field(min_length=1)
+    model: str = ""
+    rpm: float = Field(default=600, gt=0)
+    pool: str = ""
+    resource: str = "local"
+
+    @property
+    def facts(self) -> Model:
+        """The model behind the name."""
+        return MODELS[self.model]
+
+
+def default_deployments(rpm: float) -> tuple[Deployment, ...]:
+    """One deployment of each model, named like it, `rpm` requests a minute each."""
+    return tuple(Deployment(name=name, model=name, rpm=rpm, pool=name) for name in MODELS)
+
+
+_LIST: TypeAdapter[list[Deployment]] = TypeAdapter(list[Deployment])
+
+
+def read_deployments(text: str, rpm: float) -> tuple[Deployment, ...]:
+    """Read a JSON list like the app's own; ValueError names a deployment of an unknown model."""
+    found = []
+    for each in _LIST.validate_json(text):
+        model = each.model or each.name
+        if model not in MODELS:
+            known = ", ".join(MODELS)
+            raise ValueError(f"deployment {each.name!r}: no model {model!r}; known: {known}")
+        quota = each.rpm if "rpm" in each.model_fields_set else rpm
+        changes = {"model": model, "pool": each.pool or model, "rpm": quota}
+        found.append(each.model_copy(update=changes))
+    return tuple(found)
+
+
+def by_name(deployments: Sequence[Deployment]) -> dict[str, Deployment]:
+    """The deployments under their names."""
+    return {each.name: each for each in deployments}
+
+
+def seconds_to_make(model: Model, *, quality: str, pixels: int, n: int, edit: bool) -> float:
+    """How long a call takes, in seconds of the real service.
+
+    Nothing above 1K was measured: we assume the square root of the area beyond 1.6 megapixels,
+    and a quarter more for each further picture.
+    """
+    level = model.qualities.get(quality)
+    base = (level.edit_seconds if edit else level.seconds) if level else model.seconds
+    return float(base * max(1.0, pixels / 1_600_000) ** 0.5 * (1 + 0.25 * (n - 1)))

@@ -1,0 +1,72 @@
+"""Requests a minute, enforced in slices of one or ten seconds, as the service does."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+type Clock = Callable[[], float]
+
+
+@dataclass(slots=True)
+class Pool:
+    """The quota that some deployments share: a bucket as large as one slice of the minute."""
+
+    rpm: float
+    filled_at: float
+    tokens: float | None = None  # None: as full as it can be
+
+    def largest(self, slice_seconds: float) -> float:
+        """Requests that fit in one slice: at least one."""
+        return max(1.0, self.rpm * slice_seconds / 60)
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """The answer to one request: `wait` in seconds is None if it may go on."""
+
+    wait: float | None
+    limit: int
+    remaining: int
+    reset: float
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What every reply tells of the quota; the reset is in seconds."""
+        return {
+            "x-ratelimit-limit-requests": str(self.limit),
+            "x-ratelimit-remaining-requests": str(self.remaining),
+            "x-ratelimit-reset-requests": str(-(-int(self.reset * 1000) // 1000)),
+        }
+
+
+class Quota:
+    """All pools. Every request counts, refused ones as well, so that hammering does not help."""
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self._clock = clock
+        self._pools: dict[str, Pool] = {}
+
+    def set(self, pool: str, rpm: float) -> None:
+        """Give a pool its requests per minute, from now on; what was used stays used."""
+        if rpm <= 0:
+            raise ValueError(f"rpm of pool {pool!r} is {rpm}; it must be above 0")
+        known = self._pools.get(pool)
+        if known is None:
+            self._pools[pool] = Pool(rpm, self._clock())
+        else:
+            known.rpm = rpm
+
+    def rates(self) -> dict[str, float]:
+        """Requests per minute of each pool."""
+        return {name: pool.rpm for name, pool in self._pools.items()}
+
+    def take(self, name: str, slice_seconds: float) -> Turn:
+        """Count one request against a pool."""
+        pool, now = self._pools[name], self._clock()
+        largest, rate = pool.largest(slice_seconds), pool.rpm / 60
+        held = largest if pool.tokens is None else pool.tokens
+        held = min(largest, held + (now - pool.filled_at) * rate)
+        left = max(held - 1, -largest)
+        pool.tokens, pool.filled_at = left, now
+        wait = None if held >= 1 else (1 - left) / rate
+        return Turn(wait, int(pool.rpm), max(0, int(left)), (largest - left) / rate)
