@@ -104,6 +104,9 @@ class Model(_Row):
                 raise ValueError(f"usual_sizes: {broken[0]}")
         if self.tokens in {"scaled", "grid"} and not self.qualities:
             raise ValueError(f"tokens: {self.tokens!r} counts by quality, and it has no qualities")
+        for level in self.qualities:
+            if level.grid is None and (level.bucket is None or self.tokens == "grid"):
+                raise ValueError(f"qualities: {level.name!r} has no grid to count its tokens by")
         if self.prices is not None:
             rate = "megapixel_out" if self.tokens == "megapixels" else "image_out"
             if getattr(self.prices, rate) is None:

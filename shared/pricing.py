@@ -137,7 +137,7 @@ def _bucket(model: Model, level: QualityLevel, w: int, h: int) -> int | None:
 
 
 def estimate(  # noqa: PLR0913 - what decides a price
-    model: Model, quality: str | None, w: int, h: int, n: int, prompt_characters: int
+    model: Model, quality: str | None, w: int, h: int, *, n: int, prompt_characters: int
 ) -> Estimate:
     """Estimate the most that `n` pictures cost: the higher count, the longest reading of a prompt.
 
@@ -207,7 +207,9 @@ def settle(  # noqa: PLR0913 - what decides a price
     billed = cost(model, usage) if usage is not None else None
     if billed is not None:
         return Cost(usd=billed, known_by="usage")
-    guess = estimate(model, quality, width, height, pictures, prompt_characters).usd
+    guess = estimate(
+        model, quality, width, height, n=pictures, prompt_characters=prompt_characters
+    ).usd
     return None if guess is None else Cost(usd=guess, known_by="estimate")
 
 
