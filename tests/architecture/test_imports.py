@@ -6,15 +6,14 @@ pyproject.toml) sees chains of imports, the laws here see any new module without
 
 import ast
 import sys
-import tomllib
 from collections.abc import Iterator
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
-from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
+from .test_requirements import pins
 from .tree import ROOT, Import, imports, named
 
 #: What a module directly in `shared/` may not know: the network, the clock, the environment, the
@@ -144,19 +143,16 @@ def test_inside_the_package_imports_are_relative() -> None:
     assert absolute == []
 
 
-def test_the_app_names_its_triggers_and_nothing_else() -> None:
+def test_the_entry_names_triggers_and_nothing_else() -> None:
     app = ROOT / "function_app.py"
     if not app.exists():
         pytest.skip("function_app.py is not written yet")
-    others = [
-        str(each) for each in imports(app) if not each.is_of("azure.functions", "shared.triggers")
-    ]
-    assert others == []
+    needed = ("azure.functions", "shared.triggers", "shared.services.start", "os")
+    assert [str(each) for each in imports(app) if not each.is_of(*needed)] == []
 
 
 def test_what_is_deployed_imports_only_what_is_installed_with_it() -> None:
-    groups = tomllib.loads((ROOT / "pyproject.toml").read_text())["dependency-groups"]
-    installed = {canonicalize_name(Requirement(line).name) for line in groups["app"]}
+    installed = set(pins("requirements.txt"))
     provided = packages_distributions()
     uninstalled = [
         str(each)

@@ -1,0 +1,128 @@
+"""The functions of the app and their bindings, as Microsoft's own worker library indexes them."""
+
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from .tree import ROOT
+
+#: The least an app needs to be indexed. Nothing is asked of the addresses.
+SETTINGS = {
+    "ImageStorage": "UseDevelopmentStorage=true",
+    "FOUNDRY_ENDPOINT": "https://foundry.example",
+    "FOUNDRY_DEPLOYMENTS": '[{"name": "gpt-image-2"}]',
+}
+#: In a process of its own: the library has room for one app a process.
+INDEX = """
+import asyncio, json, pathlib, sys
+from local.host.worker import Worker
+worker = Worker(timeout=None, on_timeout=print)
+found = asyncio.run(worker.load(pathlib.Path(sys.argv[1])))
+print(json.dumps({each.name: [json.loads(raw) for raw in each.raw_bindings] for each in found}))
+"""
+
+
+def run_index(settings: dict[str, str]) -> subprocess.CompletedProcess[str]:
+    """Index the app under these settings and no others of its own."""
+    inherited = {
+        name: os.environ[name] for name in ("PATH", "HOME", "TMPDIR") if name in os.environ
+    }
+    command = [sys.executable, "-c", INDEX, str(ROOT)]
+    return subprocess.run(  # noqa: S603 (the arguments are fixed)
+        command,
+        cwd=ROOT,
+        env=inherited | settings,
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=60,
+    )
+
+
+@pytest.fixture(scope="module")
+def index() -> dict[str, list[dict[str, Any]]]:
+    """The bindings of each function."""
+    if not (ROOT / "function_app.py").exists():
+        pytest.skip("function_app.py is not written yet")
+    done = run_index(SETTINGS)
+    assert done.returncode == 0, done.stderr
+    found: dict[str, list[dict[str, Any]]] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def queue(name: str) -> dict[str, str | list[str]]:
+    """A queue trigger as the host is told of it."""
+    return {"type": "queueTrigger", "queueName": name, "connection": "ImageStorage"}
+
+
+#: What starts each function. A function that is not here does not belong into the app.
+TRIGGERS: dict[str, dict[str, str | list[str]]] = {
+    "intake": queue("image-jobs"),
+    "generate_small": queue("image-jobs-small"),
+    "generate_standard": queue("image-jobs-standard"),
+    "generate_large": queue("image-jobs-large"),
+    "poison_intake": queue("image-jobs-poison"),
+    "poison_generate_small": queue("image-jobs-small-poison"),
+    "poison_generate_standard": queue("image-jobs-standard-poison"),
+    "poison_generate_large": queue("image-jobs-large-poison"),
+    "health": {
+        "type": "httpTrigger",
+        "route": "health",
+        "methods": ["GET"],
+        "authLevel": "ANONYMOUS",
+    },
+}
+
+
+def test_the_app_has_exactly_these_functions(index: dict[str, list[dict[str, Any]]]) -> None:
+    assert sorted(index) == sorted(TRIGGERS)
+
+
+@pytest.mark.parametrize("name", TRIGGERS)
+def test_each_function_is_started_by_its_own_trigger(
+    index: dict[str, list[dict[str, Any]]], name: str
+) -> None:
+    (trigger,) = [binding for binding in index[name] if "Trigger" in binding["type"]]
+    assert {key: trigger.get(key) for key in TRIGGERS[name]} == TRIGGERS[name]
+
+
+def test_queue_messages_arrive_as_bytes_so_that_no_payload_overwrites_metadata(
+    index: dict[str, list[dict[str, Any]]],
+) -> None:
+    queues = [b for bindings in index.values() for b in bindings if b["type"] == "queueTrigger"]
+    assert {binding.get("dataType") for binding in queues} == {"BINARY"}
+
+
+def test_no_function_writes_through_an_output_binding(
+    index: dict[str, list[dict[str, Any]]],
+) -> None:
+    outputs = {
+        name: binding["type"]
+        for name, bindings in index.items()
+        for binding in bindings
+        if "Trigger" not in binding["type"] and binding["type"] != "http"
+    }
+    assert outputs == {}
+
+
+@pytest.mark.parametrize(
+    ("wrong", "named"),
+    [
+        ({"FOUNDRY_DEPLOYMENTS": ""}, "FOUNDRY_DEPLOYMENTS"),
+        ({"FOUNDRY_DEPLOYMENTS": '[{"name": "unheard-of"}]'}, "unheard-of"),
+        ({"ImageStorage": ""}, "ImageStorage"),
+        ({"CALL_DEADLINE_SECONDS": "soon"}, "CALL_DEADLINE_SECONDS"),
+    ],
+)
+def test_a_misconfigured_app_does_not_index_and_names_what_is_wrong(
+    wrong: dict[str, str], named: str
+) -> None:
+    if not (ROOT / "function_app.py").exists():
+        pytest.skip("function_app.py is not written yet")
+    done = run_index(SETTINGS | wrong)
+    assert done.returncode != 0
+    assert named in done.stderr

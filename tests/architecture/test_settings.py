@@ -1,0 +1,86 @@
+"""Code, laptop and page name the same settings, and host.json agrees with them."""
+
+import ast
+import json
+import re
+from datetime import timedelta
+
+import pytest
+
+from shared.settings import NOT_YET, Settings, read_settings
+
+from .tree import ROOT
+
+#: What the platform reads, not the app; the laptop may set it as Azure does.
+OF_THE_HOST = re.compile(r"AzureWebJobs\w*|AzureFunctionsJobHost__\w+|FUNCTIONS_\w+|PYTHON\w*")
+A_SETTING = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|ImageStorage(?:__\w+)?|AzureWebJobs\w+")
+
+
+def of_the_code() -> set[str]:
+    """Every variable the app reads."""
+    return {str(field.alias) for field in Settings.model_fields.values()}
+
+
+def of_the_page() -> set[str]:
+    """Every variable that begins a row of a table in docs/settings.md."""
+    page = ROOT / "docs" / "settings.md"
+    if not page.exists():
+        pytest.skip("docs/settings.md is not written yet")
+    return set(re.findall(r"^\|\s*`([^`]+)`", page.read_text(), flags=re.MULTILINE))
+
+
+def of_the_laptop() -> set[str]:
+    """Every variable that local/settings.py names."""
+    module = ROOT / "local" / "settings.py"
+    if not module.exists():
+        pytest.skip("local/settings.py is not written yet")
+    texts = {
+        node.value
+        for node in ast.walk(ast.parse(module.read_text()))
+        if isinstance(node, ast.Constant) and isinstance(node.value, str)
+    }
+    return {text for text in texts if A_SETTING.fullmatch(text)}
+
+
+def test_every_setting_has_its_row_on_the_page() -> None:
+    assert sorted(of_the_code() - of_the_page()) == []
+
+
+def test_the_page_names_no_setting_that_nothing_reads() -> None:
+    known = of_the_code() | set(NOT_YET)
+    assert [name for name in sorted(of_the_page() - known) if not OF_THE_HOST.fullmatch(name)] == []
+
+
+def test_the_laptop_sets_nothing_that_nothing_reads() -> None:
+    unread = of_the_laptop() - of_the_code()
+    assert [name for name in sorted(unread) if not OF_THE_HOST.fullmatch(name)] == []
+
+
+def test_the_laptop_sets_all_that_is_needed() -> None:
+    needed = {str(each.alias) for each in Settings.model_fields.values() if each.is_required()}
+    assert sorted((needed | {"ImageStorage"}) - of_the_laptop()) == []
+
+
+def test_no_setting_is_both_read_and_refused() -> None:
+    assert of_the_code() & set(NOT_YET) == set()
+
+
+def test_a_paid_call_ends_before_the_platform_ends_the_worker() -> None:
+    settings = read_settings({"ImageStorage": "x", "FOUNDRY_DEPLOYMENTS": "[]"})
+    host = json.loads((ROOT / "host.json").read_text())
+    hours, minutes, seconds = map(int, host["functionTimeout"].split(":"))
+    limit = timedelta(hours=hours, minutes=minutes, seconds=seconds)
+    assert settings.call_deadline < limit
+    (highest,) = [
+        each.le
+        for each in Settings.model_fields["call_deadline_seconds"].metadata
+        if hasattr(each, "le")
+    ]
+    assert timedelta(seconds=highest) < limit
+
+
+def test_messages_are_neither_encoded_nor_poisoned_early() -> None:
+    queues = json.loads((ROOT / "host.json").read_text())["extensions"]["queues"]
+    assert queues["messageEncoding"] == "none"
+    # Crashes and scale-ins spend it too: fewer tries would bury healthy jobs.
+    assert queues["maxDequeueCount"] >= 5
