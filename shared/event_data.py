@@ -1,0 +1,152 @@
+"""The data of events: models, printed as JSON Schemas, and the bounds that keep events small.
+
+Bounds are in bytes of the JSON that goes out (ASCII, so that a character outside it counts 6 or
+12): an event must fit a queue message whatever a job holds.
+"""
+
+import json
+from datetime import datetime
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from .pricing import Usage
+
+#: The largest event, with room to spare: 64 KiB is the most a queue message holds, and 48 KiB fit
+#: even where a sink writes base64.
+MAX_EVENT_BYTES: Final = 49_152
+MAX_TEXT: Final = 400
+MAX_NAME: Final = 120
+MAX_REASONS: Final = 12
+#: Of the newest calls.
+MAX_REQUEST_IDS: Final = 10
+
+
+class Data(BaseModel):
+    """Something an event tells; printed as JSON Schema."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", json_schema_serialization_defaults_required=True
+    )
+
+
+class Image(Data):
+    """A stored picture; width, height and type are measured from its bytes."""
+
+    url: str
+    blob: str
+    container: str
+    locale: str | None
+    index: int = Field(ge=0, description="Place among the job's pictures of this locale.")
+    content_type: str
+    width: int = Field(gt=0, description="Pixels.")
+    height: int = Field(gt=0, description="Pixels.")
+    bytes: int = Field(gt=0)
+    sha256: str
+
+
+class Asked(Data):
+    """What the job asked for, in its own words."""
+
+    size: str
+    quality: str
+    model: str
+    routing: str
+    n: int
+
+
+class Decided(Data):
+    """What was decided."""
+
+    model: str
+    routing: str
+    width: int
+    height: int
+    quality: str | None
+    tier: str | None
+    bucket: int | None
+    lane: str
+
+
+class Change(Data):
+    """A wish that was not taken as it was, and why."""
+
+    field: str
+    asked: str | None
+    decided: str
+    reason: str
+
+
+class Routing(Data):
+    """How the job was size-routed: asked, decided, and every reason."""
+
+    asked: Asked
+    decided: Decided
+    adjustments: tuple[Change, ...]
+    reasons: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+class Timings(Data):
+    """When things happened, UTC, and how long they took."""
+
+    accepted_at: datetime
+    started_at: datetime | None = Field(description="Start of the first call.")
+    finished_at: datetime
+    total_seconds: float
+    calling_seconds: float = Field(description="Sum over all calls.")
+
+
+class Spending(Data):
+    """What the job cost so far."""
+
+    usage: Usage | None
+    cost_usd: float | None = Field(description="US dollars; null when a call has no known price.")
+    cost_known_by: Literal["usage", "estimate"] | None
+    attempts: int = Field(description="Calls that were paid for, or may have been.")
+    unpaid_retries: int
+    possible_duplicate_charge: bool
+
+
+class AcceptedData(Data):
+    """A job that will be made."""
+
+    job_id: str
+    routing: Routing
+    tasks: int = Field(description="Paid calls the job is made of.")
+    expected_seconds: float = Field(description="Of one call.")
+    estimate_usd: float | None
+    estimate_basis: str
+    tags: dict[str, str]
+    generation: int
+
+
+class EndedData(Spending):
+    """A job that came to an end."""
+
+    job_id: str
+    images: tuple[Image, ...]
+    model: str
+    deployment: str | None = Field(description="Of the newest call.")
+    routing: Routing
+    timings: Timings
+    tags: dict[str, str]
+    generation: int
+
+
+class SucceededData(EndedData):
+    """A job with all of its pictures."""
+
+    sidecar: str = Field(description="Blob beside the pictures that holds this data, written last.")
+
+
+def clipped(text: str, limit: int = MAX_TEXT) -> str:
+    """Return the text, cut so that it takes at most `limit` bytes of ASCII JSON."""
+    if len(json.dumps(text)) - 2 <= limit:
+        return text
+    left = limit - len(json.dumps("…")) + 2
+    for place, character in enumerate(text):
+        left -= len(json.dumps(character)) - 2
+        if left < 0:
+            return f"{text[:place]}…"
+    return text

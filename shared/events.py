@@ -1,0 +1,225 @@
+"""What the world is told of a job, as CloudEvents 1.0: the types, the codes, the data.
+
+An event's id is a UUIDv5 of its job, type and generation: a repeat has the same id. Events are
+built from the record alone, so a sweep tells exactly what the first try would have told.
+"""
+
+import uuid
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from cloudevents.core.formats.json import JSONFormat
+from cloudevents.core.v1.event import CloudEvent
+from pydantic import Field
+
+from .errors import Rejected
+from .event_data import MAX_NAME, AcceptedData, Data, EndedData, SucceededData, clipped
+from .records import Failure, JobRecord
+from .telling import accepted_of, ended_of, request_ids_of, succeeded_of
+
+#: Names of events are made in this space.
+_NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_DNS, "image-jobs")
+#: Faults told in an event; the dead letter has them all.
+MAX_FAULTS: Final = 40
+MAX_CATEGORIES: Final = 12
+
+
+class EventType(StrEnum):
+    """The types of events."""
+
+    ACCEPTED = "image.job.accepted"
+    REJECTED = "image.job.rejected"
+    SUCCEEDED = "image.job.succeeded"
+    FAILED = "image.job.failed"
+    PARKED = "image.job.parked"
+    CANCELLED = "image.job.cancelled"
+
+
+class RejectionCode(StrEnum):
+    """Why a message was refused before anything was paid."""
+
+    MALFORMED_MESSAGE = "malformed_message"
+    INVALID_JOB = "invalid_job"
+    UNSUPPORTED_REQUEST = "unsupported_request"
+    OVER_COST_LIMIT = "over_cost_limit"
+    CONFLICT = "conflict"
+    POISONED = "poisoned"
+
+
+class FailureCode(StrEnum):
+    """Why a job ended without all of its pictures."""
+
+    CONTENT_REFUSED = "content_refused"
+    PROVIDER_REJECTED = "provider_rejected"
+    NO_IMAGE = "no_image"
+    FEWER_IMAGES = "fewer_images"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    DEADLINE_EXCEEDED = "deadline_exceeded"
+    PROMPT_MISSING = "prompt_missing"
+    MISCONFIGURED = "misconfigured"
+    POISONED = "poisoned"
+    CANCELLED = "cancelled"
+    UNCLASSIFIED = "unclassified"
+
+
+#: What each code means, as `docs/messages.md` says it.
+REJECTIONS: Final[dict[RejectionCode, str]] = {
+    RejectionCode.MALFORMED_MESSAGE: "The message holds no job.",
+    RejectionCode.INVALID_JOB: "The job has faults in its fields, or names what is not there.",
+    RejectionCode.UNSUPPORTED_REQUEST: "No configured model makes what the job asks for.",
+    RejectionCode.OVER_COST_LIMIT: "The estimate is above the job's `max_cost_usd`.",
+    RejectionCode.CONFLICT: "The job's id belongs to a job with other content.",
+    RejectionCode.POISONED: "The platform gave the message up before a job came of it.",
+}
+FAILURES: Final[dict[FailureCode, str]] = {
+    FailureCode.CONTENT_REFUSED: "A content filter of the provider refused the prompt or picture.",
+    FailureCode.PROVIDER_REJECTED: "The provider refused the request for another reason.",
+    FailureCode.NO_IMAGE: "The provider answered with success and without a picture.",
+    FailureCode.FEWER_IMAGES: "Some pictures of the job came, and not all.",
+    FailureCode.OUTCOME_UNKNOWN: "A reply was lost, so the call may have been paid for.",
+    FailureCode.DEADLINE_EXCEEDED: "The job's deadline, or the longest life of a job, passed.",
+    FailureCode.PROMPT_MISSING: "The blob that held the prompt is gone.",
+    FailureCode.MISCONFIGURED: "No deployment takes our requests: an operator must act.",
+    FailureCode.POISONED: "The platform gave the job's message up after repeated crashes.",
+    FailureCode.CANCELLED: "The job was cancelled.",
+    FailureCode.UNCLASSIFIED: "None of the others; the message says what is known.",
+}
+
+
+class FaultData(Data):
+    """One thing wrong with one field."""
+
+    field: str
+    message: str
+
+
+class RejectedData(Data):
+    """A message that was refused; nothing was paid."""
+
+    job_id: str | None
+    code: RejectionCode
+    faults: tuple[FaultData, ...]
+    faults_found: int = Field(description="All of them, told or not.")
+    digest: str = Field(description="SHA-256 of the message's body, hexadecimal.")
+    tags: dict[str, str]
+
+
+class FailedData(EndedData):
+    """A job that ended, is parked or was cancelled without all of its pictures."""
+
+    code: FailureCode
+    message: str
+    retryable: bool
+    categories: tuple[str, ...] = Field(description="What a content filter objected to.")
+    request_ids: tuple[str, ...] = Field(description="The provider's, newest last.")
+
+
+#: The data of each type of event.
+DATA: Final[dict[EventType, type[Data]]] = {
+    EventType.ACCEPTED: AcceptedData,
+    EventType.REJECTED: RejectedData,
+    EventType.SUCCEEDED: SucceededData,
+    EventType.FAILED: FailedData,
+    EventType.PARKED: FailedData,
+    EventType.CANCELLED: FailedData,
+}
+
+#: What a record without a failure of its own is told as.
+_UNEXPLAINED: Final = {
+    EventType.PARKED: (FailureCode.OUTCOME_UNKNOWN, "the job is parked; an operator decides"),
+    EventType.CANCELLED: (FailureCode.CANCELLED, "the job was cancelled"),
+}
+
+
+def event_id(job_id: str, event_type: str, generation: int) -> str:
+    """Return the id of a job's event: the same whenever it is told again."""
+    return str(uuid.uuid5(_NAMESPACE, f"{job_id}/{event_type}/{generation}"))
+
+
+def build(record: JobRecord, event_type: EventType, *, source: str, time: datetime) -> CloudEvent:
+    """Return the event of this type that the record owes the world."""
+    data: Data
+    if event_type is EventType.ACCEPTED:
+        data = accepted_of(record)
+    elif event_type is EventType.SUCCEEDED:
+        data = succeeded_of(record, time)
+    elif event_type is EventType.REJECTED:
+        raise ValueError("a rejected message has no record; use events.rejected")
+    else:
+        data = _failed(record, event_type, time)
+    return _event(
+        event_type,
+        data,
+        id=event_id(record.job_id, event_type, record.generation),
+        subject=f"jobs/{record.job_id}",
+        source=source,
+        time=time,
+        traceparent=record.job.traceparent,
+    )
+
+
+def rejected(rejection: Rejected, *, digest: str, source: str, time: datetime) -> CloudEvent:
+    """Return the event of a refused message, whose body has this SHA-256.
+
+    Its id is of the digest as well: a conflict must not look like a repeat of the job's own event.
+    """
+    whose = rejection.job_id or ""
+    known = rejection.code in set(RejectionCode)
+    data = RejectedData(
+        job_id=rejection.job_id,
+        code=RejectionCode(rejection.code) if known else RejectionCode.INVALID_JOB,
+        faults=tuple(
+            FaultData(field=clipped(fault.field, MAX_NAME), message=clipped(fault.message))
+            for fault in rejection.faults[:MAX_FAULTS]
+        ),
+        faults_found=len(rejection.faults),
+        digest=digest,
+        tags={},
+    )
+    return _event(
+        EventType.REJECTED,
+        data,
+        id=event_id(f"{whose}/{digest}", EventType.REJECTED, 1),
+        subject=f"jobs/{whose}" if whose else f"messages/{digest}",
+        source=source,
+        time=time,
+    )
+
+
+def to_json(event: CloudEvent) -> bytes:
+    """Return the event in CloudEvents' structured JSON, as it goes into a queue message."""
+    return JSONFormat().write(event)
+
+
+def _event(
+    event_type: EventType, data: Data, *, source: str, time: datetime, **attributes: str | None
+) -> CloudEvent:
+    said = {name: value for name, value in attributes.items() if value}
+    return CloudEvent(
+        {
+            "specversion": "1.0",
+            "type": event_type.value,
+            "source": source,
+            "time": time,
+            "datacontenttype": "application/json",
+            **said,
+        },
+        data.model_dump(mode="json"),
+    )
+
+
+def _failed(record: JobRecord, event_type: EventType, time: datetime) -> FailedData:
+    code, message = _UNEXPLAINED.get(event_type, (FailureCode.UNCLASSIFIED, "no reason is known"))
+    failure = record.failure or Failure(code=code, message=message)
+    known = failure.code in set(FailureCode)
+    return FailedData(
+        **dict(ended_of(record, time)),
+        code=FailureCode(failure.code) if known else FailureCode.UNCLASSIFIED,
+        message=clipped(failure.message),
+        retryable=failure.retryable,
+        categories=tuple(
+            clipped(category, MAX_NAME) for category in failure.categories[:MAX_CATEGORIES]
+        ),
+        request_ids=request_ids_of(record),
+    )
