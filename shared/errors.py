@@ -9,6 +9,7 @@
     + ConflictingJob          its id belongs to a job with other content
   x Unavailable             it may yet succeed: leave it to the queue
     + StoreUnavailable        blob or queue storage did not answer
+      - NoSuchQueue             the queue to send to does not exist
     + CredentialUnavailable   no token could be had
   x CallFailed              a paid call that gave no complete reply
     + NotSent                 the request never left: nothing was paid
@@ -16,6 +17,7 @@
       - UnreadableReply       the reply came, and it or a picture in it makes no sense
   x StaleVersion            a conditional write lost against another one
   x AlreadyExists           a create-only write found something there
+  x TooLarge                a message is longer than a queue takes
   x UnreadableRecord        a stored record is none of this version's
 
 The words a caller sees are in `faults` (by field) and in `code` (a fixed set, `shared.events`).
@@ -91,6 +93,10 @@ class StoreUnavailable(Unavailable):
     """Blob or queue storage did not answer."""
 
 
+class NoSuchQueue(StoreUnavailable):
+    """The queue to send to does not exist."""
+
+
 class CredentialUnavailable(Unavailable):
     """No token could be had for the endpoint."""
 
@@ -121,3 +127,7 @@ class AlreadyExists(ImageJobsError):
 
 class UnreadableRecord(ImageJobsError):
     """A job's record is damaged, or was written by a newer version."""
+
+
+class TooLarge(ImageJobsError):
+    """A message is longer than a queue takes."""

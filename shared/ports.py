@@ -1,0 +1,182 @@
+"""What the work needs of the world, as protocols; `services` makes them real, tests fake them.
+
+Every port raises only errors of `shared.errors`. Names of blobs and queues are full names within
+their container or account; no port ever builds one from user text.
+"""
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from cloudevents.core.v1.event import CloudEvent
+
+from .payloads import ImageRequest
+from .pictures import PictureFacts
+from .records import JobRecord
+
+
+class Clock(Protocol):
+    """What time it is (UTC, aware)."""
+
+    def now(self) -> datetime:
+        """Return the time."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Versioned[T]:
+    """A stored thing and the version (ETag) that a conditional write must name."""
+
+    value: T
+    version: str
+
+
+class Records(Protocol):
+    """The job records, `jobs/{job_id}.json`: the truth about every job."""
+
+    async def create(self, record: JobRecord) -> str:
+        """Write a new record and return its version; `AlreadyExists` if the job has one."""
+        ...
+
+    async def read(self, job_id: str) -> Versioned[JobRecord] | None:
+        """Return the record, or None when there is none."""
+        ...
+
+    async def replace(self, record: JobRecord, version: str) -> str:
+        """Write the record if it still has `version`; `StaleVersion` if it does not."""
+        ...
+
+
+class Queues(Protocol):
+    """The queues we send to."""
+
+    async def send(self, queue: str, body: bytes, *, delay: timedelta = timedelta()) -> None:
+        """Send one message that never expires, invisible for `delay` (0 s to 7 days).
+
+        `TooLarge` above 64 KiB; `NoSuchQueue`, a `StoreUnavailable`, when there is none.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class StoredPicture:
+    """A committed picture: its name, its facts as measured, and its URL."""
+
+    name: str
+    url: str
+    facts: PictureFacts
+
+
+class PictureWriter(Protocol):
+    """One picture on its way into storage; nothing is visible before `commit`."""
+
+    async def write(self, data: bytes | memoryview) -> None:
+        """Take the next bytes; blocks are staged while more arrive."""
+        ...
+
+    async def commit(self, facts: PictureFacts, metadata: Mapping[str, str]) -> StoredPicture:
+        """Make the picture visible, once and whole.
+
+        If a picture of this name is there already, that one stays and is returned: it was paid
+        for too, and whoever was told of it must find it unchanged.
+        """
+        ...
+
+    async def abandon(self) -> None:
+        """Forget what was staged; safe at any time, and after `commit`."""
+        ...
+
+
+class Pictures(Protocol):
+    """The container of finished pictures."""
+
+    def create(self, name: str) -> PictureWriter:
+        """Open a writer for the blob `name`; its type is what `commit` is told was measured."""
+        ...
+
+    async def find(self, name: str) -> StoredPicture | None:
+        """Return the committed picture of this name, or None."""
+        ...
+
+    async def put_sidecar(self, name: str, body: bytes) -> None:
+        """Write a small JSON blob once; if it is there already, leave it."""
+        ...
+
+
+class Inputs(Protocol):
+    """The container callers put long prompts into."""
+
+    async def read_text(self, name: str, *, max_bytes: int) -> str | None:
+        """Return the blob as text, None when there is none.
+
+        `InvalidJob` if it is longer than `max_bytes` or no UTF-8.
+        """
+        ...
+
+
+class DeadLetters(Protocol):
+    """What was given up on, kept for people: `{yyyy}/{mm}/{dd}/{name}.json`."""
+
+    async def put(self, name: str, body: bytes) -> None:
+        """Keep a dead letter; an equal name is written over."""
+        ...
+
+
+class Announcer(Protocol):
+    """Where events go out: the events queue, the job's own reply queue."""
+
+    async def announce(self, event: CloudEvent, *, reply_to: str | None) -> None:
+        """Send the event to every sink; at least once.
+
+        A reply queue that does not exist is passed over.
+        """
+        ...
+
+
+class Reply(Protocol):
+    """The reply of the images endpoint, its body still arriving."""
+
+    @property
+    def status(self) -> int:
+        """The HTTP status."""
+        ...
+
+    @property
+    def headers(self) -> Mapping[str, str]:
+        """The headers; names are in lower case."""
+        ...
+
+    def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body as it arrives; `BrokenReply` if it is cut, stalls or takes too long."""
+        ...
+
+
+class ImagesEndpoint(Protocol):
+    """The paid call."""
+
+    def post(
+        self, request: ImageRequest, *, limit: timedelta, client_request_id: str
+    ) -> AbstractAsyncContextManager[Reply]:
+        """Send the request once, never again on its own.
+
+        `limit` bounds everything up to the last byte of the reply. After a 401 the next call asks
+        for a new token. Raises `NotSent` when it surely did not reach the endpoint, `BrokenReply`
+        when it may have, `CredentialUnavailable` when no token could be had (nothing was sent).
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class World:
+    """All ports together: what a piece of work is handed."""
+
+    clock: Clock
+    records: Records
+    queues: Queues
+    pictures: Pictures
+    inputs: Inputs
+    dead_letters: DeadLetters
+    announcer: Announcer
+    endpoint: ImagesEndpoint

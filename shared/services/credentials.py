@@ -1,0 +1,117 @@
+"""Entra tokens: one credential a process, one token a scope, one refresh at a time."""
+
+import asyncio
+import time
+from collections import defaultdict
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import Any, Final, Self
+
+from azure.core.credentials import AccessToken
+from azure.core.credentials_async import AsyncTokenCredential
+
+from ..errors import CredentialUnavailable
+
+#: A token is renewed when it has less than this left, seconds: longer than most calls take, and
+#: shorter than the time in which the identity endpoint starts to hand out new ones.
+RENEW_BEFORE_SECONDS: Final = 300
+
+
+@dataclass(slots=True)
+class EntraCredential:
+    """Tokens of the app's identity, for Foundry (`token`) and for the storage SDK (`get_token`).
+
+    In Azure the identity is managed and named by its client id; without one, whatever
+    `DefaultAzureCredential` finds on the developer's machine is used.
+    """
+
+    client_id: str | None = None
+    managed: bool = False
+    source: AsyncTokenCredential | None = None
+    _kept: dict[str, AccessToken] = field(default_factory=dict)
+    _locks: defaultdict[str, asyncio.Lock] = field(
+        default_factory=lambda: defaultdict(asyncio.Lock)
+    )
+    _stale: bool = False
+
+    async def token(self, scope: str) -> str:
+        """Return a token for the scope; `CredentialUnavailable` when none can be had."""
+        return (await self.get_token(scope)).token
+
+    def forget(self, scope: str) -> None:
+        """Ask anew next time: the token was refused.
+
+        The SDK's credential keeps tokens too, so it is replaced with it.
+        """
+        if self._kept.pop(scope, None):
+            self._stale = True
+
+    async def get_token(
+        self,
+        *scopes: str,
+        claims: str | None = None,
+        tenant_id: str | None = None,
+        enable_cae: bool = False,  # noqa: ARG002 (part of the SDK's protocol)
+        **_options: Any,  # noqa: ANN401 (likewise)
+    ) -> AccessToken:
+        """Return a token as the storage SDK asks for it."""
+        scope = " ".join(scopes)
+        if claims or tenant_id:  # the storage account's own challenge: an answer to it, not kept
+            return await self._asked(scope, claims=claims, tenant_id=tenant_id)
+        async with self._locks[scope]:
+            kept = self._kept.get(scope)
+            if kept and kept.expires_on - time.time() > RENEW_BEFORE_SECONDS:
+                return kept
+            try:
+                kept = await self._asked(scope)
+            except CredentialUnavailable:
+                if kept and kept.expires_on > time.time():
+                    return kept
+                raise
+            self._kept[scope] = kept
+            return kept
+
+    async def close(self) -> None:
+        """Close the SDK's credential."""
+        if self.source:
+            await self.source.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        trace: TracebackType | None = None,
+    ) -> None:
+        """Leave the credential open: the client that was given it does not own it."""
+
+    async def _asked(
+        self, scope: str, *, claims: str | None = None, tenant_id: str | None = None
+    ) -> AccessToken:
+        try:
+            if self._stale and self.source:
+                refused, self.source, self._stale = self.source, None, False
+                await refused.close()
+            self.source = self.source or self._opened()
+            return await self.source.get_token(scope, claims=claims, tenant_id=tenant_id)
+        except Exception as error:
+            sentence = str(error).partition("\n")[0]
+            raise CredentialUnavailable(
+                f"no token for {scope}: {type(error).__name__}: {sentence}"
+            ) from error
+
+    def _opened(self) -> AsyncTokenCredential:
+        # Here, not above: it costs a quarter of a second that an app with keys need not spend.
+        from azure.identity.aio import (  # noqa: PLC0415
+            DefaultAzureCredential,
+            ManagedIdentityCredential,
+        )
+
+        if self.managed:
+            return ManagedIdentityCredential(client_id=self.client_id)
+        return DefaultAzureCredential(
+            managed_identity_client_id=self.client_id,
+            exclude_interactive_browser_credential=True,
+        )

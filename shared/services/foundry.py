@@ -1,0 +1,190 @@
+"""The images endpoint: one POST a call, never repeated, and a plain word on what became of it.
+
+The one question that matters when a call fails is whether the request may have reached the
+endpoint, since then it may have been paid for. `NotSent` is said only with proof: no connection
+was ever made. Whatever happens on a made connection, a failed write included, is `BrokenReply`:
+bytes handed to the kernel may arrive although the call that handed them over failed.
+"""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Final, Protocol
+from urllib.parse import urlsplit
+
+import httpx
+
+from ..errors import BrokenReply, NotSent
+from ..payloads import ImageRequest
+from .transport import EVIDENCE, Evidence, new_client
+
+#: The version is the one of pyproject.toml; a test holds them together.
+USER_AGENT: Final = "image-jobs/0.1.0"
+
+#: Failures that httpx means to come before the first byte; believed only with the evidence.
+_BEFORE_SENDING: Final = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CallLimits:
+    """How long a call may take to connect and to go on; the whole is bounded call by call."""
+
+    #: Name look-up, TCP and TLS together, seconds.
+    connect_seconds: float = 10.0
+    #: Silence in a body that has begun to arrive, seconds. Not before: an answer that is not
+    #: streamed sends nothing for minutes, and a stream may send nothing before its picture.
+    read_seconds: float = 120.0
+
+
+class Tokens(Protocol):
+    """Who has Entra tokens."""
+
+    async def token(self, scope: str) -> str:
+        """Return a token for the scope; `CredentialUnavailable` when none can be had."""
+        ...
+
+    def forget(self, scope: str) -> None:
+        """Ask anew next time: the token was refused."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FoundryEndpoint:
+    """`ImagesEndpoint` over HTTP, with a key or with tokens."""
+
+    tokens: Tokens
+    limits: CallLimits = CallLimits()
+    api_key: str | None = field(default=None, repr=False)
+    client: httpx.AsyncClient = field(default_factory=lambda: new_client(USER_AGENT))
+
+    @asynccontextmanager
+    async def post(
+        self, request: ImageRequest, *, limit: timedelta, client_request_id: str
+    ) -> AsyncIterator["FoundryReply"]:
+        """Send the request once and hand over the reply while its body still arrives.
+
+        `limit` bounds everything from connecting to the last byte. A 401 to a token makes the
+        next call ask for a new one.
+        """
+        headers = {"content-type": "application/json", "x-ms-client-request-id": client_request_id}
+        headers |= await self._authorisation(request.scope)
+        host = urlsplit(request.url).hostname or request.url
+        evidence = Evidence()
+        total = asyncio.timeout(limit.total_seconds())
+        try:
+            async with total, AsyncExitStack() as stack:
+                response = await self._send(self._built(request, headers, host), evidence, host)
+                stack.push_async_callback(_close, response)
+                if response.status_code == HTTPStatus.UNAUTHORIZED and not self.api_key:
+                    self.tokens.forget(request.scope)
+                yield FoundryReply(response, self.limits.read_seconds, total, host)
+        except TimeoutError as error:
+            if not total.expired():
+                raise  # the caller's own
+            sentence = f"{host} did not answer in full within {limit.total_seconds():g} s"
+            if evidence.connected:
+                raise BrokenReply(sentence) from error
+            raise NotSent(f"{sentence}: no connection was made") from error
+
+    async def close(self) -> None:
+        """Close what is open."""
+        await self.client.aclose()
+
+    async def _authorisation(self, scope: str) -> dict[str, str]:
+        if self.api_key:
+            return {"api-key": self.api_key}
+        return {"authorization": f"Bearer {await self.tokens.token(scope)}"}
+
+    def _built(self, request: ImageRequest, headers: dict[str, str], host: str) -> httpx.Request:
+        connect = self.limits.connect_seconds
+        try:
+            return self.client.build_request(
+                "POST",
+                request.url,
+                headers=headers,
+                content=json.dumps(request.body, ensure_ascii=False).encode(),
+                timeout=httpx.Timeout(None, connect=connect, pool=connect),
+            )
+        except (httpx.InvalidURL, ValueError) as error:
+            raise NotSent(f"no request can be made for {host}: {_said(error)}") from error
+
+    async def _send(self, sending: httpx.Request, evidence: Evidence, host: str) -> httpx.Response:
+        noting = EVIDENCE.set(evidence)
+        try:
+            return await self.client.send(sending, stream=True)
+        except Exception as error:
+            raise _failure(error, evidence, host) from error
+        finally:
+            EVIDENCE.reset(noting)
+
+
+class FoundryReply:
+    """`Reply` over an httpx response."""
+
+    def __init__(
+        self, response: httpx.Response, read_seconds: float, total: asyncio.Timeout, host: str
+    ) -> None:
+        self.status: Final = response.status_code
+        self.headers: Final[Mapping[str, str]] = dict(response.headers)  # names in lower case
+        self._response = response
+        self._read_seconds = read_seconds
+        self._total = total
+        self._host = host
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body as it arrives; `BrokenReply` if it is cut, stalls or takes too long."""
+        silence: float | None = None
+        body = self._body()
+        while True:
+            try:
+                async with asyncio.timeout(silence):
+                    chunk = await anext(body, None)
+            except TimeoutError as error:
+                raise BrokenReply(
+                    f"{self._host} stopped in the middle of its reply: "
+                    f"nothing came for {self._read_seconds:g} s"
+                ) from error
+            except Exception as error:
+                raise BrokenReply(f"the reply of {self._host} broke off: {_said(error)}") from error
+            if chunk is None:
+                self._total.reschedule(None)  # what the caller still does with it is not the call
+                return
+            silence = self._read_seconds
+            yield chunk
+
+    def _body(self) -> AsyncIterator[bytes]:
+        """Return the raw body; an error's body, which is small, is unpacked if it is packed."""
+        encoding = self.headers.get("content-encoding", "identity").strip().lower()
+        if encoding in {"", "identity"}:
+            return self._response.aiter_raw()
+        if self.status >= HTTPStatus.BAD_REQUEST:
+            return self._response.aiter_bytes()
+        raise BrokenReply(
+            f"{self._host} sent its reply packed as {encoding!r} although it was asked for "
+            f"`accept-encoding: identity`; take the compressing proxy out of the way"
+        )
+
+
+def _failure(error: Exception, evidence: Evidence, host: str) -> NotSent | BrokenReply:
+    if isinstance(error, _BEFORE_SENDING) and not evidence.connected:
+        return NotSent(f"no connection to {host}: {_said(error)}")
+    return BrokenReply(f"{host} took the request and gave no reply: {_said(error)}")
+
+
+def _said(error: Exception) -> str:
+    return f"{type(error).__name__} {error}".strip()
+
+
+async def _close(response: httpx.Response) -> None:
+    with suppress(Exception):  # the reply was had, or its failure is being told
+        await response.aclose()

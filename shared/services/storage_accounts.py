@@ -1,0 +1,154 @@
+"""The storage account: its blob and queue clients, one set a process, and the seam of their errors.
+
+Clients are made without I/O and without an event loop; connections open with the first request.
+The SDK repeats what is safe to repeat. A conditional write that is repeated may find its own first
+try there ("it exists", "it changed"): `job_records` and `picture_store` know that.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Final
+
+import aiohttp
+from azure.core.credentials_async import AsyncTokenCredential
+from azure.core.exceptions import AzureError, HttpResponseError
+from azure.storage.blob.aio import BlobServiceClient, ContainerClient
+from azure.storage.queue.aio import QueueServiceClient
+
+from ..errors import Misconfigured, StoreUnavailable
+
+
+@dataclass(frozen=True, slots=True)
+class StorageAddress:
+    """Where the account is: a connection string, or the URLs of its two services."""
+
+    connection_string: str | None = field(default=None, repr=False)
+    blob_service_uri: str | None = None
+    queue_service_uri: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StorageTuning:
+    """How patient the SDK is. Waits are `base ** try` seconds, give or take the jitter.
+
+    The defaults try five times within about 30 s: longer than a partition takes to move, shorter
+    than anybody waits for the account to come back while holding a finished picture.
+    """
+
+    retries: int = 4
+    backoff_base: int = 2
+    jitter_seconds: int = 1
+    connect_seconds: int = 10
+    #: Silence of the service while it owes an answer, seconds.
+    read_seconds: int = 30
+
+
+class StorageAccount:
+    """The clients of one account."""
+
+    def __init__(
+        self,
+        address: StorageAddress,
+        *,
+        credential: AsyncTokenCredential | None = None,
+        tuning: StorageTuning | None = None,
+    ) -> None:
+        self._address = address
+        self._credential = credential
+        self._tuning = tuning or StorageTuning()
+
+    @cached_property
+    def blobs(self) -> BlobServiceClient:
+        """The blob service."""
+        if text := self._address.connection_string:
+            with _malformed():
+                return BlobServiceClient.from_connection_string(text, **self._options())
+        with _malformed():
+            return BlobServiceClient(
+                self._address.blob_service_uri or "", self._credential, **self._options()
+            )
+
+    @cached_property
+    def queues(self) -> QueueServiceClient:
+        """The queue service."""
+        if text := self._address.connection_string:
+            with _malformed():
+                return QueueServiceClient.from_connection_string(text, **self._options())
+        with _malformed():
+            return QueueServiceClient(
+                self._address.queue_service_uri or "",
+                credential=self._credential,
+                **self._options(),
+            )
+
+    def container(self, name: str) -> ContainerClient:
+        """Return the client of a container."""
+        return self.blobs.get_container_client(name)
+
+    async def close(self) -> None:
+        """Close what is open."""
+        for name in ("blobs", "queues"):
+            if client := self.__dict__.pop(name, None):
+                await client.close()
+
+    def _options(self) -> dict[str, Any]:
+        tuning = self._tuning
+        return {
+            "retry_total": tuning.retries,
+            "retry_connect": tuning.retries,
+            "retry_read": tuning.retries,
+            "retry_status": tuning.retries,
+            "initial_backoff": 0,
+            "increment_base": tuning.backoff_base,
+            "random_jitter_range": tuning.jitter_seconds,
+            "connection_timeout": tuning.connect_seconds,
+            "read_timeout": tuning.read_seconds,
+            "logging_enable": False,
+        }
+
+
+@contextmanager
+def storage_errors(doing: str) -> Iterator[None]:
+    """Tell every failure of the SDK as `StoreUnavailable`: what was tried, and what was said.
+
+    The conditional errors that mean something (it exists, it changed, it is not there) are caught
+    inside the block by whoever knows what they mean.
+    """
+    try:
+        yield
+    except (AzureError, aiohttp.ClientError, OSError) as error:
+        raise StoreUnavailable(f"{doing}: {said(error)}") from error
+
+
+#: What a status means that no retry mends.
+_ADVICE: Final = {
+    403: "; the app's identity needs the data roles of the account (Storage Blob Data Contributor, "
+    "Storage Queue Data Message Sender)",
+    404: "; create it first, the app never does",
+}
+
+
+def said(error: Exception) -> str:
+    """Return an SDK error in one line, without the XML and the ids that its text carries."""
+    if isinstance(error, HttpResponseError) and error.status_code:
+        code = error_code(error) or error.reason or type(error).__name__
+        return f"{error.status_code} {code}{_ADVICE.get(error.status_code, '')}"
+    return f"{type(error).__name__}: {str(error).partition('\n')[0]}"
+
+
+def error_code(error: Exception) -> str:
+    """Return the service's own code of an error, `BlobNotFound` for one; empty if it gave none."""
+    code = getattr(error, "error_code", None)
+    return str(getattr(code, "value", code) or "")
+
+
+@contextmanager
+def _malformed() -> Iterator[None]:
+    try:
+        yield
+    except ValueError as error:
+        raise Misconfigured(
+            f"ImageStorage: not the connection string or the URL of an account ({error})"
+        ) from error

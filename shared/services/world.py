@@ -1,0 +1,85 @@
+"""Opens the world: every port made real, from the settings.
+
+The SDKs are imported here, at the first job, and not with the app: they are most of a cold start.
+"""
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from functools import cache
+
+from ..ports import World
+from ..settings import Settings
+
+
+@cache
+def open_world(settings: Settings) -> World:
+    """Return the world of this process; no I/O, no event loop needed, the same one each time.
+
+    The Functions worker has no hook for an end, so it is never closed. What fails is not kept:
+    the next call tries again.
+    """
+    return _built(settings, None)
+
+
+@asynccontextmanager
+async def opened(settings: Settings) -> AsyncIterator[World]:
+    """Open a world of one's own and close it at the end: for command lines and tests."""
+    async with AsyncExitStack() as stack:
+        yield _built(settings, stack)
+
+
+def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
+    # ruff: noqa: PLC0415 (see the module's docstring)
+    from .announcer import QueueAnnouncer
+    from .blocks import BlockSizes
+    from .clock import SystemClock
+    from .credentials import EntraCredential
+    from .dead_letters import BlobDeadLetters
+    from .foundry import CallLimits, FoundryEndpoint
+    from .inputs import BlobInputs
+    from .job_records import BlobRecords
+    from .picture_store import BlobPictures
+    from .queues import StorageQueues
+    from .storage_accounts import StorageAccount, StorageAddress
+
+    connection, key = settings.storage_connection, settings.foundry_api_key
+    credential = EntraCredential(
+        client_id=settings.client_id, managed=settings.storage_credential == "managedidentity"
+    )
+    account = StorageAccount(
+        StorageAddress(
+            connection_string=connection.get_secret_value() if connection else None,
+            blob_service_uri=settings.blob_service_uri,
+            queue_service_uri=settings.queue_service_uri,
+        ),
+        credential=credential,
+    )
+    endpoint = FoundryEndpoint(
+        credential,
+        CallLimits(
+            connect_seconds=settings.connect_timeout_seconds,
+            read_seconds=settings.read_timeout_seconds,
+        ),
+        api_key=key.get_secret_value() if key else None,
+    )
+    if stack:
+        for opened_thing in (credential, account, endpoint):
+            stack.push_async_callback(opened_thing.close)
+    queues = StorageQueues(account.queues)
+    return World(
+        clock=SystemClock(),
+        records=BlobRecords(account.container(settings.jobs_container)),
+        queues=queues,
+        pictures=BlobPictures(
+            account.container(settings.images_container),
+            BlockSizes(
+                block_bytes=settings.upload_block_bytes,
+                in_flight=settings.upload_blocks_in_flight,
+                pool=settings.upload_block_pool,
+            ),
+        ),
+        inputs=BlobInputs(account.container(settings.inputs_container)),
+        dead_letters=BlobDeadLetters(account.container(settings.dead_letters_container)),
+        announcer=QueueAnnouncer(queues, settings.events_queue),
+        endpoint=endpoint,
+    )
