@@ -1,0 +1,242 @@
+"""The reply of an images endpoint, taken apart as it arrives: pictures out, the rest kept."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from .base64_stream import Base64Stream
+from .diversion import EXCERPT_BYTES, Diversion, Edge, excerpt
+from .errors import BrokenReply, UnreadableReply
+from .event_kinds import EventKind, kind_of, kind_of_document
+from .sse import EventData, EventEnd, EventName, EventPart, EventStream
+
+
+@dataclass(frozen=True, slots=True)
+class PictureStarted:
+    """A picture begins; the ones before it have ended or were dropped."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class PictureData:
+    """More bytes of the picture, decoded."""
+
+    index: int
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class PictureEnded:
+    """The picture is whole: it can be committed, whatever becomes of the reply."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class PictureDropped:
+    """What was handed out under this index was a draft: forget it; the index is used again.
+
+    Only event streams that say what an event is after its picture come to this.
+    """
+
+    index: int
+
+
+type Piece = PictureStarted | PictureData | PictureEnded | PictureDropped
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """A complete reply without its pictures.
+
+    `document` has `#0`, `#1`, ... where pictures were. Of an event stream it is what the
+    completed events say (a later one over an earlier one), with `error` of an error event.
+    """
+
+    document: dict[str, JsonValue]
+    #: Pictures that have ended.
+    pictures: int
+
+
+class ReplyDecoder:
+    """Turns the bytes of a reply into pieces of pictures, as they come; holds no picture.
+
+    Call `feed` with each chunk of the body, then `finish`. A fault found in a chunk is raised by
+    the *next* call, so that the pieces before it are never lost.
+    """
+
+    def __init__(self, content_type: str, *, max_rest_bytes: int = 1 << 20) -> None:
+        media_type = content_type.partition(";")[0].strip().lower()
+        self._fault: BrokenReply | None = None
+        self._body: _JsonBody | _EventBody | _ForeignBody
+        if media_type == "text/event-stream":
+            self._body = _EventBody(max_rest_bytes=max_rest_bytes)
+        elif media_type == "application/json" or media_type.endswith("+json"):
+            self._body = _JsonBody(max_rest_bytes=max_rest_bytes)
+        else:
+            self._body = _ForeignBody(media_type)
+
+    def feed(self, chunk: bytes | bytearray | memoryview) -> list[Piece]:
+        """Return the pieces that `chunk` completes; any size will do, 64 to 256 KiB is fast."""
+        if self._fault:
+            raise self._fault
+        pieces: list[Piece] = []
+        try:
+            for piece in self._body.feed(bytes(chunk)):
+                pieces.append(piece)  # noqa: PERF402 - what came before a fault must stay
+        except BrokenReply as fault:
+            self._fault = fault
+        return pieces
+
+    def finish(self) -> Envelope:
+        """Return the rest of a complete reply; `BrokenReply` says why it is none."""
+        if self._fault:
+            raise self._fault
+        return self._body.finish()
+
+
+class _JsonBody:
+    """One JSON object; its pictures are the strings called `b64_json`, at any depth.
+
+    Each of them counts, duplicates too: what was made was paid for. `null` is no picture, the
+    empty string is one without bytes.
+    """
+
+    def __init__(self, *, max_rest_bytes: int, first: int = 0) -> None:
+        self._diversion = Diversion("b64_json", max_rest_bytes=max_rest_bytes)
+        self._base64 = Base64Stream()
+        #: Index of the picture at hand, or of the next one.
+        self.index = first
+
+    @property
+    def rest(self) -> bytes:
+        """The text so far, without its pictures."""
+        return bytes(self._diversion.rest)
+
+    def feed(self, chunk: bytes) -> Iterator[Piece]:
+        for cut in self._diversion.feed(chunk):
+            if cut is Edge.OPENED:
+                self._base64 = Base64Stream()
+                yield PictureStarted(self.index)
+            elif cut is Edge.CLOSED:
+                yield from self._data(self._base64.finish())
+                yield PictureEnded(self.index)
+                self.index += 1
+            else:
+                yield from self._data(self._base64.feed(cut))
+
+    def told(self, member: str) -> str:
+        """Return the text of a top-level member that came before the picture at hand."""
+        return self._diversion.told(member)
+
+    def finish(self) -> Envelope:
+        return Envelope(self._diversion.finish(), self.index)
+
+    def _data(self, data: bytes) -> Iterator[Piece]:
+        if data:
+            yield PictureData(self.index, data)
+
+
+class _EventBody:
+    """Server-sent events, each with a JSON object; only pictures of completed events are reported.
+
+    An event is told by its `event:` line if that came before its picture, else by a `type` before
+    it. A picture whose kind is not told by then is handed out all the same, for it cannot be
+    held; only its end waits until the event's end tells what it was.
+    """
+
+    def __init__(self, *, max_rest_bytes: int) -> None:
+        self._events = EventStream()
+        self._max_rest_bytes = max_rest_bytes
+        self._document: dict[str, JsonValue] | None = None
+        self._pictures = 0
+        self._begin()
+
+    def feed(self, chunk: bytes) -> Iterator[Piece]:
+        for part in self._events.feed(chunk):
+            yield from self._take(part)
+
+    def finish(self) -> Envelope:
+        for part in self._events.finish():
+            for _ in self._take(part):
+                raise BrokenReply("The reply is cut before the event of its last picture ends.")
+        if self._document is None:
+            raise BrokenReply("The reply ends without a completed event.")
+        return Envelope(self._document, self._pictures)
+
+    def _begin(self) -> None:
+        self._kind = EventKind.UNTOLD
+        self._body = _JsonBody(max_rest_bytes=self._max_rest_bytes, first=self._pictures)
+        self._reported = EventKind.OTHER  # the kind of the picture at hand
+        self._waiting: list[int] = []  # whole pictures of a kind not told yet
+
+    def _take(self, part: EventPart) -> Iterator[Piece]:
+        match part:
+            case EventName(name):
+                if self._kind is EventKind.UNTOLD:
+                    self._kind = kind_of(name)
+            case EventData(data):
+                for piece in self._body.feed(data):
+                    yield from self._judge(piece)
+            case EventEnd():
+                yield from self._end()
+                self._begin()
+
+    def _judge(self, piece: Piece) -> Iterator[Piece]:
+        if isinstance(piece, PictureStarted):
+            if self._kind is EventKind.UNTOLD:
+                self._kind = kind_of(self._body.told("type"))
+            self._reported = self._kind
+        if self._reported is EventKind.UNTOLD and isinstance(piece, PictureEnded):
+            self._waiting.append(piece.index)
+        elif self._reported in {EventKind.UNTOLD, EventKind.COMPLETED}:
+            yield piece
+
+    def _end(self) -> Iterator[Piece]:
+        kind, document = self._read()
+        counts = kind is EventKind.COMPLETED
+        for index in self._waiting:
+            yield PictureEnded(index) if counts else PictureDropped(index)
+        if counts:
+            self._pictures = self._body.index
+            self._document = (self._document or {}) | document
+        elif kind is EventKind.ERROR:
+            error = document.get("error") or document
+            self._document = (self._document or {}) | {"error": error}
+        if counts or kind is EventKind.ERROR:
+            self._max_rest_bytes -= len(self._body.rest)
+
+    def _read(self) -> tuple[EventKind, dict[str, JsonValue]]:
+        rest = self._body.rest.strip()
+        if rest in {b"", b"[DONE]"} or self._kind in {EventKind.PARTIAL, EventKind.OTHER}:
+            return EventKind.OTHER, {}
+        try:
+            document = self._body.finish().document
+        except BrokenReply:
+            if self._kind is EventKind.ERROR:
+                return self._kind, {"message": excerpt(rest)}
+            raise
+        if self._kind is not EventKind.UNTOLD:
+            return self._kind, document
+        pictures = self._body.index > self._pictures
+        return kind_of_document(document, pictures=pictures), document
+
+
+class _ForeignBody:
+    """A reply that holds no pictures, such as the error page of a gateway."""
+
+    def __init__(self, content_type: str) -> None:
+        self._content_type = content_type
+        self._start = b""
+
+    def feed(self, chunk: bytes) -> Iterator[Piece]:
+        self._start += chunk[: EXCERPT_BYTES - len(self._start)]
+        return iter(())
+
+    def finish(self) -> Envelope:
+        raise UnreadableReply(
+            f"The reply is {self._content_type or 'of no content type'}, "
+            f"not application/json or text/event-stream: {excerpt(self._start)}"
+        )

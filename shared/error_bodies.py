@@ -1,0 +1,74 @@
+"""What the JSON of a reply says of an error, in the spellings seen; nothing here raises."""
+
+import re
+from collections import deque
+from collections.abc import Iterator, Mapping
+
+from pydantic import JsonValue
+
+_VIOLATIONS = re.compile(r"safety_violations=\[([^\]]*)\]")
+_LONGEST = 1000  # characters of a message that are kept
+
+_LARGEST = 10**9  # a number beyond is no code
+
+
+def error_of(document: JsonValue) -> Mapping[str, JsonValue]:
+    """Return the `error` of a document, empty if it has none."""
+    error = document.get("error") if isinstance(document, dict) else None
+    if isinstance(error, str) and error:
+        return {"message": error}
+    return error if isinstance(error, dict) else {}
+
+
+def codes_of(error: Mapping[str, JsonValue]) -> set[str]:
+    """Return the error's code and that of the error within it, in lower case."""
+    inner = (error.get(name) for name in ("innererror", "inner_error"))
+    told = [error, *(each for each in inner if isinstance(each, dict))]
+    return {text_of(each.get("code")).lower() for each in told}
+
+
+def categories_of(document: JsonValue, message: str) -> tuple[str, ...]:
+    """Return what was found: in E1's message, and wherever a filter says `filtered`.
+
+    Filters are told by that member, for their results go by many names: `content_filter_result`,
+    `content_filter_results`, `prompt_filter_results`, in `innererror`, `inner_error` or an item.
+    """
+    told = [name.strip() for list_ in _VIOLATIONS.findall(message) for name in list_.split(",")]
+    filtered = (
+        name
+        for name, value in _members(document)
+        if isinstance(value, dict) and value.get("filtered") is True
+    )
+    return tuple(dict.fromkeys(filter(None, map(one_line, (*told, *filtered)))))
+
+
+def has_picture(document: JsonValue) -> bool:
+    """Tell whether a picture, or the mark left in its place, is in the document."""
+    return any(
+        name == "b64_json" and isinstance(value, str) and bool(value)
+        for name, value in _members(document)
+    )
+
+
+def _members(document: JsonValue) -> Iterator[tuple[str, JsonValue]]:
+    """Give every member at any depth; no recursion, for the depth is a stranger's."""
+    left = deque([document])
+    while left:
+        at = left.popleft()
+        if isinstance(at, dict):
+            yield from at.items()
+            left.extend(at.values())
+        elif isinstance(at, list):
+            left.extend(at)
+
+
+def text_of(value: JsonValue) -> str:
+    """Return a text, or a number such as a code written as one; nothing of anything else."""
+    if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST:
+        return str(value)
+    return value if isinstance(value, str) else ""
+
+
+def one_line(text: str) -> str:
+    """Give a stranger's text in one line that any JSON or log can hold."""
+    return " ".join(text[:_LONGEST].encode(errors="replace").decode().split())
