@@ -59,7 +59,7 @@ types: .venv/.stamp
 	@$(BIN)/mypy
 
 imports: .venv/.stamp
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 
 pins: $(UV)
 	@scripts/requirements --check
@@ -74,7 +74,7 @@ requirements: $(UV) ## compile requirements*.txt from pyproject.toml (UPGRADE=1:
 	@scripts/requirements
 
 schemas: .venv/.stamp ## print the JSON Schemas of messages and events into docs/schemas
-	@$(BIN)/python -m shared.schemas
+	@$(BIN)/python -m local.schemas
 
 package: ## list what would be deployed
 	@scripts/package

@@ -22,11 +22,12 @@ def of_the_code() -> set[str]:
 
 
 def of_the_page() -> set[str]:
-    """Every variable that begins a row of a table in docs/settings.md."""
+    """Every variable that begins a row of a table in docs/settings.md (members of JSON do not)."""
     page = ROOT / "docs" / "settings.md"
     if not page.exists():
         pytest.skip("docs/settings.md is not written yet")
-    return set(re.findall(r"^\|\s*`([^`]+)`", page.read_text(), flags=re.MULTILINE))
+    named = re.findall(r"^\|\s*`([^`]+)`", page.read_text(), flags=re.MULTILINE)
+    return {name for name in named if A_SETTING.fullmatch(name)}
 
 
 def of_the_laptop() -> set[str]:
@@ -42,6 +43,13 @@ def of_the_laptop() -> set[str]:
     return {text for text in texts if A_SETTING.fullmatch(text)}
 
 
+def as_set(default: object) -> str:
+    """A default as one would set it."""
+    if default is None or default == ():
+        return ""
+    return str(default).lower() if isinstance(default, bool) else str(default)
+
+
 def test_every_setting_has_its_row_on_the_page() -> None:
     assert sorted(of_the_code() - of_the_page()) == []
 
@@ -49,6 +57,18 @@ def test_every_setting_has_its_row_on_the_page() -> None:
 def test_the_page_names_no_setting_that_nothing_reads() -> None:
     known = of_the_code() | set(NOT_YET)
     assert [name for name in sorted(of_the_page() - known) if not OF_THE_HOST.fullmatch(name)] == []
+
+
+def test_the_page_gives_the_defaults_of_the_code() -> None:
+    of_the_page()
+    page = (ROOT / "docs" / "settings.md").read_text()
+    rows = re.findall(r"^\|\s*`([^`]+)`\s*\|\s*(?:`([^`]*)`)?\s*\|", page, flags=re.MULTILINE)
+    given = {name: default for name, default in rows if name in of_the_code()}
+    defaults = {
+        str(field.alias): "" if field.is_required() else as_set(field.default)
+        for field in Settings.model_fields.values()
+    }
+    assert given == defaults
 
 
 def test_the_laptop_sets_nothing_that_nothing_reads() -> None:
