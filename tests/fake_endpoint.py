@@ -1,0 +1,58 @@
+"""The images endpoint in memory: gives the answers it was told to give."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from shared.payloads import ImageRequest
+from tests.steps import Steps
+
+
+@dataclass(frozen=True, slots=True)
+class FakeReply:
+    """A reply to give: its body comes in chunks of `chunk_bytes`, and then `error`, if there is."""
+
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=lambda: {"content-type": "application/json"})
+    body: bytes = b""
+    chunk_bytes: int = 1 << 16
+    error: Exception | None = None
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        for start in range(0, len(self.body), self.chunk_bytes):
+            await asyncio.sleep(0)
+            yield self.body[start : start + self.chunk_bytes]
+        if self.error:
+            raise self.error
+
+
+type Answer = FakeReply | Exception | Callable[[ImageRequest], FakeReply]
+
+
+@dataclass(slots=True)
+class FakeEndpoint:
+    steps: Steps = field(default_factory=Steps)
+    #: Answers in order; when they are used up, `otherwise` is given again and again.
+    script: deque[Answer] = field(default_factory=deque)
+    otherwise: Answer | None = None
+    requests: list[ImageRequest] = field(default_factory=list)
+    limits: list[timedelta] = field(default_factory=list)
+    client_request_ids: list[str] = field(default_factory=list)
+
+    @asynccontextmanager
+    async def post(
+        self, request: ImageRequest, *, limit: timedelta, client_request_id: str
+    ) -> AsyncIterator[FakeReply]:
+        await self.steps.take("endpoint.post")
+        self.requests.append(request)
+        self.limits.append(limit)
+        self.client_request_ids.append(client_request_id)
+        answer = self.script.popleft() if self.script else self.otherwise
+        if answer is None:
+            raise AssertionError(f"call {len(self.requests)} was not expected: {request.url}")
+        if isinstance(answer, Exception):
+            raise answer
+        yield answer if isinstance(answer, FakeReply) else answer(request)

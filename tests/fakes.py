@@ -1,0 +1,211 @@
+"""The world in memory: a fake of every port, true to the real ones by the tests of `contract/`.
+
+Tests read their state (`world.queues.sent`, `world.pictures.committed`) and never how they were
+called. Two things they can make happen: `world.steps.failing["records.replace"] = [error]` raises
+that error once, before the step has any effect; `world.steps.crash_at = 3` raises `Crash` in place
+of the fourth step and of any after it, as a process that is killed there does nothing more.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+
+from cloudevents.core.v1.event import CloudEvent
+
+from shared.errors import AlreadyExists, NoSuchQueue, StaleVersion, TooLarge
+from shared.pictures import PictureFacts
+from shared.ports import StoredPicture, Versioned, World
+from shared.records import JobRecord
+from shared.services.inputs import as_text
+from shared.services.queues import MAX_MESSAGE_BYTES
+from tests.fake_endpoint import FakeEndpoint
+from tests.steps import Steps
+
+
+@dataclass(slots=True)
+class FakeClock:
+    time: datetime = datetime(2026, 11, 22, 12, tzinfo=UTC)
+
+    def now(self) -> datetime:
+        return self.time
+
+    def advance(self, by: timedelta) -> None:
+        self.time += by
+
+
+@dataclass(slots=True)
+class FakeRecords:
+    steps: Steps = field(default_factory=Steps)
+    stored: dict[str, Versioned[JobRecord]] = field(default_factory=dict)
+    writes: int = 0
+
+    async def create(self, record: JobRecord) -> str:
+        await self.steps.take("records.create")
+        if record.job_id in self.stored:
+            raise AlreadyExists(f"job {record.job_id} has a record already")
+        return self._write(record)
+
+    async def read(self, job_id: str) -> Versioned[JobRecord] | None:
+        await self.steps.take("records.read")
+        return self.stored.get(job_id)
+
+    async def replace(self, record: JobRecord, version: str) -> str:
+        await self.steps.take("records.replace")
+        found = self.stored.get(record.job_id)
+        if found is None or found.version != version:
+            raise StaleVersion(f"the record of job {record.job_id} has changed")
+        return self._write(record)
+
+    def _write(self, record: JobRecord) -> str:
+        self.writes += 1
+        # Through JSON, as a blob keeps it: what does not survive that must not survive here.
+        kept = JobRecord.model_validate_json(record.model_dump_json())
+        self.stored[record.job_id] = Versioned(kept, f'"{self.writes}"')
+        return f'"{self.writes}"'
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    queue: str
+    body: bytes
+    delay: timedelta
+
+
+@dataclass(slots=True)
+class FakeQueues:
+    steps: Steps = field(default_factory=Steps)
+    sent: list[Sent] = field(default_factory=list)
+    #: Queues that do not exist.
+    missing: set[str] = field(default_factory=set)
+
+    async def send(self, queue: str, body: bytes, *, delay: timedelta = timedelta()) -> None:
+        if len(body) > MAX_MESSAGE_BYTES:
+            raise TooLarge(f"the message for the queue {queue!r} has {len(body):,} bytes")
+        await self.steps.take("queues.send")
+        if queue in self.missing:
+            raise NoSuchQueue(f"there is no queue {queue!r}")
+        self.sent.append(Sent(queue, body, delay))
+
+    def bodies(self, queue: str) -> list[bytes]:
+        return [message.body for message in self.sent if message.queue == queue]
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    data: bytes
+    facts: PictureFacts
+    metadata: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class FakePictures:
+    steps: Steps = field(default_factory=Steps)
+    committed: dict[str, Committed] = field(default_factory=dict)
+    sidecars: dict[str, bytes] = field(default_factory=dict)
+    #: Writers neither committed nor abandoned: their buffers.
+    open: set[int] = field(default_factory=set)
+
+    def create(self, name: str) -> "FakePictureWriter":
+        return FakePictureWriter(self, name)
+
+    async def find(self, name: str) -> StoredPicture | None:
+        await self.steps.take("pictures.find")
+        return self.stored(name) if name in self.committed else None
+
+    async def put_sidecar(self, name: str, body: bytes) -> None:
+        await self.steps.take("pictures.put_sidecar")
+        self.sidecars.setdefault(name, body)
+
+    def stored(self, name: str) -> StoredPicture:
+        url = f"https://account.example/images/{name}"
+        return StoredPicture(name, url, self.committed[name].facts)
+
+
+@dataclass(slots=True)
+class FakePictureWriter:
+    pictures: FakePictures
+    name: str
+    data: bytearray = field(default_factory=bytearray)
+
+    async def write(self, data: bytes | memoryview) -> None:
+        self.pictures.open.add(id(self))
+        await self.pictures.steps.take("pictures.write")
+        self.data += data
+
+    async def commit(self, facts: PictureFacts, metadata: Mapping[str, str]) -> StoredPicture:
+        self.pictures.open.discard(id(self))
+        await self.pictures.steps.take("pictures.commit")
+        picture = Committed(bytes(self.data), facts, dict(metadata))
+        self.pictures.committed.setdefault(self.name, picture)
+        return self.pictures.stored(self.name)
+
+    async def abandon(self) -> None:
+        self.pictures.open.discard(id(self))
+
+
+@dataclass(slots=True)
+class FakeInputs:
+    steps: Steps = field(default_factory=Steps)
+    blobs: dict[str, bytes] = field(default_factory=dict)
+
+    async def read_text(self, name: str, *, max_bytes: int) -> str | None:
+        await self.steps.take("inputs.read_text")
+        body = self.blobs.get(name)
+        return None if body is None else as_text(name, body, max_bytes)
+
+
+@dataclass(slots=True)
+class FakeDeadLetters:
+    steps: Steps = field(default_factory=Steps)
+    letters: dict[str, bytes] = field(default_factory=dict)
+
+    async def put(self, name: str, body: bytes) -> None:
+        await self.steps.take("dead_letters.put")
+        self.letters[name] = body
+
+
+@dataclass(slots=True)
+class FakeAnnouncer:
+    steps: Steps = field(default_factory=Steps)
+    events: list[CloudEvent] = field(default_factory=list)
+    #: The same events by the reply queue they went to as well.
+    replies: dict[str, list[CloudEvent]] = field(default_factory=dict)
+
+    async def announce(self, event: CloudEvent, *, reply_to: str | None) -> None:
+        await self.steps.take("announcer.announce")
+        self.events.append(event)
+        if reply_to is not None:
+            self.replies.setdefault(reply_to, []).append(event)
+
+    def types(self) -> list[str]:
+        return [event.get_type() for event in self.events]
+
+
+@dataclass(frozen=True, slots=True)
+class FakeWorld(World):
+    """A whole world; every fake in it counts its steps in the same `steps`."""
+
+    steps: Steps
+    clock: FakeClock
+    records: FakeRecords
+    queues: FakeQueues
+    pictures: FakePictures
+    inputs: FakeInputs
+    dead_letters: FakeDeadLetters
+    announcer: FakeAnnouncer
+    endpoint: FakeEndpoint
+
+
+def fake_world() -> FakeWorld:
+    steps = Steps()
+    return FakeWorld(
+        steps=steps,
+        clock=FakeClock(),
+        records=FakeRecords(steps),
+        queues=FakeQueues(steps),
+        pictures=FakePictures(steps),
+        inputs=FakeInputs(steps),
+        dead_letters=FakeDeadLetters(steps),
+        announcer=FakeAnnouncer(steps),
+        endpoint=FakeEndpoint(steps),
+    )
