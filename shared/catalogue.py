@@ -88,7 +88,7 @@ class Model(_Row):
     #: Members of the request body that it accepts.
     parameters: tuple[str, ...] = Field(min_length=1)
     #: What the facts rest on, by field.
-    sources: dict[str, str] = Field(default_factory=dict)
+    sources: dict[str, str] = Field(default_factory=dict, repr=False)
 
     @field_validator("qualities", mode="before")
     @classmethod

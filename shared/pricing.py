@@ -161,7 +161,9 @@ def estimate(  # noqa: PLR0913 - what decides a price
     made = max(counts, default=math.ceil(w * h / PIXELS_PER_TOKEN))
     entered = calls * TOKENS_PER_CHARACTER * prompt_characters
     usd = (n * made * (prices.image_out or 0.0) + entered * prices.text_in) / _MILLION
-    modes = f"the higher of {counts[0]:,} (legacy) and {counts[1]:,} (bucket): " * (len(counts) > 1)
+    modes = ""
+    if tokens.legacy is not None and tokens.bucket is not None:
+        modes = f"the higher of {tokens.legacy:,} (legacy) and {tokens.bucket:,} (bucket): "
     basis = (
         f"{modes}{made:,} output tokens a picture at ${prices.image_out} a million"
         f" and at most {entered:,} prompt tokens at ${prices.text_in}"
