@@ -3,7 +3,7 @@
 import re
 
 from . import problems
-from .models import Model, SizeRules
+from .models import Model
 
 GRID = 16
 MAX_EDGE = 3840
@@ -15,7 +15,6 @@ MAI_MIN_EDGE = 768
 MAI_MAX_PIXELS = 1_048_576
 FLUX_MIN_EDGE = 256
 FLUX_MAX_PIXELS = 4_194_304
-AUTO = (1024, 1024)
 
 _WIDTH_X_HEIGHT = re.compile(r"([1-9]\d{0,4})x([1-9]\d{0,4})")
 
@@ -26,8 +25,6 @@ def read_size(model: Model, text: str, *, resize: bool = False) -> tuple[int, in
     `resize`: shrink a request above the pixel budget, as one article says the service does;
     otherwise it is refused, as every published observation has it.
     """
-    if text == "auto":
-        return AUTO
     if model.sizes == "fixed" and text not in FIXED:
         supported = ", ".join(f"'{each}'" for each in FIXED)
         message = f"Invalid value: '{text}'. Supported values are: {supported}, and 'auto'."
@@ -81,11 +78,6 @@ def flux_size(width: int, height: int) -> tuple[int, int]:
     if width * height > FLUX_MAX_PIXELS:
         raise problems.invalid("The image must not exceed 4 megapixels.", "width", "422")
     return width, height
-
-
-def default_size(rules: SizeRules) -> tuple[int, int]:
-    """What is made when no size was asked for."""
-    return {"free": AUTO, "fixed": AUTO, "mai": (1024, 1024), "flux": (1024, 1024)}[rules]
 
 
 def _too_large(width: int, height: int) -> bool:

@@ -1,0 +1,91 @@
+"""Run the emulator: `python -m local.foundry --port 0`."""
+
+import argparse
+import asyncio
+import json
+import signal
+import sys
+from collections.abc import Sequence
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from .drawing import warm_up
+from .models import default_deployments, read_deployments
+from .server import Foundry
+from .settings import Settings
+from .world import World
+
+
+def options() -> argparse.ArgumentParser:
+    """The command line; every switch of `settings` can be given by `--set`."""
+    parser = argparse.ArgumentParser(prog="python -m local.foundry", description=__doc__)
+    parser.add_argument("--host", default="127.0.0.1")
+    parser.add_argument("--port", type=int, default=0, help="0: any free one")
+    parser.add_argument("--time-scale", type=float, help="real seconds per second (0.02)")
+    parser.add_argument("--deployments", help="a JSON list like FOUNDRY_DEPLOYMENTS")
+    parser.add_argument("--rpm", type=float, default=600, help="of deployments that name none")
+    parser.add_argument("--seed", type=int, default=0, help="of latencies and chances")
+    parser.add_argument("--key", help="the only API key accepted; without: any")
+    parser.add_argument(
+        "--noise", type=int, nargs="?", const=6, help="bits of grain: files weigh like photos"
+    )
+    parser.add_argument("--cache", action="store_true", help="draw each size only once")
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        help=f"another switch: {', '.join(Settings.model_fields)}",
+    )
+    return parser
+
+
+def read_settings(given: argparse.Namespace) -> Settings:
+    """The switches of a command line."""
+    members: dict[str, object] = dict(text.split("=", 1) for text in given.set)
+    for name in ("time_scale", "key", "noise"):
+        value = getattr(given, name)
+        if value is not None:
+            members[name] = value
+    if given.cache:
+        members["cache"] = True
+    return Settings.model_validate(members)
+
+
+async def serve(world: World, host: str, port: int) -> None:
+    """Serve until told to stop, and say on stdout where."""
+    stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    runner = web.AppRunner(Foundry(world).application(), access_log=None, shutdown_timeout=0.5)
+    await runner.setup()
+    site = web.TCPSite(runner, host, port)
+    await site.start()
+    address = runner.addresses[0]
+    print(json.dumps({"ready": True, "url": f"http://{address[0]}:{address[1]}"}), flush=True)
+    await stop.wait()
+    await runner.cleanup()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run; 2 if the command line makes no sense."""
+    given = options().parse_args(arguments)
+    try:
+        settings = read_settings(given)
+        deployments = (
+            read_deployments(given.deployments, given.rpm)
+            if given.deployments
+            else default_deployments(given.rpm)
+        )
+    except (ValidationError, ValueError) as error:
+        print(f"foundry: {error}", file=sys.stderr)
+        return 2
+    warm_up()
+    asyncio.run(serve(World(deployments, settings, seed=given.seed), given.host, given.port))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
