@@ -70,7 +70,7 @@ def _way_of_writing(value: object) -> str:
     return SEVERAL if isinstance(value, list | tuple) else ONE
 
 
-type _Size = Annotated[
+_Size = Annotated[
     Annotated[SizeText, Tag(ONE)]
     | Annotated[
         Annotated[
@@ -88,24 +88,20 @@ class Rendition(_Strict):
     """Another encoding of the picture, made from the stored original."""
 
     format: Literal["webp", "jpeg", "avif"]
-    quality: int = Field(default=80, ge=1, le=100)
+    quality: int = Field(80, ge=1, le=100, description="Of the encoder, not of the model.")
 
 
 class Finish(_Strict):
     """What is made from the stored original, in a step of its own."""
 
-    #: Exact pixels, `WxH`; None keeps the original's.
-    size: ExactSize | None = None
-    #: How the exact size is reached when the aspect differs: cut the edges, or squeeze.
-    how: Literal["crop", "resize"] = "crop"
-    renditions: Annotated[
-        tuple[Rendition, ...],
-        Strict(strict=False),
-        Field(max_length=MAX_RENDITIONS),
-        AfterValidator(distinct),
-    ] = ()
-    #: Longest edge of a thumbnail in pixels; None makes none.
-    thumbnail: int | None = Field(default=None, ge=16, le=1024)
+    size: ExactSize | None = Field(None, description="Exact pixels; the original's when left out.")
+    how: Literal["crop", "resize"] = Field(
+        "crop", description="How another aspect is reached: by cutting edges, or by squeezing."
+    )
+    renditions: Annotated[tuple[Rendition, ...], Strict(strict=False), AfterValidator(distinct)] = (
+        Field((), max_length=MAX_RENDITIONS)
+    )
+    thumbnail: int | None = Field(None, ge=16, le=1024, description="Longest edge in pixels.")
 
     @model_validator(mode="after")
     def _asks_for_something(self) -> "Finish":
@@ -121,46 +117,77 @@ class Finish(_Strict):
 class Job(_Strict):
     """One request for pictures, as a caller wrote it, with the defaults filled in."""
 
-    job_id: JobId
-    prompt: Prompt | None = Field(default=None, repr=False)
-    prompt_blob: BlobName | None = None
-    model: ModelName = "auto"
+    job_id: JobId = Field(
+        description="Idempotency key, made from the message when left out. Same id and same "
+        "content: the first job's result is told again; other content: a conflict."
+    )
+    prompt: Prompt | None = Field(
+        None, repr=False, description="What the picture shows; this or `prompt_blob`."
+    )
+    prompt_blob: BlobName | None = Field(
+        None, description="Blob in the inputs container that holds the prompt as UTF-8 text."
+    )
+    model: ModelName = Field(
+        "auto", description="Of the catalogue; `auto`: the cheapest that makes the job as asked."
+    )
     models: Annotated[
         tuple[ModelName, ...],
         Strict(strict=False),
-        Field(max_length=MAX_MODELS),
         AfterValidator(distinct),
         AfterValidator(_no_auto),
-    ] = ()
-    size: _Size = "auto"
-    routing: Literal["auto", "legacy", "bucket"] = "auto"
-    quality: Literal["auto", "low", "medium", "high", "xhigh", "max"] = "auto"
-    fit: Literal["scale", "reject"] = "scale"
-    n: int = Field(default=1, ge=1, le=MAX_PICTURES)
-    format: Literal["png", "jpeg"] = "png"
-    compression: int | None = Field(default=None, ge=0, le=100)
-    background: Literal["auto", "opaque", "transparent"] = "auto"
-    locales: Annotated[
-        tuple[Locale, ...],
-        Strict(strict=False),
-        Field(max_length=MAX_LOCALES),
-        AfterValidator(distinct),
-    ] = ()
-    inputs: Annotated[
-        tuple[BlobName, ...],
-        Strict(strict=False),
-        Field(max_length=MAX_INPUTS),
-        AfterValidator(distinct),
-    ] = ()
-    mask: BlobName | None = None
-    finish: Finish | None = None
-    reply_to: QueueName | None = None
-    on_unknown: Literal["retry_once", "park", "fail"] | None = None
-    max_cost_usd: float | None = Field(default=None, gt=0)
-    deadline: Moment | None = None
-    priority: Literal["normal", "low"] = "normal"
-    tags: Tags = Field(default_factory=dict)
-    traceparent: Traceparent | None = None
+    ] = Field((), max_length=MAX_MODELS, description="Instead of `model`: the same job on each.")
+    size: _Size = Field(
+        "auto",
+        description="`1536x1024`, an aspect `16:9`, `small`, `standard`, `large`, `1k`, `2k`, `4k` "
+        "(with an aspect: `4k 16:9`) or `auto`; a list makes each.",
+    )
+    routing: Literal["auto", "legacy", "bucket"] = Field(
+        "auto", description="How size and quality are chosen where they are not given in full."
+    )
+    quality: Literal["auto", "low", "medium", "high", "xhigh", "max"] = Field(
+        "auto", description="The model's level; the next one up where it has no such level."
+    )
+    fit: Literal["scale", "reject"] = Field(
+        "scale", description="What becomes of a size outside the model's limits."
+    )
+    n: int = Field(1, ge=1, le=MAX_PICTURES, description="Pictures.")
+    format: Literal["png", "jpeg"] = Field("png", description="Encoding of the pictures.")
+    compression: int | None = Field(
+        None, ge=0, le=100, description="Of a jpeg, percent; the provider's own when left out."
+    )
+    background: Literal["auto", "opaque", "transparent"] = Field(
+        "auto", description="`transparent` needs `png`."
+    )
+    locales: Annotated[tuple[Locale, ...], Strict(strict=False), AfterValidator(distinct)] = Field(
+        (), max_length=MAX_LOCALES, description="BCP 47; one localized variation each."
+    )
+    inputs: Annotated[tuple[BlobName, ...], Strict(strict=False), AfterValidator(distinct)] = Field(
+        (), max_length=MAX_INPUTS, description="Pictures in the inputs container to edit."
+    )
+    mask: BlobName | None = Field(None, description="Where to edit; goes with `inputs`.")
+    finish: Finish | None = Field(None, description="What to make from the stored original.")
+    reply_to: QueueName | None = Field(
+        None, description="Queue that gets the job's events too; the app has a list of those."
+    )
+    on_unknown: Literal["retry_once", "park", "fail"] | None = Field(
+        None,
+        description="What follows a paid call whose reply was lost; the app's setting by default.",
+    )
+    max_cost_usd: float | None = Field(
+        None, gt=0, description="US dollars; a job estimated above it is refused."
+    )
+    deadline: Moment | None = Field(
+        None, description="ISO 8601 with a zone; no call is begun after it."
+    )
+    priority: Literal["normal", "low"] = Field("normal", description="`low` waits for the others.")
+    tags: Tags = Field(
+        default_factory=dict,
+        description="Copied to record, events and blob metadata (there `tag_` comes before each "
+        "name); 4,096 bytes in all, percent-encoded. Names differ by more than case.",
+    )
+    traceparent: Traceparent | None = Field(
+        None, description="W3C trace context; a CloudEvent's extension of this name does as well."
+    )
 
     @model_validator(mode="after")
     def _fields_agree(self) -> "Job":

@@ -1,0 +1,160 @@
+"""Print what callers rely on: JSON Schemas of messages, and the tables of `docs/messages.md`.
+
+`python -m local.schemas` writes them, `python -m local.schemas --check` only compares.
+"""
+
+import json
+import sys
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+from shared.events import DATA, FAILURES, REJECTIONS, EventType
+from shared.fields import TRACEPARENT
+from shared.jobs import Job
+
+ROOT: Final = Path(__file__).resolve().parent.parent
+PAGE: Final = Path("docs/messages.md")
+_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+
+
+def job_schema() -> dict[str, Any]:
+    """Return the schema of a job message: the model's, and the rules between fields."""
+    schema = Job.model_json_schema()
+    schema.pop("required")
+    return {
+        "$schema": _DIALECT,
+        **schema,
+        "title": "Job",
+        "oneOf": [{"required": ["prompt"]}, {"required": ["prompt_blob"]}],
+        "dependentRequired": {"mask": ["inputs"]},
+        "not": {"required": ["model", "models"]},
+        "dependentSchemas": {
+            "compression": {
+                "required": ["format"],
+                "properties": {"format": {"const": "jpeg"}},
+            }
+        },
+    }
+
+
+def event_schema(event_type: EventType) -> dict[str, Any]:
+    """Return the schema of an event in CloudEvents' structured JSON."""
+    data = DATA[event_type].model_json_schema(mode="serialization")
+    definitions = data.pop("$defs")
+    text = {"type": "string", "minLength": 1}
+    return {
+        "$schema": _DIALECT,
+        "title": event_type.value,
+        "type": "object",
+        "additionalProperties": False,
+        "required": [
+            *("specversion", "id", "type", "source", "subject", "time"),
+            *("datacontenttype", "data"),
+        ],
+        "properties": {
+            "specversion": {"const": "1.0"},
+            "id": {"type": "string", "format": "uuid"},
+            "type": {"const": event_type.value},
+            "source": text,
+            "subject": text,
+            "time": {"type": "string", "format": "date-time"},
+            "datacontenttype": {"const": "application/json"},
+            "traceparent": {"type": "string", "pattern": TRACEPARENT},
+            "data": data,
+        },
+        "$defs": definitions,
+    }
+
+
+def schemas() -> dict[Path, str]:
+    """Return every schema file and its text."""
+    folder = Path("docs/schemas")
+    printed = {"job": job_schema()} | {
+        event_type.value: event_schema(event_type) for event_type in EventType
+    }
+    return {
+        folder / f"{name}.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+        for name, schema in printed.items()
+    }
+
+
+def page(text: str) -> str:
+    """Return the page with its tables printed anew, each between two comments of its name."""
+    tables = {
+        "fields": _table("field | type | default | meaning", _fields()),
+        "rejections": _table("code | meaning", _codes(REJECTIONS)),
+        "failures": _table("code | meaning", _codes(FAILURES)),
+    }
+    for name, table in tables.items():
+        before, start, rest = text.partition(f"<!-- {name} -->\n")
+        _, end, after = rest.partition(f"<!-- /{name} -->")
+        text = f"{before}{start}{table}{end}{after}"
+    return text
+
+
+def _table(head: str, rows: Iterator[str]) -> str:
+    line = "|".join(" --- " for _ in head.split("|"))
+    return "".join(f"|{row}|\n" for row in (f" {head} ", line, *rows))
+
+
+def _codes(meanings: Mapping[Any, str]) -> Iterator[str]:
+    return (f" `{code}` | {meaning} " for code, meaning in meanings.items())
+
+
+def _fields() -> Iterator[str]:
+    for name, schema in Job.model_json_schema()["properties"].items():
+        default = schema.get("default")
+        shown = "" if default in (None, [], {}) else f"`{json.dumps(default)}`"
+        yield f" `{name}` | {_kind(schema)} | {shown} | {schema['description']} "
+
+
+def _kind(schema: Mapping[str, Any]) -> str:
+    """Say a schema in the words of a table."""
+    if ways := schema.get("anyOf", schema.get("oneOf")):
+        return " or ".join(_kind(way) for way in ways if way.get("type") != "null")
+    if "enum" in schema:
+        return ", ".join(f"`{value}`" for value in schema["enum"])
+    if {"minimum", "maximum"} <= schema.keys():
+        return f"{schema['minimum']} to {schema['maximum']}"
+    if schema.get("format") == "date-time":
+        return "time"
+    kind = str(schema.get("type", "object")).replace("string", "text").replace("array", "list")
+    for bound in ("maxLength", "maxItems", "maxProperties"):
+        if bound in schema:
+            unit = " characters" if bound == "maxLength" else ""
+            kind += f", up to {schema[bound]:,}{unit}"
+    return kind
+
+
+def expected() -> dict[Path, str]:
+    """Return every printed file, relative to the repository, and what it should hold."""
+    return schemas() | {PAGE: page((ROOT / PAGE).read_text("utf-8"))}
+
+
+def stale() -> list[Path]:
+    """Return the printed files that are missing or out of date, and schemas of nothing."""
+    wanted = expected()
+    wrong = [path for path, text in wanted.items() if _text(ROOT / path) != text]
+    there = {path.relative_to(ROOT) for path in (ROOT / "docs/schemas").glob("*")}
+    return sorted([*wrong, *(there - wanted.keys())])
+
+
+def _text(path: Path) -> str | None:
+    return path.read_text("utf-8") if path.exists() else None
+
+
+def main(arguments: list[str]) -> int:
+    """Write or compare; 1 when something printed is out of date."""
+    if arguments == ["--check"]:
+        for path in stale():
+            print(f"{path} is out of date: run python -m local.schemas")
+        return 1 if stale() else 0
+    for path, text in expected().items():
+        (ROOT / path).parent.mkdir(parents=True, exist_ok=True)
+        (ROOT / path).write_text(text, "utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
