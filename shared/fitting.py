@@ -66,7 +66,8 @@ def _largest(rules: FreeSizes, ratio: Fraction, budget: int) -> tuple[int, int]:
 
 
 def _smallest(rules: FreeSizes, ratio: Fraction) -> tuple[int, int]:
-    shaped = list(_shaped(rules, ratio))
+    # Limits so narrow that they hold nothing of the shape hold a square: `FreeSizes` sees to it.
+    shaped = list(_shaped(rules, ratio)) or list(_shaped(rules, Fraction(1)))
     exact = [(w, h) for w, h in shaped if Fraction(w, h) == ratio]
     least, best = min(shaped, key=_area), min(exact, key=_area, default=None)
     if best is not None and EXACT_SHARE * _area(best) <= _area(least):

@@ -1,6 +1,6 @@
 """The pixels a model makes for a size as it was written."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from .catalogue import Model
@@ -60,17 +60,26 @@ def shape(model: Model, size: Size) -> Shaped:
     aspect = size if isinstance(size, Aspect) else None if isinstance(size, Auto) else size.aspect
     if aspect is None:
         return Shaped(*model.usual_sizes[0], f"the default size of {model.name}")
-    if aspect in _USUAL_SHAPES:
-        for width, height in model.usual_sizes:
-            if Fraction(width, height) == Fraction(aspect.w, aspect.h):
-                return Shaped(width, height, f"the usual size for {aspect}")
-    return _of_class(model, "1k", aspect)
+    ratio = Fraction(aspect.w, aspect.h)
+    usual = [(w, h) for w, h in model.usual_sizes if Fraction(w, h) == ratio]
+    if usual and aspect in _USUAL_SHAPES:
+        return Shaped(*usual[0], f"the usual size for {aspect}")
+    return _of_shape(model, aspect, CLASS_PIXELS["1k"])
 
 
 def _of_class(model: Model, name: ClassName, aspect: Aspect) -> Shaped:
-    budget = CLASS_PIXELS[name]
+    least, most = _BELOW[name] + 1, CLASS_PIXELS[name]
+    shaped = _of_shape(model, aspect, most)
+    pixels = shaped.width * shaped.height
+    if least <= pixels <= most:
+        return shaped
+    rule = f"{name} is {least:,} to {most:,} pixels and its size of the shape has {pixels:,}"
+    return replace(shaped, broken=(*shaped.broken, rule))
+
+
+def _of_shape(model: Model, aspect: Aspect, budget: int) -> Shaped:
     width, height = for_aspect(model.sizes, aspect.w, aspect.h, budget)
-    ratio, pixels, broken = Fraction(aspect.w, aspect.h), width * height, []
+    ratio, broken = Fraction(aspect.w, aspect.h), []
     if isinstance(model.sizes, FixedSizes):
         if Fraction(width, height) != ratio:
             known = ", ".join(f"{w}x{h}" for w, h in model.sizes.sizes)
@@ -78,10 +87,6 @@ def _of_class(model: Model, name: ClassName, aspect: Aspect) -> Shaped:
     elif clamped(model.sizes, ratio) != ratio:
         limit = float(model.sizes.ratio_limit)
         broken.append(f"{aspect} is more stretched than {limit:.4g}:1, the most it has room for")
-    if not _BELOW[name] < pixels <= budget:
-        broken.append(
-            f"{name} is {_BELOW[name] + 1:,} to {budget:,} pixels and its size of the shape"
-            f" has {pixels:,}"
-        )
-    exactly = "exactly " if Fraction(width, height) == ratio else "as near as its grid comes to "
-    return Shaped(width, height, f"its largest of {exactly}{aspect} in {name}", tuple(broken))
+    exactly = "exactly" if Fraction(width, height) == ratio else "as near as its grid comes to"
+    how = f"its largest of {exactly} {aspect} within {budget:,} pixels"
+    return Shaped(width, height, how, tuple(broken))

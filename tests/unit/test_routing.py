@@ -18,10 +18,13 @@ TODAY = date(2026, 11, 22)
 EVERY = every_deployment()
 
 
+def job_of(**asked: Any) -> Job:  # noqa: ANN401 - any field of a job
+    return Job(job_id="job-1", prompt="a fox in the snow", **asked)
+
+
 def plan(*served: Deployment, characters: int = 16, **asked: Any) -> Plan:  # noqa: ANN401 - fields
-    job = Job(job_id="job-1", prompt="a fox in the snow", **asked)
     return route(
-        job,
+        job_of(**asked),
         catalogue=builtin(),
         deployments=served or (deployment("gpt-image-2"),),
         today=TODAY,
@@ -76,6 +79,7 @@ def test_a_size_off_the_grid_is_refused_with_the_rule_and_the_nearest() -> None:
         ("gpt-image-1.5", "1k 3:2", "1536x1024", "1k is 1 to"),
         ("gpt-image-2", "4:1", "1728x576", "more stretched than 3:1"),
         ("FLUX.2-pro", "4k", "2560x1440", "4k is 4,194,305 to"),
+        ("FLUX.2-pro", "1k 1:18", "256x4608", "1k is 1 to"),
     ],
 )
 def test_a_class_out_of_reach_is_scaled_or_refused(
@@ -125,7 +129,7 @@ def test_a_bucket_without_a_level_takes_the_next_not_lower_and_says_so() -> None
 
 def test_a_bucket_above_every_level_takes_the_highest() -> None:
     own = "[models.gpt-image-2.qualities.high]\nbucket = 64"
-    job = Job(job_id="job-1", prompt="x", size="4k")
+    job = job_of(size="4k")
     made = route(
         job,
         catalogue=extended(builtin(), own),
@@ -193,7 +197,7 @@ def test_an_unknown_or_unconfigured_model_is_told() -> None:
     said = refusal(model="gpt-image-1.5")
     assert "'gpt-image-1.5'" in said
     assert "configured models: gpt-image-2" in said
-    job = Job(job_id="job-1", prompt="x")
+    job = job_of()
     with pytest.raises(UnsupportedRequest, match="no deployment is configured"):
         route(job, catalogue=builtin(), deployments=[], today=TODAY, prompt_characters=1)
 
@@ -299,7 +303,7 @@ def test_every_plan_is_one_that_its_model_accepts(job: Job) -> None:
         return
     model = catalogue.get(made.model)
     assert broken_rules(model.sizes, made.width, made.height) == ()
-    assert made.quality in ([level.name for level in model.qualities] or [None])
+    assert made.quality in {level.name for level in model.qualities} or not model.qualities
     assert set(made.parameters) <= set(model.parameters)
     assert made.estimate_usd is None or made.estimate_usd > 0
     assert Plan.model_validate_json(made.model_dump_json()) == made

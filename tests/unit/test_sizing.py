@@ -86,6 +86,7 @@ def test_a_long_text_is_cut_in_the_refusal() -> None:
         ((1600, 400), (1600, 544)),
         ((1600, 534), (1600, 544)),
         ((2888, 2872), (2880, 2880)),
+        ((2880, 2868), (2880, 2864)),
         ((1, 9999), (1280, 3840)),
     ],
 )
@@ -144,6 +145,11 @@ def test_a_budget_below_the_least_gives_the_smallest_size() -> None:
     assert for_aspect(GPT, 1, 1, 1000) == (816, 816)
 
 
+def test_limits_too_narrow_for_a_shape_give_a_square() -> None:
+    rules = FreeSizes(grid=16, min_pixels=65_536, max_pixels=66_000)
+    assert nearest(rules, 200, 329) == (256, 256)
+
+
 def test_every_broken_rule_is_told() -> None:
     broken = " | ".join(broken_rules(GPT, 8001, 100))
     for part in ("multiples of 16", "over 3840", "more stretched than 3:1"):
@@ -182,4 +188,5 @@ def test_a_valid_size_is_never_touched(rules: FreeSizes, width: int, height: int
 def test_a_class_of_any_shape_is_valid(rules: FreeSizes, w: int, h: int, name: ClassName) -> None:
     width, height = for_aspect(rules, w, h, CLASS_PIXELS[name])
     assert broken_rules(rules, width, height) == ()
-    assert width * height <= CLASS_PIXELS[name]
+    # Only where the least edge leaves no room for the shape is the budget passed.
+    assert width * height <= CLASS_PIXELS[name] or min(width, height) == rules.min_edge
