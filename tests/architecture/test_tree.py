@@ -26,9 +26,12 @@ EMPTY_NAMES = {
     "utils",
 }
 
-SILENCERS = re.compile(r"#\s*(noqa|type:\s*ignore|pragma:\s*no cover|pragma:\s*no branch)")
+SILENCERS = re.compile(
+    r"#\s*((?:ruff:\s*)?noqa|type:\s*ignore|pragma:\s*no cover|pragma:\s*no branch)"
+)
 WITH_REASON = re.compile(
-    r"#\s*(?:noqa:\s*[A-Z]+\d+(?:,?\s*[A-Z]+\d+)*+|type:\s*ignore\[[\w, -]+\]|pragma:\s*no \w+)"
+    r"#\s*(?:(?:ruff:\s*)?noqa:\s*[A-Z]+\d+(?:,?\s*[A-Z]+\d+)*+"
+    r"|type:\s*ignore\[[\w, -]+\]|pragma:\s*no \w+)"
     r"\W+\w.{2,}"
 )
 
@@ -82,6 +85,7 @@ def test_every_silenced_complaint_has_its_reason_on_the_line() -> None:
     [
         ("# noqa", [1]),
         ("# noqa: S101", [1]),
+        ("# ruff: noqa: S101", [1]),
         ("# noqa: S101, S102", [1]),
         ("# type: ignore", [1]),
         ("# type: ignore[attr-defined]", [1]),
