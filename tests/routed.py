@@ -1,0 +1,36 @@
+"""Jobs, their plans and their refusals, from the few fields a test is about."""
+
+from datetime import date
+from typing import Any
+
+import pytest
+
+from shared.catalogue import builtin
+from shared.deployments import Deployment
+from shared.errors import UnsupportedRequest
+from shared.jobs import Job
+from shared.plans import Plan
+from shared.routing import route
+from tests.strategies import deployment
+
+TODAY = date(2026, 11, 22)
+
+
+def job_of(**asked: Any) -> Job:  # noqa: ANN401 - any field of a job
+    return Job(job_id="job-1", prompt="a fox in the snow", **asked)
+
+
+def plan(*served: Deployment, characters: int = 16, **asked: Any) -> Plan:  # noqa: ANN401 - fields
+    return route(
+        job_of(**asked),
+        catalogue=builtin(),
+        deployments=served or (deployment("gpt-image-2"),),
+        today=TODAY,
+        prompt_characters=characters,
+    )
+
+
+def refusal(*served: Deployment, characters: int = 16, **asked: Any) -> str:  # noqa: ANN401 - fields
+    with pytest.raises(UnsupportedRequest) as caught:
+        plan(*served, characters=characters, **asked)
+    return str(caught.value)
