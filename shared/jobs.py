@@ -6,8 +6,7 @@ of a message.
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
@@ -20,7 +19,7 @@ from pydantic import (
     model_validator,
 )
 
-from .errors import Fault
+from .clashes import clashes
 from .fields import (
     MAX_FINISHED_EDGE,
     BlobName,
@@ -62,6 +61,13 @@ def _no_auto(names: tuple[str, ...]) -> tuple[str, ...]:
     return names
 
 
+def _some_size(sizes: tuple[str, ...]) -> tuple[str, ...]:
+    # Not min_length: pydantic counts the valid ones, and finds a list of faulty ones too short.
+    if not sizes:
+        raise ValueError("is an empty list; name at least one size, or leave it out")
+    return sizes
+
+
 def _one_is_no_list(sizes: tuple[str, ...]) -> str | tuple[str, ...]:
     return sizes[0] if len(sizes) == 1 else sizes
 
@@ -74,9 +80,12 @@ _Size = Annotated[
     Annotated[SizeText, Tag(ONE)]
     | Annotated[
         Annotated[
-            tuple[SizeText, ...], Strict(strict=False), Field(min_length=1, max_length=MAX_SIZES)
+            tuple[SizeText, ...],
+            Strict(strict=False),
+            Field(max_length=MAX_SIZES, json_schema_extra={"minItems": 1}),
         ],
         AfterValidator(distinct),
+        AfterValidator(_some_size),
         AfterValidator(_one_is_no_list),
         Tag(SEVERAL),
     ],
@@ -88,20 +97,25 @@ class Rendition(_Strict):
     """Another encoding of the picture, made from the stored original."""
 
     format: Literal["webp", "jpeg", "avif"]
-    quality: int = Field(80, ge=1, le=100, description="Of the encoder, not of the model.")
+    quality: int = Field(default=80, ge=1, le=100, description="Of the encoder, not of the model.")
 
 
 class Finish(_Strict):
     """What is made from the stored original, in a step of its own."""
 
-    size: ExactSize | None = Field(None, description="Exact pixels; the original's when left out.")
+    size: ExactSize | None = Field(
+        default=None, description="Exact pixels; the original's when left out."
+    )
     how: Literal["crop", "resize"] = Field(
-        "crop", description="How another aspect is reached: by cutting edges, or by squeezing."
+        default="crop",
+        description="How another aspect is reached: by cutting edges, or by squeezing.",
     )
     renditions: Annotated[tuple[Rendition, ...], Strict(strict=False), AfterValidator(distinct)] = (
-        Field((), max_length=MAX_RENDITIONS)
+        Field(default=(), max_length=MAX_RENDITIONS)
     )
-    thumbnail: int | None = Field(None, ge=16, le=1024, description="Longest edge in pixels.")
+    thumbnail: int | None = Field(
+        default=None, ge=16, le=1024, description="Longest edge in pixels."
+    )
 
     @model_validator(mode="after")
     def _asks_for_something(self) -> "Finish":
@@ -122,71 +136,85 @@ class Job(_Strict):
         "content: the first job's result is told again; other content: a conflict."
     )
     prompt: Prompt | None = Field(
-        None, repr=False, description="What the picture shows; this or `prompt_blob`."
+        default=None, repr=False, description="What the picture shows; this or `prompt_blob`."
     )
     prompt_blob: BlobName | None = Field(
-        None, description="Blob in the inputs container that holds the prompt as UTF-8 text."
+        default=None,
+        description="Blob in the inputs container that holds the prompt as UTF-8 text.",
     )
     model: ModelName = Field(
-        "auto", description="Of the catalogue; `auto`: the cheapest that makes the job as asked."
+        default="auto",
+        description="Of the catalogue; `auto`: the cheapest that makes the job as asked.",
     )
     models: Annotated[
         tuple[ModelName, ...],
         Strict(strict=False),
         AfterValidator(distinct),
         AfterValidator(_no_auto),
-    ] = Field((), max_length=MAX_MODELS, description="Instead of `model`: the same job on each.")
+    ] = Field(
+        default=(), max_length=MAX_MODELS, description="Instead of `model`: the same job on each."
+    )
     size: _Size = Field(
-        "auto",
+        default="auto",
         description="`1536x1024`, an aspect `16:9`, `small`, `standard`, `large`, `1k`, `2k`, `4k` "
         "(with an aspect: `4k 16:9`) or `auto`; a list makes each.",
     )
     routing: Literal["auto", "legacy", "bucket"] = Field(
-        "auto", description="How size and quality are chosen where they are not given in full."
+        default="auto",
+        description="How size and quality are chosen where they are not given in full.",
     )
     quality: Literal["auto", "low", "medium", "high", "xhigh", "max"] = Field(
-        "auto", description="The model's level; the next one up where it has no such level."
+        default="auto", description="The model's level; the next one up where it has no such level."
     )
     fit: Literal["scale", "reject"] = Field(
-        "scale", description="What becomes of a size outside the model's limits."
+        default="scale", description="What becomes of a size outside the model's limits."
     )
-    n: int = Field(1, ge=1, le=MAX_PICTURES, description="Pictures.")
-    format: Literal["png", "jpeg"] = Field("png", description="Encoding of the pictures.")
+    n: int = Field(default=1, ge=1, le=MAX_PICTURES, description="Pictures.")
+    format: Literal["png", "jpeg"] = Field(default="png", description="Encoding of the pictures.")
     compression: int | None = Field(
-        None, ge=0, le=100, description="Of a jpeg, percent; the provider's own when left out."
+        default=None,
+        ge=0,
+        le=100,
+        description="Of a jpeg, percent; the provider's own when left out.",
     )
     background: Literal["auto", "opaque", "transparent"] = Field(
-        "auto", description="`transparent` needs `png`."
+        default="auto", description="`transparent` needs `png`."
     )
     locales: Annotated[tuple[Locale, ...], Strict(strict=False), AfterValidator(distinct)] = Field(
-        (), max_length=MAX_LOCALES, description="BCP 47; one localized variation each."
+        default=(), max_length=MAX_LOCALES, description="BCP 47; one localized variation each."
     )
     inputs: Annotated[tuple[BlobName, ...], Strict(strict=False), AfterValidator(distinct)] = Field(
-        (), max_length=MAX_INPUTS, description="Pictures in the inputs container to edit."
+        default=(), max_length=MAX_INPUTS, description="Pictures in the inputs container to edit."
     )
-    mask: BlobName | None = Field(None, description="Where to edit; goes with `inputs`.")
-    finish: Finish | None = Field(None, description="What to make from the stored original.")
+    mask: BlobName | None = Field(default=None, description="Where to edit; goes with `inputs`.")
+    finish: Finish | None = Field(
+        default=None, description="What to make from the stored original."
+    )
     reply_to: QueueName | None = Field(
-        None, description="Queue that gets the job's events too; the app has a list of those."
+        default=None,
+        description="Queue that gets the job's events too; the app has a list of those.",
     )
     on_unknown: Literal["retry_once", "park", "fail"] | None = Field(
-        None,
+        default=None,
         description="What follows a paid call whose reply was lost; the app's setting by default.",
     )
     max_cost_usd: float | None = Field(
-        None, gt=0, description="US dollars; a job estimated above it is refused."
+        default=None, gt=0, description="US dollars; a job estimated above it is refused."
     )
     deadline: Moment | None = Field(
-        None, description="ISO 8601 with a zone; no call is begun after it."
+        default=None, description="ISO 8601 with a zone; no call is begun after it."
     )
-    priority: Literal["normal", "low"] = Field("normal", description="`low` waits for the others.")
+    priority: Literal["normal", "low"] = Field(
+        default="normal", description="`low` waits for the others."
+    )
     tags: Tags = Field(
         default_factory=dict,
         description="Copied to record, events and blob metadata (there `tag_` comes before each "
         "name); 4,096 bytes in all, percent-encoded. Names differ by more than case.",
     )
     traceparent: Traceparent | None = Field(
-        None, description="W3C trace context; a CloudEvent's extension of this name does as well."
+        default=None,
+        description="W3C trace context; a CloudEvent's extension of this name does as well.",
     )
 
     @model_validator(mode="after")
@@ -212,34 +240,3 @@ class Job(_Strict):
     def to_json(self) -> bytes:
         """Return the job as the shortest message that reads back as this job."""
         return self.model_dump_json(exclude_defaults=True).encode()
-
-
-def clashes(given: Mapping[str, Any], *, faulty: frozenset[str] = frozenset()) -> tuple[Fault, ...]:
-    """Return the faults between fields: `given` are those the caller wrote, as they were written.
-
-    Fields in `faulty` were refused already and count as given; no rule judges their value.
-    """
-    said = {name: value for name, value in given.items() if value not in (None, (), [])}
-    return tuple(
-        Fault(rule_field, message)
-        for rule_field, needs, message in _disagreements(said)
-        if faulty.isdisjoint(needs)
-    )
-
-
-def _disagreements(said: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...], str]]:
-    """Yield field, the fields whose values were compared, and the sentence."""
-    if "prompt" in said and "prompt_blob" in said:
-        yield "prompt_blob", (), "stands beside a prompt; give exactly one of the two"
-    if "prompt" not in said and "prompt_blob" not in said:
-        yield "prompt", (), "is missing; give a prompt, or a prompt_blob that holds one"
-    if "models" in said and said.get("model", "auto") != "auto":
-        yield "models", ("model",), "stands beside a model; give one of the two"
-    if isinstance(said.get("models"), list | tuple) and len(said["models"]) == 1:
-        yield "models", ("models",), "names one model only; write it as model"
-    if "compression" in said and said.get("format", "png") != "jpeg":
-        yield "compression", ("format",), "needs format 'jpeg'; a png is never compressed with loss"
-    if said.get("background") == "transparent" and said.get("format", "png") != "png":
-        yield "background", ("format",), "'transparent' needs format 'png'; a jpeg has no alpha"
-    if "mask" in said and "inputs" not in said:
-        yield "mask", (), "masks nothing; name the input picture it belongs to in inputs"

@@ -12,11 +12,12 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from .clashes import clashes
 from .envelopes import opened
 from .errors import Fault, InvalidJob
 from .faults import faults_of, in_order, path
 from .fields import is_job_id
-from .jobs import Job, clashes
+from .jobs import Job
 
 
 def read_job(body: bytes, *, inserted_at: datetime, seed: str) -> Job:
