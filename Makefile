@@ -89,7 +89,7 @@ clean: ## remove what was made here, except what setup brought
 .tools/bin/uv:
 	@echo "uv $(UV_VERSION), into .tools"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-	  || { echo "$(PYTHON) is too old: Python 3.11 or newer, please (make setup PYTHON=...)" >&2; exit 1; }
+	  || { echo "$(PYTHON) is missing, or older than 3.11: make setup PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) -m venv --clear .tools
 	@.tools/bin/pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
 
