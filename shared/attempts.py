@@ -1,16 +1,16 @@
 """Attempts as data: the intent written before a call, and what the call came to."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from .calling import CallResult
 from .configuration import Configuration
-from .decisions import Pay
 from .outcomes import Outcome, OutcomeKind
 from .ports import StoredPicture
 from .pricing import cost
 from .records import Attempt, JobRecord, Picture
+from .steps import Pay
 
 #: After a call's own limit, what storing its last picture and writing its result may take.
 STORING_MARGIN: Final = timedelta(seconds=60)
@@ -92,21 +92,24 @@ def died(attempt: Attempt) -> Outcome:
 
 def pictures_of(
     record: JobRecord, index: int, found: Mapping[int, StoredPicture]
-) -> Sequence[Picture]:
-    """Return the task's pictures, the ones it had and the ones just found, in order."""
-    before = {picture.index: picture for picture in record.tasks[index].pictures}
-    new = {
-        number: Picture(
-            blob=picture.name,
-            url=picture.url,
-            index=number,
-            locale=record.plan.tasks[index].locale,
-            content_type=picture.facts.content_type,
-            width=picture.facts.width,
-            height=picture.facts.height,
-            bytes=picture.facts.bytes,
-            sha256=picture.facts.sha256,
+) -> tuple[Picture, ...]:
+    """Return the task's pictures in order: the ones it had, and the ones just found.
+
+    `found` counts within the task; a picture's own index counts within its locale.
+    """
+    task = record.plan.tasks[index]
+    earlier = sum(other.n for other in record.plan.tasks[:index] if other.locale == task.locale)
+    pictures = {picture.blob: picture for picture in record.tasks[index].pictures}
+    for number, stored in found.items():
+        pictures[stored.name] = Picture(
+            blob=stored.name,
+            url=stored.url,
+            index=earlier + number,
+            locale=task.locale,
+            content_type=stored.facts.content_type,
+            width=stored.facts.width,
+            height=stored.facts.height,
+            bytes=stored.facts.bytes,
+            sha256=stored.facts.sha256,
         )
-        for number, picture in found.items()
-    }
-    return [picture for _, picture in sorted((before | new).items())]
+    return tuple(sorted(pictures.values(), key=lambda picture: picture.index))

@@ -109,9 +109,7 @@ class _Receiver:
         match piece:
             case PictureStarted(index) if index < len(self._slots):
                 self._meter = PictureMeter()
-                self._writer = self._pictures.create(
-                    self._slots[index].blob, content_type=self._content_type
-                )
+                self._writer = self._pictures.create(self._slots[index].blob)
             case PictureData(_, data) if self._writer:
                 self._meter.feed(data)
                 await self._writer.write(data)

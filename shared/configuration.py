@@ -8,9 +8,9 @@ from .deployments import Deployment
 from .settings import Settings, read_settings, resolve_deployments
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Configuration:
-    """Settings, the models there are, and the deployments that serve them."""
+    """Settings, the models there are, and the deployments that serve them; one a process."""
 
     settings: Settings
     catalogue: Catalogue

@@ -13,7 +13,6 @@ from .calling import CallResult, call
 from .changing import change
 from .conclusions import Conclusion, OnUnknown, conclude
 from .configuration import Configuration
-from .decisions import Converge, GiveUp, LeaveAlone, Pay, Resolve, decide
 from .errors import CredentialUnavailable, StaleVersion
 from .events import FailureCode
 from .intake import MAX_PROMPT_BYTES
@@ -22,6 +21,7 @@ from .payloads import generation
 from .ports import Versioned, World
 from .records import Attempt, Failure, JobRecord
 from .reports import Report
+from .steps import Converge, GiveUp, LeaveAlone, Pay, Resolve, decide
 from .tasks import TaskMessage
 from .transitions import OPEN, Superseded, claim, give_up
 

@@ -18,10 +18,11 @@ from .errors import AlreadyExists, ConflictingJob, Fault, InvalidJob, Rejected, 
 from .events import RejectionCode
 from .jobs import Job
 from .messages import read_job, unsupported_yet
+from .plans import Plan
 from .ports import Versioned, World
 from .records import JobRecord, JobState, TaskState
 from .reports import Report
-from .routing import Plan, route
+from .routing import route
 from .tasks import TaskMessage
 from .transitions import open_record
 
@@ -71,9 +72,7 @@ async def take_in(message: JobMessage, world: World, configuration: Configuratio
         )
     await wake(stored.value, world, configuration)
     repeated = what == "repeated" and stored.value.state is not JobState.RUNNING
-    await announce(
-        stored, world, source=configuration.settings.event_source, again=repeated
-    )
+    await announce(stored, world, source=configuration.settings.event_source, again=repeated)
     plan = stored.value.plan
     return Report(
         what,

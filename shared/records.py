@@ -12,8 +12,8 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from .jobs import Job
 from .outcomes import OutcomeKind
+from .plans import Plan
 from .pricing import Usage
-from .routing import Plan
 
 #: Grows when the shape of a record changes so that an older app could not read it.
 RECORD_VERSION: Final = 1

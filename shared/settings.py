@@ -24,8 +24,7 @@ from pydantic import (
 from .catalogue import Catalogue
 from .deployments import Deployment
 from .errors import Misconfigured
-
-type Lane = Literal["small", "standard", "large"]
+from .plans import Lane
 
 #: Name of the connection that triggers and services share: a connection string under this very
 #: name, or `ImageStorage__queueServiceUri` and its siblings.
@@ -57,53 +56,59 @@ class Settings(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore", validate_default=True)
 
-    storage_connection: SecretStr | None = Field(None, alias=CONNECTION)
-    queue_service_uri: str | None = Field(None, alias=f"{CONNECTION}__queueServiceUri")
-    blob_service_uri: str | None = Field(None, alias=f"{CONNECTION}__blobServiceUri")
+    storage_connection: SecretStr | None = Field(default=None, alias="ImageStorage")
+    queue_service_uri: str | None = Field(default=None, alias="ImageStorage__queueServiceUri")
+    blob_service_uri: str | None = Field(default=None, alias="ImageStorage__blobServiceUri")
     storage_credential: Literal["managedidentity"] | None = Field(
-        None, alias=f"{CONNECTION}__credential"
+        default=None, alias="ImageStorage__credential"
     )
     #: Client id of the user-assigned identity, for storage and for Foundry.
-    client_id: str | None = Field(None, alias=f"{CONNECTION}__clientId")
+    client_id: str | None = Field(default=None, alias="ImageStorage__clientId")
 
-    foundry_endpoint: str = Field("", alias="FOUNDRY_ENDPOINT")
+    foundry_endpoint: str = Field(default="", alias="FOUNDRY_ENDPOINT")
     foundry_deployments: Json[tuple[Deployment, ...]] = Field(alias="FOUNDRY_DEPLOYMENTS")
-    foundry_api_key: SecretStr | None = Field(None, alias="FOUNDRY_API_KEY")
+    foundry_api_key: SecretStr | None = Field(default=None, alias="FOUNDRY_API_KEY")
     #: File that adds or overrides models of the catalogue.
-    model_catalogue: str | None = Field(None, alias="MODEL_CATALOGUE")
+    model_catalogue: str | None = Field(default=None, alias="MODEL_CATALOGUE")
 
-    jobs_queue: _QueueName = Field("image-jobs", alias="JOBS_QUEUE")
-    small_queue: _QueueName = Field("image-jobs-small", alias="SMALL_QUEUE")
-    standard_queue: _QueueName = Field("image-jobs-standard", alias="STANDARD_QUEUE")
-    large_queue: _QueueName = Field("image-jobs-large", alias="LARGE_QUEUE")
-    events_queue: _QueueName = Field("image-events", alias="EVENTS_QUEUE")
-    images_container: _ContainerName = Field("images", alias="IMAGES_CONTAINER")
-    jobs_container: _ContainerName = Field("jobs", alias="JOBS_CONTAINER")
-    inputs_container: _ContainerName = Field("inputs", alias="INPUTS_CONTAINER")
-    dead_letters_container: _ContainerName = Field("dead-letters", alias="DEAD_LETTERS_CONTAINER")
+    jobs_queue: _QueueName = Field(default="image-jobs", alias="JOBS_QUEUE")
+    small_queue: _QueueName = Field(default="image-jobs-small", alias="SMALL_QUEUE")
+    standard_queue: _QueueName = Field(default="image-jobs-standard", alias="STANDARD_QUEUE")
+    large_queue: _QueueName = Field(default="image-jobs-large", alias="LARGE_QUEUE")
+    events_queue: _QueueName = Field(default="image-events", alias="EVENTS_QUEUE")
+    images_container: _ContainerName = Field(default="images", alias="IMAGES_CONTAINER")
+    jobs_container: _ContainerName = Field(default="jobs", alias="JOBS_CONTAINER")
+    inputs_container: _ContainerName = Field(default="inputs", alias="INPUTS_CONTAINER")
+    dead_letters_container: _ContainerName = Field(
+        default="dead-letters", alias="DEAD_LETTERS_CONTAINER"
+    )
 
     #: The `source` of every event.
-    event_source: str = Field("/image-jobs", alias="EVENT_SOURCE", min_length=1)
-    announce_accepted: bool = Field(False, alias="ANNOUNCE_ACCEPTED")
+    event_source: str = Field(default="/image-jobs", alias="EVENT_SOURCE", min_length=1)
+    announce_accepted: bool = Field(default=False, alias="ANNOUNCE_ACCEPTED")
     #: Queues that a job's `reply_to` may name; patterns with `*` and `?`.
-    reply_queues: _Commas = Field((), alias="REPLY_QUEUES")
+    reply_queues: _Commas = Field(default=(), alias="REPLY_QUEUES")
     on_unknown_outcome: Literal["retry_once", "park", "fail"] = Field(
-        "retry_once", alias="ON_UNKNOWN_OUTCOME"
+        default="retry_once", alias="ON_UNKNOWN_OUTCOME"
     )
     #: Upper bound of one paid call, seconds; host.json's functionTimeout must stay above it.
-    call_deadline_seconds: float = Field(900, alias="CALL_DEADLINE_SECONDS", ge=30, le=1500)
+    call_deadline_seconds: float = Field(default=900, alias="CALL_DEADLINE_SECONDS", ge=30, le=1500)
     #: How long an endpoint may take to accept a connection, seconds.
-    connect_timeout_seconds: float = Field(10, alias="CONNECT_TIMEOUT_SECONDS", gt=0, le=60)
+    connect_timeout_seconds: float = Field(default=10, alias="CONNECT_TIMEOUT_SECONDS", gt=0, le=60)
     #: How long a reply that has begun may stay silent, seconds.
-    read_timeout_seconds: float = Field(120, alias="READ_TIMEOUT_SECONDS", gt=0, le=1500)
+    read_timeout_seconds: float = Field(default=120, alias="READ_TIMEOUT_SECONDS", gt=0, le=1500)
     #: A job without a deadline of its own is given up on after this long.
-    job_lifetime_seconds: float = Field(86_400, alias="JOB_LIFETIME_SECONDS", ge=60, le=604_800)
+    job_lifetime_seconds: float = Field(
+        default=86_400, alias="JOB_LIFETIME_SECONDS", ge=60, le=604_800
+    )
 
     #: Streaming a picture into storage: size of a block (bytes), blocks of one picture under way,
     #: blocks of all pictures together.
-    upload_block_bytes: int = Field(1 << 20, alias="UPLOAD_BLOCK_BYTES", ge=1 << 16, le=1 << 23)
-    upload_blocks_in_flight: int = Field(2, alias="UPLOAD_BLOCKS_IN_FLIGHT", ge=1, le=16)
-    upload_block_pool: int = Field(32, alias="UPLOAD_BLOCK_POOL", ge=4, le=1024)
+    upload_block_bytes: int = Field(
+        default=1 << 20, alias="UPLOAD_BLOCK_BYTES", ge=1 << 16, le=1 << 23
+    )
+    upload_blocks_in_flight: int = Field(default=2, alias="UPLOAD_BLOCKS_IN_FLIGHT", ge=1, le=16)
+    upload_block_pool: int = Field(default=32, alias="UPLOAD_BLOCK_POOL", ge=4, le=1024)
 
     @model_validator(mode="after")
     def _has_storage(self) -> Self:
@@ -118,7 +123,9 @@ class Settings(BaseModel):
     def _names_differ(self) -> Self:
         names = [self.jobs_queue, *self.lanes.values(), self.events_queue]
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(f"the queue {twice[0]!r} is named twice; each queue needs its own name")
+            raise ValueError(
+                f"the queue {twice[0]!r} is named twice; each queue needs its own name"
+            )
         return self
 
     @property
@@ -177,9 +184,7 @@ def _sentence(fault: Any, given: Mapping[str, str]) -> str:  # noqa: ANN401 (pyd
     return f"{'.'.join(where) or name}: {message}{value}"
 
 
-def resolve_deployments(
-    settings: Settings, catalogue: Catalogue
-) -> tuple[Deployment, ...]:
+def resolve_deployments(settings: Settings, catalogue: Catalogue) -> tuple[Deployment, ...]:
     """Fill what each deployment leaves out from its model's row and from `FOUNDRY_ENDPOINT`.
 
     Raises `Misconfigured` for an empty list, a name used twice, a model that is in no catalogue,
@@ -209,13 +214,14 @@ def _resolve(deployment: Deployment, settings: Settings, catalogue: Catalogue) -
             f"FOUNDRY_DEPLOYMENTS: {deployment.name!r} has no endpoint; "
             f"give it one, or set FOUNDRY_ENDPOINT"
         )
+    shape = deployment.url or model.url
     return Deployment.model_validate(
         deployment.model_dump()
         | {
             "model": model.name,
             "endpoint": endpoint,
-            "url": deployment.url or model.url,
-            "api_version": deployment.api_version or model.api_version,
+            "url": shape,
+            "api_version": deployment.api_version or model.api_version_for(shape),
             "scope": deployment.scope or model.scope,
             "rpm": deployment.rpm or model.rpm,
             "pool": deployment.pool or model.name,

@@ -15,6 +15,7 @@ from datetime import datetime
 from .errors import ImageJobsError
 from .events import EventType
 from .jobs import Job
+from .plans import Plan
 from .records import (
     Announcement,
     Attempt,
@@ -25,7 +26,6 @@ from .records import (
     TaskRecord,
     TaskState,
 )
-from .routing import Plan
 
 OPEN = frozenset({TaskState.PENDING, TaskState.CALLING})
 

@@ -19,7 +19,7 @@ from azure.storage.blob import ContentSettings
 from azure.storage.blob.aio import BlobClient, ContainerClient
 from pydantic import ValidationError
 
-from ..errors import AlreadyExists, StaleVersion, StoreUnavailable
+from ..errors import AlreadyExists, StaleVersion, UnreadableRecord
 from ..ports import Versioned
 from ..records import JobRecord
 from .storage_accounts import error_code, storage_errors
@@ -68,7 +68,7 @@ class BlobRecords:
                 f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
                 for fault in error.errors(include_url=False, include_input=False)
             )
-            raise StoreUnavailable(
+            raise UnreadableRecord(
                 f"the record of job {job_id} is none that this version understands: {faults}"
             ) from error
 

@@ -7,18 +7,19 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
 
+from ..configuration import Configuration
 from ..ports import World
 from ..settings import Settings
 
 
 @cache
-def open_world(settings: Settings) -> World:
+def open_world(configuration: Configuration) -> World:
     """Return the world of this process; no I/O, no event loop needed, the same one each time.
 
     The Functions worker has no hook for an end, so it is never closed. What fails is not kept:
     the next call tries again.
     """
-    return _built(settings, None)
+    return _built(configuration.settings, None)
 
 
 @asynccontextmanager

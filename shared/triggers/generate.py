@@ -8,7 +8,7 @@ from ..configuration import Configuration
 from ..errors import MalformedMessage
 from ..generation import generate
 from ..reports import Report
-from ..services.world import world_of
+from ..services.world import open_world
 from ..settings import CONNECTION
 from ..tasks import read_task
 from .deliveries import tell
@@ -38,7 +38,7 @@ def _handler(
         except MalformedMessage as error:
             tell(name, Report("malformed", None, {"why": error}))
             raise
-        tell(name, await generate(task, world_of(configuration), configuration))
+        tell(name, await generate(task, open_world(configuration), configuration))
 
     handle.__name__ = name
     return handle

@@ -6,7 +6,7 @@ import azure.functions as func
 
 from ..configuration import Configuration
 from ..errors import ImageJobsError
-from ..services.world import world_of
+from ..services.world import open_world
 from .deliveries import log
 
 #: Never a job's id: ids begin with a letter or digit.
@@ -22,7 +22,7 @@ def functions(configuration: Configuration) -> func.Blueprint:
     async def health(req: func.HttpRequest) -> func.HttpResponse:
         del req
         try:
-            await world_of(configuration).records.read(_NOBODY)
+            await open_world(configuration).records.read(_NOBODY)
         except ImageJobsError as error:
             log.warning("health: storage can't be reached: %s", error)
             return _answer(503, "unavailable")

@@ -4,7 +4,7 @@ import azure.functions as func
 
 from ..configuration import Configuration
 from ..intake import take_in
-from ..services.world import world_of
+from ..services.world import open_world
 from ..settings import CONNECTION
 from .deliveries import received, tell
 
@@ -22,7 +22,7 @@ def functions(configuration: Configuration) -> func.Blueprint:
         data_type=func.DataType.BINARY,
     )
     async def intake(message: func.QueueMessage) -> None:
-        report = await take_in(received(message), world_of(configuration), configuration)
+        report = await take_in(received(message), open_world(configuration), configuration)
         tell("intake", report)
 
     return blueprint

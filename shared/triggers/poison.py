@@ -6,7 +6,7 @@ import azure.functions as func
 
 from ..burying import bury
 from ..configuration import Configuration
-from ..services.world import world_of
+from ..services.world import open_world
 from ..settings import CONNECTION
 from .deliveries import received, tell
 
@@ -33,7 +33,7 @@ def _handler(
     name: str, queue: str, configuration: Configuration
 ) -> Callable[[func.QueueMessage], Awaitable[None]]:
     async def handle(message: func.QueueMessage) -> None:
-        report = await bury(received(message), queue, world_of(configuration), configuration)
+        report = await bury(received(message), queue, open_world(configuration), configuration)
         tell(name, report)
 
     handle.__name__ = name

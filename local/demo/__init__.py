@@ -1,0 +1,1 @@
+"""The main job, done for real before a stranger's eyes: `make demo`."""

@@ -1,0 +1,107 @@
+"""The jobs of the demo, and what each must come to."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+POSTER: Final = (
+    "Create a simple poster-style graphic with 3 panels showing the same message rendered in "
+    "Japanese, Korean, and Hindi. The message should be short and generic like 'Hello World'. "
+    "Use clean typography, white text on colored blocks, modern UI style, high legibility, "
+    "no logos."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """One message for the jobs queue, and the type of event it must end with."""
+
+    job: Mapping[str, Any]
+    ends: str = "image.job.succeeded"
+
+    @property
+    def job_id(self) -> str:
+        """The job's own id."""
+        return str(self.job["job_id"])
+
+
+ORDERS: Final = (
+    Order({"job_id": "poster-square", "prompt": POSTER, "size": "1024x1024"}),
+    Order({"job_id": "poster-wide", "prompt": POSTER, "size": "1536x1024", "quality": "high"}),
+    Order({"job_id": "poster-4k", "prompt": POSTER, "size": "4k", "quality": "low"}),
+    Order(
+        {
+            "job_id": "poster-in-japanese",
+            "prompt": (
+                "同じメッセージを日本語、韓国語、ヒンディー語で示す、3つのパネルからなるシンプルな"
+                "ポスターを作成してください。メッセージは「こんにちは世界」のような短いものに。"
+            ),
+            "tags": {"campaign": "hello", "prompt_language": "ja"},
+        }
+    ),
+    Order(
+        {
+            "job_id": "poster-in-korean",
+            "prompt": (
+                "같은 메시지를 일본어, 한국어, 힌디어로 보여 주는 세 개의 패널로 된 간단한 포스터를 "
+                "만들어 주세요. 메시지는 '안녕하세요 세계'처럼 짧게 해 주세요."
+            ),
+            "tags": {"campaign": "hello", "prompt_language": "ko"},
+        }
+    ),
+    Order(
+        {
+            "job_id": "poster-in-hindi",
+            "prompt": (
+                "एक ही संदेश को जापानी, कोरियाई और हिंदी में दिखाने वाला तीन पैनल का एक सरल पोस्टर "
+                "बनाइए। संदेश 'नमस्ते दुनिया' जैसा छोटा हो।"
+            ),
+            "tags": {"campaign": "hello", "prompt_language": "hi"},
+        }
+    ),
+    Order(
+        {
+            "job_id": "lighthouse-16-9",
+            "prompt": "A lighthouse at dawn, flat colours, thick outlines, calm sea.",
+            "size": "16:9",
+            "routing": "bucket",
+            "n": 2,
+        }
+    ),
+    Order(
+        {
+            "job_id": "city-oversize",
+            "prompt": "A map of a city that never was, seen from above, at dusk.",
+            "size": "7680x4320",
+            "quality": "low",
+            "format": "jpeg",
+            "compression": 90,
+        }
+    ),
+    Order(
+        {
+            "job_id": "poster-other-model",
+            "prompt": POSTER,
+            "model": "MAI-Image-2e",
+            "size": "1024x1024",
+        }
+    ),
+    Order(
+        {
+            "job_id": "banner-refused",
+            "prompt": "A banner for a bridge.",
+            "size": "4000x500",
+            "fit": "reject",
+            "quality": "ultra",
+        },
+        ends="image.job.rejected",
+    ),
+    Order(
+        {
+            "job_id": "prompt-moderated",
+            "prompt": "A picture that the safety system won't make [[refuse:moderation_blocked]].",
+            "quality": "low",
+        },
+        ends="image.job.failed",
+    ),
+)

@@ -1,0 +1,104 @@
+"""What the demo keeps of each job, and the tables it shows of them."""
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+from .orders import Order
+
+_MARKS = {
+    "image.job.succeeded": "[green]✔[/] succeeded",
+    "image.job.failed": "[red]✘[/] failed",
+    "image.job.rejected": "[yellow]✘[/] rejected",
+    "image.job.parked": "[yellow]‖[/] parked",
+}
+
+
+@dataclass(slots=True)
+class Result:
+    """One order on its way."""
+
+    order: Order
+    state: str = "queued"
+    seconds: float = 0.0
+    event: dict[str, Any] | None = None
+    files: list[Path] = field(default_factory=list)
+
+    @property
+    def as_expected(self) -> bool:
+        """Whether the job ended, and in the way it must."""
+        return self.event is not None and self.event["type"] == self.order.ends
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The event's data; empty while there is none."""
+        return self.event["data"] if self.event else {}
+
+
+def progress(results: list[Result]) -> Table:
+    """Return the live table: one line a job."""
+    table = Table(box=None, padding=(0, 2, 0, 0))
+    table.add_column("job")
+    table.add_column("asked")
+    table.add_column("state", min_width=24)
+    table.add_column("s", justify="right")
+    for result in results:
+        job = result.order.job
+        asked = " ".join(
+            str(job[name]) for name in ("model", "size", "quality", "fit") if name in job
+        )
+        state = _MARKS.get(result.event["type"]) if result.event else _doing(result.state)
+        table.add_row(result.order.job_id, asked or "auto", state, f"{result.seconds:.1f}")
+    return table
+
+
+def _doing(state: str) -> str:
+    return {"queued": "[dim]· queued[/]", "calling": "[cyan]▶ being made[/]"}.get(
+        state, f"[blue]○ {state}[/]"
+    )
+
+
+def summary(results: list[Result], out: Path) -> Table:
+    """Return the table at the end: what was decided, what it cost, where it is."""
+    table = Table(title="What became of the jobs", title_justify="left", show_lines=True)
+    for name in ("job", "decided", "tokens", "USD", "seconds", "file, or why there is none"):
+        right = name in {"tokens", "USD", "seconds"}
+        table.add_column(name, justify="right" if right else "left", no_wrap=right)
+    for result in results:
+        data = result.data
+        usage = data.get("usage") or {}
+        cost = data.get("cost_usd")
+        table.add_row(
+            result.order.job_id,
+            _decided(data),
+            f"{usage['output_tokens']:,}" if "output_tokens" in usage else "",
+            f"{cost:.4f}" if cost is not None else "",
+            f"{result.seconds:.1f}",
+            _where(result, out),
+        )
+    return table
+
+
+def _decided(data: dict[str, Any]) -> str:
+    decided = (data.get("routing") or {}).get("decided")
+    if not decided:
+        return ""
+    size = f"{decided['width']}x{decided['height']}"
+    tier = f"{decided['routing']}: {decided.get('tier') or decided.get('bucket') or '-'}"
+    lines = [decided["model"], f"{size} {decided.get('quality') or ''}".strip(), tier]
+    return "\n".join(lines)
+
+
+def _where(result: Result, out: Path) -> str:
+    notes = [str(path.relative_to(out.parent.parent)) for path in result.files]
+    routing = result.data.get("routing") or {}
+    notes += [f"[yellow]{item['reason']}[/]" for item in routing.get("adjustments", ())]
+    notes += [f"[yellow]{warning}[/]" for warning in routing.get("warnings", ())]
+    if not result.files:
+        faults = result.data.get("faults", ())
+        notes += [f"{fault['field']}: {fault['message']}" for fault in faults]
+        if "code" in result.data and not faults:
+            notes.append(f"{result.data['code']}: {result.data.get('message', '')}")
+    return "\n".join(notes)

@@ -1,0 +1,147 @@
+"""Run the demo: start the stack, submit through the queue, watch, collect, stop everything."""
+
+import asyncio
+import json
+import shutil
+import signal
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from azure.core.exceptions import ResourceNotFoundError
+from azure.storage.blob.aio import BlobServiceClient
+from azure.storage.queue.aio import QueueServiceClient
+from rich.console import Console
+from rich.live import Live
+
+from .orders import ORDERS
+from .results import Result, progress, summary
+
+#: All jobs together take about ten seconds; a demo that hangs says so.
+PATIENCE_SECONDS: Final = 180
+STOP_SECONDS: Final = 30
+
+
+async def demo(out: Path) -> int:
+    """Return 0 when each job ended as it must, 1 otherwise."""
+    console = Console()
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir(parents=True)
+    console.print(
+        "Starting Azurite, a Foundry emulator and the Functions host "
+        f"(their log: {out.relative_to(out.parent.parent)}/stack.log) …"
+    )
+    began = time.monotonic()
+    async with _stack(out) as stack:
+        console.print(f"Ready after {time.monotonic() - began:.1f} s.\n")
+        results = await _run(stack["storage"], out, console)
+    console.print(summary(results, out))
+    wrong = [result.order.job_id for result in results if not result.as_expected]
+    total = sum(result.data.get("cost_usd") or 0 for result in results)
+    pictures = sum(len(result.files) for result in results)
+    console.print(
+        f"{pictures} pictures for ${total:.4f} at list prices (the emulator charges nothing); "
+        f"pictures and events are in {out.relative_to(out.parent.parent)}/"
+    )
+    if wrong:
+        console.print(f"[red]Not as expected: {', '.join(wrong)}[/]")
+    return 1 if wrong else 0
+
+
+@asynccontextmanager
+async def _stack(out: Path) -> AsyncIterator[dict[str, Any]]:
+    """Start `python -m local up`; stop it, and all it started, at the end."""
+    with (out / "stack.log").open("wb") as log:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable,
+            *("-m", "local", "up"),
+            stdout=asyncio.subprocess.PIPE,
+            stderr=log,
+        )
+        try:
+            line = await process.stdout.readline() if process.stdout else b""
+            if not line:
+                await process.wait()
+                raise SystemExit((out / "stack.log").read_text("utf-8", "replace")[-4000:])
+            yield json.loads(line)
+        finally:
+            if process.returncode is None:
+                process.send_signal(signal.SIGTERM)
+            await asyncio.wait_for(process.wait(), STOP_SECONDS)
+
+
+async def _run(storage: str, out: Path, console: Console) -> list[Result]:
+    results = [Result(order) for order in ORDERS]
+    async with (
+        QueueServiceClient.from_connection_string(storage) as queues,
+        BlobServiceClient.from_connection_string(storage) as blobs,
+    ):
+        jobs = queues.get_queue_client("image-jobs")
+        began = time.monotonic()
+        for order in ORDERS:
+            await jobs.send_message(json.dumps(order.job, ensure_ascii=False))
+        with Live(progress(results), console=console, refresh_per_second=8) as live:
+            watching = asyncio.create_task(_watch(blobs, results, live, began))
+            try:
+                async with asyncio.timeout(PATIENCE_SECONDS):
+                    await _collect(queues, blobs, results, out, began)
+            except TimeoutError:
+                console.print(f"[red]Gave up after {PATIENCE_SECONDS} s.[/]")
+            finally:
+                watching.cancel()
+                live.update(progress(results))
+    return results
+
+
+async def _collect(
+    queues: QueueServiceClient,
+    blobs: BlobServiceClient,
+    results: list[Result],
+    out: Path,
+    began: float,
+) -> None:
+    """Read events until every job has its last one; fetch the pictures each tells of."""
+    waiting = {result.order.job_id: result for result in results}
+    events = queues.get_queue_client("image-events")
+    with (out / "events.jsonl").open("w", encoding="utf-8") as kept:
+        while waiting:
+            async for message in events.receive_messages(messages_per_page=32):
+                event = json.loads(message.content)
+                kept.write(json.dumps(event, ensure_ascii=False) + "\n")
+                result = waiting.pop(event["data"].get("job_id"), None)
+                if result:
+                    result.event = event
+                    result.seconds = time.monotonic() - began
+                    await _fetch(blobs, result, out)
+                await events.delete_message(message)
+            await asyncio.sleep(0.1)
+
+
+async def _fetch(blobs: BlobServiceClient, result: Result, out: Path) -> None:
+    for picture in result.data.get("images", ()):
+        path = out / picture["blob"].replace("/default/", "/")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        client = blobs.get_blob_client(picture["container"], picture["blob"])
+        path.write_bytes(await (await client.download_blob()).readall())
+        result.files.append(path)
+
+
+async def _watch(blobs: BlobServiceClient, results: list[Result], live: Live, began: float) -> None:
+    """Show where each job stands, from its record."""
+    while True:
+        for result in results:
+            if result.event:
+                continue
+            result.seconds = time.monotonic() - began
+            client = blobs.get_blob_client("jobs", f"{result.order.job_id}.json")
+            try:
+                record = json.loads(await (await client.download_blob()).readall())
+            except ResourceNotFoundError:
+                continue
+            states = [task["state"] for task in record["tasks"]]
+            result.state = "calling" if "calling" in states else states[0]
+        live.update(progress(results))
+        await asyncio.sleep(0.2)
