@@ -9,7 +9,7 @@ from .base64_stream import Base64Stream
 from .diversion import EXCERPT_BYTES, Diversion, Edge, excerpt
 from .errors import BrokenReply, UnreadableReply
 from .event_kinds import EventKind, kind_of, kind_of_document
-from .sse import EventData, EventEnd, EventName, EventPart, EventStream
+from .sse import EventData, EventName, EventPart, EventStream
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,7 @@ class _EventBody:
         self._kind = EventKind.UNTOLD
         self._body = _JsonBody(max_rest_bytes=self._max_rest_bytes, first=self._pictures)
         self._reported = EventKind.OTHER  # the kind of the picture at hand
-        self._waiting: list[int] = []  # whole pictures of a kind not told yet
+        self._waiting: list[PictureEnded] = []  # for the kind of its picture to be told
 
     def _take(self, part: EventPart) -> Iterator[Piece]:
         match part:
@@ -180,25 +180,30 @@ class _EventBody:
             case EventData(data):
                 for piece in self._body.feed(data):
                     yield from self._judge(piece)
-            case EventEnd():
+            case _:
                 yield from self._end()
                 self._begin()
 
     def _judge(self, piece: Piece) -> Iterator[Piece]:
         if isinstance(piece, PictureStarted):
             if self._kind is EventKind.UNTOLD:
-                self._kind = kind_of(self._body.told("type"))
+                told = kind_of(self._body.told("type"))
+                # A draft comes alone: with a second picture this is a whole reply in one event.
+                self._kind = EventKind.COMPLETED if self._waiting else told
+            if self._kind is EventKind.COMPLETED and self._waiting:
+                yield self._waiting.pop()
             self._reported = self._kind
-        if self._reported is EventKind.UNTOLD and isinstance(piece, PictureEnded):
-            self._waiting.append(piece.index)
-        elif self._reported in {EventKind.UNTOLD, EventKind.COMPLETED}:
+            if self._kind is EventKind.UNTOLD:
+                self._waiting.append(PictureEnded(piece.index))
+        waits = self._reported is EventKind.UNTOLD
+        if self._reported is EventKind.COMPLETED or (waits and not isinstance(piece, PictureEnded)):
             yield piece
 
     def _end(self) -> Iterator[Piece]:
         kind, document = self._read()
         counts = kind is EventKind.COMPLETED
-        for index in self._waiting:
-            yield PictureEnded(index) if counts else PictureDropped(index)
+        for ended in self._waiting:
+            yield ended if counts else PictureDropped(ended.index)
         if counts:
             self._pictures = self._body.index
             self._document = (self._document or {}) | document

@@ -67,7 +67,7 @@ class Diversion:
                         yield Edge.OPENED
                 case _State.STRING:
                     at = self._string(chunk, at)
-                case _State.DIVERTED:
+                case _:
                     quote = chunk.find(b'"', at)
                     yield self._contents(chunk, at, quote)
                     at = quote + 1 or len(chunk)
