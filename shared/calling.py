@@ -7,19 +7,20 @@ breaks is kept: it was paid for. Nothing here holds a picture, a reply, or a sec
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from http import HTTPStatus
 from typing import Final
 
 from pydantic import JsonValue
 
 from .decoding import PictureData, PictureEnded, PictureStarted, Piece, ReplyDecoder
-from .errors import BrokenReply, CallFailed, StoreUnavailable
+from .errors import BrokenReply, CallFailed, CredentialUnavailable, StoreUnavailable
 from .outcomes import Outcome, OutcomeKind, of_failure, of_reply
 from .payloads import ImageRequest
 from .pictures import PictureMeter
 from .ports import Pictures, PictureWriter, Reply, StoredPicture, World
 from .pricing import Usage
+from .reply_headers import request_id
 
 #: Error bodies are small; what is longer than this is cut before it is read.
 MAX_ERROR_BYTES: Final = 65_536
@@ -52,10 +53,7 @@ async def call(
     limit: timedelta,
     client_request_id: str,
 ) -> CallResult:
-    """Make one call and store what comes back; never raises for what the endpoint does.
-
-    Raises `CredentialUnavailable` when no token could be had: nothing was sent.
-    """
+    """Make one call and store what comes back; whatever happens is told as an outcome."""
     receiver = _Receiver(world.pictures, slots, content_type, metadata)
     headers: Mapping[str, str] = {}
     now = world.clock.now
@@ -73,8 +71,10 @@ async def call(
         return CallResult(outcome, receiver.stored, Usage.read(document.get("usage")))
     except CallFailed as error:
         return CallResult(of_failure(error, headers=headers), receiver.stored)
+    except CredentialUnavailable as error:
+        return CallResult(_not_asked(error), {})
     except StoreUnavailable as error:
-        return CallResult(_not_stored(error, headers, now()), receiver.stored)
+        return CallResult(_not_stored(error, headers), receiver.stored)
     finally:
         await receiver.close()
 
@@ -156,13 +156,19 @@ async def _bounded(chunks: AsyncIterator[bytes], limit: int) -> AsyncIterator[by
             return
 
 
-def _not_stored(error: StoreUnavailable, headers: Mapping[str, str], now: datetime) -> Outcome:
+def _not_asked(error: CredentialUnavailable) -> Outcome:
+    """Return the outcome of a call that was never made, for want of a token."""
+    return Outcome(
+        kind=OutcomeKind.NOT_SENT, code="no_credential", message=str(error), charged="no"
+    )
+
+
+def _not_stored(error: StoreUnavailable, headers: Mapping[str, str]) -> Outcome:
     """Return the outcome of a picture that was made and paid for, and could not be kept."""
-    paid = of_reply(HTTPStatus.OK, headers, {"data": [{}]}, "", now=now)
     return Outcome(
         kind=OutcomeKind.UNKNOWN,
         code="store_failed",
         message=f"the picture was made and could not be stored: {error}",
         charged="yes",
-        request_id=paid.request_id,
+        request_id=request_id(headers),
     )

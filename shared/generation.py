@@ -4,21 +4,22 @@ Order of writes: the intent (a claim), the pictures, the result, the event. Any 
 last one executed; the next delivery reads the record and goes on from there.
 """
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 
 from .announcing import announce
 from .attempts import died, ended, intent, pictures_of
 from .calling import CallResult, call
 from .changing import change
-from .conclusions import Conclusion, OnUnknown, conclude
+from .conclusions import Ended, conclude
 from .configuration import Configuration
-from .errors import CredentialUnavailable, StaleVersion
+from .errors import StaleVersion
 from .events import FailureCode
 from .intake import MAX_PROMPT_BYTES
-from .outcomes import Outcome, OutcomeKind
+from .outcomes import OutcomeKind
 from .payloads import generation
-from .ports import Versioned, World
+from .ports import StoredPicture, Versioned, World
 from .records import Attempt, Failure, JobRecord
 from .reports import Report
 from .steps import Converge, GiveUp, LeaveAlone, Pay, Resolve, decide
@@ -31,95 +32,85 @@ LOOK_AGAIN_MARGIN: Final = timedelta(seconds=2)
 
 async def generate(message: TaskMessage, world: World, configuration: Configuration) -> Report:
     """Do what a lane message asks for; raises only `Unavailable` (it is delivered again)."""
-    stored = await world.records.read(message.job_id)
-    while stored and message.task < len(stored.value.tasks):
-        now = world.clock.now()
-        step = decide(stored.value, message, now=now, configuration=configuration)
-        match step:
-            case Converge(why):
-                await announce(stored, world, source=configuration.settings.event_source)
-                return Report(why, message.job_id, {"task": message.task})
-            case LeaveAlone(until):
-                return await _leave_alone(stored.value, message, until, world, configuration)
-            case GiveUp(failure):
-                return await fail(stored, message.task, failure, world, configuration)
-            case Resolve(attempt):
-                result = CallResult(died(attempt), {})
-                return await _conclude(stored, message, attempt, result, world, configuration)
-            case Pay():
-                prompt = await _prompt(stored.value, world)
-                if prompt is None:
-                    gone = Failure(
-                        code=FailureCode.PROMPT_MISSING,
-                        message=f"the prompt blob {stored.value.job.prompt_blob!r} is gone",
+    return await _Wakened(message, world, configuration).work()
+
+
+@dataclass(frozen=True, slots=True)
+class _Wakened:
+    """A task that a message has wakened, and what it takes to work on it."""
+
+    message: TaskMessage
+    world: World
+    configuration: Configuration
+
+    async def work(self) -> Report:
+        stored = await self.world.records.read(self.message.job_id)
+        while stored and self.message.task < len(stored.value.tasks):
+            now = self.world.clock.now()
+            match decide(stored.value, self.message, now=now, configuration=self.configuration):
+                case Converge(why):
+                    await self.announce(stored)
+                    return self.report(why)
+                case LeaveAlone(until):
+                    return await self.leave_alone(stored.value, until)
+                case GiveUp(failure):
+                    return await self.fail(stored, failure)
+                case Resolve(attempt):
+                    return await self.conclude(stored, attempt, CallResult(died(attempt), {}))
+                case Pay() as step:
+                    prompt = await self.prompt(stored.value)
+                    if prompt is None:
+                        return await self.fail(stored, _prompt_gone(stored.value))
+                    attempt = intent(
+                        stored.value, self.message.task, step, self.configuration, now=now
                     )
-                    return await fail(stored, message.task, gone, world, configuration)
-                attempt = intent(stored.value, message.task, step, configuration, now=now)
-                try:
-                    stored = await _write_intent(stored, message.task, attempt, world)
-                except StaleVersion:
-                    stored = await world.records.read(message.job_id)
-                    continue
-                result = await _pay(stored.value, message.task, step, attempt, prompt, world)
-                return await _conclude(stored, message, attempt, result, world, configuration)
-    return Report("no_such_task", message.job_id, {"task": message.task})
+                    try:
+                        stored = await self.write_intent(stored, attempt)
+                    except StaleVersion:
+                        stored = await self.world.records.read(self.message.job_id)
+                        continue
+                    result = await self.pay(stored.value, step, attempt, prompt)
+                    return await self.conclude(stored, attempt, result)
+        return self.report("no_such_task")
 
+    async def leave_alone(self, record: JobRecord, until: datetime) -> Report:
+        wait = until - self.world.clock.now() + LOOK_AGAIN_MARGIN
+        await self.wake(record, wait)
+        return self.report("left_alone", again_in_seconds=round(wait.total_seconds(), 1))
 
-async def fail(
-    stored: Versioned[JobRecord],
-    index: int,
-    failure: Failure,
-    world: World,
-    configuration: Configuration,
-) -> Report:
-    """End a task without a call, unless it has ended already, and tell the world."""
+    async def fail(self, stored: Versioned[JobRecord], failure: Failure) -> Report:
+        """End the task without a call, unless it has ended already, and tell the world."""
+        index = self.message.task
 
-    def step(record: JobRecord) -> JobRecord:
-        if record.tasks[index].state not in OPEN:
-            return record
-        return give_up(record, index, failure, now=world.clock.now())
+        def step(record: JobRecord) -> JobRecord:
+            if record.tasks[index].state not in OPEN:
+                return record
+            return give_up(record, index, failure, now=self.world.clock.now())
 
-    stored = await change(world.records, stored, step)
-    await announce(stored, world, source=configuration.settings.event_source)
-    facts = {"task": index, "code": failure.code, "why": failure.message}
-    return Report(stored.value.tasks[index].state, stored.value.job_id, facts)
+        stored = await change(self.world.records, stored, step)
+        await self.announce(stored)
+        state = stored.value.tasks[index].state
+        return self.report(state, code=failure.code, why=failure.message)
 
+    async def prompt(self, record: JobRecord) -> str | None:
+        if record.job.prompt_blob is None:
+            return record.job.prompt
+        return await self.world.inputs.read_text(record.job.prompt_blob, max_bytes=MAX_PROMPT_BYTES)
 
-async def _leave_alone(
-    record: JobRecord,
-    message: TaskMessage,
-    until: datetime,
-    world: World,
-    configuration: Configuration,
-) -> Report:
-    wait = until - world.clock.now() + LOOK_AGAIN_MARGIN
-    await _wake(record, message, wait, world, configuration)
-    facts = {"task": message.task, "again_in_seconds": round(wait.total_seconds(), 1)}
-    return Report("left_alone", record.job_id, facts)
+    async def write_intent(
+        self, stored: Versioned[JobRecord], attempt: Attempt
+    ) -> Versioned[JobRecord]:
+        record = claim(stored.value, self.message.task, attempt)
+        return Versioned(record, await self.world.records.replace(record, stored.version))
 
-
-async def _prompt(record: JobRecord, world: World) -> str | None:
-    if record.job.prompt_blob is None:
-        return record.job.prompt
-    return await world.inputs.read_text(record.job.prompt_blob, max_bytes=MAX_PROMPT_BYTES)
-
-
-async def _write_intent(
-    stored: Versioned[JobRecord], index: int, attempt: Attempt, world: World
-) -> Versioned[JobRecord]:
-    record = claim(stored.value, index, attempt)
-    return Versioned(record, await world.records.replace(record, stored.version))
-
-
-async def _pay(
-    record: JobRecord, index: int, step: Pay, attempt: Attempt, prompt: str, world: World
-) -> CallResult:
-    plan = record.plan
-    blobs = tuple(slot.blob for slot in step.slots)
-    missing = plan.tasks[index].model_copy(update={"n": len(blobs), "pictures": blobs})
-    try:
+    async def pay(self, record: JobRecord, step: Pay, attempt: Attempt, prompt: str) -> CallResult:
+        plan = record.plan
+        blobs = tuple(slot.blob for slot in step.slots)
+        missing = plan.tasks[self.message.task].model_copy(
+            update={"n": len(blobs), "pictures": blobs}
+        )
         return await call(
-            world,
+            self.world,
             generation(plan, missing, step.deployment, prompt=prompt),
             step.slots,
             content_type=plan.content_type,
@@ -132,81 +123,78 @@ async def _pay(
             limit=timedelta(seconds=attempt.limit_seconds),
             client_request_id=attempt.client_request_id,
         )
-    except CredentialUnavailable as error:
-        outcome = Outcome(
-            kind=OutcomeKind.NOT_SENT,
-            code="no_credential",
-            message=str(error),
-            retry_after=None,
-            charged="no",
-            request_id=None,
-        )
-        return CallResult(outcome, {})
 
-
-async def _conclude(
-    stored: Versioned[JobRecord],
-    message: TaskMessage,
-    attempt: Attempt,
-    result: CallResult,
-    world: World,
-    configuration: Configuration,
-) -> Report:
-    """Write the result of an attempt, wake the task again if it must be, and tell the world."""
-    index = message.task
-    record = stored.value
-    found = dict(result.stored)
-    if result.outcome.kind is OutcomeKind.UNKNOWN:
-        for number, blob in enumerate(record.plan.tasks[index].pictures):
-            if number not in found and (picture := await world.pictures.find(blob)):
-                found[number] = picture
-    pictures = pictures_of(record, index, found)
-    done = ended(record, attempt, result, configuration, now=world.clock.now())
-    on_unknown: OnUnknown = record.job.on_unknown or configuration.settings.on_unknown_outcome
-    conclusion: Conclusion | None = None
-
-    def step(current: JobRecord) -> JobRecord:
-        nonlocal conclusion
-        conclusion = conclude(
-            current,
-            index,
-            done,
+    async def conclude(
+        self, stored: Versioned[JobRecord], attempt: Attempt, result: CallResult
+    ) -> Report:
+        """Write the result of an attempt, wake the task again if it must be, tell the world."""
+        record, index = stored.value, self.message.task
+        found = await self.look_for(record, result)
+        came_to = Ended(
+            ended(record, attempt, result, self.configuration, now=self.world.clock.now()),
             result.outcome,
-            pictures,
-            on_unknown=on_unknown,
-            now=world.clock.now(),
+            pictures_of(record, index, found),
         )
-        return conclusion.record
+        on_unknown = record.job.on_unknown or self.configuration.settings.on_unknown_outcome
+        wake_after: timedelta | None = None
 
-    facts = {
-        "task": index,
+        def step(current: JobRecord) -> JobRecord:
+            nonlocal wake_after
+            conclusion = conclude(
+                current, index, came_to, on_unknown=on_unknown, now=self.world.clock.now()
+            )
+            wake_after = conclusion.wake_after
+            return conclusion.record
+
+        facts = _facts(came_to.attempt, len(result.stored))
+        try:
+            stored = await change(self.world.records, stored, step)
+        except Superseded:
+            return self.report("superseded", **facts)
+        if wake_after is not None:
+            await self.wake(stored.value, wake_after)
+            facts["again_in_seconds"] = round(wake_after.total_seconds(), 1)
+        await self.announce(stored)
+        return self.report(stored.value.tasks[index].state, **facts)
+
+    async def look_for(self, record: JobRecord, result: CallResult) -> dict[int, StoredPicture]:
+        """Return the pictures that are stored; after an unknown outcome, whoever stored them."""
+        found = dict(result.stored)
+        if result.outcome.kind is OutcomeKind.UNKNOWN:
+            for number, blob in enumerate(record.plan.tasks[self.message.task].pictures):
+                if number not in found and (picture := await self.world.pictures.find(blob)):
+                    found[number] = picture
+        return found
+
+    async def announce(self, stored: Versioned[JobRecord]) -> None:
+        await announce(stored, self.world, source=self.configuration.settings.event_source)
+
+    async def wake(self, record: JobRecord, delay: timedelta) -> None:
+        """Send a copy of the message back to its lane; the platform's dequeue count starts anew."""
+        queue = self.configuration.settings.lanes[record.plan.lane]
+        await self.world.queues.send(queue, self.message.to_bytes(), delay=max(delay, timedelta()))
+
+    def report(self, what: str, **facts: Any) -> Report:  # noqa: ANN401 (what a log line can hold)
+        return Report(what, self.message.job_id, {"task": self.message.task, **facts})
+
+
+def _prompt_gone(record: JobRecord) -> Failure:
+    return Failure(
+        code=FailureCode.PROMPT_MISSING,
+        message=f"the prompt blob {record.job.prompt_blob!r} is gone",
+    )
+
+
+def _facts(attempt: Attempt, pictures: int) -> dict[str, Any]:
+    """Return what an operator looks for after a call."""
+    ended_at = attempt.ended_at or attempt.started_at
+    return {
         "attempt": attempt.token,
         "deployment": attempt.deployment,
-        "outcome": result.outcome.kind,
-        "code": result.outcome.code,
-        "request_id": result.outcome.request_id,
-        "pictures": len(result.stored),
-        "cost_usd": done.cost_usd,
-        "seconds": round((world.clock.now() - attempt.started_at).total_seconds(), 2),
+        "outcome": attempt.kind,
+        "code": attempt.code,
+        "request_id": attempt.request_id,
+        "pictures": pictures,
+        "cost_usd": attempt.cost_usd,
+        "seconds": round((ended_at - attempt.started_at).total_seconds(), 2),
     }
-    try:
-        stored = await change(world.records, stored, step)
-    except Superseded:
-        return Report("superseded", record.job_id, facts)
-    if conclusion and conclusion.wake_after is not None:
-        await _wake(stored.value, message, conclusion.wake_after, world, configuration)
-        facts["again_in_seconds"] = round(conclusion.wake_after.total_seconds(), 1)
-    await announce(stored, world, source=configuration.settings.event_source)
-    return Report(stored.value.tasks[index].state, record.job_id, facts)
-
-
-async def _wake(
-    record: JobRecord,
-    message: TaskMessage,
-    delay: timedelta,
-    world: World,
-    configuration: Configuration,
-) -> None:
-    """Send a copy of the message back to its lane; the platform's dequeue count starts anew."""
-    queue = configuration.settings.lanes[record.plan.lane]
-    await world.queues.send(queue, message.to_bytes(), delay=max(delay, timedelta()))

@@ -136,7 +136,7 @@ def _bucket(model: Model, level: QualityLevel, w: int, h: int) -> int | None:
     return output_tokens_bucket(level.bucket, w, h)
 
 
-def estimate(  # noqa: PLR0913 - what decides a price
+def estimate(
     model: Model, quality: str | None, w: int, h: int, *, n: int, prompt_characters: int
 ) -> Estimate:
     """Estimate the most that `n` pictures cost: the higher count, the longest reading of a prompt.
@@ -195,7 +195,7 @@ def cost(model: Model, usage: Usage) -> float | None:
     return round(usd / _MILLION, 9)
 
 
-def settle(  # noqa: PLR0913 - what decides a price
+def settle(
     model: Model,
     usage: Usage | None,
     *,

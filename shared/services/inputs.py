@@ -1,6 +1,6 @@
 """What callers put into storage for a job to use: prompts too long for a message."""
 
-from azure.core.exceptions import ResourceNotFoundError
+from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob.aio import ContainerClient
 
 from ..errors import Fault, InvalidJob
@@ -21,6 +21,10 @@ class BlobInputs:
             except ResourceNotFoundError as error:
                 if error_code(error) == "BlobNotFound":
                     return None
+                raise
+            except HttpResponseError as error:
+                if error_code(error) == "InvalidRange":
+                    return ""  # an empty blob has no first byte to ask for
                 raise
             body = await stream.readall()
         return as_text(name, body, max_bytes)

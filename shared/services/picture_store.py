@@ -91,16 +91,18 @@ class BlobPictureWriter:
         """Make the picture visible, once and whole; what is there already stays."""
         labels = written(facts, metadata)
         content = ContentSettings(content_type=facts.content_type)
+        ours = StoredPicture(self._name, _url(self._blob), facts)
         try:
-            with storage_errors(f"committing {self._name!r}"):
-                if self._staging:
-                    committed = await self._commit_blocks(content, labels)
-                else:
-                    committed = await self._put_whole(content, labels)
+            if not self._staging:
+                if await self._put_whole(content, labels):
+                    return ours
+                if found := await _found(self._blob):
+                    return found
+                # What is "there" are blocks that another attempt staged and did not commit.
+            if await self._commit_blocks(content, labels):
+                return ours
         finally:
             await self.abandon()
-        if committed:
-            return StoredPicture(self._name, _url(self._blob), facts)
         if found := await _found(self._blob):
             return found
         raise StoreUnavailable(f"the blocks of {self._name!r} were discarded, by nobody's commit")
@@ -150,32 +152,33 @@ class BlobPictureWriter:
     async def _commit_blocks(self, content: ContentSettings, labels: dict[str, str]) -> bool:
         if self._block:
             await self._stage(self._block)
-        await asyncio.wait(self._staging)
         for task in self._staging:
-            task.result()
-        try:
-            await self._blob.commit_block_list(
-                [BlobBlock(self._block_id(number)) for number in range(len(self._staging))],
-                content_settings=content,
-                metadata=labels,
-                match_condition=MatchConditions.IfMissing,
-            )
-        except (ResourceExistsError, ResourceModifiedError):
-            return False
-        except HttpResponseError as error:
-            if error_code(error) == _BLOCKS_GONE:
+            await task
+        with storage_errors(f"committing {self._name!r}"):
+            try:
+                await self._blob.commit_block_list(
+                    [BlobBlock(self._block_id(number)) for number in range(len(self._staging))],
+                    content_settings=content,
+                    metadata=labels,
+                    match_condition=MatchConditions.IfMissing,
+                )
+            except (ResourceExistsError, ResourceModifiedError):
                 return False
-            raise
+            except HttpResponseError as error:
+                if error_code(error) == _BLOCKS_GONE:
+                    return False
+                raise
         return True
 
     async def _put_whole(self, content: ContentSettings, labels: dict[str, str]) -> bool:
         body = bytes(self._block.bytes) if self._block else b""
-        try:
-            await self._blob.upload_blob(
-                body, overwrite=False, content_settings=content, metadata=labels
-            )
-        except ResourceExistsError:
-            return False
+        with storage_errors(f"writing {self._name!r}"):
+            try:
+                await self._blob.upload_blob(
+                    body, overwrite=False, content_settings=content, metadata=labels
+                )
+            except ResourceExistsError:
+                return False
         return True
 
     def _block_id(self, number: int) -> str:
