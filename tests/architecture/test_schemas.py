@@ -1,0 +1,97 @@
+"""What is printed for callers is current, valid, and agrees with what the code reads and writes."""
+
+import json
+import re
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from jsonschema import Draft202012Validator
+
+from local.schemas import PAGE, event_schema, job_schema, page, schemas, stale
+from shared.events import EventType
+from shared.jobs import Job
+from shared.messages import read_job
+from tests.job_messages import messages, read
+
+from .tree import ROOT
+
+TEXT = (ROOT / PAGE).read_text("utf-8")
+EXAMPLES = re.findall(r"^```json (\S+)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+
+
+def validator(name: str) -> Draft202012Validator:
+    schema = json.loads((ROOT / f"docs/schemas/{name}.schema.json").read_text("utf-8"))
+    return Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
+
+
+def test_the_printed_schemas_and_tables_are_current() -> None:
+    assert stale() == [], "run python -m local.schemas"
+
+
+@pytest.mark.parametrize("path", sorted(schemas()), ids=lambda path: path.name)
+def test_a_printed_schema_is_a_json_schema(path: Path) -> None:
+    Draft202012Validator.check_schema(json.loads((ROOT / path).read_text("utf-8")))
+
+
+def test_every_table_of_the_page_is_printed() -> None:
+    emptied = re.sub(r"(<!-- (\w+) -->\n).*?(<!-- /\2 -->)", r"\1\3", TEXT, flags=re.DOTALL)
+    assert emptied.count("<!-- /") == 3
+    assert page(emptied) == TEXT
+
+
+def test_the_page_names_every_type_of_event() -> None:
+    rows = re.findall(r"^\| `(image\.\S+)` \|.*\((\S+)\) \|$", TEXT, re.MULTILINE)
+    assert [name for name, _ in rows] == [event_type.value for event_type in EventType]
+    assert all((ROOT / PAGE.parent / link).exists() for _, link in rows)
+
+
+def test_the_page_has_examples() -> None:
+    assert {name for name, _ in EXAMPLES} == {"job", "image.job.rejected"}
+
+
+@pytest.mark.parametrize(("name", "text"), EXAMPLES)
+def test_an_example_of_the_page_is_valid(name: str, text: str) -> None:
+    validator(name).validate(json.loads(text))
+    if name == "job":
+        read_job(text.encode(), inserted_at=datetime(2026, 11, 30, tzinfo=UTC), seed="m")
+
+
+@given(messages())
+def test_what_is_read_as_a_job_is_valid_by_its_schema(message: dict[str, Any]) -> None:
+    schema = Draft202012Validator(job_schema())
+    schema.validate(message)
+    schema.validate(json.loads(read(message).to_json()))
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        {},
+        {"prompt": "a", "prompt_blob": "b"},
+        {"prompt": "a", "n": 11},
+        {"prompt": "a", "id": "x"},
+        {"prompt": "a", "compression": 3},
+        {"prompt": "a", "compression": 3, "format": "png"},
+        {"prompt": "a", "mask": "m"},
+        {"prompt_blob": "a/../b"},
+        {"prompt": "a", "tags": {"a b": "c"}},
+        {"prompt": "a", "size": []},
+        {"prompt": "a", "job_id": "-"},
+    ],
+)
+def test_the_schema_refuses_what_the_reader_refuses(message: dict[str, Any]) -> None:
+    assert not Draft202012Validator(job_schema()).is_valid(message)
+
+
+def test_every_field_of_a_job_is_described() -> None:
+    described = job_schema()["properties"]
+    assert set(described) == set(Job.model_fields)
+    assert all(field["description"].endswith(".") for field in described.values())
+
+
+def test_an_event_has_nothing_but_what_its_schema_names() -> None:
+    for event_type in EventType:
+        assert event_schema(event_type)["properties"]["data"]["additionalProperties"] is False
