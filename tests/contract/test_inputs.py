@@ -1,0 +1,76 @@
+"""Inputs and dead letters: the same on a fake and on real blobs."""
+
+import pytest
+
+from shared.errors import InvalidJob, StoreUnavailable
+from shared.ports import DeadLetters, Inputs
+from shared.services.dead_letters import BlobDeadLetters
+from shared.services.inputs import BlobInputs
+from tests.contract.conftest import Account
+from tests.fakes import FakeDeadLetters, FakeInputs
+
+BLOBS = {
+    "plain.txt": "Küste, 海".encode(),
+    "marked.txt": b"\xef\xbb\xbfa lighthouse",
+    "empty.txt": b"",
+    "latin.txt": b"K\xfcste",
+    "ten.txt": b"0123456789",
+}
+
+
+@pytest.fixture
+async def inputs(real: Account | None) -> Inputs:
+    if not real:
+        return FakeInputs(blobs=dict(BLOBS))
+    container = await real.container()
+    for name, body in BLOBS.items():
+        await container.upload_blob(name, body)
+    return BlobInputs(container)
+
+
+@pytest.fixture
+async def letters(real: Account | None) -> DeadLetters:
+    return BlobDeadLetters(await real.container()) if real else FakeDeadLetters()
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("plain.txt", "Küste, 海"), ("marked.txt", "a lighthouse"), ("empty.txt", "")],
+)
+async def test_an_input_is_read_as_text(inputs: Inputs, name: str, text: str) -> None:
+    assert await inputs.read_text(name, max_bytes=100) == text
+
+
+async def test_an_input_that_is_not_there_is_none(inputs: Inputs) -> None:
+    assert await inputs.read_text("none.txt", max_bytes=100) is None
+
+
+async def test_an_input_of_the_greatest_length_is_read(inputs: Inputs) -> None:
+    assert await inputs.read_text("ten.txt", max_bytes=10) == "0123456789"
+
+
+async def test_an_input_one_byte_longer_is_refused(inputs: Inputs) -> None:
+    with pytest.raises(InvalidJob, match=r"prompt_blob: 'ten.txt' is longer than 9 bytes"):
+        await inputs.read_text("ten.txt", max_bytes=9)
+
+
+async def test_an_input_that_is_no_text_is_refused(inputs: Inputs) -> None:
+    with pytest.raises(InvalidJob, match=r"'latin.txt' is not UTF-8"):
+        await inputs.read_text("latin.txt", max_bytes=100)
+
+
+async def test_inputs_of_a_missing_container_are_left_to_the_queue(account: Account) -> None:
+    with pytest.raises(StoreUnavailable, match="ContainerNotFound"):
+        await BlobInputs(account.client.container(account.name)).read_text("a", max_bytes=9)
+
+
+async def test_a_dead_letter_is_written_over(letters: DeadLetters, real: Account | None) -> None:
+    name = "2026/11/22/job-1.json"
+    await letters.put(name, b"{}")
+    await letters.put(name, b'{"again": true}')
+    if isinstance(letters, FakeDeadLetters):
+        assert letters.letters == {name: b'{"again": true}'}
+    else:
+        assert real is not None
+        stream = await real.client.container(real.name).download_blob(name)
+        assert await stream.readall() == b'{"again": true}'

@@ -1,0 +1,210 @@
+"""What only real blobs can show: labels, buffers, repeats and failures."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+
+import pytest
+from aiohttp import web
+
+from shared.errors import StoreUnavailable
+from shared.services.blocks import BlockSizes
+from shared.services.picture_metadata import MAX_METADATA_BYTES, written
+from shared.services.picture_store import BlobPictures
+from shared.services.storage_accounts import StorageAccount, StorageAddress
+from tests.contract.conftest import AT_ONCE, Account
+from tests.contract.test_pictures import BLOCK, NAME, SIZES, facts, some_bytes
+
+#: The key of the storage emulator, published and no secret.
+KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+
+type Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+@asynccontextmanager
+async def storage_that(answers: Answer) -> AsyncIterator[BlobPictures]:
+    """A container on a storage service that answers as told."""
+    app = web.Application(client_max_size=1 << 24)
+    app.router.add_route("*", "/{path:.*}", answers)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    host, port = runner.addresses[0][:2]
+    client = StorageAccount(
+        StorageAddress(
+            f"AccountName=a;AccountKey={KEY};BlobEndpoint=http://{host}:{port}/a;"
+            f"DefaultEndpointsProtocol=http"
+        ),
+        tuning=AT_ONCE,
+    )
+    try:
+        yield BlobPictures(client.container("images"), SIZES)
+    finally:
+        await client.close()
+        await runner.cleanup()
+
+
+async def test_labels_of_any_text_are_kept(account: Account) -> None:
+    container = await account.container()
+    pictures = BlobPictures(container, SIZES)
+    writer = pictures.create(NAME)
+    await writer.write(b"picture")
+    labels = {"tag_city": " Zürich 50% ", "tag-kind": "a,b=c", "1st": "x", "empty": ""}
+    await writer.commit(facts(b"picture"), labels)
+    properties = await container.get_blob_client(NAME).get_blob_properties()
+    assert properties.content_settings.content_type == "image/png"
+    assert {key.lower(): value for key, value in properties.metadata.items()} == {
+        "sha256": facts(b"picture").sha256,
+        "width": "1536",
+        "height": "1024",
+        "bytes": "7",
+        "tag_city": "%20Z%C3%BCrich%2050%25%20",
+        "tag_kind": "a,b=c",
+        "_1st": "x",
+    }
+
+
+def test_labels_that_do_not_fit_are_left_out_and_the_facts_are_not() -> None:
+    labels = {f"tag_{number}": "é" * 200 for number in range(20)}
+    metadata = written(facts(b""), labels)
+    assert sum(len(name) + len(value) for name, value in metadata.items()) <= MAX_METADATA_BYTES
+    assert {"sha256", "width", "height", "bytes", "tag_0"} <= metadata.keys()
+
+
+async def test_a_blob_somebody_else_put_there_is_told(account: Account) -> None:
+    container = await account.container()
+    await container.upload_blob(NAME, b"theirs")
+    with pytest.raises(StoreUnavailable, match="not stored by this app"):
+        await BlobPictures(container, SIZES).find(NAME)
+
+
+async def test_more_pictures_than_buffers_all_get_through(account: Account) -> None:
+    pictures = BlobPictures(await account.container(), BlockSizes(BLOCK, in_flight=2, pool=2))
+
+    async def store(number: int) -> None:
+        data = some_bytes(4 * BLOCK, seed=number + 1)
+        writer = pictures.create(f"{number}.png")
+        await writer.write(data)
+        await writer.commit(facts(data), {})
+
+    await asyncio.gather(*(store(number) for number in range(6)))
+    assert pictures.pool.out == 0
+    assert all([await pictures.find(f"{number}.png") for number in range(6)])
+
+
+async def test_a_block_that_is_sent_again_is_sent_whole() -> None:
+    staged: dict[str, list[bytes]] = {}
+
+    async def busy_at_first(request: web.Request) -> web.Response:
+        body = await request.read()
+        tries = staged.setdefault(request.query.get("blockid", request.query.get("comp", "")), [])
+        tries.append(body)
+        return web.Response(status=503 if len(tries) == 1 else 201, headers={"etag": '"1"'})
+
+    data = some_bytes(3 * BLOCK)
+    async with storage_that(busy_at_first) as pictures:
+        writer = pictures.create(NAME)
+        await writer.write(data)
+        await writer.commit(facts(data), {})
+        assert pictures.pool.out == 0
+    blocks = [tries for key, tries in sorted(staged.items()) if key != "blocklist"]
+    assert all(first == second for first, second in blocks)
+    assert b"".join(second for _, second in blocks) == data
+
+
+async def test_a_block_that_cannot_be_staged_fails_the_picture_and_frees_its_buffers() -> None:
+    async def full(_request: web.Request) -> web.Response:
+        return web.Response(status=403, headers={"x-ms-error-code": "AuthorizationFailure"})
+
+    data = some_bytes(8 * BLOCK)
+    async with storage_that(full) as pictures:
+        writer = pictures.create(NAME)
+        with pytest.raises(
+            StoreUnavailable, match=r"staging .* 403 AuthorizationFailure; the app's"
+        ):
+            await writer.write(data)
+        await writer.abandon()
+        assert pictures.pool.out == 0
+        writer = pictures.create(NAME)
+        await writer.write(data[: 2 * BLOCK])
+        with pytest.raises(StoreUnavailable, match="403"):
+            await writer.commit(facts(data[: 2 * BLOCK]), {})
+        assert pictures.pool.out == 0
+
+
+async def test_abandoning_does_not_wait_for_a_store_that_hangs() -> None:
+    reached, never = asyncio.Event(), asyncio.Event()
+
+    async def hangs(_request: web.Request) -> web.Response:
+        reached.set()
+        await never.wait()
+        return web.Response(status=201)
+
+    async with storage_that(hangs) as pictures:
+        writer = pictures.create(NAME)
+        await writer.write(some_bytes(2 * BLOCK))
+        await reached.wait()
+        await writer.abandon()
+        assert pictures.pool.out == 0
+        never.set()
+
+
+async def test_a_writer_cancelled_at_any_moment_gives_its_buffers_back() -> None:
+    never = asyncio.Event()
+
+    async def hangs(_request: web.Request) -> web.Response:
+        await never.wait()
+        return web.Response(status=201)
+
+    async def store(pictures: BlobPictures) -> None:
+        writer = pictures.create(NAME)
+        try:
+            await writer.write(some_bytes(9 * BLOCK))
+        finally:
+            await writer.abandon()
+
+    async with storage_that(hangs) as pictures:
+        for turns in range(12):
+            task = asyncio.create_task(store(pictures))
+            for _ in range(turns):
+                await asyncio.sleep(0)  # one turn of the loop, no time
+            task.cancel()
+            await asyncio.wait([task])
+            assert pictures.pool.out == 0
+        never.set()
+
+
+async def test_blocks_that_another_commit_discarded_are_looked_for_in_its_picture() -> None:
+    async def discarded(request: web.Request) -> web.Response:
+        if request.method == "HEAD":
+            kept = written(facts(b"theirs"), {})
+            named = {f"x-ms-meta-{key}": value for key, value in kept.items()}
+            return web.Response(headers=named | {"content-type": "image/png", "etag": '"1"'})
+        if request.query.get("comp") == "blocklist":
+            return web.Response(status=400, headers={"x-ms-error-code": "InvalidBlockList"})
+        return web.Response(status=201)
+
+    data = some_bytes(2 * BLOCK)
+    async with storage_that(discarded) as pictures:
+        writer = pictures.create(NAME)
+        await writer.write(data)
+        stored = await writer.commit(facts(data), {})
+    assert stored.facts == facts(b"theirs")
+
+
+@pytest.mark.parametrize("size", [0, 7], ids=str)
+async def test_a_small_picture_is_stored_where_blocks_of_a_dead_attempt_lie(
+    account: Account, size: int
+) -> None:
+    pictures = BlobPictures(await account.container(), SIZES)
+    dead = pictures.create(NAME)
+    await dead.write(some_bytes(3 * BLOCK))
+    await asyncio.wait(dead._staging)
+    data = some_bytes(size)
+    writer = pictures.create(NAME)
+    await writer.write(data)
+    stored = await writer.commit(facts(data), {})
+    await dead.abandon()
+    assert stored.facts == facts(data)
+    assert await pictures.find(NAME) == stored

@@ -1,0 +1,137 @@
+"""Pictures: the same on a fake and on real blobs."""
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterator
+
+import pytest
+
+from shared.pictures import PictureFacts
+from shared.ports import Pictures, PictureWriter
+from shared.services.blocks import BlockSizes
+from shared.services.picture_store import BlobPictures
+from tests.contract.conftest import Account
+from tests.fakes import FakePictures
+
+BLOCK = 1 << 16
+SIZES = BlockSizes(block_bytes=BLOCK, in_flight=2, pool=4)
+NAME = "job-1/default/0.png"
+
+
+def facts(data: bytes) -> PictureFacts:
+    digest = hashlib.sha256(data).hexdigest()
+    return PictureFacts("image/png", 1536, 1024, len(data), digest)
+
+
+def some_bytes(size: int, seed: int = 1) -> bytes:
+    return bytes((seed * index * 2_654_435_761 >> 13) & 255 for index in range(size))
+
+
+@pytest.fixture
+async def pictures(real: Account | None) -> AsyncIterator[Pictures]:
+    if real is None:
+        fake = FakePictures()
+        yield fake
+        assert not fake.open
+        return
+    made = BlobPictures(await real.container(), SIZES)
+    yield made
+    assert made.pool.out == 0, "every test leaves every buffer in the pool"
+
+
+async def bytes_of(pictures: Pictures, real: Account | None, name: str = NAME) -> bytes:
+    if isinstance(pictures, FakePictures):
+        return pictures.committed[name].data
+    assert real is not None
+    stream = await real.client.container(real.name).download_blob(name)
+    return await stream.readall()
+
+
+async def fed(writer: PictureWriter, data: bytes, *, piece: int) -> None:
+    for start in range(0, len(data), piece):
+        await writer.write(memoryview(data)[start : start + piece])
+
+
+@pytest.mark.parametrize(
+    "size", [0, 1, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK, 5 * BLOCK + 17], ids=str
+)
+@pytest.mark.parametrize("piece", [1 << 12, 3 * BLOCK + 1], ids=["small pieces", "large pieces"])
+async def test_a_picture_of_any_size_is_stored_whole(
+    pictures: Pictures, real: Account | None, size: int, piece: int
+) -> None:
+    data = some_bytes(size)
+    writer = pictures.create(NAME)
+    await fed(writer, data, piece=piece)
+    stored = await writer.commit(facts(data), {"job_id": "job-1"})
+    assert stored.facts == facts(data)
+    assert stored.name == NAME
+    assert stored.url.endswith(f"/{NAME}")
+    assert "?" not in stored.url
+    assert await bytes_of(pictures, real) == data
+    assert await pictures.find(NAME) == stored
+
+
+async def test_nothing_is_visible_before_the_commit(pictures: Pictures) -> None:
+    writer = pictures.create(NAME)
+    await fed(writer, some_bytes(3 * BLOCK), piece=BLOCK)
+    assert await pictures.find(NAME) is None
+    await writer.abandon()
+    assert await pictures.find(NAME) is None
+
+
+@pytest.mark.parametrize("size", [7, 3 * BLOCK], ids=str)
+async def test_the_first_commit_of_a_name_stays(
+    pictures: Pictures, real: Account | None, size: int
+) -> None:
+    first, second = some_bytes(size), some_bytes(size, seed=3)
+    for data in (first, second):
+        writer = pictures.create(NAME)
+        await fed(writer, data, piece=BLOCK)
+        stored = await writer.commit(facts(data), {})
+        assert stored.facts == facts(first)
+    assert await bytes_of(pictures, real) == first
+
+
+@pytest.mark.parametrize("sizes", [(7, 3 * BLOCK), (3 * BLOCK, 7), (2 * BLOCK, 3 * BLOCK)], ids=str)
+async def test_two_writers_of_one_name_at_once_never_mix(
+    pictures: Pictures, real: Account | None, sizes: tuple[int, int]
+) -> None:
+    one, other = some_bytes(sizes[0]), some_bytes(sizes[1], seed=5)
+    writers = pictures.create(NAME), pictures.create(NAME)
+    for writer, data in zip(writers, (one, other), strict=True):
+        await fed(writer, data, piece=BLOCK)
+    stored = await asyncio.gather(
+        writers[0].commit(facts(one), {}), writers[1].commit(facts(other), {})
+    )
+    assert stored[0] == stored[1]
+    whole = await bytes_of(pictures, real)
+    assert whole in (one, other)
+    assert stored[0].facts == facts(whole)
+
+
+async def test_an_abandoned_writer_leaves_the_name_to_the_next(
+    pictures: Pictures, real: Account | None
+) -> None:
+    lost = pictures.create(NAME)
+    await fed(lost, some_bytes(3 * BLOCK, seed=7), piece=BLOCK)
+    await lost.abandon()
+    await lost.abandon()
+    data = some_bytes(3 * BLOCK)
+    writer = pictures.create(NAME)
+    await fed(writer, data, piece=BLOCK)
+    await writer.commit(facts(data), {})
+    await writer.abandon()
+    assert await bytes_of(pictures, real) == data
+
+
+async def test_a_sidecar_is_written_once(pictures: Pictures, real: Account | None) -> None:
+    await pictures.put_sidecar("job-1/job.json", b"{}")
+    await pictures.put_sidecar("job-1/job.json", b"[]")
+    if isinstance(pictures, FakePictures):
+        assert pictures.sidecars == {"job-1/job.json": b"{}"}
+    else:
+        assert await bytes_of(pictures, real, "job-1/job.json") == b"{}"
+
+
+async def test_a_picture_that_was_never_stored_is_none(pictures: Pictures) -> None:
+    assert await pictures.find(NAME) is None

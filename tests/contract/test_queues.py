@@ -1,0 +1,124 @@
+"""Queues and announcements: the same on a fake and on real queues."""
+
+import logging
+from datetime import timedelta
+
+import pytest
+from cloudevents.core.v1.event import CloudEvent
+
+from shared.errors import NoSuchQueue, StoreUnavailable, TooLarge
+from shared.events import to_json
+from shared.ports import Queues
+from shared.services.announcer import QueueAnnouncer
+from shared.services.queues import MAX_DELAY_SECONDS, MAX_MESSAGE_BYTES, StorageQueues, visibility
+from tests.contract.conftest import Account
+from tests.fakes import FakeQueues
+
+JSON = '{"prompt": "a lighthouse & <a> Küste, 海"}'.encode()
+
+
+@pytest.fixture
+async def queues(real: Account | None) -> Queues:
+    return StorageQueues(real.client.queues) if real else FakeQueues()
+
+
+@pytest.fixture
+async def queue(real: Account | None, queues: Queues) -> str:
+    if isinstance(queues, FakeQueues):
+        queues.missing.add("no-such-queue")
+    return await real.queue() if real else "image-jobs"
+
+
+async def bodies(queues: Queues, real: Account | None, queue: str) -> list[bytes]:
+    """What can be seen on the queue now."""
+    if isinstance(queues, FakeQueues):
+        return [sent.body for sent in queues.sent if sent.queue == queue and not sent.delay]
+    assert real is not None
+    peeked = await real.client.queues.get_queue_client(queue).peek_messages(32)
+    return [message.content.encode() for message in peeked]
+
+
+async def test_a_message_arrives_as_it_was_sent(
+    queues: Queues, real: Account | None, queue: str
+) -> None:
+    await queues.send(queue, JSON)
+    assert await bodies(queues, real, queue) == [JSON]
+
+
+async def test_a_delayed_message_is_not_seen_yet(
+    queues: Queues, real: Account | None, queue: str
+) -> None:
+    await queues.send(queue, JSON, delay=timedelta(days=7))
+    assert await bodies(queues, real, queue) == []
+
+
+async def test_the_largest_message_fits(queues: Queues, real: Account | None, queue: str) -> None:
+    body = b"&" * MAX_MESSAGE_BYTES
+    await queues.send(queue, body)
+    assert await bodies(queues, real, queue) == [body]
+
+
+async def test_a_message_one_byte_larger_is_told(queues: Queues, queue: str) -> None:
+    with pytest.raises(TooLarge, match="65,537 bytes"):
+        await queues.send(queue, b"x" * (MAX_MESSAGE_BYTES + 1))
+
+
+async def test_a_queue_that_does_not_exist_is_told(queues: Queues, queue: str) -> None:
+    assert queue
+    with pytest.raises(NoSuchQueue, match="no-such-queue"):
+        await queues.send("no-such-queue", JSON)
+
+
+async def test_a_message_never_expires(account: Account) -> None:
+    queue = await account.queue()
+    await StorageQueues(account.client.queues).send(queue, JSON)
+    client = account.client.queues.get_queue_client(queue)
+    message = await client.receive_message()
+    assert message is not None
+    assert message.expires_on is not None
+    assert message.expires_on.year == 9999
+
+
+@pytest.mark.parametrize(
+    ("delay", "seconds"),
+    [
+        (timedelta(), 0),
+        (timedelta(milliseconds=1), 1),
+        (timedelta(seconds=2.5), 3),
+        (timedelta(seconds=-5), 0),
+        (timedelta(days=8), MAX_DELAY_SECONDS),
+    ],
+)
+def test_a_delay_is_brought_to_what_a_queue_takes(delay: timedelta, seconds: int) -> None:
+    assert visibility(delay) == seconds
+
+
+EVENT = CloudEvent(
+    {"id": "1", "source": "/image-jobs", "type": "image.job.failed", "subject": "jobs/job-1"},
+    {"job_id": "job-1"},
+)
+
+
+async def test_an_event_goes_to_the_events_queue_and_to_the_reply_queue(
+    queues: Queues, real: Account | None, queue: str
+) -> None:
+    announcer = QueueAnnouncer(queues, events_queue=queue)
+    await announcer.announce(EVENT, reply_to=None)
+    await announcer.announce(EVENT, reply_to=queue)
+    assert await bodies(queues, real, queue) == [to_json(EVENT)] * 3
+
+
+async def test_a_reply_queue_that_does_not_exist_is_passed_over(
+    queues: Queues, real: Account | None, queue: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    announcer = QueueAnnouncer(queues, events_queue=queue)
+    with caplog.at_level(logging.WARNING):
+        await announcer.announce(EVENT, reply_to="no-such-queue")
+    assert await bodies(queues, real, queue) == [to_json(EVENT)]
+    assert "no-such-queue" in caplog.text
+
+
+async def test_an_events_queue_that_does_not_exist_is_told(queues: Queues, queue: str) -> None:
+    assert queue
+    with pytest.raises(StoreUnavailable):
+        await QueueAnnouncer(queues, "no-such-queue").announce(EVENT, reply_to=None)

@@ -1,0 +1,146 @@
+"""Job records: the same on a fake and on real blobs."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+from azure.core.exceptions import ServiceResponseError
+from azure.core.pipeline import PipelineRequest, PipelineResponse
+from azure.core.pipeline.policies import AsyncHTTPPolicy
+from azure.storage.blob.aio import BlobServiceClient
+
+from shared.errors import AlreadyExists, StaleVersion, StoreUnavailable, UnreadableRecord
+from shared.ports import Records
+from shared.services.job_records import BlobRecords
+from tests.contract.conftest import NOW, Account, a_record
+from tests.fakes import FakeRecords
+
+
+@pytest.fixture
+async def records(real: Account | None) -> Records:
+    return BlobRecords(await real.container()) if real else FakeRecords()
+
+
+async def test_a_record_comes_back_as_it_was_written(records: Records) -> None:
+    version = await records.create(a_record())
+    found = await records.read("job-1")
+    assert found is not None
+    assert found.value == a_record()
+    assert found.version == version
+
+
+async def test_a_record_that_was_never_written_is_none(records: Records) -> None:
+    assert await records.read("job-1") is None
+
+
+async def test_a_record_is_created_once(records: Records) -> None:
+    await records.create(a_record())
+    with pytest.raises(AlreadyExists, match="job-1"):
+        await records.create(a_record(prompt="another"))
+    found = await records.read("job-1")
+    assert found is not None
+    assert found.value.job.prompt == "a lighthouse"
+
+
+async def test_an_equal_record_is_created_once_too(records: Records) -> None:
+    await records.create(a_record())
+    with pytest.raises(AlreadyExists):
+        await records.create(a_record())
+
+
+async def test_a_record_is_replaced_by_who_has_read_it_last(records: Records) -> None:
+    first = await records.create(a_record())
+    later = a_record().model_copy(update={"updated_at": NOW + timedelta(seconds=1)})
+    second = await records.replace(later, first)
+    assert second != first
+    found = await records.read("job-1")
+    assert found is not None
+    assert (found.value, found.version) == (later, second)
+
+
+async def test_a_stale_version_writes_nothing_even_if_what_it_would_write_is_there(
+    records: Records,
+) -> None:
+    first = await records.create(a_record())
+    later = a_record().model_copy(update={"updated_at": NOW + timedelta(seconds=1)})
+    await records.replace(later, first)
+    with pytest.raises(StaleVersion, match="job-1"):
+        await records.replace(later, first)
+
+
+async def test_a_record_that_is_gone_is_stale(records: Records) -> None:
+    with pytest.raises(StaleVersion):
+        await records.replace(a_record(), '"0x8D"')
+
+
+async def test_of_two_writers_at_once_one_wins(records: Records) -> None:
+    version = await records.create(a_record())
+    claims = [a_record().model_copy(update={"generation": 2})] * 2
+    results = await asyncio.gather(
+        *(records.replace(claim, version) for claim in claims), return_exceptions=True
+    )
+    assert sorted(type(result).__name__ for result in results) == ["StaleVersion", "str"]
+
+
+class LosesTheAnswer(AsyncHTTPPolicy):  # type: ignore[type-arg] # the SDK leaves them out as well
+    """The first write arrives, and its answer does not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lost = 0
+
+    async def send(self, request: PipelineRequest) -> PipelineResponse:  # type: ignore[type-arg] # likewise
+        response = await self.next.send(request)
+        if request.http_request.method == "PUT" and not self.lost:
+            self.lost += 1
+            raise ServiceResponseError("the connection was reset")
+        return response
+
+
+@pytest.fixture
+async def lossy(azurite: str, account: Account) -> AsyncIterator[BlobRecords]:
+    await account.container()
+    service = BlobServiceClient.from_connection_string(
+        azurite,
+        initial_backoff=0,
+        increment_base=0,
+        random_jitter_range=0,
+        _additional_pipeline_policies=[LosesTheAnswer()],
+    )
+    async with service:
+        yield BlobRecords(service.get_container_client(account.name))
+
+
+async def test_a_creation_whose_answer_was_lost_has_succeeded(lossy: BlobRecords) -> None:
+    version = await lossy.create(a_record())
+    found = await lossy.read("job-1")
+    assert found is not None
+    assert found.version == version
+
+
+async def test_a_replacement_whose_answer_was_lost_has_succeeded(
+    lossy: BlobRecords, account: Account
+) -> None:
+    there = BlobRecords(account.client.container(account.name))
+    version = await there.create(a_record())
+    changed = a_record().model_copy(update={"generation": 2})
+    second = await lossy.replace(changed, version)
+    found = await there.read("job-1")
+    assert found is not None
+    assert (found.value, found.version) == (changed, second)
+
+
+async def test_a_record_of_another_shape_is_told(account: Account) -> None:
+    container = await account.container()
+    await container.upload_blob("job-1.json", b'{"version": 9}')
+    with pytest.raises(UnreadableRecord, match="none that this version understands"):
+        await BlobRecords(container).read("job-1")
+
+
+async def test_a_container_that_does_not_exist_is_told(account: Account) -> None:
+    records = BlobRecords(account.client.container(account.name))
+    with pytest.raises(StoreUnavailable, match="ContainerNotFound; create it first"):
+        await records.read("job-1")
+    with pytest.raises(StoreUnavailable, match="ContainerNotFound"):
+        await records.create(a_record())
