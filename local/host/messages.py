@@ -55,7 +55,7 @@ def metadata(message: QueueMessage, body: bytes, *, binary: bool) -> dict[str, T
     text = body.decode(errors="replace")
     found = {
         "QueueTrigger": TypedData(string=text),
-        "DequeueCount": TypedData(int=message.dequeue_count),
+        "DequeueCount": TypedData(json=json.dumps(message.dequeue_count or 0)),
         "ExpirationTime": _moment(message.expires_on),
         "Id": TypedData(string=message.id),
         "InsertionTime": _moment(message.inserted_on),

@@ -20,7 +20,7 @@ _SEGMENT = re.compile(r"\{(\*?)(\w+)(?::(\w+)(?:\([^)]*\))?)?(\??)\}")
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The keys callers show: the master key opens everything, the function key what is not admin."""
+    """The keys callers show: the master key opens all, the function key what is not admin."""
 
     function: str
     master: str

@@ -52,14 +52,8 @@ async def serve(arguments: Arguments, settings: Mapping[str, str], announce: Tex
     worker = Worker(timeout=options.timeout, on_timeout=_kill_after(options.timeout))
     functions, broken = read(await worker.load(arguments.app), settings)
     listeners: list[Listener] = []
-
-    def wake(queue: str) -> None:
-        for listener in listeners:
-            if isinstance(listener, QueueListener) and listener.queue == queue:
-                listener.wake()
-
     storage = Storage(settings)
-    invoker = Invoker(worker, storage, options.queues.encoding, wake)
+    invoker = Invoker(worker, storage, options.queues.encoding, _waker(listeners))
     functions, broken = _connected(functions, broken, settings)
     listeners += _listeners(functions, invoker, options, arguments, settings)
     by_name = {function.name: function for function in functions}
@@ -73,12 +67,7 @@ async def serve(arguments: Arguments, settings: Mapping[str, str], announce: Tex
         logs.log.error("The function %s does not run: %s", reason.name, reason.reason)
     print(_ready(runner, functions, broken, arguments.keys), file=announce, flush=True)
 
-    waiting = asyncio.create_task(asked.wait())
-    await asyncio.wait([waiting, *listening], return_when=asyncio.FIRST_COMPLETED)
-    if not asked.is_set():
-        for task in listening:
-            if task.done():
-                task.result()  # a listener never ends by itself: this raises its exception
+    await _signalled(asked, listening)
     logs.log.info("Draining %d invocations for up to %g s", worker.running, arguments.drain)
     await door.stop()
     for listener in listeners:
@@ -90,6 +79,26 @@ async def serve(arguments: Arguments, settings: Mapping[str, str], announce: Tex
     await runner.cleanup()
     await storage.close()
     return 0
+
+
+async def _signalled(asked: asyncio.Event, listening: list[asyncio.Task[None]]) -> None:
+    """Wait for a signal; a listener never ends by itself, so one that does raises here."""
+    waiting = asyncio.create_task(asked.wait())
+    await asyncio.wait([waiting, *listening], return_when=asyncio.FIRST_COMPLETED)
+    for task in listening:
+        if task.done():
+            task.result()
+
+
+def _waker(listeners: list[Listener]) -> Callable[[str], None]:
+    """Tells the listeners of a queue that something was put on it from here."""
+
+    def wake(queue: str) -> None:
+        for listener in listeners:
+            if isinstance(listener, QueueListener) and listener.queue == queue:
+                listener.wake()
+
+    return wake
 
 
 def _connected(
@@ -182,11 +191,12 @@ def _ready(
     runner: web.AppRunner, functions: tuple[Function, ...], broken: tuple[Broken, ...], keys: Keys
 ) -> str:
     host, port = runner.addresses[0][:2]
+    known: tuple[Function | Broken, ...] = (*functions, *broken)
     document: dict[str, Any] = {
         "ready": True,
         "url": f"http://{host}:{port}",
         "pid": os.getpid(),
-        "functions": [describe(function) for function in (*functions, *broken)],
+        "functions": [describe(function) for function in known],
         "keys": {"function": keys.function, "master": keys.master},
     }
     return json.dumps(document)
