@@ -43,7 +43,10 @@ def options() -> argparse.ArgumentParser:
 
 def read_settings(given: argparse.Namespace) -> Settings:
     """The switches of a command line."""
-    members: dict[str, object] = dict(text.split("=", 1) for text in given.set)
+    members = {}
+    for text in given.set:
+        name, _, value = text.partition("=")
+        members[name] = _value(value)
     for name in ("time_scale", "key", "noise"):
         value = getattr(given, name)
         if value is not None:
@@ -51,6 +54,14 @@ def read_settings(given: argparse.Namespace) -> Settings:
     if given.cache:
         members["cache"] = True
     return Settings.model_validate(members)
+
+
+def _value(text: str) -> object:
+    """A value of `--set`: JSON where it is such, else the words themselves."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
 
 
 async def serve(world: World, host: str, port: int) -> None:

@@ -95,7 +95,7 @@ def width_of(text: str, size: int, weight: int = 700) -> float:
     return sum(font_of(name, size, weight).getlength(part) for name, part in runs(text))
 
 
-def draw_line(  # noqa: PLR0913  # where, what and how, all needed
+def draw_line(  # where, what and how, all needed
     draw: ImageDraw.ImageDraw,
     left: float,
     baseline: float,
@@ -115,36 +115,45 @@ def draw_line(  # noqa: PLR0913  # where, what and how, all needed
     return left
 
 
+@lru_cache(maxsize=20_000)
+def _unit_width(text: str, weight: int) -> float:
+    """How wide a text is at a size of one pixel; type grows evenly enough for breaking lines."""
+    return width_of(text, 100, weight) / 100
+
+
 def wrap(text: str, size: int, width: float, weight: int = 700) -> list[str]:
     """Lines that fit: broken at spaces, between CJK letters, and inside a word as a last resort."""
     lines: list[str] = []
     for paragraph in text.splitlines() or [""]:
-        line = ""
+        line, filled = "", 0.0
         for piece in _pieces(paragraph):
-            if width_of((line + piece).rstrip(), size, weight) <= width:
+            if filled + _unit_width(piece.rstrip(), weight) * size <= width:
                 line += piece
+                filled += _unit_width(piece, weight) * size
                 continue
             if line:
                 lines.append(line.rstrip())
             *full, line = _chopped(piece, size, width, weight)
+            filled = _unit_width(line, weight) * size
             lines.extend(full)
         lines.append(line.rstrip())
     return lines
 
 
-def fitted(  # noqa: PLR0913  # a text, a box, and the limits of its type
+def fitted(  # a text, a box, and the limits of its type
     text: str, width: float, height: float, *, most: int, least: int, leading: float
 ) -> tuple[int, list[str]]:
     """The largest type, in pixels, at which the text fits the box, and its lines.
 
     At the least size what does not fit is left off, and an ellipsis says so.
     """
+    narrowest = 0.2  # of a letter, in ems: what could not fit at the least size is not measured
+    text = text[: int(width / (least * narrowest) * (height / (least * leading) + 2))]
     low, high = least, max(least, most)
     while low < high:
         middle = (low + high + 1) // 2
         lines = wrap(text, middle, width)
-        whole = all(width_of(line, middle) <= width for line in lines)
-        if whole and len(lines) * middle * leading <= height and not _broken(text, lines):
+        if len(lines) * middle * leading <= height and not _broken(text, lines):
             low = middle
         else:
             high = middle - 1
@@ -185,7 +194,7 @@ def _pieces(paragraph: str) -> Iterator[str]:
 def _chopped(piece: str, size: int, width: float, weight: int) -> list[str]:
     parts, part = [], ""
     for letter in piece:
-        if part and width_of((part + letter).rstrip(), size, weight) > width:
+        if part and _unit_width((part + letter).rstrip(), weight) * size > width:
             parts.append(part)
             part = ""
         part += letter

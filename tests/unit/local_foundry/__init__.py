@@ -1,0 +1,1 @@
+"""The Foundry emulator, called in-process."""
