@@ -6,6 +6,7 @@ Bounds are in bytes of the JSON that goes out (ASCII, so that a character outsid
 
 import json
 from datetime import datetime
+from itertools import accumulate
 from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -142,11 +143,12 @@ class SucceededData(EndedData):
 
 def clipped(text: str, limit: int = MAX_TEXT) -> str:
     """Return the text, cut so that it takes at most `limit` bytes of ASCII JSON."""
-    if len(json.dumps(text)) - 2 <= limit:
+    if _bytes(text) <= limit:
         return text
-    left = limit - len(json.dumps("…")) + 2
-    for place, character in enumerate(text):
-        left -= len(json.dumps(character)) - 2
-        if left < 0:
-            return f"{text[:place]}…"
-    return text
+    left = limit - _bytes("…")
+    kept = sum(size <= left for size in accumulate(map(_bytes, text)))
+    return f"{text[:kept]}…"
+
+
+def _bytes(text: str) -> int:
+    return len(json.dumps(text)) - len('""')

@@ -17,7 +17,7 @@ URL = "http://127.0.0.1:10000/devstoreaccount1/images/"
 USAGE = Usage(input_tokens=10, output_tokens=200, output_image_tokens=200, total_tokens=210)
 
 
-def plan(job_id: str = "fox", *, n: int = 2, **changes: Any) -> Plan:  # noqa: ANN401 - any field
+def plan(job_id: str = "fox", *, n: int = 2, **changes: Any) -> Plan:  # noqa: ANN401 - any field of it
     tasks = tuple(
         Task(index=i, n=1, locale=None, pictures=(f"{job_id}/default/{i}.png",)) for i in range(n)
     )
@@ -70,7 +70,7 @@ def picture(blob: str) -> Picture:
     )
 
 
-def attempt(start: float = 1, **changes: Any) -> Attempt:  # noqa: ANN401 - any field
+def attempt(start: float = 1, **changes: Any) -> Attempt:  # noqa: ANN401 - any field of it
     facts: dict[str, Any] = {
         "token": 1,
         "deployment": "first",
@@ -90,7 +90,7 @@ def attempt(start: float = 1, **changes: Any) -> Attempt:  # noqa: ANN401 - any 
     return Attempt(**(facts | changes))
 
 
-def record(job: dict[str, Any] | None = None, **changes: Any) -> JobRecord:  # noqa: ANN401
+def record(job: dict[str, Any] | None = None, **changes: Any) -> JobRecord:  # noqa: ANN401 - any field of it
     asked = read({"job_id": "fox", "prompt": "a fox"} | (job or {}))
     planned = changes.pop("plan", None) or plan(asked.job_id)
     facts: dict[str, Any] = {
@@ -120,7 +120,7 @@ def told(record: JobRecord, event_type: EventType) -> dict[str, Any]:
     return document
 
 
-def failed(*attempts: Attempt, failure: Failure | None = None, **changes: Any) -> JobRecord:  # noqa: ANN401
+def failed(*attempts: Attempt, failure: Failure | None = None, **changes: Any) -> JobRecord:  # noqa: ANN401 - any field of it
     task = TaskRecord(
         index=0, state=TaskState.FAILED, attempts=attempts, failure=failure, **changes
     )

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from datetime import datetime, timedelta, timezone
 from typing import Any
 
 import pytest
@@ -228,6 +229,13 @@ def test_a_job_made_in_code_obeys_the_same_rules() -> None:
         Job(job_id="a", prompt="x", prompt_blob="y")
     with pytest.raises(ValidationError, match="valid tuple"):
         Job.model_validate({"job_id": "a", "prompt": "x", "locales": "de"})
+
+
+def test_a_deadline_may_be_a_moment_in_code() -> None:
+    moment = datetime(2026, 12, 1, 1, tzinfo=timezone(timedelta(hours=1)))
+    job = Job(job_id="a", prompt="x", deadline=moment)
+    assert job.deadline == moment
+    assert job.to_json() == b'{"job_id":"a","prompt":"x","deadline":"2026-12-01T00:00:00Z"}'
 
 
 def test_locales_are_kept_in_their_usual_case() -> None:
