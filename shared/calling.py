@@ -13,7 +13,7 @@ from typing import Final
 
 from pydantic import JsonValue
 
-from .decoding import PictureData, PictureEnded, PictureStarted, Piece, ReplyDecoder
+from .decoding import PictureData, PictureDropped, PictureEnded, PictureStarted, Piece, ReplyDecoder
 from .errors import BrokenReply, CallFailed, CredentialUnavailable, StoreUnavailable
 from .outcomes import Outcome, OutcomeKind, of_failure, of_reply
 from .payloads import ImageRequest
@@ -48,13 +48,12 @@ async def call(
     request: ImageRequest,
     slots: Sequence[Slot],
     *,
-    content_type: str,
     metadata: Mapping[str, str],
     limit: timedelta,
     client_request_id: str,
 ) -> CallResult:
     """Make one call and store what comes back; whatever happens is told as an outcome."""
-    receiver = _Receiver(world.pictures, slots, content_type, metadata)
+    receiver = _Receiver(world.pictures, slots, metadata)
     headers: Mapping[str, str] = {}
     now = world.clock.now
     try:
@@ -94,13 +93,11 @@ class _Receiver:
         self,
         pictures: Pictures,
         slots: Sequence[Slot],
-        content_type: str,
         metadata: Mapping[str, str],
     ) -> None:
         self.stored: dict[int, StoredPicture] = {}
         self._pictures = pictures
         self._slots = slots
-        self._content_type = content_type
         self._metadata = metadata
         self._writer: PictureWriter | None = None
         self._meter = PictureMeter()
@@ -117,6 +114,8 @@ class _Receiver:
                 facts = self._meter.finish()
                 slot = self._slots[index]
                 self.stored[slot.index] = await self._writer.commit(facts, self._metadata)
+                await self.close()
+            case PictureDropped():
                 await self.close()
             case _:
                 # More pictures than were asked for: there is no place for them, and no one waits.

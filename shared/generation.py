@@ -113,7 +113,6 @@ class _Wakened:
             self.world,
             generation(plan, missing, step.deployment, prompt=prompt),
             step.slots,
-            content_type=plan.content_type,
             metadata={
                 **record.job.tags,
                 "job_id": record.job_id,

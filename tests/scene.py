@@ -1,0 +1,150 @@
+"""The work on a fake world: submit messages, deliver what is queued, let time pass."""
+
+import json
+import struct
+import zlib
+from base64 import b64encode
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any
+
+from shared.burying import bury
+from shared.configuration import Configuration, configure
+from shared.generation import generate
+from shared.intake import JobMessage, take_in
+from shared.payloads import ImageRequest
+from shared.records import JobRecord
+from shared.reports import Report
+from shared.tasks import read_task
+from tests.fake_endpoint import FakeReply
+from tests.fakes import FakeWorld, fake_world
+from tests.steps import Crash
+
+#: How long the platform hides a message whose reader died.
+HIDE = timedelta(minutes=10)
+
+SETTINGS = {
+    "ImageStorage": "UseDevelopmentStorage=true",
+    "FOUNDRY_ENDPOINT": "https://foundry.example",
+    "FOUNDRY_DEPLOYMENTS": '[{"name": "gpt-image-2"}, {"name": "MAI-Image-2.5"}]',
+    "REPLY_QUEUES": "replies-*",
+}
+
+
+def configured(**settings: str) -> Configuration:
+    return configure(SETTINGS | settings)
+
+
+def png(width: int, height: int) -> bytes:
+    """A PNG that says it has this size; nothing ever draws it."""
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        check = zlib.crc32(kind + data)
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", check)
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    parts = [chunk(b"IHDR", header), chunk(b"IDAT", zlib.compress(b"")), chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
+
+
+def reply_to(request: ImageRequest, *, pictures: int | None = None) -> FakeReply:
+    """The reply of a model that does what it is asked."""
+    width, height = (int(edge) for edge in str(request.body["size"]).split("x"))
+    count = pictures if pictures is not None else request.body.get("n", 1)
+    image = b64encode(png(width, height)).decode()
+    body = {
+        "created": 1,
+        "data": [{"b64_json": image}] * int(str(count)),
+        "usage": {"input_tokens": 10, "output_tokens": 1000, "total_tokens": 1010},
+    }
+    headers = {"content-type": "application/json", "apim-request-id": "request-1"}
+    return FakeReply(headers=headers, body=json.dumps(body).encode(), chunk_bytes=700)
+
+
+def error_reply(status: int, code: str, message: str = "", **headers: str) -> FakeReply:
+    names = {name.replace("_", "-"): value for name, value in headers.items()}
+    body = json.dumps({"error": {"code": code, "message": message or code}})
+    return FakeReply(status, {"content-type": "application/json"} | names, body.encode())
+
+
+@dataclass(slots=True)
+class Delivery:
+    queue: str
+    message: JobMessage
+    due: datetime
+    dequeued: int = 0
+
+
+@dataclass(slots=True)
+class Scene:
+    configuration: Configuration = field(default_factory=configured)
+    world: FakeWorld = field(default_factory=fake_world)
+    waiting: list[Delivery] = field(default_factory=list)
+    reports: list[Report] = field(default_factory=list)
+    _seen: int = 0
+
+    def __post_init__(self) -> None:
+        self.world.endpoint.otherwise = reply_to
+
+    def submit(self, job: Mapping[str, Any] | bytes, *, message_id: str = "message-1") -> None:
+        body = job if isinstance(job, bytes) else json.dumps(job).encode()
+        message = JobMessage(body, message_id, self.world.clock.now())
+        queue = self.configuration.settings.jobs_queue
+        self.waiting.append(Delivery(queue, message, self.world.clock.now()))
+
+    def repeat(self) -> None:
+        """Deliver everything once more, as an at-least-once queue may."""
+        self.waiting += [
+            Delivery(each.queue, each.message, self.world.clock.now()) for each in self.waiting
+        ]
+
+    async def run(self, *, most: int = 200) -> None:
+        """Deliver messages in order of their time until none is left."""
+        for _ in range(most):
+            self._take_sent()
+            if not self.waiting:
+                return
+            self.waiting.sort(key=lambda each: each.due)
+            await self.deliver(self.waiting.pop(0))
+        raise AssertionError(f"still {len(self.waiting)} messages after {most} deliveries")
+
+    async def deliver(self, delivery: Delivery) -> None:
+        clock = self.world.clock
+        clock.time = max(clock.time, delivery.due)
+        delivery.dequeued += 1
+        try:
+            self.reports.append(await self.work(delivery.queue, delivery.message))
+        except Crash:
+            self.world.steps.crash_at = None  # another process takes over
+            delivery.due = clock.now() + HIDE
+            self.waiting.append(delivery)
+
+    async def work(self, queue: str, message: JobMessage) -> Report:
+        settings = self.configuration.settings
+        if queue.endswith("-poison"):
+            source = queue.removesuffix("-poison")
+            return await bury(message, source, self.world, self.configuration)
+        if queue == settings.jobs_queue:
+            return await take_in(message, self.world, self.configuration)
+        return await generate(read_task(message.body), self.world, self.configuration)
+
+    def record(self, job_id: str) -> JobRecord:
+        return self.world.records.stored[job_id].value
+
+    def _take_sent(self) -> None:
+        now = self.world.clock.now()
+        sent = self.world.queues.sent
+        for number, each in enumerate(sent[self._seen :], start=self._seen):
+            message = JobMessage(each.body, f"sent-{number}", now)
+            self.waiting.append(Delivery(each.queue, message, now + each.delay))
+        self._seen = len(sent)
+
+
+async def run(*jobs: Mapping[str, Any], **settings: str) -> Scene:
+    """Submit jobs and let everything happen."""
+    scene = Scene(configured(**settings))
+    for number, job in enumerate(jobs):
+        scene.submit(job, message_id=f"message-{number}")
+    await scene.run()
+    return scene
