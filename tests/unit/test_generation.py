@@ -8,9 +8,10 @@ import pytest
 from shared.errors import BrokenReply, CredentialUnavailable, NotSent, StoreUnavailable
 from shared.generation import generate
 from shared.intake import JobMessage
+from shared.payloads import ImageRequest
 from shared.records import JobRecord, JobState, TaskState
 from shared.tasks import TaskMessage
-from tests.fake_endpoint import FakeReply
+from tests.fake_endpoint import Answer, FakeReply
 from tests.scene import Delivery, Scene, configured, error_reply, reply_to, run
 from tests.steps import Crash
 
@@ -21,7 +22,7 @@ TWO_DEPLOYMENTS = (
 )
 
 
-async def answered(*answers: Any, job: Mapping[str, Any] = JOB, **settings: str) -> Scene:
+async def answered(*answers: Answer, job: Mapping[str, Any] = JOB, **settings: str) -> Scene:
     """Run one job whose calls are answered so, and well ever after."""
     scene = Scene(configured(**settings))
     scene.world.endpoint.script.extend(answers)
@@ -57,7 +58,7 @@ async def test_the_intent_is_written_before_the_call() -> None:
     scene = Scene()
     seen: list[TaskState] = []
 
-    def look(request: Any) -> FakeReply:
+    def look(request: ImageRequest) -> FakeReply:
         seen.append(scene.record("fox-1").tasks[0].state)
         return reply_to(request)
 
@@ -137,7 +138,7 @@ async def test_a_live_attempt_elsewhere_is_left_alone_until_it_must_be_dead() ->
     ],
 )
 async def test_each_outcome_ends_as_the_table_says(
-    answer: Any, event: str, code: str | None, calls: int
+    answer: Answer, event: str, code: str | None, calls: int
 ) -> None:
     assert ended(await answered(answer)) == (event, code, calls)
 
@@ -209,7 +210,7 @@ async def test_a_lost_reply_ends_by_the_setting_when_the_job_has_no_policy() -> 
 
 
 async def test_pictures_whole_before_the_cut_are_kept_and_only_the_others_made_again() -> None:
-    def cut(request: Any) -> FakeReply:
+    def cut(request: ImageRequest) -> FakeReply:
         whole = reply_to(request)
         third = whole.body.rindex(b"b64_json")
         return FakeReply(body=whole.body[: third + 40], error=BrokenReply("cut"))
@@ -221,7 +222,7 @@ async def test_pictures_whole_before_the_cut_are_kept_and_only_the_others_made_a
 
 
 async def test_pictures_of_a_failed_job_are_told_as_what_worked() -> None:
-    def two(request: Any) -> FakeReply:
+    def two(request: ImageRequest) -> FakeReply:
         return reply_to(request, pictures=2)
 
     scene = await answered(two, job={**JOB, "n": 3})
@@ -231,7 +232,7 @@ async def test_pictures_of_a_failed_job_are_told_as_what_worked() -> None:
 
 
 async def test_a_reply_broken_after_its_last_picture_is_a_success() -> None:
-    def cut(request: Any) -> FakeReply:
+    def cut(request: ImageRequest) -> FakeReply:
         whole = reply_to(request)
         return FakeReply(body=whole.body[: whole.body.index(b'"usage"')], error=BrokenReply("cut"))
 
