@@ -23,6 +23,7 @@ from .ports import StoredPicture, Versioned, World
 from .records import Attempt, Failure, JobRecord
 from .reports import Report
 from .steps import Converge, GiveUp, LeaveAlone, Pay, Resolve, decide
+from .tags import as_metadata
 from .tasks import TaskMessage
 from .transitions import OPEN, Superseded, claim, give_up
 
@@ -114,7 +115,7 @@ class _Wakened:
             generation(plan, missing, step.deployment, prompt=prompt),
             step.slots,
             metadata={
-                **record.job.tags,
+                **as_metadata(record.job.tags),
                 "job_id": record.job_id,
                 "model": plan.model,
                 "attempt": str(attempt.token),
