@@ -37,7 +37,7 @@ class Child[T]:
     thread that lives as long as it should (see `local.leash`).
     """
 
-    def __init__(  # noqa: PLR0913 - a process has that many sides
+    def __init__(
         self,
         name: str,
         command: Sequence[str],
@@ -50,6 +50,7 @@ class Child[T]:
         self.name = name
         self._say = say
         self._read_ready = ready
+        self._asked = False
         self._ready: Future[T] = Future()
         self._last: deque[str] = deque(maxlen=LAST_WORDS)
         leash = [sys.executable, "-I", "-S", str(Path(__file__).with_name("leash.py"))]
@@ -84,9 +85,15 @@ class Child[T]:
             self.kill()
             raise DidNotStart(f"{self.name} was not ready after {seconds:g} s") from None
 
+    def ask_to_stop(self) -> None:
+        """Send SIGTERM and wait for nothing; not twice, since a second one means at once."""
+        if not self._asked:
+            self._asked = True
+            self._signal(signal.SIGTERM)
+
     def stop(self, seconds: float = 10.0) -> int:
         """Ask it to end (SIGTERM), kill it after so many seconds; its exit code."""
-        self._signal(signal.SIGTERM)
+        self.ask_to_stop()
         try:
             self.process.wait(seconds)
         except subprocess.TimeoutExpired:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from . import logs
 from .configuration import Misconfigured, apply_local_settings
+from .options import setting
 from .routes import Keys
 from .running import Arguments, serve
 from .worker import AppDidNotLoad
@@ -34,14 +35,6 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--function-key", default=os.environ.get("LOCAL_FUNCTION_KEY"))
     parser.add_argument("--master-key", default=os.environ.get("LOCAL_MASTER_KEY"))
     return parser
-
-
-def setting(text: str) -> tuple[str, str]:
-    """An app setting of the command line, NAME=VALUE."""
-    name, equals, value = text.partition("=")
-    if not name or not equals:
-        raise argparse.ArgumentTypeError(f"{text!r} is no setting: NAME=VALUE is right")
-    return name, value
 
 
 def main() -> int:

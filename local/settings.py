@@ -1,0 +1,41 @@
+"""What the local stack sets and creates: the app's settings, its containers, its queues."""
+
+import json
+from typing import Final
+
+#: The Foundry emulator's API key: no secret.
+FOUNDRY_KEY: Final = "local-key"
+
+#: Deployments of the emulator, with more requests a minute than a laptop makes.
+DEPLOYMENTS: Final = tuple(
+    {"name": model, "model": model, "rpm": 600}
+    for model in (
+        "gpt-image-2",
+        "gpt-image-2.5-flare",
+        "gpt-image-2.5-sunburst",
+        "gpt-image-1.5",
+        "gpt-image-1-mini",
+        "MAI-Image-2.5",
+        "MAI-Image-2.5-Flash",
+        "MAI-Image-2e",
+        "FLUX.2-pro",
+    )
+)
+
+CONTAINERS: Final = ("images", "jobs", "inputs", "manifests", "dead-letters", "pace")
+
+_JOB_QUEUES: Final = ("image-jobs", "image-jobs-small", "image-jobs-standard", "image-jobs-large")
+
+QUEUES: Final = (*_JOB_QUEUES, *(f"{queue}-poison" for queue in _JOB_QUEUES), "image-events")
+
+
+def settings(storage: str, foundry: str) -> dict[str, str]:
+    """The app's settings for a storage connection string and a Foundry URL."""
+    return {
+        "AzureWebJobsStorage": storage,
+        "FUNCTIONS_WORKER_RUNTIME": "python",
+        "ImageStorage": storage,
+        "FOUNDRY_ENDPOINT": foundry,
+        "FOUNDRY_API_KEY": FOUNDRY_KEY,
+        "FOUNDRY_DEPLOYMENTS": json.dumps(DEPLOYMENTS),
+    }
