@@ -126,8 +126,11 @@ class Diversion:
     def _reads_like_the_member(self) -> bool:
         if len(self.rest) - self._since > len(self._member) * _ESCAPED:
             return False
+        name = bytes(self.rest[self._since :])
+        if b"\\" not in name:
+            return name == self._member.encode()
         try:
-            return bool(json.loads(b'"%b"' % bytes(self.rest[self._since :])) == self._member)
+            return bool(json.loads(b'"%b"' % name) == self._member)
         except ValueError:
             return False
 

@@ -42,6 +42,7 @@ class EventStream:
         self._line = bytearray()  # the line at hand, until it shows itself to be data
         self._in_data = False
         self._lines_of_data = 0
+        self._begun = False  # the event at hand has a name or data
         self._after_cr = False
         self._at_start = True
 
@@ -89,6 +90,7 @@ class EventStream:
         if self._lines_of_data:
             yield EventData(b"\n")
         self._lines_of_data += 1
+        self._begun = True
 
     def _end_of_line(self) -> Iterator[EventPart]:
         if self._in_data:
@@ -98,10 +100,12 @@ class EventStream:
         line = bytes(self._line)
         self._line.clear()
         field, _, value = line.partition(b":")
-        if not line:
+        if not line and self._begun:
             self._lines_of_data = 0
+            self._begun = False
             yield EventEnd()
         elif field == b"event":
+            self._begun = True
             yield EventName(value.removeprefix(b" ").decode(errors="replace"))
         elif field == b"data":
             yield from self._line_of_data()
