@@ -28,7 +28,7 @@ def options() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="of latencies and chances")
     parser.add_argument("--key", help="the only API key accepted; without: any")
     parser.add_argument(
-        "--noise", type=int, nargs="?", const=6, help="bits of grain: files weigh like photos"
+        "--noise", type=int, nargs="?", const=5, help="bits of grain: files weigh like photos"
     )
     parser.add_argument("--cache", action="store_true", help="draw each size only once")
     parser.add_argument(

@@ -78,6 +78,10 @@ class World:
         billing.add_done_callback(self._tasks.discard)
         return Making(seconds, drawing, billing)
 
+    async def settled(self) -> None:
+        """Wait until all that was begun is made and billed."""
+        await asyncio.gather(*self._tasks)
+
     async def close(self) -> None:
         """Give up what is being made."""
         for task in tuple(self._tasks):

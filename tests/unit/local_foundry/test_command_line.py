@@ -40,7 +40,7 @@ def test_switches_come_from_the_command_line() -> None:
         ]
     )
     settings = read_settings(given)
-    assert (settings.time_scale, settings.noise, settings.cache) == (0, 6, True)
+    assert (settings.time_scale, settings.noise, settings.cache) == (0, 5, True)
     assert (settings.key, settings.token_mode, settings.auto_quality) == ("k", 2, "low")
 
 

@@ -1,4 +1,3 @@
-import asyncio
 import base64
 import binascii
 import json
@@ -73,8 +72,8 @@ async def test_the_wall_cuts_calls_without_a_stream_and_they_are_paid() -> None:
         assert (await calls.generate({"quality": "medium"})).status == 200
         with pytest.raises(aiohttp.ServerDisconnectedError):
             await calls.generate(fault="wall")
-        while len(calls.world.ledger.entries) < 4:  # noqa: ASYNC110  # the world tells nobody
-            await asyncio.sleep(0)
+        await calls.world.settled()
+        assert len(calls.world.ledger.entries) == 4
     assert sum(not entry.received for entry in calls.world.ledger.entries) == 2
 
 
@@ -107,6 +106,13 @@ async def test_silence_lasts_until_the_client_leaves(calls: Calls) -> None:
     reply.close()
     (entry,) = calls.world.ledger.entries
     assert not entry.received
+
+
+async def test_silence_may_begin_after_the_headers(calls: Calls) -> None:
+    reply = await calls.generate(fault="stall")
+    assert reply.status == 200
+    assert reply.content.total_bytes == 0
+    reply.close()
 
 
 async def test_headers_can_be_late(calls: Calls) -> None:

@@ -1,6 +1,7 @@
 import asyncio
 import base64
 import io
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -103,7 +104,8 @@ async def test_base64_may_be_escaped_and_arrive_in_crumbs() -> None:
 async def test_an_edit_shows_its_input_and_counts_it(calls: Calls, name: str) -> None:
     red = io.BytesIO()
     Image.new("RGB", (1024, 1024), "red").save(red, "PNG")
-    reply = await calls.edit(**{name: red.getvalue(), "quality": "low", "mask": png(1024, 1024)})
+    fields: dict[str, Any] = {name: red.getvalue(), "quality": "low", "mask": png(1024, 1024)}
+    reply = await calls.edit(**fields)
     body = await reply.json()
     assert body["usage"]["input_tokens_details"]["image_tokens"] == 1024
     corner = picture(body["data"][0]["b64_json"]).getpixel((2, 2))
@@ -156,6 +158,14 @@ async def test_a_mai_edit_takes_exactly_one_picture(calls: Calls) -> None:
     masked = await calls.edit(url=url, model=model, size=None, image=png(8, 8), mask=png(8, 8))
     sized = await calls.edit(url=url, model=model, size=None, image=png(8, 8), width=1024)
     assert [two.status, masked.status, sized.status] == [400, 400, 400]
+
+
+async def test_flux_refuses_more_inputs_than_its_model_takes(calls: Calls) -> None:
+    url = "/providers/blackforestlabs/v1/flux-kontext-pro?api-version=preview"
+    given = base64.b64encode(png(32, 32)).decode()
+    ask = {"prompt": "A fox", "input_image": given, "input_image_2": given}
+    reply = await calls.client.post(url, json=ask, headers=KEY)
+    assert "At most 1 input images" in (await reply.json())["error"]["message"]
 
 
 async def test_flux_snaps_sizes_and_takes_pictures_as_base64(calls: Calls) -> None:

@@ -1,4 +1,8 @@
+import io
+from typing import Any
+
 import pytest
+from PIL import Image
 
 from .calls import DATED, KEY, PLAIN, V1, Calls, png, started
 
@@ -158,7 +162,7 @@ async def test_edits_want_a_form_with_pictures(calls: Calls) -> None:
         ({"image": png(8, 8), "input_fidelity": "huge"}, "invalid_value"),
     ],
 )
-async def test_a_wrong_edit_is_refused(calls: Calls, fields: dict[str, object], code: str) -> None:
+async def test_a_wrong_edit_is_refused(calls: Calls, fields: dict[str, Any], code: str) -> None:
     reply = await calls.edit(**fields)
     assert reply.status == 400
     assert (await reply.json())["error"]["code"] == code
@@ -169,7 +173,28 @@ async def test_the_mini_model_knows_no_input_fidelity(calls: Calls) -> None:
     assert (await reply.json())["error"]["code"] == "unknown_parameter"
 
 
-async def test_a_mask_must_be_less_than_four_megabytes(calls: Calls) -> None:
+async def test_an_input_must_be_png_or_jpeg(calls: Calls) -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, "GIF")
+    error = (await (await calls.edit(image=buffer.getvalue())).json())["error"]
+    assert error["code"] == "unsupported_file_mimetype"
+    assert "'image/gif'" in error["message"]
+
+
+async def test_a_mask_must_be_a_png(calls: Calls) -> None:
+    buffer = io.BytesIO()
+    Image.new("RGB", (8, 8)).save(buffer, "JPEG")
+    reply = await calls.edit(image=png(8, 8), mask=buffer.getvalue())
+    assert (await reply.json())["error"]["code"] == "invalid_mask_image_format"
+
+
+async def test_a_form_without_its_boundary_is_refused(calls: Calls) -> None:
+    headers = {**KEY, "content-type": "multipart/form-data"}
+    url = DATED.format("gpt-image-2", "edits")
+    assert (await calls.client.post(url, data=b"x", headers=headers)).status == 400
+
+
+async def test_a_mask_must_be_less_less_than_four_megabytes(calls: Calls) -> None:
     mask = png(8, 8) + bytes(4 << 20)
     reply = await calls.edit(image=png(8, 8), mask=mask)
     assert (await reply.json())["error"]["code"] == "file_too_large"
