@@ -109,7 +109,16 @@ def test_chunks_are_any_kind_of_bytes(kind: Callable[[bytes], bytes]) -> None:
 
 @pytest.mark.parametrize(
     "body",
-    [b"", b"  ", b'{"a":1}x', b'{"a":1}{"b":2}', b'{"a":"\xff"}', b"[" * 100_000, b"{'a':1}"],
+    [
+        b"",
+        b"  ",
+        b'{"a":1}x',
+        b'{"a":1}{"b":2}',
+        b'{"a":"\xff"}',
+        b"[" * 100_000,
+        b"{'a':1}",
+        rb'{"\x":1}',
+    ],
 )
 def test_what_is_no_json_is_broken(body: bytes) -> None:
     broken(body)
