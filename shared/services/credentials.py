@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections import defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any, Final, Self
@@ -27,7 +28,9 @@ class EntraCredential:
 
     client_id: str | None = None
     managed: bool = False
+    #: The SDK's credential, made when it is first needed, and how it is made.
     source: AsyncTokenCredential | None = None
+    open_source: Callable[[], AsyncTokenCredential] | None = None
     _kept: dict[str, AccessToken] = field(default_factory=dict)
     _locks: defaultdict[str, asyncio.Lock] = field(
         default_factory=lambda: defaultdict(asyncio.Lock)
@@ -94,7 +97,7 @@ class EntraCredential:
             if self._stale and self.source:
                 refused, self.source, self._stale = self.source, None, False
                 await refused.close()
-            self.source = self.source or self._opened()
+            self.source = self.source or (self.open_source or self.opened)()
             return await self.source.get_token(scope, claims=claims, tenant_id=tenant_id)
         except Exception as error:
             sentence = str(error).partition("\n")[0]
@@ -102,7 +105,8 @@ class EntraCredential:
                 f"no token for {scope}: {type(error).__name__}: {sentence}"
             ) from error
 
-    def _opened(self) -> AsyncTokenCredential:
+    def opened(self) -> AsyncTokenCredential:
+        """Open the SDK's credential that the settings ask for."""
         # Here, not above: it costs a quarter of a second that an app with keys need not spend.
         from azure.identity.aio import (  # noqa: PLC0415
             DefaultAzureCredential,

@@ -19,7 +19,10 @@ _SECRETS: Final = tuple(
         (r"((?:[?&]|&amp;|\b)(?:sig|se|sp)=)[^&\s\"'<>]+", rf"\1{_HIDDEN}"),
         (r"(AccountKey=|SharedAccessSignature=)[^;\s\"']+", rf"\1{_HIDDEN}"),
         # Headers, as they stand on the wire or in the text of a mapping.
-        (rf"({_HEADER}{_QUOTE}\s*[:=,]\s*b?{_QUOTE})({_SCHEME}\s+)?[^\s\"',;}}]+", rf"\1{_HIDDEN}"),
+        (
+            rf"({_HEADER}{_QUOTE}\s*[:=,]\s*(?:b?[\"'])?)({_SCHEME}\s+)?[^\s\"',;}}]+",
+            rf"\1{_HIDDEN}",
+        ),
         (r"(\bbearer\s+)[A-Za-z0-9._~+/=-]{8,}", rf"\1{_HIDDEN}"),
         # Pictures and masks.
         (r"(data:[\w.+-]+/[\w.+-]+;base64,)[A-Za-z0-9+/=_-]+", rf"\1{_HIDDEN}"),
