@@ -5,7 +5,6 @@ all else goes to stderr. Ctrl-C, SIGTERM or the death of any part ends the rest.
 """
 
 import argparse
-import asyncio
 import sys
 from pathlib import Path
 
@@ -46,7 +45,7 @@ def main() -> int:
     if given.command == "demo":
         from local.demo.run import demo  # noqa: PLC0415 - needs rich, which `up` does not
 
-        return asyncio.run(demo(given.out.resolve()))
+        return demo(given.out.resolve())
     if given.hosts < 1:
         raise SystemExit(f"--hosts {given.hosts}: at least one")
     wishes = Wishes(

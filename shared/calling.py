@@ -141,7 +141,7 @@ async def _error_body(reply: Reply) -> tuple[JsonValue | None, str]:
     text = body.decode("utf-8", "replace")
     try:
         document: JsonValue = json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return None, text
     return document, text
 

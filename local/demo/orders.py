@@ -43,8 +43,8 @@ ORDERS: Final = (
         {
             "job_id": "poster-in-korean",
             "prompt": (
-                "같은 메시지를 일본어, 한국어, 힌디어로 보여 주는 세 개의 패널로 된 간단한 포스터를 "
-                "만들어 주세요. 메시지는 '안녕하세요 세계'처럼 짧게 해 주세요."
+                "같은 메시지를 일본어, 한국어, 힌디어로 보여 주는 세 개의 패널로 된 간단한 "
+                "포스터를 만들어 주세요. 메시지는 '안녕하세요 세계'처럼 짧게 해 주세요."
             ),
             "tags": {"campaign": "hello", "prompt_language": "ko"},
         }
@@ -82,7 +82,7 @@ ORDERS: Final = (
         {
             "job_id": "poster-other-model",
             "prompt": POSTER,
-            "model": "MAI-Image-2e",
+            "model": "MAI-Image-2.5",
             "size": "1024x1024",
         }
     ),

@@ -25,11 +25,15 @@ PATIENCE_SECONDS: Final = 180
 STOP_SECONDS: Final = 30
 
 
-async def demo(out: Path) -> int:
+def demo(out: Path) -> int:
     """Return 0 when each job ended as it must, 1 otherwise."""
-    console = Console()
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
+    return asyncio.run(_demo(out))
+
+
+async def _demo(out: Path) -> int:
+    console = Console()
     console.print(
         "Starting Azurite, a Foundry emulator and the Functions host "
         f"(their log: {out.relative_to(out.parent.parent)}/stack.log) …"
