@@ -17,7 +17,6 @@ DEPLOYMENTS: Final = tuple(
         "gpt-image-1-mini",
         "MAI-Image-2.5",
         "MAI-Image-2.5-Flash",
-        "MAI-Image-2e",
         "FLUX.2-pro",
     )
 )
