@@ -35,8 +35,9 @@ def route(
     """Decide everything about a job; `UnsupportedRequest` holds every fault when nothing fits.
 
     A model asked for by name is taken or refused. `auto` takes a model that is not retired over
-    one that is, one that does just what was asked over one that adjusts it, one with a known price
-    over one without, and then the cheapest; among equals the one configured first.
+    one that is, one that does just what was asked over one that adjusts it, the size nearest to the
+    one asked for, one with a known price over one without, and then the cheapest; among equals the
+    one configured first.
     """
     configured = _configured(catalogue, deployments)
     if job.model != "auto":
@@ -93,9 +94,11 @@ def _estimate(job: Job, decision: Decision, prompt_characters: int) -> Estimate:
 
 def _preference(
     decision: Decision, price: Estimate, *, today: date
-) -> tuple[bool, bool, bool, float]:
+) -> tuple[bool, bool, float, bool, float]:
     retired = decision.model.retired(today)
-    return retired, not decision.exact, price.usd is None, price.usd or 0.0
+    # A difference in size that nobody sees must not outweigh the price.
+    distance = round(decision.shaped.distance, 1)
+    return retired, not decision.exact, distance, price.usd is None, price.usd or 0.0
 
 
 def _why_model(job: Job, model: Model, price: Estimate, choices: int) -> str:

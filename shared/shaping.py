@@ -1,5 +1,6 @@
 """The pixels a model makes for a size as it was written."""
 
+import math
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -41,6 +42,8 @@ class Shaped:
     how: str
     #: The rules that the size asked for breaks; empty when it is made as asked.
     broken: tuple[str, ...] = ()
+    #: How far it is from the one asked for: the logarithms of what area and shape differ by.
+    distance: float = 0.0
 
     @property
     def text(self) -> str:
@@ -54,7 +57,8 @@ def shape(model: Model, size: Size) -> Shaped:
         broken = broken_rules(model.sizes, size.width, size.height)
         width, height = nearest(model.sizes, size.width, size.height)
         how = "the nearest it makes" if broken else "as asked"
-        return Shaped(width, height, how, broken)
+        asked = (size.width * size.height, size.width / size.height)
+        return Shaped(width, height, how, broken, _distance((width, height), *asked))
     if isinstance(size, Named):
         return _of_class(model, size.name, size.aspect or _OWN_SHAPES[size.name])
     aspect = size if isinstance(size, Aspect) else None if isinstance(size, Auto) else size.aspect
@@ -74,7 +78,8 @@ def _of_class(model: Model, name: ClassName, aspect: Aspect) -> Shaped:
     if least <= pixels <= most:
         return shaped
     rule = f"{name} is {least:,} to {most:,} pixels and its size of the shape has {pixels:,}"
-    return replace(shaped, broken=(*shaped.broken, rule))
+    distance = _distance((shaped.width, shaped.height), most, aspect.w / aspect.h)
+    return replace(shaped, broken=(*shaped.broken, rule), distance=distance)
 
 
 def _of_shape(model: Model, aspect: Aspect, budget: int) -> Shaped:
@@ -89,4 +94,11 @@ def _of_shape(model: Model, aspect: Aspect, budget: int) -> Shaped:
         broken.append(f"{aspect} is more stretched than {limit:.4g}:1, the most it has room for")
     exactly = "exactly" if Fraction(width, height) == ratio else "as near as its grid comes to"
     how = f"its largest of {exactly} {aspect} within {budget:,} pixels"
-    return Shaped(width, height, how, tuple(broken))
+    pixels = width * height
+    distance = _distance((width, height), pixels, aspect.w / aspect.h) if broken else 0.0
+    return Shaped(width, height, how, tuple(broken), distance)
+
+
+def _distance(made: tuple[int, int], pixels: float, ratio: float) -> float:
+    width, height = made
+    return abs(math.log(width * height / pixels)) + abs(math.log(width / height / ratio))

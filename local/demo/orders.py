@@ -10,6 +10,7 @@ POSTER: Final = (
     "Use clean typography, white text on colored blocks, modern UI style, high legibility, "
     "no logos."
 )
+GPT: Final = "gpt-image-2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,9 +27,9 @@ class Order:
 
 
 ORDERS: Final = (
-    Order({"job_id": "poster-square", "prompt": POSTER, "size": "1024x1024"}),
-    Order({"job_id": "poster-wide", "prompt": POSTER, "size": "1536x1024", "quality": "high"}),
-    Order({"job_id": "poster-4k", "prompt": POSTER, "size": "4k", "quality": "low"}),
+    Order({"job_id": "poster-square", "prompt": POSTER, "model": GPT, "size": "1024x1024"}),
+    Order({"job_id": "poster-wide", "prompt": POSTER, "model": GPT, "size": "1536x1024"}),
+    Order({"job_id": "poster-4k", "prompt": POSTER, "model": GPT, "size": "4k"}),
     Order(
         {
             "job_id": "poster-in-japanese",
@@ -36,6 +37,7 @@ ORDERS: Final = (
                 "同じメッセージを日本語、韓国語、ヒンディー語で示す、3つのパネルからなるシンプルな"
                 "ポスターを作成してください。メッセージは「こんにちは世界」のような短いものに。"
             ),
+            "model": GPT,
             "tags": {"campaign": "hello", "prompt_language": "ja"},
         }
     ),
@@ -46,6 +48,7 @@ ORDERS: Final = (
                 "같은 메시지를 일본어, 한국어, 힌디어로 보여 주는 세 개의 패널로 된 간단한 "
                 "포스터를 만들어 주세요. 메시지는 '안녕하세요 세계'처럼 짧게 해 주세요."
             ),
+            "model": GPT,
             "tags": {"campaign": "hello", "prompt_language": "ko"},
         }
     ),
@@ -56,6 +59,7 @@ ORDERS: Final = (
                 "एक ही संदेश को जापानी, कोरियाई और हिंदी में दिखाने वाला तीन पैनल का एक सरल पोस्टर "
                 "बनाइए। संदेश 'नमस्ते दुनिया' जैसा छोटा हो।"
             ),
+            "model": GPT,
             "tags": {"campaign": "hello", "prompt_language": "hi"},
         }
     ),
@@ -92,7 +96,7 @@ ORDERS: Final = (
             "prompt": "A banner for a bridge.",
             "size": "4000x500",
             "fit": "reject",
-            "quality": "ultra",
+            "model": GPT,
         },
         ends="image.job.rejected",
     ),

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from rich.markup import escape
 from rich.table import Table
 
 from .orders import Order
@@ -94,11 +95,11 @@ def _decided(data: dict[str, Any]) -> str:
 def _where(result: Result, out: Path) -> str:
     notes = [str(path.relative_to(out.parent.parent)) for path in result.files]
     routing = result.data.get("routing") or {}
-    notes += [f"[yellow]{item['reason']}[/]" for item in routing.get("adjustments", ())]
-    notes += [f"[yellow]{warning}[/]" for warning in routing.get("warnings", ())]
+    notes += [f"[yellow]{escape(item['reason'])}[/]" for item in routing.get("adjustments", ())]
+    notes += [f"[yellow]{escape(warning)}[/]" for warning in routing.get("warnings", ())]
     if not result.files:
         faults = result.data.get("faults", ())
-        notes += [f"{fault['field']}: {fault['message']}" for fault in faults]
+        notes += [escape(f"{fault['field']}: {fault['message']}") for fault in faults]
         if "code" in result.data and not faults:
-            notes.append(f"{result.data['code']}: {result.data.get('message', '')}")
+            notes.append(escape(f"{result.data['code']}: {result.data.get('message', '')}"))
     return "\n".join(notes)

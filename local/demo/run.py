@@ -96,7 +96,8 @@ async def _run(storage: str, out: Path, console: Console) -> list[Result]:
                 console.print(f"[red]Gave up after {PATIENCE_SECONDS} s.[/]")
             finally:
                 watching.cancel()
-                live.update(progress(results))
+                live.update(progress(results), refresh=True)
+        console.print()
     return results
 
 

@@ -150,3 +150,19 @@ def test_every_refusal_names_the_value(job: Job) -> None:
     else:
         assert all(one.field != "size" or "tier" in one.reason or "bucket" in one.reason
                    for one in made.adjustments)  # fmt: skip
+
+
+def test_an_oversize_goes_to_the_model_that_comes_nearest_and_not_to_the_cheapest() -> None:
+    served = (deployment("gpt-image-1-mini"), deployment("gpt-image-2"))
+    assert (plan(*served, size="7680x4320").model, plan(*served, size="1024x1024").model) == (
+        "gpt-image-2",
+        "gpt-image-1-mini",
+    )
+
+
+def test_a_price_decides_between_models_that_come_about_as_near() -> None:
+    served = (deployment("gpt-image-2"), deployment("gpt-image-2.5-flare"))
+    dear, cheap = (plan(one, size="7680x4320", quality="medium").estimate_usd for one in served)
+    assert dear is not None
+    assert cheap is not None
+    assert plan(*served, size="7680x4320", quality="medium").estimate_usd == min(dear, cheap)
