@@ -8,7 +8,7 @@ deadlock.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -102,21 +102,7 @@ class BlockBody:
     def __len__(self) -> int:
         return len(self._bytes)
 
-    def __aiter__(self) -> AsyncIterator[memoryview]:
+    async def __aiter__(self) -> AsyncIterator[memoryview]:
         self.sendings += 1
-        return _Slices(self._bytes)
-
-
-class _Slices:
-    def __init__(self, data: memoryview) -> None:
-        self._left: Iterator[memoryview] = iter(
-            [data[start : start + SLICE_BYTES] for start in range(0, len(data), SLICE_BYTES)]
-        )
-
-    def __aiter__(self) -> "_Slices":
-        return self
-
-    async def __anext__(self) -> memoryview:
-        for piece in self._left:
-            return piece
-        raise StopAsyncIteration
+        for start in range(0, len(self._bytes), SLICE_BYTES):
+            yield self._bytes[start : start + SLICE_BYTES]

@@ -78,7 +78,7 @@ class FoundryEndpoint:
         """
         headers = {"content-type": "application/json", "x-ms-client-request-id": client_request_id}
         headers |= await self._authorisation(request.scope)
-        host = urlsplit(request.url).hostname or request.url
+        host = _host(request.url)
         evidence = Evidence()
         total = asyncio.timeout(limit.total_seconds())
         try:
@@ -179,6 +179,13 @@ def _failure(error: Exception, evidence: Evidence, host: str) -> NotSent | Broke
     if isinstance(error, _BEFORE_SENDING) and not evidence.connected:
         return NotSent(f"no connection to {host}: {_said(error)}")
     return BrokenReply(f"{host} took the request and gave no reply: {_said(error)}")
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or url
+    except ValueError as error:
+        raise NotSent(f"{url!r} is no URL: {_said(error)}") from error
 
 
 def _said(error: Exception) -> str:

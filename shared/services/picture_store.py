@@ -120,6 +120,8 @@ class BlobPictureWriter:
             task.cancel()
         if under_way:
             await asyncio.wait(under_way)
+        if self._staging:
+            await asyncio.sleep(0)  # what is done settles in the loop's next turn
 
     async def _stage(self, block: Block) -> None:
         """Send a block on its way, as soon as there is a slot for it."""

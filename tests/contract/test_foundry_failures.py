@@ -27,7 +27,7 @@ async def test_an_unknown_host_is_not_sent() -> None:
 
 async def test_a_url_that_is_none_is_not_sent() -> None:
     async with endpoint_of() as endpoint:
-        for url in ("ftp://127.0.0.1", "http://127.0.0.1:99999", "nonsense"):
+        for url in ("ftp://127.0.0.1", "http://127.0.0.1:99999", "http://[", "nonsense"):
             with pytest.raises(NotSent):
                 await whole(endpoint, url)
 

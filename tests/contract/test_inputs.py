@@ -2,13 +2,16 @@
 
 import pytest
 
+from local.azurite import ACCOUNT, KEY
 from shared.errors import InvalidJob, StoreUnavailable
 from shared.ports import DeadLetters, Inputs
 from shared.services.dead_letters import BlobDeadLetters
 from shared.services.inputs import BlobInputs
+from shared.services.storage_accounts import StorageAccount, StorageAddress, StorageTuning
 from tests.contract.conftest import Account
 from tests.fakes import FakeDeadLetters, FakeInputs
 
+AZURITE = f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY}"
 BLOBS = {
     "plain.txt": "Küste, 海".encode(),
     "marked.txt": b"\xef\xbb\xbfa lighthouse",
@@ -62,6 +65,14 @@ async def test_an_input_that_is_no_text_is_refused(inputs: Inputs) -> None:
 async def test_inputs_of_a_missing_container_are_left_to_the_queue(account: Account) -> None:
     with pytest.raises(StoreUnavailable, match="ContainerNotFound"):
         await BlobInputs(account.client.container(account.name)).read_text("a", max_bytes=9)
+
+
+async def test_a_store_that_does_not_answer_is_told() -> None:
+    address = StorageAddress(f"{AZURITE};BlobEndpoint=http://127.0.0.1:9/{ACCOUNT}")
+    client = StorageAccount(address, tuning=StorageTuning(retries=0))
+    with pytest.raises(StoreUnavailable, match="ServiceRequestError: Cannot connect"):
+        await BlobInputs(client.container("inputs")).read_text("a", max_bytes=9)
+    await client.close()
 
 
 async def test_a_dead_letter_is_written_over(letters: DeadLetters, real: Account | None) -> None:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
+from local.azurite import KEY
 from shared.errors import StoreUnavailable
 from shared.services.blocks import BlockSizes
 from shared.services.picture_metadata import MAX_METADATA_BYTES, written
@@ -14,9 +15,6 @@ from shared.services.picture_store import BlobPictures
 from shared.services.storage_accounts import StorageAccount, StorageAddress
 from tests.contract.conftest import AT_ONCE, Account
 from tests.contract.test_pictures import BLOCK, NAME, SIZES, facts, some_bytes
-
-#: The key of the storage emulator, published and no secret.
-KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
 type Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -208,3 +206,21 @@ async def test_a_small_picture_is_stored_where_blocks_of_a_dead_attempt_lie(
     await dead.abandon()
     assert stored.facts == facts(data)
     assert await pictures.find(NAME) == stored
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence"),
+    [("InvalidBlockList", "discarded, by nobody's commit"), ("InvalidInput", "400 InvalidInput")],
+)
+async def test_a_picture_that_cannot_be_committed_is_told(code: str, sentence: str) -> None:
+    async def refuses(request: web.Request) -> web.Response:
+        if request.method == "HEAD":
+            return web.Response(status=404)
+        refused = request.query.get("comp") == "blocklist"
+        return web.Response(status=400 if refused else 201, headers={"x-ms-error-code": code})
+
+    async with storage_that(refuses) as pictures:
+        writer = pictures.create(NAME)
+        await writer.write(some_bytes(2 * BLOCK))
+        with pytest.raises(StoreUnavailable, match=sentence):
+            await writer.commit(facts(b""), {})
