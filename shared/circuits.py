@@ -1,4 +1,4 @@
-"""Circuits: a resource that is blocked, or a deployment that is wrong, is left alone until it heals.
+"""Circuits: a resource that is blocked, or a deployment that is wrong, is left alone for a time.
 
     closed ──a call is answered 403 blocked, 401 or 404──▶ open ──its time has come──▶ half-open
        ▲                                                    ▲                             │
@@ -20,6 +20,7 @@ type State = Literal["open", "half_open"]
 #: Time to the first probe, and the longest between two.
 FIRST_INTERVAL: Final = timedelta(seconds=30)
 LONGEST_INTERVAL: Final = timedelta(minutes=15)
+_MOST_DOUBLINGS: Final = 16
 
 
 class Circuit(BaseModel):
@@ -42,7 +43,8 @@ class Circuit(BaseModel):
     @property
     def interval(self) -> timedelta:
         """Time from a failed probe to the next."""
-        return min(FIRST_INTERVAL * 2 ** min(self.failures, 16), LONGEST_INTERVAL)
+        doublings = min(self.failures, _MOST_DOUBLINGS)
+        return min(FIRST_INTERVAL * (1 << doublings), LONGEST_INTERVAL)
 
     def state(self, now: datetime) -> State:
         """Return whether a probe is under way."""

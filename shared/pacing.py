@@ -28,9 +28,8 @@ type Priority = Literal["normal", "low"]
 SHORT_WAIT: Final = timedelta(seconds=5)
 #: Who has a number comes back this long before it is called: queues deal in whole seconds.
 LEAD: Final = timedelta(seconds=2)
-#: Waits are told as if the rate were this much higher: who comes too early finds a full counter
-#: and goes away again (one in fifty), who comes too late leaves it empty.
-OPTIMISM: Final = 1.02
+#: Who had to go away again, since the display was slower than told, comes before them.
+LONGER_LEAD: Final = timedelta(seconds=4)
 #: Bounds of a delay: below, a message would come back before those it must let pass; above, it
 #: looks again, since the plan may have emptied meanwhile.
 SHORTEST_DELAY: Final = timedelta(seconds=1)
@@ -64,6 +63,10 @@ class Pace(_Data):
     #: The first number not given away, to normal and to low priority.
     promised: float = 0.0
     promised_low: float = 0.0
+    #: No call before this: the last 429 said so. How many such stops there were: a turn given
+    #: before the last of them is void.
+    stopped_until: datetime | None = None
+    stops: int = 0
     #: Promised numbers that passed while nobody came.
     lapsed: float = 0.0
 
@@ -87,6 +90,8 @@ class Turn(_Data):
     at: datetime
     wait: timedelta
     weight: float = 1.0
+    #: `Pace.stops` when it was given.
+    stops: int = 0
     #: Others were just before it: that it is accepted proves the rate.
     pressed: bool
     #: Its place, should the call be refused: it comes back with this and is due at once.
@@ -138,7 +143,7 @@ def reserve(
         return _numbered(pace, appointment, weight, now, yielding=True)
     due = _due(pace, appointment.number) - now
     came_when_told = now + SHORT_WAIT >= appointment.at
-    if (wait <= SHORT_WAIT and (idle or due <= SHORT_WAIT)) or (wait <= LEAD and came_when_told):
+    if wait <= SHORT_WAIT and (idle or due <= SHORT_WAIT or came_when_told):
         return _granted(pace, appointment.number, appointment, weight, now)
     back = min(pace.lapsed, max(0.0, pace.calling - appointment.number))
     pace = pace.model_copy(update={"calling": pace.calling - back, "lapsed": pace.lapsed - back})
@@ -150,19 +155,31 @@ def throttled(
 ) -> Pace:
     """Return the pace after a 429: the display stops until the service said, for everybody.
 
-    The refused number is called again, so the plan moves by one; without a `retry-after` it stops
-    for one turn.
+    Turns that were given and not yet called are void (`stands`), and their numbers are called
+    again, as is the refused one. Without a `retry-after` the stop lasts one turn.
     """
     pace = _advanced(pace, now)
     tempo = lowered(pace.tempo, called_at=turn.at, now=now)
     stop = min(tempo.spacing if retry_after is None else retry_after, LONGEST_PENALTY)
+    until = now + stop
+    if pace.stopped_until and until <= pace.stopped_until:
+        return pace.model_copy(update={"tempo": tempo, "calling": pace.calling - turn.weight})
+    earliest = max(now, pace.stopped_until or now)
+    void = max(pace.free_at - earliest, _NONE) / pace.tempo.spacing
     return pace.model_copy(
         update={
             "tempo": tempo,
-            "free_at": max(pace.free_at, now + stop),
-            "calling": pace.calling - turn.weight,
+            "free_at": until,
+            "calling": pace.calling - turn.weight - void,
+            "stopped_until": until,
+            "stops": pace.stops + 1,
         }
     )
+
+
+def stands(pace: Pace, turn: Turn) -> bool:
+    """Tell whether a turn may still be used: look just before the call, if it had to wait."""
+    return turn.appointment.epoch == pace.epoch and turn.stops == pace.stops
 
 
 def succeeded(pace: Pace, *, quota: Quota, called_at: tuple[datetime, ...]) -> Pace:
@@ -202,7 +219,12 @@ def _granted(
     calling = pace.calling + weight
     place = _place(pace, number, appointment, at)
     turn = Turn(
-        at=at, wait=at - now, weight=weight, pressed=pace.free_at > now, appointment=place
+        at=at,
+        wait=at - now,
+        weight=weight,
+        stops=pace.stops,
+        pressed=pace.free_at > now,
+        appointment=place,
     )
     return pace.model_copy(
         update={
@@ -228,18 +250,17 @@ def _numbered(
 def _postponed(
     pace: Pace, number: float, appointment: Appointment | None, now: datetime
 ) -> Postponed:
-    ahead = max(number - pace.calling, 0.0) * pace.tempo.spacing / OPTIMISM
+    ahead = max(number - pace.calling, 0.0) * pace.tempo.spacing
     at = max(pace.free_at, now) + ahead
     place = _place(pace, number, appointment, at)
+    lead = LONGER_LEAD if place.postponed else LEAD
     place = place.model_copy(update={"postponed": place.postponed + 1})
     return Postponed(
-        appointment=place, delay=min(max(at - now - LEAD, SHORTEST_DELAY), LONGEST_DELAY)
+        appointment=place, delay=min(max(at - now - lead, SHORTEST_DELAY), LONGEST_DELAY)
     )
 
 
-def _place(
-    pace: Pace, number: float, appointment: Appointment | None, at: datetime
-) -> Appointment:
+def _place(pace: Pace, number: float, appointment: Appointment | None, at: datetime) -> Appointment:
     if appointment is None:
         return Appointment(epoch=pace.epoch, number=number, at=at)
     return appointment.model_copy(update={"number": number, "at": at})

@@ -1,9 +1,13 @@
 """How fast a pool is called: the configured quota, corrected by what the service accepts.
 
 Nobody tells us of a quota that was cut, raised or shared with another app; only answers do. Every
-accepted call raises the rate a little (0.05 %), a 429 lowers it (by 5 %, once in 10 s). A refused
-rate is remembered: the rate then stays just under it, for 200 accepted calls, before it tries
-again. Without that memory the rate would swing between 95 % and 100 % and cost a 429 in a hundred.
+call accepted at full rate raises the rate a little (0.05 %), a 429 lowers it (by 5 %, once in
+10 s). Two things keep it from swinging between 95 % and 100 % at a 429 in a hundred calls:
+
+* A refused rate is not tried again at once: the rate stays just under it for as long.
+* A bucket of 10 s hides for long that the rate is too high. So an untried rate is tried in steps
+  of a tenth, each *proven* by 200 accepted calls in at least 3 minutes, and a 429 on the way goes
+  back to the proven one.
 
 The rate may grow above what is configured (twice it, unless told otherwise): the configured number
 is the catalogue's default tier where an operator says nothing, and tiers rise unannounced.
@@ -23,12 +27,14 @@ LOWER: Final = 0.95
 LOWER_EVERY: Final = timedelta(seconds=10)
 #: The least that is left of the configured quota: 429s alone never stop a pool.
 LEAST: Final = 0.1
-#: Accepted calls after a 429 (or after the start) before an untried rate is tried.
-QUIET: Final = 200
-#: How near a refused rate is held meanwhile.
+#: Accepted calls that prove a rate, and how far above it the next trial goes.
+PROOF: Final = 200
+PROOF_TIME: Final = timedelta(minutes=3)
+STEP: Final = 1.1
+#: How near a refused rate is held until then.
 NEAR: Final = 0.99
-#: A rate refused so little above the configured one says that the configured one is right.
-RIGHT: Final = 1.1
+#: What is left of the proven rate just after a trial failed: the service's bucket is empty.
+REFILL: Final = 0.995
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +61,13 @@ class Tempo(BaseModel):
     #: Requests a minute as configured when this was written, and now.
     configured: float = Field(gt=0)
     rpm: float = Field(gt=0)
-    #: The rate at which the last lowering 429 came.
-    refused: float | None = None
+    #: The rate that was accepted for long, and the one up to which it may rise for now.
+    proven: float = Field(gt=0)
+    ceiling: float = Field(gt=0)
     lowered_at: datetime | None = None
-    #: Calls accepted at full rate since then.
+    #: Calls accepted at full rate since then, or since the last proof, and when the first was made.
     quiet: int = 0
+    quiet_since: datetime | None = None
 
     @property
     def spacing(self) -> timedelta:
@@ -70,7 +78,7 @@ class Tempo(BaseModel):
 def tuned(tempo: Tempo | None, quota: Quota) -> Tempo:
     """Return the tempo, begun anew when an operator has configured another quota."""
     if tempo is None or tempo.configured != quota.rpm:
-        return Tempo(configured=quota.rpm, rpm=quota.rpm)
+        return Tempo(configured=quota.rpm, rpm=quota.rpm, proven=quota.rpm, ceiling=quota.rpm)
     return tempo
 
 
@@ -79,31 +87,38 @@ def raised(tempo: Tempo, quota: Quota, called_at: Iterable[datetime]) -> Tempo:
 
     Calls made before the last lowering say nothing of the rate since.
     """
-    since = tempo.lowered_at
-    count = sum(since is None or called > since for called in called_at)
-    if not count:
+    last = tempo.lowered_at
+    fresh = [called for called in called_at if last is None or called > last]
+    if not fresh:
         return tempo
-    quiet = tempo.quiet + count
-    limit = _limit(tempo, quota, quiet)
-    rpm = max(tempo.rpm, min(limit, tempo.rpm * RAISE**count))
-    return tempo.model_copy(update={"quiet": quiet, "rpm": rpm})
+    quiet, since = tempo.quiet + len(fresh), tempo.quiet_since or min(fresh)
+    rpm = max(tempo.rpm, min(tempo.ceiling, tempo.rpm * RAISE ** len(fresh)))
+    changed: dict[str, object] = {"rpm": rpm, "quiet": quiet, "quiet_since": since}
+    if quiet >= PROOF and max(fresh) - since >= PROOF_TIME:
+        # What an operator said is worth a proof of its own before it is exceeded.
+        stop = quota.rpm if rpm < quota.rpm else quota.rpm * quota.growth
+        ceiling = max(rpm, min(rpm * STEP, stop))
+        changed |= {"quiet": 0, "quiet_since": None, "proven": rpm, "ceiling": ceiling}
+    return tempo.model_copy(update=changed)
 
 
 def lowered(tempo: Tempo, *, called_at: datetime, now: datetime) -> Tempo:
     """Return the tempo after a 429 of a call that was made at `called_at`."""
     last = tempo.lowered_at
     if last and (now - last < LOWER_EVERY or called_at <= last):
-        return tempo.model_copy(update={"quiet": 0})
-    rpm = max(tempo.configured * LEAST, tempo.rpm * LOWER)
+        return tempo.model_copy(update={"quiet": 0, "quiet_since": None})
+    if tempo.rpm > tempo.proven:
+        rpm, ceiling, proven = tempo.proven * REFILL, tempo.proven, tempo.proven
+    else:
+        rpm, ceiling = tempo.rpm * LOWER, tempo.rpm * NEAR
+        proven = ceiling
     return tempo.model_copy(
-        update={"rpm": rpm, "refused": tempo.rpm, "lowered_at": now, "quiet": 0}
+        update={
+            "rpm": max(rpm, tempo.configured * LEAST),
+            "ceiling": max(ceiling, tempo.configured * LEAST),
+            "proven": max(proven, tempo.configured * LEAST),
+            "lowered_at": now,
+            "quiet": 0,
+            "quiet_since": None,
+        }
     )
-
-
-def _limit(tempo: Tempo, quota: Quota, quiet: int) -> float:
-    """Return how far the rate may rise for now."""
-    if quiet >= QUIET:
-        return quota.rpm * quota.growth
-    if tempo.refused is None or quota.rpm < tempo.refused <= quota.rpm * RIGHT:
-        return quota.rpm
-    return tempo.refused * NEAR
