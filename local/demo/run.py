@@ -23,6 +23,7 @@ from .results import Result, progress, summary
 #: All jobs together take about ten seconds; a demo that hangs says so.
 PATIENCE_SECONDS: Final = 180
 STOP_SECONDS: Final = 30
+LOG_COLUMNS: Final = 132
 
 
 def demo(out: Path) -> int:
@@ -33,7 +34,8 @@ def demo(out: Path) -> int:
 
 
 async def _demo(out: Path) -> int:
-    console = Console()
+    # What is no terminal, a log say, has no width: a table of 80 columns would cut the file names.
+    console = Console(width=None if sys.stdout.isatty() else LOG_COLUMNS)
     console.print(
         "Starting Azurite, a Foundry emulator and the Functions host "
         f"(their log: {out.relative_to(out.parent.parent)}/stack.log) …"

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
 from functools import partial
 
+from azure.core.credentials_async import AsyncTokenCredential
 from azure.core.exceptions import ResourceExistsError
-from azure.identity.aio import DefaultAzureCredential
 from azure.storage.blob.aio import BlobClient, BlobServiceClient
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
@@ -60,6 +60,10 @@ class Storage:
                 await self._blobs.create_container(HOST_CONTAINER)
         return self._blobs.get_blob_client(HOST_CONTAINER, name)
 
-    async def _credential(self, where: Connection) -> DefaultAzureCredential:
+    async def _credential(self, where: Connection) -> AsyncTokenCredential:
+        from azure.identity.aio import (  # noqa: PLC0415 - 0.4 s, and no laptop needs it
+            DefaultAzureCredential,
+        )
+
         credential = DefaultAzureCredential(managed_identity_client_id=where.client_id)
         return await self._open.enter_async_context(credential)

@@ -102,7 +102,7 @@ def _shown(request: web.Request) -> str | None:
     return request.headers.get("x-functions-key") or request.query.get("code")
 
 
-async def _rpc_http(request: web.Request, parameters: Mapping[str, str]) -> Any:  # noqa: ANN401
+async def _rpc_http(request: web.Request, parameters: Mapping[str, str]) -> Any:  # noqa: ANN401 - made by `protos`, untyped
     """The request as the worker gets it.
 
     Header names are in lower case, repeated query values joined by commas and empty ones dropped; a

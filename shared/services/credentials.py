@@ -108,7 +108,7 @@ class EntraCredential:
     def opened(self) -> AsyncTokenCredential:
         """Open the SDK's credential that the settings ask for."""
         # Here, not above: it costs a quarter of a second that an app with keys need not spend.
-        from azure.identity.aio import (  # noqa: PLC0415
+        from azure.identity.aio import (  # noqa: PLC0415 - as said above
             DefaultAzureCredential,
             ManagedIdentityCredential,
         )

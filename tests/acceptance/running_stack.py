@@ -1,125 +1,119 @@
 """The whole stack as processes, and what a caller of it does: submit, wait, look."""
 
 import json
-import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Self
+from typing import Any
 
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
+from local.processes import Child
+from local.stack import read_ready
+from tests.waiting import until
+
 ROOT = Path(__file__).parents[2]
-#: Nothing in these tests takes more than some seconds; what hangs must say so.
+#: On a busy machine with two cores.
+START_SECONDS = 120.0
 PATIENCE_SECONDS = 60.0
 
+type Json = dict[str, Any]
 
-class Stack:
+
+@dataclass
+class RunningStack:
     """A running `python -m local up`, seen from outside."""
 
-    def __init__(self, ready: Mapping[str, Any]) -> None:
-        self.ready = ready
-        self.queues = QueueServiceClient.from_connection_string(ready["storage"])
-        self.blobs = BlobServiceClient.from_connection_string(ready["storage"])
-        self.events: list[dict[str, Any]] = []
+    child: Child[Json]
+    ready: Json
+    log: Sequence[str]
+    queues: QueueServiceClient
+    blobs: BlobServiceClient
+    events: list[Json] = field(default_factory=list)
 
     def submit(self, job: Mapping[str, Any] | str, *, queue: str = "image-jobs") -> None:
         body = job if isinstance(job, str) else json.dumps(job, ensure_ascii=False)
         self.queues.get_queue_client(queue).send_message(body)
 
-    def event(self, job_id: str | None, *, nth: int = 1) -> dict[str, Any]:
+    def event(self, job_id: str | None, *, nth: int = 1) -> Json:
         """Wait for the nth event of a job."""
-        found = self.wait(
-            lambda: [each for each in self.read_events() if each["data"].get("job_id") == job_id],
-            until=lambda events: len(events) >= nth,
-            what=f"event {nth} of {job_id}",
-        )
-        return found[nth - 1]
 
-    def read_events(self) -> list[dict[str, Any]]:
-        """Take what stands on the events queue, and return all events seen so far."""
-        queue = self.queues.get_queue_client("image-events")
-        for message in queue.receive_messages(messages_per_page=32):
+        def look() -> list[Json]:
+            found = [each for each in self.read_events() if each["data"].get("job_id") == job_id]
+            return found if len(found) >= nth else []
+
+        return until(look, f"event {nth} of {job_id}", seconds=PATIENCE_SECONDS)[nth - 1]
+
+    def read_events(self, queue: str = "image-events") -> list[Json]:
+        """Take what stands on the queue, and return all events seen so far."""
+        client = self.queues.get_queue_client(queue)
+        for message in client.receive_messages(messages_per_page=32):
             self.events.append(json.loads(message.content))
-            queue.delete_message(message)
+            client.delete_message(message)
         return self.events
 
+    def left(self, queue: str) -> int:
+        """How many messages a queue has, the hidden ones too."""
+        found = self.queues.get_queue_client(queue).get_queue_properties()
+        return found.approximate_message_count or 0
+
     def blob(self, container: str, name: str) -> bytes | None:
-        client = self.blobs.get_blob_client(container, name)
         try:
-            return client.download_blob().readall()
+            return self.blobs.get_blob_client(container, name).download_blob().readall()
         except ResourceNotFoundError:
             return None
 
-    def record(self, job_id: str) -> dict[str, Any] | None:
+    def record(self, job_id: str) -> Json:
         body = self.blob("jobs", f"{job_id}.json")
-        return json.loads(body) if body else None
+        assert body, f"{job_id} has no record"
+        record: Json = json.loads(body)
+        return record
 
-    def letters(self) -> list[dict[str, Any]]:
+    def letters(self) -> list[Json]:
         container = self.blobs.get_container_client("dead-letters")
-        return [
-            json.loads(container.download_blob(blob.name).readall())
-            for blob in container.list_blobs()
-        ]
+        names = [blob.name for blob in container.list_blobs()]
+        return [json.loads(container.download_blob(name).readall()) for name in names]
 
-    def ledger(self) -> list[dict[str, Any]]:
-        """What the emulator billed."""
-        with urllib.request.urlopen(f"{self.ready['foundry']}/admin/ledger", timeout=10) as reply:
-            document = json.load(reply)
-        return list(document["entries"] if isinstance(document, dict) else document)
+    def billed(self, job_id: str) -> list[Json]:
+        """What the emulator billed for a job: a line a picture."""
+        url = f"{self.ready['foundry']}/admin/ledger"
+        with urllib.request.urlopen(url, timeout=10) as reply:  # noqa: S310 - our own emulator's
+            lines = json.load(reply)["entries"]
+        return [line for line in lines if line["client_request_id"].startswith(f"{job_id}.")]
 
     def get(self, path: str) -> tuple[int, bytes]:
+        url = f"{self.ready['host']}{path}"
         try:
-            with urllib.request.urlopen(f"{self.ready['host']}{path}", timeout=10) as reply:
+            with urllib.request.urlopen(url, timeout=10) as reply:  # noqa: S310 - our own host's
                 return reply.status, reply.read()
         except urllib.error.HTTPError as error:
-            return error.code, error.read()
-
-    @staticmethod
-    def wait[T](
-        look: Any, *, until: Any = bool, what: str, seconds: float = PATIENCE_SECONDS
-    ) -> Any:
-        """Look again until it is there; a test that waits for nothing must say for what."""
-        deadline = time.monotonic() + seconds
-        while not until(seen := look()):
-            if time.monotonic() > deadline:
-                raise AssertionError(f"no {what} within {seconds} s; last seen: {seen}")
-            time.sleep(0.05)
-        return seen
-
-    def close(self) -> Self:
-        self.queues.close()
-        self.blobs.close()
-        return self
+            with error:
+                return error.code, error.read()
 
 
 @contextmanager
-def running_stack(*options: str, log: Path) -> Iterator[Stack]:
+def running_stack(*options: str) -> Iterator[RunningStack]:
     """Start the stack with these options of `python -m local up`; stop it at the end."""
-    with log.open("wb") as stderr:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "local", "up", *options],
-            cwd=ROOT,
-            stdout=subprocess.PIPE,
-            stderr=stderr,
-        )
-        assert process.stdout
-        try:
-            line = process.stdout.readline()
-            if not line:
-                raise AssertionError(f"the stack did not start:\n{log.read_text()[-4000:]}")
-            stack = Stack(json.loads(line))
-            try:
-                yield stack
-            finally:
-                stack.close()
-        finally:
-            process.terminate()
-            process.wait(30)
-            process.stdout.close()
+    log: list[str] = []
+    child = Child(
+        "up",
+        [sys.executable, "-m", "local", "up", *options],
+        ready=read_ready,
+        directory=ROOT,
+        say=log.append,
+    )
+    try:
+        ready = child.wait_ready(START_SECONDS)
+        with (
+            QueueServiceClient.from_connection_string(ready["storage"]) as queues,
+            BlobServiceClient.from_connection_string(ready["storage"]) as blobs,
+        ):
+            yield RunningStack(child, ready, log, queues, blobs)
+    finally:
+        child.stop(START_SECONDS)

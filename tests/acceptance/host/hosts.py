@@ -88,17 +88,21 @@ class Host:
         method: str = "GET",
         body: bytes | Iterator[bytes] | None = None,
     ) -> tuple[int, bytes, Mapping[str, str]]:
-        """Status, body and headers of a reply; an iterator for a body goes out in chunks."""
+        """Status, body, headers (lower case); an iterator for a body goes out in chunks."""
         headers = {"Content-Type": "text/plain"} | ({"X-Functions-Key": key} if key else {})
         request = urllib.request.Request(  # noqa: S310 - our own host's
             self.ready["url"] + path, data=body, headers=headers, method=method
         )
         try:
             with urllib.request.urlopen(request, timeout=20) as reply:  # noqa: S310 - our own host's
-                return reply.status, reply.read(), dict(reply.headers)
+                return reply.status, reply.read(), _lower(dict(reply.headers))
         except urllib.error.HTTPError as error:
             with error:
-                return error.code, error.read(), dict(error.headers)
+                return error.code, error.read(), _lower(dict(error.headers))
+
+
+def _lower(headers: Mapping[str, str]) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
 
 
 @contextmanager

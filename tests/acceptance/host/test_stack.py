@@ -1,0 +1,81 @@
+"""`python -m local up`: one line when ready, and never a process left behind."""
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+
+from local.processes import Child
+from local.stack import read_ready
+from tests.acceptance.host.hosts import ROOT, START_SECONDS
+from tests.waiting import until
+
+PYTHON = sys.executable
+
+
+@contextmanager
+def stack(*options: str) -> Iterator[tuple[Child[dict[str, Any]], dict[str, Any], list[str]]]:
+    log: list[str] = []
+    child = Child(
+        "up",
+        [PYTHON, "-m", "local", "up", *options],
+        ready=read_ready,
+        directory=ROOT,
+        say=log.append,
+    )
+    try:
+        yield child, child.wait_ready(2 * START_SECONDS), log
+    finally:
+        child.kill()
+
+
+def runs(pid: int) -> bool:
+    """Whether there is such a process, and no zombie."""
+    found = subprocess.run(  # noqa: S603 - a system program
+        ["ps", "-o", "stat=", "-p", str(pid)],  # noqa: S607 - where it is differs
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return bool(found.stdout.strip()) and not found.stdout.startswith("Z")
+
+
+def pids(ready: dict[str, Any]) -> list[int]:
+    return [*ready["pids"]["hosts"], ready["pids"]["azurite"], ready["pids"]["foundry"]]
+
+
+@pytest.mark.usefixtures("azurite")
+def test_a_host_that_dies_is_started_anew_and_a_killed_stack_leaves_nothing() -> None:
+    with stack("--restart") as (child, ready, log):
+        os.kill(ready["pids"]["hosts"][0], signal.SIGKILL)
+        (said,) = until(lambda: [line for line in log if "started anew, pid" in line], "restart")
+        fresh = int(said.rsplit(" ", 1)[1])
+        assert runs(fresh)
+        os.kill(child.pid, signal.SIGKILL)
+        until(lambda: not any(map(runs, [*pids(ready), fresh])), "end of all parts")
+
+
+@pytest.mark.usefixtures("azurite")
+def test_a_part_that_dies_takes_the_rest_with_it() -> None:
+    with stack() as (child, ready, log):
+        os.kill(ready["pids"]["azurite"], signal.SIGKILL)
+        assert child.process.wait(START_SECONDS) == 1
+        until(lambda: not any(map(runs, pids(ready))), "end of all parts")
+        assert any("azurite ended with exit code -9: stopping the rest" in line for line in log)
+
+
+def test_a_stack_under_core_tools_is_one_host() -> None:
+    found = subprocess.run(  # noqa: S603 - our own program
+        [PYTHON, "-m", "local", "up", "--host", "func", "--hosts", "2"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=ROOT,
+    )
+    assert found.returncode == 1
+    assert "several take the builtin one" in found.stderr

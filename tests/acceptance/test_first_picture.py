@@ -1,0 +1,167 @@
+"""A message on the queue becomes a picture and an event, as a caller sees it from outside."""
+
+import base64
+import hashlib
+import io
+import json
+from collections.abc import Iterator
+
+import pytest
+from PIL import Image
+
+from tests.acceptance.running_stack import Json, RunningStack, running_stack
+from tests.waiting import until
+
+FOX = {
+    "job_id": "fox-1",
+    "prompt": "a fox in the snow",
+    "model": "gpt-image-2",
+    "size": "1536x1024",
+    "quality": "low",
+    "tags": {"campaign": "snow"},
+}
+
+
+@pytest.fixture(scope="module")
+def stack(azurite: str) -> Iterator[RunningStack]:
+    del azurite  # where it is missing, this skips or fails
+    with running_stack("--set", "REPLY_QUEUES=replies-*", "--set", "ANNOUNCE_ACCEPTED=1") as stack:
+        yield stack
+
+
+def ended(stack: RunningStack, job_id: str) -> Json:
+    """Wait for the job's end, behind the event of its acceptance."""
+    assert stack.event(job_id)["type"] == "image.job.accepted"
+    return stack.event(job_id, nth=2)
+
+
+def test_a_message_becomes_a_picture_and_an_event(stack: RunningStack) -> None:
+    stack.submit(FOX)
+    event = ended(stack, "fox-1")
+    assert (event["type"], event["subject"]) == ("image.job.succeeded", "jobs/fox-1")
+    data = event["data"]
+    (image,) = data["images"]
+    stored = stack.blob(image["container"], image["blob"])
+    assert stored is not None
+    with Image.open(io.BytesIO(stored)) as drawn:
+        assert (drawn.width, drawn.height) == (image["width"], image["height"]) == (1536, 1024)
+    assert image["sha256"] == hashlib.sha256(stored).hexdigest()
+    (paid,) = stack.billed("fox-1")
+    assert paid["pictures"] == [{"bytes": image["bytes"], "sha256": image["sha256"]}]
+    assert data["cost_usd"] == pytest.approx(paid["usd"], abs=1e-6)
+    assert data["cost_known_by"] == "usage"
+
+
+def test_the_picture_says_whose_it_is_and_the_sidecar_tells_what_the_event_does(
+    stack: RunningStack,
+) -> None:
+    stack.submit({**FOX, "job_id": "fox-2"})
+    data = ended(stack, "fox-2")["data"]
+    client = stack.blobs.get_blob_client("images", "fox-2/default/0.png")
+    properties = client.get_blob_properties()
+    assert properties.content_settings.content_type == "image/png"
+    assert properties.metadata["job_id"] == "fox-2"
+    assert properties.metadata["tag_campaign"] == "snow"
+    sidecar = stack.blob("images", data["sidecar"])
+    assert sidecar is not None
+    assert json.loads(sidecar) == data
+
+
+def test_a_base64_cloudevent_with_a_reply_queue_is_answered_there_too(stack: RunningStack) -> None:
+    stack.queues.create_queue("replies-foxes")
+    letter = {
+        "specversion": "1.0",
+        "id": "1",
+        "source": "/shop",
+        "type": "picture.wanted",
+        "data": {**FOX, "job_id": "fox-3", "reply_to": "replies-foxes"},
+    }
+    stack.submit(base64.b64encode(json.dumps(letter).encode()).decode())
+    ended(stack, "fox-3")
+    until(lambda: stack.left("replies-foxes") == 2, "both events on the reply queue")
+
+
+def test_a_bad_message_is_rejected_with_every_fault_and_kept(stack: RunningStack) -> None:
+    stack.submit({"job_id": "bad-1", "prompt": "", "n": 11, "colour": "red"})
+    event = stack.event("bad-1")
+    assert event["type"] == "image.job.rejected"
+    assert [fault["field"] for fault in event["data"]["faults"]] == ["prompt", "n", "colour"]
+    assert "bad-1" in [letter["job_id"] for letter in stack.letters()]
+    assert stack.left("image-jobs-poison") == 0
+    assert not stack.billed("bad-1")
+
+
+def test_a_message_that_holds_no_job_is_rejected_and_kept(stack: RunningStack) -> None:
+    stack.submit("this is no job")
+    event = stack.event(None)
+    assert (event["type"], event["data"]["code"]) == ("image.job.rejected", "malformed_message")
+    assert "malformed_message" in [letter["reason"] for letter in stack.letters()]
+
+
+def test_a_message_that_comes_twice_is_paid_once_and_answered_twice(stack: RunningStack) -> None:
+    stack.submit({**FOX, "job_id": "fox-4"})
+    first = ended(stack, "fox-4")
+    stack.submit({**FOX, "job_id": "fox-4"})
+    again = stack.event("fox-4", nth=3)
+    assert again["id"] == first["id"]
+    assert len(stack.billed("fox-4")) == 1
+
+
+def test_a_job_id_with_other_content_is_a_conflict(stack: RunningStack) -> None:
+    stack.submit({**FOX, "job_id": "fox-5"})
+    ended(stack, "fox-5")
+    stack.submit({**FOX, "job_id": "fox-5", "size": "1024x1024"})
+    event = stack.event("fox-5", nth=3)
+    assert (event["type"], event["data"]["code"]) == ("image.job.rejected", "conflict")
+    assert len(stack.billed("fox-5")) == 1
+
+
+def test_a_poisoned_task_ends_as_a_dead_letter_and_a_failed_event(stack: RunningStack) -> None:
+    task = {"job_id": "fox-6", "task": 0, "generation": 1}
+    # On the lane's own poison queue, as the platform leaves it after the last delivery.
+    stack.submit({**FOX, "job_id": "fox-6", "prompt": "a fox [[fault-once:slow-headers,4]]"})
+    until(
+        lambda: (stack.blob("jobs", "fox-6.json") or b"").count(b'"calling"'),
+        "call under way",
+    )
+    stack.submit(task, queue="image-jobs-small-poison")
+    assert ended(stack, "fox-6")["type"] == "image.job.succeeded", "a live attempt is left alone"
+    until(
+        lambda: [letter for letter in stack.letters() if letter["reason"] == "poisoned"],
+        "dead letter",
+    )
+
+
+def test_a_refused_prompt_costs_nothing_and_says_why(stack: RunningStack) -> None:
+    stack.submit({**FOX, "job_id": "fox-7", "prompt": "[[refuse:moderation_blocked]] a fox"})
+    event = ended(stack, "fox-7")
+    data = event["data"]
+    assert (event["type"], data["code"]) == ("image.job.failed", "content_refused")
+    assert data["cost_usd"] == 0
+    assert not stack.billed("fox-7")
+
+
+def test_a_throttled_call_waits_and_burns_no_attempt(stack: RunningStack) -> None:
+    stack.submit({**FOX, "job_id": "fox-8", "prompt": "a fox [[fault-once:429,900]]"})
+    data = ended(stack, "fox-8")["data"]
+    assert (data["attempts"], data["unpaid_retries"]) == (1, 1)
+    assert len(stack.billed("fox-8")) == 1
+
+
+def test_a_lost_reply_is_told_with_its_possible_second_charge(stack: RunningStack) -> None:
+    stack.submit({**FOX, "job_id": "fox-9", "prompt": "a fox [[fault-once:cut]]"})
+    event = ended(stack, "fox-9")
+    data = event["data"]
+    assert event["type"] == "image.job.succeeded"
+    assert data["possible_duplicate_charge"] is True
+    assert len(stack.billed("fox-9")) == 2
+
+
+def test_health_needs_no_key_and_tells_nothing(stack: RunningStack) -> None:
+    status, body = stack.get("/api/health")
+    assert (status, json.loads(body)) == (200, {"status": "ok"})
+
+
+def test_no_prompt_reaches_the_log(stack: RunningStack) -> None:
+    assert any("fox-1" in line for line in stack.log)
+    assert not any("in the snow" in line for line in stack.log)
