@@ -148,3 +148,14 @@ async def run(*jobs: Mapping[str, Any], **settings: str) -> Scene:
         scene.submit(job, message_id=f"message-{number}")
     await scene.run()
     return scene
+
+
+def data(scene: Scene) -> dict[str, Any]:
+    """The data of the newest event."""
+    return dict(scene.world.announcer.events[-1].get_data())  # type: ignore[arg-type]  # ours is a mapping
+
+
+def ended(scene: Scene) -> tuple[str, str | None, int]:
+    """The event, its code, and how many calls were made."""
+    (event,) = scene.world.announcer.types()
+    return event, data(scene).get("code"), len(scene.world.endpoint.requests)
