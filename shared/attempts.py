@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from typing import Final, Literal
 
 from .calling import CallResult
+from .catalogue import Model
 from .configuration import Configuration
 from .outcomes import Outcome, OutcomeKind
 from .ports import StoredPicture
@@ -20,11 +21,12 @@ def intent(
     record: JobRecord, index: int, step: Pay, configuration: Configuration, *, now: datetime
 ) -> Attempt:
     """Return the attempt to write down before paying."""
-    own = timedelta(seconds=record.plan.call_limit_seconds)
+    plan = record.plan_of(index)
+    own = timedelta(seconds=plan.call_limit_seconds)
     limit = min(own, configuration.settings.call_deadline)
     token = record.tasks[index].claims + 1
-    estimate = record.plan.estimate_usd
-    share = len(step.slots) / record.plan.n
+    estimate = plan.estimate_usd
+    share = len(step.slots) / sum(task.n for task in plan.tasks)
     return Attempt(
         token=token,
         deployment=step.deployment.name,
@@ -38,6 +40,7 @@ def intent(
 
 def ended(
     record: JobRecord,
+    index: int,
     attempt: Attempt,
     result: CallResult,
     configuration: Configuration,
@@ -46,7 +49,8 @@ def ended(
 ) -> Attempt:
     """Return the attempt with its outcome and cost."""
     outcome = result.outcome
-    spent, known_by = _spent(record, attempt, result, configuration)
+    model = configuration.catalogue.get(record.plan_of(index).model)
+    spent, known_by = _spent(model, attempt, result)
     return attempt.model_copy(
         update={
             "ended_at": now,
@@ -63,13 +67,13 @@ def ended(
 
 
 def _spent(
-    record: JobRecord, attempt: Attempt, result: CallResult, configuration: Configuration
+    model: Model, attempt: Attempt, result: CallResult
 ) -> tuple[float | None, Literal["usage", "estimate"] | None]:
     """Return what an attempt cost: by its usage, else by the estimate if it may have been paid."""
     if result.outcome.charged == "no":
         return 0.0, None
     if result.usage is not None:
-        spent = cost(configuration.catalogue.get(record.plan.model), result.usage)
+        spent = cost(model, result.usage)
         if spent is not None:
             return round(spent, 6), "usage"
     return attempt.estimate_usd, "estimate"
@@ -97,8 +101,8 @@ def pictures_of(
 
     `found` counts within the task; a picture's own index counts within its locale.
     """
-    task = record.plan.tasks[index]
-    earlier = sum(other.n for other in record.plan.tasks[:index] if other.locale == task.locale)
+    task = record.planned[index]
+    earlier = sum(other.n for other in record.planned[:index] if other.locale == task.locale)
     pictures = {picture.blob: picture for picture in record.tasks[index].pictures}
     for number, stored in found.items():
         pictures[stored.name] = Picture(

@@ -50,7 +50,7 @@ def conclude(
 ) -> Conclusion:
     """Apply an outcome to the task its attempt holds; raises `transitions.Superseded`."""
     task, outcome = record.tasks[index], ended.outcome
-    wanted = len(record.plan.tasks[index].pictures)
+    wanted = len(record.planned[index].pictures)
 
     def close(state: TaskState, failure: Failure | None = None) -> Conclusion:
         return Conclusion(
@@ -93,7 +93,7 @@ def conclude(
 
 def _has_other_deployment(record: JobRecord, task: TaskRecord) -> bool:
     """Tell whether a deployment of the plan is left that this task has not tried."""
-    return task.unpaid_retries + 1 < len(record.plan.deployments)
+    return task.unpaid_retries + 1 < len(record.plan_of(task.index).deployments)
 
 
 def retry_delay(record: JobRecord, task: TaskRecord, outcome: Outcome) -> timedelta:
@@ -102,7 +102,7 @@ def retry_delay(record: JobRecord, task: TaskRecord, outcome: Outcome) -> timede
     With another deployment left in this round, that one is tried at once. The jitter comes from
     the job's id, so that jobs spread and a test can tell.
     """
-    deployments = len(record.plan.deployments)
+    deployments = len(record.plan_of(task.index).deployments)
     nth = task.unpaid_retries
     if (nth + 1) % deployments and outcome.next is not Next.RETRY_LATER:
         return timedelta()

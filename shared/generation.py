@@ -105,9 +105,9 @@ class _Wakened:
         return Versioned(record, await self.world.records.replace(record, stored.version))
 
     async def pay(self, record: JobRecord, step: Pay, attempt: Attempt, prompt: str) -> CallResult:
-        plan = record.plan
+        plan = record.plan_of(self.message.task)
         blobs = tuple(slot.blob for slot in step.slots)
-        missing = plan.tasks[self.message.task].model_copy(
+        missing = record.planned[self.message.task].model_copy(
             update={"n": len(blobs), "pictures": blobs}
         )
         return await call(
@@ -131,7 +131,7 @@ class _Wakened:
         record, index = stored.value, self.message.task
         found = await self.look_for(record, result)
         came_to = Ended(
-            ended(record, attempt, result, self.configuration, now=self.world.clock.now()),
+            ended(record, index, attempt, result, self.configuration, now=self.world.clock.now()),
             result.outcome,
             pictures_of(record, index, found),
         )
@@ -161,7 +161,7 @@ class _Wakened:
         """Return the pictures that are stored; after an unknown outcome, whoever stored them."""
         found = dict(result.stored)
         if result.outcome.kind is OutcomeKind.UNKNOWN:
-            for number, blob in enumerate(record.plan.tasks[self.message.task].pictures):
+            for number, blob in enumerate(record.planned[self.message.task].pictures):
                 if number not in found and (picture := await self.world.pictures.find(blob)):
                     found[number] = picture
         return found
@@ -171,7 +171,7 @@ class _Wakened:
 
     async def wake(self, record: JobRecord, delay: timedelta) -> None:
         """Send a copy of the message back to its lane; the platform's dequeue count starts anew."""
-        queue = self.configuration.settings.lanes[record.plan.lane]
+        queue = self.configuration.settings.lanes[record.plan_of(self.message.task).lane]
         await self.world.queues.send(queue, self.message.to_bytes(), delay=max(delay, timedelta()))
 
     def report(self, what: str, **facts: Any) -> Report:  # noqa: ANN401 (what a log line can hold)

@@ -9,7 +9,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from . import events
 from .announcing import announce, dead_letter_name
@@ -53,7 +53,7 @@ async def take_in(message: JobMessage, world: World, configuration: Configuratio
         plan = await _judge(job, world, configuration)
         record = open_record(
             job,
-            plan,
+            (plan,),
             now=world.clock.now(),
             announce=configuration.settings.announce_accepted,
         )
@@ -73,19 +73,19 @@ async def take_in(message: JobMessage, world: World, configuration: Configuratio
     await wake(stored.value, world, configuration)
     repeated = what == "repeated" and stored.value.state is not JobState.RUNNING
     await announce(stored, world, source=configuration.settings.event_source, again=repeated)
-    plan = stored.value.plan
-    return Report(
-        what,
-        job.job_id,
-        {
-            "model": plan.model,
-            "size": f"{plan.width}x{plan.height}",
-            "quality": plan.quality,
-            "lane": plan.lane,
-            "tasks": len(plan.tasks),
-            "estimate_usd": plan.estimate_usd,
-        },
-    )
+    return Report(what, job.job_id, _facts(stored.value))
+
+
+def _facts(record: JobRecord) -> dict[str, Any]:
+    plans = record.plans
+    return {
+        "model": ",".join(dict.fromkeys(plan.model for plan in plans)),
+        "size": ",".join(dict.fromkeys(f"{plan.width}x{plan.height}" for plan in plans)),
+        "quality": ",".join(dict.fromkeys(plan.quality or "-" for plan in plans)),
+        "lane": ",".join(dict.fromkeys(plan.lane for plan in plans)),
+        "tasks": len(record.tasks),
+        "estimate_usd": record.estimate_usd,
+    }
 
 
 async def _judge(job: Job, world: World, configuration: Configuration) -> Plan:
@@ -153,9 +153,9 @@ async def _existing(job: Job, world: World) -> Versioned[JobRecord]:
 
 async def wake(record: JobRecord, world: World, configuration: Configuration) -> None:
     """Send one message for each task that nobody has begun; a second one does no harm."""
-    queue = configuration.settings.lanes[record.plan.lane]
     for task in record.tasks:
         if task.state is TaskState.PENDING:
+            queue = configuration.settings.lanes[record.plan_of(task.index).lane]
             message = TaskMessage(
                 job_id=record.job_id, task=task.index, generation=record.generation
             )

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from .jobs import Job
 from .outcomes import OutcomeKind
-from .plans import Plan
+from .plans import Plan, Task
 from .pricing import Usage
 
 #: Grows when the shape of a record changes so that an older app could not read it.
@@ -130,11 +130,29 @@ class JobRecord(_Frozen):
     generation: int = 1
     state: JobState = JobState.RUNNING
     job: Job
-    plan: Plan
+    #: One for each model and size that the job is made in.
+    plans: tuple[Plan, ...] = Field(min_length=1)
+    #: One for each task of the plans, in their order.
     tasks: tuple[TaskRecord, ...]
     outbox: tuple[Announcement, ...] = ()
     accepted_at: datetime
     updated_at: datetime
+
+    def plan_of(self, index: int) -> Plan:
+        """Return the plan that a task belongs to."""
+        return next(plan for plan in self.plans if any(t.index == index for t in plan.tasks))
+
+    @property
+    def planned(self) -> tuple[Task, ...]:
+        """Return what each task is to make, in order."""
+        return tuple(task for plan in self.plans for task in plan.tasks)
+
+    @property
+    def estimate_usd(self) -> float | None:
+        """Return the estimate of the whole job, USD; None where a part has no known price."""
+        parts = [plan.estimate_usd for plan in self.plans]
+        known = [usd for usd in parts if usd is not None]
+        return sum(known) if len(known) == len(parts) else None
 
     @property
     def failure(self) -> Failure | None:

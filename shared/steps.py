@@ -75,7 +75,7 @@ def decide(
                 retryable=True,
             )
         )
-    names = record.plan.deployments
+    names = record.plan_of(task.index).deployments
     name = names[task.unpaid_retries % len(names)]
     deployment = configuration.deployment(name)
     if deployment is None:
@@ -89,7 +89,7 @@ def decide(
     stored = {picture.blob for picture in task.pictures}
     slots = tuple(
         Slot(index, blob)
-        for index, blob in enumerate(record.plan.tasks[task.index].pictures)
+        for index, blob in enumerate(record.planned[task.index].pictures)
         if blob not in stored
     )
     return Pay(deployment, slots)

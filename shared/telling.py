@@ -27,13 +27,13 @@ from .records import Attempt, JobRecord, Picture
 
 def accepted_of(record: JobRecord) -> AcceptedData:
     """Tell of a job that will be made."""
-    plan = record.plan
+    plan, estimate = record.plans[0], record.estimate_usd
     return AcceptedData(
         job_id=record.job_id,
         routing=routing_of(plan),
-        tasks=len(plan.tasks),
+        tasks=len(record.tasks),
         expected_seconds=round(plan.expected_seconds, 1),
-        estimate_usd=None if plan.estimate_usd is None else round(plan.estimate_usd, 6),
+        estimate_usd=None if estimate is None else round(estimate, 6),
         estimate_basis=clipped(plan.estimate_basis),
         tags=record.job.tags,
         generation=record.generation,
@@ -47,9 +47,9 @@ def ended_of(record: JobRecord, time: datetime) -> EndedData:
         **dict(spending_of(record)),
         job_id=record.job_id,
         images=images_of(record),
-        model=record.plan.model,
+        model=record.plans[0].model,
         deployment=newest.deployment if newest else None,
-        routing=routing_of(record.plan),
+        routing=routing_of(record.plans[0]),
         timings=timings_of(record, time),
         tags=record.job.tags,
         generation=record.generation,
@@ -105,7 +105,7 @@ def images_of(record: JobRecord) -> tuple[Image, ...]:
     """Tell of the stored pictures, numbered through the tasks of a locale."""
     places: dict[str, int] = {}
     seen: dict[str | None, int] = {}
-    for task in record.plan.tasks:
+    for task in record.planned:
         for blob in task.pictures:
             places[blob] = seen.setdefault(task.locale, 0)
             seen[task.locale] += 1

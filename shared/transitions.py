@@ -46,14 +46,14 @@ class Superseded(IllegalStep):
     """The attempt was given up on and another one, or another end, has taken its place."""
 
 
-def open_record(job: Job, plan: Plan, *, now: datetime, announce: bool) -> JobRecord:
+def open_record(job: Job, plans: tuple[Plan, ...], *, now: datetime, announce: bool) -> JobRecord:
     """Return the first record of an accepted job; `announce` owes an `accepted` event."""
     return JobRecord(
         job_id=job.job_id,
         fingerprint=job.fingerprint,
         job=job,
-        plan=plan,
-        tasks=tuple(TaskRecord(index=task.index) for task in plan.tasks),
+        plans=plans,
+        tasks=tuple(TaskRecord(index=task.index) for plan in plans for task in plan.tasks),
         outbox=(Announcement(type=EventType.ACCEPTED, time=now),) if announce else (),
         accepted_at=now,
         updated_at=now,

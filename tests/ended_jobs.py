@@ -98,7 +98,7 @@ def record(job: dict[str, Any] | None = None, **changes: Any) -> JobRecord:  # n
         "fingerprint": asked.fingerprint,
         "state": JobState.SUCCEEDED,
         "job": asked,
-        "plan": planned,
+        "plans": (planned,),
         "tasks": tuple(
             TaskRecord(
                 index=task.index,

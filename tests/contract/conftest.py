@@ -69,7 +69,7 @@ def a_record(job_id: str = "job-1", *, prompt: str = "a lighthouse") -> JobRecor
         job_id=job_id,
         fingerprint=job.fingerprint,
         job=job,
-        plan=plan,
+        plans=(plan,),
         tasks=tuple(TaskRecord(index=task.index) for task in plan.tasks),
         accepted_at=NOW,
         updated_at=NOW,

@@ -53,7 +53,7 @@ def test_the_largest_legal_job_fits_its_events(event_type: EventType) -> None:
     )
     largest = record(
         job,
-        plan=planned,
+        plans=(planned,),
         tasks=tuple(
             TaskRecord(
                 index=task.index,

@@ -172,7 +172,7 @@ async def test_a_lost_reply_is_paid_again_once_and_says_so() -> None:
     scene = await answered(BrokenReply("cut"))
     assert data(scene)["possible_duplicate_charge"] is True
     assert data(scene)["attempts"] == 2
-    estimate = scene.record("fox-1").plan.estimate_usd
+    estimate = scene.record("fox-1").estimate_usd
     assert estimate is not None
     assert data(scene)["cost_usd"] == pytest.approx(estimate + 0.03005)
     assert data(scene)["cost_known_by"] == "estimate"
