@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Literal
 
 from .calling import CallResult
 from .catalogue import Model
@@ -12,9 +12,6 @@ from .ports import StoredPicture
 from .pricing import cost
 from .records import Attempt, JobRecord, Picture
 from .steps import Pay
-
-#: After a call's own limit, what storing its last picture and writing its result may take.
-STORING_MARGIN: Final = timedelta(seconds=60)
 
 
 def intent(
@@ -32,7 +29,7 @@ def intent(
         deployment=step.deployment.name,
         client_request_id=f"{record.job_id}.{record.generation}.{index}.{token}",
         started_at=now,
-        deadline_at=now + limit + STORING_MARGIN,
+        deadline_at=now + limit + configuration.settings.storing_margin,
         limit_seconds=limit.total_seconds(),
         estimate_usd=None if estimate is None else round(estimate * share, 6),
     )

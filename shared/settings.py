@@ -92,7 +92,10 @@ class Settings(BaseModel):
         default="retry_once", alias="ON_UNKNOWN_OUTCOME"
     )
     #: Upper bound of one paid call, seconds; host.json's functionTimeout must stay above it.
-    call_deadline_seconds: float = Field(default=900, alias="CALL_DEADLINE_SECONDS", ge=30, le=1500)
+    call_deadline_seconds: float = Field(default=900, alias="CALL_DEADLINE_SECONDS", ge=5, le=1500)
+    #: After a call's limit, what storing its last picture and writing its result may take, seconds:
+    #: an attempt without a result is dead when both are over.
+    storing_margin_seconds: float = Field(default=60, alias="STORING_MARGIN_SECONDS", ge=5, le=240)
     #: How long an endpoint may take to accept a connection, seconds.
     connect_timeout_seconds: float = Field(default=10, alias="CONNECT_TIMEOUT_SECONDS", gt=0, le=60)
     #: How long a reply that has begun may stay silent, seconds.
@@ -146,6 +149,11 @@ class Settings(BaseModel):
     def call_deadline(self) -> timedelta:
         """Upper bound of one paid call."""
         return timedelta(seconds=self.call_deadline_seconds)
+
+    @property
+    def storing_margin(self) -> timedelta:
+        """What an attempt has for storing and writing, after its call."""
+        return timedelta(seconds=self.storing_margin_seconds)
 
     def allows_reply_to(self, queue: str) -> bool:
         """Tell whether a job may ask for its events on this queue."""

@@ -67,6 +67,7 @@ ORDERS: Final = (
         {
             "job_id": "lighthouse-16-9",
             "prompt": "A lighthouse at dawn, flat colours, thick outlines, calm sea.",
+            "model": GPT,
             "size": "16:9",
             "routing": "bucket",
             "n": 2,
