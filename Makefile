@@ -16,7 +16,7 @@ export UV
 
 BIN := .venv/bin
 
-.PHONY: help setup demo dev test unit contract acceptance check lint types imports pins \
+.PHONY: help setup demo dev test unit contract acceptance chaos check lint types imports pins \
 	format requirements schemas package clean
 
 help:
@@ -48,6 +48,9 @@ contract: setup ## fakes and real services under the same assertions
 
 acceptance: setup ## the app under a host, with Azurite and the Foundry emulator
 	@$(BIN)/pytest tests/acceptance
+
+chaos: setup ## hosts killed, calls broken, messages twice: what is lost or paid twice? (SEED=1)
+	@$(BIN)/python -m local chaos --seed $(or $(SEED),1)
 
 check: lint types imports pins ## what can be said without running it
 

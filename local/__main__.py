@@ -36,6 +36,14 @@ def _parser() -> argparse.ArgumentParser:
     starting.add_argument("--data", type=Path, metavar="DIR", help="keep storage here")
     showing = commands.add_parser("demo", help="submit jobs, see their pictures and events")
     showing.add_argument("--out", type=Path, default=ROOT / "out" / "demo", metavar="DIR")
+    troubling = commands.add_parser("chaos", help="kill hosts, break calls, and reckon up")
+    troubling.add_argument("--jobs", type=int, default=120, metavar="N")
+    troubling.add_argument("--hosts", type=int, default=3, metavar="N", help="side by side")
+    troubling.add_argument("--seconds", type=float, default=90.0, help="of trouble")
+    troubling.add_argument(
+        "--patience", type=float, default=180.0, help="seconds, to heal after it"
+    )
+    troubling.add_argument("--seed", type=int, default=1)
     return parser
 
 
@@ -46,6 +54,11 @@ def main() -> int:
         from local.demo.run import demo  # noqa: PLC0415 - needs rich, which `up` does not
 
         return demo(given.out.resolve())
+    if given.command == "chaos":
+        from local.chaos.arena import Wish  # noqa: PLC0415 - as below
+        from local.chaos.run import trouble  # noqa: PLC0415 - needs rich, which `up` does not
+
+        return trouble(Wish(given.jobs, given.hosts, given.seconds, given.seed, given.patience))
     if given.hosts < 1:
         raise SystemExit(f"--hosts {given.hosts}: at least one")
     wishes = Wishes(

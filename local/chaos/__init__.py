@@ -1,0 +1,1 @@
+"""Trouble on purpose: hosts killed, calls broken, messages sent twice; then a reckoning."""

@@ -1,0 +1,136 @@
+"""Run the trouble: start hosts, submit, kill, repeat, heal, wait, and reckon up."""
+
+import hashlib
+import json
+import random
+import time
+from collections.abc import Callable, Mapping
+
+from rich.console import Console
+from rich.table import Table
+
+from local.settings import QUEUES
+from local.stack import ROOT
+
+from .arena import Arena, Wish, arena
+from .reckoning import Reckoning, Seen, reckon
+from .trouble import FAULTS, TWICE, jobs
+
+
+def chaos(wish: Wish, say: Callable[[str], None]) -> Reckoning:
+    """Make the trouble and return what it came to."""
+    chance = random.Random(wish.seed)  # noqa: S311 - trouble, not secrets
+    with arena(wish, say) as troubled:
+        for fault, rate in FAULTS.items():
+            troubled.admin("faults", method="POST", body={"fault": fault, "rate": rate})
+        submitted = _submit(troubled, wish, chance)
+        _kill_for(troubled, wish, chance, submitted)
+        troubled.admin("faults", method="DELETE")
+        _wait(troubled, set(submitted), wish.patience)
+        return reckon(_seen(troubled, submitted))
+
+
+def _submit(troubled: Arena, wish: Wish, chance: random.Random) -> list[str]:
+    submitted = []
+    for job in jobs(wish.jobs, chance):
+        body = json.dumps(job)
+        troubled.send("image-jobs", body)
+        if chance.random() < TWICE:
+            troubled.send("image-jobs", body, delay=chance.randrange(int(wish.seconds) + 1))
+        if chance.random() < TWICE:
+            task = json.dumps({"job_id": job["job_id"], "task": 0, "generation": 1})
+            delay = chance.randrange(int(wish.seconds) + 1)
+            troubled.send("image-jobs-small", task, delay=delay)
+        submitted.append(job["job_id"])
+    return submitted
+
+
+def _kill_for(troubled: Arena, wish: Wish, chance: random.Random, submitted: list[str]) -> None:
+    until = time.monotonic() + wish.seconds
+    kill_at = time.monotonic() + chance.uniform(0.5, 1.5) * wish.kill_every
+    while time.monotonic() < until and not set(submitted) <= troubled.ended():
+        troubled.listen()
+        if time.monotonic() >= kill_at:
+            troubled.kill(chance)
+            kill_at = time.monotonic() + chance.uniform(0.5, 1.5) * wish.kill_every
+        time.sleep(0.1)
+
+
+def _wait(troubled: Arena, submitted: set[str], patience: float) -> None:
+    """Wait until every job's end is told and no message is left, or until patience is over."""
+    until = time.monotonic() + patience
+    quiet = False
+    while time.monotonic() < until and not quiet:
+        troubled.listen()
+        left = [queue for queue in QUEUES if troubled.left(queue)]
+        quiet = submitted <= troubled.ended() and not left
+        time.sleep(0.2)
+
+
+def _seen(troubled: Arena, submitted: list[str]) -> Seen:
+    ledger = troubled.admin("ledger")
+    records = {job_id: troubled.blob("jobs", f"{job_id}.json") for job_id in submitted}
+    letters = [json.loads(body) for _, body in troubled.contents("dead-letters")]
+    return Seen(
+        jobs=submitted,
+        records={job_id: json.loads(body) for job_id, body in records.items() if body},
+        events=troubled.events,
+        billed=ledger["entries"],
+        pictures={
+            name: hashlib.sha256(body).hexdigest()
+            for name, body in troubled.contents("images")
+            if not name.endswith(".json")
+        },
+        throttled=sum(n for name, n in ledger["outcomes"].items() if name.startswith("429")),
+        poisoned=sum(letter.get("reason") == "poisoned" for letter in letters),
+        kills=troubled.kills,
+    )
+
+
+def table(made: Reckoning) -> Table:
+    """Return the reckoning as one table: what happened, then what must be zero."""
+    shown = Table(title="What the trouble came to", title_justify="left")
+    shown.add_column("")
+    shown.add_column("count", justify="right")
+    facts: Mapping[str, object] = {
+        "jobs": made.jobs,
+        **{f"  {state}": count for state, count in sorted(made.ended.items())},
+        "hosts killed": made.kills,
+        "calls billed": made.paid_calls,
+        "billed / told, USD": f"{made.billed_usd:.4f} / {made.told_usd:.4f}",
+        "jobs flagged: may have been paid twice": made.flagged,
+        "calls answered 429, per job": f"{made.throttled / max(made.jobs, 1):.2f}",
+        "events told again, same id": made.repeated_events,
+    }
+    for name, value in facts.items():
+        shown.add_row(name, str(value))
+    shown.add_section()
+    for name, wrong in {
+        "lost": len(made.lost),
+        "paid twice, unflagged": len(made.paid_twice_unflagged),
+        "poisoned": made.poisoned,
+        "events missing": len(made.events_missing),
+        "events contradicting": len(made.events_contradicting),
+        "pictures missing, wrong or orphaned": len(made.pictures_wrong),
+        "cost under-counted": len(made.cost_undercounted),
+    }.items():
+        colour = "red" if wrong else "green"
+        shown.add_row(name, f"[{colour}]{wrong}[/]")
+    return shown
+
+
+def trouble(wish: Wish) -> int:
+    """Make the trouble, print the table; 0 when all that must be zero is."""
+    log = ROOT / "out" / "chaos.log"
+    log.parent.mkdir(exist_ok=True)
+    console = Console()
+    console.print(
+        f"{wish.jobs} jobs on {wish.hosts} hosts, one killed every {wish.kill_every:g} s or so for "
+        f"{wish.seconds:g} s, seed {wish.seed}; the hosts' log: out/chaos.log"
+    )
+    with log.open("w") as kept:
+        made = chaos(wish, lambda line: print(line, file=kept, flush=True))
+    console.print(table(made))
+    for sentence in made.wrong:
+        console.print(f"[red]{sentence}[/]")
+    return 1 if made.wrong else 0
