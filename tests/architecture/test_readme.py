@@ -1,0 +1,35 @@
+"""The README's links lead somewhere, and the targets it names are there."""
+
+import re
+
+import pytest
+
+from .tree import ROOT
+
+PAGES = ["README.md", "CONTRIBUTING.md", *(f"docs/{p.name}" for p in (ROOT / "docs").glob("*.md"))]
+
+
+def text_of(page: str) -> str:
+    return (ROOT / page).read_text()
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_link_leads_somewhere(page: str) -> None:
+    links = re.findall(r"\]\(([^)#\s]+)[^)]*\)", text_of(page))
+    inside = [link for link in links if "://" not in link]
+    here = (ROOT / page).parent
+    assert [link for link in inside if not (here / link).exists()] == []
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_every_make_target_it_names_is_there(page: str) -> None:
+    in_code = re.findall(r"`[^`]+`|```.*?```", text_of(page), re.DOTALL)
+    named = {name for code in in_code for name in re.findall(r"\bmake ([a-z]+)", code)}
+    targets = set(re.findall(r"^([a-z]+):", text_of("Makefile"), re.MULTILINE))
+    assert sorted(named - targets) == []
+
+
+def test_the_path_of_a_message_has_ten_lines() -> None:
+    _, _, rest = text_of("README.md").partition("## The path of a message")
+    section = rest.partition("\n## ")[0]
+    assert re.findall(r"^(\d+)\. ", section, re.MULTILINE) == [str(n) for n in range(1, 11)]
