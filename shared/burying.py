@@ -11,12 +11,13 @@ from datetime import datetime
 from typing import Final
 
 from . import events
+from .accepting import wake
 from .announcing import announce, dead_letter_name
 from .changing import change
 from .configuration import Configuration
 from .errors import Fault, Rejected, UnreadableRecord
 from .events import FailureCode, RejectionCode
-from .intake import JobMessage, wake
+from .intake import JobMessage
 from .messages import read_job
 from .ports import Versioned, World
 from .records import Failure, JobRecord

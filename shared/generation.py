@@ -16,7 +16,7 @@ from .conclusions import Ended, conclude
 from .configuration import Configuration
 from .errors import StaleVersion
 from .events import FailureCode
-from .intake import MAX_PROMPT_BYTES
+from .judging import MAX_PROMPT_BYTES
 from .outcomes import OutcomeKind
 from .payloads import generation
 from .ports import StoredPicture, Versioned, World

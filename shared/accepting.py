@@ -1,0 +1,71 @@
+"""Acceptance: a job becomes a record and a task on a lane; the queue and HTTP share it.
+
+Order of writes: the record (create-only), then the lane messages, then the event. Stopped between
+any two, the same job asked for again finds the record and carries on from there.
+"""
+
+from dataclasses import dataclass
+
+from .announcing import announce
+from .configuration import Configuration
+from .errors import AlreadyExists, ConflictingJob, Fault
+from .jobs import Job
+from .judging import judge
+from .ports import Versioned, World
+from .records import JobRecord, JobState, TaskState
+from .tasks import TaskMessage
+from .transitions import open_record
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A job that is taken: its record as it stands, and whether this call made it."""
+
+    stored: Versioned[JobRecord]
+    is_new: bool
+
+
+async def accept(job: Job, world: World, configuration: Configuration) -> Accepted:
+    """Take a job that may go ahead, or the same job asked for again.
+
+    A job that has ended is announced again, and nothing is made anew. Raises `Rejected` with every
+    fault (`ConflictingJob` for an id that belongs to another job), or `Unavailable`.
+    """
+    settings = configuration.settings
+    record = open_record(
+        job,
+        await judge(job, world, configuration),
+        now=world.clock.now(),
+        announce=settings.announce_accepted,
+    )
+    try:
+        stored = Versioned(record, await world.records.create(record))
+        is_new = True
+    except AlreadyExists:
+        stored = await _existing(job, world)
+        is_new = False
+    await wake(stored.value, world, configuration)
+    ended = not is_new and stored.value.state is not JobState.RUNNING
+    stored = await announce(stored, world, source=settings.event_source, again=ended)
+    return Accepted(stored, is_new)
+
+
+async def _existing(job: Job, world: World) -> Versioned[JobRecord]:
+    stored = await world.records.read(job.job_id)
+    if stored is None or stored.value.fingerprint != job.fingerprint:
+        raise ConflictingJob(
+            [Fault("job_id", f"{job.job_id!r} belongs to a job with other content; use a new id")],
+            job_id=job.job_id,
+        )
+    return stored
+
+
+async def wake(record: JobRecord, world: World, configuration: Configuration) -> None:
+    """Send one message for each task that nobody has begun; a second one does no harm."""
+    for task in record.tasks:
+        if task.state is TaskState.PENDING:
+            queue = configuration.settings.lanes[record.plan_of(task.index).lane]
+            message = TaskMessage(
+                job_id=record.job_id, task=task.index, generation=record.generation
+            )
+            await world.queues.send(queue, message.to_bytes())
