@@ -16,8 +16,8 @@ export UV
 
 BIN := .venv/bin
 
-.PHONY: help setup demo dev test unit contract acceptance chaos check lint types imports pins \
-	format requirements schemas package clean
+.PHONY: help setup demo dev test unit contract acceptance chaos bench check lint types imports \
+	pins format requirements schemas package clean
 
 help:
 	@bold=; plain=; if [ -t 1 ]; then bold=$$'\033[1m'; plain=$$'\033[0m'; fi; \
@@ -51,6 +51,10 @@ acceptance: setup ## the app under a host, with Azurite and the Foundry emulator
 
 chaos: setup ## hosts killed, calls broken, messages twice: what is lost or paid twice? (SEED=1)
 	@$(BIN)/python -m local chaos --seed $(or $(SEED),1)
+
+bench: .venv-bench/.stamp ## measure speed and memory, ten minutes (BENCH="--rounds 1 --no-page": less)
+	@.venv-bench/bin/pytest --quiet -c tests/benchmarks/pytest.ini tests/benchmarks
+	@.venv-bench/bin/python -m tests.benchmarks $(BENCH)
 
 check: lint types imports pins ## what can be said without running it
 
@@ -102,6 +106,12 @@ clean: ## remove what was made here, except what setup brought
 	  "$$(cat .python-version)" 2>/dev/null \
 	  || $(UV) venv --quiet --clear --python "$$(cat .python-version)" .venv
 	@$(UV) pip sync --quiet --require-hashes --python $(BIN)/python requirements-dev.txt
+	@touch $@
+
+.venv-bench/.stamp: requirements-bench.txt .python-version | $(UV)
+	@echo "what benchmarks need, into .venv-bench"
+	@$(UV) venv --quiet --clear --python "$$(cat .python-version)" .venv-bench
+	@$(UV) pip sync --quiet --require-hashes --python .venv-bench/bin/python requirements-bench.txt
 	@touch $@
 
 node_modules/.stamp: package-lock.json package.json

@@ -15,6 +15,7 @@ DATA = {"shared/models.toml", "shared/py.typed"}
 LITTER = (
     *(".git/config", ".github/workflows/ci.yml", ".gitignore", ".gitattributes", ".ci/run"),
     *(".venv/bin/python", ".venv/lib/python3.13/site-packages/httpx/__init__.py", ".tools/bin/uv"),
+    *(".venv-bench/bin/python", "requirements-bench.txt", "docs/benchmarks.svg"),
     *("node_modules/azurite/package.json", "package.json", "package-lock.json", ".npmrc"),
     *("tests/unit/test_sizing.py", "tests/__init__.py", "local/stack.py", "local/fonts/a.ttf"),
     *("infra/main.bicep", "azure.yaml", ".azure/dev/.env", ".env", "local.settings.json"),

@@ -9,7 +9,11 @@ from packaging.utils import canonicalize_name
 
 from .tree import ROOT
 
-COMPILED = {"requirements.txt": "app", "requirements-dev.txt": "dev"}
+COMPILED = {
+    "requirements.txt": "app",
+    "requirements-dev.txt": "dev",
+    "requirements-bench.txt": "bench",
+}
 
 
 def asked(group: str) -> list[Requirement]:
@@ -64,8 +68,9 @@ def test_no_option_and_no_address_is_in_what_is_installed(file: str) -> None:
     assert [block for block in blocks(file) if block.startswith("-") or "://" in block] == []
 
 
-def test_tests_run_with_the_very_versions_that_are_deployed() -> None:
-    tested = pins("requirements-dev.txt")
+@pytest.mark.parametrize("file", ["requirements-dev.txt", "requirements-bench.txt"])
+def test_tests_run_with_the_very_versions_that_are_deployed(file: str) -> None:
+    tested = pins(file)
     other = {name: at for name, at in pins("requirements.txt").items() if tested.get(name) != at}
     assert other == {}
 

@@ -1,0 +1,154 @@
+"""The test bed: both servers in processes of their own, and one load after the other."""
+
+import http.client
+import json
+import os
+import ssl
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+from tests.benchmarks import certificates
+from tests.benchmarks.ways import Addresses
+from tests.benchmarks.worker import Load, Taken
+
+ROOT = Path(__file__).resolve().parents[2]
+#: Of a storage account that asks for signatures and never looks at them.
+_ACCOUNT_KEY = "YmVuY2htYXJrcw=="
+_WARM = "bench-warm"
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A load, what it took, and what the two servers saw of it."""
+
+    load: Load
+    taken: Taken
+    #: From the last byte of a reply to its event in the queue, milliseconds, a job each.
+    told_after_ms: list[float]
+    #: Storage requests a job, by kind.
+    requests: dict[str, float]
+    #: Of the first job: each storage request and the call, with its times since the beginning.
+    steps: list[tuple[str, float, float]]
+    digests: list[str] = field(default_factory=list)
+
+    @property
+    def megabytes(self) -> float:
+        """What was made altogether, 10^6 bytes of decoded pictures."""
+        return self.load.jobs * self.load.pictures * self.load.picture_bytes / 1e6
+
+    @property
+    def cpu_ms_per_mb(self) -> float:
+        """CPU of the worker for each decoded megabyte."""
+        return self.taken.cpu_seconds * 1000 / self.megabytes
+
+    @property
+    def megabytes_a_second(self) -> float:
+        """Throughput, decoded."""
+        return self.megabytes / self.taken.wall_seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Bed:
+    """The running servers."""
+
+    foundry: int
+    storage: int
+    tls: ssl.SSLContext
+    environ: dict[str, str]
+
+    @property
+    def addresses(self) -> Addresses:
+        """Where they are, as a way is told."""
+        account = f"https://127.0.0.1:{self.storage}/account"
+        return Addresses(
+            foundry=f"https://127.0.0.1:{self.foundry}",
+            storage=(
+                f"DefaultEndpointsProtocol=https;AccountName=account;AccountKey={_ACCOUNT_KEY};"
+                f"BlobEndpoint={account};QueueEndpoint={account}"
+            ),
+        )
+
+    def measure(self, load: Load, *, latency_ms: float = 0.0, verify: bool = False) -> Seen:
+        """Run one load in a process of its own."""
+        self._ask(self.foundry, "/log")
+        self._ask(self.storage, f"/control?latency={latency_ms / 1000}&verify={verify}")
+        done = subprocess.run(
+            [sys.executable, "-m", "tests.benchmarks.worker", load.model_dump_json()],
+            cwd=ROOT,
+            env=self.environ,
+            capture_output=True,
+            check=False,
+            text=True,
+            timeout=600,
+        )
+        if done.returncode:
+            raise RuntimeError(f"{load.way} failed: {done.stderr[-2000:]}")
+        taken = Taken.model_validate_json(done.stdout)
+        calls = self._ask(self.foundry, "/log")
+        told = self._ask(self.storage, "/control?latency=0&verify=False")
+        return _seen(load, taken, calls, told)
+
+    def _ask(self, port: int, target: str) -> Any:  # noqa: ANN401 (JSON)
+        connection = http.client.HTTPSConnection("127.0.0.1", port, context=self.tls)
+        try:
+            connection.request("GET", target)
+            return json.loads(connection.getresponse().read())
+        finally:
+            connection.close()
+
+
+def _seen(load: Load, taken: Taken, calls: dict[str, Any], told: dict[str, Any]) -> Seen:
+    log = [entry for entry in told["log"] if entry["key"] != _WARM]
+    calls.pop(_WARM, None)
+    events = {}
+    for entry in log:
+        if entry["kind"] == "send":
+            events[entry["key"]] = entry["done"]  # the last message of a job is its event
+    after = [(events[key] - call["last_byte_at"]) * 1000 for key, call in calls.items()]
+    if len(calls) != load.jobs or len(events) != load.jobs:
+        raise RuntimeError(f"{len(calls)} calls and {len(events)} events of {load.jobs} jobs")
+    counts = Counter(entry["kind"] for entry in log)
+    first = "bench-0"
+    begun, call = taken.begun[first], calls[first]
+    steps = [(e["kind"], e["at"] - begun, e["done"] - begun) for e in log if e["key"] == first]
+    steps.append(("the call", call["asked_at"] - begun, call["last_byte_at"] - begun))
+    return Seen(
+        load,
+        taken,
+        told_after_ms=after,
+        requests={kind: count / load.jobs for kind, count in counts.items()},
+        steps=sorted(steps, key=lambda step: step[1]),
+        digests=told["digests"],
+    )
+
+
+@contextmanager
+def running() -> Iterator[Bed]:
+    """Start both servers, end them afterwards."""
+    with TemporaryDirectory() as folder, ExitStack() as stack:
+        made = certificates.make(Path(folder))
+        environ = os.environ | {"SSL_CERT_FILE": str(made.chain), "PYTHONDONTWRITEBYTECODE": ""}
+        foundry, storage = (
+            stack.enter_context(_serving(module, made, environ))
+            for module in ("endpoint", "storage")
+        )
+        yield Bed(foundry, storage, ssl.create_default_context(cafile=str(made.chain)), environ)
+
+
+@contextmanager
+def _serving(module: str, made: certificates.Certificate, environ: dict[str, str]) -> Iterator[int]:
+    command = [sys.executable, "-m", f"tests.benchmarks.{module}", str(made.chain), str(made.key)]
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environ, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        if process.stdout is None or process.stdin is None:
+            raise RuntimeError("a server without pipes")
+        yield int(process.stdout.readline())
+        process.stdin.close()

@@ -1,0 +1,62 @@
+"""The router alone: from a message's bytes to a plan, and from a plan to a record's JSON."""
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from shared.configuration import configure
+from shared.jobs import Job
+from shared.messages import read_job
+from shared.plans import Plan
+from shared.routing import route
+from shared.transitions import open_record
+
+type Benchmark = Callable[..., Any]
+
+_CONFIGURATION = configure(
+    {
+        "ImageStorage": "UseDevelopmentStorage=true",
+        "FOUNDRY_ENDPOINT": "https://foundry.example",
+        "FOUNDRY_DEPLOYMENTS": '[{"name": "gpt-image-2"}, {"name": "MAI-Image-2.5"}]',
+    }
+)
+_NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
+_WISHES: dict[str, dict[str, Any]] = {
+    "as it comes": {},
+    "4K, of a shape": {"size": "4k 16:9"},
+    "scaled down": {"size": "8000x4500"},
+    "by token bucket": {"routing": "bucket", "size": "1600x900"},
+}
+
+
+def routed(job: Job) -> Plan:
+    return route(
+        job,
+        catalogue=_CONFIGURATION.catalogue,
+        deployments=_CONFIGURATION.deployments,
+        today=_NOW.date(),
+        prompt_characters=16,
+    )
+
+
+def job_of(**asked: Any) -> Job:  # noqa: ANN401 (any field of a job)
+    return Job(job_id="job-1", prompt="a fox in the snow", **asked)
+
+
+@pytest.mark.parametrize("wish", _WISHES)
+def test_routing(benchmark: Benchmark, wish: str) -> None:
+    assert benchmark(routed, job_of(**_WISHES[wish])).tasks
+
+
+def test_reading_a_message(benchmark: Benchmark) -> None:
+    message = json.dumps({"job_id": "job-1", "prompt": "a fox", "size": "4k 16:9"}).encode()
+    assert benchmark(read_job, message, inserted_at=_NOW, seed="message-1").job_id == "job-1"
+
+
+def test_writing_a_record(benchmark: Benchmark) -> None:
+    asked = job_of(size="4k 16:9")
+    record = open_record(asked, routed(asked), now=_NOW, announce=False)
+    assert benchmark(record.model_dump_json)

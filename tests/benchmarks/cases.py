@@ -1,0 +1,65 @@
+"""Which loads are measured, how often, and by which ways: what fits into about ten minutes."""
+
+from dataclasses import dataclass
+from typing import Final, Literal
+
+type WayName = Literal["ours", "copy", "obvious", "openai"]
+
+WAYS: Final[tuple[WayName, ...]] = ("ours", "copy", "obvious", "openai")
+#: The two that hold whole replies: at 24 in flight they take up to 11 GB and a minute a round.
+WHOLE: Final[tuple[WayName, ...]] = ("obvious", "openai")
+
+#: Paced replies arrive at 40 MB/s each, and storage answers after 10 ms.
+RATE: Final = 40_000_000
+LATENCY_MS: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One load. A job is one reply of `pictures` pictures of `megabytes` MB each."""
+
+    pictures: int
+    megabytes: int
+    in_flight: int
+    jobs: int
+    paced: bool
+    #: Rounds of ours and of the copy, of the 3 of a full run.
+    rounds: int = 3
+    #: Rounds of the ways that hold whole replies.
+    rounds_whole: int = 0
+
+    @property
+    def reply(self) -> str:
+        """What one reply holds, for people."""
+        return f"{self.pictures} × {self.megabytes} MB"  # noqa: RUF001 (a sign of multiplication)
+
+    def rounds_of(self, way: WayName) -> int:
+        """How often a way is measured."""
+        return self.rounds_whole if way in WHOLE else self.rounds
+
+
+def _cases(
+    in_flight: int, *, paced: bool, rounds: int, whole: tuple[int, int, int, int]
+) -> list[Case]:
+    jobs = {1: (20, 4, 2, 2), 8: (64, 16, 8, 8), 24: (120, 24, 24, 24)}[in_flight]
+    if paced:
+        jobs = {1: (8, 2, 1, 1), 8: (64, 16, 8, 8)}[in_flight]
+    replies = ((1, 2), (1, 25), (4, 25), (10, 8))
+    return [
+        Case(n, mb, in_flight, jobs=count, paced=paced, rounds=rounds, rounds_whole=often)
+        for (n, mb), count, often in zip(replies, jobs, whole, strict=True)
+    ]
+
+
+CASES: Final = (
+    *_cases(1, paced=False, rounds=3, whole=(2, 2, 2, 2)),
+    *_cases(8, paced=False, rounds=3, whole=(1, 1, 1, 1)),
+    *_cases(24, paced=False, rounds=2, whole=(1, 1, 1, 0)),
+    *_cases(1, paced=True, rounds=3, whole=(1, 1, 1, 1)),
+    *_cases(8, paced=True, rounds=2, whole=(1, 1, 0, 0)),
+)
+#: Only ours: does it hold with 64, and does it creep over 200 jobs?
+ALONE: Final = (
+    Case(4, 25, in_flight=64, jobs=64, paced=False, rounds=1),
+    Case(1, 8, in_flight=8, jobs=200, paced=False, rounds=1),
+)

@@ -1,0 +1,46 @@
+"""Our way: a message taken in and its task generated, in the world that the app opens."""
+
+import json
+from datetime import UTC, datetime
+
+from shared.configuration import configure
+from shared.generation import generate
+from shared.intake import JobMessage, take_in
+from shared.services.world import open_world
+from shared.tasks import TaskMessage
+from tests.benchmarks.orders import Order
+from tests.benchmarks.ways import API_KEY, MODEL, Addresses
+
+
+class Ours:
+    def __init__(self, addresses: Addresses) -> None:
+        self._configuration = configure(
+            {
+                "ImageStorage": addresses.storage,
+                "FOUNDRY_ENDPOINT": addresses.foundry,
+                "FOUNDRY_API_KEY": API_KEY,
+                # A quota that no run reaches: what is measured is the way, not the wait.
+                "FOUNDRY_DEPLOYMENTS": json.dumps([{"name": MODEL, "rpm": 100_000}]),
+            }
+        )
+        self._world = open_world(self._configuration)
+
+    async def make(self, order: Order) -> None:
+        job = {
+            "job_id": order.key,
+            "prompt": order.prompt,
+            "model": MODEL,
+            "size": "3840x2160",
+            "n": order.pictures,
+        }
+        message = JobMessage(json.dumps(job).encode(), f"id-{order.key}", datetime.now(UTC))
+        report = await take_in(message, self._world, self._configuration)
+        if report.what != "accepted":
+            raise RuntimeError(f"the job was not taken in: {report}")
+        task = TaskMessage(job_id=order.key, task=0)
+        report = await generate(task, self._world, self._configuration)
+        if report.what != "done":
+            raise RuntimeError(f"the task was not done: {report}")
+
+    async def close(self) -> None:
+        """The world of a process is never closed."""
