@@ -43,7 +43,9 @@ class FakeRecords:
         await self.steps.take("records.create")
         if record.job_id in self.stored:
             raise AlreadyExists(f"job {record.job_id} has a record already")
-        return self._write(record)
+        version = self._write(record)
+        self.steps.had("records.create")
+        return version
 
     async def read(self, job_id: str) -> Versioned[JobRecord] | None:
         await self.steps.take("records.read")
@@ -54,7 +56,9 @@ class FakeRecords:
         found = self.stored.get(record.job_id)
         if found is None or found.version != version:
             raise StaleVersion(f"the record of job {record.job_id} has changed")
-        return self._write(record)
+        version = self._write(record)
+        self.steps.had("records.replace")
+        return version
 
     def _write(self, record: JobRecord) -> str:
         self.writes += 1
@@ -85,6 +89,7 @@ class FakeQueues:
         if queue in self.missing:
             raise NoSuchQueue(f"there is no queue {queue!r}")
         self.sent.append(Sent(queue, body, delay))
+        self.steps.had("queues.send")
 
     def bodies(self, queue: str) -> list[bytes]:
         return [message.body for message in self.sent if message.queue == queue]
@@ -137,6 +142,7 @@ class FakePictureWriter:
         await self.pictures.steps.take("pictures.commit")
         picture = Committed(bytes(self.data), facts, dict(metadata))
         self.pictures.committed.setdefault(self.name, picture)
+        self.pictures.steps.had("pictures.commit")
         return self.pictures.stored(self.name)
 
     async def abandon(self) -> None:
@@ -176,6 +182,7 @@ class FakeAnnouncer:
         self.events.append(event)
         if reply_to is not None:
             self.replies.setdefault(reply_to, []).append(event)
+        self.steps.had("announcer.announce")
 
     def types(self) -> list[str]:
         return [event.get_type() for event in self.events]

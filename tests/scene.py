@@ -102,7 +102,7 @@ class Scene:
     async def run(self, *, most: int = 200) -> None:
         """Deliver messages in order of their time until none is left."""
         for _ in range(most):
-            self._take_sent()
+            self.take_sent()
             if not self.waiting:
                 return
             self.waiting.sort(key=lambda each: each.due)
@@ -132,7 +132,7 @@ class Scene:
     def record(self, job_id: str) -> JobRecord:
         return self.world.records.stored[job_id].value
 
-    def _take_sent(self) -> None:
+    def take_sent(self) -> None:
         now = self.world.clock.now()
         sent = self.world.queues.sent
         for number, each in enumerate(sent[self._seen :], start=self._seen):

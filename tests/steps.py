@@ -14,6 +14,8 @@ class Steps:
 
     taken: list[str] = field(default_factory=list)
     failing: dict[str, list[Exception]] = field(default_factory=dict)
+    #: The same, but after the step had its effect: an acknowledgement that was lost.
+    lost: dict[str, list[Exception]] = field(default_factory=dict)
     #: Index of the first step that is no longer taken.
     crash_at: int | None = None
 
@@ -24,3 +26,8 @@ class Steps:
         if errors := self.failing.get(step):
             raise errors.pop(0)
         self.taken.append(step)
+
+    def had(self, step: str) -> None:
+        """Say that a step had its effect; raises when its acknowledgement shall be lost."""
+        if errors := self.lost.get(step):
+            raise errors.pop(0)
