@@ -6,9 +6,9 @@ refused, never ignored.
 
 import hashlib
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
-from typing import Final
+from typing import Any, Final
 
 from pydantic import ValidationError
 
@@ -29,28 +29,36 @@ def read_job(body: bytes, *, inserted_at: datetime, seed: str) -> Job:
     Raises `MalformedMessage` when no job could be found, `InvalidJob` with all faults otherwise.
     """
     letter = opened(body)
+    content = dict(letter.content)
+    if letter.traceparent and content.get("traceparent") is None:
+        content["traceparent"] = letter.traceparent
+    made_id = derived_job_id(letter.time if letter.seed else inserted_at, letter.seed or seed)
     repeated = [path(place) for place in letter.repeated]
-    own_id = letter.content.get("job_id")
+    return job_of(content, made_id=made_id, repeated=repeated)
+
+
+def job_of(content: Mapping[str, Any], *, made_id: str, repeated: Sequence[str] = ()) -> Job:
+    """Return the job that these fields describe, `InvalidJob` with all faults otherwise.
+
+    A field that is None counts as left out; a job that names no id gets `made_id`. `repeated` are
+    the places of names that stood twice.
+    """
+    own_id = content.get("job_id")
     readable = own_id if is_job_id(own_id) and "job_id" not in repeated else None
-    content = {
+    said = {
         name: value
-        for name, value in letter.content.items()
+        for name, value in content.items()
         if value is not None or name not in Job.model_fields
     }
-    if letter.traceparent:
-        content.setdefault("traceparent", letter.traceparent)
-    if "job_id" not in content:
-        content["job_id"] = derived_job_id(
-            letter.time if letter.seed else inserted_at, letter.seed or seed
-        )
+    said.setdefault("job_id", made_id)
     faults = [Fault(name, "stands in the message twice; say it once") for name in repeated]
     job = None
     try:
-        job = Job.model_validate(content)
+        job = Job.model_validate(said)
     except ValidationError as error:
         faults += faults_of(error)
         faulty = frozenset(fault.field.partition("[")[0].partition(".")[0] for fault in faults)
-        faults += clashes(content, faulty=faulty)
+        faults += clashes(said, faulty=faulty)
     if job is None or faults:
         raise InvalidJob(in_order(faults), job_id=readable)
     return job

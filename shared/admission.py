@@ -1,0 +1,59 @@
+"""Whether an app takes a job: its plans, or every reason why not, from the job and the settings.
+
+What only storage can tell (is the prompt's blob there?) is asked in `shared.judging`. The client
+asks the rest here before it sends anything.
+"""
+
+from datetime import date
+
+from .configuration import Configuration
+from .errors import Fault, UnsupportedRequest
+from .events import RejectionCode
+from .jobs import Job
+from .messages import unsupported_yet
+from .plans import Plan
+from .routing import route
+from .settings import Settings
+
+
+def faults_of(job: Job, settings: Settings) -> tuple[Fault, ...]:
+    """Return every fault of a valid job that an app of these settings finds before routing it."""
+    faults = unsupported_yet(job)
+    if job.reply_to and not settings.allows_reply_to(job.reply_to):
+        allowed = ", ".join(settings.reply_queues) or "none are configured"
+        said = f"{job.reply_to!r} is not an allowed queue; allowed: {allowed}"
+        return (*faults, Fault("reply_to", said))
+    return faults
+
+
+def plans_of(
+    job: Job, configuration: Configuration, *, prompt_characters: int, today: date
+) -> tuple[Plan, ...]:
+    """Return the plans of a job, within its cost limit; else raise `UnsupportedRequest`."""
+    try:
+        plan = route(
+            job,
+            catalogue=configuration.catalogue,
+            deployments=configuration.deployments,
+            today=today,
+            prompt_characters=prompt_characters,
+        )
+    except UnsupportedRequest as error:
+        raise UnsupportedRequest(error.faults, job_id=job.job_id) from error
+    if job.max_cost_usd is not None:
+        _refuse_dear(job, plan)
+    return (plan,)
+
+
+def _refuse_dear(job: Job, plan: Plan) -> None:
+    limit = job.max_cost_usd
+    estimate = plan.estimate_usd
+    if estimate is None:
+        problem = f"the price of {plan.model} is not known, so a limit of ${limit} can't be kept"
+    elif limit is not None and estimate > float(limit):
+        problem = f"the estimate is ${estimate:.4f} ({plan.estimate_basis}), above ${limit}"
+    else:
+        return
+    rejection = UnsupportedRequest([Fault("max_cost_usd", problem)], job_id=job.job_id)
+    rejection.code = RejectionCode.OVER_COST_LIMIT
+    raise rejection
