@@ -1,11 +1,12 @@
 """The settings with everything they imply worked out: what the work is handed beside the world."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .catalogue import Catalogue, builtin, extended
 from .deployments import Deployment
-from .settings import Settings, read_settings, resolve_deployments
+from .errors import Misconfigured
+from .settings import Settings, read_settings
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -31,3 +32,52 @@ def configure(environ: Mapping[str, str], *, own_models: str | None = None) -> C
     if own_models is not None:
         catalogue = extended(catalogue, own_models)
     return Configuration(settings, catalogue, resolve_deployments(settings, catalogue))
+
+
+def resolve_deployments(settings: Settings, catalogue: Catalogue) -> tuple[Deployment, ...]:
+    """Fill what each deployment leaves out from its model's row and from `FOUNDRY_ENDPOINT`.
+
+    Raises `Misconfigured` for an empty list, a name used twice, a model that is in no catalogue,
+    or a deployment without an endpoint.
+    """
+    if not settings.foundry_deployments:
+        raise Misconfigured("FOUNDRY_DEPLOYMENTS: the list is empty; name at least one deployment")
+    resolved = tuple(_resolve(item, settings, catalogue) for item in settings.foundry_deployments)
+    names = [deployment.name for deployment in resolved]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise Misconfigured(f"FOUNDRY_DEPLOYMENTS: the name {twice!r} is used twice")
+    return resolved
+
+
+def _resolve(deployment: Deployment, settings: Settings, catalogue: Catalogue) -> Deployment:
+    name = deployment.model or deployment.name
+    model = catalogue.models.get(name)
+    if model is None:
+        raise Misconfigured(
+            f"FOUNDRY_DEPLOYMENTS: {deployment.name!r} serves {name!r}, which is in no catalogue; "
+            f"give it one of {_listed(sorted(catalogue.models))} as `model`, or describe the model "
+            f"in the file that MODEL_CATALOGUE names"
+        )
+    endpoint = deployment.endpoint or settings.foundry_endpoint.rstrip("/")
+    if not endpoint:
+        raise Misconfigured(
+            f"FOUNDRY_DEPLOYMENTS: {deployment.name!r} has no endpoint; "
+            f"give it one, or set FOUNDRY_ENDPOINT"
+        )
+    shape = deployment.url or model.url
+    return Deployment.model_validate(
+        deployment.model_dump()
+        | {
+            "model": model.name,
+            "endpoint": endpoint,
+            "url": shape,
+            "api_version": deployment.api_version or model.api_version_for(shape),
+            "scope": deployment.scope or model.scope,
+            "rpm": deployment.rpm or model.rpm,
+            "pool": deployment.pool or model.name,
+        }
+    )
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names)

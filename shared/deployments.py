@@ -12,7 +12,7 @@ class Deployment(BaseModel):
 
     Only `name` is required. What is left out comes from the catalogue's row of the model
     (`url`, `scope`, `rpm`) or from `FOUNDRY_ENDPOINT` (`endpoint`), filled in by
-    `shared.settings`; see `docs/settings.md`.
+    `shared.configuration`; see `docs/settings.md`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
