@@ -5,12 +5,13 @@ import os
 import azure.functions as func
 
 from shared.services.start import load
-from shared.triggers import generate, health, intake, poison
+from shared.triggers import dispatch, generate, health, intake, poison
 
 configuration = load(os.environ)
 
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 app.register_functions(intake.functions(configuration))
 app.register_functions(generate.functions(configuration))
+app.register_functions(dispatch.functions(configuration))
 app.register_functions(poison.functions(configuration))
 app.register_functions(health.functions(configuration))

@@ -25,7 +25,9 @@ CONTAINERS: Final = ("images", "jobs", "inputs", "manifests", "dead-letters", "p
 
 _JOB_QUEUES: Final = ("image-jobs", "image-jobs-small", "image-jobs-standard", "image-jobs-large")
 
-QUEUES: Final = (*_JOB_QUEUES, *(f"{queue}-poison" for queue in _JOB_QUEUES), "image-events")
+_TRIGGERING: Final = (*_JOB_QUEUES, "image-deliveries")
+
+QUEUES: Final = (*_TRIGGERING, *(f"{queue}-poison" for queue in _TRIGGERING), "image-events")
 
 
 def settings(storage: str, foundry: str) -> dict[str, str]:

@@ -15,6 +15,7 @@
     + NotSent                 the request never left: nothing was paid
     + BrokenReply             it left, and the reply is missing or cut: the outcome is unknown
       - UnreadableReply       the reply came, and it or a picture in it makes no sense
+  x NotTaken                a sink did not take an event, now or ever
   x StaleVersion            a conditional write lost against another one
   x AlreadyExists           a create-only write found something there
   x TooLarge                a message is longer than a queue takes
@@ -115,6 +116,27 @@ class BrokenReply(CallFailed):
 
 class UnreadableReply(BrokenReply):
     """The reply came, and it or a picture in it makes no sense: it was probably paid."""
+
+
+class NotTaken(ImageJobsError):
+    """A sink did not take an event.
+
+    `status` is the HTTP status of its answer, if it gave one; `retry_after` is how long it asked
+    to be left alone, in seconds; `final` says that it would refuse the same event each time.
+    """
+
+    def __init__(
+        self,
+        why: str,
+        *,
+        status: int | None = None,
+        retry_after: float | None = None,
+        final: bool = False,
+    ) -> None:
+        super().__init__(why)
+        self.status = status
+        self.retry_after = retry_after
+        self.final = final
 
 
 class StaleVersion(ImageJobsError):

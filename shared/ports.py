@@ -11,6 +11,7 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from cloudevents.core.v1.event import CloudEvent
+from pydantic import JsonValue
 
 from .payloads import ImageRequest
 from .pictures import PictureFacts
@@ -125,12 +126,32 @@ class DeadLetters(Protocol):
 
 
 class Announcer(Protocol):
-    """Where events go out: the events queue, the job's own reply queue."""
+    """Where events go out: the events queue, the job's own reply queue, the sinks."""
 
     async def announce(self, event: CloudEvent, *, reply_to: str | None) -> None:
-        """Send the event to every sink; at least once.
+        """Send the event to the queues, and on its way to every sink; at least once.
 
         A reply queue that does not exist is passed over.
+        """
+        ...
+
+
+class Sink(Protocol):
+    """Somewhere beyond our storage that events go to; adding one is one file in `services`."""
+
+    @property
+    def name(self) -> str:
+        """What the sink is called in messages, logs and dead letters: `a-z 0-9 -`."""
+        ...
+
+    def wants(self, event_type: str) -> bool:
+        """Tell whether events of this type are for this sink."""
+        ...
+
+    async def take(self, event: Mapping[str, JsonValue]) -> None:
+        """Hand over a structured CloudEvent, once; `NotTaken` unless the sink has it for sure.
+
+        Returns or raises within seconds, whatever the other side does.
         """
         ...
 
@@ -179,4 +200,6 @@ class World:
     inputs: Inputs
     dead_letters: DeadLetters
     announcer: Announcer
+    #: By name.
+    sinks: Mapping[str, Sink]
     endpoint: ImagesEndpoint

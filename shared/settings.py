@@ -11,6 +11,7 @@ from datetime import timedelta
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -21,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from .addresses import is_topic_url
 from .deployments import Deployment
 from .errors import Misconfigured
 from .plans import Lane
@@ -30,7 +32,10 @@ from .plans import Lane
 CONNECTION: Final = "ImageStorage"
 
 #: Understood, but nothing acts on it yet: setting it must not look as if it did.
-NOT_YET: Final = ("DAILY_BUDGET_USD", "EVENT_GRID_TOPIC_ENDPOINT", "SWEEP_SCHEDULE")
+NOT_YET: Final = ("DAILY_BUDGET_USD", "SWEEP_SCHEDULE")
+
+#: Their values are never repeated.
+_SECRETS: Final = frozenset({CONNECTION, "FOUNDRY_API_KEY", "EVENT_GRID_TOPIC_KEY"})
 
 _QueueName = Annotated[
     str, Field(min_length=3, max_length=56, pattern=r"^[a-z0-9](-?[a-z0-9])*$")
@@ -75,6 +80,8 @@ class Settings(BaseModel):
     standard_queue: _QueueName = Field(default="image-jobs-standard", alias="STANDARD_QUEUE")
     large_queue: _QueueName = Field(default="image-jobs-large", alias="LARGE_QUEUE")
     events_queue: _QueueName = Field(default="image-events", alias="EVENTS_QUEUE")
+    #: Events on their way to Event Grid and webhooks.
+    deliveries_queue: _QueueName = Field(default="image-deliveries", alias="DELIVERIES_QUEUE")
     images_container: _ContainerName = Field(default="images", alias="IMAGES_CONTAINER")
     jobs_container: _ContainerName = Field(default="jobs", alias="JOBS_CONTAINER")
     inputs_container: _ContainerName = Field(default="inputs", alias="INPUTS_CONTAINER")
@@ -87,6 +94,15 @@ class Settings(BaseModel):
     announce_accepted: bool = Field(default=False, alias="ANNOUNCE_ACCEPTED")
     #: Queues that a job's `reply_to` may name; patterns with `*` and `?`.
     reply_queues: _Commas = Field(default=(), alias="REPLY_QUEUES")
+    #: URL of an Event Grid topic that takes CloudEvents, and its key (without one: Entra ID).
+    event_grid_topic_endpoint: Annotated[str, AfterValidator(is_topic_url)] | None = Field(
+        default=None, alias="EVENT_GRID_TOPIC_ENDPOINT"
+    )
+    event_grid_topic_key: SecretStr | None = Field(default=None, alias="EVENT_GRID_TOPIC_KEY")
+    #: How long an event is offered to a sink that does not take it, seconds.
+    delivery_window_seconds: float = Field(
+        default=86_400, alias="DELIVERY_WINDOW_SECONDS", ge=1, le=604_800
+    )
     on_unknown_outcome: Literal["retry_once", "park", "fail"] = Field(
         default="retry_once", alias="ON_UNKNOWN_OUTCOME"
     )
@@ -123,7 +139,12 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _names_differ(self) -> Self:
-        names = [self.jobs_queue, *self.lanes.values(), self.events_queue]
+        names = [
+            self.jobs_queue,
+            *self.lanes.values(),
+            self.events_queue,
+            self.deliveries_queue,
+        ]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(
                 f"the queue {twice[0]!r} is named twice; each queue needs its own name"
@@ -143,6 +164,11 @@ class Settings(BaseModel):
     def job_lifetime(self) -> timedelta:
         """How long a job without a deadline of its own is tried for."""
         return timedelta(seconds=self.job_lifetime_seconds)
+
+    @property
+    def delivery_window(self) -> timedelta:
+        """How long an event is offered to a sink that does not take it."""
+        return timedelta(seconds=self.delivery_window_seconds)
 
     @property
     def call_deadline(self) -> timedelta:
@@ -186,6 +212,6 @@ def _sentence(fault: Any, given: Mapping[str, str]) -> str:  # noqa: ANN401 (pyd
     message = fault["msg"].removeprefix("Value error, ")
     if fault["type"] == "missing":
         return f"{name}: is required; set it"
-    secret = name in {CONNECTION, "FOUNDRY_API_KEY"}
+    secret = name in _SECRETS
     value = "" if secret or not where or len(where) > 1 else f" (it is {given.get(name, '')!r})"
     return f"{'.'.join(where) or name}: {message}{value}"

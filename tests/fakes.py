@@ -11,10 +11,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from cloudevents.core.v1.event import CloudEvent
+from pydantic import JsonValue
 
-from shared.errors import AlreadyExists, NoSuchQueue, StaleVersion, TooLarge
+from shared.errors import AlreadyExists, NoSuchQueue, NotTaken, StaleVersion, TooLarge
 from shared.pictures import PictureFacts
-from shared.ports import StoredPicture, Versioned, World
+from shared.ports import Sink, StoredPicture, Versioned, World
 from shared.records import JobRecord
 from shared.services.inputs import as_text
 from shared.services.queues import MAX_MESSAGE_BYTES
@@ -188,6 +189,24 @@ class FakeAnnouncer:
         return [event.get_type() for event in self.events]
 
 
+@dataclass(slots=True)
+class FakeSink:
+    """Takes what it wants, unless it was told to refuse: then the error is raised, once each."""
+
+    name: str = "elsewhere"
+    types: set[str] | None = None
+    refusals: list[NotTaken] = field(default_factory=list)
+    taken: list[Mapping[str, JsonValue]] = field(default_factory=list)
+
+    def wants(self, event_type: str) -> bool:
+        return self.types is None or event_type in self.types
+
+    async def take(self, event: Mapping[str, JsonValue]) -> None:
+        if self.refusals:
+            raise self.refusals.pop(0)
+        self.taken.append(event)
+
+
 @dataclass(frozen=True, slots=True)
 class FakeWorld(World):
     """A whole world; every fake in it counts its steps in the same `steps`."""
@@ -200,6 +219,7 @@ class FakeWorld(World):
     inputs: FakeInputs
     dead_letters: FakeDeadLetters
     announcer: FakeAnnouncer
+    sinks: dict[str, Sink]
     endpoint: FakeEndpoint
 
 
@@ -214,5 +234,6 @@ def fake_world() -> FakeWorld:
         inputs=FakeInputs(steps),
         dead_letters=FakeDeadLetters(steps),
         announcer=FakeAnnouncer(steps),
+        sinks={},
         endpoint=FakeEndpoint(steps),
     )

@@ -40,7 +40,9 @@ def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
     from .inputs import BlobInputs
     from .job_records import BlobRecords
     from .picture_store import BlobPictures
+    from .posting import Poster
     from .queues import StorageQueues
+    from .sinks import sinks_of
     from .storage_accounts import StorageAccount, StorageAddress
 
     connection, key = settings.storage_connection, settings.foundry_api_key
@@ -63,12 +65,14 @@ def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
         ),
         api_key=key.get_secret_value() if key else None,
     )
+    poster = Poster()
     if stack:
-        for opened_thing in (credential, account, endpoint):
+        for opened_thing in (credential, account, endpoint, poster):
             stack.push_async_callback(opened_thing.close)
-    queues = StorageQueues(account.queues)
+    clock, queues = SystemClock(), StorageQueues(account.queues)
+    sinks = sinks_of(settings, credential, poster)
     return World(
-        clock=SystemClock(),
+        clock=clock,
         records=BlobRecords(account.container(settings.jobs_container)),
         queues=queues,
         pictures=BlobPictures(
@@ -81,6 +85,13 @@ def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
         ),
         inputs=BlobInputs(account.container(settings.inputs_container)),
         dead_letters=BlobDeadLetters(account.container(settings.dead_letters_container)),
-        announcer=QueueAnnouncer(queues, settings.events_queue),
+        announcer=QueueAnnouncer(
+            queues,
+            settings.events_queue,
+            settings.deliveries_queue,
+            clock,
+            tuple(sinks.values()),
+        ),
+        sinks=sinks,
         endpoint=endpoint,
     )

@@ -16,6 +16,7 @@ _QUIET: Final = frozenset(
     {
         "accepted",
         "repeated",
+        "dispatched",
         "done",
         "pending",
         "left_alone",

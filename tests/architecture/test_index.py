@@ -65,6 +65,8 @@ TRIGGERS: dict[str, dict[str, str | list[str]]] = {
     "generate_small": queue("image-jobs-small"),
     "generate_standard": queue("image-jobs-standard"),
     "generate_large": queue("image-jobs-large"),
+    "dispatch": queue("image-deliveries"),
+    "poison_dispatch": queue("image-deliveries-poison"),
     "poison_intake": queue("image-jobs-poison"),
     "poison_generate_small": queue("image-jobs-small-poison"),
     "poison_generate_standard": queue("image-jobs-standard-poison"),

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 from aiohttp import web
 
+from shared.errors import CredentialUnavailable
 from shared.payloads import ImageRequest
 from shared.services.foundry import CallLimits, FoundryEndpoint
 
@@ -22,8 +23,11 @@ type Answer = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[N
 class FakeTokens:
     given: int = 0
     forgotten: list[str] = field(default_factory=list)
+    failing: CredentialUnavailable | None = None
 
     async def token(self, scope: str) -> str:
+        if self.failing:
+            raise self.failing
         self.given += 1
         return f"token-{self.given}-for-{scope}"
 

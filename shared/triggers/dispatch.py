@@ -1,0 +1,38 @@
+"""The deliveries queue: each message is one event for one sink."""
+
+import azure.functions as func
+
+from ..configuration import Configuration
+from ..dispatching import bury_dispatch, dispatch
+from ..services.world import open_world
+from ..settings import CONNECTION
+from .deliveries import received, tell
+
+
+def functions(configuration: Configuration) -> func.Blueprint:
+    """Return the functions `dispatch` and `poison_dispatch`."""
+    blueprint = func.Blueprint()
+    queue = configuration.settings.deliveries_queue
+
+    @blueprint.function_name("dispatch")
+    @blueprint.queue_trigger(
+        arg_name="message",
+        queue_name=queue,
+        connection=CONNECTION,
+        data_type=func.DataType.BINARY,
+    )
+    async def offer(message: func.QueueMessage) -> None:
+        world = open_world(configuration)
+        tell("dispatch", await dispatch(received(message), world, configuration))
+
+    @blueprint.function_name("poison_dispatch")
+    @blueprint.queue_trigger(
+        arg_name="message",
+        queue_name=f"{queue}-poison",
+        connection=CONNECTION,
+        data_type=func.DataType.BINARY,
+    )
+    async def bury(message: func.QueueMessage) -> None:
+        tell("poison_dispatch", await bury_dispatch(received(message), open_world(configuration)))
+
+    return blueprint
