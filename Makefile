@@ -17,7 +17,7 @@ export UV
 BIN := .venv/bin
 
 .PHONY: help setup demo dev test unit contract acceptance chaos bench check lint types imports \
-	pins format requirements schemas package clean
+	infra pins format requirements schemas azuretypes package clean
 
 help:
 	@bold=; plain=; if [ -t 1 ]; then bold=$$'\033[1m'; plain=$$'\033[0m'; fi; \
@@ -56,7 +56,7 @@ bench: .venv-bench/.stamp ## measure speed and memory, ten minutes (BENCH="--rou
 	@.venv-bench/bin/pytest --quiet -c tests/benchmarks/pytest.ini tests/benchmarks
 	@.venv-bench/bin/python -m tests.benchmarks $(BENCH)
 
-check: lint types imports pins ## what can be said without running it
+check: lint types imports infra pins ## what can be said without running it
 
 lint: .venv/.stamp
 	@$(BIN)/ruff check .
@@ -67,6 +67,9 @@ types: .venv/.stamp
 
 imports: .venv/.stamp
 	@$(BIN)/lint-imports --no-logo
+
+infra: .venv/.stamp
+	@$(BIN)/pytest -q --no-header tests/infra
 
 pins: $(UV)
 	@scripts/requirements --check
@@ -82,6 +85,9 @@ requirements: $(UV) ## compile requirements*.txt from pyproject.toml (UPGRADE=1:
 
 schemas: .venv/.stamp ## print the JSON Schemas of messages and events into docs/schemas
 	@$(BIN)/python -m local.schemas
+
+azuretypes: setup ## take the types of Azure's resources anew, for the checks of infra/
+	@scripts/azure-types
 
 package: ## list what would be deployed
 	@scripts/package

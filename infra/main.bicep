@@ -1,0 +1,297 @@
+// Image Jobs on Azure, in one resource group: `azd up` (docs/deploy.md).
+targetScope = 'resourceGroup'
+
+import { eventQueues, jobQueues, labelledContainers, manifests, paceContainer, readContainers, undeliveredContainer, writtenContainers } from 'modules/layout.bicep'
+import { AlwaysReady, Deployment, Retention, Tuning } from 'modules/types.bicep'
+
+@description('Name of the azd environment.')
+@minLength(1)
+@maxLength(64)
+param environmentName string
+
+@description('Region: one that has the models, and Flex Consumption.')
+param location string = resourceGroup().location
+
+@description('Who deploys: gets the right to send jobs and to read what came of them. Nobody when empty.')
+param principalId string = ''
+
+@description('What kind of principal that is.')
+param principalType 'User' | 'ServicePrincipal' = 'User'
+
+@description('Models to deploy, or the deployments of the existing account; one gpt-image-2 when left out.')
+param deployments Deployment[]?
+
+@description('Resource id of an existing Foundry account; a new one is made when empty.')
+param foundryAccountId string = ''
+
+@description('Settings of the app given by hand.')
+param tuning Tuning?
+
+@description('Queues that a job may name in reply_to; they are made.')
+param replyQueues string[]?
+
+@description('Makes an Event Grid topic for events, and tells these of them; no topic when left out.')
+param eventSubscribers { name: string, endpoint: string, types: string[]? }[]?
+
+@description('Memory of an instance, MB. An instance holds at most 24 calls of each lane, a few MB each.')
+param instanceMemoryMB 512 | 2048 | 4096 = 2048
+
+@description('Most instances of each function. Every region allows 40; pacing, not this, keeps to the quota.')
+@minValue(1)
+@maxValue(1000)
+param maximumInstanceCount int = 40
+
+@description('Instances of each lane kept warm. None by default: a cold start is short beside a call, and a warm instance costs about as much as 100 pictures a month.')
+param alwaysReady AlwaysReady?
+
+@description('Reached by everybody who has an identity and the right, or through private endpoints alone.')
+param network 'public' | 'private' = 'public'
+
+@description('Addresses of the private network.')
+param networkRange string = '10.40.0.0/24'
+
+@description('Public addresses or ranges that reach the private storage and Foundry too.')
+param allowedIpRanges string[]?
+
+@description('How the bytes of jobs and pictures are copied.')
+param dataRedundancy 'Standard_LRS' | 'Standard_ZRS' | 'Standard_GRS' | 'Standard_GZRS' = 'Standard_LRS'
+
+@description('How long blobs are kept. Pictures for ever, unless you say otherwise.')
+param retention Retention?
+
+@description('Who is written to when something needs a person; nobody when empty.')
+param alertEmail string = ''
+
+@description('Age of the oldest waiting message that is too much, seconds.')
+param oldestMessageSeconds int = 1800
+
+@description('Spend on pictures in 24 hours that is too much, USD.')
+param dailySpendUsd int = 50
+
+@description('Budget of the resource group a month, in the currency of the bill.')
+param monthlyBudget int = 200
+
+@description('First month of the budget, kept from the first deployment.')
+param budgetStart string = ''
+
+@description('First day of this month. Not to be given.')
+param thisMonth string = utcNow('yyyy-MM-01')
+
+var token = uniqueString(resourceGroup().id, environmentName)
+var tags = { 'azd-env-name': environmentName, application: 'image-jobs' }
+var dataAccountName = 'stdata${token}'
+var hostAccountName = 'sthost${token}'
+var packageContainer = 'package'
+var topicName = eventSubscribers == null ? '' : 'evgt-image-jobs-${token}'
+
+// A quota of the first tier allows six requests a minute.
+var models = deployments ?? [{ name: 'gpt-image-2', version: '2026-04-21' }]
+var foundryId = empty(foundryAccountId)
+  ? resourceId('Microsoft.CognitiveServices/accounts', 'aif-${token}')
+  : foundryAccountId
+var days = retention ?? { images: 0, jobs: 90, inputs: 30, deadLetters: 90 }
+var triggerQueues = concat(objectValues(jobQueues), [manifests.queue])
+
+resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
+  name: 'id-image-jobs-${token}'
+  location: location
+  tags: tags
+}
+
+module monitoring 'modules/monitoring.bicep' = {
+  name: 'monitoring'
+  params: { location: location, tags: tags, token: token }
+}
+
+module hostStorage 'modules/storage.bicep' = {
+  name: 'host-storage'
+  params: {
+    location: location
+    tags: tags
+    name: hostAccountName
+    redundancy: 'Standard_LRS'
+    containers: [packageContainer]
+    network: network
+    allowedIpRanges: allowedIpRanges ?? []
+  }
+}
+
+module dataStorage 'modules/storage.bicep' = {
+  name: 'data-storage'
+  params: {
+    location: location
+    tags: tags
+    name: dataAccountName
+    redundancy: dataRedundancy
+    containers: concat(
+      objectValues(writtenContainers),
+      objectValues(labelledContainers),
+      objectValues(readContainers),
+      [manifests.container, paceContainer, undeliveredContainer]
+    )
+    queues: concat(
+      triggerQueues,
+      map(triggerQueues, queue => '${queue}-poison'),
+      objectValues(eventQueues),
+      replyQueues ?? []
+    )
+    deletions: [
+      { container: labelledContainers.IMAGES_CONTAINER, days: days.images }
+      { container: writtenContainers.JOBS_CONTAINER, days: days.jobs }
+      { container: readContainers.INPUTS_CONTAINER, days: days.inputs }
+      { container: writtenContainers.DEAD_LETTERS_CONTAINER, days: days.deadLetters }
+      { container: manifests.container, days: days.inputs }
+      { container: undeliveredContainer, days: days.deadLetters }
+    ]
+    network: network
+    allowedIpRanges: allowedIpRanges ?? []
+  }
+}
+
+module foundry 'modules/foundry.bicep' = if (empty(foundryAccountId)) {
+  name: 'foundry'
+  params: {
+    location: location
+    tags: tags
+    name: 'aif-${token}'
+    deployments: models
+    network: network
+    allowedIpRanges: allowedIpRanges ?? []
+  }
+}
+
+module foundryAccess 'modules/foundry-access.bicep' = {
+  name: 'foundry-access'
+  scope: resourceGroup(split(foundryId, '/')[2], split(foundryId, '/')[4])
+  dependsOn: [foundry]
+  params: {
+    accountName: last(split(foundryId, '/'))
+    principalId: identity.properties.principalId
+    deployments: models
+  }
+}
+
+module topic 'modules/topic.bicep' = if (eventSubscribers != null) {
+  name: 'topic'
+  dependsOn: [dataStorage]
+  params: {
+    location: location
+    tags: tags
+    name: topicName
+    dataAccountName: dataAccountName
+    subscribers: eventSubscribers ?? []
+  }
+}
+
+module manifestEvents 'modules/manifests.bicep' = {
+  name: 'manifests'
+  params: { location: location, tags: tags, token: token, dataAccountName: dataStorage.outputs.name }
+}
+
+module privateNetwork 'modules/network.bicep' = if (network == 'private') {
+  name: 'network'
+  dependsOn: [foundry]
+  params: {
+    location: location
+    tags: tags
+    token: token
+    addressRange: networkRange
+    hostAccountId: hostStorage.outputs.id
+    dataAccountId: dataStorage.outputs.id
+    foundryAccountId: foundryId
+  }
+}
+
+module access 'modules/access.bicep' = {
+  name: 'access'
+  dependsOn: [topic]
+  params: {
+    appPrincipalId: identity.properties.principalId
+    operatorPrincipalId: principalId
+    operatorType: principalType
+    hostAccountName: hostStorage.outputs.name
+    dataAccountName: dataStorage.outputs.name
+    replyQueues: replyQueues ?? []
+    insightsName: monitoring.outputs.insightsName
+    topicName: topicName
+  }
+}
+
+module app 'modules/app.bicep' = {
+  name: 'app'
+  dependsOn: [access]
+  params: {
+    location: location
+    tags: tags
+    token: token
+    identityId: identity.id
+    identityClientId: identity.properties.clientId
+    hostAccountName: hostStorage.outputs.name
+    packageUri: '${hostStorage.outputs.blobUri}${packageContainer}'
+    blobUri: dataStorage.outputs.blobUri
+    queueUri: dataStorage.outputs.queueUri
+    deployments: foundryAccess.outputs.deployments
+    replyQueues: replyQueues ?? []
+    insightsConnectionString: monitoring.outputs.connectionString
+    tuning: tuning ?? {}
+    instanceMemoryMB: instanceMemoryMB
+    maximumInstanceCount: maximumInstanceCount
+    alwaysReady: alwaysReady ?? {}
+    subnetId: privateNetwork.?outputs.appSubnetId ?? ''
+  }
+}
+
+module alerts 'modules/alerts.bicep' = {
+  name: 'alerts'
+  params: {
+    location: location
+    tags: tags
+    token: token
+    workspaceId: monitoring.outputs.workspaceId
+    email: alertEmail
+    oldestMessageSeconds: oldestMessageSeconds
+    dailySpendUsd: dailySpendUsd
+  }
+}
+
+module workbook 'modules/workbook.bicep' = {
+  name: 'workbook'
+  params: { location: location, tags: tags, workspaceId: monitoring.outputs.workspaceId }
+}
+
+module budget 'modules/budget.bicep' = {
+  name: 'budget'
+  params: {
+    token: token
+    amount: monthlyBudget
+    start: empty(budgetStart) ? thisMonth : budgetStart
+    actionGroupId: alerts.outputs.actionGroupId
+  }
+}
+
+@description('Region of everything.')
+output AZURE_LOCATION string = location
+
+@description('Name of the function app.')
+output APP_NAME string = app.outputs.name
+
+@description('Address of the function app.')
+output APP_URI string = app.outputs.uri
+
+@description('Blobs of jobs and pictures.')
+output IMAGE_BLOB_URI string = dataStorage.outputs.blobUri
+
+@description('Queues of jobs and events.')
+output IMAGE_QUEUE_URI string = dataStorage.outputs.queueUri
+
+@description('Account of jobs and pictures.')
+output DATA_ACCOUNT string = dataStorage.outputs.name
+
+@description('Foundry account that is called.')
+output FOUNDRY_ACCOUNT_ID string = foundryId
+
+@description('Event Grid topic that events are published to; empty when there is none.')
+output EVENT_TOPIC_ENDPOINT string = topic.?outputs.endpoint ?? ''
+
+@description('First month of the budget: kept for the next deployment.')
+output BUDGET_START string = empty(budgetStart) ? thisMonth : budgetStart

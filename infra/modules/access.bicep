@@ -1,0 +1,202 @@
+// Who may do what: one table of roles, each on the smallest thing it is needed for.
+
+import { eventQueues, jobQueues, labelledContainers, manifests, paceContainer, readContainers, writtenContainers } from 'layout.bicep'
+
+@description('Principal of the app.')
+param appPrincipalId string
+
+@description('Who deploys, and may use what is deployed; nobody when empty.')
+param operatorPrincipalId string
+
+@description('What kind of principal that is.')
+param operatorType 'User' | 'ServicePrincipal'
+
+@description('Account of the host: package, keys, locks of timers.')
+param hostAccountName string
+
+@description('Account of jobs and pictures.')
+param dataAccountName string
+
+@description('Queues that a job may name for its reply.')
+param replyQueues string[]
+
+@description('Application Insights component.')
+param insightsName string
+
+@description('Event Grid topic that events are published to; none when empty.')
+param topicName string
+
+var roles = {
+  'EventGrid Data Sender': 'd5a91429-5739-47e2-a06b-3470a27159e7'
+  'Monitoring Metrics Publisher': '3913510d-42f4-4e42-8a64-420c390055eb'
+  'Storage Blob Data Contributor': 'ba92f5b4-2d11-453d-a403-e96b0029c9fe'
+  'Storage Blob Data Owner': 'b7e6dc6d-f1e8-4753-8033-0f276bb0955b'
+  'Storage Blob Data Reader': '2a2b9908-6ea1-4ae2-8e65-a410df84e7d1'
+  'Storage Queue Data Contributor': '974c5e8b-45b9-4653-ba55-5f855dd0fb88'
+  'Storage Queue Data Message Sender': 'c6a89b2d-59bc-44d0-9896-0f6e12d7b80a'
+}
+
+var triggerQueues = concat(objectValues(jobQueues), [manifests.queue])
+var poisonQueues = map(triggerQueues, queue => '${queue}-poison')
+var outgoingQueues = concat(objectValues(eventQueues), replyQueues)
+
+// A trigger takes and deletes messages, and it also updates them: every five minutes while it works
+// on one, and when it puts one back. No role between Processor and Contributor has the right to.
+var appQueueRoles = union(
+  toObject(concat(triggerQueues, poisonQueues), queue => queue, queue => 'Storage Queue Data Contributor'),
+  toObject(outgoingQueues, queue => queue, queue => 'Storage Queue Data Message Sender')
+)
+
+// Index tags are written with the right that only the Owner of a container has.
+var appContainerRoles = union(
+  toObject(objectValues(writtenContainers), name => name, name => 'Storage Blob Data Contributor'),
+  toObject(objectValues(labelledContainers), name => name, name => 'Storage Blob Data Owner'),
+  toObject(objectValues(readContainers), name => name, name => 'Storage Blob Data Reader'),
+  {
+    '${manifests.container}': 'Storage Blob Data Reader'
+    '${paceContainer}': 'Storage Blob Data Contributor'
+  }
+)
+
+// An operator sends jobs and inputs, reads events and pictures, and replays dead letters.
+var operatorQueueRoles = toObject(
+  concat(triggerQueues, poisonQueues, outgoingQueues),
+  queue => queue,
+  queue => 'Storage Queue Data Contributor'
+)
+var operatorContainerRoles = union(
+  toObject(
+    concat(objectValues(writtenContainers), objectValues(labelledContainers), [paceContainer]),
+    name => name,
+    name => 'Storage Blob Data Reader'
+  ),
+  toObject(
+    concat(objectValues(readContainers), [manifests.container]),
+    name => name,
+    name => 'Storage Blob Data Contributor'
+  )
+)
+
+var principals = union(
+  [
+    {
+      id: appPrincipalId
+      type: 'ServicePrincipal'
+      queues: appQueueRoles
+      containers: appContainerRoles
+    }
+  ],
+  empty(operatorPrincipalId)
+    ? []
+    : [
+        {
+          id: operatorPrincipalId
+          type: operatorType
+          queues: operatorQueueRoles
+          containers: operatorContainerRoles
+        }
+      ]
+)
+
+var queueGrants = flatten(map(
+  principals,
+  who => map(items(who.queues), each => { id: who.id, type: who.type, on: each.key, role: each.value })
+))
+var containerGrants = flatten(map(
+  principals,
+  who => map(items(who.containers), each => { id: who.id, type: who.type, on: each.key, role: each.value })
+))
+
+resource data 'Microsoft.Storage/storageAccounts@2025-01-01' existing = {
+  name: dataAccountName
+}
+
+resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2025-01-01' existing = {
+  parent: data
+  name: 'default'
+}
+
+resource queueService 'Microsoft.Storage/storageAccounts/queueServices@2025-01-01' existing = {
+  parent: data
+  name: 'default'
+}
+
+resource queues 'Microsoft.Storage/storageAccounts/queueServices/queues@2025-01-01' existing = [
+  for grant in queueGrants: {
+    parent: queueService
+    name: grant.on
+  }
+]
+
+resource containers 'Microsoft.Storage/storageAccounts/blobServices/containers@2025-01-01' existing = [
+  for grant in containerGrants: {
+    parent: blobs
+    name: grant.on
+  }
+]
+
+resource onQueues 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for (grant, i) in queueGrants: {
+    scope: queues[i]
+    name: guid(data.id, grant.on, grant.id, grant.role)
+    properties: {
+      principalId: grant.id
+      principalType: grant.type
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles[grant.role])
+    }
+  }
+]
+
+resource onContainers 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
+  for (grant, i) in containerGrants: {
+    scope: containers[i]
+    name: guid(data.id, 'blobs', grant.on, grant.id, grant.role)
+    properties: {
+      principalId: grant.id
+      principalType: grant.type
+      roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles[grant.role])
+    }
+  }
+]
+
+resource host 'Microsoft.Storage/storageAccounts@2025-01-01' existing = {
+  name: hostAccountName
+}
+
+resource onHost 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  scope: host
+  name: guid(host.id, appPrincipalId, 'Storage Blob Data Owner')
+  properties: {
+    principalId: appPrincipalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles['Storage Blob Data Owner'])
+  }
+}
+
+resource insights 'Microsoft.Insights/components@2020-02-02' existing = {
+  name: insightsName
+}
+
+resource onInsights 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
+  scope: insights
+  name: guid(insights.id, appPrincipalId, 'Monitoring Metrics Publisher')
+  properties: {
+    principalId: appPrincipalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles['Monitoring Metrics Publisher'])
+  }
+}
+
+resource topic 'Microsoft.EventGrid/topics@2025-02-15' existing = if (!empty(topicName)) {
+  name: topicName
+}
+
+resource onTopic 'Microsoft.Authorization/roleAssignments@2022-04-01' = if (!empty(topicName)) {
+  scope: topic
+  name: guid(topic.id, appPrincipalId, 'EventGrid Data Sender')
+  properties: {
+    principalId: appPrincipalId
+    principalType: 'ServicePrincipal'
+    roleDefinitionId: subscriptionResourceId('Microsoft.Authorization/roleDefinitions', roles['EventGrid Data Sender'])
+  }
+}

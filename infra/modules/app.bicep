@@ -1,0 +1,163 @@
+// The function app on a Flex Consumption plan, and the one table of its settings.
+
+import { eventQueues, jobQueues, labelledContainers, readContainers, writtenContainers } from 'layout.bicep'
+import { AlwaysReady, Tuning } from 'types.bicep'
+
+@description('Region.')
+param location string
+
+@description('Tags of every resource.')
+param tags object
+
+@description('Part of every name that makes it unique.')
+param token string
+
+@description('Resource id of the app\'s identity.')
+param identityId string
+
+@description('Client id of the app\'s identity.')
+param identityClientId string
+
+@description('Account of the host: package, keys, locks of timers.')
+param hostAccountName string
+
+@description('Container of the package, as a URL.')
+param packageUri string
+
+@description('Blobs of jobs and pictures, as a URL.')
+param blobUri string
+
+@description('Queues of jobs and events, as a URL.')
+param queueUri string
+
+@description('The deployments, as the app is told of them.')
+param deployments object[]
+
+@description('Queues that a job may name for its reply.')
+param replyQueues string[]
+
+@description('Where telemetry is sent.')
+param insightsConnectionString string
+
+@description('Settings given by hand.')
+param tuning Tuning
+
+@description('Memory of an instance, MB.')
+param instanceMemoryMB 512 | 2048 | 4096
+
+@description('Most instances of each function.')
+param maximumInstanceCount int
+
+@description('Instances of each lane that are kept warm.')
+param alwaysReady AlwaysReady
+
+@description('Subnet the app runs in; the public network when empty.')
+param subnetId string
+
+resource plan 'Microsoft.Web/serverfarms@2024-11-01' = {
+  name: 'plan-${token}'
+  location: location
+  tags: tags
+  kind: 'functionapp'
+  sku: { name: 'FC1', tier: 'FlexConsumption' }
+  properties: { reserved: true }
+}
+
+resource app 'Microsoft.Web/sites@2024-11-01' = {
+  name: 'func-image-jobs-${token}'
+  location: location
+  tags: union(tags, { 'azd-service-name': 'app' })
+  kind: 'functionapp,linux'
+  identity: {
+    type: 'UserAssigned'
+    userAssignedIdentities: { '${identityId}': {} }
+  }
+  properties: {
+    serverFarmId: plan.id
+    httpsOnly: true
+    virtualNetworkSubnetId: empty(subnetId) ? null : subnetId
+    siteConfig: {
+      minTlsVersion: '1.2'
+      ftpsState: 'Disabled'
+      http20Enabled: true
+    }
+    functionAppConfig: {
+      deployment: {
+        storage: {
+          type: 'blobContainer'
+          value: packageUri
+          authentication: {
+            type: 'UserAssignedIdentity'
+            userAssignedIdentityResourceId: identityId
+          }
+        }
+      }
+      runtime: {
+        name: 'python'
+        version: '3.13'
+      }
+      scaleAndConcurrency: {
+        instanceMemoryMB: instanceMemoryMB
+        maximumInstanceCount: maximumInstanceCount
+        alwaysReady: map(
+          filter(items(alwaysReady), lane => (lane.value > 0)),
+          lane => { name: 'function:${lane.key}', instanceCount: lane.value }
+        )
+      }
+    }
+  }
+}
+
+resource publishing 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024-11-01' = [
+  for kind in ['ftp', 'scm']: {
+    parent: app
+    name: kind
+    properties: { allow: false }
+  }
+]
+
+// What the host needs.
+var hostSettings = {
+  AzureWebJobsStorage__accountName: hostAccountName
+  AzureWebJobsStorage__credential: 'managedidentity'
+  AzureWebJobsStorage__clientId: identityClientId
+  APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnectionString
+  APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
+  // The worker sets up Azure Monitor itself, once; the app only speaks OpenTelemetry.
+  PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY: 'true'
+  PYTHON_APPLICATIONINSIGHTS_LOGGER_NAME: 'image_jobs'
+  // Of libraries that the app does not have, or whose calls it tells of itself.
+  OTEL_PYTHON_DISABLED_INSTRUMENTATIONS: 'django,fastapi,flask,psycopg2,requests,urllib,urllib3'
+}
+
+// What the app reads: shared/settings.py has the same names, or tests/infra says so. A setting that
+// only an operator can have a value for stands in `Tuning` instead, in types.bicep.
+var appSettings = {
+  ImageStorage__queueServiceUri: queueUri
+  ImageStorage__blobServiceUri: blobUri
+  ImageStorage__credential: 'managedidentity'
+  ImageStorage__clientId: identityClientId
+  FOUNDRY_DEPLOYMENTS: string(deployments)
+  REPLY_QUEUES: join(replyQueues, ',')
+}
+
+resource settings 'Microsoft.Web/sites/config@2024-11-01' = {
+  parent: app
+  name: 'appsettings'
+  properties: union(
+    hostSettings,
+    appSettings,
+    jobQueues,
+    eventQueues,
+    writtenContainers,
+    labelledContainers,
+    readContainers,
+    tuning
+  )
+}
+
+@description('Name of the function app.')
+output name string = app.name
+
+@description('Its address.')
+output uri string = 'https://${app.properties.defaultHostName}'

@@ -1,0 +1,83 @@
+// A file that is dropped into the container of manifests becomes a message: Event Grid tells of it.
+
+import { manifests, undeliveredContainer } from 'layout.bicep'
+
+@description('Region.')
+param location string
+
+@description('Tags of every resource.')
+param tags object
+
+@description('Part of every name that makes it unique.')
+param token string
+
+@description('Account of jobs and pictures.')
+param dataAccountName string
+
+resource data 'Microsoft.Storage/storageAccounts@2025-01-01' existing = {
+  name: dataAccountName
+}
+
+resource topic 'Microsoft.EventGrid/systemTopics@2025-02-15' = {
+  name: 'evgst-${token}'
+  location: location
+  tags: tags
+  identity: { type: 'SystemAssigned' }
+  properties: {
+    source: data.id
+    topicType: 'Microsoft.Storage.StorageAccounts'
+  }
+}
+
+module access 'event-access.bicep' = {
+  name: 'manifests-access'
+  params: {
+    principalId: topic.identity.principalId
+    dataAccountName: dataAccountName
+    queue: manifests.queue
+    container: undeliveredContainer
+  }
+}
+
+resource subscription 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-02-15' = {
+  parent: topic
+  name: 'manifests'
+  dependsOn: [access]
+  properties: {
+    eventDeliverySchema: 'CloudEventSchemaV1_0'
+    filter: {
+      includedEventTypes: ['Microsoft.Storage.BlobCreated']
+      subjectBeginsWith: '/blobServices/default/containers/${manifests.container}/blobs/'
+      // One upload can raise several events; these are the calls that end one.
+      advancedFilters: [
+        {
+          operatorType: 'StringIn'
+          key: 'data.api'
+          values: ['PutBlob', 'PutBlockList', 'FlushWithClose', 'CopyBlob']
+        }
+      ]
+    }
+    deliveryWithResourceIdentity: {
+      identity: { type: 'SystemAssigned' }
+      destination: {
+        endpointType: 'StorageQueue'
+        properties: {
+          resourceId: data.id
+          queueName: manifests.queue
+          queueMessageTimeToLiveInSeconds: -1
+        }
+      }
+    }
+    deadLetterWithResourceIdentity: {
+      identity: { type: 'SystemAssigned' }
+      deadLetterDestination: {
+        endpointType: 'StorageBlob'
+        properties: {
+          resourceId: data.id
+          blobContainerName: undeliveredContainer
+        }
+      }
+    }
+    retryPolicy: { eventTimeToLiveInMinutes: 1440, maxDeliveryAttempts: 30 }
+  }
+}

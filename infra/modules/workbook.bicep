@@ -1,0 +1,23 @@
+// One page that shows how the system is doing.
+
+@description('Region.')
+param location string
+
+@description('Tags of every resource.')
+param tags object
+
+@description('Log Analytics workspace.')
+param workspaceId string
+
+resource workbook 'Microsoft.Insights/workbooks@2023-06-01' = {
+  name: guid(resourceGroup().id, 'image-jobs')
+  location: location
+  tags: tags
+  kind: 'shared'
+  properties: {
+    category: 'workbook'
+    displayName: 'Image Jobs'
+    serializedData: loadTextContent('../workbook.json')
+    sourceId: workspaceId
+  }
+}
