@@ -232,6 +232,7 @@ module app 'modules/app.bicep' = {
     queueUri: dataStorage.outputs.queueUri
     deployments: foundryAccess.outputs.deployments
     replyQueues: replyQueues ?? []
+    topicEndpoint: topic.?outputs.endpoint ?? ''
     insightsConnectionString: monitoring.outputs.connectionString
     tuning: tuning ?? {}
     instanceMemoryMB: instanceMemoryMB

@@ -36,6 +36,9 @@ param deployments object[]
 @description('Queues that a job may name for its reply.')
 param replyQueues string[]
 
+@description('Event Grid topic that gets every event too; none when empty.')
+param topicEndpoint string
+
 @description('Where telemetry is sent.')
 param insightsConnectionString string
 
@@ -139,6 +142,7 @@ var appSettings = {
   ImageStorage__clientId: identityClientId
   FOUNDRY_DEPLOYMENTS: string(deployments)
   REPLY_QUEUES: join(replyQueues, ',')
+  EVENT_GRID_TOPIC_ENDPOINT: topicEndpoint
 }
 
 resource settings 'Microsoft.Web/sites/config@2024-11-01' = {

@@ -71,6 +71,9 @@ type Tuning = {
   @description('Whether the acceptance of a job is announced too: true or false.')
   ANNOUNCE_ACCEPTED: string?
 
+  @description('How long an event is offered to a sink that does not take it, seconds.')
+  DELIVERY_WINDOW_SECONDS: string?
+
   @description('What is done when it is unknown whether a call was paid: retry_once, park or fail.')
   ON_UNKNOWN_OUTCOME: string?
 

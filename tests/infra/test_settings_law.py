@@ -31,6 +31,7 @@ TYPES = INFRA / "modules" / "types.bicep"
 NOT_IN_AZURE = {
     CONNECTION: "a connection string holds a key; the identity's trio stands for it",
     "FOUNDRY_ENDPOINT": "each deployment is told its own, by the format of its model",
+    "EVENT_GRID_TOPIC_KEY": "the topic has no keys; the identity asks for tokens",
     "FOUNDRY_API_KEY": "the account has no keys; the identity asks for tokens",
 }
 #: Made in Azure, and not on a laptop, which has no Event Grid.
