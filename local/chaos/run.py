@@ -24,31 +24,35 @@ def chaos(wish: Wish, say: Callable[[str], None]) -> Reckoning:
         for fault, rate in FAULTS.items():
             troubled.admin("faults", method="POST", body={"fault": fault, "rate": rate})
         submitted = _submit(troubled, wish, chance)
-        _kill_for(troubled, wish, chance, submitted)
+        _kill_for(troubled, wish, chance)
         troubled.admin("faults", method="DELETE")
         _wait(troubled, set(submitted), wish.patience)
         return reckon(_seen(troubled, submitted))
 
 
 def _submit(troubled: Arena, wish: Wish, chance: random.Random) -> list[str]:
+    """Send every job some time in the trouble, and some of the messages a second time."""
+
+    def some_time() -> int:
+        return chance.randrange(int(wish.seconds) + 1)
+
     submitted = []
     for job in jobs(wish.jobs, chance):
         body = json.dumps(job)
-        troubled.send("image-jobs", body)
+        troubled.send("image-jobs", body, delay=some_time())
         if chance.random() < TWICE:
-            troubled.send("image-jobs", body, delay=chance.randrange(int(wish.seconds) + 1))
+            troubled.send("image-jobs", body, delay=some_time())
         if chance.random() < TWICE:
             task = json.dumps({"job_id": job["job_id"], "task": 0, "generation": 1})
-            delay = chance.randrange(int(wish.seconds) + 1)
-            troubled.send("image-jobs-small", task, delay=delay)
+            troubled.send("image-jobs-small", task, delay=some_time())
         submitted.append(job["job_id"])
     return submitted
 
 
-def _kill_for(troubled: Arena, wish: Wish, chance: random.Random, submitted: list[str]) -> None:
+def _kill_for(troubled: Arena, wish: Wish, chance: random.Random) -> None:
     until = time.monotonic() + wish.seconds
     kill_at = time.monotonic() + chance.uniform(0.5, 1.5) * wish.kill_every
-    while time.monotonic() < until and not set(submitted) <= troubled.ended():
+    while time.monotonic() < until:
         troubled.listen()
         if time.monotonic() >= kill_at:
             troubled.kill(chance)
