@@ -11,7 +11,7 @@ from .errors import Fault, UnsupportedRequest
 from .events import RejectionCode
 from .jobs import Job
 from .messages import unsupported_yet
-from .plans import Plan
+from .plans import Plan, estimate_usd
 from .routing import route
 from .settings import Settings
 
@@ -31,7 +31,7 @@ def plans_of(
 ) -> tuple[Plan, ...]:
     """Return the plans of a job, within its cost limit; else raise `UnsupportedRequest`."""
     try:
-        plan = route(
+        plans = route(
             job,
             catalogue=configuration.catalogue,
             deployments=configuration.deployments,
@@ -41,17 +41,19 @@ def plans_of(
     except UnsupportedRequest as error:
         raise UnsupportedRequest(error.faults, job_id=job.job_id) from error
     if job.max_cost_usd is not None:
-        _refuse_dear(job, plan)
-    return (plan,)
+        _refuse_dear(job, plans)
+    return plans
 
 
-def _refuse_dear(job: Job, plan: Plan) -> None:
+def _refuse_dear(job: Job, plans: tuple[Plan, ...]) -> None:
     limit = job.max_cost_usd
-    estimate = plan.estimate_usd
+    estimate = estimate_usd(plans)
     if estimate is None:
-        problem = f"the price of {plan.model} is not known, so a limit of ${limit} can't be kept"
+        unknown = ", ".join(dict.fromkeys(p.model for p in plans if p.estimate_usd is None))
+        problem = f"the price of {unknown} is not known, so a limit of ${limit} can't be kept"
     elif limit is not None and estimate > float(limit):
-        problem = f"the estimate is ${estimate:.4f} ({plan.estimate_basis}), above ${limit}"
+        basis = "; ".join(dict.fromkeys(plan.estimate_basis for plan in plans))
+        problem = f"the estimate is ${estimate:.4f} ({basis}), above ${limit}"
     else:
         return
     rejection = UnsupportedRequest([Fault("max_cost_usd", problem)], job_id=job.job_id)

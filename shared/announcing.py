@@ -1,6 +1,5 @@
 """Telling the world: the outbox of a record, emptied after the record is written, never before."""
 
-import json
 from datetime import datetime
 from functools import partial
 from typing import Final
@@ -39,7 +38,8 @@ async def _send(record: JobRecord, entry: Announcement, world: World, *, source:
     event = events.build(record, EventType(entry.type), source=source, time=entry.time)
     if entry.type == EventType.SUCCEEDED:
         name = SIDECAR.format(job_id=record.job_id)
-        await world.pictures.put_sidecar(name, json.dumps(event.get_data(), indent=2).encode())
+        whole = events.data_of(record, EventType.SUCCEEDED, time=entry.time)
+        await world.pictures.put_sidecar(name, whole.model_dump_json(indent=2).encode())
     if entry.type == EventType.FAILED:
         body = record.model_dump_json(indent=2).encode()
         await world.dead_letters.put(dead_letter_name(record.job_id, entry.time), body)

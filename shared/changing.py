@@ -7,8 +7,8 @@ from .errors import ImageJobsError, StaleVersion, StoreUnavailable
 from .ports import Records, Versioned
 from .records import JobRecord
 
-#: A job has at most some tens of writers; losing this often means something else is wrong.
-MAX_TRIES: Final = 50
+#: A job has at most a hundred writers, one a call; losing this often means something else is wrong.
+MAX_TRIES: Final = 200
 
 
 class RecordGone(ImageJobsError):

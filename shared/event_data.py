@@ -39,6 +39,9 @@ class Image(Data):
     container: str
     locale: str | None
     index: int = Field(ge=0, description="Place among the job's pictures of this locale.")
+    part: int = Field(ge=0, description="Of the job: the model and size it was made in.")
+    model: str
+    size: str = Field(description="As the job asked for it.")
     content_type: str
     width: int = Field(gt=0, description="Pixels.")
     height: int = Field(gt=0, description="Pixels.")
@@ -109,13 +112,59 @@ class Spending(Data):
     possible_duplicate_charge: bool
 
 
+class Part(Data):
+    """One model and size of the job, in all its locales."""
+
+    part: int = Field(ge=0, description="Place among the parts: models first, then sizes.")
+    routing: Routing
+    calls: int
+    estimate_usd: float | None
+
+
+class PlannedPart(Part):
+    """A part that will be made."""
+
+    expected_seconds: float = Field(description="Of one call.")
+
+
+class EndedPart(Part):
+    """A part that came to an end."""
+
+    calls_failed: int = Field(description="Calls that ended without all of their pictures.")
+    images: int
+    cost_usd: float | None = Field(description="US dollars; null when a call has no known price.")
+    cost_known_by: Literal["usage", "estimate"] | None
+
+
+class PartFailure(Data):
+    """A call of a part that ended without all of its pictures."""
+
+    part: int = Field(ge=0)
+    locale: str | None
+    indexes: tuple[int, ...] = Field(description="Of the pictures that are missing.")
+    code: str = Field(description="One of the codes of a failed job.")
+    message: str
+    retryable: bool
+
+
+class Omitted(Data):
+    """What an event leaves out so that it fits, entries of its lists; zeros when nothing is."""
+
+    images: int = 0
+    parts: int = 0
+    failures: int = 0
+    reasons: int = Field(default=0, description="Parts whose reasons are left out.")
+
+
 class AcceptedData(Data):
     """A job that will be made."""
 
     job_id: str
-    routing: Routing
+    routing: Routing = Field(description="Of the first part.")
+    parts: tuple[PlannedPart, ...]
+    omitted: Omitted
     tasks: int = Field(description="Paid calls the job is made of.")
-    expected_seconds: float = Field(description="Of one call.")
+    expected_seconds: float = Field(description="Of the longest call.")
     estimate_usd: float | None
     estimate_basis: str
     tags: dict[str, str]
@@ -127,9 +176,11 @@ class EndedData(Spending):
 
     job_id: str
     images: tuple[Image, ...]
-    model: str
+    model: str = Field(description="Of the first part.")
     deployment: str | None = Field(description="Of the newest call.")
-    routing: Routing
+    routing: Routing = Field(description="Of the first part.")
+    parts: tuple[EndedPart, ...]
+    omitted: Omitted
     timings: Timings
     tags: dict[str, str]
     generation: int

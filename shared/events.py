@@ -14,8 +14,18 @@ from cloudevents.core.v1.event import CloudEvent
 from pydantic import Field
 
 from .errors import Rejected
-from .event_data import MAX_NAME, AcceptedData, Data, EndedData, SucceededData, clipped
+from .event_data import (
+    MAX_NAME,
+    AcceptedData,
+    Data,
+    EndedData,
+    PartFailure,
+    SucceededData,
+    clipped,
+)
+from .parts import failures_of
 from .records import Failure, JobRecord
+from .shortening import shortened
 from .telling import accepted_of, ended_of, request_ids_of, succeeded_of
 
 #: Names of events are made in this space.
@@ -113,6 +123,7 @@ class FailedData(EndedData):
     retryable: bool
     categories: tuple[str, ...] = Field(description="What a content filter objected to.")
     request_ids: tuple[str, ...] = Field(description="The provider's, newest last.")
+    failures: tuple[PartFailure, ...] = Field(description="Of each call that failed.")
 
 
 #: The data of each type of event.
@@ -138,25 +149,27 @@ def event_id(job_id: str, event_type: str, generation: int) -> str:
 
 
 def build(record: JobRecord, event_type: EventType, *, source: str, time: datetime) -> CloudEvent:
-    """Return the event of this type that the record owes the world."""
-    data: Data
-    if event_type is EventType.ACCEPTED:
-        data = accepted_of(record)
-    elif event_type is EventType.SUCCEEDED:
-        data = succeeded_of(record, time)
-    elif event_type is EventType.REJECTED:
-        raise ValueError("a rejected message has no record; use events.rejected")
-    else:
-        data = _failed(record, event_type, time)
+    """Return the event of this type that the record owes the world, short enough for a queue."""
     return _event(
         event_type,
-        data,
+        shortened(data_of(record, event_type, time=time)),
         id=event_id(record.job_id, event_type, record.generation),
         subject=f"jobs/{record.job_id}",
         source=source,
         time=time,
         traceparent=record.job.traceparent,
     )
+
+
+def data_of(record: JobRecord, event_type: EventType, *, time: datetime) -> Data:
+    """Return all that an event of this type has to tell, whatever its length."""
+    if event_type is EventType.ACCEPTED:
+        return accepted_of(record)
+    if event_type is EventType.SUCCEEDED:
+        return succeeded_of(record, time)
+    if event_type is EventType.REJECTED:
+        raise ValueError("a rejected message has no record; use events.rejected")
+    return _failed(record, event_type, time)
 
 
 def rejected(rejection: Rejected, *, digest: str, source: str, time: datetime) -> CloudEvent:
@@ -213,11 +226,14 @@ def _failed(record: JobRecord, event_type: EventType, time: datetime) -> FailedD
     code, message = _UNEXPLAINED.get(event_type, (FailureCode.UNCLASSIFIED, "no reason is known"))
     failure = record.failure or Failure(code=code, message=message)
     known = failure.code in set(FailureCode)
+    failures = failures_of(record)
+    among = f"{len(failures)} of {len(record.tasks)} calls failed, the first of them: "
     return FailedData(
         **dict(ended_of(record, time)),
         code=FailureCode(failure.code) if known else FailureCode.UNCLASSIFIED,
-        message=clipped(failure.message),
+        message=clipped((among if len(record.tasks) > 1 and failures else "") + failure.message),
         retryable=failure.retryable,
+        failures=failures,
         categories=tuple(
             clipped(category, MAX_NAME) for category in failure.categories[:MAX_CATEGORIES]
         ),

@@ -76,8 +76,6 @@ def derived_job_id(inserted_at: datetime, seed: str) -> str:
 
 _NOT_YET: Final[Mapping[str, Callable[[Job], bool]]] = {
     "locales": lambda job: bool(job.locales),
-    "models": lambda job: bool(job.models),
-    "size": lambda job: isinstance(job.size, tuple),
     "inputs": lambda job: bool(job.inputs),
     "mask": lambda job: job.mask is not None,
     "finish": lambda job: job.finish is not None,
@@ -85,8 +83,6 @@ _NOT_YET: Final[Mapping[str, Callable[[Job], bool]]] = {
 }
 
 _INSTEAD: Final = {
-    "models": "send one job a model",
-    "size": "send one job a size",
     "locales": "send one job a locale",
     "priority": "send it as 'normal'",
 }
@@ -97,8 +93,8 @@ def unsupported_yet(job: Job) -> tuple[Fault, ...]:
     return tuple(
         Fault(
             field,
-            f"{'a list is ' if field == 'size' else ''}understood, but this version does not act "
-            f"on it yet; {_INSTEAD.get(field, 'leave it out')}",
+            f"understood, but this version does not act on it yet; "
+            f"{_INSTEAD.get(field, 'leave it out')}",
         )
         for field, asked in _NOT_YET.items()
         if asked(job)

@@ -1,5 +1,6 @@
 """The plan of a job: every decision taken, so that nothing is left to decide when it is called."""
 
+from collections.abc import Sequence
 from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue
@@ -74,3 +75,9 @@ class Plan(_Data):
     adjustments: tuple[Adjustment, ...]
     reasons: tuple[str, ...]
     warnings: tuple[str, ...]
+
+
+def estimate_usd(plans: Sequence[Plan]) -> float | None:
+    """Return the estimate of a whole job, USD; None where a part of it has no known price."""
+    known = [plan.estimate_usd for plan in plans if plan.estimate_usd is not None]
+    return round(sum(known), 6) if len(known) == len(plans) else None

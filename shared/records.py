@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from .jobs import Job
 from .outcomes import OutcomeKind
-from .plans import Plan, Task
+from .plans import Plan, Task, estimate_usd
 from .pricing import Usage
 
 #: Grows when the shape of a record changes so that an older app could not read it.
@@ -111,6 +111,11 @@ class TaskRecord(_Frozen):
     #: A call whose outcome is unknown was followed by another one.
     possible_duplicate_charge: bool = False
 
+    @property
+    def every_attempt(self) -> tuple[Attempt, ...]:
+        """Return every call that was or may have been paid for, a running one included."""
+        return (*self.attempts, *([self.current] if self.current else []))
+
 
 class Announcement(_Frozen):
     """An event that this job owes the world, and whether it went out."""
@@ -150,9 +155,7 @@ class JobRecord(_Frozen):
     @property
     def estimate_usd(self) -> float | None:
         """Return the estimate of the whole job, USD; None where a part has no known price."""
-        parts = [plan.estimate_usd for plan in self.plans]
-        known = [usd for usd in parts if usd is not None]
-        return sum(known) if len(known) == len(parts) else None
+        return estimate_usd(self.plans)
 
     @property
     def failure(self) -> Failure | None:
@@ -167,8 +170,4 @@ class JobRecord(_Frozen):
     @property
     def attempts(self) -> tuple[Attempt, ...]:
         """Return every call that was or may have been paid for, the running ones included."""
-        return tuple(
-            attempt
-            for task in self.tasks
-            for attempt in (*task.attempts, *([task.current] if task.current else []))
-        )
+        return tuple(attempt for task in self.tasks for attempt in task.every_attempt)

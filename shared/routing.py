@@ -1,7 +1,9 @@
-"""Routing: one model, its deployments and a whole plan for a job, or every reason why none."""
+"""Routing: a model, its deployments and a whole plan for each model and size of a job.
 
-import math
-from collections.abc import Sequence
+Or every reason why there is none.
+"""
+
+from collections.abc import Iterator, Sequence
 from datetime import date
 
 from .catalogue import Catalogue, Model
@@ -9,19 +11,12 @@ from .deciding import Decision, decide
 from .deployments import Deployment
 from .errors import Fault, UnsupportedRequest
 from .jobs import Job
-from .plans import Lane, Plan, Task
+from .planning import planned
+from .plans import Plan
 from .pricing import Estimate, estimate
 
-#: Latency is given for 1024x1024 and taken to grow with the edge; nothing is measured above it.
-BASE_PIXELS = 1_048_576
-#: What each further picture of one call adds, as a share of the first: an assumption, since no
-#: measurement is known, on the long side.
-FURTHER_PICTURE = 0.5
-#: Most seconds of a call on the small and on the standard lane.
-LANE_SECONDS: tuple[tuple[Lane, float], ...] = (("small", 45.0), ("standard", 120.0))
-#: 394 s is the slowest success reported (https://docs.openclaw.ai/providers/openai/azure).
-LEAST_CALL_LIMIT = 420.0
-CALL_LIMIT_FACTOR = 5.0
+#: Calls of one job: every one of them rewrites the job's record, whose size grows with them.
+MAX_TASKS = 100
 
 
 def route(
@@ -31,8 +26,69 @@ def route(
     deployments: Sequence[Deployment],
     today: date,
     prompt_characters: int,
-) -> Plan:
-    """Decide everything about a job; `UnsupportedRequest` holds every fault when nothing fits.
+) -> tuple[Plan, ...]:
+    """Decide everything about a job: one plan for each model and size, models first.
+
+    The plans' tasks and pictures are numbered through. `UnsupportedRequest` holds every fault of
+    every plan when not all of them can be made: a job is taken whole or not at all.
+    """
+    plans: list[Plan] = []
+    faults: list[Fault] = []
+    for variation in variations(job):
+        try:
+            chosen, price, names = _chosen(
+                variation,
+                catalogue=catalogue,
+                deployments=deployments,
+                today=today,
+                prompt_characters=prompt_characters,
+            )
+        except UnsupportedRequest as error:
+            faults += [fault for fault in _named(job, error) if fault not in faults]
+        else:
+            plans.append(planned(variation, chosen, price, names, after=plans, today=today))
+    if not faults:
+        faults += _too_many(job, plans)
+    if faults:
+        raise UnsupportedRequest(faults)
+    return tuple(plans)
+
+
+def variations(job: Job) -> Iterator[Job]:
+    """Yield the job with one model and one size each, as if it had been asked for alone."""
+    sizes = (job.size,) if isinstance(job.size, str) else job.size
+    for model in job.models or (job.model,):
+        for size in sizes:
+            yield job.model_copy(update={"model": model, "models": (), "size": size})
+
+
+def _named(job: Job, error: UnsupportedRequest) -> Iterator[Fault]:
+    """Yield the faults by the fields that the caller wrote."""
+    for fault in error.faults:
+        models = job.models and fault.field == "model"
+        yield Fault("models", fault.message) if models else fault
+
+
+def _too_many(job: Job, plans: Sequence[Plan]) -> Iterator[Fault]:
+    calls = sum(len(plan.tasks) for plan in plans)
+    if calls <= MAX_TASKS:
+        return
+    several = "locales" if job.locales else "models" if job.models else "size"
+    ways = f"{len(plans)} models and sizes, {len(job.locales) or 1} locales, n {job.n}"
+    yield Fault(
+        several, f"the job comes to {calls} calls ({ways}); {MAX_TASKS} are the most, so divide it"
+    )
+
+
+def _chosen(
+    job: Job,
+    *,
+    catalogue: Catalogue,
+    deployments: Sequence[Deployment],
+    today: date,
+    prompt_characters: int,
+) -> tuple[Decision, Estimate, tuple[str, ...]]:
+    """Choose the model of one variation; return its decision, price and deployments.
 
     A model asked for by name is taken or refused. `auto` takes a model that is not retired over
     one that is, one that does just what was asked over one that adjusts it, the size nearest to the
@@ -59,7 +115,7 @@ def route(
     decision, price = min(able, key=lambda one: _preference(one[0], one[1], today=today))
     decision.reasons.insert(0, _why_model(job, decision.model, price, len(configured)))
     names = tuple(one.name for one in deployments if _model_of(one) == decision.model.name)
-    return _plan(job, decision, price, names, today)
+    return decision, price, names
 
 
 def _model_of(deployment: Deployment) -> str:
@@ -108,77 +164,3 @@ def _why_model(job: Job, model: Model, price: Estimate, choices: int) -> str:
         return f"Model {model.name} is the only one configured."
     cost = "at an unknown price" if price.usd is None else f"at about ${price.usd:.4f}"
     return f"Model {model.name} is the best of {choices} configured for this job, {cost}."
-
-
-def _plan(
-    job: Job, decision: Decision, price: Estimate, deployments: tuple[str, ...], today: date
-) -> Plan:
-    model, level, shaped = decision.model, decision.level, decision.shaped
-    tasks = _tasks(job, model)
-    most = max(task.n for task in tasks)
-    pixels = shaped.width * shaped.height
-    seconds = level.seconds if level else model.seconds
-    expected = seconds * max(1.0, math.sqrt(pixels / BASE_PIXELS)) * _factor(most)
-    lane: Lane = next((lane for lane, limit in LANE_SECONDS if expected <= limit), "large")
-    calls = "one call" if len(tasks) == 1 else f"{len(tasks)} calls"
-    decision.reasons.append(
-        f"Lane {lane}: {calls} of up to {most} picture{'s' if most > 1 else ''}, each call expected"
-        f" to take {expected:.0f} s."
-    )
-    return Plan(
-        model=model.name,
-        deployments=deployments,
-        asked_size=job.size if isinstance(job.size, str) else ", ".join(job.size),
-        asked_quality=job.quality,
-        asked_model=job.model,
-        asked_routing=job.routing,
-        routing=decision.routing,
-        width=shaped.width,
-        height=shaped.height,
-        quality=level.name if level else None,
-        tier=decision.tier,
-        bucket=level.bucket if level else None,
-        lane=lane,
-        n=job.n,
-        format=job.format,
-        content_type=f"image/{job.format}",
-        compression=job.compression if "output_compression" in decision.parameters else None,
-        background=None if job.background == "auto" else job.background,
-        parameters=decision.parameters,
-        stream=model.streams and most == 1,
-        tasks=tasks,
-        tokens=price.tokens,
-        estimate_usd=price.usd,
-        estimate_basis=price.basis,
-        expected_seconds=round(expected, 1),
-        call_limit_seconds=round(max(LEAST_CALL_LIMIT, CALL_LIMIT_FACTOR * expected), 1),
-        adjustments=tuple(decision.adjustments),
-        reasons=tuple(decision.reasons),
-        warnings=_warnings(model, pixels, today),
-    )
-
-
-def _factor(n: int) -> float:
-    return 1.0 + FURTHER_PICTURE * (n - 1)
-
-
-def _tasks(job: Job, model: Model) -> tuple[Task, ...]:
-    extension = "jpg" if job.format == "jpeg" else job.format
-    names = [f"{job.job_id}/default/{index}.{extension}" for index in range(job.n)]
-    per = model.max_n_per_call
-    groups = [names[start : start + per] for start in range(0, job.n, per)]
-    return tuple(
-        Task(index=index, n=len(group), locale=None, pictures=tuple(group))
-        for index, group in enumerate(groups)
-    )
-
-
-def _warnings(model: Model, pixels: int, today: date) -> tuple[str, ...]:
-    limit, warnings = model.experimental_above_pixels, []
-    if warning := model.warning(today):
-        warnings.append(warning)
-    if limit is not None and pixels > limit:
-        warnings.append(
-            f"{pixels:,} pixels are above {limit:,}, where {model.name} is experimental"
-        )
-    return tuple(warnings)

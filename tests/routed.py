@@ -21,6 +21,12 @@ def job_of(**asked: Any) -> Job:  # noqa: ANN401 - any field of a job
 
 
 def plan(*served: Deployment, characters: int = 16, **asked: Any) -> Plan:  # noqa: ANN401 - fields
+    """The plan of a job with one model and one size."""
+    (made,) = plans(*served, characters=characters, **asked)
+    return made
+
+
+def plans(*served: Deployment, characters: int = 16, **asked: Any) -> tuple[Plan, ...]:  # noqa: ANN401 - fields
     return route(
         job_of(**asked),
         catalogue=builtin(),
@@ -32,5 +38,5 @@ def plan(*served: Deployment, characters: int = 16, **asked: Any) -> Plan:  # no
 
 def refusal(*served: Deployment, characters: int = 16, **asked: Any) -> str:  # noqa: ANN401 - fields
     with pytest.raises(UnsupportedRequest) as caught:
-        plan(*served, characters=characters, **asked)
+        plans(*served, characters=characters, **asked)
     return str(caught.value)

@@ -85,10 +85,10 @@ ORDERS: Final = (
     ),
     Order(
         {
-            "job_id": "poster-other-model",
+            "job_id": "poster-side-by-side",
             "prompt": POSTER,
-            "model": "MAI-Image-2.5",
-            "size": "1024x1024",
+            "models": [GPT, "MAI-Image-2.5"],
+            "size": ["1024x1024", "16:9"],
         }
     ),
     Order(

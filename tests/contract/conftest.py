@@ -58,7 +58,7 @@ async def real(request: pytest.FixtureRequest) -> AsyncIterator[Account | None]:
 
 def a_record(job_id: str = "job-1", *, prompt: str = "a lighthouse") -> JobRecord:
     job = Job(job_id=job_id, prompt=prompt, tags={"customer": "Zoë"})
-    plan = route(
+    (plan,) = route(
         job,
         catalogue=builtin(),
         deployments=[Deployment(name="gpt-image-2", model="gpt-image-2")],

@@ -100,7 +100,7 @@ def test_a_bucket_without_a_level_takes_the_next_not_lower_and_says_so() -> None
 def test_a_bucket_above_every_level_takes_the_highest() -> None:
     own = "[models.gpt-image-2.qualities.high]\nbucket = 64"
     job = job_of(size="4k")
-    made = route(
+    (made,) = route(
         job,
         catalogue=extended(builtin(), own),
         deployments=[deployment("gpt-image-2")],

@@ -42,6 +42,9 @@ def test_a_success_says_what_was_made_from_what_and_for_how_much() -> None:
         "container": "images",
         "locale": None,
         "index": 1,
+        "part": 0,
+        "model": "gpt-image-2",
+        "size": "16:9",
         "content_type": "image/png",
         "width": 1536,
         "height": 864,
@@ -54,6 +57,17 @@ def test_a_success_says_what_was_made_from_what_and_for_how_much() -> None:
         "model": "auto",
         "routing": "auto",
         "n": 2,
+    }
+    (part,) = data.pop("parts")
+    assert part.pop("routing")["decided"]["bucket"] == 48
+    assert part == {
+        "part": 0,
+        "calls": 2,
+        "calls_failed": 0,
+        "images": 2,
+        "estimate_usd": 0.1,
+        "cost_usd": 0.024691,
+        "cost_known_by": "usage",
     }
     assert data == {
         "job_id": "fox",
@@ -82,6 +96,7 @@ def test_a_success_says_what_was_made_from_what_and_for_how_much() -> None:
         },
         "tags": {"campaign": "winter"},
         "generation": 1,
+        "omitted": {"images": 0, "parts": 0, "failures": 0, "reasons": 0},
         "sidecar": "fox/job.json",
     }
 

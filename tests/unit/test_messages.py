@@ -181,8 +181,6 @@ def test_a_broken_trace_of_the_event_is_no_reason_to_refuse_its_job() -> None:
     ("field", "value"),
     [
         ("locales", ["de"]),
-        ("models", ["a", "b"]),
-        ("size", ["16:9", "1k"]),
         ("inputs", ["a.png"]),
         ("finish", {"thumbnail": 64}),
         ("priority", "low"),

@@ -21,7 +21,7 @@ def request(
     **asked: Any,  # noqa: ANN401 - any field of a job
 ) -> ImageRequest:
     job = Job(job_id="job-1", prompt="a fox", **asked)
-    plan = route(
+    (plan,) = route(
         job, catalogue=builtin(), deployments=[served], today=date(2026, 11, 22),
         prompt_characters=5,
     )  # fmt: skip

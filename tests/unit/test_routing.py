@@ -118,7 +118,9 @@ def test_reasons_are_sentences_and_the_plan_keeps_what_was_asked() -> None:
 def test_every_plan_is_one_that_its_model_accepts(job: Job) -> None:
     catalogue = builtin()
     try:
-        made = route(job, catalogue=catalogue, deployments=EVERY, today=TODAY, prompt_characters=16)
+        (made,) = route(
+            job, catalogue=catalogue, deployments=EVERY, today=TODAY, prompt_characters=16
+        )
     except UnsupportedRequest as refused:
         named = {"size": job.size, "quality": job.quality, "format": job.format,
                  "background": job.background}  # fmt: skip
@@ -143,7 +145,9 @@ def test_every_plan_is_one_that_its_model_accepts(job: Job) -> None:
 @given(jobs(model="gpt-image-2", fit="reject"))
 def test_every_refusal_names_the_value(job: Job) -> None:
     try:
-        made = route(job, catalogue=builtin(), deployments=EVERY, today=TODAY, prompt_characters=16)
+        (made,) = route(
+            job, catalogue=builtin(), deployments=EVERY, today=TODAY, prompt_characters=16
+        )
     except UnsupportedRequest as refused:
         said = str(refused)
         assert repr(job.quality) in said or "is no size of gpt-image-2" in said
