@@ -1,0 +1,234 @@
+"""Workflows, forms, editors and the template's own files: whole, valid and in agreement."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from local.settings import settings
+
+from .test_bicep import INFRA, ROOT
+
+#: What the azd gallery asks of a template, as microsoft/template-validation-action checks it.
+GALLERY = (
+    *("README.md", "LICENSE", "SECURITY.md", "CODE_OF_CONDUCT.md", "CONTRIBUTING.md"),
+    *("azure.yaml", "infra/main.bicep", "infra/main.parameters.json"),
+    *(".github/workflows/azure-dev.yml", ".github/ISSUE_TEMPLATE/bug.yml"),
+    *(".devcontainer/devcontainer.json", ".vscode/launch.json", ".vscode/tasks.json"),
+    *(".vscode/extensions.json", ".vscode/settings.json", ".funcignore"),
+    *("local.settings.json.example", "host.json", "requirements.txt"),
+)
+SCHEMAS = {
+    "vendor.github-workflows": ".github/workflows/*.yml",
+    "vendor.dependabot": ".github/dependabot.yml",
+    "vendor.github-issue-forms": ".github/ISSUE_TEMPLATE/[!c]*.yml",
+    "vendor.github-issue-config": ".github/ISSUE_TEMPLATE/config.yml",
+}
+WORKFLOWS = sorted((ROOT / ".github" / "workflows").glob("*.yml"))
+
+
+def faults_of_schema(schema: str, files: list[Path]) -> str:
+    """What GitHub's own schema says against files, empty when nothing."""
+    command = [sys.executable, "-m", "check_jsonschema", "--builtin-schema", schema]
+    done = subprocess.run(  # noqa: S603 (the arguments are fixed)
+        [*command, *map(str, files)], capture_output=True, check=False, text=True
+    )
+    return "" if done.returncode == 0 else done.stdout
+
+
+def test_all_that_a_template_has_is_there() -> None:
+    assert [name for name in GALLERY if not (ROOT / name).is_file()] == []
+
+
+@pytest.mark.parametrize("schema", SCHEMAS)
+def test_what_github_reads_is_as_github_wants_it(schema: str) -> None:
+    files = sorted(ROOT.glob(SCHEMAS[schema]))
+    assert files
+    assert faults_of_schema(schema, files) == ""
+
+
+def test_a_mistake_in_a_workflow_is_found(tmp_path: Path) -> None:
+    wrong = tmp_path / "ci.yml"
+    wrong.write_text(WORKFLOWS[-1].read_text().replace("runs-on:", "run-on:", 1))
+    assert "run-on" in faults_of_schema("vendor.github-workflows", [wrong])
+
+
+def unpinned(text: str) -> list[str]:
+    """Actions of a workflow that are not pinned by commit, with their version beside."""
+    pinned = re.compile(r"[\w./-]+@[0-9a-f]{40} # v\d+(?:\.\d+)*")
+    uses = re.findall(r"uses:\s*(.+)", text)
+    return [each for each in uses if not pinned.fullmatch(each.strip())]
+
+
+@pytest.mark.parametrize("path", WORKFLOWS, ids=lambda path: path.name)
+def test_actions_are_pinned_and_workflows_may_do_little(path: Path) -> None:
+    text = path.read_text()
+    workflow = yaml.safe_load(text)
+    assert unpinned(text) == []
+    assert workflow["permissions"].get("contents") == "read"
+    assert all("timeout-minutes" in job for job in workflow["jobs"].values())
+    assert "secrets." not in text  # OIDC needs none
+
+
+def test_an_action_that_is_pinned_by_tag_is_found() -> None:
+    assert unpinned("      - uses: actions/checkout@v5\n") == ["actions/checkout@v5"]
+
+
+def test_a_push_is_checked_as_a_desk_checks() -> None:
+    text = (ROOT / ".github" / "workflows" / "ci.yml").read_text()
+    assert "bash .ci/run" in text
+    assert "python-version-file: .python-version" in text
+    assert "az bicep build" in text
+    assert "az bicep lint" in text
+
+
+def test_azd_deploys_the_app_that_bicep_makes() -> None:
+    project = yaml.safe_load((ROOT / "azure.yaml").read_text())
+    ((name, service),) = project["services"].items()
+    assert service == {"project": ".", "language": "python", "host": "function"}
+    app = (INFRA / "modules" / "app.bicep").read_text()
+    assert f"'azd-service-name': '{name}'" in app
+    main = (INFRA / "main.bicep").read_text()
+    assert "'azd-env-name': environmentName" in main
+
+
+def test_the_deploy_workflow_gives_only_what_parameters_read() -> None:
+    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "azure-dev.yml").read_text())
+    given = set(workflow["jobs"]["deploy"]["env"])
+    read_by_azd = {"AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_SUBSCRIPTION_ID"}
+    read_by_azd |= {"AZURE_RESOURCE_GROUP"}
+    named = set(re.findall(r"\$\{(\w+)", (INFRA / "main.parameters.json").read_text()))
+    assert given - read_by_azd - named == set()
+
+
+def test_one_python_everywhere() -> None:
+    python = (ROOT / ".python-version").read_text().strip()
+    container = json.loads((ROOT / ".devcontainer" / "devcontainer.json").read_text())
+    assert container["image"].endswith(f":{python}")
+    runtime = re.search(
+        r"name: 'python'\s+version: '([\d.]+)'", (INFRA / "modules" / "app.bicep").read_text()
+    )
+    assert runtime is not None
+    assert runtime[1] == python
+
+
+def test_the_example_of_local_settings_is_what_the_laptop_sets() -> None:
+    example = json.loads((ROOT / "local.settings.json.example").read_text())["Values"]
+    laptop = settings("UseDevelopmentStorage=true", "http://127.0.0.1:10100")
+    assert set(example) == set(laptop)
+    differing = {name for name in laptop if example[name] != laptop[name]}
+    assert differing <= {"FOUNDRY_DEPLOYMENTS"}
+
+
+def test_no_api_version_is_a_preview() -> None:
+    previews = [
+        f"{path.name}: {found}"
+        for path in INFRA.rglob("*.bicep")
+        for found in re.findall(r"@\d{4}-\d{2}-\d{2}-\w+", path.read_text())
+    ]
+    assert previews == []
+
+
+#: What the doctor warns of, and why that is as it should be.
+EXPLAINED = {
+    "check_programming_model_v2": "it looks for @app; ours are blueprints, which it sees elsewhere",
+    "check_native_dependency_risk": "cryptography, by azure-identity: azd builds on Azure's Linux",
+    "check_app_insights": "it reads local settings; app.bicep sets the connection string",
+}
+
+
+def diagnosis(folder: Path) -> dict[str, str]:
+    """What azure-functions-doctor finds wrong with a Functions project, by rule."""
+    command = [str(Path(sys.executable).with_name("azure-functions-doctor")), "doctor"]
+    command += ["--path", str(folder), "--profile", "deploy", "--hosting-plan", "flex-consumption"]
+    command += ["--target-python", (ROOT / ".python-version").read_text().strip()]
+    done = subprocess.run(  # noqa: S603 (the arguments are fixed)
+        [*command, "--format", "json"], capture_output=True, check=False, text=True
+    )
+    report: dict[str, Any] = json.loads(done.stdout)
+    return {
+        item["rule_id"]: item["status"]
+        for section in report["results"]
+        for item in section["items"]
+        if item["status"] not in {"pass", "skip"}
+    }
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """What would be deployed, and the infrastructure beside it."""
+    listed = subprocess.run(  # noqa: S603 (a script of this project)
+        [str(ROOT / "scripts" / "package")], capture_output=True, check=True, text=True
+    ).stdout.split()
+    infra = [path.relative_to(ROOT).as_posix() for path in INFRA.rglob("*") if path.is_file()]
+    for name in [*listed, *infra, ".funcignore"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes((ROOT / name).read_bytes())
+    return tmp_path
+
+
+def test_the_doctor_finds_nothing_but_what_is_explained(project: Path) -> None:
+    assert diagnosis(project) == dict.fromkeys(EXPLAINED, "warn")
+
+
+def test_the_doctor_finds_a_planted_mistake(project: Path) -> None:
+    host = json.loads((project / "host.json").read_text())
+    host["extensionBundle"]["version"] = "[2.*, 3.0.0)"
+    (project / "host.json").write_text(json.dumps(host))
+    assert set(diagnosis(project)) - set(EXPLAINED) == {"check_extension_bundle_v4"}
+
+
+#: What host.json may hold: no schema of it is published as a package.
+HOST = {
+    "version": r"2\.0",
+    "telemetryMode": "OpenTelemetry",
+    "functionTimeout": r"\d\d:\d\d:\d\d",
+    "extensionBundle.id": r"Microsoft\.Azure\.Functions\.ExtensionBundle",
+    "extensionBundle.version": r"\[4\.\*, 5\.0\.0\)",
+    "extensions.queues.messageEncoding": "none|base64",
+    "extensions.queues.batchSize": r"[1-9]|[12]\d|3[0-2]",
+    "extensions.queues.newBatchThreshold": r"\d+",
+    "extensions.queues.maxDequeueCount": r"\d+",
+    "extensions.queues.visibilityTimeout": r"\d\d:\d\d:\d\d",
+    "extensions.queues.maxPollingInterval": r"\d\d:\d\d:\d\d",
+    "extensions.http.routePrefix": r"[a-z]*",
+    "logging.logLevel.*": "Trace|Debug|Information|Warning|Error|Critical|None",
+}
+
+
+def faults_of_host(value: Any, path: str = "") -> list[str]:  # noqa: ANN401 (a JSON document)
+    """What is wrong with host.json: members there are not, and values they do not take."""
+    if isinstance(value, dict):
+        return [
+            fault
+            for key, each in value.items()
+            for fault in faults_of_host(each, f"{path}.{key}".lstrip("."))
+        ]
+    pattern = HOST.get(path, HOST.get("logging.logLevel.*") if "logLevel." in path else None)
+    if pattern is None:
+        return [f"there is no {path}"]
+    return [] if re.fullmatch(pattern, str(value)) else [f"{path} is {value!r}"]
+
+
+def test_host_json_holds_what_the_host_knows() -> None:
+    assert faults_of_host(json.loads((ROOT / "host.json").read_text())) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [("batchSize", 33), ("newBatchTreshold", 8), ("visibilityTimeout", "30 s")],
+)
+def test_a_mistake_in_host_json_is_found(path: str, value: object) -> None:
+    host = json.loads((ROOT / "host.json").read_text())
+    host["extensions"]["queues"][path] = value
+    assert len(faults_of_host(host)) == 1
+
+
+def test_the_workbook_and_the_linter_of_bicep_are_json() -> None:
+    for name in ("workbook.json", "bicepconfig.json", "main.parameters.json"):
+        json.loads((INFRA / name).read_text())
