@@ -4,12 +4,15 @@ What only storage can tell (is the prompt's blob there?) is asked in `shared.jud
 asks the rest here before it sends anything.
 """
 
+from collections.abc import Iterator
 from datetime import date
 
+from .adaptation import longest
 from .configuration import Configuration
 from .errors import Fault, UnsupportedRequest
 from .events import RejectionCode
 from .jobs import Job
+from .locales import spoken
 from .messages import unsupported_yet
 from .plans import Plan, estimate_usd
 from .routing import route
@@ -18,7 +21,7 @@ from .settings import Settings
 
 def faults_of(job: Job, settings: Settings) -> tuple[Fault, ...]:
     """Return every fault of a valid job that an app of these settings finds before routing it."""
-    faults = unsupported_yet(job)
+    faults = (*unsupported_yet(job), *_unspoken(job))
     if job.reply_to and not settings.allows_reply_to(job.reply_to):
         allowed = ", ".join(settings.reply_queues) or "none are configured"
         said = f"{job.reply_to!r} is not an allowed queue; allowed: {allowed}"
@@ -30,6 +33,11 @@ def plans_of(
     job: Job, configuration: Configuration, *, prompt_characters: int, today: date
 ) -> tuple[Plan, ...]:
     """Return the plans of a job, within its cost limit; else raise `UnsupportedRequest`."""
+    template = configuration.settings.locale_template
+    if job.prompt is not None:
+        prompt_characters = longest(job.prompt, job.locales, template)
+    elif job.locales:
+        prompt_characters += longest("", job.locales, template)
     try:
         plans = route(
             job,
@@ -43,6 +51,14 @@ def plans_of(
     if job.max_cost_usd is not None:
         _refuse_dear(job, plans)
     return plans
+
+
+def _unspoken(job: Job) -> Iterator[Fault]:
+    for place, locale in enumerate(job.locales):
+        try:
+            spoken(locale)
+        except LookupError as error:
+            yield Fault(f"locales[{place}]", str(error.args[0]))
 
 
 def _refuse_dear(job: Job, plans: tuple[Plan, ...]) -> None:

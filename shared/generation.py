@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from .adaptation import adapted
 from .announcing import announce
 from .attempts import died, ended, intent, pictures_of
 from .calling import CallResult, call
@@ -110,6 +111,8 @@ class _Wakened:
         missing = record.planned[self.message.task].model_copy(
             update={"n": len(blobs), "pictures": blobs}
         )
+        template = self.configuration.settings.locale_template
+        prompt = adapted(prompt, missing.locale, template)
         return await call(
             self.world,
             generation(plan, missing, step.deployment, prompt=prompt),
@@ -118,6 +121,7 @@ class _Wakened:
                 **as_metadata(record.job.tags),
                 "job_id": record.job_id,
                 "model": plan.model,
+                "locale": missing.locale or "",
                 "attempt": str(attempt.token),
             },
             limit=timedelta(seconds=attempt.limit_seconds),

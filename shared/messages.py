@@ -75,7 +75,6 @@ def derived_job_id(inserted_at: datetime, seed: str) -> str:
 
 
 _NOT_YET: Final[Mapping[str, Callable[[Job], bool]]] = {
-    "locales": lambda job: bool(job.locales),
     "inputs": lambda job: bool(job.inputs),
     "mask": lambda job: job.mask is not None,
     "finish": lambda job: job.finish is not None,
@@ -83,7 +82,6 @@ _NOT_YET: Final[Mapping[str, Callable[[Job], bool]]] = {
 }
 
 _INSTEAD: Final = {
-    "locales": "send one job a locale",
     "priority": "send it as 'normal'",
 }
 

@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from .adaptation import checked_template
 from .addresses import is_topic_url
 from .deployments import Deployment
 from .errors import Misconfigured
@@ -74,6 +75,10 @@ class Settings(BaseModel):
     foundry_api_key: SecretStr | None = Field(default=None, alias="FOUNDRY_API_KEY")
     #: File that adds or overrides models of the catalogue.
     model_catalogue: str | None = Field(default=None, alias="MODEL_CATALOGUE")
+    #: What becomes of a prompt in a locale; the start of the app has read it from its file.
+    locale_template: Annotated[str, AfterValidator(checked_template)] | None = Field(
+        default=None, alias="LOCALE_TEMPLATE"
+    )
 
     jobs_queue: _QueueName = Field(default="image-jobs", alias="JOBS_QUEUE")
     small_queue: _QueueName = Field(default="image-jobs-small", alias="SMALL_QUEUE")

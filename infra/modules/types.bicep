@@ -62,6 +62,9 @@ type Retention = {
 @export()
 @description('Settings of the app that are given by hand. The app refuses a wrong one at its start.')
 type Tuning = {
+  @description('How a prompt is adapted to a locale: text with $prompt in it, or the name of a file that has it.')
+  LOCALE_TEMPLATE: string?
+
   @description('File in the package that adds or overrides models.')
   MODEL_CATALOGUE: string?
 

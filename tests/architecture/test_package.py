@@ -9,7 +9,7 @@ import pytest
 from .tree import ROOT
 
 APP = {"function_app.py", "host.json", "requirements.txt"}
-DATA = {"shared/models.toml", "shared/py.typed"}
+DATA = {"shared/locales.toml", "shared/models.toml", "shared/py.typed"}
 
 #: What may lie about in a tree, and must stay there.
 LITTER = (

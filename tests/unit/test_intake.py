@@ -64,7 +64,7 @@ async def test_an_id_with_other_content_is_a_conflict_and_leaves_the_first_job_a
     [
         (b"no json at all", "malformed_message", [""]),
         (json.dumps({"job_id": "a b", "prompt": ""}).encode(), "invalid_job", ["job_id", "prompt"]),
-        (json.dumps({**JOB, "locales": ["de"]}).encode(), "invalid_job", ["locales"]),
+        (json.dumps({**JOB, "locales": ["jp"]}).encode(), "invalid_job", ["locales[0]"]),
         (json.dumps({**JOB, "reply_to": "secrets"}).encode(), "invalid_job", ["reply_to"]),
         (json.dumps({**JOB, "model": "gpt-image-9"}).encode(), "unsupported_request", ["model"]),
         (
@@ -111,8 +111,8 @@ async def test_a_rejection_is_one_event_however_often_its_message_comes() -> Non
 
 
 async def test_faults_of_the_job_and_of_this_app_are_told_together() -> None:
-    scene = await run({**JOB, "locales": ["de"], "reply_to": "secrets"})
-    assert {fault["field"] for fault in data_of(scene)["faults"]} == {"locales", "reply_to"}
+    scene = await run({**JOB, "locales": ["jp"], "reply_to": "secrets"})
+    assert {fault["field"] for fault in data_of(scene)["faults"]} == {"locales[0]", "reply_to"}
 
 
 async def test_events_go_to_an_allowed_reply_queue_as_well() -> None:
