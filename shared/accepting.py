@@ -66,6 +66,9 @@ async def wake(record: JobRecord, world: World, configuration: Configuration) ->
         if task.state is TaskState.PENDING:
             queue = configuration.settings.lanes[record.plan_of(task.index).lane]
             message = TaskMessage(
-                job_id=record.job_id, task=task.index, generation=record.generation
+                job_id=record.job_id,
+                task=task.index,
+                generation=record.generation,
+                traceparent=record.job.traceparent,
             )
             await world.queues.send(queue, message.to_bytes())

@@ -14,10 +14,12 @@ class TaskMessage(BaseModel):
     task: int = Field(ge=0)
     #: A message of an earlier generation has nothing left to wake.
     generation: int = Field(default=1, ge=1)
+    #: Trace of whoever asked for the job, for telemetry alone.
+    traceparent: str | None = Field(default=None, max_length=64)
 
     def to_bytes(self) -> bytes:
         """Return the message as it stands on the queue."""
-        return self.model_dump_json().encode()
+        return self.model_dump_json(exclude_none=True).encode()
 
 
 def read_task(body: bytes) -> TaskMessage:

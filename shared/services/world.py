@@ -10,6 +10,7 @@ from functools import cache
 from ..configuration import Configuration
 from ..ports import World
 from ..settings import Settings
+from .telemetry import measured
 
 
 @cache
@@ -19,7 +20,7 @@ def open_world(configuration: Configuration) -> World:
     The Functions worker has no hook for an end, so it is never closed. What fails is not kept:
     the next call tries again.
     """
-    return _built(configuration.settings, None)
+    return measured(_built(configuration.settings, None))
 
 
 @asynccontextmanager

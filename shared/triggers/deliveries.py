@@ -8,6 +8,7 @@ import azure.functions as func
 
 from ..intake import JobMessage
 from ..reports import Report
+from ..services.telemetry import note
 
 log: Final = logging.getLogger("image_jobs")
 
@@ -36,6 +37,8 @@ def received(message: func.QueueMessage) -> JobMessage:
 
 
 def tell(function: str, report: Report) -> None:
-    """Log one line about one piece of work."""
+    """Log one line about one piece of work, with its words as fields, and count it."""
     level = logging.INFO if report.what in _QUIET else logging.WARNING
-    log.log(level, "%s: %s", function, report)
+    fields = {"function": function, "what": str(report.what), "job_id": report.job_id or ""}
+    log.log(level, "%s: %s", function, report, extra=fields)
+    note(function, report)

@@ -8,6 +8,7 @@ from ..configuration import Configuration
 from ..errors import MalformedMessage
 from ..generation import generate
 from ..reports import Report
+from ..services.telemetry import task_span
 from ..services.world import open_world
 from ..settings import CONNECTION
 from ..tasks import read_task
@@ -38,7 +39,8 @@ def _handler(
         except MalformedMessage as error:
             tell(name, Report("malformed", None, {"why": error}))
             raise
-        tell(name, await generate(task, open_world(configuration), configuration))
+        with task_span(name, task.traceparent):
+            tell(name, await generate(task, open_world(configuration), configuration))
 
     handle.__name__ = name
     return handle
