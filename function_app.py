@@ -5,7 +5,7 @@ import os
 import azure.functions as func
 
 from shared.services.start import load
-from shared.triggers import dispatch, generate, health, intake, poison
+from shared.triggers import dispatch, generate, health, intake, poison, watch
 
 configuration = load(os.environ)
 
@@ -14,4 +14,5 @@ app.register_functions(intake.functions(configuration))
 app.register_functions(generate.functions(configuration))
 app.register_functions(dispatch.functions(configuration))
 app.register_functions(poison.functions(configuration))
+app.register_functions(watch.functions(configuration))
 app.register_functions(health.functions(configuration))

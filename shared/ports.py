@@ -51,12 +51,19 @@ class Records(Protocol):
 
 
 class Queues(Protocol):
-    """The queues we send to."""
+    """The queues we send to, and the ends of which we see."""
 
     async def send(self, queue: str, body: bytes, *, delay: timedelta = timedelta()) -> None:
         """Send one message that never expires, invisible for `delay` (0 s to 7 days).
 
         `TooLarge` above 64 KiB; `NoSuchQueue`, a `StoreUnavailable`, when there is none.
+        """
+        ...
+
+    async def oldest(self, queue: str) -> datetime | None:
+        """Return when the message that is next in line was sent; None when none waits.
+
+        A message that is hidden, by a delay or by who works on it, does not wait.
         """
         ...
 

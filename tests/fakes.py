@@ -82,6 +82,8 @@ class FakeQueues:
     sent: list[Sent] = field(default_factory=list)
     #: Queues that do not exist.
     missing: set[str] = field(default_factory=set)
+    #: When every message was sent.
+    sent_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     async def send(self, queue: str, body: bytes, *, delay: timedelta = timedelta()) -> None:
         if len(body) > MAX_MESSAGE_BYTES:
@@ -91,6 +93,13 @@ class FakeQueues:
             raise NoSuchQueue(f"there is no queue {queue!r}")
         self.sent.append(Sent(queue, body, delay))
         self.steps.had("queues.send")
+
+    async def oldest(self, queue: str) -> datetime | None:
+        await self.steps.take("queues.oldest")
+        if queue in self.missing:
+            raise NoSuchQueue(f"there is no queue {queue!r}")
+        waiting = [each for each in self.sent if each.queue == queue and not each.delay]
+        return self.sent_at if waiting else None
 
     def bodies(self, queue: str) -> list[bytes]:
         return [message.body for message in self.sent if message.queue == queue]

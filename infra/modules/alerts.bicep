@@ -26,8 +26,8 @@ param dailySpendUsd int
 var alerts = [
   {
     name: 'dead-letters'
-    text: 'Something was given up on. Read dead-letters/ of today.'
-    query: 'AppMetrics | where Name == "image_jobs.dead_letters" | summarize Value = sum(Sum)'
+    text: 'A job failed, or a message was given up on. Read dead-letters/ of today.'
+    query: 'AppMetrics | where Name == "image_jobs.dead_letters" and tostring(Properties.reason) != "rejected" | summarize Value = sum(Sum)'
     severity: 2
     threshold: 0
     window: 'PT15M'

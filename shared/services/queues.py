@@ -1,6 +1,6 @@
 """Queues to send to: plain UTF-8 text, as host.json's `messageEncoding: none` expects it."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Final
 
 from azure.core.exceptions import ResourceNotFoundError
@@ -44,6 +44,15 @@ class StorageQueues:
                 )
             except ResourceNotFoundError as error:
                 raise NoSuchQueue(f"there is no queue {queue!r}; create it first") from error
+
+    async def oldest(self, queue: str) -> datetime | None:
+        """Return when the message that is next in line was sent; None when none waits."""
+        with storage_errors(f"looking at the queue {queue!r}"):
+            try:
+                messages = await self._client(queue).peek_messages(max_messages=1)
+            except ResourceNotFoundError as error:
+                raise NoSuchQueue(f"there is no queue {queue!r}; create it first") from error
+        return messages[0].inserted_on if messages else None
 
     def _client(self, queue: str) -> QueueClient:
         if queue not in self._clients:

@@ -109,7 +109,7 @@ def measured(world: World) -> World:
 
 @dataclass(frozen=True, slots=True)
 class MeasuredAnnouncer:
-    """`Announcer` that counts what goes out. A repeat counts again: at least once is the promise."""
+    """`Announcer` that counts what goes out; a repeat, which is rare, counts again."""
 
     inner: Announcer
 

@@ -19,6 +19,7 @@ from .tree import ROOT, Import, imports, named
 #: What a module directly in `shared/` may not know: the network, the clock, the environment, the
 #: log, chance, and the loop it runs on.
 THE_WORLD = (
+    "opentelemetry",
     *("aiohttp", "azure", "httpx", "httpx_aiohttp", "requests", "urllib.request", "urllib3"),
     *("asyncio", "concurrent", "http.client", "multiprocessing", "selectors", "signal", "socket"),
     *("subprocess", "threading", "logging", "os", "pathlib.Path", "shutil", "ssl", "tempfile"),
@@ -29,7 +30,7 @@ WORLDLY_CALLS = {
     *("datetime.now", "datetime.utcnow", "datetime.today", "date.today"),
     *("uuid.uuid1", "uuid.uuid4", "open", "print", "input"),
 }
-SDKS = ("azure", "httpx", "httpx_aiohttp", "aiohttp")
+SDKS = ("azure", "httpx", "httpx_aiohttp", "aiohttp", "opentelemetry")
 #: The client sends messages, reads events and signs in; it never calls a model.
 SDKS_OF_THE_CLIENT = ("azure.storage", "azure.identity", "azure.core")
 
@@ -210,6 +211,7 @@ def test_a_house_in_order_breaks_no_law(house: Path) -> None:
         ("services/store", "from ..intake import take_in"),
         ("services/store", "import azure.functions"),
         ("triggers/queues", "from azure.storage.blob import BlobClient"),
+        ("triggers/queues", "from opentelemetry import trace"),
         ("client/send", "from ..services import store"),
         ("client/send", "from ..ports import Store"),
         ("client/send", "import httpx"),

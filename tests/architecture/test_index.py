@@ -71,6 +71,7 @@ TRIGGERS: dict[str, dict[str, str | list[str]]] = {
     "poison_generate_small": queue("image-jobs-small-poison"),
     "poison_generate_standard": queue("image-jobs-standard-poison"),
     "poison_generate_large": queue("image-jobs-large-poison"),
+    "watch": {"type": "timerTrigger", "schedule": "0 */5 * * * *"},
     "health": {
         "type": "httpTrigger",
         "route": "health",

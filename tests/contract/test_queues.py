@@ -2,7 +2,7 @@
 
 import json
 import logging
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from cloudevents.core.v1.event import CloudEvent
@@ -52,6 +52,26 @@ async def test_a_delayed_message_is_not_seen_yet(
 ) -> None:
     await queues.send(queue, JSON, delay=timedelta(days=7))
     assert await bodies(queues, real, queue) == []
+
+
+async def test_the_oldest_message_that_waits_is_told_and_none_of_the_hidden(
+    queues: Queues, queue: str
+) -> None:
+    assert await queues.oldest(queue) is None
+    await queues.send(queue, JSON, delay=timedelta(days=1))
+    assert await queues.oldest(queue) is None
+    await queues.send(queue, JSON)
+    sent_at = await queues.oldest(queue)
+    assert sent_at is not None
+    assert abs(datetime.now(UTC) - sent_at) < timedelta(minutes=2)
+
+
+async def test_a_queue_that_is_not_there_cannot_be_looked_at(
+    queues: Queues, real: Account | None, queue: str
+) -> None:
+    del real, queue
+    with pytest.raises(NoSuchQueue, match="no-such-queue"):
+        await queues.oldest("no-such-queue")
 
 
 async def test_the_largest_message_fits(queues: Queues, real: Account | None, queue: str) -> None:
