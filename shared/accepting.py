@@ -1,17 +1,19 @@
 """Acceptance: a job becomes a record and a task on a lane; the queue and HTTP share it.
 
-Order of writes: the record (create-only), then the lane messages, then the event. Stopped between
-any two, the same job asked for again finds the record and carries on from there.
+Order of writes: the marker of an open job, the record (create-only), the lane messages, the event.
+Stopped between any two, the same job asked for again finds the record and carries on from there;
+so does a sweep, which finds the marker.
 """
 
 from dataclasses import dataclass
 
 from .announcing import announce
 from .configuration import Configuration
+from .entries import FIRST_LOOK, entry_of
 from .errors import AlreadyExists, ConflictingJob, Fault
 from .jobs import Job
 from .judging import judge
-from .ports import Versioned, World
+from .ports import Marker, Versioned, World
 from .records import JobRecord, JobState, TaskState
 from .tasks import TaskMessage
 from .transitions import open_record
@@ -38,11 +40,12 @@ async def accept(job: Job, world: World, configuration: Configuration) -> Accept
         now=world.clock.now(),
         announce=settings.announce_accepted,
     )
+    marker = await world.register.enter(entry_of(record), look_at=record.accepted_at + FIRST_LOOK)
     try:
         stored = Versioned(record, await world.records.create(record))
         is_new = True
     except AlreadyExists:
-        stored = await _existing(job, world)
+        stored = await _existing(job, world, marker)
         is_new = False
     await wake(stored.value, world, configuration)
     ended = not is_new and stored.value.state is not JobState.RUNNING
@@ -50,8 +53,11 @@ async def accept(job: Job, world: World, configuration: Configuration) -> Accept
     return Accepted(stored, is_new)
 
 
-async def _existing(job: Job, world: World) -> Versioned[JobRecord]:
+async def _existing(job: Job, world: World, marker: Marker) -> Versioned[JobRecord]:
+    """Return the record that the job's id has; the marker just made is that job's, or no one's."""
     stored = await world.records.read(job.job_id)
+    if stored is None or entry_of(stored.value).place != marker.entry.place:
+        await world.register.withdraw(marker)
     if stored is None or stored.value.fingerprint != job.fingerprint:
         raise ConflictingJob(
             [Fault("job_id", f"{job.job_id!r} belongs to a job with other content; use a new id")],

@@ -6,9 +6,10 @@ from typing import Final
 
 from . import events
 from .changing import change
+from .entries import entry_of
 from .events import EventType
 from .ports import Versioned, World
-from .records import Announcement, JobRecord
+from .records import Announcement, JobRecord, JobState
 from .transitions import mark_sent
 
 #: The file a storage-triggered workflow waits for: written once, when all pictures are in place.
@@ -21,6 +22,7 @@ async def announce(
     """Send what the record owes the world, then note that it went out.
 
     A stop between the two sends an event twice, with the same id: at least once is the promise.
+    A job whose end was told leaves the register of open jobs, so that no sweep looks at it.
     `again` repeats the job's latest event, for a message that asks for a job already done.
     """
     owed = [entry for entry in stored.value.outbox if entry.sent_at is None]
@@ -31,6 +33,8 @@ async def announce(
         if entry.sent_at is None:
             step = partial(mark_sent, event_type=entry.type, now=world.clock.now())
             stored = await change(world.records, stored, step)
+    if owed and stored.value.state is not JobState.RUNNING:
+        await world.register.close(entry_of(stored.value))
     return stored
 
 

@@ -20,6 +20,7 @@
   x AlreadyExists           a create-only write found something there
   x TooLarge                a message is longer than a queue takes
   x UnreadableRecord        a stored record is none of this version's
+  x UnreadableCursor        a list can't go on from where it is told to
 
 The words a caller sees are in `faults` (by field) and in `code` (a fixed set, `shared.events`).
 """
@@ -149,6 +150,10 @@ class AlreadyExists(ImageJobsError):
 
 class UnreadableRecord(ImageJobsError):
     """A job's record is damaged, or was written by a newer version."""
+
+
+class UnreadableCursor(ImageJobsError):
+    """A cursor is none that a page of the list gave."""
 
 
 class TooLarge(ImageJobsError):

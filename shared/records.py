@@ -133,6 +133,8 @@ class JobRecord(_Frozen):
     fingerprint: str
     #: 1, and one more for each replay: event ids differ between generations.
     generation: int = 1
+    #: 1, and one more each time the ended job was released or replayed.
+    openings: int = 1
     state: JobState = JobState.RUNNING
     job: Job
     #: One for each model and size that the job is made in.

@@ -20,6 +20,7 @@ from shared.records import JobRecord
 from shared.services.inputs import as_text
 from shared.services.queues import MAX_MESSAGE_BYTES
 from tests.fake_endpoint import FakeEndpoint
+from tests.fake_register import FakeRegister
 from tests.steps import Steps
 
 
@@ -223,6 +224,7 @@ class FakeWorld(World):
     steps: Steps
     clock: FakeClock
     records: FakeRecords
+    register: FakeRegister
     queues: FakeQueues
     pictures: FakePictures
     inputs: FakeInputs
@@ -238,6 +240,7 @@ def fake_world() -> FakeWorld:
         steps=steps,
         clock=FakeClock(),
         records=FakeRecords(steps),
+        register=FakeRegister(steps),
         queues=FakeQueues(steps),
         pictures=FakePictures(steps),
         inputs=FakeInputs(steps),

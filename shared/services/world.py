@@ -40,6 +40,7 @@ def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
     from .foundry import CallLimits, FoundryEndpoint
     from .inputs import BlobInputs
     from .job_records import BlobRecords
+    from .job_register import BlobRegister
     from .picture_store import BlobPictures
     from .posting import Poster
     from .queues import StorageQueues
@@ -75,6 +76,7 @@ def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
     return World(
         clock=clock,
         records=BlobRecords(account.container(settings.jobs_container)),
+        register=BlobRegister(account.container(settings.jobs_container)),
         queues=queues,
         pictures=BlobPictures(
             account.container(settings.images_container),

@@ -31,6 +31,8 @@ from tests.scene import Delivery, Scene, configured, error_reply, reply_to
 TWO = '[{"name": "one", "model": "gpt-image-2"}, {"name": "two", "model": "gpt-image-2"}]'
 #: Steps of the fake world that may fail, or happen and be told as failed.
 STEPS = (
+    "register.enter",
+    "register.close",
     "records.create",
     "records.read",
     "records.replace",

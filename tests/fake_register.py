@@ -1,0 +1,82 @@
+"""The register of jobs in memory; true to the real one by the tests of `contract/`."""
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from shared.entries import Cursor, Entry, Page, from_metadata, newest, read_cursor, to_metadata
+from shared.ports import Marker
+from shared.records import JobState
+from tests.steps import Steps
+
+
+@dataclass(slots=True)
+class FakeRegister:
+    steps: Steps = field(default_factory=Steps)
+    #: By name; each with the moment from which a sweep looks at it.
+    open: dict[str, tuple[Marker, datetime]] = field(default_factory=dict)
+    ended: dict[str, Entry] = field(default_factory=dict)
+    writes: int = 0
+
+    async def enter(self, entry: Entry, *, look_at: datetime) -> Marker:
+        await self.steps.take("register.enter")
+        marker = self._mark(entry, look_at)
+        self.steps.had("register.enter")
+        return marker
+
+    async def postpone(self, marker: Marker, *, look_at: datetime) -> None:
+        await self.steps.take("register.postpone")
+        if self._is_there(marker):
+            self._mark(marker.entry, look_at)
+
+    async def withdraw(self, marker: Marker) -> None:
+        await self.steps.take("register.withdraw")
+        if self._is_there(marker):
+            del self.open[marker.entry.name]
+
+    async def close(self, entry: Entry) -> None:
+        await self.steps.take("register.close")
+        self.ended[entry.name] = from_metadata(to_metadata(entry))
+        await self.steps.take("register.close")
+        self.open.pop(entry.name, None)
+        self.steps.had("register.close")
+
+    async def open_entries(self, *, due: datetime) -> AsyncIterator[Marker]:
+        await self.steps.take("register.open_entries")
+        for _, (marker, look_at) in sorted(self.open.items()):
+            if look_at <= due:
+                yield marker
+
+    async def page(
+        self,
+        *,
+        after: str | None = None,
+        limit: int = 50,
+        state: JobState | None = None,
+        tag: tuple[str, str] | None = None,
+    ) -> Page:
+        cursor = read_cursor(after) if after is not None else None
+        await self.steps.take("register.page")
+        jobs: dict[str, list[Entry]] = {}
+        marked = {name: marker.entry for name, (marker, _) in self.open.items()}
+        lists = (marked,) if state is JobState.RUNNING else (marked, self.ended)
+        for name, entry in sorted(pair for each in lists for pair in each.items()):
+            if cursor is None or cursor.is_before(name):
+                jobs.setdefault(entry.place, []).append(entry)
+        found = [
+            entry
+            for entry in map(newest, jobs.values())
+            if entry.has_tag(tag) and state in {None, entry.state}
+        ]
+        more = Cursor(place=found[limit - 1].place).to_text() if len(found) > limit else None
+        return Page(entries=tuple(found[:limit]), next=more)
+
+    def _mark(self, entry: Entry, look_at: datetime) -> Marker:
+        self.writes += 1
+        marker = Marker(from_metadata(to_metadata(entry)), f'"{self.writes}"')
+        self.open[entry.name] = (marker, look_at)
+        return marker
+
+    def _is_there(self, marker: Marker) -> bool:
+        there = self.open.get(marker.entry.name)
+        return there is not None and there[0].version == marker.version
