@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from .announcing import announce
 from .configuration import Configuration
 from .entries import FIRST_LOOK, entry_of
-from .errors import AlreadyExists, ConflictingJob, Fault
+from .errors import AlreadyExists, ConflictingJob, Fault, Rejected
 from .jobs import Job
 from .judging import judge
 from .ports import Marker, Versioned, World
@@ -34,23 +34,29 @@ async def accept(job: Job, world: World, configuration: Configuration) -> Accept
     fault (`ConflictingJob` for an id that belongs to another job), or `Unavailable`.
     """
     settings = configuration.settings
-    record = open_record(
-        job,
-        await judge(job, world, configuration),
-        now=world.clock.now(),
-        announce=settings.announce_accepted,
-    )
-    marker = await world.register.enter(entry_of(record), look_at=record.accepted_at + FIRST_LOOK)
     try:
-        stored = Versioned(record, await world.records.create(record))
-        is_new = True
-    except AlreadyExists:
-        stored = await _existing(job, world, marker)
-        is_new = False
+        plans = await judge(job, world, configuration)
+    except Rejected:
+        # It may have been accepted when a model was there, or its prompt's blob.
+        stored, is_new = await _same(job, world), False
+        if stored is None:
+            raise
+    else:
+        record = open_record(job, plans, now=world.clock.now(), announce=settings.announce_accepted)
+        stored, is_new = await _opened(record, world)
     await wake(stored.value, world, configuration)
     ended = not is_new and stored.value.state is not JobState.RUNNING
     stored = await announce(stored, world, source=settings.event_source, again=ended)
     return Accepted(stored, is_new)
+
+
+async def _opened(record: JobRecord, world: World) -> tuple[Versioned[JobRecord], bool]:
+    """Write a job's first record, or find the one it has; tell whether it was written."""
+    marker = await world.register.enter(entry_of(record), look_at=record.accepted_at + FIRST_LOOK)
+    try:
+        return Versioned(record, await world.records.create(record)), True
+    except AlreadyExists:
+        return await _existing(record.job, world, marker), False
 
 
 async def _existing(job: Job, world: World, marker: Marker) -> Versioned[JobRecord]:
@@ -64,6 +70,12 @@ async def _existing(job: Job, world: World, marker: Marker) -> Versioned[JobReco
             job_id=job.job_id,
         )
     return stored
+
+
+async def _same(job: Job, world: World) -> Versioned[JobRecord] | None:
+    """Return the record of this very job, if there is one."""
+    stored = await world.records.read(job.job_id)
+    return stored if stored and stored.value.fingerprint == job.fingerprint else None
 
 
 async def wake(record: JobRecord, world: World, configuration: Configuration) -> None:

@@ -142,6 +142,17 @@ async def test_a_prompt_blob_that_goes_away_fails_the_job_and_costs_nothing() ->
     assert not scene.world.endpoint.requests
 
 
+async def test_a_job_asked_for_again_is_the_first_one_though_its_prompt_is_gone() -> None:
+    scene = Scene()
+    scene.world.inputs.blobs["one.txt"] = b"a fox"
+    for message_id in ("first", "second"):
+        scene.submit({"job_id": "fox-1", "prompt_blob": "one.txt"}, message_id=message_id)
+        await scene.run()
+        scene.world.inputs.blobs.clear()
+    assert scene.world.announcer.types() == ["image.job.succeeded", "image.job.succeeded"]
+    assert len(scene.world.endpoint.requests) == 1
+
+
 async def test_storage_that_does_not_answer_is_left_to_the_queue() -> None:
     scene = Scene()
     scene.submit(JOB)
