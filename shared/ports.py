@@ -148,6 +148,18 @@ class PictureWriter(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class PicturePart:
+    """Some bytes of a stored picture; none where `start` is past its end."""
+
+    data: bytes
+    start: int
+    #: Of the whole picture, bytes.
+    total: int
+    content_type: str
+    version: str
+
+
 class Pictures(Protocol):
     """The container of finished pictures."""
 
@@ -159,8 +171,20 @@ class Pictures(Protocol):
         """Return the committed picture of this name, or None."""
         ...
 
+    async def read(self, name: str, *, start: int, length: int) -> PicturePart | None:
+        """Return at most `length` bytes of the picture from `start` on, or None if it is none."""
+        ...
+
     async def put_sidecar(self, name: str, body: bytes) -> None:
         """Write a small JSON blob once; if it is there already, leave it."""
+        ...
+
+
+class ReadLinks(Protocol):
+    """Links to finished pictures, for whoever has no grant of their own."""
+
+    async def link(self, name: str, *, until: datetime) -> str:
+        """Return a URL that reads this one picture, and nothing else, until then."""
         ...
 
 
@@ -256,6 +280,7 @@ class World:
     register: Register
     queues: Queues
     pictures: Pictures
+    links: ReadLinks
     inputs: Inputs
     dead_letters: DeadLetters
     announcer: Announcer

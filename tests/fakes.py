@@ -15,7 +15,7 @@ from pydantic import JsonValue
 
 from shared.errors import AlreadyExists, NoSuchQueue, NotTaken, StaleVersion, TooLarge
 from shared.pictures import PictureFacts
-from shared.ports import Sink, StoredPicture, Versioned, World
+from shared.ports import PicturePart, Sink, StoredPicture, Versioned, World
 from shared.records import JobRecord
 from shared.services.inputs import as_text
 from shared.services.queues import MAX_MESSAGE_BYTES
@@ -128,6 +128,19 @@ class FakePictures:
         await self.steps.take("pictures.find")
         return self.stored(name) if name in self.committed else None
 
+    async def read(self, name: str, *, start: int, length: int) -> PicturePart | None:
+        await self.steps.take("pictures.read")
+        if name not in self.committed:
+            return None
+        kept = self.committed[name]
+        return PicturePart(
+            kept.data[start : start + length],
+            start,
+            len(kept.data),
+            kept.facts.content_type,
+            f'"{kept.facts.sha256}"',
+        )
+
     async def put_sidecar(self, name: str, body: bytes) -> None:
         await self.steps.take("pictures.put_sidecar")
         self.sidecars.setdefault(name, body)
@@ -158,6 +171,15 @@ class FakePictureWriter:
 
     async def abandon(self) -> None:
         self.pictures.open.discard(id(self))
+
+
+@dataclass(slots=True)
+class FakeLinks:
+    steps: Steps = field(default_factory=Steps)
+
+    async def link(self, name: str, *, until: datetime) -> str:
+        await self.steps.take("links.link")
+        return f"https://account.example/images/{name}?until={until:%Y%m%dT%H%M%SZ}"
 
 
 @dataclass(slots=True)
@@ -227,6 +249,7 @@ class FakeWorld(World):
     register: FakeRegister
     queues: FakeQueues
     pictures: FakePictures
+    links: FakeLinks
     inputs: FakeInputs
     dead_letters: FakeDeadLetters
     announcer: FakeAnnouncer
@@ -243,6 +266,7 @@ def fake_world() -> FakeWorld:
         register=FakeRegister(steps),
         queues=FakeQueues(steps),
         pictures=FakePictures(steps),
+        links=FakeLinks(steps),
         inputs=FakeInputs(steps),
         dead_letters=FakeDeadLetters(steps),
         announcer=FakeAnnouncer(steps),

@@ -22,9 +22,10 @@ from azure.storage.blob.aio import BlobClient, ContainerClient
 
 from ..errors import StoreUnavailable
 from ..pictures import PictureFacts
-from ..ports import StoredPicture
+from ..ports import PicturePart, StoredPicture
 from .blocks import Block, BlockBody, BlockPool, BlockSizes
 from .picture_metadata import read, written
+from .picture_parts import read_part
 from .storage_accounts import error_code, storage_errors
 
 _JSON: Final = ContentSettings(content_type="application/json")
@@ -48,6 +49,10 @@ class BlobPictures:
     async def find(self, name: str) -> StoredPicture | None:
         """Return the committed picture of this name, or None."""
         return await _found(self._container.get_blob_client(name))
+
+    async def read(self, name: str, *, start: int, length: int) -> PicturePart | None:
+        """Return at most `length` bytes of the picture from `start` on, or None if it is none."""
+        return await read_part(self._container.get_blob_client(name), start, length)
 
     async def put_sidecar(self, name: str, body: bytes) -> None:
         """Write a small JSON blob once; if it is there already, leave it."""

@@ -44,6 +44,7 @@ def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
     from .picture_store import BlobPictures
     from .posting import Poster
     from .queues import StorageQueues
+    from .read_links import SignedLinks
     from .sinks import sinks_of
     from .storage_accounts import StorageAccount, StorageAddress
 
@@ -86,6 +87,7 @@ def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
                 pool=settings.upload_block_pool,
             ),
         ),
+        links=SignedLinks(account.container(settings.images_container), account.blobs),
         inputs=BlobInputs(account.container(settings.inputs_container)),
         dead_letters=BlobDeadLetters(account.container(settings.dead_letters_container)),
         announcer=QueueAnnouncer(

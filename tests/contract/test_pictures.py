@@ -135,3 +135,25 @@ async def test_a_sidecar_is_written_once(pictures: Pictures, real: Account | Non
 
 async def test_a_picture_that_was_never_stored_is_none(pictures: Pictures) -> None:
     assert await pictures.find(NAME) is None
+
+
+async def stored(pictures: Pictures, data: bytes) -> None:
+    writer = pictures.create(NAME)
+    await writer.write(data)
+    await writer.commit(facts(data), {})
+
+
+@pytest.mark.parametrize(("start", "length", "got"), [(0, 4, 4), (8, 4, 2), (9, 1, 1), (10, 4, 0)])
+async def test_a_part_of_a_picture_is_read_and_says_how_long_the_whole_is(
+    pictures: Pictures, start: int, length: int, got: int
+) -> None:
+    await stored(pictures, some_bytes(10))
+    part = await pictures.read(NAME, start=start, length=length)
+    assert part is not None
+    assert (part.data, part.start) == (some_bytes(10)[start : start + length], start)
+    assert (len(part.data), part.total, part.content_type) == (got, 10, "image/png")
+    assert part.version.startswith('"')
+
+
+async def test_a_part_of_a_picture_that_is_not_there_is_none(pictures: Pictures) -> None:
+    assert await pictures.read(NAME, start=0, length=10) is None
