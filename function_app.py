@@ -5,7 +5,17 @@ import os
 import azure.functions as func
 
 from shared.services.start import load
-from shared.triggers import dispatch, generate, health, intake, poison, watch
+from shared.triggers import (
+    dispatch,
+    generate,
+    health,
+    intake,
+    pictures,
+    poison,
+    read,
+    submit,
+    watch,
+)
 
 configuration = load(os.environ)
 
@@ -15,4 +25,7 @@ app.register_functions(generate.functions(configuration))
 app.register_functions(dispatch.functions(configuration))
 app.register_functions(poison.functions(configuration))
 app.register_functions(watch.functions(configuration))
+app.register_functions(submit.functions(configuration))
+app.register_functions(read.functions(configuration))
+app.register_functions(pictures.functions(configuration))
 app.register_functions(health.functions(configuration))

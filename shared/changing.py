@@ -3,16 +3,12 @@
 from collections.abc import Callable
 from typing import Final
 
-from .errors import ImageJobsError, StaleVersion, StoreUnavailable
+from .errors import RecordGone, StaleVersion, StoreUnavailable
 from .ports import Records, Versioned
 from .records import JobRecord
 
 #: A job has at most a hundred writers, one a call; losing this often means something else is wrong.
 MAX_TRIES: Final = 200
-
-
-class RecordGone(ImageJobsError):
-    """The job has no record any more."""
 
 
 async def change(

@@ -19,6 +19,7 @@
   x StaleVersion            a conditional write lost against another one
   x AlreadyExists           a create-only write found something there
   x TooLarge                a message is longer than a queue takes
+  x RecordGone              a job's record was deleted while it was worked on
   x UnreadableRecord        a stored record is none of this version's
   x UnreadableCursor        a list can't go on from where it is told to
 
@@ -146,6 +147,10 @@ class StaleVersion(ImageJobsError):
 
 class AlreadyExists(ImageJobsError):
     """A create-only write found something there."""
+
+
+class RecordGone(ImageJobsError):
+    """The job has no record any more."""
 
 
 class UnreadableRecord(ImageJobsError):

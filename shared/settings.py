@@ -125,6 +125,9 @@ class Settings(BaseModel):
         default=86_400, alias="JOB_LIFETIME_SECONDS", ge=60, le=604_800
     )
 
+    #: How long a link to a picture lasts, for callers who ask for one; none are given at 0.
+    read_link_seconds: int = Field(default=0, alias="READ_LINK_SECONDS", ge=0, le=86_400)
+
     #: Streaming a picture into storage: size of a block (bytes), blocks of one picture under way,
     #: blocks of all pictures together.
     upload_block_bytes: int = Field(
@@ -179,6 +182,11 @@ class Settings(BaseModel):
     def call_deadline(self) -> timedelta:
         """Upper bound of one paid call."""
         return timedelta(seconds=self.call_deadline_seconds)
+
+    @property
+    def read_link_life(self) -> timedelta:
+        """How long a link to a picture lasts; nothing where none are given."""
+        return timedelta(seconds=self.read_link_seconds)
 
     @property
     def storing_margin(self) -> timedelta:

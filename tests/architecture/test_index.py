@@ -54,6 +54,11 @@ def index() -> dict[str, list[dict[str, Any]]]:
     return found
 
 
+def http(route: str, *methods: str, level: str = "FUNCTION") -> dict[str, str | list[str]]:
+    """An HTTP trigger as the host is told of it."""
+    return {"type": "httpTrigger", "route": route, "methods": [*methods], "authLevel": level}
+
+
 def queue(name: str) -> dict[str, str | list[str]]:
     """A queue trigger as the host is told of it."""
     return {"type": "queueTrigger", "queueName": name, "connection": "ImageStorage"}
@@ -72,12 +77,12 @@ TRIGGERS: dict[str, dict[str, str | list[str]]] = {
     "poison_generate_standard": queue("image-jobs-standard-poison"),
     "poison_generate_large": queue("image-jobs-large-poison"),
     "watch": {"type": "timerTrigger", "schedule": "0 */5 * * * *"},
-    "health": {
-        "type": "httpTrigger",
-        "route": "health",
-        "methods": ["GET"],
-        "authLevel": "ANONYMOUS",
-    },
+    "submit_job": http("jobs", "POST"),
+    "submit_batch": http("jobs/batch", "POST"),
+    "estimate_job": http("estimate", "POST"),
+    "read_job": http("jobs/{job_id}", "GET", "HEAD"),
+    "read_image": http("jobs/{job_id}/images/{number}", "GET"),
+    "health": http("health", "GET", level="ANONYMOUS"),
 }
 
 

@@ -1,0 +1,141 @@
+"""The documents a caller over HTTP is told jobs in; printed as schemas into `openapi.json`."""
+
+from datetime import datetime
+
+from pydantic import Field, JsonValue
+
+from .event_data import Data, Image, Routing, Spending
+from .events import EventType
+from .outcomes import OutcomeKind
+from .pricing import TokenEstimate
+from .problems import Problem
+from .records import JobState, TaskState
+
+
+class PlanStatus(Data):
+    """What was decided for one model and size of a job, and what it is expected to cost."""
+
+    routing: Routing
+    deployments: tuple[str, ...] = Field(description="In order of preference.")
+    tasks: int = Field(description="Paid calls.")
+    tokens: TokenEstimate = Field(description="Output tokens of one picture, counted both ways.")
+    expected_seconds: float = Field(description="Of one call.")
+    estimate_usd: float | None = Field(description="US dollars; null where no price is known.")
+    estimate_basis: str
+
+
+class JobEstimate(Data):
+    """What a job would be made into, and at what cost; nothing was stored or paid."""
+
+    plans: tuple[PlanStatus, ...]
+    estimate_usd: float | None = Field(description="US dollars; null where a price is unknown.")
+
+
+class FailureStatus(Data):
+    """Why a task or a job ended without its pictures."""
+
+    code: str
+    message: str
+    retryable: bool
+    categories: tuple[str, ...]
+
+
+class AttemptStatus(Data):
+    """One call that was, or may have been, paid for."""
+
+    deployment: str
+    started_at: datetime
+    ended_at: datetime | None
+    kind: OutcomeKind | None = Field(description="What came of it; null while it runs.")
+    code: str | None
+    message: str | None
+    charged: str = Field(description="`no`, `yes` or `unknown`.")
+    cost_usd: float | None
+    request_id: str | None = Field(description="The provider's.")
+
+
+class TaskStatus(Data):
+    """One paid call of a job."""
+
+    index: int
+    state: TaskState
+    model: str
+    size: str
+    locale: str | None
+    n: int
+    unpaid_retries: int
+    last_unpaid: str | None = Field(description="Code of the last call that cost nothing.")
+    attempts: tuple[AttemptStatus, ...]
+    failure: FailureStatus | None
+
+
+class ImageStatus(Image):
+    """A stored picture, and where to get it."""
+
+    number: int = Field(ge=0, description="Place among all planned pictures of the job.")
+    path: str = Field(description="Where this app serves it.")
+    read_url: str | None = Field(description="A link for a limited time, if asked for.")
+
+
+class EventStatus(Data):
+    """An event of the job, and whether it went out."""
+
+    id: str
+    type: EventType
+    time: datetime
+    sent_at: datetime | None
+
+
+class JobStatus(Spending):
+    """All there is to tell of a job."""
+
+    job_id: str
+    state: JobState
+    generation: int
+    job: dict[str, JsonValue] = Field(description="As it was asked for; defaults are left out.")
+    plans: tuple[PlanStatus, ...]
+    estimate_usd: float | None
+    tasks: tuple[TaskStatus, ...]
+    images: tuple[ImageStatus, ...]
+    failure: FailureStatus | None
+    events: tuple[EventStatus, ...]
+    accepted_at: datetime
+    updated_at: datetime
+
+
+class JobSummary(Data):
+    """A job in a list of jobs."""
+
+    job_id: str
+    state: JobState
+    prompt: str | None = Field(description="Its beginning; null where a blob holds it.")
+    models: tuple[str, ...]
+    sizes: tuple[str, ...]
+    tags: dict[str, str]
+    tasks: int
+    tasks_done: int
+    images: int
+    cover: ImageStatus | None = Field(description="The first picture there is.")
+    cost_usd: float | None
+    estimate_usd: float | None
+    failure: str | None = Field(description="The code.")
+    accepted_at: datetime
+    updated_at: datetime
+
+
+class SubmittedJob(Data):
+    """What became of one job of a list."""
+
+    index: int = Field(description="Place in the list.")
+    job_id: str | None
+    state: JobState | None = Field(description="Null where the job was refused.")
+    path: str | None = Field(description="Where to ask for it.")
+    problem: Problem | None
+
+
+class BatchStatus(Data):
+    """What became of each job of a list, in its order."""
+
+    accepted: int
+    refused: int
+    jobs: tuple[SubmittedJob, ...]

@@ -1,0 +1,183 @@
+"""From a job's record to what a caller is told when it asks."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from .event_data import clipped
+from .events import EventType, event_id
+from .plans import Plan
+from .records import Attempt, Failure, JobRecord, TaskRecord, TaskState
+from .status_data import (
+    AttemptStatus,
+    EventStatus,
+    FailureStatus,
+    ImageStatus,
+    JobEstimate,
+    JobStatus,
+    JobSummary,
+    PlanStatus,
+    TaskStatus,
+)
+from .telling import images_of, routing_of, spending_of
+
+#: Where a job, and one of its pictures, is to be asked for.
+JOB_PATH: Final = "/api/jobs/{job_id}"
+IMAGE_PATH: Final = "/api/jobs/{job_id}/images/{number}"
+#: Seconds between two questions about a running job.
+SOONEST_POLL: Final = 1
+LATEST_POLL: Final = 30
+
+
+def plan_status(plan: Plan) -> PlanStatus:
+    """Tell a plan."""
+    return PlanStatus(
+        routing=routing_of(plan),
+        deployments=plan.deployments,
+        tasks=len(plan.tasks),
+        tokens=plan.tokens,
+        expected_seconds=plan.expected_seconds,
+        estimate_usd=_rounded(plan.estimate_usd),
+        estimate_basis=plan.estimate_basis,
+    )
+
+
+def estimate_of(plans: tuple[Plan, ...]) -> JobEstimate:
+    """Tell what plans are expected to cost."""
+    parts = [plan.estimate_usd for plan in plans]
+    known = [usd for usd in parts if usd is not None]
+    return JobEstimate(
+        plans=tuple(map(plan_status, plans)),
+        estimate_usd=_rounded(sum(known)) if len(known) == len(parts) else None,
+    )
+
+
+def status_of(record: JobRecord) -> JobStatus:
+    """Tell everything about a job."""
+    return JobStatus(
+        **dict(spending_of(record)),
+        job_id=record.job_id,
+        state=record.state,
+        generation=record.generation,
+        job=record.job.model_dump(mode="json", exclude_defaults=True),
+        plans=tuple(map(plan_status, record.plans)),
+        estimate_usd=_rounded(record.estimate_usd),
+        tasks=tuple(_task(record, task) for task in record.tasks),
+        images=pictures_of(record),
+        failure=_failure(record.failure),
+        events=tuple(
+            EventStatus(
+                id=event_id(record.job_id, entry.type, record.generation),
+                type=EventType(entry.type),
+                time=entry.time,
+                sent_at=entry.sent_at,
+            )
+            for entry in record.outbox
+        ),
+        accepted_at=record.accepted_at,
+        updated_at=record.updated_at,
+    )
+
+
+def summary_of(record: JobRecord) -> JobSummary:
+    """Tell a job in a line of a list."""
+    pictures = pictures_of(record)
+    prompt = record.job.prompt
+    return JobSummary(
+        job_id=record.job_id,
+        state=record.state,
+        prompt=None if prompt is None else clipped(prompt),
+        models=tuple(dict.fromkeys(plan.model for plan in record.plans)),
+        sizes=tuple(dict.fromkeys(f"{plan.width}x{plan.height}" for plan in record.plans)),
+        tags=record.job.tags,
+        tasks=len(record.tasks),
+        tasks_done=sum(task.state is TaskState.DONE for task in record.tasks),
+        images=len(pictures),
+        cover=pictures[0] if pictures else None,
+        cost_usd=spending_of(record).cost_usd,
+        estimate_usd=_rounded(record.estimate_usd),
+        failure=record.failure.code if record.failure else None,
+        accepted_at=record.accepted_at,
+        updated_at=record.updated_at,
+    )
+
+
+def pictures_of(record: JobRecord) -> tuple[ImageStatus, ...]:
+    """Tell the stored pictures; a picture keeps its number while others are still to come."""
+    planned = [blob for task in record.planned for blob in task.pictures]
+    numbers = {blob: number for number, blob in enumerate(planned)}
+    return tuple(
+        ImageStatus(
+            **dict(image),
+            number=numbers[image.blob],
+            path=IMAGE_PATH.format(job_id=record.job_id, number=numbers[image.blob]),
+            read_url=None,
+        )
+        for image in images_of(record)
+    )
+
+
+def numbered(record: JobRecord, number: str) -> str | None:
+    """Return the blob of the stored picture of this number, or None."""
+    return next((image.blob for image in pictures_of(record) if str(image.number) == number), None)
+
+
+def linked(status: JobStatus, urls: Mapping[str, str]) -> JobStatus:
+    """Return the status with a link to each picture, given by the picture's blob."""
+    images = tuple(
+        image.model_copy(update={"read_url": urls.get(image.blob)}) for image in status.images
+    )
+    return status.model_copy(update={"images": images})
+
+
+def poll_after(record: JobRecord, now: datetime) -> int:
+    """Return in how many seconds it is worth asking again about a running job."""
+    expected = max(plan.expected_seconds for plan in record.plans)
+    left = expected - (now - record.accepted_at).total_seconds()
+    return round(min(max(left / 2, SOONEST_POLL), LATEST_POLL))
+
+
+def _task(record: JobRecord, task: TaskRecord) -> TaskStatus:
+    plan, planned = record.plan_of(task.index), record.planned[task.index]
+    made = (*task.attempts, *([task.current] if task.current else []))
+    return TaskStatus(
+        index=task.index,
+        state=task.state,
+        model=plan.model,
+        size=f"{plan.width}x{plan.height}",
+        locale=planned.locale,
+        n=planned.n,
+        unpaid_retries=task.unpaid_retries,
+        last_unpaid=task.last_unpaid,
+        attempts=tuple(map(_attempt, made)),
+        failure=_failure(task.failure),
+    )
+
+
+def _attempt(attempt: Attempt) -> AttemptStatus:
+    return AttemptStatus(
+        deployment=attempt.deployment,
+        started_at=attempt.started_at,
+        ended_at=attempt.ended_at,
+        kind=attempt.kind,
+        code=attempt.code,
+        message=attempt.message,
+        charged=attempt.charged,
+        cost_usd=_rounded(attempt.cost_usd),
+        request_id=attempt.request_id,
+    )
+
+
+def _failure(failure: Failure | None) -> FailureStatus | None:
+    if failure is None:
+        return None
+    return FailureStatus(
+        code=failure.code,
+        message=failure.message,
+        retryable=failure.retryable,
+        categories=failure.categories,
+    )
+
+
+def _rounded(usd: float | None) -> float | None:
+    return None if usd is None else round(usd, 6)

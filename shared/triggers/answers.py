@@ -1,0 +1,70 @@
+"""Answers over HTTP: documents, problems, and what must stand in their headers."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Final
+
+import azure.functions as func
+
+from ..errors import ImageJobsError, Rejected, Unavailable
+from ..event_data import Data
+from ..problems import PROBLEM_TYPE, Refused, problem_of
+from ..reports import Report
+from .deliveries import log, tell
+
+type Answering = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
+
+#: What every answer of the API says: it is one caller's, and it is what it says it is.
+_ALWAYS: Final = {
+    "Cache-Control": "private, no-cache",
+    "X-Content-Type-Options": "nosniff",
+}
+#: Seconds until something that did not answer is worth another try.
+_TRY_AGAIN: Final = "5"
+
+
+def document(
+    data: Data, *, status: int = 200, headers: Mapping[str, str] | None = None
+) -> func.HttpResponse:
+    """Answer with a document."""
+    return _json(data, "application/json", status, headers or {})
+
+
+def nothing(status: int, headers: Mapping[str, str]) -> func.HttpResponse:
+    """Answer without a body."""
+    return func.HttpResponse(status_code=status, headers={**_ALWAYS, **headers})
+
+
+def answering(name: str, answer: Answering) -> Answering:
+    """Return a function of the app: what goes wrong is answered as a problem, and logged."""
+
+    async def handle(req: func.HttpRequest) -> func.HttpResponse:
+        try:
+            return await answer(req)
+        except ImageJobsError as error:
+            _tell(name, error)
+            found = problem_of(error)
+            again = {"Retry-After": _TRY_AGAIN} if isinstance(error, Unavailable) else {}
+            return _json(found, PROBLEM_TYPE, found.status, again)
+
+    handle.__name__ = name
+    return handle
+
+
+def _tell(name: str, error: ImageJobsError) -> None:
+    match error:
+        case Refused():
+            return  # the caller's own affair: a wrong id, a wrong type
+        case Rejected():
+            faults = [str(fault) for fault in error.faults]
+            tell(name, Report("rejected", error.job_id, {"code": error.code, "faults": faults}))
+        case _:
+            log.warning("%s: %s", name, error)
+
+
+def _json(data: Data, mimetype: str, status: int, headers: Mapping[str, str]) -> func.HttpResponse:
+    return func.HttpResponse(
+        data.model_dump_json(),
+        status_code=status,
+        mimetype=mimetype,
+        headers={**_ALWAYS, "Content-Type": mimetype, **headers},
+    )

@@ -1,0 +1,88 @@
+"""HTTP, the pictures: by their number, in parts that the app can hold."""
+
+from typing import Final
+
+import azure.functions as func
+
+from ..configuration import Configuration
+from ..http_headers import ByteRange, byte_range, has_version
+from ..ports import PicturePart, World
+from ..problems import refused
+from ..services.world import open_world
+from ..statuses import numbered
+from .answers import answering, nothing
+from .read import stored_job
+
+#: Most bytes of a picture in one answer: the platform holds an answer whole.
+PART_BYTES: Final = 4 << 20
+
+
+def functions(configuration: Configuration) -> func.Blueprint:
+    """Return the function `read_image`."""
+    blueprint = func.Blueprint()
+
+    async def read_image(req: func.HttpRequest) -> func.HttpResponse:
+        world = open_world(configuration)
+        stored = await stored_job(req, world)
+        name = numbered(stored.value, req.route_params.get("number", ""))
+        wanted = byte_range(req.headers.get("range"))
+        part = name and await world.pictures.read(
+            name, start=wanted.start if wanted else 0, length=_length(wanted)
+        )
+        if not (name and part):
+            raise refused("no_such_picture")
+        if has_version(req.headers.get("if-none-match"), part.version):
+            return nothing(304, {"ETag": part.version})
+        if wanted:
+            return _some(part)
+        if len(part.data) < part.total:
+            return await _elsewhere(name, part, world, configuration)
+        return _picture(part, status=200)
+
+    decorate = blueprint.route(route="jobs/{job_id}/images/{number}", methods=[func.HttpMethod.GET])
+    blueprint.function_name("read_image")(decorate(answering("read_image", read_image)))
+    return blueprint
+
+
+def _length(wanted: ByteRange | None) -> int:
+    if wanted is None or wanted.end is None:
+        return PART_BYTES
+    return min(PART_BYTES, wanted.end - wanted.start + 1)
+
+
+def _some(part: PicturePart) -> func.HttpResponse:
+    if not part.data:
+        raise refused("range_not_satisfiable", f"the picture has {part.total:,} bytes")
+    end = part.start + len(part.data) - 1
+    return _picture(part, status=206, range=f"bytes {part.start}-{end}/{part.total}")
+
+
+async def _elsewhere(
+    name: str, part: PicturePart, world: World, configuration: Configuration
+) -> func.HttpResponse:
+    """Send the caller to storage for a long picture, where links are given; else ask for ranges."""
+    life = configuration.settings.read_link_life
+    if not life:
+        raise refused(
+            "range_needed",
+            f"the picture has {part.total:,} bytes and one answer at most {PART_BYTES:,}; "
+            "ask with Range: bytes=0-, and on from there",
+        )
+    url = await world.links.link(name, until=world.clock.now() + life)
+    return nothing(302, {"Location": url, "Cache-Control": "no-store"})
+
+
+def _picture(part: PicturePart, *, status: int, range: str = "") -> func.HttpResponse:  # noqa: A002 (it is called that)
+    headers = {
+        "ETag": part.version,
+        "Accept-Ranges": "bytes",
+        "Content-Type": part.content_type,
+        "X-Content-Type-Options": "nosniff",
+        # A picture never changes under its name.
+        "Cache-Control": "private, max-age=86400, immutable",
+    }
+    if range:
+        headers["Content-Range"] = range
+    return func.HttpResponse(
+        part.data, status_code=status, mimetype=part.content_type, headers=headers
+    )

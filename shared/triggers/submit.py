@@ -1,0 +1,111 @@
+"""HTTP, the way in: jobs are submitted one by one or in a list, and foreseen without being made."""
+
+import uuid
+from datetime import UTC, datetime
+from typing import Final
+
+import azure.functions as func
+
+from ..accepting import Accepted
+from ..configuration import Configuration
+from ..envelopes import MAX_MESSAGE_BYTES
+from ..errors import Rejected, Unavailable
+from ..http_headers import JSON_TYPES, is_json
+from ..job_lists import MAX_BATCH_BYTES
+from ..ports import Versioned
+from ..problems import problem_of, refused
+from ..records import JobRecord, JobState
+from ..reports import Report
+from ..services.world import open_world
+from ..status_data import BatchStatus, SubmittedJob
+from ..statuses import JOB_PATH, estimate_of, poll_after, status_of
+from ..submitting import Submission, foresee, submit, submit_each
+from .answers import answering, document
+from .deliveries import tell
+
+#: A key makes the same id at any time.
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
+
+
+def functions(configuration: Configuration) -> func.Blueprint:
+    """Return the functions `submit_job`, `submit_batch` and `estimate_job`."""
+    blueprint = func.Blueprint()
+
+    async def submit_job(req: func.HttpRequest) -> func.HttpResponse:
+        world = open_world(configuration)
+        accepted = await submit(_submission(req, MAX_MESSAGE_BYTES), world, configuration)
+        _tell("submit_job", accepted)
+        return _told(accepted.stored, now=world.clock.now())
+
+    async def submit_batch(req: func.HttpRequest) -> func.HttpResponse:
+        submission = _submission(req, MAX_BATCH_BYTES)
+        jobs: list[SubmittedJob] = []
+        async for outcome in submit_each(submission, open_world(configuration), configuration):
+            jobs.append(_submitted(len(jobs), outcome))
+        taken = sum(job.problem is None for job in jobs)
+        batch = BatchStatus(accepted=taken, refused=len(jobs) - taken, jobs=tuple(jobs))
+        return document(batch, status=202 if taken else 400)
+
+    async def estimate_job(req: func.HttpRequest) -> func.HttpResponse:
+        submission = _submission(req, MAX_MESSAGE_BYTES)
+        plans = await foresee(submission, open_world(configuration), configuration)
+        return document(estimate_of(plans))
+
+    for handler, route in (
+        (submit_job, "jobs"),
+        (submit_batch, "jobs/batch"),
+        (estimate_job, "estimate"),
+    ):
+        name = handler.__name__
+        decorate = blueprint.route(route=route, methods=[func.HttpMethod.POST])
+        blueprint.function_name(name)(decorate(answering(name, handler)))
+    return blueprint
+
+
+def _submission(req: func.HttpRequest, most: int) -> Submission:
+    """Take a body of a type and a length that is read here.
+
+    A job without an id gets one of the `Idempotency-Key`, where there is one: the same request
+    sent again is the same job.
+    """
+    if not is_json(req.headers.get("content-type")):
+        raise refused("unsupported_media_type", f"send {' or '.join(JSON_TYPES)}")
+    body = req.get_body()
+    if len(body) > most:
+        raise refused("too_large", f"the body has {len(body):,} bytes; {most:,} are the most")
+    if key := req.headers.get("idempotency-key"):
+        return Submission(body, f"idempotency-key {key}", _EPOCH)
+    return Submission(body, uuid.uuid4().hex, datetime.now(UTC))
+
+
+def _told(stored: Versioned[JobRecord], *, now: datetime) -> func.HttpResponse:
+    record = stored.value
+    running = record.state is JobState.RUNNING
+    headers = {"Location": JOB_PATH.format(job_id=record.job_id), "ETag": stored.version}
+    if running:
+        headers["Retry-After"] = str(poll_after(record, now))
+    return document(status_of(record), status=202 if running else 200, headers=headers)
+
+
+def _submitted(place: int, outcome: Accepted | Rejected | Unavailable) -> SubmittedJob:
+    match outcome:
+        case Accepted(stored=stored):
+            _tell("submit_batch", outcome)
+            return SubmittedJob(
+                index=place,
+                job_id=stored.value.job_id,
+                state=stored.value.state,
+                path=JOB_PATH.format(job_id=stored.value.job_id),
+                problem=None,
+            )
+        case Rejected() | Unavailable():
+            problem = problem_of(outcome)
+            tell("submit_batch", Report("refused", problem.job_id, {"code": problem.code}))
+            return SubmittedJob(
+                index=place, job_id=problem.job_id, state=None, path=None, problem=problem
+            )
+
+
+def _tell(function: str, accepted: Accepted) -> None:
+    what = "accepted" if accepted.is_new else "repeated"
+    tell(function, Report(what, accepted.stored.value.job_id))

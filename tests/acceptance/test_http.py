@@ -1,0 +1,195 @@
+"""Jobs over HTTP, as a caller sees them from outside."""
+
+import hashlib
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.acceptance.callers import Caller, caller_of
+from tests.acceptance.running_stack import RunningStack, running_stack
+
+FOX = {"prompt": "a fox in the snow", "model": "gpt-image-2", "size": "1536x1024", "quality": "low"}
+
+
+@pytest.fixture(scope="module")
+def stack(azurite: str) -> Iterator[RunningStack]:
+    del azurite  # where it is missing, this skips or fails
+    with running_stack("--set", "READ_LINK_SECONDS=600") as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def caller(stack: RunningStack) -> Caller:
+    return caller_of(stack)
+
+
+def test_a_job_is_taken_with_its_plan_and_its_estimate_and_becomes_a_picture(
+    stack: RunningStack, caller: Caller
+) -> None:
+    taken = caller.call("POST", "/api/jobs", {**FOX, "job_id": "http-1"})
+    assert (taken.status, taken.headers["location"]) == (202, "/api/jobs/http-1")
+    assert int(taken.headers["retry-after"]) >= 1
+    (plan,) = taken.json["plans"]
+    assert plan["routing"]["decided"]["width"] == 1536
+    assert 0 < plan["estimate_usd"] == taken.json["estimate_usd"]
+    told = caller.ended(taken.headers["location"])
+    (image,) = told["images"]
+    got = caller.call("GET", image["path"])
+    assert got.headers["content-type"] == "image/png"
+    assert hashlib.sha256(got.body).hexdigest() == image["sha256"]
+    assert got.body == stack.blob(image["container"], image["blob"])
+    assert told["cost_usd"] > 0
+    assert stack.event("http-1")["type"] == "image.job.succeeded"
+
+
+def test_a_bad_job_is_refused_with_every_fault_and_leaves_nothing(
+    stack: RunningStack, caller: Caller
+) -> None:
+    refused = caller.call("POST", "/api/jobs", {"job_id": "http-2", "prompt": "", "n": 11, "x": 1})
+    assert (refused.status, refused.headers["content-type"]) == (400, "application/problem+json")
+    assert refused.json["status"] == 400
+    assert [fault["field"] for fault in refused.json["faults"]] == ["prompt", "n", "x"]
+    assert stack.blob("jobs", "http-2.json") is None
+    assert caller.call("GET", "/api/jobs/http-2").status == 404
+
+
+def test_no_fault_repeats_a_prompt(caller: Caller) -> None:
+    secret = "the launch of the secret product"  # noqa: S105 - a prompt
+    bodies: list[Any] = [
+        {"prompt": secret, "n": 11},
+        {"prompt": [secret]},
+        json.dumps({"prompt": secret, "n": 1})[:-1].encode(),
+    ]
+    for body in bodies:
+        refused = caller.call("POST", "/api/jobs", body)
+        assert refused.status == 400
+        assert secret not in refused.body.decode()
+
+
+def test_the_same_job_sent_again_is_answered_with_its_state(
+    stack: RunningStack, caller: Caller
+) -> None:
+    first = caller.call("POST", "/api/jobs", {**FOX, "job_id": "http-3"})
+    caller.ended("/api/jobs/http-3")
+    again = caller.call("POST", "/api/jobs", {**FOX, "job_id": "http-3"})
+    assert (first.status, again.status) == (202, 200)
+    assert again.json["state"] == "succeeded"
+    assert "retry-after" not in again.headers
+    assert len(stack.billed("http-3")) == 1
+
+
+def test_an_id_of_another_job_is_a_conflict(caller: Caller) -> None:
+    caller.call("POST", "/api/jobs", {**FOX, "job_id": "http-4"})
+    refused = caller.call("POST", "/api/jobs", {**FOX, "job_id": "http-4", "n": 2})
+    assert (refused.status, refused.json["code"]) == (409, "conflict")
+
+
+def test_a_request_sent_twice_with_one_idempotency_key_is_one_job(caller: Caller) -> None:
+    first, again = (
+        caller.call("POST", "/api/jobs", FOX, idempotency_key="order 7") for _ in range(2)
+    )
+    other = caller.call("POST", "/api/jobs", FOX, idempotency_key="order 8")
+    ids = [reply.json["job_id"] for reply in (first, again, other)]
+    assert ids[0] == ids[1] != ids[2]
+
+
+def test_who_has_the_newest_version_gets_no_body(caller: Caller) -> None:
+    caller.call("POST", "/api/jobs", {**FOX, "job_id": "http-5"})
+    caller.ended("/api/jobs/http-5")
+    told = caller.call("GET", "/api/jobs/http-5")
+    again = caller.call("GET", "/api/jobs/http-5", if_none_match=told.headers["etag"])
+    assert (told.status, again.status, again.body) == (200, 304, b"")
+    head = caller.call("HEAD", "/api/jobs/http-5")
+    assert (head.status, head.body, head.headers["etag"]) == (200, b"", told.headers["etag"])
+
+
+def test_a_picture_is_read_in_parts(stack: RunningStack, caller: Caller) -> None:
+    caller.call("POST", "/api/jobs", {**FOX, "job_id": "http-6"})
+    (image,) = caller.ended("/api/jobs/http-6")["images"]
+    whole = stack.blob("images", image["blob"])
+    assert whole is not None
+    part = caller.call("GET", image["path"], range="bytes=10-19")
+    assert (part.status, part.body) == (206, whole[10:20])
+    assert part.headers["content-range"] == f"bytes 10-19/{len(whole)}"
+    beyond = caller.call("GET", image["path"], range=f"bytes={len(whole)}-")
+    assert (beyond.status, beyond.json["code"]) == (416, "range_not_satisfiable")
+    version = caller.call("GET", image["path"]).headers["etag"]
+    assert caller.call("GET", image["path"], if_none_match=version).status == 304
+    for other in ("1", "x", "-1", "00"):
+        assert caller.call("GET", f"/api/jobs/http-6/images/{other}").status == 404
+
+
+def test_a_link_reads_a_picture_without_a_key(stack: RunningStack, caller: Caller) -> None:
+    caller.call("POST", "/api/jobs", {**FOX, "job_id": "http-7"})
+    caller.ended("/api/jobs/http-7")
+    told = caller.call("GET", "/api/jobs/http-7?links=true")
+    assert "etag" not in told.headers
+    (image,) = told.json["images"]
+    base, _, path = image["read_url"].partition("/devstoreaccount1/")
+    got = Caller(base, None).call("GET", f"/devstoreaccount1/{path}")
+    assert got.body == stack.blob("images", image["blob"])
+    assert caller.call("GET", "/api/jobs/http-7?links=yes").json["code"] == "invalid_query"
+
+
+def test_a_list_of_jobs_is_taken_one_by_one(caller: Caller) -> None:
+    batch = [{**FOX, "job_id": "http-8"}, {"prompt": ""}, {**FOX, "job_id": "http-9"}]
+    taken = caller.call("POST", "/api/jobs/batch", batch)
+    assert (taken.status, taken.json["accepted"], taken.json["refused"]) == (202, 2, 1)
+    assert [job["job_id"] for job in taken.json["jobs"]] == ["http-8", None, "http-9"]
+    assert [job["problem"] and job["problem"]["status"] for job in taken.json["jobs"]] == [
+        None,
+        400,
+        None,
+    ]
+    assert caller.ended(taken.json["jobs"][2]["path"])["state"] == "succeeded"
+
+
+def test_a_list_without_a_good_job_is_refused(caller: Caller) -> None:
+    assert caller.call("POST", "/api/jobs/batch", [{}]).status == 400
+    assert caller.call("POST", "/api/jobs/batch", {}).json["code"] == "malformed_message"
+
+
+def test_an_estimate_stores_nothing(stack: RunningStack, caller: Caller) -> None:
+    foreseen = caller.call("POST", "/api/estimate", {**FOX, "job_id": "http-10", "size": "4k"})
+    (plan,) = foreseen.json["plans"]
+    assert foreseen.status == 200
+    assert plan["routing"]["reasons"]
+    assert stack.blob("jobs", "http-10.json") is None
+
+
+@pytest.mark.parametrize(
+    ("path", "body", "content_type", "status", "code"),
+    [
+        ("/api/jobs", b"{}", "text/plain", 415, "unsupported_media_type"),
+        ("/api/jobs", b"a" * 65_537, "application/json", 413, "too_large"),
+        ("/api/jobs/batch", b"a" * 1_048_577, "application/json", 413, "too_large"),
+        ("/api/estimate", b"", "application/json", 400, "malformed_message"),
+    ],
+)
+def test_a_body_of_another_type_or_length_is_refused(
+    caller: Caller, path: str, body: bytes, content_type: str, status: int, code: str
+) -> None:
+    refused = caller.call("POST", path, body, content_type=content_type)
+    assert (refused.status, refused.json["code"]) == (status, code)
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/api/jobs"),
+        ("POST", "/api/jobs/batch"),
+        ("POST", "/api/estimate"),
+        ("GET", "/api/jobs/http-1"),
+        ("GET", "/api/jobs/http-1/images/0"),
+    ],
+)
+def test_nothing_is_told_without_the_key(stack: RunningStack, method: str, path: str) -> None:
+    stranger = Caller(stack.ready["host"], None)
+    assert stranger.call(method, path, b"{}" if method == "POST" else None).status == 401
+
+
+def test_no_prompt_reaches_the_log(stack: RunningStack) -> None:
+    assert any("http-1" in line for line in stack.log)
+    assert not any("in the snow" in line or "secret product" in line for line in stack.log)

@@ -1,0 +1,85 @@
+from datetime import timedelta
+
+import pytest
+
+from shared.records import JobState, TaskState
+from shared.statuses import (
+    estimate_of,
+    linked,
+    numbered,
+    pictures_of,
+    poll_after,
+    status_of,
+    summary_of,
+)
+from tests.ended_jobs import AT, attempt, failed, plan, record
+from tests.scene import run
+
+
+async def test_a_finished_job_is_told_whole() -> None:
+    scene = await run({"job_id": "fox-1", "prompt": "a fox", "n": 2, "tags": {"a": "b"}})
+    told = status_of(scene.record("fox-1"))
+    assert (told.state, told.attempts) == (JobState.SUCCEEDED, 1)
+    assert told.job == {"job_id": "fox-1", "prompt": "a fox", "n": 2, "tags": {"a": "b"}}
+    assert [image.path for image in told.images] == [
+        "/api/jobs/fox-1/images/0",
+        "/api/jobs/fox-1/images/1",
+    ]
+    assert told.tasks[0].attempts[0].charged == "yes"
+    (event,) = told.events
+    assert event.id == scene.world.announcer.events[0].get_id()
+    assert event.sent_at is not None
+
+
+def test_a_running_call_is_told_among_the_attempts() -> None:
+    running = record(
+        plan=plan(n=1),
+        tasks=(
+            failed(attempt())
+            .tasks[0]
+            .model_copy(update={"state": TaskState.CALLING, "current": attempt(30, kind=None)}),
+        ),
+        state=JobState.RUNNING,
+    )
+    assert [each.kind for each in status_of(running).tasks[0].attempts] == ["done", None]
+
+
+def test_a_picture_keeps_its_number_while_an_earlier_one_is_still_to_come() -> None:
+    whole = record(plan=plan(n=2))
+    first, second = whole.tasks
+    late = whole.model_copy(update={"tasks": (first.model_copy(update={"pictures": ()}), second)})
+    assert [image.number for image in pictures_of(whole)] == [0, 1]
+    assert [image.number for image in pictures_of(late)] == [1]
+    assert numbered(late, "1") == second.pictures[0].blob
+    assert numbered(late, "0") is None
+    assert numbered(late, "01") is None
+
+
+def test_links_are_told_with_the_pictures_they_read() -> None:
+    status = status_of(record(plan=plan(n=1)))
+    (image,) = status.images
+    assert image.read_url is None
+    (image,) = linked(status, {image.blob: "https://account.example/x?sig=1"}).images
+    assert image.read_url == "https://account.example/x?sig=1"
+
+
+def test_a_line_of_a_list_holds_the_beginning_of_the_prompt_and_the_first_picture() -> None:
+    line = summary_of(record({"prompt": "fox " * 1000}, plan=plan(n=2)))
+    assert line.prompt is not None
+    assert len(line.prompt) < 500
+    assert line.prompt.endswith("…")
+    assert line.cover is not None
+    assert line.cover.number == 0
+    assert (line.images, line.tasks, line.tasks_done) == (2, 2, 2)
+
+
+def test_an_estimate_with_an_unknown_price_is_unknown() -> None:
+    known, unknown = plan(estimate_usd=0.1234567), plan(estimate_usd=None)
+    assert estimate_of((known, known)).estimate_usd == pytest.approx(0.246913)
+    assert estimate_of((known, unknown)).estimate_usd is None
+
+
+@pytest.mark.parametrize(("after", "wait"), [(0, 15), (20, 5), (28.5, 1), (500, 1)])
+def test_a_caller_is_told_to_ask_again_when_it_may_be_worth_it(after: float, wait: int) -> None:
+    running = record(state=JobState.RUNNING)
+    assert poll_after(running, AT + timedelta(seconds=after)) == wait
