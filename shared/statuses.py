@@ -6,8 +6,10 @@ from typing import Final
 
 from .event_data import clipped
 from .events import EventType, event_id
-from .plans import Plan
+from .parts import images_of, routing_of
+from .plans import Plan, estimate_usd
 from .records import Attempt, Failure, JobRecord, TaskRecord, TaskState
+from .spending import spending_of
 from .status_data import (
     AttemptStatus,
     EventStatus,
@@ -19,7 +21,6 @@ from .status_data import (
     PlanStatus,
     TaskStatus,
 )
-from .telling import images_of, routing_of, spending_of
 
 #: Where a job, and one of its pictures, is to be asked for.
 JOB_PATH: Final = "/api/jobs/{job_id}"
@@ -44,11 +45,8 @@ def plan_status(plan: Plan) -> PlanStatus:
 
 def estimate_of(plans: tuple[Plan, ...]) -> JobEstimate:
     """Tell what plans are expected to cost."""
-    parts = [plan.estimate_usd for plan in plans]
-    known = [usd for usd in parts if usd is not None]
     return JobEstimate(
-        plans=tuple(map(plan_status, plans)),
-        estimate_usd=_rounded(sum(known)) if len(known) == len(parts) else None,
+        plans=tuple(map(plan_status, plans)), estimate_usd=_rounded(estimate_usd(plans))
     )
 
 

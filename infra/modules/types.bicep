@@ -95,6 +95,9 @@ type Tuning = {
   @description('How long a job without a deadline is tried, seconds.')
   JOB_LIFETIME_SECONDS: string?
 
+  @description('How long a link to a picture lasts, seconds; none are given at 0.')
+  READ_LINK_SECONDS: string?
+
   @description('Size of a block on its way into storage, bytes.')
   UPLOAD_BLOCK_BYTES: string?
 

@@ -21,7 +21,16 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from ..payloads import ImageRequest
 from ..pictures import PictureFacts
-from ..ports import Announcer, ImagesEndpoint, Pictures, PictureWriter, Reply, StoredPicture, World
+from ..ports import (
+    Announcer,
+    ImagesEndpoint,
+    PicturePart,
+    Pictures,
+    PictureWriter,
+    Reply,
+    StoredPicture,
+    World,
+)
 from ..reports import Report
 
 _TRACER: Final = trace.get_tracer("image_jobs")
@@ -184,6 +193,10 @@ class MeasuredPictures:
     async def put_sidecar(self, name: str, body: bytes) -> None:
         """Write a small JSON blob once."""
         await self.inner.put_sidecar(name, body)
+
+    async def read(self, name: str, *, start: int, length: int) -> PicturePart | None:
+        """Return at most `length` bytes of the picture from `start` on, or None if it is none."""
+        return await self.inner.read(name, start=start, length=length)
 
 
 @dataclass(slots=True)

@@ -56,7 +56,7 @@ def _tell(name: str, error: ImageJobsError) -> None:
             return  # the caller's own affair: a wrong id, a wrong type
         case Rejected():
             faults = [str(fault) for fault in error.faults]
-            tell(name, Report("rejected", error.job_id, {"code": error.code, "faults": faults}))
+            tell(name, Report("refused", error.job_id, {"code": error.code, "faults": faults}))
         case _:
             log.warning("%s: %s", name, error)
 

@@ -23,6 +23,7 @@ _QUIET: Final = frozenset(
         "left_alone",
         "already_ended",
         "older_generation",
+        "refused",
     }
 )
 

@@ -65,11 +65,12 @@ class Caller:
                 return Reply(error.code, error.headers, error.read())
 
     def ended(self, path: str) -> Any:  # noqa: ANN401 - a document
-        """Wait until the job at this path has ended; its status."""
+        """Wait until the job at this path has ended and is announced; its status."""
 
         def look() -> Any:  # noqa: ANN401 - as above
             status = self.call("GET", path).json
-            return status if status["state"] != "running" else None
+            told = all(event["sent_at"] for event in status["events"])
+            return status if status["state"] != "running" and told else None
 
         return until(look, f"end of {path}", seconds=PATIENCE_SECONDS)
 

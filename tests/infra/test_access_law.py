@@ -28,9 +28,12 @@ ROLES = {
     "Storage Blob Data Contributor": "ba92f5b4-2d11-453d-a403-e96b0029c9fe",
     "Storage Blob Data Owner": "b7e6dc6d-f1e8-4753-8033-0f276bb0955b",
     "Storage Blob Data Reader": "2a2b9908-6ea1-4ae2-8e65-a410df84e7d1",
+    "Storage Blob Delegator": "db58b8e5-c6ad-4a2a-8342-4190687cbf4a",
     "Storage Queue Data Contributor": "974c5e8b-45b9-4653-ba55-5f855dd0fb88",
     "Storage Queue Data Message Sender": "c6a89b2d-59bc-44d0-9896-0f6e12d7b80a",
 }
+#: A right on the account: no container can give it.
+SIGN = "sign"
 BLOBS = {"read", "write", "delete"}
 ALLOWS = {
     "Storage Blob Data Reader": {"read"},
@@ -57,6 +60,7 @@ NEEDS = {
     "get_blob_tags": {"tags"},
     "set_blob_tags": {"tags"},
     "find_blobs_by_tags": {"filter"},
+    "get_user_delegation_key": {SIGN},
     "send_message": {"add"},
     "peek_messages": {"peek"},
     "receive_message": {"process"},
@@ -132,10 +136,15 @@ def test_the_app_may_do_with_each_container_what_its_code_does() -> None:
     assert len(opened) >= 4
     for name, setting in opened.items():
         container = Settings.model_fields[setting].default
-        needed = set(needs_of(modules[name]))
+        needed = set(needs_of(modules[name])) - {SIGN}
         assert container in roles, f"{name} is opened on {container!r}, which access.bicep lacks"
         lacking = needed - ALLOWS[roles[container]]
         assert not lacking, f"{name} needs {lacking} on {container!r}; it is {roles[container]}"
+
+
+def test_the_app_may_sign_links_as_long_as_its_code_does() -> None:
+    signs = any(SIGN in needs_of(tree) for tree in modules_of_classes().values())
+    assert ("'Storage Blob Delegator')" in ACCESS.read_text()) == signs
 
 
 def test_a_container_that_is_only_read_can_only_be_read() -> None:
@@ -199,6 +208,7 @@ def test_no_role_reaches_further_than_the_thing_it_is_for() -> None:
     assert scopes == {
         ("access.bicep", "onQueues"): "queues[i]",
         ("access.bicep", "onContainers"): "containers[i]",
+        ("access.bicep", "onData"): "data",
         ("access.bicep", "onHost"): "host",
         ("access.bicep", "onInsights"): "insights",
         ("access.bicep", "onTopic"): "topic",
@@ -250,7 +260,7 @@ def test_nothing_that_holds_data_takes_keys() -> None:
         ("async def f(c): await c.set_blob_tags({})", {"tags"}),
         ("async def f(c): c.find_blobs_by_tags('a=1')", {"filter"}),
         ("async def f(c): await c.undelete_blob()", {"?undelete_blob"}),
-        ("async def f(c): await c.get_user_delegation_key(a, b)", {"?get_user_delegation_key"}),
+        ("async def f(c): await c.get_user_delegation_key(a, b)", {SIGN}),
         ("async def f(q): await q.update_message(m)", {"update"}),
     ],
 )
