@@ -14,6 +14,7 @@ from shared.triggers import (
     poison,
     read,
     submit,
+    sweep,
     watch,
 )
 
@@ -24,6 +25,7 @@ app.register_functions(intake.functions(configuration))
 app.register_functions(generate.functions(configuration))
 app.register_functions(dispatch.functions(configuration))
 app.register_functions(poison.functions(configuration))
+app.register_functions(sweep.functions(configuration))
 app.register_functions(watch.functions(configuration))
 app.register_functions(submit.functions(configuration))
 app.register_functions(read.functions(configuration))

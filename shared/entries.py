@@ -26,10 +26,9 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: What metadata holds as it is: printable ASCII but `%`, which marks what is encoded, and spaces.
 _SAFE: Final = "!\"#$&'()*+,/:;<=>?@[\\]^`{|}"
 
-#: A sweep looks at an open job this long after it was accepted, then each time a quarter of its age
-#: later, within these bounds: most jobs are over before the first look.
+#: A sweep looks at an open job this long after it was accepted, then when `shared.looks` says: most
+#: jobs are over before the first look.
 FIRST_LOOK: Final = timedelta(minutes=2)
-LONGEST_LOOK: Final = timedelta(minutes=15)
 
 
 class Entry(BaseModel):
@@ -89,12 +88,6 @@ def entry_of(record: JobRecord) -> Entry:
         code=record.failure.code if record.failure else None,
         tags=record.job.tags,
     )
-
-
-def next_look(entry: Entry, *, now: datetime) -> datetime:
-    """Return when a sweep should look at an open job again."""
-    quarter = (now - entry.accepted_at) / 4
-    return now + min(max(quarter, timedelta(minutes=1)), LONGEST_LOOK)
 
 
 def to_metadata(entry: Entry) -> str:

@@ -56,6 +56,8 @@ class Marker:
     """An open job as the register has it, and the version that a conditional step must name."""
 
     entry: Entry
+    #: From when on a sweep should look at it.
+    look_at: datetime
     version: str
 
 

@@ -4,7 +4,7 @@ A record is one JSON document, `jobs/{job_id}.json`, changed only by conditional
 steps of `shared.transitions`. It is the truth; messages only wake us.
 """
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Literal
 
@@ -144,6 +144,19 @@ class JobRecord(_Frozen):
     outbox: tuple[Announcement, ...] = ()
     accepted_at: datetime
     updated_at: datetime
+    #: When the newest opening began, if that is not the first.
+    opened_at: datetime | None = None
+
+    def give_up_at(self, lifetime: timedelta) -> datetime:
+        """Return when the job is given up on: at its deadline, or when it has lived this long.
+
+        A deadline that was past when the job was taken up again does not count.
+        """
+        begun = self.opened_at or self.accepted_at
+        deadline = self.job.deadline
+        if deadline and (self.opened_at is None or deadline > begun):
+            return deadline
+        return begun + lifetime
 
     def plan_of(self, index: int) -> Plan:
         """Return the plan that a task belongs to."""

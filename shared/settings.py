@@ -6,6 +6,7 @@ on the process it runs in.
 """
 
 import fnmatch
+import re
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Any, Final, Literal, Self
@@ -33,7 +34,7 @@ from .plans import Lane
 CONNECTION: Final = "ImageStorage"
 
 #: Understood, but nothing acts on it yet: setting it must not look as if it did.
-NOT_YET: Final = ("DAILY_BUDGET_USD", "SWEEP_SCHEDULE")
+NOT_YET: Final = ("DAILY_BUDGET_USD",)
 
 #: Their values are never repeated.
 _SECRETS: Final = frozenset({CONNECTION, "FOUNDRY_API_KEY", "EVENT_GRID_TOPIC_KEY"})
@@ -54,6 +55,15 @@ _Commas = Annotated[
         )
     ),
 ]
+
+
+def _is_a_schedule(text: str) -> str:
+    fields = text.split()
+    if len(fields) not in {5, 6} or not all(re.fullmatch(r"[\w*,/-]+", each) for each in fields):
+        raise ValueError(
+            "is no NCRONTAB schedule: give six fields, seconds first, such as '30 * * * * *'"
+        )
+    return text
 
 
 class Settings(BaseModel):
@@ -127,6 +137,10 @@ class Settings(BaseModel):
 
     #: How long a link to a picture lasts, for callers who ask for one; none are given at 0.
     read_link_seconds: int = Field(default=0, alias="READ_LINK_SECONDS", ge=0, le=86_400)
+    #: When open jobs are looked at, NCRONTAB (seconds first, UTC).
+    sweep_schedule: Annotated[str, AfterValidator(_is_a_schedule)] = Field(
+        default="30 * * * * *", alias="SWEEP_SCHEDULE"
+    )
 
     #: Streaming a picture into storage: size of a block (bytes), blocks of one picture under way,
     #: blocks of all pictures together.

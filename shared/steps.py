@@ -65,7 +65,7 @@ def decide(
         if now < task.current.deadline_at:
             return LeaveAlone(task.current.deadline_at)
         return Resolve(task.current)
-    give_up_at = record.job.deadline or record.accepted_at + configuration.settings.job_lifetime
+    give_up_at = record.give_up_at(configuration.settings.job_lifetime)
     if now >= give_up_at:
         tried = f"; the last answer was {task.last_unpaid}" if task.last_unpaid else ""
         return GiveUp(

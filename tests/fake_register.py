@@ -13,8 +13,8 @@ from tests.steps import Steps
 @dataclass(slots=True)
 class FakeRegister:
     steps: Steps = field(default_factory=Steps)
-    #: By name; each with the moment from which a sweep looks at it.
-    open: dict[str, tuple[Marker, datetime]] = field(default_factory=dict)
+    #: By name.
+    open: dict[str, Marker] = field(default_factory=dict)
     ended: dict[str, Entry] = field(default_factory=dict)
     writes: int = 0
 
@@ -43,8 +43,8 @@ class FakeRegister:
 
     async def open_entries(self, *, due: datetime) -> AsyncIterator[Marker]:
         await self.steps.take("register.open_entries")
-        for _, (marker, look_at) in sorted(self.open.items()):
-            if look_at <= due:
+        for _, marker in sorted(self.open.items()):
+            if marker.look_at <= due:
                 yield marker
 
     async def page(
@@ -58,7 +58,7 @@ class FakeRegister:
         cursor = read_cursor(after) if after is not None else None
         await self.steps.take("register.page")
         jobs: dict[str, list[Entry]] = {}
-        marked = {name: marker.entry for name, (marker, _) in self.open.items()}
+        marked = {name: marker.entry for name, marker in self.open.items()}
         lists = (marked,) if state is JobState.RUNNING else (marked, self.ended)
         for name, entry in sorted(pair for each in lists for pair in each.items()):
             if cursor is None or cursor.is_before(name):
@@ -73,10 +73,10 @@ class FakeRegister:
 
     def _mark(self, entry: Entry, look_at: datetime) -> Marker:
         self.writes += 1
-        marker = Marker(from_metadata(to_metadata(entry)), f'"{self.writes}"')
-        self.open[entry.name] = (marker, look_at)
+        marker = Marker(from_metadata(to_metadata(entry)), look_at, f'"{self.writes}"')
+        self.open[entry.name] = marker
         return marker
 
     def _is_there(self, marker: Marker) -> bool:
         there = self.open.get(marker.entry.name)
-        return there is not None and there[0].version == marker.version
+        return there is not None and there.version == marker.version

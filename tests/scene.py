@@ -16,6 +16,7 @@ from shared.intake import JobMessage, take_in
 from shared.payloads import ImageRequest
 from shared.records import JobRecord
 from shared.reports import Report
+from shared.sweeping import sweep
 from shared.tasks import read_task
 from tests.fake_endpoint import FakeReply
 from tests.fakes import FakeWorld, fake_world
@@ -109,6 +110,37 @@ class Scene:
             self.waiting.sort(key=lambda each: each.due)
             await self.deliver(self.waiting.pop(0))
         raise AssertionError(f"still {len(self.waiting)} messages after {most} deliveries")
+
+    async def run_until_death(self, crash_at: int) -> None:
+        """Deliver until the process dies at this step; no message ever comes back."""
+        self.world.steps.crash_at = crash_at
+        for _ in range(200):
+            self.take_sent()
+            if not self.waiting or self.world.steps.crash_at is None:
+                break
+            await self.deliver(self.waiting.pop(0))
+        self.world.steps.crash_at = None
+        self.take_sent()
+        self.waiting.clear()
+
+    async def sweep(self) -> None:
+        """Run one sweep; a process that dies in it is followed by the next run."""
+        try:
+            self.reports.append(await sweep(self.world, self.configuration))
+        except Crash:
+            self.world.steps.crash_at = None
+
+    async def sweep_on(self, *, most: int = 40) -> None:
+        """Let time pass and sweeps run, and deliver what they send, until no job is open."""
+        for _ in range(most):
+            await self.run()
+            markers = self.world.register.open.values()
+            if not markers:
+                return
+            clock = self.world.clock
+            clock.time = max(clock.time, min(marker.look_at for marker in markers))
+            await self.sweep()
+        raise AssertionError(f"still {len(self.world.register.open)} open jobs")
 
     async def deliver(self, delivery: Delivery) -> None:
         clock = self.world.clock

@@ -98,6 +98,9 @@ type Tuning = {
   @description('How long a link to a picture lasts, seconds; none are given at 0.')
   READ_LINK_SECONDS: string?
 
+  @description('When open jobs are looked at: NCRONTAB, seconds first, UTC.')
+  SWEEP_SCHEDULE: string?
+
   @description('Size of a block on its way into storage, bytes.')
   UPLOAD_BLOCK_BYTES: string?
 

@@ -44,7 +44,7 @@ class BlobRegister:
             written = await self._container.get_blob_client(f"{_OPEN}{entry.name}").upload_blob(
                 b"", overwrite=True, metadata=_metadata(entry, look_at)
             )
-        return Marker(entry, str(written["etag"]))
+        return Marker(entry, look_at, str(written["etag"]))
 
     async def postpone(self, marker: Marker, *, look_at: datetime) -> None:
         """Have sweeps look at the job later; one write."""
@@ -81,8 +81,9 @@ class BlobRegister:
         with storage_errors("listing the open jobs"):
             blobs = self._container.list_blobs(name_starts_with=_OPEN, include=["metadata"])
             async for blob in blobs:
-                if datetime.fromisoformat(blob.metadata[_LOOK_AT]) <= due:
-                    yield Marker(_entry(blob), str(blob.etag))
+                look_at = datetime.fromisoformat(blob.metadata[_LOOK_AT])
+                if look_at <= due:
+                    yield Marker(_entry(blob), look_at, str(blob.etag))
 
     async def page(
         self,

@@ -24,6 +24,7 @@ _QUIET: Final = frozenset(
         "already_ended",
         "older_generation",
         "refused",
+        "swept",
     }
 )
 

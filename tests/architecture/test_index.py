@@ -83,6 +83,7 @@ TRIGGERS: dict[str, dict[str, str | list[str]]] = {
     "read_job": http("jobs/{job_id}", "GET", "HEAD"),
     "read_image": http("jobs/{job_id}/images/{number}", "GET"),
     "health": http("health", "GET", level="ANONYMOUS"),
+    "sweep": {"type": "timerTrigger", "schedule": "30 * * * * *"},
 }
 
 

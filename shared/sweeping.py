@@ -1,0 +1,126 @@
+"""Sweep: what nobody came back for is found by the register, and carried on or ended.
+
+An event that did not go out, an attempt that died, a job past its deadline, a task whose message
+was lost, a marker that no job needs. Several sweeps may run side by side, and each look may be cut
+short anywhere: every step is one that a redelivered message could have taken.
+"""
+
+from collections import Counter
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from .announcing import announce
+from .configuration import Configuration
+from .entries import entry_of
+from .errors import Unavailable, UnreadableRecord
+from .generation import generate
+from .looks import is_forgotten, next_look
+from .ports import Marker, Versioned, World
+from .records import JobRecord, JobState, TaskRecord
+from .reports import Report
+from .steps import GiveUp, Resolve, decide
+from .tasks import TaskMessage
+
+#: Looks of one run, and how long it may take: the next run goes on.
+MOST_LOOKS: Final = 500
+LONGEST_RUN: Final = timedelta(minutes=4)
+#: A marker without a record is one that is being made, or whose maker died; by now its message has
+#: come back, or was given up on and told as rejected.
+ORPHAN_AFTER: Final = timedelta(hours=3)
+#: Jobs whose look failed, named in the report.
+MOST_NAMED: Final = 5
+
+
+async def sweep(world: World, configuration: Configuration) -> Report:
+    """Look at every open job that is due, within the bounds of one run.
+
+    A job that can't be looked at now does not keep the others from it: its look stays due.
+    """
+    broom = _Broom(world, configuration, world.clock.now())
+    await broom.run()
+    return broom.report()
+
+
+@dataclass(slots=True)
+class _Broom:
+    """One run of a sweep."""
+
+    world: World
+    configuration: Configuration
+    began_at: datetime
+    done: Counter[str] = field(default_factory=Counter)
+    failed: dict[str, str] = field(default_factory=dict)
+    looks: int = 0
+
+    async def run(self) -> None:
+        async for marker in self.world.register.open_entries(due=self.began_at):
+            late = self.world.clock.now() - self.began_at > LONGEST_RUN
+            if late or self.looks >= MOST_LOOKS:
+                self.done["left_for_the_next_run"] += 1
+                return
+            self.looks += 1
+            try:
+                await self.look(marker)
+            except (Unavailable, UnreadableRecord) as error:
+                self.failed[marker.entry.job_id] = str(error)
+
+    async def look(self, marker: Marker) -> None:
+        """Carry one job on; then it is closed, or looked at later."""
+        stored = await self.world.records.read(marker.entry.job_id)
+        if stored is None or entry_of(stored.value).name != marker.entry.name:
+            await self.pass_over(marker, stored)
+            return
+        stored = await self.tell(stored)
+        if stored.value.state is JobState.RUNNING:
+            await self.carry_on(stored.value, marker)
+            return
+        await self.world.register.close(entry_of(stored.value))
+        self.done["closed"] += 1
+
+    async def pass_over(self, marker: Marker, stored: Versioned[JobRecord] | None) -> None:
+        """Take a marker away that is of an opening long past, or never came to be."""
+        past = stored is not None and (
+            entry_of(stored.value).place != marker.entry.place
+            or stored.value.openings > marker.entry.opening
+        )
+        if past or self.began_at - marker.entry.updated_at >= ORPHAN_AFTER:
+            await self.world.register.withdraw(marker)
+            self.done["withdrawn"] += 1
+        else:
+            later = marker.entry.updated_at + ORPHAN_AFTER
+            await self.world.register.postpone(marker, look_at=later)
+
+    async def tell(self, stored: Versioned[JobRecord]) -> Versioned[JobRecord]:
+        owed = sum(entry.sent_at is None for entry in stored.value.outbox)
+        source = self.configuration.settings.event_source
+        stored = await announce(stored, self.world, source=source)
+        self.done["events_sent"] += owed
+        return stored
+
+    async def carry_on(self, record: JobRecord, marker: Marker) -> None:
+        """End what must be dead or is too late, wake what was forgotten, and come back later."""
+        for task in record.tasks:
+            await self.carry_on_with(record, task, marker.look_at)
+        lifetime = self.configuration.settings.job_lifetime
+        later = next_look(record, now=self.world.clock.now(), lifetime=lifetime)
+        await self.world.register.postpone(marker, look_at=later)
+
+    async def carry_on_with(self, record: JobRecord, task: TaskRecord, look_at: datetime) -> None:
+        message = TaskMessage(job_id=record.job_id, task=task.index, generation=record.generation)
+        now = self.world.clock.now()
+        step = decide(record, message, now=now, configuration=self.configuration)
+        if isinstance(step, Resolve | GiveUp):
+            await generate(message, self.world, self.configuration)
+            self.done["resolved" if isinstance(step, Resolve) else "given_up"] += 1
+        elif is_forgotten(record, task, looked_until=look_at, now=now):
+            queue = self.configuration.settings.lanes[record.plan_of(task.index).lane]
+            await self.world.queues.send(queue, message.to_bytes())
+            self.done["woken"] += 1
+
+    def report(self) -> Report:
+        what = "swept" if not self.failed else "swept_in_part"
+        facts: dict[str, Any] = {"looks": self.looks, **self.done}
+        if self.failed:
+            facts["failed"] = dict([*self.failed.items()][:MOST_NAMED])
+        return Report(what, None, facts)
