@@ -104,7 +104,8 @@ resource rules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
       severity: alert.severity
       enabled: true
       scopes: [workspaceId]
-      evaluationFrequency: alert.window == 'P1D' ? 'PT1H' : 'PT5M'
+      // What is looked at more often costs more: five minutes are for what stops everything.
+      evaluationFrequency: alert.window == 'P1D' ? 'PT1H' : (alert.severity == 1 ? 'PT5M' : 'PT15M')
       windowSize: alert.window
       criteria: {
         allOf: [

@@ -1,0 +1,82 @@
+"""The pages of an operator are as true as the infrastructure they speak of."""
+
+import json
+import re
+
+import pytest
+
+from shared.settings import Settings
+
+from .evaluation import value_in
+from .test_bicep import INFRA, ROOT
+
+DEPLOY = (ROOT / "docs" / "deploy.md").read_text()
+RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
+PARAMETERS = json.loads((INFRA / "main.parameters.json").read_text())["parameters"]
+ALERTS = value_in(
+    INFRA / "modules" / "alerts.bicep", "alerts", oldestMessageSeconds=1800, dailySpendUsd=50
+)
+
+#: Given by azd itself, or kept by it.
+OF_AZD = {"AZURE_ENV_NAME", "AZURE_LOCATION", "AZURE_PRINCIPAL_ID", "AZURE_PRINCIPAL_TYPE"}
+OF_AZD |= {"BUDGET_START"}
+
+
+def variables() -> dict[str, str]:
+    """The variables that parameters read, and their defaults."""
+    found = [re.fullmatch(r"\$\{(\w+)(?:=(.*))?\}", each["value"]) for each in PARAMETERS.values()]
+    return {match[1]: match[2] or "" for match in found if match and match[1] not in OF_AZD}
+
+
+def test_every_alert_has_its_section_in_the_runbook() -> None:
+    sections = set(re.findall(r"^## (.+)$", RUNBOOK, flags=re.MULTILINE))
+    assert [alert["name"] for alert in ALERTS if alert["name"] not in sections] == []
+
+
+def test_what_the_design_asks_to_be_woken_by_is_an_alert() -> None:
+    names = {alert["name"] for alert in ALERTS}
+    assert names >= {"dead-letters", "parked", "circuit-open", "oldest-message", "spend"}
+    assert "unknown-outcomes" in names
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["name"])
+def test_an_alert_asks_one_table_for_one_value(alert: dict[str, str]) -> None:
+    assert alert["query"].startswith("AppMetrics | where Name == ")
+    assert re.search(r"\bValue = ", alert["query"])
+    assert re.fullmatch(r"PT\d+[MH]|P1D", alert["window"])
+
+
+def test_links_within_the_runbook_lead_somewhere() -> None:
+    sections = set(re.findall(r"^## (.+)$", RUNBOOK, flags=re.MULTILINE))
+    assert [each for each in re.findall(r"\]\(#([\w-]+)\)", RUNBOOK) if each not in sections] == []
+
+
+def test_the_page_lists_every_variable_with_its_default() -> None:
+    rows = re.findall(r"^\| `([A-Z_]+)` \| (.*?) \|", DEPLOY, flags=re.MULTILINE)
+    told = dict(rows)
+    assert set(told) == set(variables())
+    plain = {name: default for name, default in variables().items() if default not in {"", "null"}}
+    assert {name: told[name].strip("`") for name in plain} == plain
+
+
+def test_what_the_pages_call_a_setting_is_one() -> None:
+    known = {str(field.alias) for field in Settings.model_fields.values()}
+    (row,) = (line for line in DEPLOY.splitlines() if line.startswith("| `TUNING` |"))
+    tuned = re.findall(r'"([A-Z_]+)":', row)
+    assert tuned
+    assert set(tuned) <= known
+
+
+def test_the_runbook_lists_the_metrics_that_are_told() -> None:
+    source = (ROOT / "shared" / "services" / "telemetry.py").read_text()
+    told = set(re.findall(r'"(image_jobs\.\w+)",', source)) - {"image_jobs.what"}
+    listed = set(re.findall(r"^\| `(image_jobs\.\w+)` \|", RUNBOOK, flags=re.MULTILINE))
+    assert listed == told
+
+
+def test_outputs_that_commands_read_are_given() -> None:
+    main = (INFRA / "main.bicep").read_text()
+    outputs = set(re.findall(r"^output (\w+)", main, flags=re.MULTILINE)) | {"AZURE_RESOURCE_GROUP"}
+    for page in (DEPLOY, RUNBOOK):
+        for names in re.findall(r"grep -E '\^\(([\w|]+)\)='", page):
+            assert set(names.split("|")) <= outputs
