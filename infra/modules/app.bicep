@@ -129,6 +129,9 @@ var hostSettings = {
   // The worker sets up Azure Monitor itself, once; the app only speaks OpenTelemetry.
   PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY: 'true'
   PYTHON_APPLICATIONINSIGHTS_LOGGER_NAME: 'image_jobs'
+  // The host decides what is sampled. Left to itself the exporter takes five traces a second, and would
+  // lose tasks among the calls of storage.
+  OTEL_TRACES_SAMPLER: 'parentbased_always_on'
   // Of libraries that the app does not have, or whose calls it tells of itself.
   OTEL_PYTHON_DISABLED_INSTRUMENTATIONS: 'django,fastapi,flask,psycopg2,requests,urllib,urllib3'
 }

@@ -34,7 +34,7 @@ resource account 'Microsoft.CognitiveServices/accounts@2025-06-01' = {
     publicNetworkAccess: 'Enabled'
     networkAcls: {
       defaultAction: network == 'private' ? 'Deny' : 'Allow'
-      ipRules: [for range in allowedIpRanges: { value: range }]
+      ipRules: [for address in allowedIpRanges: { value: address }]
     }
   }
 }

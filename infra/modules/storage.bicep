@@ -54,7 +54,7 @@ resource account 'Microsoft.Storage/storageAccounts@2025-01-01' = {
       // Event Grid is let through as a trusted service: it has no address of its own to allow.
       bypass: 'AzureServices'
       defaultAction: network == 'private' ? 'Deny' : 'Allow'
-      ipRules: [for range in allowedIpRanges: { value: range, action: 'Allow' }]
+      ipRules: [for address in allowedIpRanges: { value: address, action: 'Allow' }]
     }
   }
 }

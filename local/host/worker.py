@@ -116,7 +116,7 @@ class Worker:
             input_data=[ParameterBinding(name=function.trigger.parameter, data=value)],
             trigger_metadata=dict(metadata),
             trace_context=SimpleNamespace(
-                trace_parent=f"00-{uuid.uuid4().hex}-{uuid.uuid4().hex[:16]}-00",
+                trace_parent=f"00-{uuid.uuid4().hex}-{uuid.uuid4().hex[:16]}-01",
                 trace_state="",
                 attributes={},
             ),

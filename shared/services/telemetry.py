@@ -93,7 +93,7 @@ def note(function: str, report: Report) -> None:
         }
         _CALLS.add(1, labels)
         if facts.get("cost_usd"):
-            _COST.add(facts["cost_usd"], {"model": str(facts.get("model") or "")} | labels)
+            _COST.add(facts["cost_usd"], labels)
     if facts.get("again_in_seconds") is not None:
         _PACE_WAIT.record(facts["again_in_seconds"], {"function": function, "what": report.what})
     if report.what in _BURIED:

@@ -20,7 +20,7 @@ from tests.architecture.test_index import TRIGGERS
 from tests.architecture.test_settings import OF_THE_HOST
 
 from .bicep import descendants, members, read, text
-from .evaluation import value_in
+from .evaluation import Evaluation, value_in
 from .test_bicep import INFRA
 
 APP = INFRA / "modules" / "app.bicep"
@@ -155,8 +155,6 @@ def test_a_connection_by_identity_is_whole() -> None:
 
 def made(kind: str) -> set[str]:
     """Names of the queues or containers of the data account, as main.bicep makes them."""
-    from .evaluation import Evaluation  # noqa: PLC0415 (only here is a module's parameter worked out)
-
     main = read(INFRA / "main.bicep")
     given = members(members(main.of("module")["dataStorage"].body)["params"])[kind]
     return set(Evaluation(main, {"replyQueues": None}).value(given, {}))
