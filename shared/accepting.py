@@ -35,14 +35,20 @@ async def accept(job: Job, world: World, configuration: Configuration) -> Accept
     """
     settings = configuration.settings
     try:
-        plans = await judge(job, world, configuration)
+        judged = await judge(job, world, configuration)
     except Rejected:
         # It may have been accepted when a model was there, or its prompt's blob.
         stored, is_new = await _same(job, world), False
         if stored is None:
             raise
     else:
-        record = open_record(job, plans, now=world.clock.now(), announce=settings.announce_accepted)
+        record = open_record(
+            job,
+            judged.plans,
+            inputs=judged.inputs,
+            now=world.clock.now(),
+            announce=settings.announce_accepted,
+        )
         stored, is_new = await _opened(record, world)
     await wake(stored.value, world, configuration)
     ended = not is_new and stored.value.state is not JobState.RUNNING

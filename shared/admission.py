@@ -4,7 +4,7 @@ What only storage can tell (is the prompt's blob there?) is asked in `shared.jud
 asks the rest here before it sends anything.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import date
 
 from .adaptation import longest
@@ -30,9 +30,17 @@ def faults_of(job: Job, settings: Settings) -> tuple[Fault, ...]:
 
 
 def plans_of(
-    job: Job, configuration: Configuration, *, prompt_characters: int, today: date
+    job: Job,
+    configuration: Configuration,
+    *,
+    prompt_characters: int,
+    today: date,
+    input_pixels: Sequence[int] = (),
 ) -> tuple[Plan, ...]:
-    """Return the plans of a job, within its cost limit; else raise `UnsupportedRequest`."""
+    """Return the plans of a job, within its cost limit; else raise `UnsupportedRequest`.
+
+    `input_pixels` are those of the pictures to edit, as far as somebody has looked at them.
+    """
     template = configuration.settings.locale_template
     if job.prompt is not None:
         prompt_characters = longest(job.prompt, job.locales, template)
@@ -45,6 +53,7 @@ def plans_of(
             deployments=configuration.deployments,
             today=today,
             prompt_characters=prompt_characters,
+            input_pixels=input_pixels,
         )
     except UnsupportedRequest as error:
         raise UnsupportedRequest(error.faults, job_id=job.job_id) from error

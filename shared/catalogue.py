@@ -57,6 +57,18 @@ class Prices(_Row):
     first_output: float = Field(default=0.0, ge=0)
 
 
+class Edits(_Row):
+    """How a model takes pictures to edit."""
+
+    #: A part of a form for each picture, or members of the JSON body in base64.
+    how: Literal["multipart", "json"]
+    #: Name of the part, or of the first member; the next ones are numbered from 2.
+    field: str
+    masks: bool = False
+    #: Members of the request that it accepts only when it makes a picture from nothing.
+    without: tuple[str, ...] = ()
+
+
 class Model(_Row):
     """One row of the catalogue; `models.toml` says what each fact rests on."""
 
@@ -72,6 +84,8 @@ class Model(_Row):
     transparent: bool
     max_prompt_characters: int = Field(ge=1)
     max_inputs: int = Field(ge=0)
+    #: None: it edits nothing.
+    edits: Edits | None = None
     status: Literal["ga", "preview"]
     retires: date | None = None
     replacement: str | None = None
@@ -107,6 +121,8 @@ class Model(_Row):
         for level in self.qualities:
             if level.grid is None and (level.bucket is None or self.tokens == "grid"):
                 raise ValueError(f"qualities: {level.name!r} has no grid to count its tokens by")
+        if self.max_inputs and self.edits is None:
+            raise ValueError("max_inputs: it takes inputs, and edits does not say how")
         if self.prices is not None:
             rate = "megapixel_out" if self.tokens == "megapixels" else "image_out"
             if getattr(self.prices, rate) is None:

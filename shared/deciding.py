@@ -198,14 +198,32 @@ def _check_rest(job: Job, decision: Decision, prompt_characters: int) -> None:
         )
     if job.background == "transparent" and not model.transparent:
         decision.refuse("background", f"{model.name} makes no background 'transparent'")
-    if len(job.inputs) > model.max_inputs:
-        decision.refuse(
-            "inputs", f"{len(job.inputs)} pictures are over the {model.max_inputs} of {model.name}"
-        )
+    if job.inputs:
+        _check_edit(job, decision)
     if job.compression is not None and "output_compression" not in model.parameters:
         decision.adjust(
             "compression", str(job.compression), "none", f"{model.name} has no such parameter"
         )
+
+
+def _check_edit(job: Job, decision: Decision) -> None:
+    model, edits = decision.model, decision.model.edits
+    if edits is None or len(job.inputs) > model.max_inputs:
+        decision.refuse(
+            "inputs", f"{len(job.inputs)} pictures are over the {model.max_inputs} of {model.name}"
+        )
+        return
+    if job.mask and not edits.masks:
+        decision.refuse("mask", f"{model.name} takes no mask")
+    if "width" not in edits.without:
+        return
+    if decision.size == Auto():
+        decision.reasons.append(f"An edit by {model.name} has the shape of its input.")
+    elif job.fit == "reject":
+        decision.refuse("size", f"an edit by {model.name} has the shape of its input")
+    else:
+        shape = "the shape of the input"
+        decision.adjust("size", str(decision.size), shape, f"{model.name} edits in no other")
 
 
 def _parameters(job: Job, decision: Decision) -> dict[str, JsonValue]:
@@ -222,5 +240,6 @@ def _parameters(job: Job, decision: Decision) -> dict[str, JsonValue]:
         "output_compression": job.compression if job.format == "jpeg" else None,
         "background": None if job.background == "auto" else job.background,
     }
-    known = decision.model.parameters
+    edits = decision.model.edits if job.inputs else None
+    known = set(decision.model.parameters) - set(edits.without if edits else ())
     return {name: value for name, value in said.items() if name in known and value is not None}

@@ -67,6 +67,7 @@ class FailureCode(StrEnum):
     OUTCOME_UNKNOWN = "outcome_unknown"
     DEADLINE_EXCEEDED = "deadline_exceeded"
     PROMPT_MISSING = "prompt_missing"
+    INPUT_CHANGED = "input_changed"
     MISCONFIGURED = "misconfigured"
     POISONED = "poisoned"
     CANCELLED = "cancelled"
@@ -90,6 +91,7 @@ FAILURES: Final[dict[FailureCode, str]] = {
     FailureCode.OUTCOME_UNKNOWN: "A reply was lost, so the call may have been paid for.",
     FailureCode.DEADLINE_EXCEEDED: "The job's deadline, or the longest life of a job, passed.",
     FailureCode.PROMPT_MISSING: "The blob that held the prompt is gone.",
+    FailureCode.INPUT_CHANGED: "A picture to edit was changed or removed after the job was taken.",
     FailureCode.MISCONFIGURED: "No deployment takes our requests: an operator must act.",
     FailureCode.POISONED: "The platform gave the job's message up after repeated crashes.",
     FailureCode.CANCELLED: "The job was cancelled.",

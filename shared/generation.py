@@ -19,7 +19,7 @@ from .errors import StaleVersion
 from .events import FailureCode
 from .judging import MAX_PROMPT_BYTES
 from .outcomes import OutcomeKind
-from .payloads import generation
+from .payloads import request_of
 from .ports import StoredPicture, Versioned, World
 from .records import Attempt, Failure, JobRecord
 from .reports import Report
@@ -63,6 +63,8 @@ class _Wakened:
                     prompt = await self.prompt(stored.value)
                     if prompt is None:
                         return await self.fail(stored, _prompt_gone(stored.value))
+                    if changed := await self.changed_input(stored.value):
+                        return await self.fail(stored, _input_changed(changed))
                     attempt = intent(
                         stored.value, self.message.task, step, self.configuration, now=now
                     )
@@ -99,6 +101,14 @@ class _Wakened:
             return record.job.prompt
         return await self.world.inputs.read_text(record.job.prompt_blob, max_bytes=MAX_PROMPT_BYTES)
 
+    async def changed_input(self, record: JobRecord) -> str | None:
+        """Return the name of an input that is no more what it was when the job was taken."""
+        for picture in record.inputs:
+            found = await self.world.inputs.head(picture.blob, most=1)
+            if found is None or found.version != picture.version:
+                return picture.blob
+        return None
+
     async def write_intent(
         self, stored: Versioned[JobRecord], attempt: Attempt
     ) -> Versioned[JobRecord]:
@@ -115,7 +125,7 @@ class _Wakened:
         prompt = adapted(prompt, missing.locale, template)
         return await call(
             self.world,
-            generation(plan, missing, step.deployment, prompt=prompt),
+            request_of(plan, missing, step.deployment, prompt=prompt, inputs=record.inputs),
             step.slots,
             metadata={
                 **as_metadata(record.job.tags),
@@ -186,6 +196,13 @@ def _prompt_gone(record: JobRecord) -> Failure:
     return Failure(
         code=FailureCode.PROMPT_MISSING,
         message=f"the prompt blob {record.job.prompt_blob!r} is gone",
+    )
+
+
+def _input_changed(blob: str) -> Failure:
+    return Failure(
+        code=FailureCode.INPUT_CHANGED,
+        message=f"the input {blob!r} was changed or removed after the job was taken",
     )
 
 

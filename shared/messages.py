@@ -75,8 +75,6 @@ def derived_job_id(inserted_at: datetime, seed: str) -> str:
 
 
 _NOT_YET: Final[Mapping[str, Callable[[Job], bool]]] = {
-    "inputs": lambda job: bool(job.inputs),
-    "mask": lambda job: job.mask is not None,
     "finish": lambda job: job.finish is not None,
     "priority": lambda job: job.priority == "low",
 }

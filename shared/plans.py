@@ -36,6 +36,14 @@ class Task(_Data):
     pictures: tuple[str, ...]
 
 
+class Edit(_Data):
+    """How a call sends the pictures it edits."""
+
+    how: Literal["multipart", "json"]
+    #: Name of the part of the form, or of the first member of the body.
+    field: str
+
+
 class Plan(_Data):
     """What is called, for what, in which lane, at what expected cost, and why."""
 
@@ -61,6 +69,8 @@ class Plan(_Data):
     background: str | None
     #: The request body without the prompt, the model and the members of streaming.
     parameters: dict[str, JsonValue]
+    #: How pictures to edit are sent; None: there are none, the call makes pictures from nothing.
+    edit: Edit | None = None
     #: The model streams and every call is for one picture; a deployment may still say no.
     stream: bool
     tasks: tuple[Task, ...]

@@ -14,6 +14,7 @@ from cloudevents.core.v1.event import CloudEvent
 from pydantic import JsonValue
 
 from .entries import Entry, Page
+from .input_pictures import InputHead
 from .payloads import ImageRequest
 from .pictures import PictureFacts
 from .records import JobRecord, JobState
@@ -191,13 +192,21 @@ class ReadLinks(Protocol):
 
 
 class Inputs(Protocol):
-    """The container callers put long prompts into."""
+    """The container callers put long prompts and pictures to edit into."""
 
     async def read_text(self, name: str, *, max_bytes: int) -> str | None:
         """Return the blob as text, None when there is none.
 
         `InvalidJob` if it is longer than `max_bytes` or no UTF-8.
         """
+        ...
+
+    async def head(self, name: str, *, most: int) -> InputHead | None:
+        """Return the first `most` bytes of the blob, None when there is none."""
+        ...
+
+    def read(self, name: str, version: str) -> AsyncIterator[bytes]:
+        """Yield the blob piece by piece; `StaleVersion` as soon as it is another than `version`."""
         ...
 
 

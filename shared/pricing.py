@@ -1,6 +1,7 @@
 """What pictures cost: tokens and dollars estimated before a call, billed from its usage after."""
 
 import math
+from collections.abc import Sequence
 from fractions import Fraction
 from typing import Literal
 
@@ -15,6 +16,9 @@ TOKENS_PER_CHARACTER = 2
 PIXELS_PER_TOKEN = 1024
 #: FLUX bills by started megapixel of 1024x1024.
 MEGAPIXEL = 1_048_576
+#: The most that an input picture was seen to count, and an upper bound by the only known fit
+#: (https://github.com/david-share/Multimodal-Models: 1,024 for 1024x1024).
+TOKENS_PER_INPUT = 1_536
 _MILLION = 1_000_000
 
 
@@ -137,11 +141,19 @@ def _bucket(model: Model, level: QualityLevel, w: int, h: int) -> int | None:
 
 
 def estimate(
-    model: Model, quality: str | None, w: int, h: int, *, n: int, prompt_characters: int
+    model: Model,
+    quality: str | None,
+    w: int,
+    h: int,
+    *,
+    n: int,
+    prompt_characters: int,
+    input_pixels: Sequence[int] = (),
 ) -> Estimate:
     """Estimate the most that `n` pictures cost: the higher count, the longest reading of a prompt.
 
-    A model without prices gives None: its cost is not known, which is not the same as nothing.
+    `input_pixels` are those of each picture to edit. A model without prices gives None: its cost is
+    not known, which is not the same as nothing.
     """
     tokens = picture_tokens(model, quality, w, h)
     calls = math.ceil(n / model.max_n_per_call)
@@ -156,11 +168,18 @@ def estimate(
             f"{megapixels} megapixel a picture at ${prices.megapixel_out} each"
             f" and ${prices.first_output} a call"
         )
+        if input_pixels:
+            entering = sum(math.ceil(pixels / MEGAPIXEL) for pixels in input_pixels)
+            usd += calls * entering * prices.megapixel_in
+            basis += f", {entering} megapixel of inputs a call at ${prices.megapixel_in} each"
         return Estimate(tokens=tokens, usd=round(usd, 6), basis=basis)
     counts = [count for count in (tokens.legacy, tokens.bucket) if count is not None]
     made = max(counts, default=math.ceil(w * h / PIXELS_PER_TOKEN))
     entered = calls * TOKENS_PER_CHARACTER * prompt_characters
-    usd = (n * made * (prices.image_out or 0.0) + entered * prices.text_in) / _MILLION
+    seen = calls * TOKENS_PER_INPUT * len(input_pixels)
+    usd = (
+        n * made * (prices.image_out or 0.0) + entered * prices.text_in + seen * prices.image_in
+    ) / _MILLION
     modes = ""
     if tokens.legacy is not None and tokens.bucket is not None:
         modes = f"the higher of {tokens.legacy:,} (legacy) and {tokens.bucket:,} (bucket): "
@@ -168,6 +187,8 @@ def estimate(
         f"{modes}{made:,} output tokens a picture at ${prices.image_out} a million"
         f" and at most {entered:,} prompt tokens at ${prices.text_in}"
     )
+    if input_pixels:
+        basis += f", {seen:,} tokens of inputs at ${prices.image_in}"
     return Estimate(tokens=tokens, usd=round(usd, 6), basis=basis)
 
 

@@ -10,6 +10,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from .input_pictures import InputPicture
 from .jobs import Job
 from .outcomes import OutcomeKind
 from .plans import Plan, Task, estimate_usd
@@ -139,6 +140,8 @@ class JobRecord(_Frozen):
     job: Job
     #: One for each model and size that the job is made in.
     plans: tuple[Plan, ...] = Field(min_length=1)
+    #: The pictures to edit and their mask, as they were when the job was taken.
+    inputs: tuple[InputPicture, ...] = ()
     #: One for each task of the plans, in their order.
     tasks: tuple[TaskRecord, ...]
     outbox: tuple[Announcement, ...] = ()

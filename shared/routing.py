@@ -17,6 +17,8 @@ from .pricing import Estimate, estimate
 
 #: Calls of one job: every one of them rewrites the job's record, whose size grows with them.
 MAX_TASKS = 100
+#: What an input picture that nobody has looked at is taken for, in estimates.
+UNSEEN_PIXELS = 4 << 20
 
 
 def route(
@@ -26,6 +28,7 @@ def route(
     deployments: Sequence[Deployment],
     today: date,
     prompt_characters: int,
+    input_pixels: Sequence[int] = (),
 ) -> tuple[Plan, ...]:
     """Decide everything about a job: one plan for each model and size, models first.
 
@@ -42,6 +45,7 @@ def route(
                 deployments=deployments,
                 today=today,
                 prompt_characters=prompt_characters,
+                input_pixels=input_pixels or (UNSEEN_PIXELS,) * len(job.inputs),
             )
         except UnsupportedRequest as error:
             faults += [fault for fault in _named(job, error) if fault not in faults]
@@ -87,6 +91,7 @@ def _chosen(
     deployments: Sequence[Deployment],
     today: date,
     prompt_characters: int,
+    input_pixels: Sequence[int],
 ) -> tuple[Decision, Estimate, tuple[str, ...]]:
     """Choose the model of one variation; return its decision, price and deployments.
 
@@ -106,7 +111,7 @@ def _chosen(
         decide(job, model, prompt_characters=prompt_characters) for model in configured.values()
     ]
     able = [
-        (decision, _estimate(job, decision, prompt_characters))
+        (decision, _estimate(job, decision, prompt_characters, input_pixels))
         for decision in decided
         if not decision.faults
     ]
@@ -140,11 +145,19 @@ def _asked(job: Job, catalogue: Catalogue, configured: dict[str, Model]) -> str:
     )
 
 
-def _estimate(job: Job, decision: Decision, prompt_characters: int) -> Estimate:
+def _estimate(
+    job: Job, decision: Decision, prompt_characters: int, input_pixels: Sequence[int]
+) -> Estimate:
     quality = decision.level.name if decision.level else None
     width, height = decision.shaped.width, decision.shaped.height
     return estimate(
-        decision.model, quality, width, height, n=job.n, prompt_characters=prompt_characters
+        decision.model,
+        quality,
+        width,
+        height,
+        n=job.n,
+        prompt_characters=prompt_characters,
+        input_pixels=input_pixels,
     )
 
 

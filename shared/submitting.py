@@ -50,4 +50,4 @@ async def foresee(
 ) -> tuple[Plan, ...]:
     """Return the plans a job would get; nothing is stored. Raises `Rejected` or `Unavailable`."""
     job = read_job(submission.body, inserted_at=submission.at, seed=submission.seed)
-    return await judge(job, world, configuration)
+    return (await judge(job, world, configuration)).plans

@@ -14,6 +14,7 @@ from datetime import datetime
 
 from .errors import ImageJobsError
 from .events import EventType
+from .input_pictures import InputPicture
 from .jobs import Job
 from .plans import Plan
 from .records import (
@@ -46,13 +47,21 @@ class Superseded(IllegalStep):
     """The attempt was given up on and another one, or another end, has taken its place."""
 
 
-def open_record(job: Job, plans: tuple[Plan, ...], *, now: datetime, announce: bool) -> JobRecord:
+def open_record(
+    job: Job,
+    plans: tuple[Plan, ...],
+    *,
+    inputs: tuple[InputPicture, ...] = (),
+    now: datetime,
+    announce: bool,
+) -> JobRecord:
     """Return the first record of an accepted job; `announce` owes an `accepted` event."""
     return JobRecord(
         job_id=job.job_id,
         fingerprint=job.fingerprint,
         job=job,
         plans=plans,
+        inputs=inputs,
         tasks=tuple(TaskRecord(index=task.index) for plan in plans for task in plan.tasks),
         outbox=(Announcement(type=EventType.ACCEPTED, time=now),) if announce else (),
         accepted_at=now,

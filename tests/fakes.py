@@ -6,7 +6,8 @@ that error once, before the step has any effect; `world.steps.crash_at = 3` rais
 of the fourth step and of any after it, as a process that is killed there does nothing more.
 """
 
-from collections.abc import Mapping
+import hashlib
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
@@ -14,10 +15,11 @@ from cloudevents.core.v1.event import CloudEvent
 from pydantic import JsonValue
 
 from shared.errors import AlreadyExists, NoSuchQueue, NotTaken, StaleVersion, TooLarge
+from shared.input_pictures import InputHead
 from shared.pictures import PictureFacts
 from shared.ports import PicturePart, Sink, StoredPicture, Versioned, World
 from shared.records import JobRecord
-from shared.services.inputs import as_text
+from shared.services.inputs import PIECE_BYTES, as_text
 from shared.services.queues import MAX_MESSAGE_BYTES
 from tests.fake_endpoint import FakeEndpoint
 from tests.fake_register import FakeRegister
@@ -191,6 +193,24 @@ class FakeInputs:
         await self.steps.take("inputs.read_text")
         body = self.blobs.get(name)
         return None if body is None else as_text(name, body, max_bytes)
+
+    async def head(self, name: str, *, most: int) -> InputHead | None:
+        await self.steps.take("inputs.head")
+        body = self.blobs.get(name)
+        if body is None:
+            return None
+        return InputHead(version=self._version(body), length=len(body), head=body[:most])
+
+    async def read(self, name: str, version: str) -> AsyncIterator[bytes]:
+        body = self.blobs.get(name, b"")
+        for start in range(0, len(body), PIECE_BYTES):
+            await self.steps.take("inputs.read")
+            if self._version(self.blobs.get(name, b"")) != version:
+                raise StaleVersion(f"the input {name!r} was changed or removed")
+            yield body[start : start + PIECE_BYTES]
+
+    def _version(self, body: bytes) -> str:
+        return f'"{hashlib.sha256(body).hexdigest()[:16]}"'
 
 
 @dataclass(slots=True)

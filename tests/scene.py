@@ -51,7 +51,8 @@ def png(width: int, height: int) -> bytes:
 
 def reply_to(request: ImageRequest, *, pictures: int | None = None) -> FakeReply:
     """The reply of a model that does what it is asked."""
-    asked = request.body.get("size") or "{width}x{height}".format(**request.body)
+    edges = {"width": 1024, "height": 1024} | request.body
+    asked = request.body.get("size") or "{width}x{height}".format(**edges)
     width, height = (int(edge) for edge in str(asked).split("x"))
     count = pictures if pictures is not None else request.body.get("n", 1)
     image = b64encode(png(width, height)).decode()

@@ -7,7 +7,6 @@ bytes handed to the kernel may arrive although the call that handed them over fa
 """
 
 import asyncio
-import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
@@ -20,6 +19,8 @@ import httpx
 
 from ..errors import BrokenReply, NotSent
 from ..payloads import ImageRequest
+from ..ports import Inputs
+from .request_bodies import RequestBody
 from .transport import EVIDENCE, Evidence, new_client
 
 #: The version is the one of pyproject.toml; a test holds them together.
@@ -63,6 +64,8 @@ class FoundryEndpoint:
     """`ImagesEndpoint` over HTTP, with a key or with tokens."""
 
     tokens: Tokens
+    #: Where the pictures are that a request sends along.
+    inputs: Inputs
     limits: CallLimits = CallLimits()
     api_key: str | None = field(default=None, repr=False)
     client: httpx.AsyncClient = field(default_factory=lambda: new_client(USER_AGENT))
@@ -76,14 +79,20 @@ class FoundryEndpoint:
         `limit` bounds everything from connecting to the last byte. A 401 to a token makes the
         next call ask for a new one.
         """
-        headers = {"content-type": "application/json", "x-ms-client-request-id": client_request_id}
+        body = RequestBody(request, self.inputs)
+        headers = {
+            "content-type": body.content_type,
+            "content-length": str(len(body)),
+            "x-ms-client-request-id": client_request_id,
+        }
         headers |= await self._authorisation(request.scope)
         host = _host(request.url)
         evidence = Evidence()
         total = asyncio.timeout(limit.total_seconds())
         try:
             async with total, AsyncExitStack() as stack:
-                response = await self._send(self._built(request, headers, host), evidence, host)
+                sending = self._built(request.url, body, headers, host)
+                response = await self._send(sending, body, evidence, host)
                 stack.push_async_callback(_close, response)
                 if response.status_code == HTTPStatus.UNAUTHORIZED and not self.api_key:
                     self.tokens.forget(request.scope)
@@ -105,24 +114,31 @@ class FoundryEndpoint:
             return {"api-key": self.api_key}
         return {"authorization": f"Bearer {await self.tokens.token(scope)}"}
 
-    def _built(self, request: ImageRequest, headers: dict[str, str], host: str) -> httpx.Request:
-        connect = self.limits.connect_seconds
+    def _built(
+        self, url: str, body: RequestBody, headers: dict[str, str], host: str
+    ) -> httpx.Request:
+        connect, whole = self.limits.connect_seconds, body.whole()
         try:
             return self.client.build_request(
                 "POST",
-                request.url,
+                url,
                 headers=headers,
-                content=json.dumps(request.body, ensure_ascii=False).encode(),
+                content=body if whole is None else whole,
                 timeout=httpx.Timeout(None, connect=connect, pool=connect),
             )
         except (httpx.InvalidURL, ValueError) as error:
             raise NotSent(f"no request can be made for {host}: {_said(error)}") from error
 
-    async def _send(self, sending: httpx.Request, evidence: Evidence, host: str) -> httpx.Response:
+    async def _send(
+        self, sending: httpx.Request, body: RequestBody, evidence: Evidence, host: str
+    ) -> httpx.Response:
         noting = EVIDENCE.set(evidence)
         try:
             return await self.client.send(sending, stream=True)
         except Exception as error:
+            if body.failure:
+                # Fewer bytes went out than were announced: no endpoint acts on half a request.
+                raise NotSent(f"an input broke off: {_said(body.failure)}") from body.failure
             raise _failure(error, evidence, host) from error
         finally:
             EVIDENCE.reset(noting)

@@ -60,8 +60,10 @@ def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
         ),
         credential=credential,
     )
+    inputs = BlobInputs(account.container(settings.inputs_container))
     endpoint = FoundryEndpoint(
         credential,
+        inputs,
         CallLimits(
             connect_seconds=settings.connect_timeout_seconds,
             read_seconds=settings.read_timeout_seconds,
@@ -88,7 +90,7 @@ def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
             ),
         ),
         links=SignedLinks(account.container(settings.images_container), account.blobs),
-        inputs=BlobInputs(account.container(settings.inputs_container)),
+        inputs=inputs,
         dead_letters=BlobDeadLetters(account.container(settings.dead_letters_container)),
         announcer=QueueAnnouncer(
             queues,

@@ -10,7 +10,9 @@ from aiohttp import web
 
 from shared.errors import CredentialUnavailable
 from shared.payloads import ImageRequest
+from shared.ports import Inputs
 from shared.services.foundry import CallLimits, FoundryEndpoint
+from tests.fakes import FakeInputs
 
 LONG = timedelta(seconds=30)
 SHORT = timedelta(milliseconds=200)
@@ -41,8 +43,11 @@ async def endpoint_of(
     limits: CallLimits | None = None,
     api_key: str | None = None,
     tokens: FakeTokens | None = None,
+    inputs: Inputs | None = None,
 ) -> AsyncIterator[FoundryEndpoint]:
-    endpoint = FoundryEndpoint(tokens or FakeTokens(), limits or CallLimits(), api_key=api_key)
+    endpoint = FoundryEndpoint(
+        tokens or FakeTokens(), inputs or FakeInputs(), limits or CallLimits(), api_key=api_key
+    )
     try:
         yield endpoint
     finally:
@@ -58,7 +63,7 @@ async def http(
     handler: Callable[[web.Request], Awaitable[web.StreamResponse]],
 ) -> AsyncIterator[str]:
     """A proper server: its URL."""
-    app = web.Application()
+    app = web.Application(client_max_size=1 << 26)
     app.router.add_post("/images", handler)
     runner = web.AppRunner(app)
     await runner.setup()

@@ -13,6 +13,7 @@ from shared.payloads import ImageRequest
 from shared.services.foundry import FoundryEndpoint
 from shared.services.transport import EVIDENCE
 from tests.contract.endpoints import FakeTokens
+from tests.fakes import FakeInputs
 
 REQUEST = ImageRequest("https://res.example/images", {"prompt": "p"}, scope="s", stream=False)
 LIMIT = timedelta(seconds=30)
@@ -100,7 +101,8 @@ class BreaksWithin(httpx.AsyncBaseTransport, httpx.AsyncByteStream):
 
 
 def endpoint_over(transport: httpx.AsyncBaseTransport) -> FoundryEndpoint:
-    return FoundryEndpoint(FakeTokens(), client=httpx.AsyncClient(transport=transport))
+    client = httpx.AsyncClient(transport=transport)
+    return FoundryEndpoint(FakeTokens(), FakeInputs(), client=client)
 
 
 def test_the_list_of_errors_is_whole() -> None:

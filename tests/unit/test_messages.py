@@ -180,7 +180,6 @@ def test_a_broken_trace_of_the_event_is_no_reason_to_refuse_its_job() -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("inputs", ["a.png"]),
         ("finish", {"thumbnail": 64}),
         ("priority", "low"),
     ],
@@ -189,11 +188,6 @@ def test_what_this_version_does_not_act_on_is_told(field: str, value: object) ->
     (fault,) = unsupported_yet(read(JOB | {field: value}))
     assert fault.field == field
     assert "understood, but this version does not act on it yet" in fault.message
-
-
-def test_a_mask_is_told_beside_its_inputs() -> None:
-    told = unsupported_yet(read(JOB | {"inputs": ["a.png"], "mask": "m.png"}))
-    assert [fault.field for fault in told] == ["inputs", "mask"]
 
 
 def test_a_job_of_what_this_version_does_is_told_nothing() -> None:

@@ -6,7 +6,7 @@ import pytest
 from shared.catalogue import builtin
 from shared.deployments import Deployment
 from shared.jobs import Job
-from shared.payloads import ImageRequest, generation
+from shared.payloads import ImageRequest, request_of
 from shared.routing import route
 from tests.strategies import deployment
 
@@ -25,7 +25,7 @@ def request(
         job, catalogue=builtin(), deployments=[served], today=date(2026, 11, 22),
         prompt_characters=5,
     )  # fmt: skip
-    return generation(plan, plan.tasks[task], served, prompt="a fox", user=user)
+    return request_of(plan, plan.tasks[task], served, prompt="a fox", user=user)
 
 
 def test_a_deployment_url_names_the_deployment_and_the_body_does_not() -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from shared.catalogue import builtin
 from shared.errors import UnsupportedRequest
 from shared.jobs import Job
-from shared.payloads import generation
+from shared.payloads import request_of
 from shared.plans import Plan
 from shared.routing import route
 from shared.sizing import broken_rules
@@ -137,7 +137,7 @@ def test_every_plan_is_one_that_its_model_accepts(job: Job) -> None:
     assert len(set(names)) == len(names) == job.n == sum(task.n for task in made.tasks)
     (served,) = [one for one in EVERY if one.name == made.deployments[0]]
     for task in made.tasks:
-        request = generation(made, task, served, prompt="a fox", user="0f")
+        request = request_of(made, task, served, prompt="a fox", user="0f")
         assert set(request.body) <= set(model.parameters)
         assert request.stream is (request.body.get("stream", False))
 
