@@ -1,10 +1,10 @@
 """Telling the world: the outbox of a record, emptied after the record is written, never before."""
 
-from datetime import datetime
 from functools import partial
 from typing import Final
 
 from . import events
+from .blob_names import dead_letter_name
 from .changing import change
 from .entries import entry_of
 from .events import EventType
@@ -48,8 +48,3 @@ async def _send(record: JobRecord, entry: Announcement, world: World, *, source:
         body = record.model_dump_json(indent=2).encode()
         await world.dead_letters.put(dead_letter_name(record.job_id, entry.time), body)
     await world.announcer.announce(event, reply_to=record.job.reply_to)
-
-
-def dead_letter_name(name: str, time: datetime) -> str:
-    """Return the blob name of a dead letter: by day, then by job id or digest."""
-    return f"{time:%Y/%m/%d}/{name}.json"

@@ -12,7 +12,8 @@ from typing import Final
 
 from . import events
 from .accepting import wake
-from .announcing import announce, dead_letter_name
+from .announcing import announce
+from .blob_names import dead_letter_name
 from .changing import change
 from .configuration import Configuration
 from .errors import Fault, Rejected, UnreadableRecord

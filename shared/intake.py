@@ -9,7 +9,7 @@ from typing import Any
 
 from . import events
 from .accepting import accept
-from .announcing import dead_letter_name
+from .blob_names import dead_letter_name
 from .configuration import Configuration
 from .errors import Rejected
 from .messages import read_job

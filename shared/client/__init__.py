@@ -1,0 +1,49 @@
+"""For services that ask for pictures: `ImageJobs`, `AsyncImageJobs`, and what they answer with.
+
+Published as the wheel `image-jobs`, where this is `image_jobs.client`. What stands in `__all__` is
+kept stable; the rest of the wheel is the app's own core.
+"""
+
+from ..errors import (
+    ConflictingJob,
+    Fault,
+    ImageJobsError,
+    InvalidJob,
+    Misconfigured,
+    Rejected,
+    StoreUnavailable,
+    UnsupportedRequest,
+)
+from ..event_data import Image
+from ..jobs import Job
+from ..records import JobState
+from .answers import Event, Quote, Receipt, Status
+from .asynchronous import AsyncImageJobs
+from .failures import DamagedPicture, JobEnded, NoSuchBlob, NoSuchJob, NotSubmitted, StillRunning
+from .synchronous import ImageJobs
+
+__all__ = [
+    "AsyncImageJobs",
+    "ConflictingJob",
+    "DamagedPicture",
+    "Event",
+    "Fault",
+    "Image",
+    "ImageJobs",
+    "ImageJobsError",
+    "InvalidJob",
+    "Job",
+    "JobEnded",
+    "JobState",
+    "Misconfigured",
+    "NoSuchBlob",
+    "NoSuchJob",
+    "NotSubmitted",
+    "Quote",
+    "Receipt",
+    "Rejected",
+    "Status",
+    "StillRunning",
+    "StoreUnavailable",
+    "UnsupportedRequest",
+]

@@ -1,0 +1,145 @@
+"""`Storage` on an event loop; it needs the extra `aio` (aiohttp, the SDK's transport there)."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack
+from datetime import UTC, datetime
+from typing import Any
+
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.storage.blob import ContentSettings
+from azure.storage.blob.aio import BlobServiceClient
+from azure.storage.queue.aio import QueueServiceClient
+
+from ..settings import Settings
+from .account import (
+    AT_ONCE,
+    NEVER_EXPIRES,
+    OPTIONS,
+    addresses,
+    checked,
+    connection_string,
+    error_code,
+    not_ours_any_more,
+    queue_errors,
+    received,
+    sent,
+    storage_errors,
+)
+from .failures import NoSuchBlob
+from .storage import Received, Sent, Stored
+
+
+class AsyncStorage:
+    """The account, by the SDK's asynchronous clients; made without I/O, used on one loop."""
+
+    def __init__(self, settings: Settings, credential: Any = None) -> None:  # noqa: ANN401 (any AsyncTokenCredential)
+        self._open = AsyncExitStack()
+        text = connection_string(settings)
+        if text is None and credential is None:
+            # Here, not above: it costs more than all the rest, and a laptop does without.
+            from azure.identity.aio import DefaultAzureCredential  # noqa: PLC0415 - as said
+
+            credential = DefaultAzureCredential(managed_identity_client_id=settings.client_id)
+            self._open.push_async_callback(credential.close)
+        with addresses():
+            self._queues = (
+                QueueServiceClient.from_connection_string(text, **OPTIONS)
+                if text
+                else QueueServiceClient(settings.queue_service_uri or "", credential, **OPTIONS)
+            )
+            self._open.push_async_callback(self._queues.close)
+            self._blobs = (
+                BlobServiceClient.from_connection_string(text, **OPTIONS)
+                if text
+                else BlobServiceClient(settings.blob_service_uri or "", credential, **OPTIONS)
+            )
+            self._open.push_async_callback(self._blobs.close)
+
+    def now(self) -> datetime:
+        """Return the time, UTC."""
+        return datetime.now(UTC)
+
+    async def pause(self, seconds: float) -> None:
+        """Wait, and let others go on."""
+        await asyncio.sleep(seconds)
+
+    async def all_of[T](
+        self, calls: Sequence[Callable[[], Awaitable[T]]]
+    ) -> list[T | BaseException]:
+        """Make these calls, several at a time."""
+        turns = asyncio.Semaphore(AT_ONCE)
+
+        async def made(call: Callable[[], Awaitable[T]]) -> T:
+            async with turns:
+                return await call()
+
+        return await asyncio.gather(*map(made, calls), return_exceptions=True)
+
+    async def send(self, queue: str, body: bytes) -> Sent:
+        """Send one message that never expires."""
+        text = checked(queue, body)
+        with queue_errors(f"sending to the queue {queue!r}", queue):
+            client = self._queues.get_queue_client(queue)
+            return sent(await client.send_message(text, time_to_live=NEVER_EXPIRES))
+
+    async def receive(self, queue: str, *, most: int, hidden_seconds: int) -> list[Received]:
+        """Take up to `most` messages, hidden from others for a while."""
+        with queue_errors(f"reading the queue {queue!r}", queue):
+            pages = (
+                self._queues.get_queue_client(queue)
+                .receive_messages(messages_per_page=most, visibility_timeout=hidden_seconds)
+                .by_page()
+            )
+            async for page in pages:
+                return [received(message, hidden_seconds=hidden_seconds) async for message in page]
+            return []
+
+    async def delete(self, queue: str, message: Received) -> None:
+        """Be done with a message; one that is somebody else's by now is left to them."""
+        with queue_errors(f"deleting from the queue {queue!r}", queue), not_ours_any_more():
+            client = self._queues.get_queue_client(queue)
+            await client.delete_message(message.message_id, message.receipt)
+
+    async def put_back(self, queue: str, message: Received) -> None:
+        """Let others see a message at once."""
+        with queue_errors(f"putting back into the queue {queue!r}", queue), not_ours_any_more():
+            await self._queues.get_queue_client(queue).update_message(
+                message.message_id, message.receipt, visibility_timeout=0
+            )
+
+    async def read(self, container: str, name: str) -> Stored | None:
+        """Return a small blob, or None when there is none."""
+        with storage_errors(f"reading {container}/{name}"):
+            try:
+                stream = await self._blobs.get_blob_client(container, name).download_blob()
+            except ResourceNotFoundError as error:
+                if error_code(error) == "BlobNotFound":
+                    return None
+                raise
+            return Stored(await stream.readall(), str(stream.properties.etag))
+
+    async def create(self, container: str, name: str, body: bytes, *, content_type: str) -> bool:
+        """Write a new blob; False when there is one of this name."""
+        with storage_errors(f"writing {container}/{name}"):
+            try:
+                await self._blobs.get_blob_client(container, name).upload_blob(
+                    body, content_settings=ContentSettings(content_type=content_type)
+                )
+            except ResourceExistsError:
+                return False
+            return True
+
+    async def chunks(self, container: str, name: str) -> AsyncIterator[bytes]:
+        """Yield a blob as it arrives; `NoSuchBlob` when there is none."""
+        with storage_errors(f"reading {container}/{name}"):
+            try:
+                stream = await self._blobs.get_blob_client(container, name).download_blob()
+            except ResourceNotFoundError as error:
+                raise NoSuchBlob(f"there is no blob {container}/{name}") from error
+            async for chunk in stream.chunks():
+                yield chunk
+
+    async def close(self) -> None:
+        """Close what is open."""
+        await self._open.aclose()

@@ -1,0 +1,135 @@
+"""`AsyncImageJobs`: ask for pictures from a coroutine. Needs the extra `aio`."""
+
+import os
+import uuid
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from types import TracebackType
+from typing import Any, Self, Unpack
+
+from ..configuration import Configuration
+from ..event_data import Image
+from ..jobs import Job
+from . import fetching, following, listening, sending
+from .answers import Event, Quote, Receipt, Status
+from .async_storage import AsyncStorage
+from .connecting import configured, environment
+from .preparing import job_from
+from .wishes import Wishes
+
+
+class AsyncImageJobs:
+    """Everything a service does with Image Jobs, on one event loop; close it at the end.
+
+    Without arguments it is told by the environment, in the names of `docs/settings.md`. `account`
+    is reached with `credential`, or whatever identity `DefaultAzureCredential` finds. Told of the
+    app's `deployments`, it routes jobs before it sends them.
+    """
+
+    def __init__(
+        self,
+        *,
+        connection_string: str | None = None,
+        account: str | None = None,
+        credential: Any = None,  # noqa: ANN401 (any of azure-identity's, or one's own)
+        deployments: Sequence[str | Mapping[str, Any]] | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        told = environment(
+            os.environ if environ is None else environ,
+            connection_string=connection_string,
+            account=account,
+            deployments=deployments,
+        )
+        self._app = configured(told)
+        self._storage = AsyncStorage(self._app.settings, credential)
+
+    @property
+    def app(self) -> Configuration:
+        """What this client knows of the app."""
+        return self._app
+
+    def prepare(
+        self, asked: str | Job | Mapping[str, Any] = "", /, **fields: Unpack[Wishes]
+    ) -> Job:
+        """Return a valid job with its id, to be kept and submitted; nothing is sent.
+
+        `asked` is a prompt, or the fields of a job, or a job; keywords go over it. Raises
+        `InvalidJob` with every fault.
+        """
+        return job_from(asked, fields, now=self._storage.now(), chance=uuid.uuid4().hex)
+
+    async def estimate(
+        self, asked: str | Job | Mapping[str, Any] = "", /, **fields: Unpack[Wishes]
+    ) -> Quote:
+        """Say what the app would make of a job, and for how much; nothing is sent."""
+        return await sending.quote_of(self.prepare(asked, **fields), self._storage, self._app)
+
+    async def submit(
+        self, asked: str | Job | Mapping[str, Any] = "", /, **fields: Unpack[Wishes]
+    ) -> Receipt:
+        """Check a job and put it on the queue.
+
+        Raises `Rejected` with every fault (nothing is sent), or `NotSubmitted`, whose `jobs` can be
+        submitted again: they have their ids, and nothing is made twice.
+        """
+        return await sending.submit(self.prepare(asked, **fields), self._storage, self._app)
+
+    async def submit_many(self, asked: Iterable[str | Job | Mapping[str, Any]], /) -> list[Receipt]:
+        """Check all jobs, then put them on the queue; none is sent when one has a fault."""
+        jobs = [self.prepare(each) for each in asked]
+        return await sending.submit_all(jobs, self._storage, self._app)
+
+    async def status(self, job: str | Receipt, /) -> Status:
+        """Say where a job stands; `NoSuchJob` when nothing is known of it, or not yet."""
+        return await following.status_of(job, self._storage, self._app.settings)
+
+    async def wait(self, job: str | Receipt, /, *, within: float | None = None) -> Status:
+        """Return once the job has ended, well or not; `StillRunning` after `within` seconds.
+
+        With the receipt, a job that the app refused raises `Rejected` with every fault.
+        """
+        settings = self._app.settings
+        return await following.wait_for(job, self._storage, settings, within=within)
+
+    async def result(self, job: str | Receipt, /, *, within: float | None = None) -> Status:
+        """Wait for all of a job's pictures; `JobEnded` when it ended without them."""
+        return following.succeeded(await self.wait(job, within=within))
+
+    def events(
+        self,
+        queue: str | None = None,
+        /,
+        *,
+        idle: float | None = None,
+        hidden_seconds: int = 300,
+    ) -> AsyncIterator[Event]:
+        """Yield events off the events queue or a reply queue, until none comes for `idle` seconds.
+
+        An event is deleted when the next one is asked for: whoever stops or raises before that gets
+        it again, after `hidden_seconds` at the latest.
+        """
+        return listening.events_of(
+            queue or self._app.settings.events_queue,
+            self._storage,
+            idle=idle,
+            hidden_seconds=hidden_seconds,
+        )
+
+    def open(self, image: Image, /) -> AsyncIterator[bytes]:
+        """Yield a picture's bytes as they arrive, checked at the end; `DamagedPicture` if wrong."""
+        return fetching.picture_of(image, self._storage)
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._storage.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.close()

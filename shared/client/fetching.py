@@ -1,0 +1,30 @@
+"""Pictures out of storage: as a stream, checked against what the record tells of them."""
+
+import hashlib
+from collections.abc import AsyncGenerator
+from typing import Final
+
+from ..event_data import Image
+from .failures import DamagedPicture
+from .storage import Storage
+
+_WORDS: Final = "the picture {container}/{blob} is not the one that was stored: {why}"
+
+
+async def picture_of(image: Image, storage: Storage) -> AsyncGenerator[bytes]:
+    """Yield a picture's bytes as they arrive.
+
+    `DamagedPicture` after the last of them if they are not those that were stored, `NoSuchBlob`
+    before the first if there are none.
+    """
+    digest, size = hashlib.sha256(), 0
+    async for chunk in storage.chunks(image.container, image.blob):
+        digest.update(chunk)
+        size += len(chunk)
+        yield chunk
+    if size != image.bytes:
+        why = f"it has {size:,} bytes instead of {image.bytes:,}"
+        raise DamagedPicture(_WORDS.format(container=image.container, blob=image.blob, why=why))
+    if digest.hexdigest() != image.sha256:
+        why = f"its SHA-256 is {digest.hexdigest()} instead of {image.sha256}"
+        raise DamagedPicture(_WORDS.format(container=image.container, blob=image.blob, why=why))

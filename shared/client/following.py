@@ -1,0 +1,101 @@
+"""Where a job stands: its record, or the dead letter of its rejection."""
+
+import json
+from datetime import timedelta
+from typing import Final
+
+from pydantic import ValidationError
+
+from ..blob_names import dead_letter_name, record_name
+from ..errors import ConflictingJob, Fault, Rejected, UnreadableRecord
+from ..records import JobRecord, JobState
+from ..settings import Settings
+from .answers import Receipt, Status
+from .failures import JobEnded, NoSuchJob, StillRunning
+from .storage import Storage
+
+#: Between two looks at a job, seconds: the first, the longest, and by how much they grow. A look
+#: is one small read, and the quickest picture takes some seconds.
+FIRST_LOOK: Final = 0.25
+LONGEST_LOOK: Final = 5.0
+GROWTH: Final = 1.4
+
+
+async def status_of(whose: str | Receipt, storage: Storage, settings: Settings) -> Status:
+    """Return where a job stands.
+
+    Raises `NoSuchJob` when nothing is known of it (yet), and `Rejected` with every fault, where the
+    receipt is given, if the app refused the message.
+    """
+    found = await _look(whose, storage, settings)
+    if found is None:
+        job_id = whose if isinstance(whose, str) else whose.job_id
+        raise NoSuchJob(
+            f"job {job_id!r} has no record in {settings.jobs_container}/: it was not taken in "
+            "yet, or rejected, or never sent"
+        )
+    return found
+
+
+async def wait_for(
+    whose: str | Receipt, storage: Storage, settings: Settings, *, within: float | None
+) -> Status:
+    """Return a job's status once it has ended, well or not, or `StillRunning` in so many seconds.
+
+    Raises `Rejected` where the receipt is given and the app refused the message.
+    """
+    end = None if within is None else storage.now() + timedelta(seconds=within)
+    pause = FIRST_LOOK
+    while True:
+        found = await _look(whose, storage, settings)
+        if found and found.ended:
+            return found
+        left = pause if end is None else (end - storage.now()).total_seconds()
+        if left <= 0:
+            job_id = whose if isinstance(whose, str) else whose.job_id
+            state = f"{found.calls_ended} of {found.calls} calls are over" if found else "not begun"
+            raise StillRunning(f"job {job_id!r} has not ended within {within:g} s: {state}")
+        await storage.pause(min(pause, left))
+        pause = min(pause * GROWTH, LONGEST_LOOK)
+
+
+def succeeded(status: Status) -> Status:
+    """Return the status of a job that has all of its pictures; `JobEnded` otherwise."""
+    if status.state is not JobState.SUCCEEDED:
+        raise JobEnded(status)
+    return status
+
+
+async def _look(whose: str | Receipt, storage: Storage, settings: Settings) -> Status | None:
+    job_id = whose if isinstance(whose, str) else whose.job_id
+    stored = await storage.read(settings.jobs_container, record_name(job_id))
+    if stored is not None:
+        record = _record(job_id, stored.body)
+        if not isinstance(whose, str) and record.fingerprint != whose.fingerprint:
+            fault = Fault("job_id", f"{job_id!r} belongs to a job with other content")
+            raise ConflictingJob([fault], job_id=job_id)
+        return Status(record)
+    if not isinstance(whose, str):
+        name = dead_letter_name(whose.digest, whose.inserted_at)
+        letter = await storage.read(settings.dead_letters_container, name)
+        if letter is not None:
+            raise _rejection(letter.body, job_id)
+    return None
+
+
+def _record(job_id: str, body: bytes) -> JobRecord:
+    try:
+        return JobRecord.model_validate_json(body)
+    except ValidationError as error:
+        raise UnreadableRecord(
+            f"the record of job {job_id} is none that this version of the client understands; "
+            f"use the version of the app ({error.error_count()} fields differ)"
+        ) from error
+
+
+def _rejection(letter: bytes, job_id: str) -> Rejected:
+    told = json.loads(letter)
+    faults = [Fault(fault["field"], fault["message"]) for fault in told.get("faults", ())]
+    rejection = Rejected(faults or [Fault("", str(told["reason"]))], job_id=job_id)
+    rejection.code = told["reason"]
+    return rejection

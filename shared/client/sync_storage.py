@@ -1,0 +1,146 @@
+"""`Storage` without an event loop: every coroutine here ends at its first step."""
+
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from datetime import UTC, datetime
+from typing import Any
+
+from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.storage.blob import BlobServiceClient, ContentSettings
+from azure.storage.queue import QueueServiceClient
+
+from ..settings import Settings
+from .account import (
+    AT_ONCE,
+    NEVER_EXPIRES,
+    OPTIONS,
+    addresses,
+    checked,
+    connection_string,
+    error_code,
+    not_ours_any_more,
+    queue_errors,
+    received,
+    sent,
+    storage_errors,
+)
+from .driving import driven
+from .failures import NoSuchBlob
+from .storage import Received, Sent, Stored
+
+
+class SyncStorage:
+    """The account, by the SDK's synchronous clients; several threads may share one."""
+
+    def __init__(self, settings: Settings, credential: Any = None) -> None:  # noqa: ANN401 (any TokenCredential)
+        self._open = ExitStack()
+        text = connection_string(settings)
+        if text is None and credential is None:
+            # Here, not above: it costs more than all the rest, and a laptop does without.
+            from azure.identity import DefaultAzureCredential  # noqa: PLC0415 - as said
+
+            credential = self._open.enter_context(
+                DefaultAzureCredential(managed_identity_client_id=settings.client_id)
+            )
+        with addresses():
+            self._queues = self._open.enter_context(
+                QueueServiceClient.from_connection_string(text, **OPTIONS)
+                if text
+                else QueueServiceClient(settings.queue_service_uri or "", credential, **OPTIONS)
+            )
+            self._blobs = self._open.enter_context(
+                BlobServiceClient.from_connection_string(text, **OPTIONS)
+                if text
+                else BlobServiceClient(settings.blob_service_uri or "", credential, **OPTIONS)
+            )
+
+    def now(self) -> datetime:
+        """Return the time, UTC."""
+        return datetime.now(UTC)
+
+    async def pause(self, seconds: float) -> None:
+        """Wait, and the thread with it."""
+        time.sleep(seconds)  # noqa: ASYNC251 (this is the side without a loop)
+
+    async def all_of[T](
+        self, calls: Sequence[Callable[[], Awaitable[T]]]
+    ) -> list[T | BaseException]:
+        """Make these calls in threads, several at a time."""
+
+        def made(call: Callable[[], Awaitable[T]]) -> T | BaseException:
+            try:
+                return driven(call())
+            except Exception as error:  # noqa: BLE001 (told to whoever asked for all)
+                return error
+
+        with ThreadPoolExecutor(AT_ONCE) as threads:
+            return list(threads.map(made, calls))
+
+    async def send(self, queue: str, body: bytes) -> Sent:
+        """Send one message that never expires."""
+        text = checked(queue, body)
+        with queue_errors(f"sending to the queue {queue!r}", queue):
+            client = self._queues.get_queue_client(queue)
+            return sent(client.send_message(text, time_to_live=NEVER_EXPIRES))
+
+    async def receive(self, queue: str, *, most: int, hidden_seconds: int) -> list[Received]:
+        """Take up to `most` messages, hidden from others for a while."""
+        with queue_errors(f"reading the queue {queue!r}", queue):
+            pages = (
+                self._queues.get_queue_client(queue)
+                .receive_messages(messages_per_page=most, visibility_timeout=hidden_seconds)
+                .by_page()
+            )
+            page = next(pages, ())
+            return [received(message, hidden_seconds=hidden_seconds) for message in page]
+
+    async def delete(self, queue: str, message: Received) -> None:
+        """Be done with a message; one that is somebody else's by now is left to them."""
+        with queue_errors(f"deleting from the queue {queue!r}", queue), not_ours_any_more():
+            client = self._queues.get_queue_client(queue)
+            client.delete_message(message.message_id, message.receipt)
+
+    async def put_back(self, queue: str, message: Received) -> None:
+        """Let others see a message at once."""
+        with queue_errors(f"putting back into the queue {queue!r}", queue), not_ours_any_more():
+            self._queues.get_queue_client(queue).update_message(
+                message.message_id, message.receipt, visibility_timeout=0
+            )
+
+    async def read(self, container: str, name: str) -> Stored | None:
+        """Return a small blob, or None when there is none."""
+        with storage_errors(f"reading {container}/{name}"):
+            try:
+                stream = self._blobs.get_blob_client(container, name).download_blob()
+            except ResourceNotFoundError as error:
+                if error_code(error) == "BlobNotFound":
+                    return None
+                raise
+            return Stored(stream.readall(), str(stream.properties.etag))
+
+    async def create(self, container: str, name: str, body: bytes, *, content_type: str) -> bool:
+        """Write a new blob; False when there is one of this name."""
+        with storage_errors(f"writing {container}/{name}"):
+            try:
+                self._blobs.get_blob_client(container, name).upload_blob(
+                    body, content_settings=ContentSettings(content_type=content_type)
+                )
+            except ResourceExistsError:
+                return False
+            return True
+
+    async def chunks(self, container: str, name: str) -> AsyncIterator[bytes]:
+        """Yield a blob as it arrives; `NoSuchBlob` when there is none."""
+        with storage_errors(f"reading {container}/{name}"):
+            try:
+                stream = self._blobs.get_blob_client(container, name).download_blob()
+            except ResourceNotFoundError as error:
+                raise NoSuchBlob(f"there is no blob {container}/{name}") from error
+            for chunk in stream.chunks():
+                yield chunk
+
+    async def close(self) -> None:
+        """Close what is open."""
+        self._open.close()
