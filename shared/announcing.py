@@ -3,11 +3,11 @@
 from functools import partial
 from typing import Final
 
-from . import events
+from . import cloud_events
 from .blob_names import dead_letter_name
 from .changing import change
 from .entries import entry_of
-from .events import EventType
+from .events import EventType, data_of
 from .ports import Versioned, World
 from .records import Announcement, JobRecord, JobState
 from .transitions import mark_sent
@@ -39,10 +39,10 @@ async def announce(
 
 
 async def _send(record: JobRecord, entry: Announcement, world: World, *, source: str) -> None:
-    event = events.build(record, EventType(entry.type), source=source, time=entry.time)
+    event = cloud_events.build(record, EventType(entry.type), source=source, time=entry.time)
     if entry.type == EventType.SUCCEEDED:
         name = SIDECAR.format(job_id=record.job_id)
-        whole = events.data_of(record, EventType.SUCCEEDED, time=entry.time)
+        whole = data_of(record, EventType.SUCCEEDED, time=entry.time)
         await world.pictures.put_sidecar(name, whole.model_dump_json(indent=2).encode())
     if entry.type == EventType.FAILED:
         body = record.model_dump_json(indent=2).encode()

@@ -10,7 +10,7 @@ import json
 from datetime import datetime
 from typing import Final
 
-from . import events
+from . import cloud_events
 from .accepting import wake
 from .announcing import announce
 from .blob_names import dead_letter_name
@@ -54,7 +54,9 @@ async def bury(
     if stored is None:
         rejection = Rejected([Fault("", _WHY)], job_id=job_id)
         rejection.code = RejectionCode.POISONED
-        event = events.rejected(rejection, digest=digest, source=source, time=message.inserted_at)
+        event = cloud_events.rejected(
+            rejection, digest=digest, source=source, time=message.inserted_at
+        )
         await world.announcer.announce(event, reply_to=None)
         return Report("buried", job_id, facts)
     if lane and (alive := _live_until(stored.value, task, world)):

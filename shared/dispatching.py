@@ -8,7 +8,7 @@ import hashlib
 import json
 from typing import Any
 
-from .announcing import dead_letter_name
+from .blob_names import dead_letter_name
 from .configuration import Configuration
 from .dispatches import Dispatch, read_dispatch, wait_after
 from .errors import MalformedMessage, NotTaken

@@ -1,7 +1,8 @@
-"""What the world is told of a job, as CloudEvents 1.0: the types, the codes, the data.
+"""What the world is told of a job: the types of events, the codes, the data.
 
 An event's id is a UUIDv5 of its job, type and generation: a repeat has the same id. Events are
 built from the record alone, so a sweep tells exactly what the first try would have told.
+`shared.cloud_events` puts them into their envelope.
 """
 
 import uuid
@@ -9,11 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
-from cloudevents.core.formats.json import JSONFormat
-from cloudevents.core.v1.event import CloudEvent
 from pydantic import Field
 
-from .errors import Rejected
 from .event_data import (
     MAX_NAME,
     AcceptedData,
@@ -25,7 +23,6 @@ from .event_data import (
 )
 from .parts import failures_of
 from .records import Failure, JobRecord
-from .shortening import shortened
 from .telling import accepted_of, ended_of, request_ids_of, succeeded_of
 
 #: Names of events are made in this space.
@@ -150,19 +147,6 @@ def event_id(job_id: str, event_type: str, generation: int) -> str:
     return str(uuid.uuid5(_NAMESPACE, f"{job_id}/{event_type}/{generation}"))
 
 
-def build(record: JobRecord, event_type: EventType, *, source: str, time: datetime) -> CloudEvent:
-    """Return the event of this type that the record owes the world, short enough for a queue."""
-    return _event(
-        event_type,
-        shortened(data_of(record, event_type, time=time)),
-        id=event_id(record.job_id, event_type, record.generation),
-        subject=f"jobs/{record.job_id}",
-        source=source,
-        time=time,
-        traceparent=record.job.traceparent,
-    )
-
-
 def data_of(record: JobRecord, event_type: EventType, *, time: datetime) -> Data:
     """Return all that an event of this type has to tell, whatever its length."""
     if event_type is EventType.ACCEPTED:
@@ -170,58 +154,8 @@ def data_of(record: JobRecord, event_type: EventType, *, time: datetime) -> Data
     if event_type is EventType.SUCCEEDED:
         return succeeded_of(record, time)
     if event_type is EventType.REJECTED:
-        raise ValueError("a rejected message has no record; use events.rejected")
+        raise ValueError("a rejected message has no record; use cloud_events.rejected")
     return _failed(record, event_type, time)
-
-
-def rejected(rejection: Rejected, *, digest: str, source: str, time: datetime) -> CloudEvent:
-    """Return the event of a refused message, whose body has this SHA-256.
-
-    Its id is of the digest as well: a conflict must not look like a repeat of the job's own event.
-    """
-    whose = rejection.job_id or ""
-    known = rejection.code in set(RejectionCode)
-    data = RejectedData(
-        job_id=rejection.job_id,
-        code=RejectionCode(rejection.code) if known else RejectionCode.INVALID_JOB,
-        faults=tuple(
-            FaultData(field=clipped(fault.field, MAX_NAME), message=clipped(fault.message))
-            for fault in rejection.faults[:MAX_FAULTS]
-        ),
-        faults_found=len(rejection.faults),
-        digest=digest,
-        tags={},
-    )
-    return _event(
-        EventType.REJECTED,
-        data,
-        id=event_id(f"{whose}/{digest}", EventType.REJECTED, 1),
-        subject=f"jobs/{whose}" if whose else f"messages/{digest}",
-        source=source,
-        time=time,
-    )
-
-
-def to_json(event: CloudEvent) -> bytes:
-    """Return the event in CloudEvents' structured JSON, as it goes into a queue message."""
-    return JSONFormat().write(event)
-
-
-def _event(
-    event_type: EventType, data: Data, *, source: str, time: datetime, **attributes: str | None
-) -> CloudEvent:
-    said = {name: value for name, value in attributes.items() if value}
-    return CloudEvent(
-        {
-            "specversion": "1.0",
-            "type": event_type.value,
-            "source": source,
-            "time": time,
-            "datacontenttype": "application/json",
-            **said,
-        },
-        data.model_dump(mode="json"),
-    )
 
 
 def _failed(record: JobRecord, event_type: EventType, time: datetime) -> FailedData:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from . import events
+from . import cloud_events
 from .accepting import accept
 from .blob_names import dead_letter_name
 from .configuration import Configuration
@@ -78,7 +78,7 @@ async def _reject(
     }
     name = dead_letter_name(digest, message.inserted_at)
     await world.dead_letters.put(name, json.dumps(letter, indent=2).encode())
-    event = events.rejected(
+    event = cloud_events.rejected(
         rejection,
         digest=digest,
         source=configuration.settings.event_source,

@@ -8,9 +8,9 @@ from typing import Final
 
 from cloudevents.core.v1.event import CloudEvent
 
+from ..cloud_events import to_json
 from ..dispatches import Dispatch
 from ..errors import NoSuchQueue
-from ..events import to_json
 from ..ports import Clock, Queues, Sink
 
 _LOG: Final = logging.getLogger(__name__)

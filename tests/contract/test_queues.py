@@ -7,9 +7,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cloudevents.core.v1.event import CloudEvent
 
+from shared.cloud_events import to_json
 from shared.dispatches import read_dispatch
 from shared.errors import NoSuchQueue, StoreUnavailable, TooLarge
-from shared.events import to_json
 from shared.ports import Queues
 from shared.services.announcer import QueueAnnouncer
 from shared.services.queues import MAX_DELAY_SECONDS, MAX_MESSAGE_BYTES, StorageQueues, visibility

@@ -6,10 +6,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.cloud_events import build, rejected, to_json
 from shared.envelopes import MAX_MESSAGE_BYTES
 from shared.errors import Fault, InvalidJob
 from shared.event_data import MAX_EVENT_BYTES, clipped
-from shared.events import EventType, build, rejected, to_json
+from shared.events import EventType
 from shared.plans import Adjustment
 from shared.records import Failure, TaskRecord
 from tests.ended_jobs import AT, DONE_AT, attempt, picture, plan, record

@@ -7,18 +7,9 @@ import pytest
 from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
+from shared.cloud_events import build, rejected, to_json
 from shared.errors import ConflictingJob, Fault, InvalidJob, MalformedMessage, Rejected
-from shared.events import (
-    FAILURES,
-    REJECTIONS,
-    EventType,
-    FailureCode,
-    RejectionCode,
-    build,
-    event_id,
-    rejected,
-    to_json,
-)
+from shared.events import FAILURES, REJECTIONS, EventType, FailureCode, RejectionCode, event_id
 from shared.pricing import Usage
 from shared.records import Attempt, Failure, JobState, TaskRecord, TaskState
 from tests.ended_jobs import AT, DONE_AT, URL, attempt, failed, picture, plan, record, told
@@ -251,7 +242,7 @@ def test_two_conflicts_with_one_job_are_two_events() -> None:
 
 
 def test_a_rejected_message_has_no_record_to_build_from() -> None:
-    with pytest.raises(ValueError, match=r"use events\.rejected"):
+    with pytest.raises(ValueError, match=r"use cloud_events\.rejected"):
         build(record(), EventType.REJECTED, source="/x", time=AT)
 
 

@@ -9,8 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.announcing import announce
+from shared.cloud_events import build, to_json
 from shared.event_data import MAX_EVENT_BYTES
-from shared.events import EventType, build, to_json
+from shared.events import EventType
 from shared.plans import estimate_usd
 from shared.ports import Versioned
 from shared.records import (

@@ -1,0 +1,83 @@
+"""Events in their envelope: CloudEvents 1.0, by the library, which callers need not have."""
+
+from datetime import datetime
+
+from cloudevents.core.formats.json import JSONFormat
+from cloudevents.core.v1.event import CloudEvent
+
+from .errors import Rejected
+from .event_data import MAX_NAME, Data, clipped
+from .events import (
+    MAX_FAULTS,
+    EventType,
+    FaultData,
+    RejectedData,
+    RejectionCode,
+    data_of,
+    event_id,
+)
+from .records import JobRecord
+from .shortening import shortened
+
+
+def build(record: JobRecord, event_type: EventType, *, source: str, time: datetime) -> CloudEvent:
+    """Return the event of this type that the record owes the world, short enough for a queue."""
+    return _event(
+        event_type,
+        shortened(data_of(record, event_type, time=time)),
+        id=event_id(record.job_id, event_type, record.generation),
+        subject=f"jobs/{record.job_id}",
+        source=source,
+        time=time,
+        traceparent=record.job.traceparent,
+    )
+
+
+def rejected(rejection: Rejected, *, digest: str, source: str, time: datetime) -> CloudEvent:
+    """Return the event of a refused message, whose body has this SHA-256.
+
+    Its id is of the digest as well: a conflict must not look like a repeat of the job's own event.
+    """
+    whose = rejection.job_id or ""
+    known = rejection.code in set(RejectionCode)
+    data = RejectedData(
+        job_id=rejection.job_id,
+        code=RejectionCode(rejection.code) if known else RejectionCode.INVALID_JOB,
+        faults=tuple(
+            FaultData(field=clipped(fault.field, MAX_NAME), message=clipped(fault.message))
+            for fault in rejection.faults[:MAX_FAULTS]
+        ),
+        faults_found=len(rejection.faults),
+        digest=digest,
+        tags={},
+    )
+    return _event(
+        EventType.REJECTED,
+        data,
+        id=event_id(f"{whose}/{digest}", EventType.REJECTED, 1),
+        subject=f"jobs/{whose}" if whose else f"messages/{digest}",
+        source=source,
+        time=time,
+    )
+
+
+def to_json(event: CloudEvent) -> bytes:
+    """Return the event in CloudEvents' structured JSON, as it goes into a queue message."""
+    return JSONFormat().write(event)
+
+
+def _event(
+    event_type: EventType, data: Data, *, source: str, time: datetime, **attributes: str | None
+) -> CloudEvent:
+    said = {name: value for name, value in attributes.items() if value}
+    return CloudEvent(
+        {
+            "specversion": "1.0",
+            "type": event_type.value,
+            "source": source,
+            "time": time,
+            "datacontenttype": "application/json",
+            **said,
+        },
+        data.model_dump(mode="json"),
+    )
