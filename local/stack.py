@@ -64,7 +64,8 @@ class Stack:
         self._services: list[Child[Any]] = []
         self._hosts: list[Child[Any]] = []
         self._environment: dict[str, str] = {}
-        self._keys = {"function": secrets.token_urlsafe(32), "master": secrets.token_urlsafe(32)}
+        # Hexadecimal: a key that begins with a hyphen would be read as an option.
+        self._keys = {"function": secrets.token_hex(32), "master": secrets.token_hex(32)}
 
     def __enter__(self) -> Self:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
