@@ -37,10 +37,10 @@ class Backoff:
             if self.exponent
             else SHORTEST_POLL
         )
-        if wait >= self.longest:
-            return self.longest
-        self.exponent += 1
-        return wait
+        # On beyond the longest, or chance would let the next wait be shorter again.
+        if wait < 2 * self.longest:
+            self.exponent += 1
+        return min(wait, self.longest)
 
     def reset(self) -> None:
         """Something was found."""

@@ -1,4 +1,5 @@
 import json
+import random
 from pathlib import Path
 
 import pytest
@@ -76,7 +77,11 @@ def test_a_time_span_is_read(text: str, seconds: float) -> None:
     assert seconds_of(text) == seconds
 
 
-def test_polling_slows_down_to_the_longest_interval() -> None:
+@pytest.mark.parametrize("seed", range(20))
+def test_polling_slows_down_to_the_longest_interval(
+    seed: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(random, "uniform", random.Random(seed).uniform)  # noqa: S311 (no secret)
     backoff = Backoff(2.0)
     waits = [backoff.next() for _ in range(12)]
     assert waits[0] == 0.1
