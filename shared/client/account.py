@@ -122,7 +122,8 @@ def checked(queue: str, body: bytes) -> str:
 
 def sent(message: QueueMessage) -> Sent:
     """Return what the queue says of a message it took."""
-    return Sent(str(message.id), message.inserted_on or datetime.now(UTC))
+    inserted_at = message.inserted_on or datetime.now(UTC)
+    return Sent(str(message.id), inserted_at, str(message.pop_receipt))
 
 
 def received(message: QueueMessage, *, hidden_seconds: int) -> Received:

@@ -72,6 +72,11 @@ class Status:
         return self.record.state is not JobState.RUNNING
 
     @property
+    def succeeded(self) -> bool:
+        """Whether all of its pictures are there."""
+        return self.record.state is JobState.SUCCEEDED
+
+    @property
     def calls(self) -> int:
         """How many paid calls the job is made of."""
         return len(self.record.tasks)

@@ -76,12 +76,22 @@ class AsyncStorage:
 
         return await asyncio.gather(*map(made, calls), return_exceptions=True)
 
-    async def send(self, queue: str, body: bytes) -> Sent:
-        """Send one message that never expires."""
+    async def send(self, queue: str, body: bytes, *, hidden_seconds: int = 0) -> Sent:
+        """Send one message that never expires, hidden from all for a while."""
         text = checked(queue, body)
         with queue_errors(f"sending to the queue {queue!r}", queue):
             client = self._queues.get_queue_client(queue)
-            return sent(await client.send_message(text, time_to_live=NEVER_EXPIRES))
+            return sent(
+                await client.send_message(
+                    text, visibility_timeout=hidden_seconds, time_to_live=NEVER_EXPIRES
+                )
+            )
+
+    async def count(self, queue: str) -> int:
+        """Say how many messages a queue has, the hidden ones too."""
+        with queue_errors(f"looking at the queue {queue!r}", queue):
+            found = await self._queues.get_queue_client(queue).get_queue_properties()
+            return found.approximate_message_count or 0
 
     async def receive(self, queue: str, *, most: int, hidden_seconds: int) -> list[Received]:
         """Take up to `most` messages, hidden from others for a while."""
@@ -107,6 +117,14 @@ class AsyncStorage:
             await self._queues.get_queue_client(queue).update_message(
                 message.message_id, message.receipt, visibility_timeout=0
             )
+
+    async def names(self, container: str, *, prefix: str, most: int) -> list[str]:
+        """List the first blobs whose names begin so, in order."""
+        with storage_errors(f"listing {container}/{prefix}"):
+            listed = self._blobs.get_container_client(container).list_blob_names(
+                name_starts_with=prefix, results_per_page=most
+            )
+            return [name async for name in _first(listed, most)]
 
     async def read(self, container: str, name: str) -> Stored | None:
         """Return a small blob, or None when there is none."""
@@ -143,3 +161,13 @@ class AsyncStorage:
     async def close(self) -> None:
         """Close what is open."""
         await self._open.aclose()
+
+
+async def _first(names: AsyncIterator[str], most: int) -> AsyncIterator[str]:
+    """Yield the first few of many."""
+    left = most
+    async for name in names:
+        if not left:
+            return
+        left -= 1
+        yield name

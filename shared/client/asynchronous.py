@@ -7,11 +7,13 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from ..configuration import Configuration
+from ..errors import ImageJobsError
 from ..event_data import Image
 from ..jobs import Job
-from . import fetching, following, listening, sending
+from . import checkup, fetching, following, listening, sending
 from .answers import Event, Quote, Receipt, Status
 from .async_storage import AsyncStorage
+from .checkup import Check
 from .connecting import configured, environment
 from .preparing import job_from
 from .wishes import Wishes
@@ -83,6 +85,10 @@ class AsyncImageJobs:
         """Say where a job stands; `NoSuchJob` when nothing is known of it, or not yet."""
         return await following.status_of(job, self._storage, self._app.settings)
 
+    async def status_many(self, jobs: Sequence[str | Receipt], /) -> list[Status | ImageJobsError]:
+        """Say where jobs stand, in order; for each, its status or what `status` would raise."""
+        return await following.statuses_of(jobs, self._storage, self._app.settings)
+
     async def wait(self, job: str | Receipt, /, *, within: float | None = None) -> Status:
         """Return once the job has ended, well or not; `StillRunning` after `within` seconds.
 
@@ -118,6 +124,13 @@ class AsyncImageJobs:
     def open(self, image: Image, /) -> AsyncIterator[bytes]:
         """Yield a picture's bytes as they arrive, checked at the end; `DamagedPicture` if wrong."""
         return fetching.picture_of(image, self._storage)
+
+    def check(self, *, send: bool = False) -> AsyncIterator[Check]:
+        """Yield a line for each queue, container and right that callers and the app need.
+
+        With `send`, a message is put on the jobs queue, hidden, and taken back.
+        """
+        return checkup.storage_checks(self._app.settings, self._storage, may_send=send)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -15,13 +15,13 @@ from ..errors import Misconfigured
 from ..settings import CONNECTION, read_settings
 
 #: The client calls no model, so where its deployments are does not matter.
-_NOWHERE: Final = "https://endpoint.invalid"
+NOWHERE: Final = "https://endpoint.invalid"
 
 
 def configured(environ: Mapping[str, str]) -> Configuration:
     """Read what the client is told; `Misconfigured` has a line for each wrong variable."""
     given = {name: value for name, value in environ.items() if value}
-    settings = read_settings({"FOUNDRY_DEPLOYMENTS": "[]", "FOUNDRY_ENDPOINT": _NOWHERE} | given)
+    settings = read_settings({"FOUNDRY_DEPLOYMENTS": "[]", "FOUNDRY_ENDPOINT": NOWHERE} | given)
     catalogue = builtin()
     if settings.model_catalogue:
         catalogue = extended(catalogue, _text_of(settings.model_catalogue))

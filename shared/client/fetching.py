@@ -1,7 +1,8 @@
-"""Pictures out of storage: as a stream, checked against what the record tells of them."""
+"""Pictures out of storage: as a stream or a file, checked against what the record tells of them."""
 
 import hashlib
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Iterator
+from pathlib import Path
 from typing import Final
 
 from ..event_data import Image
@@ -28,3 +29,16 @@ async def picture_of(image: Image, storage: Storage) -> AsyncGenerator[bytes]:
     if digest.hexdigest() != image.sha256:
         why = f"its SHA-256 is {digest.hexdigest()} instead of {image.sha256}"
         raise DamagedPicture(_WORDS.format(container=image.container, blob=image.blob, why=why))
+
+
+def keep(chunks: Iterator[bytes], path: Path) -> None:
+    """Write a picture's bytes into a file that is there whole or not at all."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name(f"{path.name}.part")
+    try:
+        with part.open("wb") as file:
+            for chunk in chunks:
+                file.write(chunk)
+        part.replace(path)
+    finally:
+        part.unlink(missing_ok=True)

@@ -1,14 +1,16 @@
 """Where a job stands: its record, or the dead letter of its rejection."""
 
 import json
+from collections.abc import Sequence
 from datetime import timedelta
+from functools import partial
 from typing import Final
 
 from pydantic import ValidationError
 
 from ..blob_names import dead_letter_name, record_name
-from ..errors import ConflictingJob, Fault, Rejected, UnreadableRecord
-from ..records import JobRecord, JobState
+from ..errors import ConflictingJob, Fault, ImageJobsError, Rejected, UnreadableRecord
+from ..records import JobRecord
 from ..settings import Settings
 from .answers import Receipt, Status
 from .failures import JobEnded, NoSuchJob, StillRunning
@@ -37,6 +39,19 @@ async def status_of(whose: str | Receipt, storage: Storage, settings: Settings) 
     return found
 
 
+async def statuses_of(
+    whose: Sequence[str | Receipt], storage: Storage, settings: Settings
+) -> list[Status | ImageJobsError]:
+    """Return where jobs stand, in their order; for each one the error that asking for it raises."""
+    looks = [partial(status_of, each, storage, settings) for each in whose]
+    found: list[Status | ImageJobsError] = []
+    for each in await storage.all_of(looks):
+        if isinstance(each, BaseException) and not isinstance(each, ImageJobsError):
+            raise each
+        found.append(each)
+    return found
+
+
 async def wait_for(
     whose: str | Receipt, storage: Storage, settings: Settings, *, within: float | None
 ) -> Status:
@@ -61,7 +76,7 @@ async def wait_for(
 
 def succeeded(status: Status) -> Status:
     """Return the status of a job that has all of its pictures; `JobEnded` otherwise."""
-    if status.state is not JobState.SUCCEEDED:
+    if not status.succeeded:
         raise JobEnded(status)
     return status
 

@@ -16,6 +16,8 @@ class Sent:
 
     message_id: str
     inserted_at: datetime
+    #: What takes it back.
+    receipt: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +57,12 @@ class Storage(Protocol):
         """Make these calls, several at a time; what each returned or raised, in their order."""
         ...
 
-    async def send(self, queue: str, body: bytes) -> Sent:
-        """Send one message that never expires."""
+    async def send(self, queue: str, body: bytes, *, hidden_seconds: int = 0) -> Sent:
+        """Send one message that never expires, hidden from all for a while."""
+        ...
+
+    async def count(self, queue: str) -> int:
+        """Say how many messages a queue has, the hidden ones too."""
         ...
 
     async def receive(self, queue: str, *, most: int, hidden_seconds: int) -> list[Received]:
@@ -69,6 +75,10 @@ class Storage(Protocol):
 
     async def put_back(self, queue: str, message: Received) -> None:
         """Let others see a message at once."""
+        ...
+
+    async def names(self, container: str, *, prefix: str, most: int) -> list[str]:
+        """List the first blobs whose names begin so, in order."""
         ...
 
     async def read(self, container: str, name: str) -> Stored | None:

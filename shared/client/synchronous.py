@@ -3,14 +3,17 @@
 import os
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, Unpack
 
 from ..configuration import Configuration
+from ..errors import ImageJobsError
 from ..event_data import Image
 from ..jobs import Job
-from . import fetching, following, listening, sending
+from . import checkup, fetching, following, listening, sending
 from .answers import Event, Quote, Receipt, Status
+from .checkup import Check
 from .connecting import configured, environment
 from .driving import driven, iterated
 from .preparing import job_from
@@ -84,6 +87,10 @@ class ImageJobs:
         """Say where a job stands; `NoSuchJob` when nothing is known of it, or not yet."""
         return driven(following.status_of(job, self._storage, self._app.settings))
 
+    def status_many(self, jobs: Sequence[str | Receipt], /) -> list[Status | ImageJobsError]:
+        """Say where jobs stand, in order; for each, its status or what `status` would raise."""
+        return driven(following.statuses_of(jobs, self._storage, self._app.settings))
+
     def wait(self, job: str | Receipt, /, *, within: float | None = None) -> Status:
         """Return once the job has ended, well or not; `StillRunning` after `within` seconds.
 
@@ -121,6 +128,17 @@ class ImageJobs:
     def open(self, image: Image, /) -> Iterator[bytes]:
         """Yield a picture's bytes as they arrive, checked at the end; `DamagedPicture` if wrong."""
         return iterated(fetching.picture_of(image, self._storage))
+
+    def save(self, image: Image, path: str | Path, /) -> None:
+        """Keep a picture in a file, which is there whole or not at all; raises as `open` does."""
+        fetching.keep(self.open(image), Path(path))
+
+    def check(self, *, send: bool = False) -> Iterator[Check]:
+        """Yield a line for each queue, container and right that callers and the app need.
+
+        With `send`, a message is put on the jobs queue, hidden, and taken back.
+        """
+        return iterated(checkup.storage_checks(self._app.settings, self._storage, may_send=send))
 
     def close(self) -> None:
         """Close the connections."""

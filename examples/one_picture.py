@@ -1,0 +1,20 @@
+"""Ask for one picture, wait for it, and keep it in a file.
+
+pip install image-jobs; ImageStorage holds a connection string (or the two URLs, with an identity).
+"""
+
+from pathlib import Path
+
+from image_jobs.client import ImageJobs, JobEnded, Rejected
+
+with ImageJobs() as jobs:
+    try:
+        receipt = jobs.submit("a fox in the snow", size="1536x1024", quality="low")
+        done = jobs.result(receipt, within=300)
+    except Rejected as rejection:
+        raise SystemExit("\n".join(map(str, rejection.faults))) from rejection
+    except JobEnded as ended:
+        raise SystemExit(str(ended)) from ended
+    (image,) = done.images
+    jobs.save(image, Path("fox.png"))
+    print(f"fox.png: {image.width}x{image.height}, ${done.spending.cost_usd:.4f}")

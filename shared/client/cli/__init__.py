@@ -1,0 +1,1 @@
+"""The command `image-jobs`, for people at a terminal and for scripts; the extra `cli`."""

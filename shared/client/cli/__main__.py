@@ -1,0 +1,8 @@
+"""`python -m shared.client.cli`: the command from a working copy."""
+
+import sys
+
+from .entry import main
+
+if __name__ == "__main__":
+    sys.exit(main())

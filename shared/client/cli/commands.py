@@ -1,0 +1,21 @@
+"""The command's sub-commands, put together."""
+
+import typer
+
+from . import asking, checking, getting, pricing, watching
+
+app = typer.Typer(
+    name="image-jobs",
+    help="Ask for pictures, follow them, fetch them. Storage and the app's deployments are told by "
+    "the environment (docs/settings.md); exit codes are in docs/client.md.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+app.command()(asking.submit)
+app.command()(watching.status)
+app.command()(watching.watch)
+app.command()(getting.get)
+app.command()(pricing.estimate)
+app.command()(asking.route)
+app.command()(checking.doctor)

@@ -1,0 +1,162 @@
+"""A job as options of a command: the same ones wherever a job is asked for."""
+
+import functools
+import inspect
+import json
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from ...errors import Fault, InvalidJob
+
+_WHAT = "What the job asks for"
+#: The options, by the field of the job that each one fills.
+type Fields = dict[str, Any]
+
+
+def _option(*names: str, help: str, metavar: str | None = None) -> Any:  # noqa: A002, ANN401 (typer's words)
+    return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=_WHAT)
+
+
+def job_fields(  # noqa: PLR0913 (an option for each field of a job)
+    prompt: Annotated[
+        str | None, typer.Argument(help="What the picture shows; `-` reads it from stdin.")
+    ] = None,
+    *,
+    file: Annotated[
+        Path | None,
+        _option("--file", "-f", help="A job as JSON; `-` is stdin. Options go over it."),
+    ] = None,
+    job_id: Annotated[str | None, _option("--id", help="Idempotency key.")] = None,
+    model: Annotated[
+        list[str] | None, _option("--model", "-m", help="Several: the same job on each.")
+    ] = None,
+    size: Annotated[
+        list[str] | None,
+        _option("--size", "-s", help="1536x1024, 16:9, 4k, small, auto …; several: each."),
+    ] = None,
+    quality: Annotated[str | None, _option("--quality", "-q", help="low … max, auto.")] = None,
+    routing: Annotated[str | None, _option("--routing", help="auto, legacy, bucket.")] = None,
+    fit: Annotated[str | None, _option("--fit", help="scale or reject.")] = None,
+    n: Annotated[int | None, _option("-n", help="Pictures, 1 to 10.")] = None,
+    format: Annotated[str | None, _option("--format", help="png or jpeg.")] = None,  # noqa: A002 (the field's name)
+    compression: Annotated[int | None, _option("--compression", help="Of a jpeg, 0-100.")] = None,
+    background: Annotated[
+        str | None, _option("--background", help="auto, opaque, transparent.")
+    ] = None,
+    locales: Annotated[
+        list[str] | None, _option("--locale", "-l", help="BCP 47; several: each.", metavar="TAG")
+    ] = None,
+    inputs: Annotated[
+        list[str] | None, _option("--input", "-i", help="Picture in the inputs container to edit.")
+    ] = None,
+    mask: Annotated[str | None, _option("--mask", help="Where to edit.")] = None,
+    finish: Annotated[str | None, _option("--finish", help="As JSON.", metavar="JSON")] = None,
+    reply_to: Annotated[str | None, _option("--reply-to", help="Queue for its events.")] = None,
+    on_unknown: Annotated[
+        str | None, _option("--on-unknown", help="retry_once, park, fail.")
+    ] = None,
+    max_cost_usd: Annotated[float | None, _option("--max-cost", help="US dollars.")] = None,
+    deadline: Annotated[
+        str | None, _option("--deadline", help="ISO 8601 with a zone.", metavar="TIME")
+    ] = None,
+    priority: Annotated[str | None, _option("--priority", help="normal or low.")] = None,
+    tags: Annotated[
+        list[str] | None, _option("--tag", "-t", help="Several.", metavar="NAME=VALUE")
+    ] = None,
+) -> Fields:
+    """Return the fields of a job that were given, by file and by option."""
+    fields = _of_file(file) if file else {}
+    models = _one_or_more("model", "models", model)
+    sizes = _one_or_more("size", "size", size)
+    said = {
+        "prompt": sys.stdin.read() if prompt == "-" else prompt,
+        **({"job_id": job_id} if job_id else {}),
+        "quality": quality,
+        "routing": routing,
+        "fit": fit,
+        "n": n,
+        "format": format,
+        "compression": compression,
+        "background": background,
+        "mask": mask,
+        "locales": locales,
+        "inputs": inputs,
+        "reply_to": reply_to,
+        "on_unknown": on_unknown,
+        "max_cost_usd": max_cost_usd,
+        "deadline": deadline,
+        "priority": priority,
+        "tags": dict(map(_pair, tags)) if tags else None,
+        "finish": _json("finish", finish) if finish else None,
+    }
+    return {
+        **fields,
+        **models,
+        **sizes,
+        **{name: value for name, value in said.items() if value is not None and value != []},
+    }
+
+
+def asks_for_a_job(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command the options of a job; it is called with the fields first, then its own."""
+    theirs = inspect.signature(job_fields).parameters
+    own = list(inspect.signature(command).parameters.values())[1:]
+
+    @functools.wraps(command)
+    def called(**given: Any) -> None:  # noqa: ANN401 (what typer has read)
+        fields = job_fields(**{name: given.pop(name) for name in theirs})
+        command(fields, **given)
+
+    hints = get_type_hints(job_fields, include_extras=True) | get_type_hints(
+        command, include_extras=True
+    )
+    keyword = inspect.Parameter.KEYWORD_ONLY
+    parameters = [each.replace(kind=keyword) for each in (*theirs.values(), *own)]
+    called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # typer reads it
+    called.__annotations__ = {each.name: hints[each.name] for each in parameters}
+    return called
+
+
+def read_text(path: Path) -> str:
+    """Return a file's text, or what comes on stdin for `-`."""
+    if str(path) == "-":
+        return sys.stdin.read()
+    try:
+        return path.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise typer.BadParameter(f"{path} can't be read: {error}") from error
+
+
+def _of_file(path: Path) -> Fields:
+    value = _json(str(path), read_text(path))
+    if not isinstance(value, dict):
+        raise typer.BadParameter(f"{path} holds no job: it must be one JSON object")
+    return value
+
+
+def _json(what: str, text: str) -> Any:  # noqa: ANN401 (whatever the JSON holds)
+    try:
+        return json.loads(text)
+    except ValueError as error:
+        raise typer.BadParameter(f"{what} is no JSON: {error}") from error
+
+
+def _one_or_more(one: str, more: str, given: list[str] | None) -> Mapping[str, Any]:
+    match given:
+        case None | []:
+            return {}
+        case [only]:
+            return {one: only}
+        case several:
+            return {more: several}
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise InvalidJob([Fault("tags", f"{text!r} is no tag; write NAME=VALUE")])
+    return name, value

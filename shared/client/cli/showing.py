@@ -1,0 +1,134 @@
+"""How the command shows things: tables for people, JSON for programs."""
+
+import json
+import sys
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from ...plans import Plan
+from ...records import JobState
+from ..answers import Quote, Status
+
+#: What is no terminal has no width; in 80 columns a job's id would be cut.
+PIPE_COLUMNS: Final = 160
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+
+MARKS: Final = {
+    JobState.RUNNING: "[cyan]… running[/]",
+    JobState.SUCCEEDED: "[green]✔ succeeded[/]",
+    JobState.FAILED: "[red]✘ failed[/]",
+    JobState.PARKED: "[yellow]‖ parked[/]",
+    JobState.CANCELLED: "[dim]∅ cancelled[/]",
+}
+
+
+@cache
+def console() -> Console:
+    """Return the terminal, or what stands for it."""
+    return Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS, highlight=False)
+
+
+def print_json(value: object) -> None:
+    """Print one JSON document on one line."""
+    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+
+
+def table(*columns: str, right: Iterable[str] = ()) -> Table:
+    """Return a plain table."""
+    made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    for column in columns:
+        made.add_column(
+            column, justify="right" if column in right else "left", overflow="fold", no_wrap=True
+        )
+    return made
+
+
+def dollars(usd: float | None) -> str:
+    """Write an amount; small ones to a hundredth of a cent."""
+    return "unknown" if usd is None else f"${usd:.4f}"
+
+
+def sizes_of(plans: Sequence[Plan]) -> tuple[str, str, str]:
+    """Write models, sizes and qualities of plans, each once."""
+    return (
+        ", ".join(dict.fromkeys(plan.model for plan in plans)),
+        ", ".join(dict.fromkeys(f"{plan.width}x{plan.height}" for plan in plans)),
+        ", ".join(dict.fromkeys(plan.quality or "-" for plan in plans)),
+    )
+
+
+def quote_json(quote: Quote) -> dict[str, Any]:
+    """Return a quote as JSON."""
+    plans = None
+    if quote.plans is not None:
+        plans = [plan.model_dump(mode="json") for plan in quote.plans]
+    return {"checked": quote.checked, "estimate_usd": quote.estimate_usd, "plans": plans}
+
+
+def status_json(status: Status) -> dict[str, Any]:
+    """Return a status as JSON: what an event would tell, at any time."""
+    record = status.record
+    model, size, quality = sizes_of(record.plans)
+    return {
+        "job_id": status.job_id,
+        "state": status.state,
+        "calls": status.calls,
+        "calls_ended": status.calls_ended,
+        "calls_running": status.calls_running,
+        "model": model,
+        "size": size,
+        "quality": quality,
+        "images": [image.model_dump(mode="json") for image in status.images],
+        **status.spending.model_dump(mode="json"),
+        "estimate_usd": record.estimate_usd,
+        "failure": record.failure and record.failure.model_dump(mode="json"),
+        "tags": record.job.tags,
+        "accepted_at": record.accepted_at.isoformat(),
+        "updated_at": record.updated_at.isoformat(),
+    }
+
+
+def status_table(found: Mapping[str, Status | None], now: datetime) -> Table:
+    """Return a row a job: where it stands, how far it is, what it cost, what went wrong."""
+    rows = table("job", "model", "size", "quality", "state", "calls", "pictures", "s", "USD", "")
+    for job_id, status in found.items():
+        if status is None:
+            rows.add_row(job_id, "", "", "", "[dim]· not begun[/]", "", "", "", "", "")
+            continue
+        record = status.record
+        until = record.updated_at if status.ended else now
+        cost = status.spending.cost_usd if status.spending.attempts else record.estimate_usd
+        about = "" if status.ended else "~"
+        failure = record.failure
+        rows.add_row(
+            job_id,
+            *sizes_of(record.plans),
+            MARKS[status.state],
+            f"{bar(status)} {status.calls_ended}/{status.calls}",
+            f"{len(status.images)}",
+            f"{(until - record.accepted_at).total_seconds():.0f}",
+            f"{about}{dollars(cost)}",
+            f"{failure.code}: {failure.message}" if failure else "",
+        )
+    return rows
+
+
+def bar(status: Status, *, width: int = 8) -> str:
+    """Draw how far a job is: calls that are over, calls being made, calls to come."""
+    ended = round(width * status.calls_ended / status.calls)
+    running = min(width - ended, -(-width * status.calls_running // status.calls))
+    return (
+        f"[green]{'━' * ended}[/][cyan]{'╸' * running}[/][dim]{'─' * (width - ended - running)}[/]"
+    )
+
+
+def now() -> datetime:
+    """Return the time, UTC."""
+    return datetime.now(UTC)

@@ -1,0 +1,119 @@
+"""Where jobs stand: once, or live until they have ended."""
+
+import sys
+import time
+from collections.abc import Sequence
+from typing import Annotated, Final
+
+import typer
+from rich.live import Live
+
+from ...errors import ImageJobsError
+from ..answers import Receipt, Status
+from ..failures import NoSuchJob, StillRunning
+from ..synchronous import ImageJobs
+from .connection import client
+from .showing import AsJson, console, now, print_json, status_json, status_table
+
+#: Between two looks at the jobs, seconds: the first, the longest, by how much they grow.
+FIRST_LOOK: Final = 0.3
+LONGEST_LOOK: Final = 2.0
+GROWTH: Final = 1.3
+
+Ids = Annotated[
+    list[str], typer.Argument(help="Ids of jobs; `-` reads them from stdin, one a line.")
+]
+
+
+def status(job_ids: Ids, *, as_json: AsJson = False) -> None:
+    """Say where jobs stand. Ends with 4 when one of them is not known."""
+    with client() as jobs:
+        found = jobs.status_many(named(job_ids))
+    if as_json:
+        for each in found:
+            print_json(status_json(each) if isinstance(each, Status) else _unknown(each))
+    else:
+        for each in found:
+            if isinstance(each, ImageJobsError):
+                sys.stderr.write(f"{each}\n")
+        known = {each.job_id: each for each in found if isinstance(each, Status)}
+        if known:
+            console().print(status_table(known, now()))
+    raise typer.Exit(0 if all(isinstance(each, Status) for each in found) else 4)
+
+
+def watch(
+    job_ids: Ids,
+    *,
+    within: Annotated[
+        float | None, typer.Option("--within", help="Seconds; ends with 5 after them.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Follow jobs in a live table until all have ended. Ends with 1 when one has no pictures."""
+    with client() as jobs:
+        ended = follow(jobs, named(job_ids), quiet=as_json, within=within)
+    if as_json:
+        for each in ended:
+            print_json(status_json(each))
+    raise typer.Exit(0 if all(each.succeeded for each in ended) else 1)
+
+
+def named(job_ids: Sequence[str]) -> list[str]:
+    """Return the ids that were given, those on stdin for `-`."""
+    if list(job_ids) != ["-"]:
+        return list(job_ids)
+    return [line.strip() for line in sys.stdin if line.strip()]
+
+
+def follow(
+    jobs: ImageJobs,
+    whose: Sequence[str | Receipt],
+    *,
+    quiet: bool,
+    within: float | None = None,
+) -> list[Status]:
+    """Return where jobs stand once all have ended, shown live unless `quiet`.
+
+    Raises what storage raises, `Rejected` where the app refused one, `StillRunning` after `within`
+    seconds.
+    """
+    began, pause = time.monotonic(), FIRST_LOOK
+    found: dict[str, Status | None] = {_id(each): None for each in whose}
+    with Live(console=console(), auto_refresh=False, transient=False) as live:
+        while True:
+            open_ones = [each for each in whose if not _ended(found[_id(each)])]
+            for each, seen in zip(open_ones, jobs.status_many(open_ones), strict=True):
+                found[_id(each)] = _seen(seen)
+            if not quiet:
+                live.update(status_table(found, now()), refresh=True)
+            ended = [each for each in found.values() if each and each.ended]
+            if len(ended) == len(found):
+                return ended
+            if within is not None and time.monotonic() - began >= within:
+                left = len(found) - len(ended)
+                raise StillRunning(
+                    f"{left} of {len(found)} jobs have not ended within {within:g} s"
+                )
+            time.sleep(pause)
+            pause = min(pause * GROWTH, LONGEST_LOOK)
+
+
+def _id(whose: str | Receipt) -> str:
+    return whose if isinstance(whose, str) else whose.job_id
+
+
+def _ended(status: Status | None) -> bool:
+    return status is not None and status.ended
+
+
+def _seen(seen: Status | ImageJobsError) -> Status | None:
+    if isinstance(seen, NoSuchJob):
+        return None
+    if isinstance(seen, ImageJobsError):
+        raise seen
+    return seen
+
+
+def _unknown(error: ImageJobsError) -> dict[str, str]:
+    return {"error": type(error).__name__, "message": str(error)}

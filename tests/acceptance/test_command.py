@@ -1,0 +1,126 @@
+"""The command `image-jobs` as somebody at a terminal uses it, against the running stack."""
+
+import io
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from local.settings import DEPLOYMENTS
+from shared.client.cli.entry import main
+from tests.acceptance.running_stack import RunningStack, running_stack
+
+
+@pytest.fixture(scope="module")
+def stack(azurite: str) -> Iterator[RunningStack]:
+    del azurite  # where it is missing, this skips or fails
+    with running_stack() as stack:
+        yield stack
+
+
+@pytest.fixture
+def terminal(
+    stack: RunningStack, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> "Terminal":
+    monkeypatch.setenv("ImageStorage", stack.ready["storage"])
+    monkeypatch.setenv("FOUNDRY_DEPLOYMENTS", json.dumps(DEPLOYMENTS))
+    monkeypatch.setenv("FOUNDRY_ENDPOINT", stack.ready["foundry"])
+    monkeypatch.setenv("FOUNDRY_API_KEY", "local-key")
+    return Terminal(monkeypatch, capsys)
+
+
+class Terminal:
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+        self._monkeypatch = monkeypatch
+        self._capsys = capsys
+
+    def run(self, *arguments: str, stdin: str = "", code: int = 0) -> str:
+        """What a command prints."""
+        self._monkeypatch.setattr(sys, "stdin", io.StringIO(stdin))
+        ended = main(arguments)
+        said = self._capsys.readouterr()
+        assert ended == code, f"{said.out}\n{said.err}"
+        return said.err if code and not said.out else said.out
+
+    def json(self, *arguments: str, stdin: str = "", code: int = 0) -> Any:  # noqa: ANN401 (any JSON)
+        """The JSON that a command prints."""
+        return json.loads(self.run(*arguments, "--json", stdin=stdin, code=code))
+
+
+def test_a_picture_is_submitted_waited_for_and_fetched(terminal: Terminal, tmp_path: Path) -> None:
+    said = terminal.run(
+        *("submit", "a fox in the snow", "--id", "cli-1", "-m", "gpt-image-2"),
+        *("-s", "1536x1024", "-q", "low", "--out", str(tmp_path)),
+    )
+    assert said.startswith("cli-1   gpt-image-2   1536x1024   low   about $0.0109")
+    with Image.open(tmp_path / "cli-1" / "0.png") as picture:
+        assert picture.size == (1536, 1024)
+
+
+def test_a_job_comes_from_a_file_or_from_stdin_and_options_go_over_it(
+    terminal: Terminal, tmp_path: Path
+) -> None:
+    file = tmp_path / "job.json"
+    file.write_text(json.dumps({"prompt": "a fox", "size": "16:9", "n": 2}))
+    receipt = terminal.json("submit", "-f", str(file), "-n", "1", "-q", "low", "--id", "cli-2")
+    (plan,) = receipt["plans"]
+    assert (plan["asked_size"], plan["n"], plan["quality"]) == ("16:9", 1, "low")
+    again = terminal.json("submit", "-f", "-", stdin=json.dumps({"prompt": "an owl"}))
+    assert terminal.json("watch", "cli-2", "--within", "60")["state"] == "succeeded"
+    assert terminal.json("watch", "-", stdin=f"{again['job_id']}\n")["state"] == "succeeded"
+
+
+def test_a_prompt_comes_from_stdin(terminal: Terminal, stack: RunningStack) -> None:
+    terminal.json("submit", "-", "--id", "cli-3", "-q", "low", "--wait", stdin="a fox\nby night")
+    assert stack.record("cli-3")["job"]["prompt"] == "a fox\nby night"
+
+
+def test_status_and_get_go_by_the_id(terminal: Terminal, tmp_path: Path) -> None:
+    terminal.json("submit", "a fox", "--id", "cli-4", "-q", "low", "-t", "of=us", "--wait")
+    status = terminal.json("status", "cli-4")
+    assert (status["state"], status["tags"]) == ("succeeded", {"of": "us"})
+    assert status["cost_known_by"] == "usage"
+    (file,) = terminal.json("get", "cli-4", "-o", str(tmp_path))["files"]
+    assert Path(file).stat().st_size == status["images"][0]["bytes"]
+    assert "✔ succeeded" in terminal.run("status", "cli-4")
+
+
+def test_a_job_that_ends_without_its_picture_ends_the_command_with_1(terminal: Terminal) -> None:
+    refused = "[[refuse:moderation_blocked]] a fox"
+    said = terminal.run("submit", refused, "--id", "cli-5", "-q", "low", "--wait", code=1)
+    assert "content_refused" in said
+
+
+def test_what_is_wrong_with_a_job_is_said_before_anything_is_sent(
+    terminal: Terminal, stack: RunningStack
+) -> None:
+    said = terminal.run("submit", "a fox", "--id", "cli-6", "-n", "11", "-q", "best", code=2)
+    assert [line.partition(":")[0] for line in said.splitlines()] == ["quality", "n"]
+    told = json.loads(
+        terminal.run("submit", "a fox", "-s", "4000x500", "--fit", "reject", "--json", code=2)
+    )
+    assert told["code"] == "unsupported_request"
+    assert stack.blob("jobs", "cli-6.json") is None
+
+
+def test_an_unknown_job_ends_with_4_and_a_long_one_with_5(terminal: Terminal) -> None:
+    assert "never-sent" in terminal.run("status", "never-sent", code=4)
+    terminal.json("submit", "a fox [[fault-once:slow-headers,2]]", "--id", "cli-7", "-q", "low")
+    assert "1 of 1" in terminal.run("watch", "cli-7", "--within", "0.2", "--json", code=5)
+    assert terminal.json("watch", "cli-7", "--within", "60")["state"] == "succeeded"
+
+
+def test_the_doctor_finds_all_well_and_what_is_missing(
+    terminal: Terminal, stack: RunningStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert "✔ sending to image-jobs" in terminal.run("doctor", "--send")
+    assert stack.left("image-jobs") == 0
+    monkeypatch.setenv("SMALL_QUEUE", "no-such-queue")
+    monkeypatch.setenv("FOUNDRY_ENDPOINT", "http://127.0.0.1:9")
+    said = terminal.run("doctor", code=1)
+    assert "✘ queue no-such-queue" in said
+    assert "✘ endpoint http://127.0.0.1:9" in said
