@@ -12,10 +12,25 @@ from hatchling.builders.hooks.plugin.interface import BuildHookInterface
 
 #: The package here and in the wheel, where it goes by the name of its distribution.
 HERE, THERE = "shared", "image_jobs"
-DATA = ("models.toml", "py.typed")
+TYPED = "py.typed"
 
 
 def needed(package: Path) -> set[Path]:
+    """Return what the wheel needs: modules, and the data beside them that they name."""
+    modules = modules_of_the_client(package)
+    return {package / TYPED, *modules, *_data(modules, package)}
+
+
+def _data(modules: set[Path], package: Path) -> Iterator[Path]:
+    for path in modules:
+        for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+            if isinstance(node, ast.Constant) and str(node.value).endswith(".toml"):
+                file = package / str(node.value)
+                if file.is_file():
+                    yield file
+
+
+def modules_of_the_client(package: Path) -> set[Path]:
     """Return the client's modules, and every module that one of them needs, over whatever way."""
     found: set[Path] = set()
     ahead = [package / "__init__.py", *sorted((package / "client").rglob("*.py"))]
@@ -47,6 +62,6 @@ class WheelHook(BuildHookInterface[Any]):
         """Put the files in, under the wheel's own name."""
         del version
         package = Path(self.root, HERE)
-        for path in sorted({*needed(package), *(package / name for name in DATA)}):
+        for path in sorted(needed(package)):
             inside = path.relative_to(package).as_posix()
             build_data["force_include"][str(path)] = f"{THERE}/{inside}"

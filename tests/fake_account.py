@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from shared.client.failures import NoSuchBlob
-from shared.client.storage import Received, Sent, Stored
+from shared.client.storage import Listed, Received, Sent, Stored
 from shared.errors import ImageJobsError, StoreUnavailable
 
 BEGAN = datetime(2026, 11, 30, 17, 0, tzinfo=UTC)
@@ -25,6 +25,7 @@ class FakeStorage:
     time: datetime = BEGAN
     queues: defaultdict[str, list[Message]] = field(default_factory=lambda: defaultdict(list))
     blobs: dict[str, bytes] = field(default_factory=dict)
+    metadata: dict[str, dict[str, str]] = field(default_factory=dict)
     #: Sends that fail, counted from the first.
     failing: set[int] = field(default_factory=set)
     #: What happens while somebody waits.
@@ -81,10 +82,13 @@ class FakeStorage:
     async def count(self, queue: str) -> int:
         return len(self.queues[queue])
 
-    async def names(self, container: str, *, prefix: str, most: int) -> list[str]:
-        start = f"{container}/"
-        names = [name.removeprefix(start) for name in self.blobs if name.startswith(start)]
-        return sorted(name for name in names if name.startswith(prefix))[:most]
+    async def listed(self, container: str, *, prefix: str, most: int) -> list[Listed]:
+        start = f"{container}/{prefix}"
+        names = sorted(name for name in self.blobs if name.startswith(start))
+        return [
+            Listed(name.removeprefix(f"{container}/"), self.metadata.get(name, {}))
+            for name in names[:most]
+        ]
 
     async def read(self, container: str, name: str) -> Stored | None:
         body = self.blobs.get(f"{container}/{name}")

@@ -4,6 +4,7 @@ Published as the wheel `image-jobs`, where this is `image_jobs.client`. What sta
 kept stable; the rest of the wheel is the app's own core.
 """
 
+from ..entries import Entry
 from ..errors import (
     ConflictingJob,
     Fault,
@@ -26,6 +27,7 @@ __all__ = [
     "AsyncImageJobs",
     "ConflictingJob",
     "DamagedPicture",
+    "Entry",
     "Event",
     "Fault",
     "Image",

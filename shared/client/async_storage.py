@@ -27,7 +27,7 @@ from .account import (
     storage_errors,
 )
 from .failures import NoSuchBlob
-from .storage import Received, Sent, Stored
+from .storage import Listed, Received, Sent, Stored
 
 
 class AsyncStorage:
@@ -118,13 +118,15 @@ class AsyncStorage:
                 message.message_id, message.receipt, visibility_timeout=0
             )
 
-    async def names(self, container: str, *, prefix: str, most: int) -> list[str]:
+    async def listed(self, container: str, *, prefix: str, most: int) -> list[Listed]:
         """List the first blobs whose names begin so, in order."""
         with storage_errors(f"listing {container}/{prefix}"):
-            listed = self._blobs.get_container_client(container).list_blob_names(
-                name_starts_with=prefix, results_per_page=most
+            blobs = self._blobs.get_container_client(container).list_blobs(
+                name_starts_with=prefix, include=["metadata"], results_per_page=most
             )
-            return [name async for name in _first(listed, most)]
+            async for page in blobs.by_page():
+                return [Listed(blob.name, blob.metadata) async for blob in page][:most]
+            return []
 
     async def read(self, container: str, name: str) -> Stored | None:
         """Return a small blob, or None when there is none."""
@@ -161,13 +163,3 @@ class AsyncStorage:
     async def close(self) -> None:
         """Close what is open."""
         await self._open.aclose()
-
-
-async def _first(names: AsyncIterator[str], most: int) -> AsyncIterator[str]:
-    """Yield the first few of many."""
-    left = most
-    async for name in names:
-        if not left:
-            return
-        left -= 1
-        yield name

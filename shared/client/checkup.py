@@ -74,7 +74,7 @@ async def _queue(queue: str, storage: Storage) -> Check:
 async def _container(container: str, storage: Storage) -> Check:
     what = f"container {container}"
     try:
-        await storage.names(container, prefix="", most=1)
+        await storage.listed(container, prefix="", most=1)
     except ImageJobsError as error:
         return Check.failed(what, error)
     return Check(what, "good")

@@ -4,7 +4,7 @@ The synchronous side answers without ever suspending, so `shared.client.driving`
 coroutines without an event loop. Everything raises `StoreUnavailable` and its kin only.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -38,6 +38,14 @@ class Stored:
 
     body: bytes
     version: str
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A blob as a listing shows it."""
+
+    name: str
+    metadata: Mapping[str, str]
 
 
 class Storage(Protocol):
@@ -77,7 +85,7 @@ class Storage(Protocol):
         """Let others see a message at once."""
         ...
 
-    async def names(self, container: str, *, prefix: str, most: int) -> list[str]:
+    async def listed(self, container: str, *, prefix: str, most: int) -> list[Listed]:
         """List the first blobs whose names begin so, in order."""
         ...
 

@@ -29,7 +29,7 @@ from .account import (
 )
 from .driving import driven
 from .failures import NoSuchBlob
-from .storage import Received, Sent, Stored
+from .storage import Listed, Received, Sent, Stored
 
 
 class SyncStorage:
@@ -120,13 +120,13 @@ class SyncStorage:
                 message.message_id, message.receipt, visibility_timeout=0
             )
 
-    async def names(self, container: str, *, prefix: str, most: int) -> list[str]:
+    async def listed(self, container: str, *, prefix: str, most: int) -> list[Listed]:
         """List the first blobs whose names begin so, in order."""
         with storage_errors(f"listing {container}/{prefix}"):
-            listed = self._blobs.get_container_client(container).list_blob_names(
-                name_starts_with=prefix, results_per_page=most
+            blobs = self._blobs.get_container_client(container).list_blobs(
+                name_starts_with=prefix, include=["metadata"], results_per_page=most
             )
-            return list(islice(listed, most))
+            return [Listed(blob.name, blob.metadata) for blob in islice(blobs, most)]
 
     async def read(self, container: str, name: str) -> Stored | None:
         """Return a small blob, or None when there is none."""

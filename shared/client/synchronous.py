@@ -8,10 +8,12 @@ from types import TracebackType
 from typing import Any, Self, Unpack
 
 from ..configuration import Configuration
+from ..entries import Entry
 from ..errors import ImageJobsError
 from ..event_data import Image
 from ..jobs import Job
-from . import checkup, fetching, following, listening, sending
+from ..records import JobState
+from . import checkup, fetching, following, listening, listing, sending
 from .answers import Event, Quote, Receipt, Status
 from .checkup import Check
 from .connecting import configured, environment
@@ -90,6 +92,11 @@ class ImageJobs:
     def status_many(self, jobs: Sequence[str | Receipt], /) -> list[Status | ImageJobsError]:
         """Say where jobs stand, in order; for each, its status or what `status` would raise."""
         return driven(following.statuses_of(jobs, self._storage, self._app.settings))
+
+    def newest(self, *, limit: int = 20, state: JobState | None = None) -> list[Entry]:
+        """List the newest jobs, of one state if it is given, without reading their records."""
+        settings = self._app.settings
+        return driven(listing.newest_jobs(self._storage, settings, limit=limit, state=state))
 
     def wait(self, job: str | Receipt, /, *, within: float | None = None) -> Status:
         """Return once the job has ended, well or not; `StillRunning` after `within` seconds.

@@ -82,11 +82,13 @@ def test_a_prompt_comes_from_stdin(terminal: Terminal, stack: RunningStack) -> N
 def test_status_and_get_go_by_the_id(terminal: Terminal, tmp_path: Path) -> None:
     terminal.json("submit", "a fox", "--id", "cli-4", "-q", "low", "-t", "of=us", "--wait")
     status = terminal.json("status", "cli-4")
-    assert (status["state"], status["tags"]) == ("succeeded", {"of": "us"})
+    assert (status["state"], status["job"]["tags"]) == ("succeeded", {"of": "us"})
     assert status["cost_known_by"] == "usage"
     (file,) = terminal.json("get", "cli-4", "-o", str(tmp_path))["files"]
     assert Path(file).stat().st_size == status["images"][0]["bytes"]
     assert "✔ succeeded" in terminal.run("status", "cli-4")
+    (listed,) = terminal.run("list", "-n", "1").splitlines()[1:]
+    assert listed.split()[0] == "cli-4"
 
 
 def test_a_job_that_ends_without_its_picture_ends_the_command_with_1(terminal: Terminal) -> None:

@@ -65,7 +65,7 @@ def strangers(path: Path) -> set[str]:
 
 def test_the_wheel_holds_the_client_and_data(wheel: ZipFile) -> None:
     held = set(modules(wheel))
-    assert {ROOT / "shared" / name for name in ("models.toml", "py.typed")} <= held
+    assert {ROOT / "shared" / name for name in ("models.toml", "locales.toml", "py.typed")} <= held
     assert set((ROOT / "shared" / "client").rglob("*.py")) <= held
 
 

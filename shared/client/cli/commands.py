@@ -15,6 +15,7 @@ app = typer.Typer(
 app.command()(asking.submit)
 app.command()(watching.status)
 app.command()(watching.watch)
+app.command("list")(watching.list_jobs)
 app.command()(getting.get)
 app.command()(pricing.estimate)
 app.command()(asking.route)

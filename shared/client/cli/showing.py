@@ -11,8 +11,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from ...entries import Entry
 from ...plans import Plan
 from ...records import JobState
+from ...statuses import status_of
 from ..answers import Quote, Status
 
 #: What is no terminal has no width; in 80 columns a job's id would be cut.
@@ -45,7 +47,10 @@ def table(*columns: str, right: Iterable[str] = ()) -> Table:
     made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
         made.add_column(
-            column, justify="right" if column in right else "left", overflow="fold", no_wrap=True
+            column,
+            justify="right" if column in right else "left",
+            overflow="fold",
+            no_wrap=bool(column),  # what has no name is a sentence
         )
     return made
 
@@ -73,26 +78,8 @@ def quote_json(quote: Quote) -> dict[str, Any]:
 
 
 def status_json(status: Status) -> dict[str, Any]:
-    """Return a status as JSON: what an event would tell, at any time."""
-    record = status.record
-    model, size, quality = sizes_of(record.plans)
-    return {
-        "job_id": status.job_id,
-        "state": status.state,
-        "calls": status.calls,
-        "calls_ended": status.calls_ended,
-        "calls_running": status.calls_running,
-        "model": model,
-        "size": size,
-        "quality": quality,
-        "images": [image.model_dump(mode="json") for image in status.images],
-        **status.spending.model_dump(mode="json"),
-        "estimate_usd": record.estimate_usd,
-        "failure": record.failure and record.failure.model_dump(mode="json"),
-        "tags": record.job.tags,
-        "accepted_at": record.accepted_at.isoformat(),
-        "updated_at": record.updated_at.isoformat(),
-    }
+    """Return a status as JSON: the document that the app's HTTP answers with."""
+    return status_of(status.record).model_dump(mode="json")
 
 
 def status_table(found: Mapping[str, Status | None], now: datetime) -> Table:
@@ -132,3 +119,21 @@ def bar(status: Status, *, width: int = 8) -> str:
 def now() -> datetime:
     """Return the time, UTC."""
     return datetime.now(UTC)
+
+
+def entries_table(entries: Sequence[Entry]) -> Table:
+    """Return a row a job of a list."""
+    rows = table("job", "accepted", "model", "size", "state", "pictures", "USD", "tags", "")
+    for entry in entries:
+        rows.add_row(
+            entry.job_id,
+            f"{entry.accepted_at.astimezone():%Y-%m-%d %H:%M}",
+            ", ".join(entry.models),
+            ", ".join(entry.sizes),
+            MARKS[entry.state],
+            str(entry.pictures),
+            "" if entry.state is JobState.RUNNING else dollars(entry.cost_usd),
+            " ".join(f"{name}={value}" for name, value in entry.tags.items()),
+            entry.code or "",
+        )
+    return rows

@@ -9,11 +9,13 @@ import typer
 from rich.live import Live
 
 from ...errors import ImageJobsError
+from ...records import JobState
 from ..answers import Receipt, Status
 from ..failures import NoSuchJob, StillRunning
+from ..listing import MOST
 from ..synchronous import ImageJobs
 from .connection import client
-from .showing import AsJson, console, now, print_json, status_json, status_table
+from .showing import AsJson, console, entries_table, now, print_json, status_json, status_table
 
 #: Between two looks at the jobs, seconds: the first, the longest, by how much they grow.
 FIRST_LOOK: Final = 0.3
@@ -42,8 +44,28 @@ def status(job_ids: Ids, *, as_json: AsJson = False) -> None:
     raise typer.Exit(0 if all(isinstance(each, Status) for each in found) else 4)
 
 
+def list_jobs(
+    *,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Of jobs.")] = 20,
+    state: Annotated[
+        JobState | None, typer.Option("--state", help="Only jobs that stand so.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the newest jobs."""
+    with client() as jobs:
+        found = jobs.newest(limit=limit, state=state)
+    if not as_json:
+        console().print(entries_table(found))
+    for entry in found if as_json else ():
+        print_json(entry.model_dump(mode="json"))
+
+
 def watch(
-    job_ids: Ids,
+    job_ids: Annotated[
+        list[str] | None,
+        typer.Argument(help="Ids of jobs, `-` for those on stdin; left out: all that run."),
+    ] = None,
     *,
     within: Annotated[
         float | None, typer.Option("--within", help="Seconds; ends with 5 after them.")
@@ -52,11 +74,16 @@ def watch(
 ) -> None:
     """Follow jobs in a live table until all have ended. Ends with 1 when one has no pictures."""
     with client() as jobs:
-        ended = follow(jobs, named(job_ids), quiet=as_json, within=within)
+        ids = named(job_ids) if job_ids else _running(jobs)
+        ended = follow(jobs, ids, quiet=as_json, within=within)
     if as_json:
         for each in ended:
             print_json(status_json(each))
     raise typer.Exit(0 if all(each.succeeded for each in ended) else 1)
+
+
+def _running(jobs: ImageJobs) -> list[str]:
+    return [entry.job_id for entry in jobs.newest(limit=MOST, state=JobState.RUNNING)]
 
 
 def named(job_ids: Sequence[str]) -> list[str]:
