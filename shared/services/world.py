@@ -10,7 +10,7 @@ from functools import cache
 from ..configuration import Configuration
 from ..ports import World
 from ..settings import Settings
-from .telemetry import measured
+from .measured_world import measured
 
 
 @cache

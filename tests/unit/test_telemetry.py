@@ -1,5 +1,6 @@
 """What the app tells of itself: enough to run it by, and nothing that is not for everybody."""
 
+import json
 import logging
 import re
 from datetime import timedelta
@@ -14,7 +15,8 @@ from shared.events import EventType
 from shared.generation import generate
 from shared.outcomes import OutcomeKind
 from shared.reports import Report
-from shared.services.telemetry import measured, note, note_ages, task_span
+from shared.services.measured_world import measured
+from shared.services.telemetry import note, note_ages, task_span
 from shared.tasks import TaskMessage, read_task
 from shared.triggers.deliveries import tell
 from shared.watching import ages
@@ -78,12 +80,22 @@ def test_calls_are_counted_by_what_became_of_them_and_cost_is_added_up(told: Tol
     assert sum(told.sums("image_jobs.pace_wait").values()) == 12.5
 
 
-@pytest.mark.parametrize("what", ["buried", "failed", "rejected"])
-def test_what_was_given_up_on_is_counted(told: Told, what: str) -> None:
-    note("poison_intake", Report(what, None))
-    assert told.sums("image_jobs.dead_letters") == {
-        labels(function="poison_intake", reason=what): 1
-    }
+@pytest.mark.parametrize(
+    ("letter", "reason"),
+    [
+        ({"reason": "invalid_job"}, "rejected"),
+        ({"reason": "poisoned"}, "poisoned"),
+        ({"reason": "undeliverable"}, "undeliverable"),
+        ({"job_id": "fox-1", "state": "failed"}, "failed"),
+    ],
+)
+async def test_what_was_given_up_on_is_counted(
+    told: Told, letter: dict[str, str], reason: str
+) -> None:
+    world = fake_world()
+    await measured(world).dead_letters.put("2026/11/24/fox-1.json", json.dumps(letter).encode())
+    assert list(world.dead_letters.letters) == ["2026/11/24/fox-1.json"]
+    assert told.sums("image_jobs.dead_letters") == {labels(reason=reason): 1}
 
 
 async def test_the_age_of_the_oldest_message_of_each_queue_is_told(told: Told) -> None:
