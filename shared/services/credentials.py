@@ -6,12 +6,13 @@ from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, Final, Self
-
-from azure.core.credentials import AccessToken
-from azure.core.credentials_async import AsyncTokenCredential
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from ..errors import CredentialUnavailable
+
+if TYPE_CHECKING:  # the SDK is imported by who needs a token, not by an app with keys
+    from azure.core.credentials import AccessToken
+    from azure.core.credentials_async import AsyncTokenCredential
 
 #: A token is renewed when it has less than this left, seconds: longer than most calls take, and
 #: shorter than the time in which the identity endpoint starts to hand out new ones.
@@ -29,9 +30,9 @@ class EntraCredential:
     client_id: str | None = None
     managed: bool = False
     #: The SDK's credential, made when it is first needed, and how it is made.
-    source: AsyncTokenCredential | None = None
-    open_source: Callable[[], AsyncTokenCredential] | None = None
-    _kept: dict[str, AccessToken] = field(default_factory=dict)
+    source: "AsyncTokenCredential | None" = None
+    open_source: "Callable[[], AsyncTokenCredential] | None" = None
+    _kept: "dict[str, AccessToken]" = field(default_factory=dict)
     _locks: defaultdict[str, asyncio.Lock] = field(
         default_factory=lambda: defaultdict(asyncio.Lock)
     )
@@ -56,7 +57,7 @@ class EntraCredential:
         tenant_id: str | None = None,
         enable_cae: bool = False,  # noqa: ARG002 (part of the SDK's protocol)
         **_options: Any,  # noqa: ANN401 (likewise)
-    ) -> AccessToken:
+    ) -> "AccessToken":
         """Return a token as the storage SDK asks for it."""
         scope = " ".join(scopes)
         if claims or tenant_id:  # the storage account's own challenge: an answer to it, not kept
@@ -92,7 +93,7 @@ class EntraCredential:
 
     async def _asked(
         self, scope: str, *, claims: str | None = None, tenant_id: str | None = None
-    ) -> AccessToken:
+    ) -> "AccessToken":
         try:
             if self._stale and self.source:
                 refused, self.source, self._stale = self.source, None, False
@@ -105,7 +106,7 @@ class EntraCredential:
                 f"no token for {scope}: {type(error).__name__}: {sentence}"
             ) from error
 
-    def opened(self) -> AsyncTokenCredential:
+    def opened(self) -> "AsyncTokenCredential":
         """Open the SDK's credential that the settings ask for."""
         # Here, not above: it costs a quarter of a second that an app with keys need not spend.
         from azure.identity.aio import (  # noqa: PLC0415 - as said above

@@ -7,62 +7,44 @@ may be equal to the letter, and only one of them holds the task.
 """
 
 import uuid
+from collections.abc import Mapping
 from typing import Final
 
-from azure.core import MatchConditions
-from azure.core.exceptions import (
-    ResourceExistsError,
-    ResourceModifiedError,
-    ResourceNotFoundError,
-)
-from azure.storage.blob import ContentSettings
-from azure.storage.blob.aio import BlobClient, ContainerClient
 from pydantic import ValidationError
 
 from ..errors import AlreadyExists, StaleVersion, UnreadableRecord
 from ..ports import Versioned
 from ..records import JobRecord
-from .storage_accounts import error_code, storage_errors
+from .blobs import IF_NEW, Blobs, if_still
+from .storage_wire import StorageRefusal
 
-_JSON: Final = ContentSettings(content_type="application/json")
 _WRITE_ID: Final = "write_id"
+#: The statuses of a condition that does not hold.
+_REFUSED: Final = frozenset({409, 412})
 
 
 class BlobRecords:
     """`Records` in a blob container."""
 
-    def __init__(self, container: ContainerClient) -> None:
-        self._container = container
+    def __init__(self, blobs: Blobs) -> None:
+        self._blobs = blobs
 
     async def create(self, record: JobRecord) -> str:
         """Write a new record and return its version; `AlreadyExists` if the job has one."""
-        blob, write_id = self._blob(record.job_id), uuid.uuid4().hex
-        with storage_errors(f"creating the record of job {record.job_id}"):
-            try:
-                written = await blob.upload_blob(
-                    record.model_dump_json().encode(),
-                    overwrite=False,
-                    content_settings=_JSON,
-                    metadata={_WRITE_ID: write_id},
-                )
-            except ResourceExistsError as error:
-                if version := await _version_of(blob, write_id):
-                    return version
-                raise AlreadyExists(f"job {record.job_id} has a record already") from error
-            return str(written["etag"])
+        job_id = record.job_id
+        try:
+            return await self._written(record, IF_NEW, f"creating the record of job {job_id}")
+        except _Refused as refused:
+            raise AlreadyExists(f"job {job_id} has a record already") from refused
 
     async def read(self, job_id: str) -> Versioned[JobRecord] | None:
         """Return the record, or None when there is none."""
-        with storage_errors(f"reading the record of job {job_id}"):
-            try:
-                stream = await self._blob(job_id).download_blob()
-            except ResourceNotFoundError as error:
-                if error_code(error) == "BlobNotFound":
-                    return None
-                raise
-            body, version = await stream.readall(), str(stream.properties.etag)
+        doing = f"reading the record of job {job_id}"
+        blob = await self._blobs.read(_name(job_id), doing=doing)
+        if blob is None:
+            return None
         try:
-            return Versioned(JobRecord.model_validate_json(body), version)
+            return Versioned(JobRecord.model_validate_json(blob.body), blob.version)
         except ValidationError as error:
             faults = "; ".join(
                 f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
@@ -74,31 +56,35 @@ class BlobRecords:
 
     async def replace(self, record: JobRecord, version: str) -> str:
         """Write the record if it still has `version`; `StaleVersion` if it does not."""
-        blob, write_id = self._blob(record.job_id), uuid.uuid4().hex
-        with storage_errors(f"writing the record of job {record.job_id}"):
-            try:
-                written = await blob.upload_blob(
-                    record.model_dump_json().encode(),
-                    overwrite=True,
-                    etag=version,
-                    match_condition=MatchConditions.IfNotModified,
-                    content_settings=_JSON,
-                    metadata={_WRITE_ID: write_id},
-                )
-            except ResourceModifiedError as error:
-                if found := await _version_of(blob, write_id):
-                    return found
-                raise StaleVersion(f"the record of job {record.job_id} has changed") from error
-            return str(written["etag"])
+        job_id = record.job_id
+        try:
+            condition = if_still(version)
+            return await self._written(record, condition, f"writing the record of job {job_id}")
+        except _Refused as refused:
+            raise StaleVersion(f"the record of job {job_id} has changed") from refused
 
-    def _blob(self, job_id: str) -> BlobClient:
-        return self._container.get_blob_client(f"{job_id}.json")
+    async def _written(self, record: JobRecord, condition: Mapping[str, str], doing: str) -> str:
+        name, write_id = _name(record.job_id), uuid.uuid4().hex
+        try:
+            return await self._blobs.put(
+                name,
+                record.model_dump_json().encode(),
+                doing=doing,
+                metadata={_WRITE_ID: write_id},
+                condition=condition,
+            )
+        except StorageRefusal as refusal:
+            if refusal.status not in _REFUSED:
+                raise
+            found = await self._blobs.find(name, doing=doing)
+            if found and found.metadata.get(_WRITE_ID) == write_id:
+                return found.version
+            raise _Refused from refusal
 
 
-async def _version_of(blob: BlobClient, write_id: str) -> str | None:
-    """Return the version of the blob if the write of this id made it."""
-    try:
-        found = await blob.get_blob_properties()
-    except ResourceNotFoundError:
-        return None
-    return str(found.etag) if found.metadata.get(_WRITE_ID) == write_id else None
+class _Refused(Exception):
+    """The condition of a write did not hold, and not because of its own first try."""
+
+
+def _name(job_id: str) -> str:
+    return f"{job_id}.json"

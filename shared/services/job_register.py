@@ -11,16 +11,12 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Final
 
-from azure.core import MatchConditions
-from azure.core.exceptions import HttpResponseError, ResourceModifiedError, ResourceNotFoundError
-from azure.storage.blob import BlobProperties
-from azure.storage.blob.aio import ContainerClient
-
 from ..entries import Cursor, Entry, Page, from_metadata, newest, read_cursor, to_metadata
 from ..errors import UnreadableCursor
 from ..ports import Marker
 from ..records import JobState
-from .storage_accounts import error_code, storage_errors
+from .blobs import Blob, Blobs, if_still
+from .storage_wire import StorageRefusal
 
 _OPEN: Final = "open/"
 _ENDED: Final = "ended/"
@@ -35,55 +31,49 @@ _LISTINGS: Final = 4
 class BlobRegister:
     """`Register` in the container of the records."""
 
-    def __init__(self, container: ContainerClient) -> None:
-        self._container = container
+    def __init__(self, blobs: Blobs) -> None:
+        self._blobs = blobs
 
     async def enter(self, entry: Entry, *, look_at: datetime) -> Marker:
         """Mark a job as open; one write."""
-        with storage_errors(f"marking the job {entry.job_id} as open"):
-            written = await self._container.get_blob_client(f"{_OPEN}{entry.name}").upload_blob(
-                b"", overwrite=True, metadata=_metadata(entry, look_at)
-            )
-        return Marker(entry, look_at, str(written["etag"]))
+        doing = f"marking the job {entry.job_id} as open"
+        labels = _metadata(entry, look_at)
+        version = await self._blobs.put(_open(entry), b"", doing=doing, metadata=labels)
+        return Marker(entry, look_at, version)
 
     async def postpone(self, marker: Marker, *, look_at: datetime) -> None:
         """Have sweeps look at the job later; one write."""
-        blob = self._container.get_blob_client(f"{_OPEN}{marker.entry.name}")
-        with (
-            storage_errors(f"postponing the look at job {marker.entry.job_id}"),
-            _unless_changed(),
-        ):
-            await blob.set_blob_metadata(
-                _metadata(marker.entry, look_at),
-                etag=marker.version,
-                match_condition=MatchConditions.IfNotModified,
-            )
+        doing = f"postponing the look at job {marker.entry.job_id}"
+        labels, condition = _metadata(marker.entry, look_at), if_still(marker.version)
+        with _unless_changed():
+            await self._blobs.label(_open(marker.entry), labels, doing=doing, condition=condition)
 
     async def withdraw(self, marker: Marker) -> None:
         """Take a marker away that no job needs; one delete."""
-        blob = self._container.get_blob_client(f"{_OPEN}{marker.entry.name}")
-        with storage_errors(f"unmarking the job {marker.entry.job_id}"), _unless_changed():
-            await blob.delete_blob(
-                etag=marker.version, match_condition=MatchConditions.IfNotModified
-            )
+        doing, condition = f"unmarking the job {marker.entry.job_id}", if_still(marker.version)
+        with _unless_changed():
+            await self._blobs.delete(_open(marker.entry), doing=doing, condition=condition)
 
     async def close(self, entry: Entry) -> None:
         """Keep the entry of an ended job, then take its marker away; one write, one delete."""
-        with storage_errors(f"closing the job {entry.job_id}"):
-            await self._container.get_blob_client(f"{_ENDED}{entry.name}").upload_blob(
-                b"", overwrite=True, metadata={_ENTRY: to_metadata(entry)}
-            )
-            with _unless_changed():
-                await self._container.get_blob_client(f"{_OPEN}{entry.name}").delete_blob()
+        doing, labels = f"closing the job {entry.job_id}", {_ENTRY: to_metadata(entry)}
+        await self._blobs.put(f"{_ENDED}{entry.name}", b"", doing=doing, metadata=labels)
+        with _unless_changed():
+            await self._blobs.delete(_open(entry), doing=doing)
 
     async def open_entries(self, *, due: datetime) -> AsyncIterator[Marker]:
         """Yield the open jobs to look at by then; one listing for each 5,000 open jobs."""
-        with storage_errors("listing the open jobs"):
-            blobs = self._container.list_blobs(name_starts_with=_OPEN, include=["metadata"])
-            async for blob in blobs:
+        mark: str | None = None
+        while True:
+            doing = "listing the open jobs"
+            listing = await self._blobs.listed(_OPEN, doing=doing, most=_MOST, after=mark)
+            for blob in listing.found.values():
                 look_at = datetime.fromisoformat(blob.metadata[_LOOK_AT])
                 if look_at <= due:
-                    yield Marker(_entry(blob), look_at, str(blob.etag))
+                    yield Marker(_entry(blob), look_at, blob.version)
+            mark = listing.next
+            if mark is None:
+                return
 
     async def page(
         self,
@@ -99,22 +89,19 @@ class BlobRegister:
         size = _MOST if filtered else min(limit + 1, _MOST)
         prefixes = (_OPEN,) if state is JobState.RUNNING else (_OPEN, _ENDED)
         listings = [
-            _Listing(self._container, prefix, cursor, number=number, size=size)
+            _Listing(self._blobs, prefix, cursor, number=number, size=size)
             for number, prefix in enumerate(prefixes)
         ]
         found: list[Entry] = []
-        with storage_errors("listing the jobs"):
-            while len(found) < limit and sum(each.asked for each in listings) <= _LISTINGS:
-                group = await _next_job(listings)
-                if not group:
-                    return Page(entries=tuple(found))
-                entry = newest(group)
-                cursor = Cursor(
-                    place=entry.place, marks=tuple(listing.mark for listing in listings)
-                )
-                if entry.has_tag(tag) and state in {None, entry.state}:
-                    found.append(entry)
-            more = [listing for listing in listings if await listing.head()]
+        while len(found) < limit and sum(each.asked for each in listings) <= _LISTINGS:
+            group = await _next_job(listings)
+            if not group:
+                return Page(entries=tuple(found))
+            entry = newest(group)
+            cursor = Cursor(place=entry.place, marks=tuple(listing.mark for listing in listings))
+            if entry.has_tag(tag) and state in {None, entry.state}:
+                found.append(entry)
+        more = [listing for listing in listings if await listing.head()]
         return Page(
             entries=tuple(found), next=cursor.to_text() if more and cursor is not None else None
         )
@@ -125,7 +112,7 @@ class _Listing:
 
     def __init__(
         self,
-        container: ContainerClient,
+        blobs: Blobs,
         prefix: str,
         cursor: Cursor | None,
         *,
@@ -141,9 +128,8 @@ class _Listing:
         self._prefix = prefix
         self._entries: deque[Entry] = deque()
         self._next: str | None = self.mark
-        self._pages = container.list_blobs(
-            name_starts_with=prefix, include=["metadata"], results_per_page=size
-        ).by_page(continuation_token=self.mark)
+        self._blobs = blobs
+        self._size = size
 
     async def head(self) -> Entry | None:
         """Return the next entry and leave it there, or None at the end."""
@@ -153,23 +139,23 @@ class _Listing:
             self.mark = self._next
             self.asked += 1
             try:
-                blobs = [blob async for blob in await anext(self._pages)]
-            except StopAsyncIteration:
-                self._next = None
-                return None
-            except HttpResponseError as error:
-                if self.mark and error.status_code == HTTPStatus.BAD_REQUEST:
-                    raise UnreadableCursor("the store knows no such page; start anew") from error
+                listing = await self._blobs.listed(
+                    self._prefix, doing="listing the jobs", most=self._size, after=self.mark
+                )
+            except StorageRefusal as refusal:
+                if self.mark and refusal.status == HTTPStatus.BAD_REQUEST:
+                    raise UnreadableCursor("the store knows no such page; start anew") from refusal
                 raise
-            self._next = self._pages.continuation_token  # type: ignore[attr-defined]  # AsyncPageIterator has it
-            self._entries.extend(map(_entry, filter(self._is_ahead, blobs)))
+            self._next = listing.next
+            ahead = [blob for name, blob in listing.found.items() if self._is_ahead(name)]
+            self._entries.extend(map(_entry, ahead))
         return self._entries[0]
 
     def take(self) -> Entry:
         return self._entries.popleft()
 
-    def _is_ahead(self, blob: BlobProperties) -> bool:
-        return self._cursor is None or self._cursor.is_before(blob.name.removeprefix(self._prefix))
+    def _is_ahead(self, name: str) -> bool:
+        return self._cursor is None or self._cursor.is_before(name.removeprefix(self._prefix))
 
 
 async def _next_job(listings: list[_Listing]) -> list[Entry]:
@@ -185,11 +171,15 @@ async def _next_job(listings: list[_Listing]) -> list[Entry]:
     return group
 
 
+def _open(entry: Entry) -> str:
+    return f"{_OPEN}{entry.name}"
+
+
 def _metadata(entry: Entry, look_at: datetime) -> dict[str, str]:
     return {_ENTRY: to_metadata(entry), _LOOK_AT: look_at.isoformat()}
 
 
-def _entry(blob: BlobProperties) -> Entry:
+def _entry(blob: Blob) -> Entry:
     return from_metadata(blob.metadata[_ENTRY])
 
 
@@ -198,8 +188,7 @@ def _unless_changed() -> Iterator[None]:
     """Let a step pass whose marker was changed or taken away by another."""
     try:
         yield
-    except ResourceModifiedError:
-        return
-    except ResourceNotFoundError as error:
-        if error_code(error) != "BlobNotFound":
+    except StorageRefusal as refusal:
+        gone = refusal.code == "BlobNotFound"
+        if not gone and refusal.status != HTTPStatus.PRECONDITION_FAILED:
             raise

@@ -10,67 +10,56 @@ import uuid
 from collections.abc import Mapping
 from typing import Final
 
-from azure.core import MatchConditions
-from azure.core.exceptions import (
-    HttpResponseError,
-    ResourceExistsError,
-    ResourceModifiedError,
-    ResourceNotFoundError,
-)
-from azure.storage.blob import BlobBlock, ContentSettings
-from azure.storage.blob.aio import BlobClient, ContainerClient
-
 from ..errors import StoreUnavailable
 from ..pictures import PictureFacts
 from ..ports import PicturePart, StoredPicture
+from .blobs import IF_NEW, Blobs
 from .blocks import Block, BlockBody, BlockPool, BlockSizes
 from .picture_metadata import read, written
 from .picture_parts import read_part
-from .storage_accounts import error_code, storage_errors
+from .storage_wire import StorageRefusal
 
-_JSON: Final = ContentSettings(content_type="application/json")
 #: What the service says when another commit has discarded our blocks.
 _BLOCKS_GONE: Final = "InvalidBlockList"
+#: The statuses of a condition that does not hold.
+_THERE_ALREADY: Final = frozenset({409, 412})
 
 
 class BlobPictures:
     """`Pictures` in a blob container."""
 
-    def __init__(self, container: ContainerClient, sizes: BlockSizes | None = None) -> None:
-        self._container = container
+    def __init__(self, blobs: Blobs, sizes: BlockSizes | None = None) -> None:
+        self._blobs = blobs
         self._sizes = sizes or BlockSizes()
         self.pool: Final = BlockPool(self._sizes.block_bytes, self._sizes.pool)
 
     def create(self, name: str) -> "BlobPictureWriter":
         """Open a writer for the blob `name`."""
-        blob = self._container.get_blob_client(name)
-        return BlobPictureWriter(blob, self.pool, self._sizes.in_flight)
+        return BlobPictureWriter(self._blobs, name, self.pool, self._sizes.in_flight)
 
     async def find(self, name: str) -> StoredPicture | None:
         """Return the committed picture of this name, or None."""
-        return await _found(self._container.get_blob_client(name))
+        return await _found(self._blobs, name)
 
     async def read(self, name: str, *, start: int, length: int) -> PicturePart | None:
         """Return at most `length` bytes of the picture from `start` on, or None if it is none."""
-        return await read_part(self._container.get_blob_client(name), start, length)
+        return await read_part(self._blobs, name, start, length)
 
     async def put_sidecar(self, name: str, body: bytes) -> None:
         """Write a small JSON blob once; if it is there already, leave it."""
-        with storage_errors(f"writing {name!r}"):
-            try:
-                await self._container.upload_blob(
-                    name, body, overwrite=False, content_settings=_JSON
-                )
-            except ResourceExistsError:
-                return
+        try:
+            await self._blobs.put(name, body, doing=f"writing {name!r}", condition=IF_NEW)
+        except StorageRefusal as refusal:
+            if refusal.status not in _THERE_ALREADY:
+                raise
 
 
 class BlobPictureWriter:
     """`PictureWriter` of one blob."""
 
-    def __init__(self, blob: BlobClient, pool: BlockPool, in_flight: int) -> None:
-        self._blob = blob
-        self._name = str(blob.blob_name)
+    def __init__(self, blobs: Blobs, name: str, pool: BlockPool, in_flight: int) -> None:
+        self._blobs = blobs
+        self._name = name
         self._pool = pool
         self._slots = asyncio.Semaphore(in_flight)
         self._block: Block | None = None
@@ -95,20 +84,19 @@ class BlobPictureWriter:
     async def commit(self, facts: PictureFacts, metadata: Mapping[str, str]) -> StoredPicture:
         """Make the picture visible, once and whole; what is there already stays."""
         labels = written(facts, metadata)
-        content = ContentSettings(content_type=facts.content_type)
-        ours = StoredPicture(self._name, _url(self._blob), facts)
+        ours = StoredPicture(self._name, self._blobs.address(self._name), facts)
         try:
             if not self._staging:
-                if await self._put_whole(content, labels):
+                if await self._put_whole(facts.content_type, labels):
                     return ours
-                if found := await _found(self._blob):
+                if found := await _found(self._blobs, self._name):
                     return found
                 # What is "there" are blocks that another attempt staged and did not commit.
-            if await self._commit_blocks(content, labels):
+            if await self._commit_blocks(facts.content_type, labels):
                 return ours
         finally:
             await self.abandon()
-        if found := await _found(self._blob):
+        if found := await _found(self._blobs, self._name):
             return found
         raise StoreUnavailable(f"the blocks of {self._name!r} were discarded, by nobody's commit")
 
@@ -150,59 +138,53 @@ class BlobPictureWriter:
 
         task.add_done_callback(settle)
 
-    async def _send(self, body: BlockBody, block_id: str) -> None:
-        with storage_errors(f"staging a block of {self._name!r}"):
-            # The SDK sends whatever it can iterate over, anew for each try; its types know only
-            # bytes and files.
-            await self._blob.stage_block(block_id, body, length=len(body))  # type: ignore[arg-type] # see above
+    async def _send(self, body: BlockBody, block: str) -> None:
+        doing = f"staging a block of {self._name!r}"
+        await self._blobs.stage(self._name, block, body, doing=doing)
 
-    async def _commit_blocks(self, content: ContentSettings, labels: dict[str, str]) -> bool:
+    async def _commit_blocks(self, content_type: str, labels: dict[str, str]) -> bool:
         if self._block:
             await self._stage(self._block)
         for task in self._staging:
             await task
-        with storage_errors(f"committing {self._name!r}"):
-            try:
-                await self._blob.commit_block_list(
-                    [BlobBlock(self._block_id(number)) for number in range(len(self._staging))],
-                    content_settings=content,
-                    metadata=labels,
-                    match_condition=MatchConditions.IfMissing,
-                )
-            except (ResourceExistsError, ResourceModifiedError):
+        try:
+            await self._blobs.commit(
+                self._name,
+                [self._block_id(number) for number in range(len(self._staging))],
+                doing=f"committing {self._name!r}",
+                content_type=content_type,
+                metadata=labels,
+                condition=IF_NEW,
+            )
+        except StorageRefusal as refusal:
+            if refusal.status in _THERE_ALREADY or refusal.code == _BLOCKS_GONE:
                 return False
-            except HttpResponseError as error:
-                if error_code(error) == _BLOCKS_GONE:
-                    return False
-                raise
+            raise
         return True
 
-    async def _put_whole(self, content: ContentSettings, labels: dict[str, str]) -> bool:
-        body = bytes(self._block.bytes) if self._block else b""
-        with storage_errors(f"writing {self._name!r}"):
-            try:
-                await self._blob.upload_blob(
-                    body, overwrite=False, content_settings=content, metadata=labels
-                )
-            except ResourceExistsError:
+    async def _put_whole(self, content_type: str, labels: dict[str, str]) -> bool:
+        try:
+            await self._blobs.put(
+                self._name,
+                bytes(self._block.bytes) if self._block else b"",
+                doing=f"writing {self._name!r}",
+                content_type=content_type,
+                metadata=labels,
+                condition=IF_NEW,
+            )
+        except StorageRefusal as refusal:
+            if refusal.status in _THERE_ALREADY:
                 return False
+            raise
         return True
 
     def _block_id(self, number: int) -> str:
         return f"{self._attempt}{number:06d}"
 
 
-async def _found(blob: BlobClient) -> StoredPicture | None:
-    name = str(blob.blob_name)
-    with storage_errors(f"looking for {name!r}"):
-        try:
-            properties = await blob.get_blob_properties()
-        except ResourceNotFoundError:
-            return None
-    content_type = properties.content_settings.content_type
-    return StoredPicture(name, _url(blob), read(name, content_type, properties.metadata))
-
-
-def _url(blob: BlobClient) -> str:
-    """Return the blob's URL without the SAS that a connection string may have brought."""
-    return str(blob.url).partition("?")[0]
+async def _found(blobs: Blobs, name: str) -> StoredPicture | None:
+    blob = await blobs.find(name, doing=f"looking for {name!r}")
+    if blob is None:
+        return None
+    facts = read(name, blob.content_type, blob.metadata)
+    return StoredPicture(name, blobs.address(name), facts)

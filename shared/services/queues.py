@@ -1,13 +1,16 @@
 """Queues to send to: plain UTF-8 text, as host.json's `messageEncoding: none` expects it."""
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
 from typing import Final
-
-from azure.core.exceptions import ResourceNotFoundError
-from azure.storage.queue.aio import QueueClient, QueueServiceClient
+from xml.sax.saxutils import escape
 
 from ..errors import NoSuchQueue, TooLarge
-from .storage_accounts import storage_errors
+from .storage_wire import StorageRefusal, StorageWire
 
 #: What one message may hold, bytes as stored.
 MAX_MESSAGE_BYTES: Final = 65_536
@@ -15,14 +18,16 @@ MAX_MESSAGE_BYTES: Final = 65_536
 MAX_DELAY_SECONDS: Final = 7 * 86_400
 #: A message that nobody takes must still be there when somebody looks.
 _NEVER_EXPIRES: Final = -1
+_DECLARATION: Final = '<?xml version="1.0" encoding="utf-8"?>'
+_INSERTED: Final = re.compile(rb"<InsertionTime>([^<]+)</InsertionTime>")
 
 
 class StorageQueues:
     """`Queues` of a storage account."""
 
-    def __init__(self, service: QueueServiceClient) -> None:
-        self._service = service
-        self._clients: dict[str, QueueClient] = {}
+    def __init__(self, wire: StorageWire, url: str) -> None:
+        self._wire = wire
+        self._url = url
 
     async def send(self, queue: str, body: bytes, *, delay: timedelta = timedelta()) -> None:
         """Send one message that never expires, invisible for `delay` (0 s to 7 days).
@@ -35,32 +40,44 @@ class StorageQueues:
                 f"the message for the queue {queue!r} has {len(body):,} bytes; "
                 f"a queue takes {MAX_MESSAGE_BYTES:,}"
             )
-        with storage_errors(f"sending to the queue {queue!r}"):
-            try:
-                await self._client(queue).send_message(
-                    body.decode("utf-8"),
-                    visibility_timeout=visibility(delay),
-                    time_to_live=_NEVER_EXPIRES,
-                )
-            except ResourceNotFoundError as error:
-                raise NoSuchQueue(f"there is no queue {queue!r}; create it first") from error
+        message = f"<MessageText>{escape(body.decode('utf-8'))}</MessageText>"
+        with _there_must_be(queue):
+            await self._wire.ask(
+                "POST",
+                f"{self._url}/{queue}/messages",
+                doing=f"sending to the queue {queue!r}",
+                query={
+                    "visibilitytimeout": str(visibility(delay)),
+                    "messagettl": str(_NEVER_EXPIRES),
+                },
+                headers={"content-type": "application/xml"},
+                body=f"{_DECLARATION}<QueueMessage>{message}</QueueMessage>".encode(),
+            )
 
     async def oldest(self, queue: str) -> datetime | None:
         """Return when the message that is next in line was sent; None when none waits."""
-        with storage_errors(f"looking at the queue {queue!r}"):
-            try:
-                messages = await self._client(queue).peek_messages(max_messages=1)
-            except ResourceNotFoundError as error:
-                raise NoSuchQueue(f"there is no queue {queue!r}; create it first") from error
-        return messages[0].inserted_on if messages else None
-
-    def _client(self, queue: str) -> QueueClient:
-        if queue not in self._clients:
-            self._clients[queue] = self._service.get_queue_client(queue)
-        return self._clients[queue]
+        with _there_must_be(queue):
+            answer = await self._wire.ask(
+                "GET",
+                f"{self._url}/{queue}/messages",
+                doing=f"looking at the queue {queue!r}",
+                query={"peekonly": "true", "numofmessages": "1"},
+            )
+        inserted = _INSERTED.search(answer.body)
+        return parsedate_to_datetime(inserted[1].decode()) if inserted else None
 
 
 def visibility(delay: timedelta) -> int:
     """Return a delay in whole seconds, never shorter than asked for, within what a queue takes."""
     seconds = -(-delay // timedelta(seconds=1))
     return min(max(seconds, 0), MAX_DELAY_SECONDS)
+
+
+@contextmanager
+def _there_must_be(queue: str) -> Iterator[None]:
+    try:
+        yield
+    except StorageRefusal as refusal:
+        if refusal.status == HTTPStatus.NOT_FOUND:
+            raise NoSuchQueue(f"there is no queue {queue!r}; create it first") from refusal
+        raise

@@ -1,4 +1,6 @@
-"""The storage account: its blob and queue clients, one set a process, and the seam of their errors.
+"""The storage account by its SDK: for what is rare, since its import costs more than all the rest.
+
+What every job needs goes through `storage_wire` (docs/decisions/0009).
 
 Clients are made without I/O and without an event loop; connections open with the first request.
 The SDK repeats what is safe to repeat. A conditional write that is repeated may find its own first
@@ -7,7 +9,6 @@ try there ("it exists", "it changed"): `job_records` and `picture_store` know th
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final
 
@@ -18,31 +19,17 @@ from azure.storage.blob.aio import BlobServiceClient, ContainerClient
 from azure.storage.queue.aio import QueueServiceClient
 
 from ..errors import Misconfigured, StoreUnavailable
+from .storage_address import StorageAddress
+from .storage_wire import StorageTuning
 
-
-@dataclass(frozen=True, slots=True)
-class StorageAddress:
-    """Where the account is: a connection string, or the URLs of its two services."""
-
-    connection_string: str | None = field(default=None, repr=False)
-    blob_service_uri: str | None = None
-    queue_service_uri: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class StorageTuning:
-    """How patient the SDK is. Waits are `base ** try` seconds, give or take the jitter.
-
-    The defaults try five times within about 30 s: longer than a partition takes to move, shorter
-    than anybody waits for the account to come back while holding a finished picture.
-    """
-
-    retries: int = 4
-    backoff_base: int = 2
-    jitter_seconds: int = 1
-    connect_seconds: int = 10
-    #: Silence of the service while it owes an answer, seconds.
-    read_seconds: int = 30
+__all__ = [
+    "StorageAccount",
+    "StorageAddress",
+    "StorageTuning",
+    "error_code",
+    "said",
+    "storage_errors",
+]
 
 
 class StorageAccount:

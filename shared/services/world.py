@@ -1,6 +1,7 @@
 """Opens the world: every port made real, from the settings.
 
-The SDKs are imported here, at the first job, and not with the app: they are most of a cold start.
+httpx and aiohttp are imported here, at the first job, and not with the app: they are most of a cold
+start. The SDKs of Azure are not imported at all until something rare needs one.
 """
 
 from collections.abc import AsyncIterator
@@ -33,6 +34,7 @@ async def opened(settings: Settings) -> AsyncIterator[World]:
 def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
     # ruff: noqa: PLC0415 (see the module's docstring)
     from .announcer import QueueAnnouncer
+    from .blobs import Blobs
     from .blocks import BlockSizes
     from .clock import SystemClock
     from .credentials import EntraCredential
@@ -41,26 +43,29 @@ def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
     from .inputs import BlobInputs
     from .job_records import BlobRecords
     from .job_register import BlobRegister
+    from .late_links import LateLinks
     from .picture_store import BlobPictures
     from .posting import Poster
     from .queues import StorageQueues
-    from .read_links import SignedLinks
     from .sinks import sinks_of
-    from .storage_accounts import StorageAccount, StorageAddress
+    from .storage_address import StorageAddress
+    from .storage_wire import StorageWire
 
     connection, key = settings.storage_connection, settings.foundry_api_key
     credential = EntraCredential(
         client_id=settings.client_id, managed=settings.storage_credential == "managedidentity"
     )
-    account = StorageAccount(
-        StorageAddress(
-            connection_string=connection.get_secret_value() if connection else None,
-            blob_service_uri=settings.blob_service_uri,
-            queue_service_uri=settings.queue_service_uri,
-        ),
-        credential=credential,
+    address = StorageAddress(
+        connection_string=connection.get_secret_value() if connection else None,
+        blob_service_uri=settings.blob_service_uri,
+        queue_service_uri=settings.queue_service_uri,
     )
-    inputs = BlobInputs(account.container(settings.inputs_container))
+    wire = StorageWire(address.signature(credential))
+
+    def container(name: str) -> Blobs:
+        return Blobs(wire, f"{address.url('blob')}/{name}")
+
+    inputs = BlobInputs(container(settings.inputs_container))
     endpoint = FoundryEndpoint(
         credential,
         inputs,
@@ -71,27 +76,28 @@ def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
         api_key=key.get_secret_value() if key else None,
     )
     poster = Poster()
+    links = LateLinks(address, credential, settings.images_container)
     if stack:
-        for opened_thing in (credential, account, endpoint, poster):
+        for opened_thing in (credential, wire, links, endpoint, poster):
             stack.push_async_callback(opened_thing.close)
-    clock, queues = SystemClock(), StorageQueues(account.queues)
+    clock, queues = SystemClock(), StorageQueues(wire, address.url("queue"))
     sinks = sinks_of(settings, credential, poster)
     return World(
         clock=clock,
-        records=BlobRecords(account.container(settings.jobs_container)),
-        register=BlobRegister(account.container(settings.jobs_container)),
+        records=BlobRecords(container(settings.jobs_container)),
+        register=BlobRegister(container(settings.jobs_container)),
         queues=queues,
         pictures=BlobPictures(
-            account.container(settings.images_container),
+            container(settings.images_container),
             BlockSizes(
                 block_bytes=settings.upload_block_bytes,
                 in_flight=settings.upload_blocks_in_flight,
                 pool=settings.upload_block_pool,
             ),
         ),
-        links=SignedLinks(account.container(settings.images_container), account.blobs),
+        links=links,
         inputs=inputs,
-        dead_letters=BlobDeadLetters(account.container(settings.dead_letters_container)),
+        dead_letters=BlobDeadLetters(container(settings.dead_letters_container)),
         announcer=QueueAnnouncer(
             queues,
             settings.events_queue,

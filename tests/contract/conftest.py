@@ -2,6 +2,7 @@
 
 import uuid
 from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -13,7 +14,11 @@ from shared.deployments import Deployment
 from shared.jobs import Job
 from shared.records import JobRecord, TaskRecord
 from shared.routing import route
-from shared.services.storage_accounts import StorageAccount, StorageAddress, StorageTuning
+from shared.services.blobs import Blobs
+from shared.services.queues import StorageQueues
+from shared.services.storage_accounts import StorageAccount
+from shared.services.storage_address import StorageAddress
+from shared.services.storage_wire import StorageTuning, StorageWire
 
 #: Waits between tries: none, so that no test sleeps.
 AT_ONCE = StorageTuning(backoff_base=0, jitter_seconds=0)
@@ -21,28 +26,65 @@ AT_ONCE = StorageTuning(backoff_base=0, jitter_seconds=0)
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
 
+class NoTokens:
+    """Who has none: these accounts are asked with keys."""
+
+    async def token(self, scope: str) -> str:
+        raise AssertionError(scope)
+
+    def forget(self, scope: str) -> None:
+        raise AssertionError(scope)
+
+
+def wire_to(address: StorageAddress, tuning: StorageTuning = AT_ONCE) -> StorageWire:
+    return StorageWire(address.signature(NoTokens()), tuning)
+
+
 @dataclass(slots=True)
 class Account:
-    """An account and the names that one test has in it."""
+    """An account and the names that one test has in it; the SDK makes them and looks into them."""
 
+    address: StorageAddress
     client: StorageAccount
+    wire: StorageWire
     name: str = field(default_factory=lambda: f"t{uuid.uuid4().hex}")
+
+    @property
+    def blobs(self) -> Blobs:
+        return Blobs(self.wire, f"{self.address.url('blob')}/{self.name}")
+
+    @property
+    def queues(self) -> StorageQueues:
+        return StorageQueues(self.wire, self.address.url("queue"))
 
     async def container(self) -> ContainerClient:
         made = self.client.container(self.name)
         await made.create_container()
         return made
 
+    async def filled(self) -> Blobs:
+        """The blobs of a container that is there."""
+        await self.container()
+        return self.blobs
+
     async def queue(self) -> str:
         await self.client.queues.create_queue(self.name)
         return self.name
 
 
+@asynccontextmanager
+async def account_of(connection_string: str) -> AsyncIterator[Account]:
+    address = StorageAddress(connection_string)
+    made = Account(address, StorageAccount(address, tuning=AT_ONCE), wire_to(address))
+    yield made
+    await made.client.close()
+    await made.wire.close()
+
+
 @pytest.fixture
 async def account(azurite: str) -> AsyncIterator[Account]:
-    client = StorageAccount(StorageAddress(azurite), tuning=AT_ONCE)
-    yield Account(client)
-    await client.close()
+    async with account_of(azurite) as made:
+        yield made
 
 
 @pytest.fixture(params=["fake", "azurite"])
@@ -51,9 +93,8 @@ async def real(request: pytest.FixtureRequest) -> AsyncIterator[Account | None]:
     if request.param == "fake":
         yield None
         return
-    client = StorageAccount(StorageAddress(request.getfixturevalue("azurite")), tuning=AT_ONCE)
-    yield Account(client)
-    await client.close()
+    async with account_of(request.getfixturevalue("azurite")) as made:
+        yield made
 
 
 def a_record(job_id: str = "job-1", *, prompt: str = "a lighthouse") -> JobRecord:

@@ -5,10 +5,12 @@ import pytest
 from local.azurite import ACCOUNT, KEY
 from shared.errors import InvalidJob, StoreUnavailable
 from shared.ports import DeadLetters, Inputs
+from shared.services.blobs import Blobs
 from shared.services.dead_letters import BlobDeadLetters
 from shared.services.inputs import BlobInputs
-from shared.services.storage_accounts import StorageAccount, StorageAddress, StorageTuning
-from tests.contract.conftest import Account
+from shared.services.storage_address import StorageAddress
+from shared.services.storage_wire import StorageTuning
+from tests.contract.conftest import Account, wire_to
 from tests.fakes import FakeDeadLetters, FakeInputs
 
 AZURITE = f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY}"
@@ -28,12 +30,12 @@ async def inputs(real: Account | None) -> Inputs:
     container = await real.container()
     for name, body in BLOBS.items():
         await container.upload_blob(name, body)
-    return BlobInputs(container)
+    return BlobInputs(real.blobs)
 
 
 @pytest.fixture
 async def letters(real: Account | None) -> DeadLetters:
-    return BlobDeadLetters(await real.container()) if real else FakeDeadLetters()
+    return BlobDeadLetters(await real.filled()) if real else FakeDeadLetters()
 
 
 @pytest.mark.parametrize(
@@ -64,15 +66,15 @@ async def test_an_input_that_is_no_text_is_refused(inputs: Inputs) -> None:
 
 async def test_inputs_of_a_missing_container_are_left_to_the_queue(account: Account) -> None:
     with pytest.raises(StoreUnavailable, match="ContainerNotFound"):
-        await BlobInputs(account.client.container(account.name)).read_text("a", max_bytes=9)
+        await BlobInputs(account.blobs).read_text("a", max_bytes=9)
 
 
 async def test_a_store_that_does_not_answer_is_told() -> None:
     address = StorageAddress(f"{AZURITE};BlobEndpoint=http://127.0.0.1:9/{ACCOUNT}")
-    client = StorageAccount(address, tuning=StorageTuning(retries=0))
-    with pytest.raises(StoreUnavailable, match="ServiceRequestError: Cannot connect"):
-        await BlobInputs(client.container("inputs")).read_text("a", max_bytes=9)
-    await client.close()
+    wire = wire_to(address, StorageTuning(retries=0))
+    with pytest.raises(StoreUnavailable, match="ClientConnectorError: Cannot connect"):
+        await BlobInputs(Blobs(wire, f"{address.url('blob')}/inputs")).read_text("a", max_bytes=9)
+    await wire.close()
 
 
 async def test_a_dead_letter_is_written_over(letters: DeadLetters, real: Account | None) -> None:

@@ -9,11 +9,12 @@ from aiohttp import web
 
 from local.azurite import KEY
 from shared.errors import StoreUnavailable
+from shared.services.blobs import Blobs
 from shared.services.blocks import BlockSizes
 from shared.services.picture_metadata import MAX_METADATA_BYTES, written
 from shared.services.picture_store import BlobPictures
-from shared.services.storage_accounts import StorageAccount, StorageAddress
-from tests.contract.conftest import AT_ONCE, Account
+from shared.services.storage_address import StorageAddress
+from tests.contract.conftest import Account, wire_to
 from tests.contract.test_pictures import BLOCK, NAME, SIZES, facts, some_bytes
 
 type Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -29,23 +30,21 @@ async def storage_that(answers: Answer) -> AsyncIterator[BlobPictures]:
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     host, port = runner.addresses[0][:2]
-    client = StorageAccount(
-        StorageAddress(
-            f"AccountName=a;AccountKey={KEY};BlobEndpoint=http://{host}:{port}/a;"
-            f"DefaultEndpointsProtocol=http"
-        ),
-        tuning=AT_ONCE,
+    address = StorageAddress(
+        f"AccountName=a;AccountKey={KEY};BlobEndpoint=http://{host}:{port}/a;"
+        f"DefaultEndpointsProtocol=http"
     )
+    wire = wire_to(address)
     try:
-        yield BlobPictures(client.container("images"), SIZES)
+        yield BlobPictures(Blobs(wire, f"{address.url('blob')}/images"), SIZES)
     finally:
-        await client.close()
+        await wire.close()
         await runner.cleanup()
 
 
 async def test_labels_of_any_text_are_kept(account: Account) -> None:
     container = await account.container()
-    pictures = BlobPictures(container, SIZES)
+    pictures = BlobPictures(account.blobs, SIZES)
     writer = pictures.create(NAME)
     await writer.write(b"picture")
     labels = {"tag_city": " Zürich 50% ", "tag-kind": "a,b=c", "1st": "x", "empty": ""}
@@ -74,11 +73,11 @@ async def test_a_blob_somebody_else_put_there_is_told(account: Account) -> None:
     container = await account.container()
     await container.upload_blob(NAME, b"theirs")
     with pytest.raises(StoreUnavailable, match="not stored by this app"):
-        await BlobPictures(container, SIZES).find(NAME)
+        await BlobPictures(account.blobs, SIZES).find(NAME)
 
 
 async def test_more_pictures_than_buffers_all_get_through(account: Account) -> None:
-    pictures = BlobPictures(await account.container(), BlockSizes(BLOCK, in_flight=2, pool=2))
+    pictures = BlobPictures(await account.filled(), BlockSizes(BLOCK, in_flight=2, pool=2))
 
     async def store(number: int) -> None:
         data = some_bytes(4 * BLOCK, seed=number + 1)
@@ -195,7 +194,7 @@ async def test_blocks_that_another_commit_discarded_are_looked_for_in_its_pictur
 async def test_a_small_picture_is_stored_where_blocks_of_a_dead_attempt_lie(
     account: Account, size: int
 ) -> None:
-    pictures = BlobPictures(await account.container(), SIZES)
+    pictures = BlobPictures(await account.filled(), SIZES)
     dead = pictures.create(NAME)
     await dead.write(some_bytes(3 * BLOCK))
     await asyncio.wait(dead._staging)

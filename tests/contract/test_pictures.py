@@ -34,7 +34,7 @@ async def pictures(real: Account | None) -> AsyncIterator[Pictures]:
         yield fake
         assert not fake.open
         return
-    made = BlobPictures(await real.container(), SIZES)
+    made = BlobPictures(await real.filled(), SIZES)
     yield made
     assert made.pool.out == 0, "every test leaves every buffer in the pool"
 

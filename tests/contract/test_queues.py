@@ -12,7 +12,7 @@ from shared.dispatches import read_dispatch
 from shared.errors import NoSuchQueue, StoreUnavailable, TooLarge
 from shared.ports import Queues
 from shared.services.announcer import QueueAnnouncer
-from shared.services.queues import MAX_DELAY_SECONDS, MAX_MESSAGE_BYTES, StorageQueues, visibility
+from shared.services.queues import MAX_DELAY_SECONDS, MAX_MESSAGE_BYTES, visibility
 from tests.contract.conftest import Account
 from tests.fakes import FakeClock, FakeQueues, FakeSink
 
@@ -21,7 +21,7 @@ JSON = '{"prompt": "a lighthouse & <a> Küste, 海"}'.encode()
 
 @pytest.fixture
 async def queues(real: Account | None) -> Queues:
-    return StorageQueues(real.client.queues) if real else FakeQueues()
+    return real.queues if real else FakeQueues()
 
 
 @pytest.fixture
@@ -93,7 +93,7 @@ async def test_a_queue_that_does_not_exist_is_told(queues: Queues, queue: str) -
 
 async def test_a_message_never_expires(account: Account) -> None:
     queue = await account.queue()
-    await StorageQueues(account.client.queues).send(queue, JSON)
+    await account.queues.send(queue, JSON)
     client = account.client.queues.get_queue_client(queue)
     message = await client.receive_message()
     assert message is not None

@@ -5,21 +5,21 @@ from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
-from azure.core.exceptions import ServiceResponseError
-from azure.core.pipeline import PipelineRequest, PipelineResponse
-from azure.core.pipeline.policies import AsyncHTTPPolicy
-from azure.storage.blob.aio import BlobServiceClient
+from aiohttp import ClientConnectionResetError
 
 from shared.errors import AlreadyExists, StaleVersion, StoreUnavailable, UnreadableRecord
 from shared.ports import Records
+from shared.services.blobs import Blobs
 from shared.services.job_records import BlobRecords
-from tests.contract.conftest import NOW, Account, a_record
+from shared.services.storage_signing import Asking
+from shared.services.storage_wire import Answer, Body, StorageWire
+from tests.contract.conftest import AT_ONCE, NOW, Account, NoTokens, a_record
 from tests.fakes import FakeRecords
 
 
 @pytest.fixture
 async def records(real: Account | None) -> Records:
-    return BlobRecords(await real.container()) if real else FakeRecords()
+    return BlobRecords(await real.filled()) if real else FakeRecords()
 
 
 async def test_a_record_comes_back_as_it_was_written(records: Records) -> None:
@@ -83,33 +83,25 @@ async def test_of_two_writers_at_once_one_wins(records: Records) -> None:
     assert sorted(type(result).__name__ for result in results) == ["StaleVersion", "str"]
 
 
-class LosesTheAnswer(AsyncHTTPPolicy):  # type: ignore[type-arg] # the SDK leaves them out as well
+class LosesTheAnswer(StorageWire):
     """The first write arrives, and its answer does not."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.lost = 0
+    lost = False
 
-    async def send(self, request: PipelineRequest) -> PipelineResponse:  # type: ignore[type-arg] # likewise
-        response = await self.next.send(request)
-        if request.http_request.method == "PUT" and not self.lost:
-            self.lost += 1
-            raise ServiceResponseError("the connection was reset")
-        return response
+    async def _once(self, asking: Asking, body: bytes | Body, doing: str) -> Answer:
+        answer = await super()._once(asking, body, doing)
+        if asking.method == "PUT" and not self.lost:
+            self.lost = True
+            raise ClientConnectionResetError("the connection was reset")
+        return answer
 
 
 @pytest.fixture
-async def lossy(azurite: str, account: Account) -> AsyncIterator[BlobRecords]:
+async def lossy(account: Account) -> AsyncIterator[BlobRecords]:
     await account.container()
-    service = BlobServiceClient.from_connection_string(
-        azurite,
-        initial_backoff=0,
-        increment_base=0,
-        random_jitter_range=0,
-        _additional_pipeline_policies=[LosesTheAnswer()],
-    )
-    async with service:
-        yield BlobRecords(service.get_container_client(account.name))
+    wire = LosesTheAnswer(account.address.signature(NoTokens()), AT_ONCE)
+    yield BlobRecords(Blobs(wire, account.blobs.url))
+    await wire.close()
 
 
 async def test_a_creation_whose_answer_was_lost_has_succeeded(lossy: BlobRecords) -> None:
@@ -122,7 +114,7 @@ async def test_a_creation_whose_answer_was_lost_has_succeeded(lossy: BlobRecords
 async def test_a_replacement_whose_answer_was_lost_has_succeeded(
     lossy: BlobRecords, account: Account
 ) -> None:
-    there = BlobRecords(account.client.container(account.name))
+    there = BlobRecords(account.blobs)
     version = await there.create(a_record())
     changed = a_record().model_copy(update={"generation": 2})
     second = await lossy.replace(changed, version)
@@ -135,11 +127,11 @@ async def test_a_record_of_another_shape_is_told(account: Account) -> None:
     container = await account.container()
     await container.upload_blob("job-1.json", b'{"version": 9}')
     with pytest.raises(UnreadableRecord, match="none that this version understands"):
-        await BlobRecords(container).read("job-1")
+        await BlobRecords(account.blobs).read("job-1")
 
 
 async def test_a_container_that_does_not_exist_is_told(account: Account) -> None:
-    records = BlobRecords(account.client.container(account.name))
+    records = BlobRecords(account.blobs)
     with pytest.raises(StoreUnavailable, match="ContainerNotFound; create it first"):
         await records.read("job-1")
     with pytest.raises(StoreUnavailable, match="ContainerNotFound"):

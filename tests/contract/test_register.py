@@ -18,7 +18,7 @@ LATER = NOW + timedelta(hours=1)
 
 @pytest.fixture
 async def register(real: Account | None) -> Register:
-    return BlobRegister(await real.container()) if real else FakeRegister()
+    return BlobRegister(await real.filled()) if real else FakeRegister()
 
 
 def an_entry(number: int = 1, *, opening: int = 1, **tags: str) -> Entry:
@@ -172,12 +172,12 @@ async def test_jobs_of_one_moment_and_alike_names_keep_apart(register: Register)
 
 
 async def test_the_register_lives_beside_the_records(account: Account) -> None:
-    container = await account.container()
-    await BlobRecords(container).create(a_record("open"))
-    register = BlobRegister(container)
+    blobs = await account.filled()
+    await BlobRecords(blobs).create(a_record("open"))
+    register = BlobRegister(blobs)
     await open_job(register, entry_of(a_record("open")))
     assert [entry.job_id for entry in await due(register)] == ["open"]
-    found = await BlobRecords(container).read("open")
+    found = await BlobRecords(blobs).read("open")
     assert found is not None
 
 

@@ -4,13 +4,9 @@ import json
 import subprocess
 import sys
 
-import pytest
-
 from shared.configuration import configure
-from shared.errors import Misconfigured
 from shared.services.announcer import QueueAnnouncer
 from shared.services.foundry import CallLimits, FoundryEndpoint
-from shared.services.storage_accounts import StorageAccount, StorageAddress
 from shared.services.world import open_world, opened
 from shared.settings import read_settings
 
@@ -60,15 +56,6 @@ async def test_a_world_with_an_identity_opens_without_asking_for_a_token() -> No
     async with opened(given) as world:
         assert isinstance(world.endpoint, FoundryEndpoint)
         assert world.endpoint.api_key is None
-
-
-@pytest.mark.parametrize("text", ["nonsense", "EndpointSuffix=core.windows.net"])
-def test_a_malformed_connection_string_is_refused(text: str) -> None:
-    account = StorageAccount(StorageAddress(text))
-    with pytest.raises(Misconfigured, match="ImageStorage"):
-        _ = account.queues
-    with pytest.raises(Misconfigured, match="ImageStorage"):
-        _ = account.blobs
 
 
 def test_the_sdks_are_not_imported_before_the_world_is_opened() -> None:
