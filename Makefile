@@ -17,7 +17,7 @@ export UV
 BIN := .venv/bin
 
 .PHONY: help setup demo dev test unit contract acceptance chaos bench check lint types imports \
-	infra pins format requirements schemas azuretypes package clean
+	infra pins format requirements schemas azuretypes wheel package clean
 
 help:
 	@bold=; plain=; if [ -t 1 ]; then bold=$$'\033[1m'; plain=$$'\033[0m'; fi; \
@@ -88,6 +88,9 @@ schemas: .venv/.stamp ## print the JSON Schemas of messages and events into docs
 
 azuretypes: setup ## take the types of Azure's resources anew, for the checks of infra/
 	@scripts/azure-types
+
+wheel: .venv/.stamp ## the client for other services, into dist
+	@$(BIN)/python -m hatchling build --target wheel
 
 package: ## list what would be deployed
 	@scripts/package

@@ -91,6 +91,15 @@ def test_status_and_get_go_by_the_id(terminal: Terminal, tmp_path: Path) -> None
     assert listed.split()[0] == "cli-4"
 
 
+def test_the_ledger_tells_what_was_spent(terminal: Terminal) -> None:
+    terminal.json("submit", "a fox", "--id", "cli-8", "-m", "gpt-image-1-mini", "-q", "low", "-w")
+    spent = terminal.json("status", "cli-8")["cost_usd"]
+    lines = [json.loads(line) for line in terminal.run("ledger", "--json").splitlines()]
+    (mini,) = [line for line in lines if line["models"] == "gpt-image-1-mini"]
+    assert mini["usd"] == pytest.approx(spent)
+    assert "in 7 days" in terminal.run("ledger")
+
+
 def test_a_job_that_ends_without_its_picture_ends_the_command_with_1(terminal: Terminal) -> None:
     refused = "[[refuse:moderation_blocked]] a fox"
     said = terminal.run("submit", refused, "--id", "cli-5", "-q", "low", "--wait", code=1)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -14,6 +15,7 @@ from local.settings import DEPLOYMENTS
 from tests.acceptance.running_stack import ROOT, RunningStack, running_stack
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
+PAGE = (ROOT / "docs" / "client.md").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -67,6 +69,26 @@ def test_an_example_runs(
     ended = run([str(installed / "python"), str(example)], tmp_path, environment)
     assert ended.stdout.strip()
     assert ended.stderr == ""
+
+
+@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL))
+def test_the_python_of_the_page_runs(
+    stack: RunningStack, installed: Path, code: str, tmp_path: Path
+) -> None:
+    environment = {"ImageStorage": stack.ready["storage"]}
+    assert run([str(installed / "python"), "-c", code], tmp_path, environment).stderr == ""
+
+
+def test_the_commands_of_the_page_run(stack: RunningStack, installed: Path, tmp_path: Path) -> None:
+    environment = {
+        "ImageStorage": stack.ready["storage"],
+        "FOUNDRY_DEPLOYMENTS": json.dumps(DEPLOYMENTS),
+        "PATH": f"{installed}:{os.environ['PATH']}",
+    }
+    (commands,) = re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)
+    for line in commands.splitlines():
+        assert run(["bash", "-c", line.removeprefix("$ ")], tmp_path, environment).stdout
+    assert sorted(path.name for path in tmp_path.rglob("*.png")) == ["0.png", "0.png"]
 
 
 def test_the_command_is_installed_with_it(

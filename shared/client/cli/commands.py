@@ -2,7 +2,7 @@
 
 import typer
 
-from . import asking, checking, getting, pricing, watching
+from . import asking, checking, getting, ledger, pricing, watching
 
 app = typer.Typer(
     name="image-jobs",
@@ -19,4 +19,5 @@ app.command("list")(watching.list_jobs)
 app.command()(getting.get)
 app.command()(pricing.estimate)
 app.command()(asking.route)
+app.command()(ledger.ledger)
 app.command()(checking.doctor)
