@@ -13,6 +13,11 @@ def dead_letter_name(name: str, time: datetime) -> str:
     return f"{time:%Y/%m/%d}/{name}.json"
 
 
+def picture_name(digest: str, content_type: str) -> str:
+    """Return the blob name of a picture to edit, by the SHA-256 of its bytes."""
+    return f"pictures/{digest}.{'png' if content_type == 'image/png' else 'jpg'}"
+
+
 def prompt_name(digest: str) -> str:
     """Return the blob name of a prompt too long for a message, by the SHA-256 of its text.
 

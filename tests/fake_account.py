@@ -8,6 +8,7 @@ from datetime import UTC, datetime, timedelta
 from shared.client.failures import NoSuchBlob
 from shared.client.storage import Listed, Received, Sent, Stored
 from shared.errors import ImageJobsError, StoreUnavailable
+from shared.input_pictures import InputHead
 
 BEGAN = datetime(2026, 11, 30, 17, 0, tzinfo=UTC)
 
@@ -93,6 +94,10 @@ class FakeStorage:
     async def read(self, container: str, name: str) -> Stored | None:
         body = self.blobs.get(f"{container}/{name}")
         return None if body is None else Stored(body, str(hash(body)))
+
+    async def head(self, container: str, name: str, *, most: int) -> InputHead | None:
+        body = self.blobs.get(f"{container}/{name}")
+        return None if body is None else InputHead(str(hash(body)), len(body), body[:most])
 
     async def create(self, container: str, name: str, body: bytes, *, content_type: str) -> bool:
         del content_type

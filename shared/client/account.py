@@ -11,9 +11,11 @@ from azure.core.exceptions import (
     HttpResponseError,
     ResourceNotFoundError,
 )
+from azure.storage.blob import BlobProperties
 from azure.storage.queue import QueueMessage
 
 from ..errors import Misconfigured, NoSuchQueue, StoreUnavailable, TooLarge
+from ..input_pictures import InputHead
 from ..settings import CONNECTION, Settings
 from .storage import Received, Sent
 
@@ -87,6 +89,12 @@ def not_ours_any_more() -> Iterator[None]:
     except HttpResponseError as error:
         if error_code(error) not in {"MessageNotFound", "PopReceiptMismatch"}:
             raise
+
+
+def head_of(blob: BlobProperties, first: bytes) -> InputHead:
+    """Return the beginning of a blob and what storage says of the whole."""
+    length = int(str(blob.content_range).rpartition("/")[2])
+    return InputHead(str(blob.etag), length, first)
 
 
 def said(error: Exception) -> str:

@@ -1,7 +1,7 @@
 """From what a caller asks for to what is sent: validated, routed, small enough for a message."""
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -61,7 +61,12 @@ def job_from(
 
 
 def quoted(
-    job: Job, configuration: Configuration, *, prompt_characters: int, now: datetime
+    job: Job,
+    configuration: Configuration,
+    *,
+    prompt_characters: int,
+    now: datetime,
+    input_pixels: Sequence[int] = (),
 ) -> Quote:
     """Say what the app would make of a job, as far as the client knows the app.
 
@@ -78,8 +83,15 @@ def quoted(
         raise InvalidJob(faults, job_id=job.job_id)
     if not configuration.deployments:
         return Quote(None)
-    today = now.date()
-    return Quote(plans_of(job, configuration, prompt_characters=prompt_characters, today=today))
+    return Quote(
+        plans_of(
+            job,
+            configuration,
+            prompt_characters=prompt_characters,
+            today=now.date(),
+            input_pixels=input_pixels,
+        )
+    )
 
 
 def packed(job: Job, quote: Quote) -> Parcel:

@@ -1,11 +1,14 @@
 """Sending jobs: checked first, the long prompt before the message, the receipts at the end."""
 
+import hashlib
 from collections.abc import Iterable
 from functools import partial
 from typing import Final
 
+from ..blob_names import picture_name
 from ..configuration import Configuration
 from ..errors import Fault, InvalidJob, StoreUnavailable
+from ..input_pictures import HEAD_BYTES, InputHead, read_inputs
 from ..jobs import Job
 from .answers import Quote, Receipt
 from .failures import NotSubmitted
@@ -17,15 +20,42 @@ _TEXT: Final = "text/plain; charset=utf-8"
 
 async def quote_of(job: Job, storage: Storage, configuration: Configuration) -> Quote:
     """Say what the app would make of a job; raises `Rejected` as the app would."""
-    characters = len(job.prompt or "")
+    characters, container = len(job.prompt or ""), configuration.settings.inputs_container
     if job.prompt_blob:
-        container = configuration.settings.inputs_container
         stored = await storage.read(container, job.prompt_blob)
         if stored is None:
             fault = Fault("prompt_blob", f"there is no blob {container}/{job.prompt_blob}")
             raise InvalidJob([fault], job_id=job.job_id)
         characters = len(stored.body.decode("utf-8-sig", "replace"))
-    return quoted(job, configuration, prompt_characters=characters, now=storage.now())
+    names = dict.fromkeys([*job.inputs, *([job.mask] if job.mask else [])])
+    heads = {name: await storage.head(container, name, most=HEAD_BYTES) for name in names}
+    pictures, faults = read_inputs(job.inputs, job.mask, heads)
+    if faults:
+        raise InvalidJob(faults, job_id=job.job_id)
+    return quoted(
+        job,
+        configuration,
+        prompt_characters=characters,
+        now=storage.now(),
+        input_pixels=[each.width * each.height for each in pictures if each.role == "input"],
+    )
+
+
+async def upload(picture: bytes, storage: Storage, configuration: Configuration) -> str:
+    """Put a picture to edit, or a mask, into the inputs container, and return its name there.
+
+    It is named by its content: the same picture again is the same blob. `InvalidJob` if no edit
+    could use it.
+    """
+    whole = InputHead("", len(picture), picture[:HEAD_BYTES])
+    pictures, faults = read_inputs(["picture"], None, {"picture": whole})
+    if faults:
+        raise InvalidJob(faults)
+    content_type = pictures[0].content_type
+    name = picture_name(hashlib.sha256(picture).hexdigest(), content_type)
+    container = configuration.settings.inputs_container
+    await storage.create(container, name, picture, content_type=content_type)
+    return name
 
 
 async def submit(job: Job, storage: Storage, configuration: Configuration) -> Receipt:

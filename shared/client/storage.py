@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
+from ..input_pictures import InputHead
+
 
 @dataclass(frozen=True, slots=True)
 class Sent:
@@ -91,6 +93,10 @@ class Storage(Protocol):
 
     async def read(self, container: str, name: str) -> Stored | None:
         """Return a small blob, or None when there is none."""
+        ...
+
+    async def head(self, container: str, name: str, *, most: int) -> InputHead | None:
+        """Return the first `most` bytes of a blob, or None when there is none."""
         ...
 
     async def create(self, container: str, name: str, body: bytes, *, content_type: str) -> bool:

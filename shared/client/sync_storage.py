@@ -8,10 +8,15 @@ from datetime import UTC, datetime
 from itertools import islice
 from typing import Any
 
-from azure.core.exceptions import ResourceExistsError, ResourceNotFoundError
+from azure.core.exceptions import (
+    HttpResponseError,
+    ResourceExistsError,
+    ResourceNotFoundError,
+)
 from azure.storage.blob import BlobServiceClient, ContentSettings
 from azure.storage.queue import QueueServiceClient
 
+from ..input_pictures import InputHead
 from ..settings import Settings
 from .account import (
     AT_ONCE,
@@ -21,6 +26,7 @@ from .account import (
     checked,
     connection_string,
     error_code,
+    head_of,
     not_ours_any_more,
     queue_errors,
     received,
@@ -138,6 +144,23 @@ class SyncStorage:
                     return None
                 raise
             return Stored(stream.readall(), str(stream.properties.etag))
+
+    async def head(self, container: str, name: str, *, most: int) -> InputHead | None:
+        """Return the first `most` bytes of a blob, or None when there is none."""
+        with storage_errors(f"looking at {container}/{name}"):
+            try:
+                blob = self._blobs.get_blob_client(container, name)
+                stream = blob.download_blob(offset=0, length=most)
+                first = stream.readall()
+            except ResourceNotFoundError as error:
+                if error_code(error) == "BlobNotFound":
+                    return None
+                raise
+            except HttpResponseError as error:
+                if error_code(error) == "InvalidRange":
+                    return InputHead("", 0, b"")  # an empty blob has no first byte to ask for
+                raise
+            return head_of(stream.properties, first)
 
     async def create(self, container: str, name: str, body: bytes, *, content_type: str) -> bool:
         """Write a new blob; False when there is one of this name."""

@@ -70,6 +70,13 @@ class ImageJobs:
         """Say what the app would make of a job, and for how much; nothing is sent."""
         return driven(sending.quote_of(self.prepare(asked, **fields), self._storage, self._app))
 
+    def upload(self, picture: bytes, /) -> str:
+        """Put a picture to edit, or a mask, where a job can name it, and return that name.
+
+        The same bytes again are the same name. `InvalidJob` if no edit could use them.
+        """
+        return driven(sending.upload(picture, self._storage, self._app))
+
     def submit(
         self, asked: str | Job | Mapping[str, Any] = "", /, **fields: Unpack[Wishes]
     ) -> Receipt:

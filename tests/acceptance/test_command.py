@@ -91,6 +91,15 @@ def test_status_and_get_go_by_the_id(terminal: Terminal, tmp_path: Path) -> None
     assert listed.split()[0] == "cli-4"
 
 
+def test_a_file_is_uploaded_and_edited(terminal: Terminal, tmp_path: Path) -> None:
+    file = tmp_path / "fox.png"
+    Image.new("RGB", (1024, 1024), "white").save(file)
+    asked = ("submit", "make it snow", "--id", "cli-9", "-m", "gpt-image-2", "-q", "low")
+    done = terminal.json(*asked, "--input", str(file), "--wait")
+    assert done["state"] == "succeeded"
+    assert done["job"]["inputs"][0].startswith("pictures/")
+
+
 def test_the_ledger_tells_what_was_spent(terminal: Terminal) -> None:
     terminal.json("submit", "a fox", "--id", "cli-8", "-m", "gpt-image-1-mini", "-q", "low", "-w")
     spent = terminal.json("status", "cli-8")["cost_usd"]

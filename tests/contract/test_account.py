@@ -95,6 +95,20 @@ async def test_a_blob_comes_in_chunks_or_is_told_to_be_gone(storage: Storage) ->
         _ = [chunk async for chunk in storage.chunks(NAME, "an-ox.png")]
 
 
+async def test_the_beginning_of_a_blob_is_looked_at(storage: Storage) -> None:
+    await storage.create(NAME, "a", b"a fox", content_type="text/plain")
+    await storage.create(NAME, "empty", b"", content_type="text/plain")
+    for name, most, first, length in (
+        ("a", 2, b"a ", 5),
+        ("a", 9, b"a fox", 5),
+        ("empty", 2, b"", 0),
+    ):
+        head = await storage.head(NAME, name, most=most)
+        assert head is not None
+        assert (head.head, head.length) == (first, length)
+    assert await storage.head(NAME, "none", most=2) is None
+
+
 async def test_blobs_are_listed_in_order_and_no_more_than_asked_for(storage: Storage) -> None:
     for name in ("b/2", "a/1", "b/1", "b/3"):
         await storage.create(NAME, name, b"", content_type="text/plain")

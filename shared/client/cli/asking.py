@@ -1,5 +1,6 @@
 """Asking for pictures, and asking what would become of a job."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from rich.text import Text
 from ...plans import Plan
 from ..answers import Quote, Receipt
 from ..preparing import job_from, quoted
+from ..synchronous import ImageJobs
 from .connection import app_alone, client, supposed
 from .getting import OutOption, fetch
 from .job_options import Fields, asks_for_a_job
@@ -32,7 +34,7 @@ def submit(
     With --wait it stays until the job has ended, with --out it fetches the pictures too.
     """
     with client() as jobs:
-        receipt = jobs.submit(fields)
+        receipt = jobs.submit(_uploaded(fields, jobs))
         if not as_json:
             console().print(_receipt(receipt))
         if not wait and out is None:
@@ -59,6 +61,21 @@ def route(fields: Fields, *, as_json: AsJson = False) -> None:
         console().print(_explained(plan))
     if is_supposed:
         console().print(SUPPOSED)
+
+
+def _uploaded(fields: Fields, jobs: ImageJobs) -> Fields:
+    """Put the files among a job's inputs where the app finds them."""
+
+    def name(said: str) -> str:
+        path = Path(said)
+        return jobs.upload(path.read_bytes()) if path.is_file() else said
+
+    found = dict(fields)
+    if "inputs" in fields:
+        found["inputs"] = [name(each) for each in fields["inputs"]]
+    if "mask" in fields:
+        found["mask"] = name(fields["mask"])
+    return found
 
 
 SUPPOSED = Text(

@@ -51,9 +51,10 @@ def job_fields(  # noqa: PLR0913 (an option for each field of a job)
         list[str] | None, _option("--locale", "-l", help="BCP 47; several: each.", metavar="TAG")
     ] = None,
     inputs: Annotated[
-        list[str] | None, _option("--input", "-i", help="Picture in the inputs container to edit.")
+        list[str] | None,
+        _option("--input", "-i", help="To edit: a file, or a name in the inputs container."),
     ] = None,
-    mask: Annotated[str | None, _option("--mask", help="Where to edit.")] = None,
+    mask: Annotated[str | None, _option("--mask", help="Where to edit: likewise.")] = None,
     finish: Annotated[str | None, _option("--finish", help="As JSON.", metavar="JSON")] = None,
     reply_to: Annotated[str | None, _option("--reply-to", help="Queue for its events.")] = None,
     on_unknown: Annotated[

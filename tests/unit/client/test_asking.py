@@ -19,6 +19,7 @@ from shared.errors import InvalidJob, Misconfigured, Rejected, UnsupportedReques
 from shared.jobs import Job
 from tests.fake_account import BEGAN, FakeStorage
 from tests.job_messages import messages, read
+from tests.scene import png
 
 STORAGE = {"ImageStorage": "UseDevelopmentStorage=true"}
 FIELDS_ONLY = configured(STORAGE)
@@ -148,6 +149,23 @@ def test_reply_queues_are_checked_only_by_who_knows_them() -> None:
     knowing = configured(STORAGE | {"REPLY_QUEUES": "events-*"})
     with pytest.raises(InvalidJob, match="not an allowed queue"):
         driven(sending.quote_of(a_job(reply_to="replies-a"), FakeStorage(), knowing))
+
+
+def test_pictures_to_edit_are_looked_at_before_anything_is_sent() -> None:
+    storage = FakeStorage()
+    picture, mask = png(1024, 1024), png(512, 512)
+    name = driven(sending.upload(picture, storage, ROUTING))
+    assert name == driven(sending.upload(picture, storage, ROUTING))
+    assert storage.blobs[f"inputs/{name}"] == picture
+    job = a_job("make it snow", inputs=[name], quality="low")
+    assert (driven(sending.quote_of(job, storage, ROUTING)).estimate_usd or 0) > 0
+    other = driven(sending.upload(mask, storage, ROUTING))
+    with pytest.raises(InvalidJob, match="they must be the same"):
+        driven(sending.quote_of(a_job(inputs=[name], mask=other), storage, ROUTING))
+    with pytest.raises(InvalidJob, match="is not there"):
+        driven(sending.quote_of(a_job(inputs=["none.png"]), storage, ROUTING))
+    with pytest.raises(InvalidJob, match="no PNG and no JPEG"):
+        driven(sending.upload(b"GIF89a", storage, ROUTING))
 
 
 def told(**said: Any) -> dict[str, str]:  # noqa: ANN401 (arguments as a caller says them)
