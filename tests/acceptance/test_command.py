@@ -101,11 +101,13 @@ def test_a_file_is_uploaded_and_edited(terminal: Terminal, tmp_path: Path) -> No
 
 
 def test_the_ledger_tells_what_was_spent(terminal: Terminal) -> None:
-    terminal.json("submit", "a fox", "--id", "cli-8", "-m", "gpt-image-1-mini", "-q", "low", "-w")
+    models = ("-m", "gpt-image-1-mini", "-m", "MAI-Image-2.5")
+    terminal.json("submit", "a fox", "--id", "cli-8", *models, "-q", "low", "-w")
     spent = terminal.json("status", "cli-8")["cost_usd"]
     lines = [json.loads(line) for line in terminal.run("ledger", "--json").splitlines()]
-    (mini,) = [line for line in lines if line["models"] == "gpt-image-1-mini"]
-    assert mini["usd"] == pytest.approx(spent)
+    (day,) = [line for line in lines if line["models"] == "gpt-image-1-mini, MAI-Image-2.5"]
+    assert (day["jobs"], day["pictures"]) == (1, 2)
+    assert day["usd"] == pytest.approx(spent)
     assert "in 7 days" in terminal.run("ledger")
 
 
