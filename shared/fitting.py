@@ -58,7 +58,7 @@ def _largest(rules: FreeSizes, ratio: Fraction, budget: int) -> tuple[int, int]:
     fitting = [(w, h) for w, h in _shaped(rules, ratio) if w * h <= budget]
     if not fitting:
         return _smallest(rules, ratio)
-    exact = [(w, h) for w, h in fitting if Fraction(w, h) == ratio]
+    exact = [size for size in fitting if _has_shape(size, ratio)]
     best = max(exact, key=_area, default=None)
     if best is not None and _area(best) >= EXACT_SHARE * budget:
         return best
@@ -68,7 +68,7 @@ def _largest(rules: FreeSizes, ratio: Fraction, budget: int) -> tuple[int, int]:
 def _smallest(rules: FreeSizes, ratio: Fraction) -> tuple[int, int]:
     # Limits so narrow that they hold nothing of the shape hold a square: `FreeSizes` sees to it.
     shaped = list(_shaped(rules, ratio)) or list(_shaped(rules, Fraction(1)))
-    exact = [(w, h) for w, h in shaped if Fraction(w, h) == ratio]
+    exact = [size for size in shaped if _has_shape(size, ratio)]
     least, best = min(shaped, key=_area), min(exact, key=_area, default=None)
     if best is not None and EXACT_SHARE * _area(best) <= _area(least):
         return best
@@ -81,9 +81,15 @@ def _shaped(rules: FreeSizes, ratio: Fraction) -> Iterator[tuple[int, int]]:
     longest = min(rules.max_edge or rules.max_pixels, rules.max_pixels // rules.min_edge)
     if not rules.max_edge:  # no edge is longer than that of the most stretched shape, plus a step
         longest = min(longest, math.isqrt(int(rules.max_pixels * stretch)) + rules.grid)
+    parts = stretch.numerator
     for long in range(rules.grid, longest + 1, rules.grid):
-        around = _around(long / stretch, rules.grid)
-        shorts = sorted(around, key=lambda short: (abs(short - long / stretch), -short))
+        # In integers: `ideal / parts` is the short edge that has exactly the shape.
+        ideal = long * stretch.denominator
+        below = ideal // (parts * rules.grid) * rules.grid
+        around = (below,) if below * parts == ideal else (below, below + rules.grid)
+        shorts = sorted(
+            filter(None, around), key=lambda short: (abs(short * parts - ideal), -short)
+        )
         for short in shorts:
             size = (long, short) if ratio >= 1 else (short, long)
             if not broken_rules(rules, *size):
@@ -102,6 +108,10 @@ def _nearest_fixed(rules: FixedSizes, ratio: Fraction, pixels: int) -> tuple[int
         return round(abs(math.log(stretch)), 9), abs(_area(size) - pixels)
 
     return min(rules.sizes, key=distance)
+
+
+def _has_shape(size: tuple[int, int], ratio: Fraction) -> bool:
+    return size[0] * ratio.denominator == size[1] * ratio.numerator
 
 
 def _area(size: tuple[int, int]) -> int:
