@@ -1,9 +1,10 @@
-"""Events in their envelope: CloudEvents 1.0, by the library, which callers need not have."""
+"""Events in their envelope: CloudEvents 1.0, by the library, which callers need not have.
+
+Nor does an app before its first event: the library and what it needs are 24 modules of its start.
+"""
 
 from datetime import datetime
-
-from cloudevents.core.formats.json import JSONFormat
-from cloudevents.core.v1.event import CloudEvent
+from typing import TYPE_CHECKING
 
 from .errors import Rejected
 from .event_data import MAX_NAME, Data, clipped
@@ -19,8 +20,11 @@ from .events import (
 from .records import JobRecord
 from .shortening import shortened
 
+if TYPE_CHECKING:
+    from cloudevents.core.v1.event import CloudEvent
 
-def build(record: JobRecord, event_type: EventType, *, source: str, time: datetime) -> CloudEvent:
+
+def build(record: JobRecord, event_type: EventType, *, source: str, time: datetime) -> "CloudEvent":
     """Return the event of this type that the record owes the world, short enough for a queue."""
     return _event(
         event_type,
@@ -33,7 +37,7 @@ def build(record: JobRecord, event_type: EventType, *, source: str, time: dateti
     )
 
 
-def rejected(rejection: Rejected, *, digest: str, source: str, time: datetime) -> CloudEvent:
+def rejected(rejection: Rejected, *, digest: str, source: str, time: datetime) -> "CloudEvent":
     """Return the event of a refused message, whose body has this SHA-256.
 
     Its id is of the digest as well: a conflict must not look like a repeat of the job's own event.
@@ -61,14 +65,18 @@ def rejected(rejection: Rejected, *, digest: str, source: str, time: datetime) -
     )
 
 
-def to_json(event: CloudEvent) -> bytes:
+def to_json(event: "CloudEvent") -> bytes:
     """Return the event in CloudEvents' structured JSON, as it goes into a queue message."""
+    from cloudevents.core.formats.json import JSONFormat  # noqa: PLC0415 (see the module)
+
     return JSONFormat().write(event)
 
 
 def _event(
     event_type: EventType, data: Data, *, source: str, time: datetime, **attributes: str | None
-) -> CloudEvent:
+) -> "CloudEvent":
+    from cloudevents.core.v1.event import CloudEvent  # noqa: PLC0415 (see the module)
+
     said = {name: value for name, value in attributes.items() if value}
     return CloudEvent(
         {

@@ -1,16 +1,14 @@
 """What the work needs of the world, as protocols; `services` makes them real, tests fake them.
 
-Every port raises only errors of `shared.errors`. Names of blobs and queues are full names within
-their container or account; no port ever builds one from user text.
+Ports raise only errors of `shared.errors`; names are full names, and none is built of user text.
 """
 
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from cloudevents.core.v1.event import CloudEvent
 from pydantic import JsonValue
 
 from .entries import Entry, Page
@@ -18,6 +16,9 @@ from .input_pictures import InputHead
 from .payloads import ImageRequest
 from .pictures import PictureFacts
 from .records import JobRecord, JobState
+
+if TYPE_CHECKING:  # 24 modules that no app needs before its first event
+    from cloudevents.core.v1.event import CloudEvent
 
 
 class Clock(Protocol):
@@ -54,10 +55,9 @@ class Records(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Marker:
-    """An open job as the register has it, and the version that a conditional step must name."""
+    """An open job in the register, when to sweep it, the version a conditional step must name."""
 
     entry: Entry
-    #: From when on a sweep should look at it.
     look_at: datetime
     version: str
 
@@ -221,7 +221,7 @@ class DeadLetters(Protocol):
 class Announcer(Protocol):
     """Where events go out: the events queue, the job's own reply queue, the sinks."""
 
-    async def announce(self, event: CloudEvent, *, reply_to: str | None) -> None:
+    async def announce(self, event: "CloudEvent", *, reply_to: str | None) -> None:
         """Send the event to the queues, and on its way to every sink; at least once.
 
         A reply queue that does not exist is passed over.

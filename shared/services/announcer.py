@@ -4,14 +4,15 @@ import json
 import logging
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Final
-
-from cloudevents.core.v1.event import CloudEvent
+from typing import TYPE_CHECKING, Final
 
 from ..cloud_events import to_json
 from ..dispatches import Dispatch
 from ..errors import NoSuchQueue
 from ..ports import Clock, Queues, Sink
+
+if TYPE_CHECKING:
+    from cloudevents.core.v1.event import CloudEvent
 
 _LOG: Final = logging.getLogger(__name__)
 
@@ -26,7 +27,7 @@ class QueueAnnouncer:
     clock: Clock
     sinks: Collection[Sink] = ()
 
-    async def announce(self, event: CloudEvent, *, reply_to: str | None) -> None:
+    async def announce(self, event: "CloudEvent", *, reply_to: str | None) -> None:
         """Send the event to the events queue, to `reply_to`, and a dispatch for each sink.
 
         A reply queue that does not exist is the caller's loss, told in the log: were it an error,

@@ -9,9 +9,8 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
-from cloudevents.core.v1.event import CloudEvent
 from opentelemetry.trace import SpanKind, StatusCode
 
 from ..events import RejectionCode
@@ -29,6 +28,9 @@ from ..ports import (
     World,
 )
 from .telemetry import CALLING, DEAD_LETTERS, JOBS, STORING, TOKENS, TRACER, WAITING
+
+if TYPE_CHECKING:
+    from cloudevents.core.v1.event import CloudEvent
 
 #: First words of the types of a job's events; the last one is its outcome.
 _ENDED: Final = "image.job."
@@ -53,7 +55,7 @@ class MeasuredAnnouncer:
 
     inner: Announcer
 
-    async def announce(self, event: CloudEvent, *, reply_to: str | None) -> None:
+    async def announce(self, event: "CloudEvent", *, reply_to: str | None) -> None:
         """Send the event, then count it."""
         await self.inner.announce(event, reply_to=reply_to)
         if not event.get_type().startswith(_ENDED):

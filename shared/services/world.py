@@ -11,7 +11,6 @@ from functools import cache
 from ..configuration import Configuration
 from ..ports import World
 from ..settings import Settings
-from .measured_world import measured
 
 
 @cache
@@ -21,6 +20,8 @@ def open_world(configuration: Configuration) -> World:
     The Functions worker has no hook for an end, so it is never closed. What fails is not kept:
     the next call tries again.
     """
+    from .measured_world import measured
+
     return measured(_built(configuration.settings, None))
 
 

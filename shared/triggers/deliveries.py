@@ -8,7 +8,6 @@ import azure.functions as func
 
 from ..intake import JobMessage
 from ..reports import Report
-from ..services.telemetry import note
 
 log: Final = logging.getLogger("image_jobs")
 
@@ -43,4 +42,6 @@ def tell(function: str, report: Report) -> None:
     level = logging.INFO if report.what in _QUIET else logging.WARNING
     fields = {"function": function, "what": str(report.what), "job_id": report.job_id or ""}
     log.log(level, "%s: %s", function, report, extra=fields)
+    from ..services.telemetry import note  # noqa: PLC0415 (22 modules that no start needs)
+
     note(function, report)

@@ -8,7 +8,6 @@ from ..configuration import Configuration
 from ..errors import MalformedMessage
 from ..generation import generate
 from ..reports import Report
-from ..services.telemetry import task_span
 from ..services.world import open_world
 from ..settings import CONNECTION
 from ..tasks import read_task
@@ -34,6 +33,8 @@ def _handler(
     name: str, configuration: Configuration
 ) -> Callable[[func.QueueMessage], Awaitable[None]]:
     async def handle(message: func.QueueMessage) -> None:
+        from ..services.telemetry import task_span  # noqa: PLC0415 (as in deliveries)
+
         try:
             task = read_task(message.get_body())
         except MalformedMessage as error:

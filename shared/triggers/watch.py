@@ -6,7 +6,6 @@ import azure.functions as func
 
 from ..configuration import Configuration
 from ..errors import ImageJobsError
-from ..services.telemetry import note_ages
 from ..services.world import open_world
 from ..watching import ages
 from .deliveries import log
@@ -22,6 +21,8 @@ def functions(configuration: Configuration) -> func.Blueprint:
     @blueprint.function_name("watch")
     @blueprint.timer_trigger(arg_name="timer", schedule=EVERY_FIVE_MINUTES)
     async def watch(timer: func.TimerRequest) -> None:
+        from ..services.telemetry import note_ages  # noqa: PLC0415 (as in deliveries)
+
         del timer
         try:
             note_ages(await ages(open_world(configuration), configuration))

@@ -49,6 +49,12 @@ class Account:
         if comp == "blocklist":
             self._digest(name, body)
             return self._write(name, b"", headers, kind="commit")
+        if method == "DELETE":
+            there = self.blobs.pop(name, None)
+            kind, key = f"delete {name.partition('/')[0]}", _key(name.encode())
+            return Answer(
+                202 if there else 404, code="" if there else "BlobNotFound", kind=kind, key=key
+            )
         if method == "PUT":
             if self.verify and name.endswith(".png"):
                 self.digests.append(hashlib.sha256(body).hexdigest())

@@ -8,7 +8,9 @@ from tests.benchmarks.results import Bound, Results, cpu, late, peak, told
 
 #: Why each storage request of a job is made.
 REASONS = {
-    "put jobs": "the record: made, the intent to pay, the result, the event sent",
+    "put jobs": "the record: made, the intent to pay, the result, the event sent; its register: "
+    "opened, ended",
+    "delete jobs": "the register: no sweep need look at it any more",
     "send": "the lane's message, the event",
     "read jobs": "the record, once a task: messages hold ids and nothing else",
     "block": "one a megabyte: what bounds the memory",
@@ -83,7 +85,7 @@ def _row(
 
 def requests_table(seen: Seen) -> str:
     """Storage requests of a job, with the reason of each."""
-    rows = [[kind, f"{count:g}", REASONS[kind]] for kind, count in seen.requests.items()]
+    rows = [[kind, f"{count:g}", REASONS.get(kind, "")] for kind, count in seen.requests.items()]
     return table(["request", "a job", "why"], rows)
 
 

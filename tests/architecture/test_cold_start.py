@@ -1,0 +1,68 @@
+"""What a start may load, told by its modules: a time would tell of the machine as well.
+
+Measured beside it by `make bench`: the CPU time to the first call, of this app and of the same one
+with everything imported at the top.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterable
+
+import pytest
+
+from .test_index import SETTINGS
+from .tree import ROOT
+
+#: azure.functions itself brings 300.
+MOST_AT_INDEX = 500
+#: Not while the app is indexed: what they are for comes with a message.
+NOT_AT_INDEX = {
+    *("aiohttp", "httpx", "httpx_aiohttp", "httpcore", "yarl"),  # connections
+    *("azure.core", "azure.identity", "azure.storage"),  # the SDKs
+    *("cloudevents", "dateutil"),  # the first event
+    *("opentelemetry",),  # the first span
+}
+#: Nowhere, ever.
+NEVER = {"openai", "requests", "urllib3", "pandas", "numpy", "PIL"}
+
+INDEXED = "import function_app"
+
+
+def loaded(code: str, **settings: str) -> set[str]:
+    """The modules of a process that ran this code."""
+    inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
+    code = f"{code}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
+    done = subprocess.run(  # noqa: S603 (the arguments are fixed)
+        [sys.executable, "-c", code],
+        cwd=ROOT,
+        env=inherited | SETTINGS | settings,
+        capture_output=True,
+        check=True,
+        text=True,
+        timeout=60,
+    )
+    return set(json.loads(done.stdout.splitlines()[-1]))
+
+
+def found(modules: set[str], unwanted: Iterable[str]) -> set[str]:
+    return {
+        name
+        for name in unwanted
+        if any(module == name or module.startswith(f"{name}.") for module in modules)
+    }
+
+
+@pytest.fixture(scope="module")
+def indexed() -> set[str]:
+    return loaded(INDEXED)
+
+
+def test_an_index_loads_no_more_than_its_budget(indexed: set[str]) -> None:
+    assert len(indexed) <= MOST_AT_INDEX
+
+
+def test_an_index_loads_nothing_that_only_a_message_needs(indexed: set[str]) -> None:
+    assert found(indexed, NOT_AT_INDEX) == set()
+    assert found(indexed, NEVER) == set()

@@ -1,0 +1,73 @@
+"""A cold start: the app indexed, one message taken in, up to the moment its paid call would go out.
+
+Run in a process of its own; prints CPU milliseconds and modules at each step as JSON. With `eager`
+everything the app may ever import is imported at the top first, as is usual.
+"""
+
+import asyncio
+import importlib
+import json
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+#: What the app's dependencies bring and most apps import at the top.
+EVERYTHING = (
+    *("azure.identity.aio", "azure.storage.blob.aio", "azure.storage.queue.aio"),
+    *("aiohttp", "cloudevents.core.v1.event", "httpx", "httpx_aiohttp", "opentelemetry.trace"),
+)
+
+
+class Reached(BaseException):  # no Exception: nothing may catch it
+    """The call would go out now."""
+
+
+class Stops:
+    """An endpoint that is never called."""
+
+    def post(self, request: object, *, limit: timedelta, client_request_id: str) -> None:
+        del request, limit, client_request_id
+        raise Reached
+
+
+async def first_call(mark: Callable[[str], None] = lambda _: None) -> None:
+    """Take in a job under the environment's settings and go on to its paid call."""
+    # ruff: noqa: PLC0415 (what is loaded, and when, is what this is about)
+    from function_app import configuration
+    from shared.generation import generate
+    from shared.intake import JobMessage, take_in
+    from shared.services.world import open_world
+    from shared.tasks import TaskMessage
+
+    mark("indexed")
+    world = replace(open_world(configuration), endpoint=Stops())  # type: ignore[arg-type] # it stops
+    mark("opened")
+    job_id = f"bench-{uuid.uuid4().hex}"
+    body = json.dumps({"job_id": job_id, "prompt": "a fox"}).encode()
+    await take_in(JobMessage(body, "id", datetime.now(UTC)), world, configuration)
+    mark("accepted")
+    try:
+        await generate(TaskMessage(job_id=job_id, task=0), world, configuration)
+    except Reached:
+        mark("call")
+
+
+def main() -> None:
+    """Start, and tell what it took."""
+    seen: dict[str, tuple[float, int]] = {}
+
+    def mark(step: str) -> None:
+        seen[step] = (time.process_time() * 1000, len(sys.modules))
+
+    if sys.argv[1:] == ["eager"]:
+        for name in EVERYTHING:
+            importlib.import_module(name)
+    asyncio.run(first_call(mark))
+    sys.stdout.write(json.dumps(seen))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,29 @@
+"""What is loaded when the first paid call goes out, on real storage."""
+
+from tests.architecture.test_cold_start import NEVER, found, loaded
+from tests.contract.conftest import Account
+
+#: With a key; an identity has a price of its own.
+NOT_BEFORE_THE_CALL = {"azure.core", "azure.identity", "azure.storage", "cloudevents"}
+CALLED = """
+import asyncio
+from tests.benchmarks.start import first_call
+seen = []
+asyncio.run(first_call(seen.append))
+assert seen[-1] == "call", seen
+"""
+
+
+async def test_a_first_call_needs_no_sdk(account: Account) -> None:
+    await account.container()
+    queue = await account.queue()
+    modules = loaded(
+        CALLED,
+        ImageStorage=str(account.address.connection_string),
+        FOUNDRY_API_KEY="a-key",
+        JOBS_CONTAINER=account.name,
+        STANDARD_QUEUE=queue,
+    )
+    assert "httpx" in modules
+    assert found(modules, NOT_BEFORE_THE_CALL) == set()
+    assert found(modules, NEVER) == set()
