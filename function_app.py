@@ -10,6 +10,7 @@ from shared.triggers import (
     generate,
     health,
     intake,
+    listing,
     pictures,
     poison,
     read,
@@ -28,6 +29,7 @@ app.register_functions(poison.functions(configuration))
 app.register_functions(sweep.functions(configuration))
 app.register_functions(watch.functions(configuration))
 app.register_functions(submit.functions(configuration))
+app.register_functions(listing.functions(configuration))
 app.register_functions(read.functions(configuration))
 app.register_functions(pictures.functions(configuration))
 app.register_functions(health.functions(configuration))

@@ -26,6 +26,9 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: What metadata holds as it is: printable ASCII but `%`, which marks what is encoded, and spaces.
 _SAFE: Final = "!\"#$&'()*+,/:;<=>?@[\\]^`{|}"
 
+#: Bytes of a prompt, as JSON, that a list tells it by.
+MAX_PROMPT: Final = 240
+
 #: A sweep looks at an open job this long after it was accepted, then when `shared.looks` says: most
 #: jobs are over before the first look.
 FIRST_LOOK: Final = timedelta(minutes=2)
@@ -51,6 +54,8 @@ class Entry(BaseModel):
     picture: str | None = None
     cost_usd: float | None = None
     code: str | None = None
+    #: The beginning of the prompt; None where a blob holds it.
+    prompt: str | None = None
     tags: dict[str, str] = {}
 
     @property
@@ -86,6 +91,7 @@ def entry_of(record: JobRecord) -> Entry:
         picture=pictures[0].blob if pictures else None,
         cost_usd=spending_of(record).cost_usd,
         code=record.failure.code if record.failure else None,
+        prompt=record.job.prompt and clipped(record.job.prompt, MAX_PROMPT),
         tags=record.job.tags,
     )
 

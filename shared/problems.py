@@ -11,7 +11,15 @@ from typing import Final
 
 from pydantic import Field
 
-from .errors import ConflictingJob, Fault, ImageJobsError, RecordGone, Rejected, Unavailable
+from .errors import (
+    ConflictingJob,
+    Fault,
+    ImageJobsError,
+    RecordGone,
+    Rejected,
+    Unavailable,
+    UnreadableCursor,
+)
 from .event_data import Data
 from .events import REJECTIONS, FaultData
 from .transitions import IllegalStep
@@ -112,6 +120,8 @@ def problem_of(error: ImageJobsError) -> Problem:
             return problem(error.code, str(error), faults=error.faults, job_id=error.job_id)
         case IllegalStep():
             return problem("wrong_state", str(error))
+        case UnreadableCursor():
+            return problem("invalid_query", str(error), faults=[Fault("after", str(error))])
         case RecordGone():
             return problem("no_such_job")
         case Unavailable():

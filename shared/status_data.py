@@ -108,19 +108,26 @@ class JobSummary(Data):
 
     job_id: str
     state: JobState
+    generation: int
     prompt: str | None = Field(description="Its beginning; null where a blob holds it.")
     models: tuple[str, ...]
     sizes: tuple[str, ...]
     tags: dict[str, str]
-    tasks: int
-    tasks_done: int
-    images: int
-    cover: ImageStatus | None = Field(description="The first picture there is.")
+    images: int = Field(description="How many are stored; counted when the job ends.")
+    cover_path: str | None = Field(description="Where this app serves the first of them.")
+    cover_url: str | None = Field(description="A link to it for a limited time, if asked for.")
     cost_usd: float | None
-    estimate_usd: float | None
     failure: str | None = Field(description="The code.")
+    path: str
     accepted_at: datetime
     updated_at: datetime
+
+
+class JobList(Data):
+    """Some jobs, newest first."""
+
+    jobs: tuple[JobSummary, ...]
+    next: str | None = Field(description="What to give as `after` for the jobs that follow.")
 
 
 class SubmittedJob(Data):

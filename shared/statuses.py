@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
-from .event_data import clipped
+from .entries import Entry, Page
 from .events import EventType, event_id
 from .parts import images_of, routing_of
 from .plans import Plan, estimate_usd
-from .records import Attempt, Failure, JobRecord, TaskRecord, TaskState
+from .records import Attempt, Failure, JobRecord, TaskRecord
 from .spending import spending_of
 from .status_data import (
     AttemptStatus,
@@ -16,6 +16,7 @@ from .status_data import (
     FailureStatus,
     ImageStatus,
     JobEstimate,
+    JobList,
     JobStatus,
     JobSummary,
     PlanStatus,
@@ -25,6 +26,8 @@ from .status_data import (
 #: Where a job, and one of its pictures, is to be asked for.
 JOB_PATH: Final = "/api/jobs/{job_id}"
 IMAGE_PATH: Final = "/api/jobs/{job_id}/images/{number}"
+#: Stands for the number of the first picture that a job has.
+FIRST: Final = "first"
 #: Seconds between two questions about a running job.
 SOONEST_POLL: Final = 1
 LATEST_POLL: Final = 30
@@ -77,26 +80,29 @@ def status_of(record: JobRecord) -> JobStatus:
     )
 
 
-def summary_of(record: JobRecord) -> JobSummary:
-    """Tell a job in a line of a list."""
-    pictures = pictures_of(record)
-    prompt = record.job.prompt
+def listed(page: Page, urls: Mapping[str, str]) -> JobList:
+    """Tell a page of the register, with the links there are, by blob."""
+    return JobList(jobs=tuple(_listed(entry, urls) for entry in page.entries), next=page.next)
+
+
+def _listed(entry: Entry, urls: Mapping[str, str]) -> JobSummary:
+    cover = IMAGE_PATH.format(job_id=entry.job_id, number=FIRST) if entry.picture else None
     return JobSummary(
-        job_id=record.job_id,
-        state=record.state,
-        prompt=None if prompt is None else clipped(prompt),
-        models=tuple(dict.fromkeys(plan.model for plan in record.plans)),
-        sizes=tuple(dict.fromkeys(f"{plan.width}x{plan.height}" for plan in record.plans)),
-        tags=record.job.tags,
-        tasks=len(record.tasks),
-        tasks_done=sum(task.state is TaskState.DONE for task in record.tasks),
-        images=len(pictures),
-        cover=pictures[0] if pictures else None,
-        cost_usd=spending_of(record).cost_usd,
-        estimate_usd=_rounded(record.estimate_usd),
-        failure=record.failure.code if record.failure else None,
-        accepted_at=record.accepted_at,
-        updated_at=record.updated_at,
+        job_id=entry.job_id,
+        state=entry.state,
+        generation=entry.generation,
+        prompt=entry.prompt,
+        models=entry.models,
+        sizes=entry.sizes,
+        tags=entry.tags,
+        images=entry.pictures,
+        cover_path=cover,
+        cover_url=urls.get(entry.picture or ""),
+        cost_usd=entry.cost_usd,
+        failure=entry.code,
+        path=JOB_PATH.format(job_id=entry.job_id),
+        accepted_at=entry.accepted_at,
+        updated_at=entry.updated_at,
     )
 
 
@@ -116,8 +122,11 @@ def pictures_of(record: JobRecord) -> tuple[ImageStatus, ...]:
 
 
 def numbered(record: JobRecord, number: str) -> str | None:
-    """Return the blob of the stored picture of this number, or None."""
-    return next((image.blob for image in pictures_of(record) if str(image.number) == number), None)
+    """Return the blob of the stored picture of this number, or of the first; None if it is none."""
+    pictures = pictures_of(record)
+    if number == FIRST:
+        return pictures[0].blob if pictures else None
+    return next((image.blob for image in pictures if str(image.number) == number), None)
 
 
 def linked(status: JobStatus, urls: Mapping[str, str]) -> JobStatus:

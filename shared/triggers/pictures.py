@@ -78,8 +78,8 @@ def _picture(part: PicturePart, *, status: int, range: str = "") -> func.HttpRes
         "Accept-Ranges": "bytes",
         "Content-Type": part.content_type,
         "X-Content-Type-Options": "nosniff",
-        # A picture never changes under its name.
-        "Cache-Control": "private, max-age=86400, immutable",
+        # A picture never changes under its name; which one is the first may.
+        "Cache-Control": "private, no-cache",
     }
     if range:
         headers["Content-Range"] = range

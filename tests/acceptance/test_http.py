@@ -133,6 +133,35 @@ def test_a_link_reads_a_picture_without_a_key(stack: RunningStack, caller: Calle
     assert caller.call("GET", "/api/jobs/http-7?links=yes").json["code"] == "invalid_query"
 
 
+def test_jobs_are_listed_from_the_newest_by_tag_and_by_state_a_page_at_a_time(
+    caller: Caller,
+) -> None:
+    for number in range(3):
+        job = {**FOX, "job_id": f"listed-{number}", "tags": {"suite": "a:list, of jobs"}}
+        assert caller.call("POST", "/api/jobs", job).status == 202
+        caller.ended(f"/api/jobs/listed-{number}")
+    path = "/api/jobs?state=succeeded&limit=2&tag=suite:a:list,%20of%20jobs"
+    first = caller.call("GET", f"{path}&code={caller.key}")
+    assert [job["job_id"] for job in first.json["jobs"]] == ["listed-2", "listed-1"]
+    following = first.headers["link"]
+    assert following.endswith('>; rel="next"')
+    assert caller.key not in following
+    rest = caller.call("GET", following[1:].partition(">")[0])
+    (last,) = rest.json["jobs"]
+    assert (last["job_id"], rest.json["next"], last["prompt"]) == ("listed-0", None, FOX["prompt"])
+    assert caller.call("GET", last["cover_path"]).headers["content-type"] == "image/png"
+    again = caller.call("GET", path, if_none_match=first.headers["etag"])
+    assert (again.status, again.body) == (304, b"")
+
+
+def test_a_bad_query_is_refused_with_every_fault(caller: Caller) -> None:
+    refused = caller.call("GET", "/api/jobs?state=x&limit=0&tag=x&after=x")
+    assert (refused.status, refused.json["code"]) == (400, "invalid_query")
+    assert {fault["field"] for fault in refused.json["faults"]} == {
+        *("state", "limit", "tag", "after")
+    }
+
+
 def test_a_list_of_jobs_is_taken_one_by_one(caller: Caller) -> None:
     batch = [{**FOX, "job_id": "http-8"}, {"prompt": ""}, {**FOX, "job_id": "http-9"}]
     taken = caller.call("POST", "/api/jobs/batch", batch)
@@ -181,6 +210,7 @@ def test_a_body_of_another_type_or_length_is_refused(
         ("POST", "/api/jobs"),
         ("POST", "/api/jobs/batch"),
         ("POST", "/api/estimate"),
+        ("GET", "/api/jobs"),
         ("GET", "/api/jobs/http-1"),
         ("GET", "/api/jobs/http-1/images/0"),
     ],

@@ -80,6 +80,7 @@ TRIGGERS: dict[str, dict[str, str | list[str]]] = {
     "submit_job": http("jobs", "POST"),
     "submit_batch": http("jobs/batch", "POST"),
     "estimate_job": http("estimate", "POST"),
+    "list_jobs": http("jobs", "GET", "HEAD"),
     "read_job": http("jobs/{job_id}", "GET", "HEAD"),
     "read_image": http("jobs/{job_id}/images/{number}", "GET"),
     "health": http("health", "GET", level="ANONYMOUS"),

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.entries import FIRST_LOOK, Entry, Page, entry_of, from_metadata, to_metadata
+from shared.entries import FIRST_LOOK, MAX_PROMPT, Entry, Page, entry_of, from_metadata, to_metadata
 from shared.errors import UnreadableCursor
 from shared.ports import Marker, Register
 from shared.records import JobState
@@ -190,6 +190,7 @@ def test_the_fullest_entry_fits_the_metadata_of_a_blob() -> None:
         opening=10**6,
         generation=10**6,
         models=tuple("m" * 120 for _ in range(8)),
+        prompt="海" * (MAX_PROMPT // 6),
         sizes=tuple(f"{3840 - 16 * number}x2160" for number in range(64)),
         pictures=4_000,
         picture="p" * 120,

@@ -2,15 +2,16 @@ from datetime import timedelta
 
 import pytest
 
+from shared.entries import Page, entry_of
 from shared.records import JobState, TaskState
 from shared.statuses import (
     estimate_of,
     linked,
+    listed,
     numbered,
     pictures_of,
     poll_after,
     status_of,
-    summary_of,
 )
 from tests.ended_jobs import AT, attempt, failed, plan, record
 from tests.scene import run
@@ -64,13 +65,23 @@ def test_links_are_told_with_the_pictures_they_read() -> None:
 
 
 def test_a_line_of_a_list_holds_the_beginning_of_the_prompt_and_the_first_picture() -> None:
-    line = summary_of(record({"prompt": "fox " * 1000}, plan=plan(n=2)))
+    entry = entry_of(record({"prompt": "fox " * 1000}, plan=plan(n=2)))
+    (line,) = listed(Page(entries=(entry,)), {}).jobs
     assert line.prompt is not None
-    assert len(line.prompt) < 500
+    assert len(line.prompt) < 250
     assert line.prompt.endswith("…")
-    assert line.cover is not None
-    assert line.cover.number == 0
-    assert (line.images, line.tasks, line.tasks_done) == (2, 2, 2)
+    assert (line.cover_path, line.images) == ("/api/jobs/fox/images/first", 2)
+    assert line.cover_url is None
+    (line,) = listed(Page(entries=(entry,)), {entry.picture or "": "https://x.example"}).jobs
+    assert line.cover_url == "https://x.example"
+
+
+def test_the_first_picture_is_the_first_there_is() -> None:
+    whole = record(plan=plan(n=2))
+    first, second = whole.tasks
+    late = whole.model_copy(update={"tasks": (first.model_copy(update={"pictures": ()}), second)})
+    assert numbered(late, "first") == second.pictures[0].blob
+    assert numbered(failed(attempt()), "first") is None
 
 
 def test_an_estimate_with_an_unknown_price_is_unknown() -> None:
