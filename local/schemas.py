@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from local import asyncapi, openapi
 from shared.events import DATA, FAILURES, REJECTIONS, EventType
 from shared.fields import TRACEPARENT
 from shared.jobs import Job
@@ -18,24 +19,29 @@ PAGE: Final = Path("docs/messages.md")
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 
+#: The rules between the fields of a job.
+_RULES: Final[dict[str, Any]] = {
+    # A null is a field left out.
+    "oneOf": [
+        {"required": [name], "properties": {name: {"type": "string"}}}
+        for name in ("prompt", "prompt_blob")
+    ],
+    "dependentRequired": {"mask": ["inputs"]},
+    "not": {"required": ["model", "models"]},
+    "dependentSchemas": {
+        "compression": {
+            "required": ["format"],
+            "properties": {"format": {"const": "jpeg"}},
+        }
+    },
+}
+
+
 def job_schema() -> dict[str, Any]:
     """Return the schema of a job message: the model's, and the rules between fields."""
     schema = Job.model_json_schema()
     schema.pop("required")
-    return {
-        "$schema": _DIALECT,
-        **schema,
-        "title": "Job",
-        "oneOf": [{"required": ["prompt"]}, {"required": ["prompt_blob"]}],
-        "dependentRequired": {"mask": ["inputs"]},
-        "not": {"required": ["model", "models"]},
-        "dependentSchemas": {
-            "compression": {
-                "required": ["format"],
-                "properties": {"format": {"const": "jpeg"}},
-            }
-        },
-    }
+    return {"$schema": _DIALECT, **schema, "title": "Job", **_RULES}
 
 
 def event_schema(event_type: EventType) -> dict[str, Any]:
@@ -76,6 +82,15 @@ def schemas() -> dict[Path, str]:
     return {
         folder / f"{name}.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
         for name, schema in printed.items()
+    }
+
+
+def interfaces() -> dict[Path, str]:
+    """Return the descriptions of the app's two interfaces, over HTTP and over queues."""
+    folder = Path("docs/schemas")
+    return {
+        folder / "openapi.json": openapi.printed(_RULES),
+        folder / "asyncapi.yaml": asyncapi.printed(),
     }
 
 
@@ -129,7 +144,7 @@ def _kind(schema: Mapping[str, Any]) -> str:
 
 def expected() -> dict[Path, str]:
     """Return every printed file, relative to the repository, and what it should hold."""
-    return schemas() | {PAGE: page((ROOT / PAGE).read_text("utf-8"))}
+    return schemas() | interfaces() | {PAGE: page((ROOT / PAGE).read_text("utf-8"))}
 
 
 def stale() -> list[Path]:

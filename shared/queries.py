@@ -20,7 +20,7 @@ MAX_PAGE_JOBS: Final = 200
 #: Parameters of a list, `after` aside.
 FILTERS: Final = ("limit", "state", "tag", "links")
 
-_TRUTHS: Final = {"true": True, "1": True, "false": False, "0": False}
+_TRUTHS: Final = {"true": True, "false": False}
 
 
 @dataclass(frozen=True, slots=True)

@@ -70,6 +70,8 @@ def test_what_is_read_as_a_job_is_valid_by_its_schema(message: dict[str, Any]) -
     "message",
     [
         {},
+        {"prompt": None},
+        {"prompt": None, "prompt_blob": None},
         {"prompt": "a", "prompt_blob": "b"},
         {"prompt": "a", "n": 11},
         {"prompt": "a", "id": "x"},
