@@ -7,7 +7,9 @@ import azure.functions as func
 from shared.services.start import load
 from shared.triggers import (
     dispatch,
+    gallery,
     generate,
+    glance,
     health,
     intake,
     listing,
@@ -32,4 +34,6 @@ app.register_functions(submit.functions(configuration))
 app.register_functions(listing.functions(configuration))
 app.register_functions(read.functions(configuration))
 app.register_functions(pictures.functions(configuration))
+app.register_functions(glance.functions(configuration))
+app.register_functions(gallery.functions(configuration))
 app.register_functions(health.functions(configuration))

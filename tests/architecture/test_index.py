@@ -83,6 +83,9 @@ TRIGGERS: dict[str, dict[str, str | list[str]]] = {
     "list_jobs": http("jobs", "GET", "HEAD"),
     "read_job": http("jobs/{job_id}", "GET", "HEAD"),
     "read_image": http("jobs/{job_id}/images/{number}", "GET"),
+    "read_overview": http("overview", "GET", "HEAD"),
+    "gallery": http("gallery", "GET", "HEAD", level="ANONYMOUS"),
+    "gallery_file": http("gallery/{name}", "GET", "HEAD", level="ANONYMOUS"),
     "health": http("health", "GET", level="ANONYMOUS"),
     "sweep": {"type": "timerTrigger", "schedule": "30 * * * * *"},
 }

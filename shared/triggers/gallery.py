@@ -1,0 +1,78 @@
+"""The gallery: one page of static files, without a key since it holds no data.
+
+The page asks the API for all it shows, with the key that its reader types. Nothing on it comes
+from elsewhere, and its policy lets nothing in: no script but ours, no picture but the app's own
+and those that links lead to.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import azure.functions as func
+
+from ..configuration import Configuration
+from ..services.world import open_world
+
+_FILES: Final = Path(__file__).parent / "gallery_files"
+_PAGE: Final = "index.html"
+_TYPES: Final = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self' blob:{pictures}; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+)
+
+
+def functions(configuration: Configuration) -> func.Blueprint:
+    """Return the functions `gallery` and `gallery_file`: `GET`, without a key."""
+    blueprint = func.Blueprint()
+
+    async def gallery(req: func.HttpRequest) -> func.HttpResponse:
+        del req
+        return _answer(_PAGE, _policy(configuration))
+
+    async def gallery_file(req: func.HttpRequest) -> func.HttpResponse:
+        name = req.route_params.get("name", "")
+        if name == _PAGE or name not in files():
+            return func.HttpResponse(status_code=404)
+        return _answer(name, _policy(configuration))
+
+    for handler, route in ((gallery, "gallery"), (gallery_file, "gallery/{name}")):
+        decorate = blueprint.route(
+            route=route,
+            methods=[func.HttpMethod.GET, func.HttpMethod.HEAD],
+            auth_level=func.AuthLevel.ANONYMOUS,
+        )
+        blueprint.function_name(handler.__name__)(decorate(handler))
+    return blueprint
+
+
+@cache
+def files() -> dict[str, bytes]:
+    """Return every file of the page by its name; a request names one of these or nothing."""
+    return {path.name: path.read_bytes() for path in _FILES.iterdir() if path.suffix in _TYPES}
+
+
+def _policy(configuration: Configuration) -> str:
+    given = configuration.settings.read_link_seconds > 0
+    pictures = f" {open_world(configuration).links.origin}" if given else ""
+    return _POLICY.format(pictures=pictures)
+
+
+def _answer(name: str, policy: str) -> func.HttpResponse:
+    content_type = _TYPES[Path(name).suffix]
+    headers = {
+        "Content-Type": content_type,
+        "Content-Security-Policy": policy,
+        "Cache-Control": "no-cache",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return func.HttpResponse(files()[name], mimetype=content_type, headers=headers)

@@ -1,0 +1,78 @@
+// Talks to the app: the key in a header, never in an address; versions, so that nothing new costs little.
+
+const KEY = "image-jobs-key";
+const known = new Map();
+
+export class Locked extends Error {}
+export class Problem extends Error {
+  constructor(status, document) {
+    super(document?.detail ?? `the app answered with ${status}`);
+    this.status = status;
+    this.code = document?.code ?? "";
+  }
+}
+
+export const key = {
+  get: () => sessionStorage.getItem(KEY) ?? "",
+  set: (value) => sessionStorage.setItem(KEY, value),
+  forget: () => {
+    sessionStorage.removeItem(KEY);
+    known.clear();
+  },
+};
+
+function headers(more = {}) {
+  return key.get() ? { "x-functions-key": key.get(), ...more } : more;
+}
+
+async function checked(reply) {
+  if (reply.status === 401 || reply.status === 403) throw new Locked("the key is missing or wrong");
+  if (!reply.ok) {
+    const type = reply.headers.get("content-type") ?? "";
+    throw new Problem(reply.status, type.includes("json") ? await reply.json() : null);
+  }
+  return reply;
+}
+
+// The document at a path; the same object as the last time while nothing is new.
+export async function get(path, { signal } = {}) {
+  const had = known.get(path);
+  const reply = await fetch(path, {
+    headers: headers(had ? { "if-none-match": had.version } : {}),
+    cache: "no-store",
+    signal,
+  });
+  if (reply.status === 304 && had) return had.document;
+  const document = await (await checked(reply)).json();
+  const version = reply.headers.get("etag");
+  if (version) {
+    known.set(path, { version, document });
+    if (known.size > 200) known.delete(known.keys().next().value);
+  }
+  return document;
+}
+
+export async function send(method, path) {
+  return (await checked(await fetch(path, { method, headers: headers() }))).json();
+}
+
+// A picture as a Blob, part by part: the app gives at most some MiB at once.
+export async function picture(path, { signal } = {}) {
+  const parts = [];
+  let at = 0;
+  let total = 1;
+  let type = "";
+  while (at < total) {
+    const reply = await checked(
+      await fetch(path, { headers: headers({ range: `bytes=${at}-` }), cache: "no-store", signal }),
+    );
+    const part = await reply.blob();
+    type = reply.headers.get("content-type") ?? "";
+    total = Number(reply.headers.get("content-range")?.split("/")[1] ?? at + part.size);
+    if (!part.size) throw new Problem(reply.status, { detail: "the picture ended early" });
+    parts.push(part);
+    at += part.size;
+  }
+  if (!/^image\/(png|jpeg|webp|avif)$/.test(type)) throw new Problem(200, { detail: `${type} is no picture` });
+  return new Blob(parts, { type });
+}

@@ -1,0 +1,68 @@
+// Shows pictures: fetched when they come into view, a few at a time, and given back when they go.
+
+import { picture } from "./api.js";
+import { node } from "./nodes.js";
+
+const AT_ONCE = 4;
+const KEPT = 120;
+const waiting = [];
+const urls = new Map();
+let running = 0;
+
+const seen = new IntersectionObserver(
+  (entries) => {
+    for (const { isIntersecting, target } of entries) {
+      if (!isIntersecting) continue;
+      seen.unobserve(target);
+      waiting.push(target);
+    }
+    next();
+  },
+  { rootMargin: "300px" },
+);
+
+// An <img> that loads itself: from a link if there is one, else through the app.
+export function shown(path, link, description) {
+  const image = node("img", { alt: description, decoding: "async", class: "waiting" });
+  image.addEventListener("load", () => image.classList.remove("waiting"));
+  image.dataset.path = path;
+  if (link) image.src = link;
+  else if (urls.has(path)) image.src = urls.get(path);
+  else seen.observe(image);
+  return image;
+}
+
+async function next() {
+  while (running < AT_ONCE && waiting.length) {
+    const image = waiting.shift();
+    if (!image.isConnected) continue;
+    running += 1;
+    load(image).finally(() => {
+      running -= 1;
+      next();
+    });
+  }
+}
+
+async function load(image) {
+  const { path } = image.dataset;
+  try {
+    if (!urls.has(path)) keep(path, URL.createObjectURL(await picture(path)));
+    image.src = urls.get(path);
+  } catch (error) {
+    image.classList.remove("waiting");
+    image.replaceWith(node("span", { class: "lost" }, `no picture: ${error.message}`));
+  }
+}
+
+function keep(path, url) {
+  urls.set(path, url);
+  if (urls.size > KEPT) {
+    const [oldest, its] = urls.entries().next().value;
+    urls.delete(oldest);
+    if (!document.querySelector(`img[src="${its}"]`)) URL.revokeObjectURL(its);
+  }
+}
+
+// The address of what is shown, for a download.
+export const address = (path) => urls.get(path) ?? "";

@@ -1,0 +1,234 @@
+"""The gallery, as somebody sees and uses it in a browser: with a mouse, a keyboard, on a phone."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.acceptance.browsers import running_browser
+from tests.acceptance.callers import Caller, caller_of
+from tests.acceptance.running_stack import ROOT, RunningStack, running_stack
+
+pytestmark = pytest.mark.timeout(300)
+
+#: What the browser saw, for people to look at.
+PICTURES = ROOT / "out" / "gallery"
+CONTRAST = Path(__file__).with_name("contrast.js")
+PATIENCE_MS = 60_000
+FOX = {"prompt": "a fox in the snow", "model": "gpt-image-2", "size": "16:9", "quality": "low"}
+MARKUP = "<img src=x onerror=document.title='owned'><script>document.title='owned'</script>"
+JOBS = (
+    {**FOX, "job_id": "fox", "tags": {"campaign": "winter"}},
+    {**FOX, "job_id": "lanterns", "prompt": "paper lanterns over a river", "n": 2},
+    {**FOX, "job_id": "mini", "prompt": "a harbour", "model": "gpt-image-1-mini", "size": "auto"},
+    {**FOX, "job_id": "refused", "prompt": "[[refuse:moderation_blocked]] a fox"},
+    {**FOX, "job_id": "markup", "prompt": MARKUP, "tags": {"html": "<b>bold</b>"}},
+)
+
+
+@pytest.fixture(scope="module")
+def stack(azurite: str) -> Iterator[RunningStack]:
+    del azurite  # where it is missing, this skips or fails
+    with running_stack() as stack:
+        caller = caller_of(stack)
+        assert caller.call("POST", "/api/jobs/batch", JOBS).json["accepted"] == len(JOBS)
+        for job in JOBS:
+            caller.ended(f"/api/jobs/{job['job_id']}")
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with running_browser() as browser:
+        yield browser
+
+
+@pytest.fixture
+def caller(stack: RunningStack) -> Caller:
+    return caller_of(stack)
+
+
+@pytest.fixture
+def page(browser: Browser, stack: RunningStack, caller: Caller) -> Iterator[Page]:
+    """The gallery, opened with the key; at the end nothing was fetched from elsewhere, no fault."""
+    with browser.new_context(viewport={"width": 1280, "height": 900}) as context:
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        faults: list[str] = []
+        asked: list[str] = []
+        page.on("pageerror", lambda error: faults.append(str(error)))
+        page.on("console", lambda line: faults.append(line.text))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(f"{stack.ready['host']}/api/gallery#key={caller.key}")
+        expect(page.locator("[data-job=fox] img")).to_be_visible()
+        yield page
+        assert faults == []
+        ours = (f"{stack.ready['host']}/", f"blob:{stack.ready['host']}/")
+        assert [url for url in asked if not url.startswith(ours)] == []
+        assert [url for url in asked if caller.key and caller.key in url] == []
+
+
+def card(page: Page, job_id: str) -> str:
+    return page.locator(f"[data-job={job_id}]").inner_text()
+
+
+def drawn(page: Page, selector: str) -> None:
+    """Wait until a picture is there, whole."""
+    page.wait_for_function(
+        "selector => (document.querySelector(selector)?.naturalWidth ?? 0) > 0", arg=selector
+    )
+
+
+def test_the_page_holds_nothing_until_the_key_is_given(
+    browser: Browser, stack: RunningStack, caller: Caller
+) -> None:
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(f"{stack.ready['host']}/api/gallery")
+        expect(page.locator("#door")).to_be_visible()
+        assert page.locator(".card").count() == 0
+        page.fill("#key", "wrong")
+        page.keyboard.press("Enter")
+        expect(page.locator("#door-fault")).to_have_text("the key is missing or wrong")
+        page.fill("#key", caller.key or "")
+        page.keyboard.press("Enter")
+        expect(page.locator("[data-job=fox]")).to_be_visible(timeout=PATIENCE_MS)
+        page.get_by_role("button", name="Sign out").click()
+        expect(page.locator("#door")).to_be_visible()
+        assert page.locator(".card").count() == 0
+
+
+def test_jobs_are_a_grid_of_pictures_with_their_states(page: Page) -> None:
+    drawn(page, "[data-job=fox] img")
+    for job in JOBS:
+        expect(page.locator(f"[data-job={job['job_id']}]")).to_be_visible()
+    assert "succeeded" in card(page, "fox")
+    assert "gpt-image-2" in card(page, "fox")
+    assert "content_refused" in card(page, "refused")
+    assert page.locator("[data-job=lanterns] .count").inner_text() == "2"
+    expect(page.locator("#live")).to_have_text("all quiet")
+    assert "600 rpm" in page.locator("#glance").inner_text()
+
+
+def test_a_job_appears_while_it_runs_and_shows_its_picture_when_it_ends(
+    page: Page, caller: Caller
+) -> None:
+    job = {**FOX, "job_id": "live", "prompt": "a live fox [[fault-once:slow-headers,12]]"}
+    caller.call("POST", "/api/jobs", job)
+    expect(page.locator("[data-job=live] .badge")).to_have_text("running", timeout=PATIENCE_MS)
+    expect(page.locator("#live")).to_have_text("1 running")
+    expect(page.locator("[data-job=live] .badge")).to_have_text("succeeded", timeout=PATIENCE_MS)
+    drawn(page, "[data-job=live] img")
+    assert page.locator(".card").first.inner_text().startswith("succeeded")
+
+
+def test_one_job_tells_why_it_is_as_it_is_what_it_cost_and_what_happened(page: Page) -> None:
+    page.locator("[data-job=fox] button").click()
+    dialog = page.get_by_role("dialog")
+    drawn(page, "#details img")
+    told = dialog.inner_text()
+    for wanted in ("fox", "16:9 → 1280x720", "gpt-image-2", "by usage", "campaign", "winter"):
+        assert wanted in told, wanted
+    assert re.search(r"called gpt-image-2\n.*done after .* s, \$0\.0", told)
+    assert "image.job.succeeded announced" in told
+    assert page.url.endswith("job=fox")
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    assert page.evaluate("document.activeElement.parentElement.dataset.job") == "fox"
+
+
+def test_what_a_caller_wrote_is_text_and_never_markup(page: Page) -> None:
+    assert MARKUP in card(page, "markup")
+    page.locator("[data-job=markup] button").click()
+    expect(page.get_by_role("dialog")).to_contain_text("<b>bold</b>")
+    assert page.locator("#details script, #details b:has-text('bold'), [src=x]").count() == 0
+    assert page.title() == "Image Jobs"
+
+
+def test_the_grid_and_one_job_are_walked_by_keyboard(page: Page) -> None:
+    page.locator(".card").first.focus()
+    page.keyboard.press("ArrowRight")
+    second = page.evaluate("document.activeElement.parentElement.dataset.job")
+    page.keyboard.press("Enter")
+    heading = page.locator("#details-title")
+    expect(heading).to_have_text(second)
+    page.keyboard.press("ArrowRight")
+    expect(heading).not_to_have_text(second)
+    page.keyboard.press("ArrowLeft")
+    expect(heading).to_have_text(second)
+    page.keyboard.press("Escape")
+    page.keyboard.press("/")
+    assert page.evaluate("document.activeElement.name") == "text"
+
+
+def test_jobs_are_filtered_and_the_address_keeps_it(page: Page) -> None:
+    cards = page.locator(".card")
+    page.select_option("[name=state]", "failed")
+    expect(cards).to_have_count(1)
+    assert "content_refused" in card(page, "refused")
+    page.select_option("[name=state]", "")
+    page.select_option("[name=model]", "gpt-image-1-mini")
+    expect(cards).to_have_count(1)
+    page.select_option("[name=model]", "")
+    page.fill("[name=tag]", "campaign:winter")
+    expect(cards).to_have_count(1)
+    assert "tag=campaign" in page.url
+    page.reload()
+    expect(cards).to_have_count(1)
+    page.fill("[name=tag]", "")
+    page.fill("[name=text]", "LANTERNS over")
+    expect(cards).to_have_count(1)
+    page.fill("[name=text]", "nothing like it")
+    expect(page.locator("#empty")).to_be_visible()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize(("name", "width"), [("desk", 1280), ("phone", 360)])
+def test_it_fits_each_screen_and_is_easy_to_read_in_each_light(
+    page: Page, scheme: str, name: str, width: int
+) -> None:
+    page.emulate_media(color_scheme=scheme)  # type: ignore[arg-type]  # one of its two words
+    page.set_viewport_size({"width": width, "height": 900})
+    drawn(page, "[data-job=fox] img")
+    assert page.evaluate("document.documentElement.scrollWidth") <= width
+    assert contrasts(page) == {}
+    PICTURES.mkdir(parents=True, exist_ok=True)
+    page.screenshot(path=Path(PICTURES, f"{name}-{scheme}.png"))
+    page.locator("[data-job=fox] button").click()
+    drawn(page, "#details img")
+    assert page.evaluate("document.querySelector('#details').scrollWidth") <= width
+    assert contrasts(page) == {}
+    page.screenshot(path=Path(PICTURES, f"{name}-{scheme}-job.png"))
+
+
+def contrasts(page: Page) -> dict[str, float]:
+    """Texts that stand out too little from what is behind them (WCAG 2.2 AA: 4.5 to 1)."""
+    found: dict[str, float] = page.evaluate(CONTRAST.read_text("utf-8"))
+    return found
+
+
+def test_a_page_of_jobs_follows_another(page: Page, caller: Caller) -> None:
+    more = [{**FOX, "job_id": f"older-{number:02d}", "prompt": "a sketch"} for number in range(50)]
+    assert caller.call("POST", "/api/jobs/batch", more).json["accepted"] == len(more)
+    expect(page.locator("[data-job=older-49]")).to_be_visible(timeout=PATIENCE_MS)
+    page.reload()
+    expect(page.locator(".card").first).to_be_visible()
+    before = page.locator(".card").count()
+    page.get_by_role("button", name="Show older jobs").click()
+    expect(page.locator("[data-job=fox]")).to_be_visible(timeout=PATIENCE_MS)
+    assert page.locator(".card").count() > before
+
+
+def test_the_policy_lets_nothing_in_from_elsewhere(stack: RunningStack) -> None:
+    stranger = Caller(stack.ready["host"], None)
+    got = stranger.call("GET", "/api/gallery")
+    policy = got.headers["content-security-policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    assert "http" not in policy
+    for name, kind in (("gallery.js", "text/javascript"), ("gallery.css", "text/css")):
+        assert stranger.call("GET", f"/api/gallery/{name}").headers.get_content_type() == kind
+    for name in ("index.html", "nothing.js", "..%2Fgallery.py", "%2Fetc%2Fpasswd"):
+        assert stranger.call("GET", f"/api/gallery/{name}").status == 404
