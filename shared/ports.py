@@ -186,11 +186,6 @@ class Pictures(Protocol):
 class ReadLinks(Protocol):
     """Links to finished pictures, for whoever has no grant of their own."""
 
-    @property
-    def origin(self) -> str:
-        """Where all of them lead: scheme, host and port."""
-        ...
-
     async def link(self, name: str, *, until: datetime) -> str:
         """Return a URL that reads this one picture, and nothing else, until then."""
         ...

@@ -178,11 +178,10 @@ class FakePictureWriter:
 @dataclass(slots=True)
 class FakeLinks:
     steps: Steps = field(default_factory=Steps)
-    origin: str = "https://account.example"
 
     async def link(self, name: str, *, until: datetime) -> str:
         await self.steps.take("links.link")
-        return f"{self.origin}/images/{name}?until={until:%Y%m%dT%H%M%SZ}"
+        return f"https://account.example/images/{name}?until={until:%Y%m%dT%H%M%SZ}"
 
 
 @dataclass(slots=True)

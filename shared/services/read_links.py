@@ -7,7 +7,6 @@ on a laptop, that one signs.
 
 from datetime import UTC, datetime, timedelta
 from typing import Final
-from urllib.parse import urlsplit
 
 from azure.storage.blob import BlobSasPermissions, UserDelegationKey, generate_blob_sas
 from azure.storage.blob.aio import BlobServiceClient, ContainerClient
@@ -31,12 +30,6 @@ class SignedLinks:
         self._service = service
         self._key: UserDelegationKey | None = None
         self._key_until = datetime.min.replace(tzinfo=UTC)
-
-    @property
-    def origin(self) -> str:
-        """Where all links lead: scheme, host and port."""
-        parts = urlsplit(str(self._service.url))
-        return f"{parts.scheme}://{parts.netloc}"
 
     async def link(self, name: str, *, until: datetime) -> str:
         """Return a URL that reads this blob until then, over https wherever the account has it."""

@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Literal
-from urllib.parse import parse_qsl
+from urllib.parse import parse_qsl, urlsplit
 
 from ..errors import Misconfigured
+from ..settings import Settings
 from .storage_signing import SharedAccess, SharedKey, Signature, Token, Tokens
 
 type Service = Literal["blob", "queue"]
@@ -43,6 +44,11 @@ class StorageAddress:
         suffix = parts.get("endpointsuffix", "core.windows.net")
         return f"{scheme}://{parts['accountname']}.{service}.{suffix}"
 
+    def origin(self, service: Service) -> str:
+        """Return where the service is reached: scheme, host and port."""
+        parts = urlsplit(self.url(service))
+        return f"{parts.scheme}://{parts.netloc}"
+
     def signature(self, tokens: Tokens) -> Signature:
         """Return how requests are signed: as the connection string says, else with tokens."""
         if not self.connection_string:
@@ -56,6 +62,16 @@ class StorageAddress:
             "ImageStorage: the connection string has neither AccountName with AccountKey, "
             "nor SharedAccessSignature"
         )
+
+
+def address_of(settings: Settings) -> StorageAddress:
+    """Return where the app's account is."""
+    connection = settings.storage_connection
+    return StorageAddress(
+        connection_string=connection.get_secret_value() if connection else None,
+        blob_service_uri=settings.blob_service_uri,
+        queue_service_uri=settings.queue_service_uri,
+    )
 
 
 def _parts(text: str) -> Mapping[str, str]:

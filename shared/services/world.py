@@ -49,18 +49,14 @@ def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
     from .posting import Poster
     from .queues import StorageQueues
     from .sinks import sinks_of
-    from .storage_address import StorageAddress
+    from .storage_address import address_of
     from .storage_wire import StorageWire
 
-    connection, key = settings.storage_connection, settings.foundry_api_key
+    key = settings.foundry_api_key
     credential = EntraCredential(
         client_id=settings.client_id, managed=settings.storage_credential == "managedidentity"
     )
-    address = StorageAddress(
-        connection_string=connection.get_secret_value() if connection else None,
-        blob_service_uri=settings.blob_service_uri,
-        queue_service_uri=settings.queue_service_uri,
-    )
+    address = address_of(settings)
     wire = StorageWire(address.signature(credential))
 
     def container(name: str) -> Blobs:

@@ -12,7 +12,7 @@ from typing import Final
 import azure.functions as func
 
 from ..configuration import Configuration
-from ..services.world import open_world
+from ..services.storage_address import address_of
 
 _FILES: Final = Path(__file__).parent / "gallery_files"
 _PAGE: Final = "index.html"
@@ -60,8 +60,9 @@ def files() -> dict[str, bytes]:
 
 
 def _policy(configuration: Configuration) -> str:
-    given = configuration.settings.read_link_seconds > 0
-    pictures = f" {open_world(configuration).links.origin}" if given else ""
+    settings = configuration.settings
+    given = settings.read_link_seconds > 0
+    pictures = f" {address_of(settings).origin('blob')}" if given else ""
     return _POLICY.format(pictures=pictures)
 
 

@@ -232,3 +232,21 @@ def test_the_policy_lets_nothing_in_from_elsewhere(stack: RunningStack) -> None:
         assert stranger.call("GET", f"/api/gallery/{name}").headers.get_content_type() == kind
     for name in ("index.html", "nothing.js", "..%2Fgallery.py", "%2Fetc%2Fpasswd"):
         assert stranger.call("GET", f"/api/gallery/{name}").status == 404
+
+
+def test_pictures_come_straight_from_storage_where_links_are_given(browser: Browser) -> None:
+    with (
+        running_stack("--set", "READ_LINK_SECONDS=600") as stack,
+        browser.new_context() as context,
+    ):
+        caller = caller_of(stack)
+        caller.call("POST", "/api/jobs", {**FOX, "job_id": "linked"})
+        caller.ended("/api/jobs/linked")
+        page = context.new_page()
+        page.set_default_timeout(PATIENCE_MS)
+        page.goto(f"{stack.ready['host']}/api/gallery#key={caller.key}&job=linked")
+        for picture in ("[data-job=linked] img", "#details img"):
+            drawn(page, picture)
+            source = page.locator(picture).get_attribute("src") or ""
+            assert "/images/linked/default/0.png?" in source
+            assert not source.startswith(stack.ready["host"])

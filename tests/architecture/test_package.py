@@ -9,7 +9,13 @@ import pytest
 from .tree import ROOT
 
 APP = {"function_app.py", "host.json", "requirements.txt"}
-DATA = {"shared/locales.toml", "shared/models.toml", "shared/py.typed"}
+#: What the gallery is made of.
+PAGE = {
+    path.relative_to(ROOT).as_posix()
+    for path in (ROOT / "shared" / "triggers" / "gallery_files").iterdir()
+    if path.suffix in {".css", ".html", ".js", ".svg"}
+}
+DATA = {"shared/locales.toml", "shared/models.toml", "shared/py.typed", *PAGE}
 
 #: What may lie about in a tree, and must stay there.
 LITTER = (

@@ -40,7 +40,6 @@ async def test_a_link_reads_its_picture_and_no_other_and_only_for_its_time(
     links = SignedLinks(container, account.client.blobs)
     good, late = [await links.link(NAME, until=in_minutes(minutes)) for minutes in (5, -5)]
     assert status_of(good) == 200
-    assert good.startswith(f"{links.origin}/")
     assert status_of(good, "DELETE") == 403
     assert status_of(good.replace("job-1", "job-2")) == 403
     assert status_of(good.partition("?")[0]) != 200

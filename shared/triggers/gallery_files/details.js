@@ -5,12 +5,13 @@ import { badge, bytes, clock, node, seconds, usd } from "./nodes.js";
 import { address, shown } from "./pictures.js";
 
 const dialog = document.getElementById("details");
-let drawn = null;
+let drawn = "";
 
-export async function show(id, walk) {
-  const job = await get(`/api/jobs/${encodeURIComponent(id)}`);
-  if (job !== drawn) {
-    drawn = job;
+export async function show(id, walk, { links = false } = {}) {
+  const job = await get(`/api/jobs/${encodeURIComponent(id)}${links ? "?links=true" : ""}`);
+  const version = [job.job_id, job.generation, job.state, job.updated_at].join(" ");
+  if (version !== drawn) {
+    drawn = version;
     const focused = dialog.contains(document.activeElement) ? document.activeElement.dataset.do : null;
     const top = dialog.scrollTop;
     dialog.replaceChildren(...content(job, walk));
@@ -25,7 +26,7 @@ export async function show(id, walk) {
 }
 
 export function hide() {
-  drawn = null;
+  drawn = "";
   if (dialog.open) dialog.close();
 }
 

@@ -105,7 +105,7 @@ async function refresh() {
     }
     for (const job of page.jobs) jobs.set(job.job_id, job);
     if (!loaded) next = page.next;
-    if (wanted.job) await details.show(wanted.job, walk);
+    if (wanted.job) await details.show(wanted.job, walk, overview ?? {});
     opened();
   } catch (error) {
     if (mine !== round) return;
@@ -129,7 +129,7 @@ async function look() {
 
 async function open() {
   try {
-    await details.show(wanted.job, walk);
+    await details.show(wanted.job, walk, overview ?? {});
   } catch (error) {
     if (error instanceof Locked) return lock(error);
     say(error.message);
