@@ -1,4 +1,4 @@
-"""Print what callers rely on: JSON Schemas of messages, and the tables of `docs/messages.md`.
+"""Print what callers rely on: schemas of messages, descriptions of interfaces, tables of docs.
 
 `python -m local.schemas` writes them, `python -m local.schemas --check` only compares.
 """
@@ -10,12 +10,16 @@ from pathlib import Path
 from typing import Any, Final
 
 from local import asyncapi, openapi
+from local.operations import ANYWHERE, OPERATIONS
+from local.tables import printed_tables, table
 from shared.events import DATA, FAILURES, REJECTIONS, EventType
 from shared.fields import TRACEPARENT
 from shared.jobs import Job
+from shared.problems import STATUSES, TITLES
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 PAGE: Final = Path("docs/messages.md")
+HTTP_PAGE: Final = Path("docs/http.md")
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 
@@ -95,22 +99,37 @@ def interfaces() -> dict[Path, str]:
 
 
 def page(text: str) -> str:
-    """Return the page with its tables printed anew, each between two comments of its name."""
-    tables = {
-        "fields": _table("field | type | default | meaning", _fields()),
-        "rejections": _table("code | meaning", _codes(REJECTIONS)),
-        "failures": _table("code | meaning", _codes(FAILURES)),
-    }
-    for name, table in tables.items():
-        before, start, rest = text.partition(f"<!-- {name} -->\n")
-        _, end, after = rest.partition(f"<!-- /{name} -->")
-        text = f"{before}{start}{table}{end}{after}"
-    return text
+    """Return `docs/messages.md` with its tables printed anew."""
+    return printed_tables(
+        text,
+        {
+            "fields": table("field | type | default | meaning", _fields()),
+            "rejections": table("code | meaning", _codes(REJECTIONS)),
+            "failures": table("code | meaning", _codes(FAILURES)),
+        },
+    )
 
 
-def _table(head: str, rows: Iterator[str]) -> str:
-    line = "|".join(" --- " for _ in head.split("|"))
-    return "".join(f"|{row}|\n" for row in (f" {head} ", line, *rows))
+def http_page(text: str) -> str:
+    """Return `docs/http.md` with its tables printed anew."""
+    operations = (
+        f" `{each.method.upper()} {each.path}` | {each.summary} | "
+        f"{', '.join(str(status) for status in sorted(each.answers))} "
+        for each in OPERATIONS
+    )
+    told = {*ANYWHERE, *(code for each in OPERATIONS for code in each.problems)}
+    problems = (
+        f" {int(status)} | `{code}` | {TITLES[code]} "
+        for code, status in sorted(STATUSES.items(), key=lambda item: item[1])
+        if code in told
+    )
+    return printed_tables(
+        text,
+        {
+            "operations": table("request | what for | answers", operations),
+            "problems": table("status | code | meaning", problems),
+        },
+    )
 
 
 def _codes(meanings: Mapping[Any, str]) -> Iterator[str]:
@@ -144,7 +163,12 @@ def _kind(schema: Mapping[str, Any]) -> str:
 
 def expected() -> dict[Path, str]:
     """Return every printed file, relative to the repository, and what it should hold."""
-    return schemas() | interfaces() | {PAGE: page((ROOT / PAGE).read_text("utf-8"))}
+    pages = {PAGE: page, HTTP_PAGE: http_page}
+    return (
+        schemas()
+        | interfaces()
+        | {path: print_anew((ROOT / path).read_text("utf-8")) for path, print_anew in pages.items()}
+    )
 
 
 def stale() -> list[Path]:

@@ -2,13 +2,18 @@
 
 import hashlib
 import json
+import os
+import re
+import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from local.operations import OPERATIONS
 from tests.acceptance.callers import Caller, caller_of
-from tests.acceptance.running_stack import RunningStack, running_stack
+from tests.acceptance.running_stack import ROOT, RunningStack, running_stack
 
 FOX = {"prompt": "a fox in the snow", "model": "gpt-image-2", "size": "1536x1024", "quality": "low"}
 
@@ -218,6 +223,26 @@ def test_a_body_of_another_type_or_length_is_refused(
 def test_nothing_is_told_without_the_key(stack: RunningStack, method: str, path: str) -> None:
     stranger = Caller(stack.ready["host"], None)
     assert stranger.call(method, path, b"{}" if method == "POST" else None).status == 401
+
+
+def test_the_examples_of_the_page_run_as_they_are(
+    stack: RunningStack, caller: Caller, tmp_path: Path
+) -> None:
+    page = (ROOT / "docs" / "http.md").read_text("utf-8")
+    script = "\n".join(re.findall(r"^```sh\n(.*?)^```$", page, re.MULTILINE | re.DOTALL))
+    assert script.count("curl") >= len(OPERATIONS)
+    done = subprocess.run(  # noqa: S603 (the page is ours)
+        ["bash", "-euo", "pipefail", "-c", script],  # noqa: S607 (whichever bash there is)
+        cwd=tmp_path,
+        env={**os.environ, "HOST": caller.host, "KEY": caller.key or ""},
+        capture_output=True,
+        check=False,
+        text=True,
+        timeout=100,
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    (image,) = caller.call("GET", "/api/jobs/fox-7d2c").json["images"]
+    assert (tmp_path / "fox.png").read_bytes() == stack.blob("images", image["blob"])
 
 
 def test_no_prompt_reaches_the_log(stack: RunningStack) -> None:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from jsonschema import Draft202012Validator
 
-from local.schemas import PAGE, event_schema, job_schema, page, schemas, stale
+from local.schemas import HTTP_PAGE, PAGE, event_schema, http_page, job_schema, page, schemas, stale
 from shared.events import EventType
 from shared.jobs import Job
 from shared.messages import read_job
@@ -40,6 +40,13 @@ def test_every_table_of_the_page_is_printed() -> None:
     emptied = re.sub(r"(<!-- (\w+) -->\n).*?(<!-- /\2 -->)", r"\1\3", TEXT, flags=re.DOTALL)
     assert emptied.count("<!-- /") == 3
     assert page(emptied) == TEXT
+
+
+def test_the_tables_of_the_page_of_http_are_printed() -> None:
+    text = (ROOT / HTTP_PAGE).read_text("utf-8")
+    emptied = re.sub(r"(<!-- (\w+) -->\n).*?(<!-- /\2 -->)", r"\1\3", text, flags=re.DOTALL)
+    assert len(emptied) < len(text)
+    assert http_page(emptied) == text
 
 
 def test_the_page_names_every_type_of_event() -> None:
