@@ -36,7 +36,7 @@ def submit(
     with client() as jobs:
         receipt = jobs.submit(_uploaded(fields, jobs))
         if not as_json:
-            console().print(_receipt(receipt))
+            console().print(_receipt(receipt), soft_wrap=True)
         if not wait and out is None:
             if as_json:
                 print_json(receipt_json(receipt))

@@ -19,6 +19,8 @@ from ..answers import Quote, Status
 
 #: What is no terminal has no width; in 80 columns a job's id would be cut.
 PIPE_COLUMNS: Final = 160
+#: From here on there is room for what is being made beside how it goes.
+ROOMY_COLUMNS: Final = 120
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
@@ -83,11 +85,15 @@ def status_json(status: Status) -> dict[str, Any]:
 
 
 def status_table(found: Mapping[str, Status | None], now: datetime) -> Table:
-    """Return a row a job: where it stands, how far it is, what it cost, what went wrong."""
-    rows = table("job", "model", "size", "quality", "state", "calls", "pictures", "s", "USD", "")
+    """Return a row a job: where it stands, how far it is, what it cost, what went wrong.
+
+    Where there is little room, what is being made is left out: whoever asked for it knows.
+    """
+    made = ("model", "size", "quality") if console().width >= ROOMY_COLUMNS else ()
+    rows = table("job", *made, "state", "calls", "pictures", "s", "USD", "")
     for job_id, status in found.items():
         if status is None:
-            rows.add_row(job_id, "", "", "", "[dim]· not begun[/]", "", "", "", "", "")
+            rows.add_row(job_id, *("" for _ in made), "[dim]· not begun[/]")
             continue
         record = status.record
         until = record.updated_at if status.ended else now
@@ -96,7 +102,7 @@ def status_table(found: Mapping[str, Status | None], now: datetime) -> Table:
         failure = record.failure
         rows.add_row(
             job_id,
-            *sizes_of(record.plans),
+            *(sizes_of(record.plans) if made else ()),
             MARKS[status.state],
             f"{bar(status)} {status.calls_ended}/{status.calls}",
             f"{len(status.images)}",
