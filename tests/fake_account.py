@@ -105,6 +105,9 @@ class FakeStorage:
         self.blobs.setdefault(f"{container}/{name}", body)
         return is_new
 
+    async def remove(self, container: str, name: str) -> bool:
+        return self.blobs.pop(f"{container}/{name}", None) is not None
+
     async def chunks(self, container: str, name: str) -> AsyncIterator[bytes]:
         body = self.blobs.get(f"{container}/{name}")
         if body is None:

@@ -20,6 +20,7 @@ from ..jobs import Job
 from ..records import JobState
 from .answers import Event, Quote, Receipt, Status
 from .asynchronous import AsyncImageJobs
+from .dead_letters import Letter, NotAMessage
 from .failures import DamagedPicture, JobEnded, NoSuchBlob, NoSuchJob, NotSubmitted, StillRunning
 from .synchronous import ImageJobs
 
@@ -37,9 +38,11 @@ __all__ = [
     "Job",
     "JobEnded",
     "JobState",
+    "Letter",
     "Misconfigured",
     "NoSuchBlob",
     "NoSuchJob",
+    "NotAMessage",
     "NotSubmitted",
     "Quote",
     "Receipt",

@@ -12,11 +12,12 @@ from ..errors import ImageJobsError
 from ..event_data import Image
 from ..jobs import Job
 from ..records import JobState
-from . import checkup, fetching, following, listening, listing, sending
+from . import checkup, dead_letters, fetching, following, listening, listing, sending
 from .answers import Event, Quote, Receipt, Status
 from .async_storage import AsyncStorage
 from .checkup import Check
 from .connecting import configured, environment
+from .dead_letters import Letter
 from .preparing import job_from
 from .wishes import Wishes
 
@@ -138,6 +139,24 @@ class AsyncImageJobs:
     def open(self, image: Image, /) -> AsyncIterator[bytes]:
         """Yield a picture's bytes as they arrive, checked at the end; `DamagedPicture` if wrong."""
         return fetching.picture_of(image, self._storage)
+
+    async def dead_letters(self, *, days: int = 7, limit: int = 50) -> list[Letter]:
+        """List what the app refused, gave up on or could not deliver, the newest day first."""
+        return await dead_letters.newest_letters(
+            self._storage, self._app.settings, days=days, limit=limit
+        )
+
+    async def dead_letter(self, name: str, /) -> Letter:
+        """Read one dead letter; `NoSuchBlob` when there is none."""
+        return await dead_letters.letter_of(name, self._storage, self._app.settings)
+
+    async def send_again(self, name: str, /) -> None:
+        """Put a dead letter's message back on the jobs queue; the letter stays."""
+        await dead_letters.send_again(name, self._storage, self._app.settings)
+
+    async def purge(self, name: str, /) -> None:
+        """Delete a dead letter."""
+        await dead_letters.purge(name, self._storage, self._app.settings)
 
     def check(self, *, send: bool = False) -> AsyncIterator[Check]:
         """Yield a line for each queue, container and right that callers and the app need.

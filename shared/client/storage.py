@@ -103,6 +103,10 @@ class Storage(Protocol):
         """Write a new blob; False, and nothing is changed, when there is one of this name."""
         ...
 
+    async def remove(self, container: str, name: str) -> bool:
+        """Delete a blob; False when there is none."""
+        ...
+
     def chunks(self, container: str, name: str) -> AsyncIterator[bytes]:
         """Yield a blob as it arrives; `NoSuchBlob` when there is none."""
         ...

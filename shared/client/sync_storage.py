@@ -173,6 +173,17 @@ class SyncStorage:
                 return False
             return True
 
+    async def remove(self, container: str, name: str) -> bool:
+        """Delete a blob; False when there is none."""
+        with storage_errors(f"deleting {container}/{name}"):
+            try:
+                self._blobs.get_blob_client(container, name).delete_blob()
+            except ResourceNotFoundError as error:
+                if error_code(error) == "BlobNotFound":
+                    return False
+                raise
+            return True
+
     async def chunks(self, container: str, name: str) -> AsyncIterator[bytes]:
         """Yield a blob as it arrives; `NoSuchBlob` when there is none."""
         with storage_errors(f"reading {container}/{name}"):

@@ -13,10 +13,11 @@ from ..errors import ImageJobsError
 from ..event_data import Image
 from ..jobs import Job
 from ..records import JobState
-from . import checkup, fetching, following, listening, listing, sending
+from . import checkup, dead_letters, fetching, following, listening, listing, sending
 from .answers import Event, Quote, Receipt, Status
 from .checkup import Check
 from .connecting import configured, environment
+from .dead_letters import Letter
 from .driving import driven, iterated
 from .preparing import job_from
 from .sync_storage import SyncStorage
@@ -146,6 +147,24 @@ class ImageJobs:
     def save(self, image: Image, path: str | Path, /) -> None:
         """Keep a picture in a file, which is there whole or not at all; raises as `open` does."""
         fetching.keep(self.open(image), Path(path))
+
+    def dead_letters(self, *, days: int = 7, limit: int = 50) -> list[Letter]:
+        """List what the app refused, gave up on or could not deliver, the newest day first."""
+        return driven(
+            dead_letters.newest_letters(self._storage, self._app.settings, days=days, limit=limit)
+        )
+
+    def dead_letter(self, name: str, /) -> Letter:
+        """Read one dead letter; `NoSuchBlob` when there is none."""
+        return driven(dead_letters.letter_of(name, self._storage, self._app.settings))
+
+    def send_again(self, name: str, /) -> None:
+        """Put a dead letter's message back on the jobs queue; the letter stays."""
+        driven(dead_letters.send_again(name, self._storage, self._app.settings))
+
+    def purge(self, name: str, /) -> None:
+        """Delete a dead letter."""
+        driven(dead_letters.purge(name, self._storage, self._app.settings))
 
     def check(self, *, send: bool = False) -> Iterator[Check]:
         """Yield a line for each queue, container and right that callers and the app need.

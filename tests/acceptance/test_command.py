@@ -111,6 +111,19 @@ def test_the_ledger_tells_what_was_spent(terminal: Terminal) -> None:
     assert "in 7 days" in terminal.run("ledger")
 
 
+def test_a_dead_letter_is_listed_shown_and_purged(terminal: Terminal, stack: RunningStack) -> None:
+    stack.submit({"job_id": "cli-dead", "prompt": "", "n": 11})
+    stack.event("cli-dead")
+    listed = [json.loads(line) for line in terminal.run("dead", "list", "--json").splitlines()]
+    (letter,) = [each for each in listed if each["job_id"] == "cli-dead"]
+    assert letter["reason"] == "invalid_job"
+    assert "n: 11 is too big" in letter["said"]
+    assert letter["name"] in terminal.run("dead", "list")
+    assert json.loads(terminal.run("dead", "show", letter["name"]))["message_id"]
+    terminal.run("dead", "purge", letter["name"])
+    assert "no dead letter" in terminal.run("dead", "purge", letter["name"], code=4)
+
+
 def test_a_job_that_ends_without_its_picture_ends_the_command_with_1(terminal: Terminal) -> None:
     refused = "[[refuse:moderation_blocked]] a fox"
     said = terminal.run("submit", refused, "--id", "cli-5", "-q", "low", "--wait", code=1)

@@ -88,6 +88,13 @@ async def test_a_blob_is_written_once(storage: Storage) -> None:
     assert stored.body == b"first"
 
 
+async def test_a_blob_is_removed_once(storage: Storage) -> None:
+    await storage.create(NAME, "a", b"a fox", content_type="text/plain")
+    assert await storage.remove(NAME, "a")
+    assert not await storage.remove(NAME, "a")
+    assert await storage.read(NAME, "a") is None
+
+
 async def test_a_blob_comes_in_chunks_or_is_told_to_be_gone(storage: Storage) -> None:
     await storage.create(NAME, "fox.png", b"a fox", content_type="image/png")
     assert b"".join([chunk async for chunk in storage.chunks(NAME, "fox.png")]) == b"a fox"

@@ -2,7 +2,7 @@
 
 import typer
 
-from . import asking, checking, getting, ledger, pricing, watching
+from . import asking, checking, dead, getting, ledger, pricing, watching
 
 app = typer.Typer(
     name="image-jobs",
@@ -19,5 +19,6 @@ app.command("list")(watching.list_jobs)
 app.command()(getting.get)
 app.command()(pricing.estimate)
 app.command()(asking.route)
+app.add_typer(dead.app)
 app.command()(ledger.ledger)
 app.command()(checking.doctor)

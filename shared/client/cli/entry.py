@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from ...errors import ImageJobsError, Misconfigured, Rejected, Unavailable
+from ..dead_letters import NotAMessage
 from ..failures import JobEnded, NoSuchBlob, NoSuchJob, StillRunning
 
 
@@ -36,7 +37,7 @@ def exit_code(error: ImageJobsError) -> int:
     match error:
         case JobEnded():
             return 1
-        case Rejected() | Misconfigured():
+        case Rejected() | Misconfigured() | NotAMessage():
             return 2
         case Unavailable():
             return 3

@@ -1,0 +1,86 @@
+"""Dead letters: found by day, sent again, purged."""
+
+import base64
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.blob_names import dead_letter_name
+from shared.client import dead_letters
+from shared.client.driving import driven
+from shared.client.failures import NoSuchBlob
+from shared.records import Failure, JobRecord
+from tests.ended_jobs import attempt, failed
+from tests.fake_account import BEGAN, FakeStorage
+from tests.unit.client.test_asking import FIELDS_ONLY
+
+SETTINGS = FIELDS_ONLY.settings
+BODY = b'{"prompt": ""}'
+REFUSED = {
+    "reason": "invalid_job",
+    "job_id": None,
+    "faults": [{"field": "prompt", "message": "is empty"}],
+    "message_base64": base64.b64encode(BODY).decode(),
+}
+FAILED = failed(attempt(), failure=Failure(code="content_refused", message="not that"))
+
+
+def kept(*letters: tuple[int, str, dict[str, Any] | JobRecord]) -> FakeStorage:
+    storage = FakeStorage()
+    for days_ago, name, letter in letters:
+        blob = f"dead-letters/{dead_letter_name(name, BEGAN - timedelta(days=days_ago))}"
+        text = letter.model_dump_json() if isinstance(letter, JobRecord) else json.dumps(letter)
+        storage.blobs[blob] = text.encode()
+    return storage
+
+
+def listed(storage: FakeStorage, *, days: int = 7, limit: int = 50) -> list[dead_letters.Letter]:
+    return driven(dead_letters.newest_letters(storage, SETTINGS, days=days, limit=limit))
+
+
+def test_letters_are_listed_by_day_with_their_reasons() -> None:
+    storage = kept((1, "fox", FAILED), (0, "digest", REFUSED), (9, "old", REFUSED))
+    assert [(each.name, each.job_id, each.reason, each.said) for each in listed(storage)] == [
+        ("2026/11/30/digest", None, "invalid_job", "prompt: is empty"),
+        ("2026/11/29/fox", "fox", "content_refused", "not that"),
+    ]
+    assert len(listed(storage, limit=1)) == 1
+    assert len(listed(storage, days=10)) == 3
+
+
+def test_a_letter_may_say_little() -> None:
+    (letter,) = listed(kept((0, "x", {"message_base64": "§"})))
+    assert (letter.reason, letter.said, letter.job_id, letter.message) == (
+        "unknown",
+        "",
+        None,
+        None,
+    )
+
+
+def test_a_refused_message_is_sent_again_as_it_was() -> None:
+    storage = kept((0, "digest", REFUSED))
+    driven(dead_letters.send_again("2026/11/30/digest", storage, SETTINGS))
+    (message,) = storage.queues["image-jobs"]
+    assert message.text.encode() == BODY
+    assert len(listed(storage)) == 1
+
+
+@pytest.mark.parametrize("letter", [FAILED, {**REFUSED, "queue": "image-jobs-small"}])
+def test_what_is_no_message_of_the_jobs_queue_is_not_sent(letter: Any) -> None:  # noqa: ANN401 (either kind)
+    storage = kept((0, "fox", letter))
+    with pytest.raises(dead_letters.NotAMessage):
+        driven(dead_letters.send_again("2026/11/30/fox", storage, SETTINGS))
+    assert storage.sends == 0
+
+
+def test_a_letter_is_purged_once() -> None:
+    storage = kept((0, "digest", REFUSED))
+    driven(dead_letters.purge("2026/11/30/digest", storage, SETTINGS))
+    assert listed(storage) == []
+    with pytest.raises(NoSuchBlob, match="digest"):
+        driven(dead_letters.purge("2026/11/30/digest", storage, SETTINGS))
+    with pytest.raises(NoSuchBlob, match="digest"):
+        driven(dead_letters.letter_of("2026/11/30/digest", storage, SETTINGS))
