@@ -18,12 +18,14 @@ from tests.unit.client.test_asking import FIELDS_ONLY
 
 SETTINGS = FIELDS_ONLY.settings
 BODY = b'{"prompt": ""}'
-REFUSED = {
+REFUSED: dict[str, Any] = {
     "reason": "invalid_job",
     "job_id": None,
     "faults": [{"field": "prompt", "message": "is empty"}],
     "message_base64": base64.b64encode(BODY).decode(),
 }
+POISONED = {"reason": "poisoned", "message_base64": REFUSED["message_base64"]}
+UNDELIVERED = {**POISONED, "reason": "undeliverable", "why": "it is no event"}
 FAILED = failed(attempt(), failure=Failure(code="content_refused", message="not that"))
 
 
@@ -52,23 +54,22 @@ def test_letters_are_listed_by_day_with_their_reasons() -> None:
 
 def test_a_letter_may_say_little() -> None:
     (letter,) = listed(kept((0, "x", {"message_base64": "§"})))
-    assert (letter.reason, letter.said, letter.job_id, letter.message) == (
-        "unknown",
-        "",
-        None,
-        None,
-    )
+    assert (letter.reason, letter.said, letter.job_id) == ("unknown", "", None)
+    assert letter.message is None
+    (undelivered,) = listed(kept((0, "x", UNDELIVERED)))
+    assert undelivered.said == "it is no event"
 
 
-def test_a_refused_message_is_sent_again_as_it_was() -> None:
-    storage = kept((0, "digest", REFUSED))
+@pytest.mark.parametrize("letter", [REFUSED, {**POISONED, "queue": "image-jobs"}])
+def test_a_refused_message_is_sent_again_as_it_was(letter: dict[str, Any]) -> None:
+    storage = kept((0, "digest", letter))
     driven(dead_letters.send_again("2026/11/30/digest", storage, SETTINGS))
     (message,) = storage.queues["image-jobs"]
     assert message.text.encode() == BODY
     assert len(listed(storage)) == 1
 
 
-@pytest.mark.parametrize("letter", [FAILED, {**REFUSED, "queue": "image-jobs-small"}])
+@pytest.mark.parametrize("letter", [FAILED, {**POISONED, "queue": "image-jobs-small"}, UNDELIVERED])
 def test_what_is_no_message_of_the_jobs_queue_is_not_sent(letter: Any) -> None:  # noqa: ANN401 (either kind)
     storage = kept((0, "fox", letter))
     with pytest.raises(dead_letters.NotAMessage):
