@@ -7,6 +7,7 @@ import azure.functions as func
 from shared.services.start import load
 from shared.triggers import (
     dispatch,
+    finish,
     gallery,
     generate,
     glance,
@@ -26,6 +27,7 @@ configuration = load(os.environ)
 app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 app.register_functions(intake.functions(configuration))
 app.register_functions(generate.functions(configuration))
+app.register_functions(finish.functions(configuration))
 app.register_functions(dispatch.functions(configuration))
 app.register_functions(poison.functions(configuration))
 app.register_functions(sweep.functions(configuration))

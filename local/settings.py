@@ -25,7 +25,7 @@ CONTAINERS: Final = ("images", "jobs", "inputs", "manifests", "dead-letters", "p
 
 _JOB_QUEUES: Final = ("image-jobs", "image-jobs-small", "image-jobs-standard", "image-jobs-large")
 
-_TRIGGERING: Final = (*_JOB_QUEUES, "image-deliveries")
+_TRIGGERING: Final = (*_JOB_QUEUES, "image-finish", "image-deliveries")
 
 QUEUES: Final = (*_TRIGGERING, *(f"{queue}-poison" for queue in _TRIGGERING), "image-events")
 

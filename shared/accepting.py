@@ -11,6 +11,7 @@ from .announcing import announce
 from .configuration import Configuration
 from .entries import FIRST_LOOK, entry_of
 from .errors import AlreadyExists, ConflictingJob, Fault, Rejected
+from .finishing import wake_finish
 from .jobs import Job
 from .judging import judge
 from .ports import Marker, Versioned, World
@@ -85,7 +86,11 @@ async def _same(job: Job, world: World) -> Versioned[JobRecord] | None:
 
 
 async def wake(record: JobRecord, world: World, configuration: Configuration) -> None:
-    """Send one message for each task that nobody has begun; a second one does no harm."""
+    """Send one message for each task that nobody has begun, or for the finish that is next.
+
+    A second one does no harm.
+    """
+    await wake_finish(record, world, configuration)
     for task in record.tasks:
         if task.state is TaskState.PENDING:
             queue = configuration.settings.lanes[record.plan_of(task.index).lane]

@@ -15,13 +15,14 @@ from .jobs import Job
 from .locales import spoken
 from .messages import unsupported_yet
 from .plans import Plan, estimate_usd
+from .renditions import MAX_RENDERED, wishes_of
 from .routing import route
 from .settings import Settings
 
 
 def faults_of(job: Job, settings: Settings) -> tuple[Fault, ...]:
     """Return every fault of a valid job that an app of these settings finds before routing it."""
-    faults = (*unsupported_yet(job), *_unspoken(job))
+    faults = (*unsupported_yet(job), *_unspoken(job), *_too_much_finish(job))
     if job.reply_to and not settings.allows_reply_to(job.reply_to):
         allowed = ", ".join(settings.reply_queues) or "none are configured"
         said = f"{job.reply_to!r} is not an allowed queue; allowed: {allowed}"
@@ -60,6 +61,17 @@ def plans_of(
     if job.max_cost_usd is not None:
         _refuse_dear(job, plans)
     return plans
+
+
+def _too_much_finish(job: Job) -> Iterator[Fault]:
+    if job.finish is None:
+        return
+    each = len(wishes_of(job.finish, "", job.format))
+    parts = max(1, len(job.models)) * (1 if isinstance(job.size, str) else len(job.size))
+    pictures = parts * max(1, len(job.locales)) * job.n * each
+    if pictures > MAX_RENDERED:
+        said = f"it comes to {pictures:,} pictures; {MAX_RENDERED} are the most, so divide the job"
+        yield Fault("finish", said)
 
 
 def _unspoken(job: Job) -> Iterator[Fault]:

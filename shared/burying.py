@@ -8,6 +8,7 @@ import base64
 import hashlib
 import json
 from datetime import datetime
+from functools import partial
 from typing import Final
 
 from . import cloud_events
@@ -16,15 +17,18 @@ from .announcing import announce
 from .blob_names import dead_letter_name
 from .changing import change
 from .configuration import Configuration
+from .endings import OPEN, finish_failure, finished
 from .errors import Fault, Rejected, UnreadableRecord
 from .events import FailureCode, RejectionCode
+from .finishing import wake_finish
 from .intake import JobMessage
 from .messages import read_job
 from .ports import Versioned, World
 from .records import Failure, JobRecord
 from .reports import Report
-from .tasks import read_task
-from .transitions import OPEN, give_up
+from .settings import Settings
+from .tasks import read_finish, read_task
+from .transitions import give_up
 
 _WHY: Final = "the app stopped at this message again and again, so the platform set it aside"
 
@@ -46,8 +50,8 @@ async def bury(
     }
     name = dead_letter_name(digest, message.inserted_at)
     await world.dead_letters.put(name, json.dumps(letter, indent=2).encode())
-    lane = queue != configuration.settings.jobs_queue
-    job_id, task = _addressee(message, lane=lane)
+    lane = queue in configuration.settings.lanes.values()
+    job_id, task = _addressee(message, queue, configuration.settings)
     facts = {"queue": queue, "task": task, "dead_letter": name}
     source = configuration.settings.event_source
     stored = await _record(job_id, world)
@@ -62,8 +66,11 @@ async def bury(
     if lane and (alive := _live_until(stored.value, task, world)):
         await world.queues.send(queue, message.body, delay=alive - world.clock.now())
         return Report("left_alone", job_id, facts)
-    if lane:
+    if queue == configuration.settings.finish_queue:
+        stored = await _end_finish(stored, world)
+    elif lane:
         stored = await _end(stored, task, world)
+        await wake_finish(stored.value, world, configuration)
     else:
         await wake(stored.value, world, configuration)
     await announce(stored, world, source=source)
@@ -79,10 +86,14 @@ async def _record(job_id: str | None, world: World) -> Versioned[JobRecord] | No
         return None
 
 
-def _addressee(message: JobMessage, *, lane: bool) -> tuple[str | None, int | None]:
+def _addressee(
+    message: JobMessage, queue: str, settings: Settings
+) -> tuple[str | None, int | None]:
     """Return the job, and the task on a lane, that a message is about, as far as it says."""
     try:
-        if lane:
+        if queue == settings.finish_queue:
+            return read_finish(message.body).job_id, None
+        if queue in settings.lanes.values():
             task = read_task(message.body)
             return task.job_id, task.task
         job = read_job(message.body, inserted_at=message.inserted_at, seed=message.message_id)
@@ -112,4 +123,11 @@ async def _end(
                 record = give_up(record, candidate.index, failure, now=world.clock.now())
         return record
 
+    return await change(world.records, stored, step)
+
+
+async def _end_finish(stored: Versioned[JobRecord], world: World) -> Versioned[JobRecord]:
+    step = partial(
+        finished, failure=finish_failure(FailureCode.POISONED, _WHY), now=world.clock.now()
+    )
     return await change(world.records, stored, step)

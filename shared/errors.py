@@ -20,6 +20,7 @@
   x AlreadyExists           a create-only write found something there
   x TooLarge                a message is longer than a queue takes
   x RecordGone              a job's record was deleted while it was worked on
+  x CannotRender            a stored original can't be made into what was asked for
   x UnreadableRecord        a stored record is none of this version's
   x UnreadableCursor        a list can't go on from where it is told to
 
@@ -159,6 +160,10 @@ class UnreadableRecord(ImageJobsError):
 
 class UnreadableCursor(ImageJobsError):
     """A cursor is none that a page of the list gave."""
+
+
+class CannotRender(ImageJobsError):
+    """A stored original can't be opened, or not within bounds."""
 
 
 class TooLarge(ImageJobsError):

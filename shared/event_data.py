@@ -31,6 +31,19 @@ class Data(BaseModel):
     )
 
 
+class RenditionData(Data):
+    """A picture made from a stored original."""
+
+    kind: Literal["exact", "rendition", "thumbnail", "contact_sheet"]
+    url: str
+    blob: str
+    content_type: str
+    width: int = Field(gt=0, description="Pixels.")
+    height: int = Field(gt=0, description="Pixels.")
+    bytes: int = Field(gt=0)
+    sha256: str
+
+
 class Image(Data):
     """A stored picture; width, height and type are measured from its bytes."""
 
@@ -47,6 +60,10 @@ class Image(Data):
     height: int = Field(gt=0, description="Pixels.")
     bytes: int = Field(gt=0)
     sha256: str
+    renditions: tuple[RenditionData, ...] = Field(
+        default=(),
+        description="Made from it, as the job's `finish` asks; it is never touched itself.",
+    )
 
 
 class Asked(Data):
@@ -180,6 +197,7 @@ class EndedData(Spending):
     deployment: str | None = Field(description="Of the newest call.")
     routing: Routing = Field(description="Of the first part.")
     parts: tuple[EndedPart, ...]
+    contact_sheet: RenditionData | None = None
     omitted: Omitted
     timings: Timings
     tags: dict[str, str]

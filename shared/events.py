@@ -65,6 +65,7 @@ class FailureCode(StrEnum):
     DEADLINE_EXCEEDED = "deadline_exceeded"
     PROMPT_MISSING = "prompt_missing"
     INPUT_CHANGED = "input_changed"
+    FINISH_FAILED = "finish_failed"
     MISCONFIGURED = "misconfigured"
     POISONED = "poisoned"
     CANCELLED = "cancelled"
@@ -89,6 +90,7 @@ FAILURES: Final[dict[FailureCode, str]] = {
     FailureCode.DEADLINE_EXCEEDED: "The job's deadline, or the longest life of a job, passed.",
     FailureCode.PROMPT_MISSING: "The blob that held the prompt is gone.",
     FailureCode.INPUT_CHANGED: "A picture to edit was changed or removed after the job was taken.",
+    FailureCode.FINISH_FAILED: "The originals are stored, and could not be finished as asked.",
     FailureCode.MISCONFIGURED: "No deployment takes our requests: an operator must act.",
     FailureCode.POISONED: "The platform gave the job's message up after repeated crashes.",
     FailureCode.CANCELLED: "The job was cancelled.",

@@ -20,6 +20,8 @@ MAX_SIZE_CHARACTERS = 40
 MAX_BLOB_NAME = 512
 #: Longest edge, in pixels, of what is made from the stored original.
 MAX_FINISHED_EDGE = 8_192
+#: And its pixels, 7680x4320 among them: what is decoded stays below 150 MB.
+MAX_FINISHED_PIXELS = 1 << 25
 
 JOB_ID = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"

@@ -15,8 +15,10 @@ from .calling import CallResult, call
 from .changing import change
 from .conclusions import Ended, conclude
 from .configuration import Configuration
+from .endings import OPEN
 from .errors import StaleVersion
 from .events import FailureCode
+from .finishing import wake_finish
 from .judging import MAX_PROMPT_BYTES
 from .outcomes import OutcomeKind
 from .payloads import request_of
@@ -26,7 +28,7 @@ from .reports import Report
 from .steps import Converge, GiveUp, LeaveAlone, Pay, Resolve, decide
 from .tags import as_metadata
 from .tasks import TaskMessage
-from .transitions import OPEN, Superseded, claim, give_up
+from .transitions import Superseded, claim, give_up
 
 #: A delayed copy of a message comes back this long after the attempt it waits for must be dead.
 LOOK_AGAIN_MARGIN: Final = timedelta(seconds=2)
@@ -181,6 +183,8 @@ class _Wakened:
         return found
 
     async def announce(self, stored: Versioned[JobRecord]) -> None:
+        """Bring about what comes next: the finish of the originals, or the news of the end."""
+        await wake_finish(stored.value, self.world, self.configuration)
         await announce(stored, self.world, source=self.configuration.settings.event_source)
 
     async def wake(self, record: JobRecord, delay: timedelta) -> None:

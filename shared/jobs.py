@@ -22,6 +22,7 @@ from pydantic import (
 from .clashes import clashes
 from .fields import (
     MAX_FINISHED_EDGE,
+    MAX_FINISHED_PIXELS,
     BlobName,
     ExactSize,
     JobId,
@@ -117,13 +118,22 @@ class Finish(_Strict):
         default=None, ge=16, le=1024, description="Longest edge in pixels."
     )
 
+    contact_sheet: bool = Field(
+        default=False, description="One picture of the job with all results on it, labelled."
+    )
+
     @model_validator(mode="after")
     def _asks_for_something(self) -> "Finish":
-        if self.size is None and not self.renditions and self.thumbnail is None:
-            raise ValueError("is empty; ask for a size, renditions or a thumbnail, or leave it out")
-        if self.size and max(map(int, self.size.split("x"))) > MAX_FINISHED_EDGE:
+        if not (self.size or self.renditions or self.thumbnail or self.contact_sheet):
             raise ValueError(
-                f"size {self.size!r} is too big; no edge may pass {MAX_FINISHED_EDGE} pixels"
+                "is empty; ask for a size, renditions, a thumbnail or a contact_sheet, "
+                "or leave it out"
+            )
+        width, height = map(int, (self.size or "1x1").split("x"))
+        if max(width, height) > MAX_FINISHED_EDGE or width * height > MAX_FINISHED_PIXELS:
+            raise ValueError(
+                f"size {self.size!r} is too big; no edge may pass {MAX_FINISHED_EDGE} pixels, "
+                f"nor the whole {MAX_FINISHED_PIXELS:,}"
             )
         return self
 

@@ -75,7 +75,6 @@ def derived_job_id(inserted_at: datetime, seed: str) -> str:
 
 
 _NOT_YET: Final[Mapping[str, Callable[[Job], bool]]] = {
-    "finish": lambda job: job.finish is not None,
     "priority": lambda job: job.priority == "low",
 }
 

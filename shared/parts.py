@@ -14,6 +14,7 @@ from .event_data import (
     Image,
     PartFailure,
     PlannedPart,
+    RenditionData,
     Routing,
     clipped,
 )
@@ -97,10 +98,27 @@ def images_of(record: JobRecord) -> tuple[Image, ...]:
             height=picture.height,
             bytes=picture.bytes,
             sha256=picture.sha256,
+            renditions=renditions_of(record, picture.blob),
         )
         for part, plan in enumerate(record.plans)
         for task in plan.tasks
         for picture in record.tasks[task.index].pictures
+    )
+
+
+def label_of(plan: Plan, picture: Picture) -> str:
+    """Name a picture on a contact sheet, in Latin letters."""
+    size = f"{picture.width}x{picture.height}"
+    said = (plan.model, plan.quality, size, picture.locale, f"#{picture.index}")
+    return " · ".join(word for word in said if word)
+
+
+def renditions_of(record: JobRecord, blob: str | None) -> tuple[RenditionData, ...]:
+    """Tell what was made of an original; of None: the contact sheet."""
+    return tuple(
+        RenditionData(**each.model_dump(exclude={"of"}))
+        for each in (record.finishing.rendered if record.finishing else ())
+        if each.of == blob
     )
 
 

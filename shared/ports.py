@@ -16,6 +16,7 @@ from .input_pictures import InputHead
 from .payloads import ImageRequest
 from .pictures import PictureFacts
 from .records import JobRecord, JobState
+from .renditions import Renderer
 
 if TYPE_CHECKING:  # 24 modules that no app needs before its first event
     from cloudevents.core.v1.event import CloudEvent
@@ -195,10 +196,7 @@ class Inputs(Protocol):
     """The container callers put long prompts and pictures to edit into."""
 
     async def read_text(self, name: str, *, max_bytes: int) -> str | None:
-        """Return the blob as text, None when there is none.
-
-        `InvalidJob` if it is longer than `max_bytes` or no UTF-8.
-        """
+        """Return the blob as text, or None; `InvalidJob` if it is over `max_bytes` or no UTF-8."""
         ...
 
     async def head(self, name: str, *, most: int) -> InputHead | None:
@@ -291,6 +289,7 @@ class World:
     register: Register
     queues: Queues
     pictures: Pictures
+    renderer: Renderer
     links: ReadLinks
     inputs: Inputs
     dead_letters: DeadLetters

@@ -15,6 +15,7 @@ from .jobs import Job
 from .outcomes import OutcomeKind
 from .plans import Plan, Task, estimate_usd
 from .pricing import Usage
+from .renditions import Kind
 
 #: Grows when the shape of a record changes so that an older app could not read it.
 RECORD_VERSION: Final = 1
@@ -126,6 +127,31 @@ class Announcement(_Frozen):
     sent_at: datetime | None = None
 
 
+class Rendered(_Frozen):
+    """A picture made from a stored original."""
+
+    #: Blob of the original; None for the contact sheet, which is made from all.
+    of: str | None
+    kind: Kind
+    blob: str
+    url: str
+    content_type: str
+    width: int = Field(gt=0)
+    height: int = Field(gt=0)
+    bytes: int = Field(gt=0)
+    sha256: str
+
+
+class Finishing(_Frozen):
+    """What is being made from the originals, when all calls have ended."""
+
+    state: Literal["pending", "done", "failed"] = "pending"
+    #: Of the record: a replay finishes anew.
+    generation: int
+    rendered: tuple[Rendered, ...] = ()
+    failure: Failure | None = None
+
+
 class JobRecord(_Frozen):
     """The truth about one job."""
 
@@ -144,6 +170,8 @@ class JobRecord(_Frozen):
     inputs: tuple[InputPicture, ...] = ()
     #: One for each task of the plans, in their order.
     tasks: tuple[TaskRecord, ...]
+    #: None until all calls have ended, and for good where the job asks for no finish.
+    finishing: Finishing | None = None
     outbox: tuple[Announcement, ...] = ()
     accepted_at: datetime
     updated_at: datetime
@@ -177,8 +205,16 @@ class JobRecord(_Frozen):
 
     @property
     def failure(self) -> Failure | None:
-        """Return the first task's failure, if any task has one."""
-        return next((task.failure for task in self.tasks if task.failure), None)
+        """Return the first task's failure, or the finish's, if there is one."""
+        own = self.finishing.failure if self.finishing else None
+        return next((task.failure for task in self.tasks if task.failure), own)
+
+    @property
+    def awaits_finish(self) -> bool:
+        """Tell whether all calls have ended and the originals are yet to be finished."""
+        return self.state is JobState.RUNNING and bool(
+            self.finishing and self.finishing.state == "pending"
+        )
 
     @property
     def pictures(self) -> tuple[Picture, ...]:

@@ -94,6 +94,7 @@ class Settings(BaseModel):
     small_queue: _QueueName = Field(default="image-jobs-small", alias="SMALL_QUEUE")
     standard_queue: _QueueName = Field(default="image-jobs-standard", alias="STANDARD_QUEUE")
     large_queue: _QueueName = Field(default="image-jobs-large", alias="LARGE_QUEUE")
+    finish_queue: _QueueName = Field(default="image-finish", alias="FINISH_QUEUE")
     events_queue: _QueueName = Field(default="image-events", alias="EVENTS_QUEUE")
     #: Events on their way to Event Grid and webhooks.
     deliveries_queue: _QueueName = Field(default="image-deliveries", alias="DELIVERIES_QUEUE")
@@ -164,6 +165,7 @@ class Settings(BaseModel):
         names = [
             self.jobs_queue,
             *self.lanes.values(),
+            self.finish_queue,
             self.events_queue,
             self.deliveries_queue,
         ]

@@ -7,10 +7,10 @@ from typing import Literal
 from .calling import Slot
 from .configuration import Configuration
 from .deployments import Deployment
+from .endings import OPEN
 from .events import FailureCode
 from .records import Attempt, Failure, JobRecord
 from .tasks import TaskMessage
-from .transitions import OPEN
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from .announcing import announce
 from .configuration import Configuration
 from .entries import entry_of
 from .errors import Unavailable, UnreadableRecord
+from .finishing import wake_finish
 from .generation import generate
 from .looks import is_forgotten, next_look
 from .ports import Marker, Versioned, World
@@ -100,6 +101,7 @@ class _Broom:
 
     async def carry_on(self, record: JobRecord, marker: Marker) -> None:
         """End what must be dead or is too late, wake what was forgotten, and come back later."""
+        await wake_finish(record, self.world, self.configuration)
         for task in record.tasks:
             await self.carry_on_with(record, task, marker.look_at)
         lifetime = self.configuration.settings.job_lifetime

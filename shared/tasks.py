@@ -1,4 +1,4 @@
-"""The small message that wakes a task on its lane; everything else stands in the record."""
+"""The small messages that wake a task or a finish; everything else stands in the record."""
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -22,10 +22,32 @@ class TaskMessage(BaseModel):
         return self.model_dump_json(exclude_none=True).encode()
 
 
+class FinishMessage(BaseModel):
+    """Which job has its originals to be finished."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    job_id: str = Field(min_length=1, max_length=64)
+    generation: int = Field(default=1, ge=1)
+
+    def to_bytes(self) -> bytes:
+        """Return the message as it stands on the queue."""
+        return self.model_dump_json().encode()
+
+
+def read_finish(body: bytes) -> FinishMessage:
+    """Read a message of the finish queue; `MalformedMessage` if it is none of ours."""
+    return _read(FinishMessage, body)
+
+
 def read_task(body: bytes) -> TaskMessage:
     """Read a lane message; `MalformedMessage` if it is none of ours."""
+    return _read(TaskMessage, body)
+
+
+def _read[T: BaseModel](kind: type[T], body: bytes) -> T:
     try:
-        return TaskMessage.model_validate_json(body)
+        return kind.model_validate_json(body)
     except ValidationError as error:
         faults = [
             Fault(".".join(map(str, fault["loc"])), fault["msg"])

@@ -6,12 +6,14 @@
 
 A claim is the *intent to pay*, written before the call. Its token is the fencing token: whoever
 holds an older one gets `Superseded` and may no longer change the task.
-When the last open task closes, the job takes its own final state and owes the world an event.
+When the last open task closes, the job ends, or has its originals finished first
+(`shared.endings`).
 """
 
 from collections.abc import Sequence
 from datetime import datetime
 
+from .endings import OPEN, settled
 from .errors import ImageJobsError
 from .events import EventType
 from .input_pictures import InputPicture
@@ -22,21 +24,10 @@ from .records import (
     Attempt,
     Failure,
     JobRecord,
-    JobState,
     Picture,
     TaskRecord,
     TaskState,
 )
-
-OPEN = frozenset({TaskState.PENDING, TaskState.CALLING})
-
-#: The event that a job's final state owes the world.
-EVENT_OF = {
-    JobState.SUCCEEDED: EventType.SUCCEEDED,
-    JobState.FAILED: EventType.FAILED,
-    JobState.PARKED: EventType.PARKED,
-    JobState.CANCELLED: EventType.CANCELLED,
-}
 
 
 class IllegalStep(ImageJobsError):
@@ -144,7 +135,7 @@ def finish(
             "failure": failure,
         }
     )
-    return _settled(_with(record, closed, now), now)
+    return settled(_with(record, closed, now), now)
 
 
 def give_up(record: JobRecord, index: int, failure: Failure, *, now: datetime) -> JobRecord:
@@ -164,7 +155,7 @@ def give_up(record: JobRecord, index: int, failure: Failure, *, now: datetime) -
             "failure": failure,
         }
     )
-    return _settled(_with(record, closed, now), now)
+    return settled(_with(record, closed, now), now)
 
 
 def mark_sent(record: JobRecord, event_type: str, *, now: datetime) -> JobRecord:
@@ -198,19 +189,3 @@ def _require(record: JobRecord, task: TaskRecord, state: TaskState) -> None:
 def _with(record: JobRecord, task: TaskRecord, now: datetime) -> JobRecord:
     tasks = tuple(task if other.index == task.index else other for other in record.tasks)
     return record.model_copy(update={"tasks": tasks, "updated_at": now})
-
-
-def _settled(record: JobRecord, now: datetime) -> JobRecord:
-    states = {task.state for task in record.tasks}
-    if states & OPEN:
-        return record
-    if TaskState.PARKED in states:
-        state = JobState.PARKED
-    elif TaskState.FAILED in states:
-        state = JobState.FAILED
-    elif TaskState.CANCELLED in states:
-        state = JobState.CANCELLED
-    else:
-        state = JobState.SUCCEEDED
-    owed = Announcement(type=EVENT_OF[state], time=now)
-    return record.model_copy(update={"state": state, "outbox": (*record.outbox, owed)})

@@ -23,6 +23,7 @@ from shared.services.inputs import PIECE_BYTES, as_text
 from shared.services.queues import MAX_MESSAGE_BYTES
 from tests.fake_endpoint import FakeEndpoint
 from tests.fake_register import FakeRegister
+from tests.fake_renderer import FakeRenderer
 from tests.steps import Steps
 
 
@@ -269,6 +270,7 @@ class FakeWorld(World):
     register: FakeRegister
     queues: FakeQueues
     pictures: FakePictures
+    renderer: FakeRenderer
     links: FakeLinks
     inputs: FakeInputs
     dead_letters: FakeDeadLetters
@@ -279,13 +281,15 @@ class FakeWorld(World):
 
 def fake_world() -> FakeWorld:
     steps = Steps()
+    pictures = FakePictures(steps)
     return FakeWorld(
         steps=steps,
         clock=FakeClock(),
         records=FakeRecords(steps),
         register=FakeRegister(steps),
         queues=FakeQueues(steps),
-        pictures=FakePictures(steps),
+        pictures=pictures,
+        renderer=FakeRenderer(pictures, steps),
         links=FakeLinks(steps),
         inputs=FakeInputs(steps),
         dead_letters=FakeDeadLetters(steps),

@@ -11,13 +11,14 @@ from typing import Any
 
 from shared.burying import bury
 from shared.configuration import Configuration, configure
+from shared.finishing import finish
 from shared.generation import generate
 from shared.intake import JobMessage, take_in
 from shared.payloads import ImageRequest
 from shared.records import JobRecord
 from shared.reports import Report
 from shared.sweeping import sweep
-from shared.tasks import read_task
+from shared.tasks import read_finish, read_task
 from tests.fake_endpoint import FakeReply
 from tests.fakes import FakeWorld, fake_world
 from tests.steps import Crash
@@ -161,6 +162,8 @@ class Scene:
             return await bury(message, source, self.world, self.configuration)
         if queue == settings.jobs_queue:
             return await take_in(message, self.world, self.configuration)
+        if queue == settings.finish_queue:
+            return await finish(read_finish(message.body), self.world, self.configuration)
         return await generate(read_task(message.body), self.world, self.configuration)
 
     def record(self, job_id: str) -> JobRecord:

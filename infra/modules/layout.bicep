@@ -10,6 +10,7 @@ var jobQueues = {
   SMALL_QUEUE: 'image-jobs-small'
   STANDARD_QUEUE: 'image-jobs-standard'
   LARGE_QUEUE: 'image-jobs-large'
+  FINISH_QUEUE: 'image-finish'
   DELIVERIES_QUEUE: 'image-deliveries'
 }
 

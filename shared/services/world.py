@@ -48,6 +48,7 @@ def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
     from .picture_store import BlobPictures
     from .posting import Poster
     from .queues import StorageQueues
+    from .renderer import PillowRenderer
     from .sinks import sinks_of
     from .storage_address import address_of
     from .storage_wire import StorageWire
@@ -79,19 +80,21 @@ def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
             stack.push_async_callback(opened_thing.close)
     clock, queues = SystemClock(), StorageQueues(wire, address.url("queue"))
     sinks = sinks_of(settings, credential, poster)
+    pictures = BlobPictures(
+        container(settings.images_container),
+        BlockSizes(
+            block_bytes=settings.upload_block_bytes,
+            in_flight=settings.upload_blocks_in_flight,
+            pool=settings.upload_block_pool,
+        ),
+    )
     return World(
         clock=clock,
         records=BlobRecords(container(settings.jobs_container)),
         register=BlobRegister(container(settings.jobs_container)),
         queues=queues,
-        pictures=BlobPictures(
-            container(settings.images_container),
-            BlockSizes(
-                block_bytes=settings.upload_block_bytes,
-                in_flight=settings.upload_blocks_in_flight,
-                pool=settings.upload_block_pool,
-            ),
-        ),
+        pictures=pictures,
+        renderer=PillowRenderer(pictures),
         links=links,
         inputs=inputs,
         dead_letters=BlobDeadLetters(container(settings.dead_letters_container)),

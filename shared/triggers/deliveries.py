@@ -18,6 +18,7 @@ _QUIET: Final = frozenset(
         "repeated",
         "dispatched",
         "done",
+        "succeeded",
         "pending",
         "left_alone",
         "already_ended",

@@ -17,6 +17,7 @@ def functions(configuration: Configuration) -> func.Blueprint:
     queues = {"intake": configuration.settings.jobs_queue} | {
         f"generate_{lane}": queue for lane, queue in configuration.settings.lanes.items()
     }
+    queues["finish"] = configuration.settings.finish_queue
     for source, queue in queues.items():
         name = f"poison_{source}"
         decorate = blueprint.queue_trigger(

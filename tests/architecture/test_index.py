@@ -72,6 +72,8 @@ TRIGGERS: dict[str, dict[str, str | list[str]]] = {
     "generate_large": queue("image-jobs-large"),
     "dispatch": queue("image-deliveries"),
     "poison_dispatch": queue("image-deliveries-poison"),
+    "finish": queue("image-finish"),
+    "poison_finish": queue("image-finish-poison"),
     "poison_intake": queue("image-jobs-poison"),
     "poison_generate_small": queue("image-jobs-small-poison"),
     "poison_generate_standard": queue("image-jobs-standard-poison"),

@@ -41,6 +41,7 @@ def test_a_success_says_what_was_made_from_what_and_for_how_much() -> None:
         "height": 864,
         "bytes": 3_000_000,
         "sha256": "0" * 64,
+        "renditions": [],
     }
     assert data.pop("routing")["asked"] == {
         "size": "16:9",
@@ -87,6 +88,7 @@ def test_a_success_says_what_was_made_from_what_and_for_how_much() -> None:
         },
         "tags": {"campaign": "winter"},
         "generation": 1,
+        "contact_sheet": None,
         "omitted": {"images": 0, "parts": 0, "failures": 0, "reasons": 0},
         "sidecar": "fox/job.json",
     }

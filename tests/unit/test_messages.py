@@ -180,7 +180,6 @@ def test_a_broken_trace_of_the_event_is_no_reason_to_refuse_its_job() -> None:
 @pytest.mark.parametrize(
     ("field", "value"),
     [
-        ("finish", {"thumbnail": 64}),
         ("priority", "low"),
     ],
 )

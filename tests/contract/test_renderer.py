@@ -1,0 +1,169 @@
+"""Pictures made from stored originals: with Pillow, over fake pictures and real blobs."""
+
+import hashlib
+import io
+from dataclasses import dataclass
+
+import pytest
+from PIL import Image
+
+from shared.errors import CannotRender
+from shared.pictures import PictureFacts, PictureMeter
+from shared.ports import Pictures
+from shared.renditions import Cell, Wish
+from shared.services.drawing import MAX_PIXELS
+from shared.services.picture_store import BlobPictures
+from shared.services.renderer import PIECE_BYTES, PillowRenderer
+from tests.contract.conftest import Account
+from tests.fakes import FakePictures
+from tests.scene import png
+
+
+@dataclass
+class Studio:
+    pictures: Pictures
+    renderer: PillowRenderer
+
+    async def put(self, name: str, data: bytes, facts: PictureFacts | None = None) -> None:
+        meter = PictureMeter()
+        meter.feed(data)
+        writer = self.pictures.create(name)
+        await writer.write(data)
+        await writer.commit(facts or meter.finish(), {})
+
+    async def get(self, name: str) -> bytes:
+        data, total = b"", 1
+        while len(data) < total:
+            part = await self.pictures.read(name, start=len(data), length=1 << 20)
+            assert part is not None
+            data, total = data + part.data, part.total
+        return data
+
+    async def opened(self, name: str) -> Image.Image:
+        picture = Image.open(io.BytesIO(await self.get(name)))
+        picture.load()
+        return picture
+
+
+@pytest.fixture
+async def studio(real: Account | None) -> Studio:
+    pictures: Pictures = FakePictures()
+    if real:
+        await real.container()
+        pictures = BlobPictures(real.blobs)
+    return Studio(pictures, PillowRenderer(pictures))
+
+
+def drawn(kind: str = "PNG", mode: str = "RGB", size: tuple[int, int] = (192, 108)) -> bytes:
+    """A picture whose top and bottom rows are red, and noise enough to be large if it is."""
+    picture = Image.effect_noise(size, 90).convert("RGB")
+    picture.paste("red", (0, 0, size[0], 4))
+    picture.paste("red", (0, size[1] - 4, size[0], size[1]))
+    if mode == "RGBA":
+        picture.putalpha(Image.new("L", size, 128))
+    buffer = io.BytesIO()
+    picture.save(buffer, kind)
+    return buffer.getvalue()
+
+
+def wish(encoding: str = "png", **facts: object) -> Wish:
+    return Wish("rendition", f"job/0.made.{encoding}", encoding, **facts)  # type: ignore[arg-type]  # what the test says
+
+
+async def test_exact_pixels_are_cut_out_of_the_middle_and_nothing_is_scaled(studio: Studio) -> None:
+    await studio.put("job/0.png", drawn(size=(192, 116)))
+    (facts,) = await studio.renderer.render("job/0.png", [wish(size=(192, 108))], metadata={})
+    assert (facts.width, facts.height, facts.content_type) == (192, 108, "image/png")
+    made, original = await studio.opened("job/0.made.png"), await studio.opened("job/0.png")
+    assert made.tobytes() == original.crop((0, 4, 192, 112)).tobytes()
+
+
+async def test_squeezing_keeps_the_edges(studio: Studio) -> None:
+    await studio.put("job/0.png", drawn())
+    await studio.renderer.render("job/0.png", [wish(size=(100, 100), squeeze=True)], metadata={})
+    made = await studio.opened("job/0.made.png")
+    assert made.size == (100, 100)
+    top, bottom = made.getpixel((50, 0)), made.getpixel((50, 99))
+    assert isinstance(top, tuple)
+    assert isinstance(bottom, tuple)
+    assert min(top[0], bottom[0]) > 200
+    assert max(top[1], bottom[1]) < 90
+
+
+@pytest.mark.parametrize("encoding", ["webp", "jpeg", "avif", "png"])
+@pytest.mark.parametrize("mode", ["RGB", "RGBA"])
+async def test_every_encoding_is_made_and_measured(
+    studio: Studio, encoding: str, mode: str
+) -> None:
+    await studio.put("job/0.png", drawn(mode=mode))
+    (facts,) = await studio.renderer.render("job/0.png", [wish(encoding)], metadata={"a": "b"})
+    data = await studio.get(f"job/0.made.{encoding}")
+    assert facts == PictureFacts(
+        f"image/{encoding}", 192, 108, len(data), hashlib.sha256(data).hexdigest()
+    )
+    made = await studio.opened(f"job/0.made.{encoding}")
+    assert made.format == encoding.upper()
+    assert made.has_transparency_data is (mode == "RGBA" and encoding != "jpeg")
+    found = await studio.pictures.find(f"job/0.made.{encoding}")
+    assert found is not None
+    assert found.facts == facts
+
+
+async def test_a_thumbnail_keeps_its_shape_and_never_grows(studio: Studio) -> None:
+    await studio.put("job/0.jpg", drawn("JPEG"))
+    small, large = Wish("thumbnail", "a", "webp", edge=64), Wish("thumbnail", "b", "webp", edge=999)
+    facts = await studio.renderer.render("job/0.jpg", [small, large], metadata={})
+    assert [(each.width, each.height) for each in facts] == [(64, 36), (192, 108)]
+
+
+async def test_an_original_of_many_pieces_is_read_whole_and_left_as_it_is(studio: Studio) -> None:
+    original = drawn(size=(1400, 900))
+    assert len(original) > PIECE_BYTES
+    await studio.put("job/0.png", original)
+    await studio.renderer.render("job/0.png", [wish("jpeg")], metadata={})
+    assert await studio.get("job/0.png") == original
+    assert (await studio.opened("job/0.made.jpeg")).size == (1400, 900)
+
+
+async def test_what_is_made_already_stays(studio: Studio) -> None:
+    await studio.put("job/0.png", drawn())
+    await studio.put("job/0.made.png", drawn(size=(16, 16)))
+    (facts,) = await studio.renderer.render("job/0.png", [wish()], metadata={})
+    assert (facts.width, facts.height) == (16, 16)
+
+
+@pytest.mark.parametrize(
+    ("data", "said"),
+    [
+        (png(1 << 13, 1 << 12), f"more than {MAX_PIXELS:,} are not opened"),
+        (png(1 << 15, 1 << 15), "DecompressionBomb"),
+        (png(64, 64), "can't be opened"),
+        (b"II*\x00 a TIFF", "can't be opened"),
+    ],
+)
+async def test_a_bomb_and_a_wreck_are_not_opened(studio: Studio, data: bytes, said: str) -> None:
+    await studio.put("job/0.png", data, PictureFacts("image/png", 1, 1, len(data), "0"))
+    with pytest.raises(CannotRender, match=r"'job/0.png'") as caught:
+        await studio.renderer.render("job/0.png", [wish()], metadata={})
+    assert said in str(caught.value)
+
+
+async def test_an_original_that_is_gone_is_told(studio: Studio) -> None:
+    with pytest.raises(CannotRender, match=r"'none.png': it is not there any more"):
+        await studio.renderer.render("none.png", [wish()], metadata={})
+
+
+async def test_a_contact_sheet_shows_every_picture_with_its_label(studio: Studio) -> None:
+    await studio.put("a.png", drawn())
+    await studio.put("b.png", drawn(mode="RGBA", size=(108, 192)))
+    cells = [Cell("a.png", "gpt-image-2 · ja · #0"), Cell("b.png", "x" * 500), Cell("a.png", "")]
+    facts = await studio.renderer.sheet(cells, "job/contact-sheet.jpg", metadata={})
+    sheet = await studio.opened("job/contact-sheet.jpg")
+    assert sheet.size == (facts.width, facts.height) == (816, 880)
+    assert sheet.getpixel((2, 2)) == pytest.approx((244, 244, 245), abs=4)
+
+
+async def test_a_sheet_of_five_hundred_pictures_stays_within_its_bounds(studio: Studio) -> None:
+    await studio.put("a.png", drawn(size=(32, 32)))
+    facts = await studio.renderer.sheet([Cell("a.png", "#")] * 500, "sheet.jpg", metadata={})
+    assert max(facts.width, facts.height) < 5_000
