@@ -15,6 +15,7 @@ from ..pictures import PictureFacts
 from ..ports import PicturePart, StoredPicture
 from .blobs import IF_NEW, Blobs
 from .blocks import Block, BlockBody, BlockPool, BlockSizes
+from .index_tags import header_of, index_tags
 from .picture_metadata import read, written
 from .picture_parts import read_part
 from .storage_wire import StorageRefusal
@@ -83,22 +84,39 @@ class BlobPictureWriter:
 
     async def commit(self, facts: PictureFacts, metadata: Mapping[str, str]) -> StoredPicture:
         """Make the picture visible, once and whole; what is there already stays."""
-        labels = written(facts, metadata)
         ours = StoredPicture(self._name, self._blobs.address(self._name), facts)
+        labels, tags = written(facts, metadata), header_of(index_tags(metadata))
         try:
-            if not self._staging:
-                if await self._put_whole(facts.content_type, labels):
-                    return ours
-                if found := await _found(self._blobs, self._name):
-                    return found
-                # What is "there" are blocks that another attempt staged and did not commit.
-            if await self._commit_blocks(facts.content_type, labels):
-                return ours
+            try:
+                found = await self._committed(ours, labels, tags)
+            except StorageRefusal as refusal:
+                if not tags or not _is_of_tags(refusal):
+                    raise
+                # A picture that is paid for is not lost for want of the right to label it.
+                labels = {**labels, "index_tags": f"refused, {refusal.status} {refusal.code}"}
+                found = await self._committed(ours, labels, {})
         finally:
             await self.abandon()
+        if found:
+            return found
         if found := await _found(self._blobs, self._name):
             return found
         raise StoreUnavailable(f"the blocks of {self._name!r} were discarded, by nobody's commit")
+
+    async def _committed(
+        self, ours: StoredPicture, labels: dict[str, str], tags: dict[str, str]
+    ) -> StoredPicture | None:
+        """Return our picture, or the one that is there; None if neither is."""
+        content_type = ours.facts.content_type
+        if not self._staging:
+            if await self._put_whole(content_type, labels, tags):
+                return ours
+            if found := await _found(self._blobs, self._name):
+                return found
+            # What is "there" are blocks that another attempt staged and did not commit.
+        if await self._commit_blocks(content_type, labels, tags):
+            return ours
+        return None
 
     async def abandon(self) -> None:
         """Forget what was staged; safe at any time, and after `commit`.
@@ -142,7 +160,9 @@ class BlobPictureWriter:
         doing = f"staging a block of {self._name!r}"
         await self._blobs.stage(self._name, block, body, doing=doing)
 
-    async def _commit_blocks(self, content_type: str, labels: dict[str, str]) -> bool:
+    async def _commit_blocks(
+        self, content_type: str, labels: dict[str, str], tags: dict[str, str]
+    ) -> bool:
         if self._block:
             await self._stage(self._block)
         for task in self._staging:
@@ -154,15 +174,17 @@ class BlobPictureWriter:
                 doing=f"committing {self._name!r}",
                 content_type=content_type,
                 metadata=labels,
-                condition=IF_NEW,
+                condition={**IF_NEW, **tags},
             )
         except StorageRefusal as refusal:
-            if refusal.status in _THERE_ALREADY or refusal.code == _BLOCKS_GONE:
+            if _is_there(refusal) or refusal.code == _BLOCKS_GONE:
                 return False
             raise
         return True
 
-    async def _put_whole(self, content_type: str, labels: dict[str, str]) -> bool:
+    async def _put_whole(
+        self, content_type: str, labels: dict[str, str], tags: dict[str, str]
+    ) -> bool:
         try:
             await self._blobs.put(
                 self._name,
@@ -170,16 +192,26 @@ class BlobPictureWriter:
                 doing=f"writing {self._name!r}",
                 content_type=content_type,
                 metadata=labels,
-                condition=IF_NEW,
+                condition={**IF_NEW, **tags},
             )
         except StorageRefusal as refusal:
-            if refusal.status in _THERE_ALREADY:
+            if _is_there(refusal):
                 return False
             raise
         return True
 
     def _block_id(self, number: int) -> str:
         return f"{self._attempt}{number:06d}"
+
+
+def _is_there(refusal: StorageRefusal) -> bool:
+    """Tell whether a write was refused because something is there already."""
+    return refusal.status in _THERE_ALREADY and "Tags" not in refusal.code
+
+
+def _is_of_tags(refusal: StorageRefusal) -> bool:
+    """Tell whether it may be the tags that are refused: no right to them, or no such feature."""
+    return refusal.status in {400, 403} or "Tags" in refusal.code
 
 
 async def _found(blobs: Blobs, name: str) -> StoredPicture | None:

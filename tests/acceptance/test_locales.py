@@ -25,8 +25,10 @@ def test_each_locale_gets_its_own_picture_and_the_job_one_event(stack: RunningSt
     assert [image["blob"] for image in images] == [f"sign-1/{tag}/0.png" for tag in LOCALES]
     assert len({image["sha256"] for image in images}) == len(LOCALES)
     assert len(stack.billed("sign-1")) == len(LOCALES)
-    properties = stack.blobs.get_blob_client("images", "sign-1/ar/0.png").get_blob_properties()
-    assert properties.metadata["locale"] == "ar"
+    picture = stack.blobs.get_blob_client("images", "sign-1/ar/0.png")
+    assert picture.get_blob_properties().metadata["locale"] == "ar"
+    labels = {"job_id": "sign-1", "model": "gpt-image-2", "locale": "ar"}
+    assert picture.get_blob_tags() == labels
 
 
 def test_a_language_that_is_a_country_is_refused_and_costs_nothing(stack: RunningStack) -> None:

@@ -11,6 +11,7 @@ from local.azurite import KEY
 from shared.errors import StoreUnavailable
 from shared.services.blobs import Blobs
 from shared.services.blocks import BlockSizes
+from shared.services.index_tags import MAX_TAGS, header_of, index_tags
 from shared.services.picture_metadata import MAX_METADATA_BYTES, written
 from shared.services.picture_store import BlobPictures
 from shared.services.storage_address import StorageAddress
@@ -223,3 +224,55 @@ async def test_a_picture_that_cannot_be_committed_is_told(code: str, sentence: s
         await writer.write(some_bytes(2 * BLOCK))
         with pytest.raises(StoreUnavailable, match=sentence):
             await writer.commit(facts(b""), {})
+
+
+@pytest.mark.parametrize("size", [10, 3 * SIZES.block_bytes + 1])
+async def test_a_picture_is_found_by_its_tags(account: Account, size: int) -> None:
+    container = await account.container()
+    writer = BlobPictures(account.blobs, SIZES).create(NAME)
+    body = bytes(size)
+    await writer.write(body)
+    labels = {
+        "tag_campaign": "winter%20sale", "tag_city": "Z%C3%BCrich", "tag_model": "mine",
+        "job_id": "fox-1", "model": "gpt-image-2", "locale": "pt-BR", "attempt": "1",
+    }  # fmt: skip
+    await writer.commit(facts(body), labels)
+    assert await container.get_blob_client(NAME).get_blob_tags() == {
+        "job_id": "fox-1",
+        "model": "gpt-image-2",
+        "locale": "pt-BR",
+        "campaign": "winter sale",
+    }
+
+
+def test_no_more_tags_are_sent_than_a_blob_holds() -> None:
+    labels = {f"tag_t{number}": "x" for number in range(20)} | {"job_id": "fox", "locale": ""}
+    tags = index_tags(labels)
+    assert len(tags) == MAX_TAGS
+    assert next(iter(tags)) == "job_id"
+    assert header_of({}) == {}
+
+
+@pytest.mark.parametrize(
+    ("status", "code"),
+    [(403, "AuthorizationPermissionMismatch"), (409, "BlobTagsNotSupportedForAccountType")],
+)
+@pytest.mark.parametrize("size", [10, 3 * SIZES.block_bytes + 1])
+async def test_a_paid_picture_is_kept_where_its_tags_are_refused(
+    status: int, code: str, size: int
+) -> None:
+    kept: list[str] = []
+
+    async def answers(request: web.Request) -> web.Response:
+        await request.read()
+        if "x-ms-tags" in request.headers:
+            return web.Response(status=status, headers={"x-ms-error-code": code})
+        kept.append(request.headers.get("x-ms-meta-index_tags", ""))
+        return web.Response(status=201, headers={"etag": '"1"'})
+
+    async with storage_that(answers) as pictures:
+        writer = pictures.create(NAME)
+        await writer.write(bytes(size))
+        stored = await writer.commit(facts(bytes(size)), {"job_id": "fox-1"})
+    assert stored.name == NAME
+    assert kept[-1] == f"refused, {status} {code}"
