@@ -8,7 +8,14 @@ from pathlib import Path
 
 from tests.benchmarks.cases import ALONE
 from tests.benchmarks.results import Results, bounds, peak
-from tests.benchmarks.tables import bounds_table, figures, number, requests_table, steps_table
+from tests.benchmarks.tables import (
+    bounds_table,
+    figures,
+    number,
+    requests_table,
+    starts_table,
+    steps_table,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "benchmarks.md"
@@ -56,6 +63,8 @@ def report(results: Results) -> str:
             "## Storage requests of a job of one 25 MB picture\n\n" + requests_table(rounds[0]),
             "## Its steps\n\n" + steps_table(rounds[0]),
         ]
+    if results.starts:
+        parts.append("## A cold start, with a key\n\n" + starts_table(results))
     return "\n\n".join(parts)
 
 

@@ -16,6 +16,13 @@ class Results:
     seen: defaultdict[tuple[Case, WayName], list[Seen]] = field(
         default_factory=lambda: defaultdict(list)
     )
+    #: Cold starts as they are, and with everything imported at the top.
+    starts: list[dict[str, tuple[float, int]]] = field(default_factory=list)
+    eager: list[dict[str, tuple[float, int]]] = field(default_factory=list)
+
+    def start_ms(self, step: str) -> float | None:
+        """The median CPU time of a cold start up to a step."""
+        return median(start[step][0] for start in self.starts) if self.starts else None
 
     def add(self, case: Case, way: WayName, seen: Seen) -> None:
         """Keep one round."""
@@ -79,7 +86,13 @@ class Bound:
 
 def bounds(results: Results) -> list[Bound]:
     """All bounds, in the order of the promises."""
-    return [*_memory(results), *_cpu(results), *_latency(results), *_loop(results)]
+    return [
+        *_memory(results),
+        *_cpu(results),
+        *_latency(results),
+        *_loop(results),
+        *_starts(results),
+    ]
 
 
 def _worst(values: Sequence[float | None]) -> float | None:
@@ -176,5 +189,22 @@ def _loop(results: Results) -> list[Bound]:
             50,
             median(row.late_max_ms for row in rows) if rows else None,
             "ms",
+        ),
+    ]
+
+
+def _starts(results: Results) -> list[Bound]:
+    ratios = [
+        start["call"][0] / other["call"][0]
+        for start, other in zip(results.starts, results.eager, strict=True)
+    ]
+    modules = [start["indexed"][1] for start in results.starts]
+    return [
+        Bound("modules when the app is indexed", 500, max(modules, default=None)),
+        Bound(
+            "CPU to the first call, over everything imported at the top",
+            0.6,
+            median(ratios) if ratios else None,
+            "x",
         ),
     ]

@@ -1,6 +1,7 @@
 """The results as tables: Markdown, which reads as well in a terminal."""
 
 from collections.abc import Callable, Iterable, Sequence
+from statistics import median
 
 from tests.benchmarks.bed import Seen
 from tests.benchmarks.cases import WAYS, Case
@@ -103,3 +104,14 @@ def steps_table(seen: Seen) -> str:
         rows.append([f"{len(blocks)} blocks", f"{first * 1000:.0f}", f"{last * 1000:.0f}"])
     rows.sort(key=lambda row: float(row[1]))
     return table(["step", "from ms", "to ms"], rows)
+
+
+def starts_table(results: Results) -> str:
+    """A cold start up to its first call."""
+    steps = ("indexed", "opened", "accepted", "call")
+    rows = []
+    for name, starts in (("as it is", results.starts), ("all at the top", results.eager)):
+        times = [number(median(start[step][0] for start in starts)) for step in steps]
+        rows.append([name, *times, str(starts[0]["indexed"][1]), str(starts[0]["call"][1])])
+    heads = [*(f"{step}, CPU ms" for step in steps), "modules when indexed", "modules at the call"]
+    return table(["imports", *heads], rows)

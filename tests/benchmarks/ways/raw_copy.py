@@ -1,18 +1,20 @@
 """The limit: the reply thrown away as it arrives, as many bytes of nothing uploaded beside it.
 
-The same client both ways, the same blocks, the same number of them under way: what a picture's way
-costs over this is parsing, decoding, measuring, signing and bookkeeping.
+The same clients both ways, the same blocks, the same number of them under way: what a picture's way
+costs over this is parsing, decoding, measuring and bookkeeping.
 """
 
 import asyncio
 import uuid
 from collections.abc import AsyncIterator
-from typing import cast
+from dataclasses import dataclass
 
-import httpx
-from httpx_aiohttp import AiohttpTransport
-
+from shared.services.blobs import Blobs
 from shared.services.blocks import SLICE_BYTES, BlockSizes
+from shared.services.credentials import EntraCredential
+from shared.services.queues import StorageQueues
+from shared.services.storage_address import StorageAddress
+from shared.services.storage_wire import StorageWire
 from shared.services.transport import EVIDENCE, Evidence, new_client
 from tests.benchmarks.orders import Order
 from tests.benchmarks.ways import API_KEY, API_VERSION, CONTAINER, EVENTS, MODEL, Addresses
@@ -21,10 +23,18 @@ _SIZES = BlockSizes()
 _NOTHING = memoryview(bytes(_SIZES.block_bytes))
 
 
-async def _slices(length: int) -> AsyncIterator[bytes]:
-    for start in range(0, length, SLICE_BYTES):
-        # Views travel as well as bytes do, without a copy; httpx's types do not know it.
-        yield cast("bytes", _NOTHING[start : min(start + SLICE_BYTES, length)])
+@dataclass(frozen=True, slots=True)
+class _Nothing:
+    """A body of so many zeros."""
+
+    length: int
+
+    def __len__(self) -> int:
+        return self.length
+
+    async def __aiter__(self) -> AsyncIterator[memoryview]:
+        for start in range(0, self.length, SLICE_BYTES):
+            yield _NOTHING[start : min(start + SLICE_BYTES, self.length)]
 
 
 class RawCopy:
@@ -33,10 +43,11 @@ class RawCopy:
             f"{addresses.foundry}/openai/deployments/{MODEL}/images/generations"
             f"?api-version={API_VERSION}"
         )
-        parts = dict(part.split("=", 1) for part in addresses.storage.split(";"))
-        self._blobs, self._queues = parts["BlobEndpoint"], parts["QueueEndpoint"]
+        address = StorageAddress(addresses.storage)
         self._client = new_client("raw-copy")
-        self._storage = _kept_alive()
+        self._wire = StorageWire(address.signature(EntraCredential()))
+        self._blobs = Blobs(self._wire, f"{address.url('blob')}/{CONTAINER}")
+        self._queues = StorageQueues(self._wire, address.url("queue"))
 
     async def make(self, order: Order) -> None:
         asked = {
@@ -47,26 +58,24 @@ class RawCopy:
         }
         headers = {"api-key": API_KEY}
         EVIDENCE.set(Evidence())
-        uploading = _Upload(self._storage, self._blobs, order)
+        uploading = _Upload(self._blobs, order)
         async with self._client.stream(
             "POST", self._url, json=asked, headers=headers, timeout=None
         ) as response:
             async for chunk in response.aiter_raw():
                 await uploading.more(len(chunk) * 3 // 4)
         await uploading.finish()
-        body = f"<QueueMessage><MessageText>{order.key}</MessageText></QueueMessage>"
-        await self._storage.post(f"{self._queues}/{EVENTS}/messages", content=body.encode())
+        await self._queues.send(EVENTS, order.key.encode())
 
     async def close(self) -> None:
         await self._client.aclose()
-        await self._storage.aclose()
+        await self._wire.close()
 
 
 class _Upload:
     """Uploads as many bytes as are reported, cut as the pictures of the order are."""
 
-    def __init__(self, client: httpx.AsyncClient, blobs: str, order: Order) -> None:
-        self._client = client
+    def __init__(self, blobs: Blobs, order: Order) -> None:
         self._order = order
         self._blobs = blobs
         self._slots = asyncio.Semaphore(_SIZES.in_flight)
@@ -87,9 +96,14 @@ class _Upload:
     async def finish(self) -> None:
         await self.more(self._order.picture_bytes)  # what rounding has left
 
+    @property
+    def _name(self) -> str:
+        return f"{self._order.key}/default/{self._picture}.png"
+
     async def _block(self, size: int) -> None:
         await self._slots.acquire()
-        task = asyncio.create_task(self._put(f"comp=block&blockid={uuid.uuid4().hex}", size))
+        staging = self._blobs.stage(self._name, uuid.uuid4().hex, _Nothing(size), doing="copying")
+        task = asyncio.create_task(staging)
         task.add_done_callback(lambda _: self._slots.release())
         self._sending.append(task)
         self._waiting -= size
@@ -97,20 +111,8 @@ class _Upload:
 
     async def _commit(self) -> None:
         await asyncio.gather(*self._sending)
-        await self._put("comp=blocklist", 1000)
+        await self._blobs.commit(
+            self._name, [], doing="copying", content_type="image/png", metadata={}, condition={}
+        )
         self._sending.clear()
         self._picture, self._begun = self._picture + 1, 0
-
-    async def _put(self, query: str, size: int) -> None:
-        name = f"{self._order.key}/default/{self._picture}.png"
-        response = await self._client.put(
-            f"{self._blobs}/{CONTAINER}/{name}?{query}",
-            content=_slices(size),
-            headers={"content-length": str(size)},
-        )
-        response.raise_for_status()
-
-
-def _kept_alive() -> httpx.AsyncClient:
-    """The wire of the paid call, with connections that are used again, as storage's are."""
-    return httpx.AsyncClient(transport=AiohttpTransport(verify=httpx.create_ssl_context()))
