@@ -58,8 +58,8 @@ def _malformed(message: str) -> Never:
     raise MalformedMessage([Fault("", message)])
 
 
-def _document(body: bytes) -> _Object:
-    """Return the JSON object in the bytes, plain or base64."""
+def document(body: bytes) -> _Object:
+    """Return the JSON object in the bytes, plain or base64; `MalformedMessage` if there is none."""
     if len(body) > MAX_MESSAGE_BYTES:
         _malformed(
             f"the message has {len(body):,} bytes and {MAX_MESSAGE_BYTES:,} are the most; "
@@ -143,21 +143,21 @@ def _repeated(value: object, *parents: str | int) -> Iterator[Place]:
 
 def opened(body: bytes) -> Letter:
     """Take the job out of its message, and out of its CloudEvent (1.0, structured) if in one."""
-    document = _document(body)
-    if "specversion" not in document:
-        return Letter(document, tuple(_repeated(document)))
-    if document["specversion"] != "1.0":
-        _malformed(f"specversion {shown(document['specversion'])} is not '1.0'")
+    written = document(body)
+    if "specversion" not in written:
+        return Letter(written, tuple(_repeated(written)))
+    if written["specversion"] != "1.0":
+        _malformed(f"specversion {shown(written['specversion'])} is not '1.0'")
     for name in ("id", "source", "type"):
-        if not (isinstance(document.get(name), str) and document[name]):
+        if not (isinstance(written.get(name), str) and written[name]):
             _malformed(f"the CloudEvent has no {name}; its id, source and type must be text")
-    traceparent = document.get("traceparent")
-    content = _data(document)
+    traceparent = written.get("traceparent")
+    content = _data(written)
     return Letter(
         content=content,
         repeated=tuple(_repeated(content)),
-        seed=json.dumps([document["source"], document["id"]]),
-        time=_moment(document.get("time")),
+        seed=json.dumps([written["source"], written["id"]]),
+        time=_moment(written.get("time")),
         # A broken trace is no reason to refuse a job: it starts a new one (W3C, section 4.3).
         traceparent=traceparent if is_traceparent(traceparent) else None,
     )
