@@ -14,6 +14,7 @@ from shared.triggers import (
     health,
     intake,
     listing,
+    manifests,
     pictures,
     poison,
     read,
@@ -28,6 +29,7 @@ app = func.FunctionApp(http_auth_level=func.AuthLevel.FUNCTION)
 app.register_functions(intake.functions(configuration))
 app.register_functions(generate.functions(configuration))
 app.register_functions(finish.functions(configuration))
+app.register_functions(manifests.functions(configuration))
 app.register_functions(dispatch.functions(configuration))
 app.register_functions(poison.functions(configuration))
 app.register_functions(sweep.functions(configuration))

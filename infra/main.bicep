@@ -1,7 +1,7 @@
 // Image Jobs on Azure, in one resource group: `azd up` (docs/deploy.md).
 targetScope = 'resourceGroup'
 
-import { eventQueues, jobQueues, labelledContainers, manifests, paceContainer, readContainers, undeliveredContainer, writtenContainers } from 'modules/layout.bicep'
+import { eventQueues, jobQueues, labelledContainers, paceContainer, readContainers, undeliveredContainer, writtenContainers } from 'modules/layout.bicep'
 import { AlwaysReady, Deployment, Retention, Tuning } from 'modules/types.bicep'
 
 @description('Name of the azd environment.')
@@ -90,7 +90,7 @@ var foundryId = empty(foundryAccountId)
   ? resourceId('Microsoft.CognitiveServices/accounts', 'aif-${token}')
   : foundryAccountId
 var days = retention ?? { images: 0, jobs: 90, inputs: 30, deadLetters: 90 }
-var triggerQueues = concat(objectValues(jobQueues), [manifests.queue])
+var triggerQueues = objectValues(jobQueues)
 
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
   name: 'id-image-jobs-${token}'
@@ -127,7 +127,7 @@ module dataStorage 'modules/storage.bicep' = {
       objectValues(writtenContainers),
       objectValues(labelledContainers),
       objectValues(readContainers),
-      [manifests.container, paceContainer, undeliveredContainer]
+      [paceContainer, undeliveredContainer]
     )
     queues: concat(
       triggerQueues,
@@ -140,7 +140,7 @@ module dataStorage 'modules/storage.bicep' = {
       { container: writtenContainers.JOBS_CONTAINER, days: days.jobs }
       { container: readContainers.INPUTS_CONTAINER, days: days.inputs }
       { container: writtenContainers.DEAD_LETTERS_CONTAINER, days: days.deadLetters }
-      { container: manifests.container, days: days.inputs }
+      { container: readContainers.MANIFESTS_CONTAINER, days: days.inputs }
       { container: undeliveredContainer, days: days.deadLetters }
     ]
     network: network

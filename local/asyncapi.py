@@ -1,9 +1,12 @@
 """The app's queues as an AsyncAPI 3.0 document: jobs come in, events go out."""
 
+from enum import StrEnum
 from typing import Any, Final
 
 import yaml
 
+from shared.batch_data import BatchCompletedData
+from shared.batch_events import BatchEventType
 from shared.events import DATA, EventType
 from shared.settings import Settings
 
@@ -42,7 +45,7 @@ def asyncapi() -> dict[str, Any]:
                 "again has the same id.",
                 "messages": {
                     _name(event): {"$ref": f"#/components/messages/{_name(event)}"}
-                    for event in EventType
+                    for event in (*EventType, *BatchEventType)
                 },
             },
             "replies": {
@@ -85,17 +88,19 @@ def asyncapi() -> dict[str, Any]:
                     _name(event): {
                         "name": event.value,
                         "contentType": "application/cloudevents+json",
-                        "summary": (DATA[event].__doc__ or "").partition("\n")[0],
+                        "summary": (data.__doc__ or "").partition("\n")[0],
                         "payload": {"$ref": f"./{event.value}.schema.json"},
                     }
-                    for event in EventType
+                    for event, data in (
+                        DATA | {BatchEventType.COMPLETED: BatchCompletedData}
+                    ).items()
                 },
             }
         },
     }
 
 
-def _name(event: EventType) -> str:
+def _name(event: StrEnum) -> str:
     """Return the event's name as a key: `jobSucceeded`."""
     first, *rest = event.value.removeprefix("image.").split(".")
     return first + "".join(word.capitalize() for word in rest)

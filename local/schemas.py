@@ -9,9 +9,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from pydantic import BaseModel
+
 from local import asyncapi, openapi
 from local.operations import ANYWHERE, OPERATIONS
 from local.tables import printed_tables, table
+from shared.batch_data import BatchCompletedData, Result
+from shared.batch_events import BatchEventType
 from shared.events import DATA, FAILURES, REJECTIONS, EventType
 from shared.fields import TRACEPARENT
 from shared.jobs import Job
@@ -49,13 +53,29 @@ def job_schema() -> dict[str, Any]:
 
 
 def event_schema(event_type: EventType) -> dict[str, Any]:
+    """Return the schema of a job's event."""
+    return _event_schema(event_type.value, DATA[event_type])
+
+
+def batch_schema() -> dict[str, Any]:
+    """Return the schema of a batch's event."""
+    return _event_schema(BatchEventType.COMPLETED.value, BatchCompletedData)
+
+
+def result_schema() -> dict[str, Any]:
+    """Return the schema of a line of a result manifest."""
+    schema = Result.model_json_schema(mode="serialization")
+    return {"$schema": _DIALECT, **schema, "title": "Result"}
+
+
+def _event_schema(event_type: str, model: type[BaseModel]) -> dict[str, Any]:
     """Return the schema of an event in CloudEvents' structured JSON."""
-    data = DATA[event_type].model_json_schema(mode="serialization")
+    data = model.model_json_schema(mode="serialization")
     definitions = data.pop("$defs")
     text = {"type": "string", "minLength": 1}
     return {
         "$schema": _DIALECT,
-        "title": event_type.value,
+        "title": event_type,
         "type": "object",
         "additionalProperties": False,
         "required": [
@@ -65,7 +85,7 @@ def event_schema(event_type: EventType) -> dict[str, Any]:
         "properties": {
             "specversion": {"const": "1.0"},
             "id": {"type": "string", "format": "uuid"},
-            "type": {"const": event_type.value},
+            "type": {"const": event_type},
             "source": text,
             "subject": text,
             "time": {"type": "string", "format": "date-time"},
@@ -80,9 +100,10 @@ def event_schema(event_type: EventType) -> dict[str, Any]:
 def schemas() -> dict[Path, str]:
     """Return every schema file and its text."""
     folder = Path("docs/schemas")
-    printed = {"job": job_schema()} | {
+    printed = {"job": job_schema(), "batch-result": result_schema()} | {
         event_type.value: event_schema(event_type) for event_type in EventType
     }
+    printed[BatchEventType.COMPLETED.value] = batch_schema()
     return {
         folder / f"{name}.schema.json": json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
         for name, schema in printed.items()

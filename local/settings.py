@@ -21,11 +21,14 @@ DEPLOYMENTS: Final = tuple(
     )
 )
 
-CONTAINERS: Final = ("images", "jobs", "inputs", "manifests", "dead-letters", "pace")
+MANIFESTS_CONTAINER: Final = "manifests"
+MANIFESTS_QUEUE: Final = "image-manifests"
+
+CONTAINERS: Final = ("images", "jobs", "inputs", MANIFESTS_CONTAINER, "dead-letters", "pace")
 
 _JOB_QUEUES: Final = ("image-jobs", "image-jobs-small", "image-jobs-standard", "image-jobs-large")
 
-_TRIGGERING: Final = (*_JOB_QUEUES, "image-finish", "image-deliveries")
+_TRIGGERING: Final = (*_JOB_QUEUES, "image-finish", "image-deliveries", MANIFESTS_QUEUE)
 
 QUEUES: Final = (*_TRIGGERING, *(f"{queue}-poison" for queue in _TRIGGERING), "image-events")
 

@@ -21,8 +21,16 @@ from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
 from local import azurite
+from local.manifests import Watcher
 from local.processes import Child, DidNotStart, to_stderr
-from local.settings import CONTAINERS, FOUNDRY_KEY, QUEUES, settings
+from local.settings import (
+    CONTAINERS,
+    FOUNDRY_KEY,
+    MANIFESTS_CONTAINER,
+    MANIFESTS_QUEUE,
+    QUEUES,
+    settings,
+)
 
 ROOT = Path(__file__).parent.parent
 
@@ -63,6 +71,7 @@ class Stack:
         self._ended: SimpleQueue[Child[Any]] = SimpleQueue()
         self._services: list[Child[Any]] = []
         self._hosts: list[Child[Any]] = []
+        self._watcher: Watcher | None = None
         self._environment: dict[str, str] = {}
         # Hexadecimal: a key that begins with a hyphen would be read as an option.
         self._keys = {"function": secrets.token_hex(32), "master": secrets.token_hex(32)}
@@ -75,6 +84,8 @@ class Stack:
     def __exit__(self, *_: object) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, signal.SIG_IGN)  # we are at it
+        if self._watcher:
+            self._watcher.stop()
         for host in self._hosts:
             host.ask_to_stop()
         for host in self._hosts:
@@ -92,6 +103,8 @@ class Stack:
             emulator = self._added(self._services, self._foundry())
         storage = storing.wait_ready(START_SECONDS)
         create_all(storage)
+        self._watcher = Watcher(storage, MANIFESTS_CONTAINER, MANIFESTS_QUEUE)
+        self._watcher.start()
         foundry = self._wishes.foundry or str(
             emulator and emulator.wait_ready(START_SECONDS)["url"]
         )

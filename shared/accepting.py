@@ -15,7 +15,7 @@ from .finishing import wake_finish
 from .jobs import Job
 from .judging import judge
 from .ports import Marker, Versioned, World
-from .records import JobRecord, JobState, TaskState
+from .records import BatchPlace, JobRecord, JobState, TaskState
 from .tasks import TaskMessage
 from .transitions import open_record
 
@@ -28,11 +28,14 @@ class Accepted:
     is_new: bool
 
 
-async def accept(job: Job, world: World, configuration: Configuration) -> Accepted:
+async def accept(
+    job: Job, world: World, configuration: Configuration, *, batch: BatchPlace | None = None
+) -> Accepted:
     """Take a job that may go ahead, or the same job asked for again.
 
-    A job that has ended is announced again, and nothing is made anew. Raises `Rejected` with every
-    fault (`ConflictingJob` for an id that belongs to another job), or `Unavailable`.
+    A job that has ended is announced again, and nothing is made anew. `batch` is the entry that
+    begins it. Raises `Rejected` with every fault (`ConflictingJob` for an id that belongs to
+    another job), or `Unavailable`.
     """
     settings = configuration.settings
     try:
@@ -49,6 +52,7 @@ async def accept(job: Job, world: World, configuration: Configuration) -> Accept
             inputs=judged.inputs,
             now=world.clock.now(),
             announce=settings.announce_accepted,
+            batch=batch,
         )
         stored, is_new = await _opened(record, world)
     await wake(stored.value, world, configuration)

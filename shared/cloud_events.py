@@ -4,6 +4,7 @@ Nor does an app before its first event: the library and what it needs are 24 mod
 """
 
 from datetime import datetime
+from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from .errors import Rejected
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 def build(record: JobRecord, event_type: EventType, *, source: str, time: datetime) -> "CloudEvent":
     """Return the event of this type that the record owes the world, short enough for a queue."""
-    return _event(
+    return cloud_event(
         event_type,
         shortened(data_of(record, event_type, time=time)),
         id=event_id(record.job_id, event_type, record.generation),
@@ -55,7 +56,7 @@ def rejected(rejection: Rejected, *, digest: str, source: str, time: datetime) -
         digest=digest,
         tags={},
     )
-    return _event(
+    return cloud_event(
         EventType.REJECTED,
         data,
         id=event_id(f"{whose}/{digest}", EventType.REJECTED, 1),
@@ -72,9 +73,10 @@ def to_json(event: "CloudEvent") -> bytes:
     return JSONFormat().write(event)
 
 
-def _event(
-    event_type: EventType, data: Data, *, source: str, time: datetime, **attributes: str | None
+def cloud_event(
+    event_type: StrEnum, data: Data, *, source: str, time: datetime, **attributes: str | None
 ) -> "CloudEvent":
+    """Return an event with this data; attributes that are empty are left out."""
     from cloudevents.core.v1.event import CloudEvent  # noqa: PLC0415 (see the module)
 
     said = {name: value for name, value in attributes.items() if value}

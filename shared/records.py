@@ -152,6 +152,13 @@ class Finishing(_Frozen):
     failure: Failure | None = None
 
 
+class BatchPlace(_Frozen):
+    """The entry of a batch that began a job."""
+
+    batch_id: str
+    entry: int = Field(ge=1)
+
+
 class JobRecord(_Frozen):
     """The truth about one job."""
 
@@ -173,6 +180,8 @@ class JobRecord(_Frozen):
     #: None until all calls have ended, and for good where the job asks for no finish.
     finishing: Finishing | None = None
     outbox: tuple[Announcement, ...] = ()
+    #: None for a job that came alone.
+    batch: BatchPlace | None = None
     accepted_at: datetime
     updated_at: datetime
     #: When the newest opening began, if that is not the first.

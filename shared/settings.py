@@ -98,6 +98,9 @@ class Settings(BaseModel):
     events_queue: _QueueName = Field(default="image-events", alias="EVENTS_QUEUE")
     #: Events on their way to Event Grid and webhooks.
     deliveries_queue: _QueueName = Field(default="image-deliveries", alias="DELIVERIES_QUEUE")
+    #: Files dropped into a container, and the messages that tell of them.
+    manifests_queue: _QueueName = Field(default="image-manifests", alias="MANIFESTS_QUEUE")
+    manifests_container: _ContainerName = Field(default="manifests", alias="MANIFESTS_CONTAINER")
     images_container: _ContainerName = Field(default="images", alias="IMAGES_CONTAINER")
     jobs_container: _ContainerName = Field(default="jobs", alias="JOBS_CONTAINER")
     inputs_container: _ContainerName = Field(default="inputs", alias="INPUTS_CONTAINER")
@@ -168,6 +171,7 @@ class Settings(BaseModel):
             self.finish_queue,
             self.events_queue,
             self.deliveries_queue,
+            self.manifests_queue,
         ]
         if twice := sorted({name for name in names if names.count(name) > 1}):
             raise ValueError(

@@ -22,6 +22,7 @@ from .plans import Plan
 from .records import (
     Announcement,
     Attempt,
+    BatchPlace,
     Failure,
     JobRecord,
     Picture,
@@ -45,6 +46,7 @@ def open_record(
     inputs: tuple[InputPicture, ...] = (),
     now: datetime,
     announce: bool,
+    batch: BatchPlace | None = None,
 ) -> JobRecord:
     """Return the first record of an accepted job; `announce` owes an `accepted` event."""
     return JobRecord(
@@ -55,6 +57,7 @@ def open_record(
         inputs=inputs,
         tasks=tuple(TaskRecord(index=task.index) for plan in plans for task in plan.tasks),
         outbox=(Announcement(type=EventType.ACCEPTED, time=now),) if announce else (),
+        batch=batch,
         accepted_at=now,
         updated_at=now,
     )

@@ -11,19 +11,19 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from cloudevents.core.v1.event import CloudEvent
-from pydantic import JsonValue
-
-from shared.errors import AlreadyExists, NoSuchQueue, NotTaken, StaleVersion, TooLarge
+from shared.errors import AlreadyExists, NoSuchQueue, StaleVersion, TooLarge
+from shared.event_ports import Sink
 from shared.input_pictures import InputHead
 from shared.pictures import PictureFacts
-from shared.ports import PicturePart, Sink, StoredPicture, Versioned, World
+from shared.ports import PicturePart, StoredPicture, Versioned, World
 from shared.records import JobRecord
 from shared.services.inputs import PIECE_BYTES, as_text
 from shared.services.queues import MAX_MESSAGE_BYTES
+from tests.fake_batches import FakeAbreast, FakeBatches, FakeManifests
 from tests.fake_endpoint import FakeEndpoint
 from tests.fake_register import FakeRegister
 from tests.fake_renderer import FakeRenderer
+from tests.fake_sinks import FakeAnnouncer
 from tests.steps import Steps
 
 
@@ -224,42 +224,6 @@ class FakeDeadLetters:
         self.letters[name] = body
 
 
-@dataclass(slots=True)
-class FakeAnnouncer:
-    steps: Steps = field(default_factory=Steps)
-    events: list[CloudEvent] = field(default_factory=list)
-    #: The same events by the reply queue they went to as well.
-    replies: dict[str, list[CloudEvent]] = field(default_factory=dict)
-
-    async def announce(self, event: CloudEvent, *, reply_to: str | None) -> None:
-        await self.steps.take("announcer.announce")
-        self.events.append(event)
-        if reply_to is not None:
-            self.replies.setdefault(reply_to, []).append(event)
-        self.steps.had("announcer.announce")
-
-    def types(self) -> list[str]:
-        return [event.get_type() for event in self.events]
-
-
-@dataclass(slots=True)
-class FakeSink:
-    """Takes what it wants, unless it was told to refuse: then the error is raised, once each."""
-
-    name: str = "elsewhere"
-    types: set[str] | None = None
-    refusals: list[NotTaken] = field(default_factory=list)
-    taken: list[Mapping[str, JsonValue]] = field(default_factory=list)
-
-    def wants(self, event_type: str) -> bool:
-        return self.types is None or event_type in self.types
-
-    async def take(self, event: Mapping[str, JsonValue]) -> None:
-        if self.refusals:
-            raise self.refusals.pop(0)
-        self.taken.append(event)
-
-
 @dataclass(frozen=True, slots=True)
 class FakeWorld(World):
     """A whole world; every fake in it counts its steps in the same `steps`."""
@@ -273,6 +237,9 @@ class FakeWorld(World):
     renderer: FakeRenderer
     links: FakeLinks
     inputs: FakeInputs
+    manifests: FakeManifests
+    batches: FakeBatches
+    abreast: FakeAbreast
     dead_letters: FakeDeadLetters
     announcer: FakeAnnouncer
     sinks: dict[str, Sink]
@@ -292,6 +259,9 @@ def fake_world() -> FakeWorld:
         renderer=FakeRenderer(pictures, steps),
         links=FakeLinks(steps),
         inputs=FakeInputs(steps),
+        manifests=FakeManifests(steps),
+        batches=FakeBatches(steps),
+        abreast=FakeAbreast(),
         dead_letters=FakeDeadLetters(steps),
         announcer=FakeAnnouncer(steps),
         sinks={},

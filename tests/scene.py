@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from shared.batching import advance, bury_notice
 from shared.burying import bury
 from shared.configuration import Configuration, configure
 from shared.finishing import finish
@@ -91,11 +92,17 @@ class Scene:
     def __post_init__(self) -> None:
         self.world.endpoint.otherwise = reply_to
 
-    def submit(self, job: Mapping[str, Any] | bytes, *, message_id: str = "message-1") -> None:
+    def submit(
+        self,
+        job: Mapping[str, Any] | bytes,
+        *,
+        message_id: str = "message-1",
+        queue: str | None = None,
+    ) -> None:
         body = job if isinstance(job, bytes) else json.dumps(job).encode()
         message = JobMessage(body, message_id, self.world.clock.now())
-        queue = self.configuration.settings.jobs_queue
-        self.waiting.append(Delivery(queue, message, self.world.clock.now()))
+        to = queue or self.configuration.settings.jobs_queue
+        self.waiting.append(Delivery(to, message, self.world.clock.now()))
 
     def repeat(self) -> None:
         """Deliver everything once more, as an at-least-once queue may."""
@@ -159,11 +166,15 @@ class Scene:
         settings = self.configuration.settings
         if queue.endswith("-poison"):
             source = queue.removesuffix("-poison")
+            if source == settings.manifests_queue:
+                return await bury_notice(message, self.world, self.configuration)
             return await bury(message, source, self.world, self.configuration)
         if queue == settings.jobs_queue:
             return await take_in(message, self.world, self.configuration)
         if queue == settings.finish_queue:
             return await finish(read_finish(message.body), self.world, self.configuration)
+        if queue == settings.manifests_queue:
+            return await advance(message, self.world, self.configuration)
         return await generate(read_task(message.body), self.world, self.configuration)
 
     def record(self, job_id: str) -> JobRecord:

@@ -1,6 +1,6 @@
 // Who may do what: one table of roles, each on the smallest thing it is needed for.
 
-import { eventQueues, jobQueues, labelledContainers, manifests, paceContainer, readContainers, writtenContainers } from 'layout.bicep'
+import { eventQueues, jobQueues, labelledContainers, paceContainer, readContainers, writtenContainers } from 'layout.bicep'
 
 @description('Principal of the app.')
 param appPrincipalId string
@@ -37,7 +37,7 @@ var roles = {
   'Storage Queue Data Message Sender': 'c6a89b2d-59bc-44d0-9896-0f6e12d7b80a'
 }
 
-var triggerQueues = concat(objectValues(jobQueues), [manifests.queue])
+var triggerQueues = objectValues(jobQueues)
 var poisonQueues = map(triggerQueues, queue => '${queue}-poison')
 var outgoingQueues = concat(objectValues(eventQueues), replyQueues)
 
@@ -54,7 +54,6 @@ var appContainerRoles = union(
   toObject(objectValues(labelledContainers), name => name, name => 'Storage Blob Data Owner'),
   toObject(objectValues(readContainers), name => name, name => 'Storage Blob Data Reader'),
   {
-    '${manifests.container}': 'Storage Blob Data Reader'
     '${paceContainer}': 'Storage Blob Data Contributor'
   }
 )
@@ -72,7 +71,7 @@ var operatorContainerRoles = union(
     name => 'Storage Blob Data Reader'
   ),
   toObject(
-    concat(objectValues(readContainers), [manifests.container]),
+    objectValues(readContainers),
     name => name,
     name => 'Storage Blob Data Contributor'
   )

@@ -12,6 +12,7 @@ var jobQueues = {
   LARGE_QUEUE: 'image-jobs-large'
   FINISH_QUEUE: 'image-finish'
   DELIVERIES_QUEUE: 'image-deliveries'
+  MANIFESTS_QUEUE: 'image-manifests'
 }
 
 @export()
@@ -37,13 +38,7 @@ var labelledContainers = {
 @description('Containers that callers write to and the app reads.')
 var readContainers = {
   INPUTS_CONTAINER: 'inputs'
-}
-
-@export()
-@description('Where people drop files that hold many jobs; Event Grid tells of each on a queue.')
-var manifests = {
-  container: 'manifests'
-  queue: 'image-manifests'
+  MANIFESTS_CONTAINER: 'manifests'
 }
 
 @export()

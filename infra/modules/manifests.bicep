@@ -1,6 +1,6 @@
 // A file that is dropped into the container of manifests becomes a message: Event Grid tells of it.
 
-import { manifests, undeliveredContainer } from 'layout.bicep'
+import { jobQueues, readContainers, undeliveredContainer } from 'layout.bicep'
 
 @description('Region.')
 param location string
@@ -34,7 +34,7 @@ module access 'event-access.bicep' = {
   params: {
     principalId: topic.identity.principalId
     dataAccountName: dataAccountName
-    queue: manifests.queue
+    queue: jobQueues.MANIFESTS_QUEUE
     container: undeliveredContainer
   }
 }
@@ -47,7 +47,7 @@ resource subscription 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-
     eventDeliverySchema: 'CloudEventSchemaV1_0'
     filter: {
       includedEventTypes: ['Microsoft.Storage.BlobCreated']
-      subjectBeginsWith: '/blobServices/default/containers/${manifests.container}/blobs/'
+      subjectBeginsWith: '/blobServices/default/containers/${readContainers.MANIFESTS_CONTAINER}/blobs/'
       // One upload can raise several events; these are the calls that end one.
       advancedFilters: [
         {
@@ -63,7 +63,7 @@ resource subscription 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-
         endpointType: 'StorageQueue'
         properties: {
           resourceId: data.id
-          queueName: manifests.queue
+          queueName: jobQueues.MANIFESTS_QUEUE
           queueMessageTimeToLiveInSeconds: -1
         }
       }

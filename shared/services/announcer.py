@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 from ..cloud_events import to_json
 from ..dispatches import Dispatch
 from ..errors import NoSuchQueue
-from ..ports import Clock, Queues, Sink
+from ..event_ports import Sink
+from ..ports import Clock, Queues
 
 if TYPE_CHECKING:
     from cloudevents.core.v1.event import CloudEvent

@@ -3,6 +3,8 @@
 import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote
@@ -30,6 +32,8 @@ class Blob:
     #: Of the whole blob, bytes.
     size: int
     body: bytes = b""
+    #: None where a listing did not ask.
+    modified_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +79,7 @@ class Blobs:
         }
         return (await self._put(name, body, doing=doing, headers=headers)).etag
 
-    async def stage(self, name: str, block: str, body: Body, *, doing: str) -> None:
+    async def stage(self, name: str, block: str, body: bytes | Body, *, doing: str) -> None:
         """Keep a block for a later commit; all names of a blob's blocks are of one length."""
         await self._put(name, body, doing=doing, query={"comp": "block", "blockid": _id(block)})
 
@@ -194,7 +198,12 @@ def _blob(answer: Answer) -> Blob:
         metadata,
         size=int(size or answer.headers.get("content-length", "0")),
         body=answer.body,
+        modified_at=_moment(answer.headers.get("last-modified")),
     )
+
+
+def _moment(text: str | None) -> datetime | None:
+    return parsedate_to_datetime(text) if text else None
 
 
 def _listing(body: bytes) -> Listing:

@@ -13,11 +13,11 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.trace import SpanKind, StatusCode
 
+from ..event_ports import Announcer
 from ..events import RejectionCode
 from ..payloads import ImageRequest
 from ..pictures import PictureFacts
 from ..ports import (
-    Announcer,
     DeadLetters,
     ImagesEndpoint,
     PicturePart,

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from ..ports import Sink
+from ..event_ports import Sink
 from ..settings import Settings
 from .event_grid import EventGridTopic, Tokens
 from .posting import Poster

@@ -34,7 +34,9 @@ async def opened(settings: Settings) -> AsyncIterator[World]:
 
 def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
     # ruff: noqa: PLC0415 (see the module's docstring)
+    from .abreast import BoundedAbreast
     from .announcer import QueueAnnouncer
+    from .batch_store import BlobBatches
     from .blobs import Blobs
     from .blocks import BlockSizes
     from .clock import SystemClock
@@ -45,6 +47,7 @@ def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
     from .job_records import BlobRecords
     from .job_register import BlobRegister
     from .late_links import LateLinks
+    from .manifest_store import BlobManifests
     from .picture_store import BlobPictures
     from .posting import Poster
     from .queues import StorageQueues
@@ -97,6 +100,11 @@ def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
         renderer=PillowRenderer(pictures),
         links=links,
         inputs=inputs,
+        manifests=BlobManifests(container(settings.manifests_container)),
+        batches=BlobBatches(
+            container(settings.jobs_container), container(settings.images_container)
+        ),
+        abreast=BoundedAbreast(),
         dead_letters=BlobDeadLetters(container(settings.dead_letters_container)),
         announcer=QueueAnnouncer(
             queues,

@@ -1,9 +1,11 @@
-"""The deliveries queue: each message is one event for one sink."""
+"""The deliveries queue: each message is one event for one sink.
+
+What offers them is imported with the first message: an app without sinks never gets one.
+"""
 
 import azure.functions as func
 
 from ..configuration import Configuration
-from ..dispatching import bury_dispatch, dispatch
 from ..services.world import open_world
 from ..settings import CONNECTION
 from .deliveries import received, tell
@@ -22,6 +24,8 @@ def functions(configuration: Configuration) -> func.Blueprint:
         data_type=func.DataType.BINARY,
     )
     async def offer(message: func.QueueMessage) -> None:
+        from ..dispatching import dispatch  # noqa: PLC0415 (see the module)
+
         world = open_world(configuration)
         tell("dispatch", await dispatch(received(message), world, configuration))
 
@@ -33,6 +37,8 @@ def functions(configuration: Configuration) -> func.Blueprint:
         data_type=func.DataType.BINARY,
     )
     async def bury(message: func.QueueMessage) -> None:
+        from ..dispatching import bury_dispatch  # noqa: PLC0415 (see the module)
+
         tell("poison_dispatch", await bury_dispatch(received(message), open_world(configuration)))
 
     return blueprint

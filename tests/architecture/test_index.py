@@ -70,6 +70,8 @@ TRIGGERS: dict[str, dict[str, str | list[str]]] = {
     "generate_small": queue("image-jobs-small"),
     "generate_standard": queue("image-jobs-standard"),
     "generate_large": queue("image-jobs-large"),
+    "batch": queue("image-manifests"),
+    "poison_batch": queue("image-manifests-poison"),
     "dispatch": queue("image-deliveries"),
     "poison_dispatch": queue("image-deliveries-poison"),
     "finish": queue("image-finish"),

@@ -11,6 +11,7 @@ from hypothesis import given
 from jsonschema import Draft202012Validator
 
 from local.schemas import HTTP_PAGE, PAGE, event_schema, http_page, job_schema, page, schemas, stale
+from shared.batch_events import BatchEventType
 from shared.events import EventType
 from shared.jobs import Job
 from shared.messages import read_job
@@ -51,7 +52,7 @@ def test_the_tables_of_the_page_of_http_are_printed() -> None:
 
 def test_the_page_names_every_type_of_event() -> None:
     rows = re.findall(r"^\| `(image\.\S+)` \|.*\((\S+)\) \|$", TEXT, re.MULTILINE)
-    assert [name for name, _ in rows] == [event_type.value for event_type in EventType]
+    assert [name for name, _ in rows] == [*EventType, *BatchEventType]
     assert all((ROOT / PAGE.parent / link).exists() for _, link in rows)
 
 

@@ -14,7 +14,8 @@ from shared.ports import Queues
 from shared.services.announcer import QueueAnnouncer
 from shared.services.queues import MAX_DELAY_SECONDS, MAX_MESSAGE_BYTES, visibility
 from tests.contract.conftest import Account
-from tests.fakes import FakeClock, FakeQueues, FakeSink
+from tests.fake_sinks import FakeSink
+from tests.fakes import FakeClock, FakeQueues
 
 JSON = '{"prompt": "a lighthouse & <a> Küste, 海"}'.encode()
 

@@ -114,8 +114,8 @@ def infra(tmp_path: Path) -> Path:
         ),
         (
             "modules/manifests.bicep",
-            "queueName: manifests.queue",
-            "queue: manifests.queue",
+            "queueName: jobQueues.MANIFESTS_QUEUE",
+            "queue: jobQueues.MANIFESTS_QUEUE",
             "there is no 'queue'",
         ),
         (

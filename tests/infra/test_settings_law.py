@@ -35,7 +35,7 @@ NOT_IN_AZURE = {
     "FOUNDRY_API_KEY": "the account has no keys; the identity asks for tokens",
 }
 #: Made in Azure, and not on a laptop, which has no Event Grid.
-ONLY_IN_AZURE = {"undelivered", "image-manifests", "image-manifests-poison"}
+ONLY_IN_AZURE = {"undelivered"}
 
 #: Settings of the layout that start a function, by the variables they stand in.
 LISTS = ("jobQueues", "eventQueues", "writtenContainers", "labelledContainers", "readContainers")

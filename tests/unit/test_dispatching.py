@@ -13,7 +13,8 @@ from shared.dispatching import bury_dispatch, dispatch
 from shared.errors import MalformedMessage, NotTaken
 from shared.intake import JobMessage
 from shared.reports import Report
-from tests.fakes import FakeSink, FakeWorld, fake_world
+from tests.fake_sinks import FakeSink
+from tests.fakes import FakeWorld, fake_world
 from tests.scene import configured
 
 EVENT: dict[str, JsonValue] = {

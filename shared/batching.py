@@ -1,0 +1,209 @@
+"""Batches: a manifest's message is read, its jobs are begun, watched to their ends, and told of.
+
+Order of writes: the jobs of a page, the page, the batch's record; at the end the result manifest,
+the record, the event. Any line may be the last one executed; the next message goes on from there.
+"""
+
+import base64
+import hashlib
+import json
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from .batch_events import build_completed
+from .batch_ports import FoundManifest
+from .batches import (
+    BatchRecord,
+    BatchState,
+    KeptBatch,
+    Manifest,
+    admitted,
+    next_turn,
+    open_batch,
+)
+from .blob_names import dead_letter_name
+from .collecting import collect, publish
+from .configuration import Configuration
+from .errors import AlreadyExists, MalformedMessage, StaleVersion, StoreUnavailable
+from .intake import JobMessage
+from .manifests import Continuation, Dropped, batch_id_of, read_notice, unquoted
+from .ports import World
+from .reports import Report
+from .taking import take_page
+
+#: How long one message works on a batch before it hands it on: well within a function's time.
+TURN: Final = timedelta(minutes=4)
+#: How long a batch whose next job runs is left alone, seconds: at first, at most, and how it grows.
+FIRST_WAIT: Final = 1.0
+LONGEST_WAIT: Final = 30.0
+GROWTH: Final = 1.5
+
+
+async def advance(message: JobMessage, world: World, configuration: Configuration) -> Report:
+    """Do what a message of the manifests queue asks for; raises only `Unavailable`."""
+    try:
+        notice = read_notice(message.body)
+    except MalformedMessage as error:
+        return await _keep(message, "malformed", world, why=str(error))
+    if notice is None:
+        return Report("ignored", None, {"why": "the event is of no file that was written"})
+    if isinstance(notice, Continuation):
+        stored = await world.batches.read(notice.batch_id)
+        if stored is None:
+            return Report("no_such_batch", None, {"batch_id": notice.batch_id})
+        return await _Moved(stored, notice, world, configuration).work()
+    if notice.container != configuration.settings.manifests_container:
+        return Report("ignored", None, {"why": f"{notice.container!r} holds no manifests"})
+    found = await world.manifests.find(notice.name)
+    if found is None or (notice.version and notice.version != unquoted(found.version)):
+        # Another event tells of the version that is there now.
+        return Report("manifest_gone", None, {"version": notice.version})
+    stored = await _opened(notice, found, world)
+    return await _Moved(stored, None, world, configuration).work()
+
+
+async def bury_notice(message: JobMessage, world: World, configuration: Configuration) -> Report:
+    """Keep a message that the platform gave up on, and see that its batch goes on all the same."""
+    report = await _keep(message, "poisoned", world, why="the app stopped at it again and again")
+    queue = configuration.settings.manifests_queue
+    try:
+        if read_notice(message.body) is None:
+            return report
+    except MalformedMessage:
+        return report
+    await world.queues.send(queue, message.body, delay=timedelta(minutes=10))
+    return report
+
+
+async def _opened(dropped: Dropped, found: FoundManifest, world: World) -> KeptBatch:
+    now = world.clock.now()
+    manifest = Manifest(
+        container=dropped.container,
+        name=dropped.name,
+        version=unquoted(found.version),
+        bytes=found.bytes,
+        modified_at=found.modified_at,
+    )
+    batch_id = batch_id_of(dropped.name, found.version, found.modified_at)
+    record = open_batch(batch_id, manifest, due_at=now + TURN, now=now)
+    try:
+        return KeptBatch(record, await world.batches.create(record))
+    except AlreadyExists:
+        stored = await world.batches.read(batch_id)
+        if stored is None:
+            raise StoreUnavailable(f"the record of batch {batch_id} is gone") from None
+        return stored
+
+
+async def _keep(message: JobMessage, reason: str, world: World, *, why: str) -> Report:
+    letter = {
+        "reason": reason,
+        "why": why,
+        "received_at": message.inserted_at.isoformat(),
+        "message_base64": base64.b64encode(message.body).decode(),
+    }
+    name = dead_letter_name(hashlib.sha256(message.body).hexdigest(), message.inserted_at)
+    await world.dead_letters.put(name, json.dumps(letter, indent=2).encode())
+    return Report(reason, None, {"why": why, "dead_letter": name})
+
+
+@dataclass(slots=True)
+class _Moved:
+    """A batch that a message moves on."""
+
+    stored: KeptBatch
+    #: None: an event of Event Grid.
+    continuation: Continuation | None
+    world: World
+    configuration: Configuration
+
+    async def work(self) -> Report:
+        turn = self.continuation.turn if self.continuation else None
+        match admitted(self.record, turn, now=self.world.clock.now()):
+            case "drop":
+                return self.report("overtaken")
+            case datetime() as until:
+                await self.look_again(until)
+                return self.report("left_alone")
+            case _:
+                pass
+        try:
+            return await self.move()
+        except StaleVersion:
+            return self.report("overtaken")  # whoever was faster has a message of its own
+
+    @property
+    def record(self) -> BatchRecord:
+        return self.stored.record
+
+    async def move(self) -> Report:
+        """Work on the batch for one turn; raises `StaleVersion` where another has moved it."""
+        began, before = self.world.clock.now(), self.stored.version
+        while self.world.clock.now() - began < TURN:
+            match self.record.state:
+                case BatchState.READING:
+                    await self.write(await take_page(self.record, self.world, self.configuration))
+                case BatchState.RUNNING if self.record.collected < self.record.pages:
+                    collected = await collect(self.record, self.world)
+                    await self.write(collected.record)
+                    if collected.is_waiting:
+                        return await self.hand_on(has_moved=self.stored.version != before)
+                case BatchState.RUNNING:
+                    await self.write(await publish(self.record, self.world))
+                case BatchState.COMPLETED:
+                    await self.tell()
+                    return self.report("completed")
+        return await self.hand_on(has_moved=True)
+
+    async def write(self, record: BatchRecord) -> None:
+        """Write the next record; it is ours for another turn."""
+        if record == self.record:
+            return
+        record = record.model_copy(update={"due_at": self.world.clock.now() + TURN})
+        version = await self.world.batches.replace(record, self.stored.version)
+        self.stored = KeptBatch(record, version)
+
+    async def tell(self) -> None:
+        """Send the batch's event, then note that it went out."""
+        settings = self.configuration.settings
+        if self.record.sent_at is None:
+            event = build_completed(
+                self.record, source=settings.event_source, container=settings.images_container
+            )
+            await self.world.announcer.announce(event, reply_to=None)
+            sent = {"sent_at": self.world.clock.now()}
+            await self.write(self.record.model_copy(update=sent))
+
+    async def hand_on(self, *, has_moved: bool) -> Report:
+        """Leave the batch to a message that comes later: the sooner, the more has happened."""
+        waited = self.continuation.waited if self.continuation else 0.0
+        wait = FIRST_WAIT if has_moved else min(LONGEST_WAIT, max(FIRST_WAIT, waited * GROWTH))
+        now = self.world.clock.now()
+        due_at = now + timedelta(seconds=wait)
+        record = next_turn(self.record, due_at=due_at, now=now)
+        version = await self.world.batches.replace(record, self.stored.version)
+        self.stored = KeptBatch(record, version)
+        message = Continuation(batch_id=record.batch_id, turn=record.turn, waited=wait)
+        queue = self.configuration.settings.manifests_queue
+        await self.world.queues.send(queue, message.to_bytes(), delay=timedelta(seconds=wait))
+        return self.report("pending", again_in_seconds=round(wait, 1))
+
+    async def look_again(self, until: datetime) -> None:
+        """Send a copy that comes when the message before it is surely lost, if it is."""
+        given = self.continuation or Continuation(
+            batch_id=self.record.batch_id, turn=self.record.turn - 1
+        )
+        delay = until - self.world.clock.now()
+        queue = self.configuration.settings.manifests_queue
+        await self.world.queues.send(queue, given.to_bytes(), delay=delay)
+
+    def report(self, what: str, **facts: Any) -> Report:  # noqa: ANN401 (what a log line can hold)
+        record = self.record
+        told = {
+            "batch_id": record.batch_id,
+            "entries": record.reading.entries,
+            "pages": record.pages,
+            "collected": record.collected,
+        }
+        return Report(what, None, told | facts)

@@ -1,0 +1,45 @@
+"""The manifests queue: files that were dropped, and batches that go on.
+
+What reads them is imported with the first message: most instances of the app never get one.
+"""
+
+import azure.functions as func
+
+from ..configuration import Configuration
+from ..services.world import open_world
+from ..settings import CONNECTION
+from .deliveries import received, tell
+
+
+def functions(configuration: Configuration) -> func.Blueprint:
+    """Return the functions `batch` and `poison_batch`."""
+    blueprint = func.Blueprint()
+    queue = configuration.settings.manifests_queue
+
+    @blueprint.function_name("batch")
+    @blueprint.queue_trigger(
+        arg_name="message",
+        queue_name=queue,
+        connection=CONNECTION,
+        data_type=func.DataType.BINARY,
+    )
+    async def batch(message: func.QueueMessage) -> None:
+        from ..batching import advance  # noqa: PLC0415 (see the module)
+
+        world = open_world(configuration)
+        tell("batch", await advance(received(message), world, configuration))
+
+    @blueprint.function_name("poison_batch")
+    @blueprint.queue_trigger(
+        arg_name="message",
+        queue_name=f"{queue}-poison",
+        connection=CONNECTION,
+        data_type=func.DataType.BINARY,
+    )
+    async def poison_batch(message: func.QueueMessage) -> None:
+        from ..batching import bury_notice  # noqa: PLC0415 (see the module)
+
+        world = open_world(configuration)
+        tell("poison_batch", await bury_notice(received(message), world, configuration))
+
+    return blueprint

@@ -1,0 +1,128 @@
+"""Manifests and batches: the same on fakes and on real blobs."""
+
+from collections.abc import AsyncIterator
+from datetime import timedelta
+
+import pytest
+
+from shared.batch_ports import Batches, Manifests
+from shared.batches import BatchRecord, Manifest, open_batch
+from shared.errors import AlreadyExists, StaleVersion, StoreUnavailable
+from shared.manifests import unquoted
+from shared.services.batch_store import BlobBatches
+from shared.services.manifest_store import BlobManifests
+from tests.contract.conftest import NOW, Account
+from tests.fake_batches import FakeBatches, FakeManifests
+
+BODY = b"the first and the last"
+
+
+@pytest.fixture
+async def batches(real: Account | None) -> Batches:
+    if real is None:
+        return FakeBatches()
+    blobs = await real.filled()
+    return BlobBatches(blobs, blobs)
+
+
+@pytest.fixture
+async def manifests(real: Account | None) -> Manifests:
+    if real is None:
+        return FakeManifests(blobs={"a b/Küste.csv": BODY})
+    container = await real.container()
+    await container.upload_blob("a b/Küste.csv", BODY)
+    return BlobManifests(real.blobs)
+
+
+async def change(manifests: Manifests, real: Account | None) -> None:
+    if isinstance(manifests, FakeManifests):
+        manifests.blobs["a b/Küste.csv"] = b"another"
+    elif real:
+        container = real.client.container(real.name)
+        await container.upload_blob("a b/Küste.csv", b"another", overwrite=True)
+
+
+def a_batch() -> BatchRecord:
+    manifest = Manifest(container="m", name="a.csv", version="1", bytes=9, modified_at=NOW)
+    return open_batch("batch-1", manifest, due_at=NOW, now=NOW)
+
+
+async def test_a_manifest_is_found_and_read_by_ranges(manifests: Manifests) -> None:
+    found = await manifests.find("a b/Küste.csv")
+    assert found is not None
+    assert found.bytes == len(BODY)
+    assert found.modified_at.tzinfo is not None
+    version = unquoted(found.version)
+    read = await manifests.read("a b/Küste.csv", version, start=4, length=5)
+    assert read == BODY[4:9]
+    rest = await manifests.read("a b/Küste.csv", version, start=9, length=999)
+    assert rest == BODY[9:]
+
+
+async def test_a_manifest_that_is_not_there_is_none(manifests: Manifests) -> None:
+    assert await manifests.find("nothing.csv") is None
+    with pytest.raises(StaleVersion):
+        await manifests.read("nothing.csv", "1", start=0, length=1)
+
+
+async def test_another_version_of_a_manifest_is_not_read(
+    manifests: Manifests, real: Account | None
+) -> None:
+    found = await manifests.find("a b/Küste.csv")
+    assert found is not None
+    await change(manifests, real)
+    with pytest.raises(StaleVersion, match="changed"):
+        await manifests.read("a b/Küste.csv", unquoted(found.version), start=0, length=1)
+
+
+async def test_a_batch_is_created_once_and_replaced_by_who_read_it_last(batches: Batches) -> None:
+    first = await batches.create(a_batch())
+    with pytest.raises(AlreadyExists):
+        await batches.create(a_batch())
+    later = a_batch().model_copy(update={"updated_at": NOW + timedelta(seconds=1)})
+    second = await batches.replace(later, first)
+    found = await batches.read("batch-1")
+    assert found is not None
+    assert (found.record, found.version) == (later, second)
+    with pytest.raises(StaleVersion):
+        await batches.replace(a_batch(), first)
+    assert await batches.read("batch-2") is None
+
+
+async def test_a_page_is_written_once_and_whoever_comes_later_is_told_what_stands(
+    batches: Batches,
+) -> None:
+    assert await batches.read_page("batch-1", "entries/000000.json") is None
+    assert await batches.put_page("batch-1", "entries/000000.json", b"mine") == b"mine"
+    assert await batches.put_page("batch-1", "entries/000000.json", b"yours") == b"mine"
+    assert await batches.read_page("batch-1", "entries/000000.json") == b"mine"
+
+
+async def pages(*bodies: bytes) -> AsyncIterator[bytes]:
+    for body in bodies:
+        yield body
+
+
+async def test_a_result_manifest_is_published_once(batches: Batches, real: Account | None) -> None:
+    large = b"x" * (5 << 20)
+    url = await batches.publish("_batches/b/results.jsonl", pages(b"1\n", large, b"3\n"))
+    assert url.endswith("_batches/b/results.jsonl")
+    assert await batches.publish("_batches/b/results.jsonl", pages(b"other")) == url
+    if real:
+        blob = real.client.container(real.name).get_blob_client("_batches/b/results.jsonl")
+        assert await (await blob.download_blob()).readall() == b"1\n" + large + b"3\n"
+        properties = await blob.get_blob_properties()
+        assert properties.content_settings.content_type == "application/x-ndjson"
+
+
+async def test_an_empty_result_manifest_is_published_too(batches: Batches) -> None:
+    assert await batches.publish("_batches/b/results.jsonl", pages())
+
+
+async def test_containers_that_do_not_exist_are_told(account: Account) -> None:
+    with pytest.raises(StoreUnavailable, match="ContainerNotFound"):
+        await BlobManifests(account.blobs).read("a.csv", "1", start=0, length=1)
+    with pytest.raises(StoreUnavailable, match="ContainerNotFound"):
+        await BlobBatches(account.blobs, account.blobs).read_page("b", "p")
+    with pytest.raises(StoreUnavailable, match="ContainerNotFound"):
+        await BlobBatches(account.blobs, account.blobs).publish("r", pages(b"1"))
