@@ -48,6 +48,13 @@ _NUMBER: Final[Schema] = {
     "schema": {"type": "string", "pattern": "^(?:first|[0-9]{1,4})$"},
     "description": "As `images` of the job tells it, or `first`.",
 }
+_FORM: Final[Schema] = {
+    "name": "as",
+    "in": "query",
+    "schema": {"enum": ["original", "exact", "thumbnail", ""], "default": "original"},
+    "description": "The picture as it came, or what `finish` made of it; a `thumbnail` is the "
+    "picture itself where none was made.",
+}
 _RANGE: Final[Schema] = {
     "name": "Range",
     "in": "header",
@@ -205,8 +212,14 @@ OPERATIONS: Final = (
             302: Answer("Where a long one is to be had for a while.", headers=("Location",)),
             304: _SAME,
         },
-        ("no_such_job", "no_such_picture", "range_needed", "range_not_satisfiable"),
-        parameters=(_ID, _NUMBER, _RANGE, _HAVE),
+        (
+            "no_such_job",
+            "no_such_picture",
+            "range_needed",
+            "range_not_satisfiable",
+            "invalid_query",
+        ),
+        parameters=(_ID, _NUMBER, _FORM, _RANGE, _HAVE),
     ),
     Operation(
         "read_overview",

@@ -11,6 +11,7 @@ from .fields import shown
 from .problems import Refused, problem
 from .records import JobState
 from .settings import Settings
+from .statuses import Form
 from .tags import TAG_KEY
 
 #: Jobs of one page: without a word about it, and at most.
@@ -94,6 +95,15 @@ def wants_links(query: Mapping[str, str], settings: Settings) -> bool:
     if _TRUTHS[asked] and not settings.read_link_seconds:
         raise invalid([Fault("links", "no links are given here; see READ_LINK_SECONDS")])
     return _TRUTHS[asked]
+
+
+def wanted_form(query: Mapping[str, str]) -> Form:
+    """Read in which form a caller wants a picture; `Refused` where there is no such form."""
+    match asked := query.get("as") or "original":
+        case "original" | "exact" | "thumbnail":
+            return asked
+    said = f"{shown(asked)} is not allowed; use 'original', 'exact' or 'thumbnail'"
+    raise invalid([Fault("as", said)])
 
 
 def invalid(faults: list[Fault]) -> Refused:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final
+from typing import Final, Literal
 
 from .entries import Entry, Page
 from .events import EventType, event_id
@@ -28,6 +28,8 @@ JOB_PATH: Final = "/api/jobs/{job_id}"
 IMAGE_PATH: Final = "/api/jobs/{job_id}/images/{number}"
 #: Stands for the number of the first picture that a job has.
 FIRST: Final = "first"
+#: What is asked for of a picture: as it came, cut to the size that was asked for, or small.
+type Form = Literal["original", "exact", "thumbnail"]
 #: Seconds between two questions about a running job.
 SOONEST_POLL: Final = 1
 LATEST_POLL: Final = 30
@@ -121,12 +123,16 @@ def pictures_of(record: JobRecord) -> tuple[ImageStatus, ...]:
     )
 
 
-def numbered(record: JobRecord, number: str) -> str | None:
-    """Return the blob of the stored picture of this number, or of the first; None if it is none."""
-    pictures = pictures_of(record)
-    if number == FIRST:
-        return pictures[0].blob if pictures else None
-    return next((image.blob for image in pictures if str(image.number) == number), None)
+def numbered(record: JobRecord, number: str, form: Form = "original") -> str | None:
+    """Return the blob of the picture of this number, or of the first; None if it is none.
+
+    A thumbnail is the picture itself where none was made of it.
+    """
+    for image in pictures_of(record):
+        if number in {FIRST, str(image.number)}:
+            made = [each.blob for each in image.renditions if each.kind == form]
+            return next(iter(made), None if form == "exact" else image.blob)
+    return None
 
 
 def linked(status: JobStatus, urls: Mapping[str, str]) -> JobStatus:

@@ -8,6 +8,7 @@ from ..configuration import Configuration
 from ..http_headers import ByteRange, byte_range, has_version
 from ..ports import PicturePart, World
 from ..problems import refused
+from ..queries import wanted_form
 from ..services.world import open_world
 from ..statuses import numbered
 from .answers import answering, nothing
@@ -24,7 +25,8 @@ def functions(configuration: Configuration) -> func.Blueprint:
     async def read_image(req: func.HttpRequest) -> func.HttpResponse:
         world = open_world(configuration)
         stored = await stored_job(req, world)
-        name = numbered(stored.value, req.route_params.get("number", ""))
+        number, form = req.route_params.get("number", ""), wanted_form(req.params)
+        name = numbered(stored.value, number, form)
         wanted = byte_range(req.headers.get("range"))
         part = name and await world.pictures.read(
             name, start=wanted.start if wanted else 0, length=_length(wanted)

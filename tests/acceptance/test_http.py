@@ -126,6 +126,18 @@ def test_a_picture_is_read_in_parts(stack: RunningStack, caller: Caller) -> None
         assert caller.call("GET", f"/api/jobs/http-6/images/{other}").status == 404
 
 
+def test_a_picture_is_to_be_had_as_it_was_finished(caller: Caller) -> None:
+    finish = {"size": "1000x600", "thumbnail": 64}
+    caller.call("POST", "/api/jobs", {**FOX, "job_id": "http-15", "finish": finish})
+    (image,) = caller.ended("/api/jobs/http-15")["images"]
+    made = {each["kind"]: each["sha256"] for each in image["renditions"]}
+    assert made.keys() == {"exact", "thumbnail"}
+    for form, digest in (made | {"original": image["sha256"]}).items():
+        got = caller.call("GET", f"{image['path']}?as={form}")
+        assert hashlib.sha256(got.body).hexdigest() == digest
+    assert caller.call("GET", f"{image['path']}?as=big").json["code"] == "invalid_query"
+
+
 def test_a_link_reads_a_picture_without_a_key(stack: RunningStack, caller: Caller) -> None:
     caller.call("POST", "/api/jobs", {**FOX, "job_id": "http-7"})
     caller.ended("/api/jobs/http-7")

@@ -40,7 +40,7 @@ function replaced(old, job, version, open) {
 function content(job) {
   const words = job.prompt ?? "prompt in a blob";
   const image = job.cover_path
-    ? shown(job.cover_path, job.cover_url, words)
+    ? shown(`${job.cover_path}?as=thumbnail`, job.cover_url, words)
     : node("span", { class: "blank" }, job.state === "running" ? "being made" : job.failure ?? "no picture");
   return [
     node("span", { class: "frame" }, image, job.images > 1 ? node("span", { class: "count" }, `${job.images}`) : null),
