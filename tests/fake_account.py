@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
 from shared.client.failures import NoSuchBlob
-from shared.client.storage import Listed, Received, Sent, Stored
+from shared.client.storage import Listed, Received, Sent, Stored, Written
 from shared.errors import ImageJobsError, StoreUnavailable
 from shared.input_pictures import InputHead
 
@@ -99,11 +99,14 @@ class FakeStorage:
         body = self.blobs.get(f"{container}/{name}")
         return None if body is None else InputHead(str(hash(body)), len(body), body[:most])
 
-    async def create(self, container: str, name: str, body: bytes, *, content_type: str) -> bool:
+    async def create(
+        self, container: str, name: str, body: bytes, *, content_type: str
+    ) -> Written | None:
         del content_type
-        is_new = f"{container}/{name}" not in self.blobs
-        self.blobs.setdefault(f"{container}/{name}", body)
-        return is_new
+        if f"{container}/{name}" in self.blobs:
+            return None
+        self.blobs[f"{container}/{name}"] = body
+        return Written(str(hash(body)), self.time)
 
     async def remove(self, container: str, name: str) -> bool:
         return self.blobs.pop(f"{container}/{name}", None) is not None

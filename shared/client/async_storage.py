@@ -33,7 +33,7 @@ from .account import (
     storage_errors,
 )
 from .failures import NoSuchBlob
-from .storage import Listed, Received, Sent, Stored
+from .storage import Listed, Received, Sent, Stored, Written
 
 
 class AsyncStorage:
@@ -162,16 +162,18 @@ class AsyncStorage:
                 raise
             return head_of(stream.properties, first)
 
-    async def create(self, container: str, name: str, body: bytes, *, content_type: str) -> bool:
-        """Write a new blob; False when there is one of this name."""
+    async def create(
+        self, container: str, name: str, body: bytes, *, content_type: str
+    ) -> Written | None:
+        """Write a new blob; None when there is one of this name."""
         with storage_errors(f"writing {container}/{name}"):
             try:
-                await self._blobs.get_blob_client(container, name).upload_blob(
+                written = await self._blobs.get_blob_client(container, name).upload_blob(
                     body, content_settings=ContentSettings(content_type=content_type)
                 )
             except ResourceExistsError:
-                return False
-            return True
+                return None
+            return Written(str(written["etag"]), written["last_modified"])
 
     async def remove(self, container: str, name: str) -> bool:
         """Delete a blob; False when there is none."""

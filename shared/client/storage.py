@@ -43,6 +43,14 @@ class Stored:
 
 
 @dataclass(frozen=True, slots=True)
+class Written:
+    """A blob that we have written: its version, and the storage's time of it."""
+
+    version: str
+    modified_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Listed:
     """A blob as a listing shows it."""
 
@@ -99,8 +107,10 @@ class Storage(Protocol):
         """Return the first `most` bytes of a blob, or None when there is none."""
         ...
 
-    async def create(self, container: str, name: str, body: bytes, *, content_type: str) -> bool:
-        """Write a new blob; False, and nothing is changed, when there is one of this name."""
+    async def create(
+        self, container: str, name: str, body: bytes, *, content_type: str
+    ) -> Written | None:
+        """Write a new blob; None, and nothing is changed, when there is one of this name."""
         ...
 
     async def remove(self, container: str, name: str) -> bool:

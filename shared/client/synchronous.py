@@ -2,19 +2,21 @@
 
 import os
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, Unpack
 
+from ..batches import BatchRecord
 from ..configuration import Configuration
 from ..entries import Entry
 from ..errors import ImageJobsError
 from ..event_data import Image
 from ..jobs import Job
 from ..records import JobState
-from . import checkup, dead_letters, fetching, following, listening, listing, sending
+from . import batching, checkup, dead_letters, fetching, following, listening, listing, sending
 from .answers import Event, Quote, Receipt, Status
+from .batching import Checked, Dropped
 from .checkup import Check
 from .connecting import configured, environment
 from .dead_letters import Letter
@@ -92,6 +94,30 @@ class ImageJobs:
         """Check all jobs, then put them on the queue; none is sent when one has a fault."""
         jobs = [self.prepare(each) for each in asked]
         return driven(sending.submit_all(jobs, self._storage, self._app))
+
+    def check_manifest(self, manifest: bytes, name: str, /) -> Checked:
+        """Read a file of jobs as the app would; `name` says by its end how it is written."""
+        return batching.check([manifest], name, self._app, self._storage)
+
+    def drop(self, manifest: bytes, name: str, /, *, anew: str = "") -> Dropped:
+        """Start a batch: every entry of the file is a job (`docs/batches.md`).
+
+        `AlreadyExists` if this very file was dropped before; `anew`, any word, makes it another.
+        """
+        return driven(batching.drop(manifest, name, self._storage, self._app, anew=anew))
+
+    def wait_for_batch(
+        self,
+        batch_id: str,
+        /,
+        *,
+        within: float | None = None,
+        seen: Callable[[BatchRecord | None], None] | None = None,
+    ) -> BatchRecord:
+        """Return a batch once its last job has ended; `seen` is told of each look until then."""
+        return driven(
+            batching.wait_for_batch(batch_id, self._storage, self._app, within=within, seen=seen)
+        )
 
     def status(self, job: str | Receipt, /) -> Status:
         """Say where a job stands; `NoSuchJob` when nothing is known of it, or not yet."""

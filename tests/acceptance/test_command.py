@@ -124,6 +124,19 @@ def test_a_dead_letter_is_listed_shown_and_purged(terminal: Terminal, stack: Run
     assert "no dead letter" in terminal.run("dead", "purge", letter["name"], code=4)
 
 
+def test_a_file_of_jobs_is_checked_sent_and_followed(terminal: Terminal, tmp_path: Path) -> None:
+    file = tmp_path / "animals.csv"
+    file.write_text("prompt,quality,n\na fox,low,1\nan owl,low,99\na hare,low,2\n")
+    said = terminal.run("batch", str(file), code=2)
+    assert "3 entries, 1 with faults" in said
+    told = terminal.json("batch", str(file), "--anyway", "--wait", "--within", "90", code=1)
+    counts = told["counts"]
+    assert (counts["succeeded"], counts["rejected"], counts["images"]) == (2, 1, 3)
+    assert "dropped before" in terminal.run("batch", str(file), "--anyway", "--json", code=1)
+    file.write_text("prompt,quality\na fox,low\n")
+    assert "completed" in terminal.run("batch", str(file), "--wait", "--within", "90")
+
+
 def test_a_job_that_ends_without_its_picture_ends_the_command_with_1(terminal: Terminal) -> None:
     refused = "[[refuse:moderation_blocked]] a fox"
     said = terminal.run("submit", refused, "--id", "cli-5", "-q", "low", "--wait", code=1)

@@ -2,7 +2,7 @@
 
 import typer
 
-from . import asking, checking, dead, getting, ledger, pricing, watching
+from . import asking, batches, checking, dead, getting, ledger, pricing, watching
 
 app = typer.Typer(
     name="image-jobs",
@@ -13,6 +13,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 app.command()(asking.submit)
+app.command()(batches.batch)
 app.command()(watching.status)
 app.command()(watching.watch)
 app.command("list")(watching.list_jobs)

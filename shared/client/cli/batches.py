@@ -1,0 +1,130 @@
+"""`batch`: a file of jobs, checked line by line, handed over whole, and followed."""
+
+import sys
+import uuid
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.live import Live
+from rich.text import Text
+
+from ...batches import BatchRecord, BatchState
+from ..batching import Checked, Dropped
+from ..synchronous import ImageJobs
+from .connection import client
+from .showing import AsJson, console, dollars, print_json
+
+#: Faults shown; --json has all of them.
+MOST_SHOWN = 20
+
+
+def batch(
+    file: Annotated[Path, typer.Argument(help="Jobs as .json, .jsonl or .csv (docs/batches.md).")],
+    *,
+    check: Annotated[
+        bool, typer.Option("--check", help="Check the file, and send nothing.")
+    ] = False,
+    anyway: Annotated[
+        bool, typer.Option("--anyway", help="Send it though some entries have faults.")
+    ] = False,
+    again: Annotated[
+        bool, typer.Option("--again", help="Send it though this very file was sent before.")
+    ] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", "-w", help="Stay until its last job has ended.")
+    ] = False,
+    within: Annotated[float | None, typer.Option("--within", help="Seconds, of --wait.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Start a batch: every entry of the file is a job. A faulty file is not sent."""
+    manifest = _bytes(file)
+    with client() as jobs:
+        try:
+            checked = jobs.check_manifest(manifest, file.name)
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from error
+        good = not (checked.faulty or checked.wrong)
+        if check or not (good or anyway):
+            _show_checked(checked, as_json=as_json)
+            raise typer.Exit(0 if good else 2)
+        if not as_json:
+            _show_checked(checked, as_json=False)
+        dropped = jobs.drop(manifest, file.name, anew=uuid.uuid4().hex if again else "")
+        if not wait:
+            _show_dropped(dropped, as_json=as_json)
+            return
+        record = _followed(jobs, dropped, within=within, quiet=as_json)
+    if as_json:
+        print_json(record.model_dump(mode="json"))
+    counts = record.counts
+    raise typer.Exit(0 if counts.succeeded == counts.entries and not record.wrong else 1)
+
+
+def _bytes(file: Path) -> bytes:
+    try:
+        return file.read_bytes()
+    except OSError as error:
+        raise typer.BadParameter(f"{file} can't be read: {error}") from error
+
+
+def _show_checked(checked: Checked, *, as_json: bool) -> None:
+    if as_json:
+        faults = [
+            {"line": each.line, "entry": each.number, **_said(each.fault.field, each.fault.message)}
+            for each in checked.faulty
+        ]
+        faults += [{"line": line, **_said("", fault.message)} for line, fault in checked.wrong]
+        told = {"entries": checked.entries, "estimate_usd": checked.estimate_usd, "faults": faults}
+        print_json(told)
+        return
+    lines = [f"line {line}: {fault}" for line, fault in checked.wrong]
+    lines += [f"line {each.line}: {each.fault}" for each in checked.faulty]
+    for line in lines[:MOST_SHOWN]:
+        sys.stderr.write(f"{line}\n")
+    if len(lines) > MOST_SHOWN:
+        sys.stderr.write(f"… and {len(lines) - MOST_SHOWN:,} more faults\n")
+    faulty = len({each.number for each in checked.faulty})
+    console().print(
+        f"{checked.entries:,} entries, {faulty:,} with faults, "
+        f"about {dollars(checked.estimate_usd)}"
+    )
+
+
+def _said(field: str, message: str) -> dict[str, str]:
+    return {"field": field, "message": message}
+
+
+def _show_dropped(dropped: Dropped, *, as_json: bool) -> None:
+    if as_json:
+        print_json(
+            {"batch_id": dropped.batch_id, "container": dropped.container, "blob": dropped.name}
+        )
+        return
+    console().print(f"{dropped.batch_id}   {dropped.container}/{dropped.name}", soft_wrap=True)
+
+
+def _followed(
+    jobs: ImageJobs, dropped: Dropped, *, within: float | None, quiet: bool
+) -> BatchRecord:
+    with Live(console=console(), auto_refresh=False) as live:
+
+        def seen(record: BatchRecord | None) -> None:
+            if not quiet:
+                live.update(_line(dropped, record), refresh=True)
+
+        return jobs.wait_for_batch(dropped.batch_id, within=within, seen=seen)
+
+
+def _line(dropped: Dropped, record: BatchRecord | None) -> Text:
+    if record is None:
+        return Text(f"{dropped.batch_id}   not begun", style="dim")
+    counts = record.counts
+    words = [f"{record.reading.entries:,} read", f"{counts.entries:,} ended"]
+    ends = ("succeeded", "failed", "parked", "cancelled", "rejected")
+    words += [f"{found:,} {end}" for end in ends if (found := getattr(counts, end))]
+    words.append(f"{counts.images:,} pictures")
+    words.append(dollars(None if counts.unpriced else counts.known_usd))
+    style = "green" if record.state is BatchState.COMPLETED else "cyan"
+    said = Text(f"{record.batch_id}   {record.state}", style=style)
+    return said.append(f"   {', '.join(words)}", style="default")
