@@ -44,6 +44,9 @@ async def _send(record: JobRecord, entry: Announcement, world: World, *, source:
         name = SIDECAR.format(job_id=record.job_id)
         whole = data_of(record, EventType.SUCCEEDED, time=entry.time)
         await world.pictures.put_sidecar(name, whole.model_dump_json(indent=2).encode())
+    if entry.type == EventType.CANCELLED:
+        for blob in (blob for task in record.tasks for blob in task.dropped):
+            await world.pictures.remove(blob)
     if entry.type == EventType.FAILED:
         body = record.model_dump_json(indent=2).encode()
         await world.dead_letters.put(dead_letter_name(record.job_id, entry.time), body)

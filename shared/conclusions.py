@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
+from .endings import cancelled
 from .events import FailureCode
 from .outcomes import Next, Outcome, OutcomeKind
 from .records import Attempt, Failure, JobRecord, Picture, TaskRecord, TaskState
@@ -49,6 +50,31 @@ def conclude(
     record: JobRecord, index: int, ended: Ended, *, on_unknown: OnUnknown, now: datetime
 ) -> Conclusion:
     """Apply an outcome to the task its attempt holds; raises `transitions.Superseded`."""
+    if record.cancel_requested:
+        whole = len(ended.pictures) == len(record.planned[index].pictures)
+        if record.cancel_requested == "drop" or not whole:
+            return Conclusion(_cancelled(record, index, ended, now=now))
+    return _by_outcome(record, index, ended, on_unknown=on_unknown, now=now)
+
+
+def _cancelled(record: JobRecord, index: int, ended: Ended, *, now: datetime) -> JobRecord:
+    """Close a task of a cancelled job: what came in time is kept, or is to be deleted."""
+    keeps = record.cancel_requested == "keep"
+    return finish(
+        record,
+        index,
+        ended.attempt,
+        state=TaskState.CANCELLED,
+        pictures=ended.pictures if keeps else (),
+        dropped=() if keeps else [picture.blob for picture in ended.pictures],
+        failure=cancelled(),
+        now=now,
+    )
+
+
+def _by_outcome(
+    record: JobRecord, index: int, ended: Ended, *, on_unknown: OnUnknown, now: datetime
+) -> Conclusion:
     task, outcome = record.tasks[index], ended.outcome
     wanted = len(record.planned[index].pictures)
 

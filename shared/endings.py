@@ -37,6 +37,8 @@ def settled(record: JobRecord, now: datetime) -> JobRecord:
     states = {task.state for task in record.tasks}
     if states & OPEN:
         return record
+    if record.cancel_requested and TaskState.CANCELLED in states:
+        return _ended(record, JobState.CANCELLED, now)
     if TaskState.PARKED in states:
         return _ended(record, JobState.PARKED, now)
     if TaskState.CANCELLED in states and TaskState.FAILED not in states:
@@ -71,6 +73,12 @@ def finish_failure(code: FailureCode, message: str) -> Failure:
     return Failure(code=code, message=message, retryable=True)
 
 
+def cancelled(reason: str = "") -> Failure:
+    """Return the failure of a task that was cancelled."""
+    said = f": {reason}" if reason else ""
+    return Failure(code=FailureCode.CANCELLED, message=f"cancelled on request{said}")
+
+
 def _end_of_tasks(record: JobRecord, now: datetime) -> JobRecord:
     failed = any(task.state is TaskState.FAILED for task in record.tasks)
     unfinished = record.finishing is not None and record.finishing.state == "failed"
@@ -78,5 +86,5 @@ def _end_of_tasks(record: JobRecord, now: datetime) -> JobRecord:
 
 
 def _ended(record: JobRecord, state: JobState, now: datetime) -> JobRecord:
-    owed = Announcement(type=EVENT_OF[state], time=now)
+    owed = Announcement(type=EVENT_OF[state], time=now, opening=record.openings)
     return record.model_copy(update={"state": state, "outbox": (*record.outbox, owed)})

@@ -1,6 +1,6 @@
 """What the world is told of a job: the types of events, the codes, the data.
 
-An event's id is a UUIDv5 of its job, type and generation: a repeat has the same id. Events are
+An event's id is a UUIDv5 of its job, type and opening: a repeat has the same id. Events are
 built from the record alone, so a sweep tells exactly what the first try would have told.
 `shared.cloud_events` puts them into their envelope.
 """
@@ -144,9 +144,9 @@ _UNEXPLAINED: Final = {
 }
 
 
-def event_id(job_id: str, event_type: str, generation: int) -> str:
+def event_id(job_id: str, event_type: str, opening: int) -> str:
     """Return the id of a job's event: the same whenever it is told again."""
-    return str(uuid.uuid5(_NAMESPACE, f"{job_id}/{event_type}/{generation}"))
+    return str(uuid.uuid5(_NAMESPACE, f"{job_id}/{event_type}/{opening}"))
 
 
 def data_of(record: JobRecord, event_type: EventType, *, time: datetime) -> Data:

@@ -107,7 +107,7 @@ class _Finish:
         record = stored.value
         if not (record.job.finish and record.job.finish.contact_sheet):
             return stored
-        blob, first = sheet_name(record.job_id), record.pictures[0]
+        blob, first = sheet_name(record.job_id, record.generation), record.pictures[0]
         if there := await self.world.pictures.find(blob):
             facts = there.facts
         else:

@@ -13,6 +13,7 @@ from .blob_names import dead_letter_name
 from .configuration import Configuration
 from .errors import Rejected
 from .messages import read_job
+from .orders import read_order
 from .ports import World
 from .records import JobRecord
 from .reports import Report
@@ -29,13 +30,17 @@ class JobMessage:
 
 
 async def take_in(message: JobMessage, world: World, configuration: Configuration) -> Report:
-    """Accept, repeat or reject one message of the jobs queue.
+    """Accept, repeat or reject one job of the jobs queue, or carry an order out.
 
     Raises only `Unavailable` (the queue delivers the message again); whatever is wrong with the
     message itself is announced and done with.
     """
     digest = hashlib.sha256(message.body).hexdigest()
     try:
+        if order := read_order(message.body):
+            from .controlling import control  # noqa: PLC0415 (orders are rare: no start waits for them)
+
+            return await control(order, world, configuration)
         job = read_job(message.body, inserted_at=message.inserted_at, seed=message.message_id)
         accepted = await accept(job, world, configuration)
     except Rejected as rejection:

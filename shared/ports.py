@@ -178,6 +178,10 @@ class Pictures(Protocol):
         """Return at most `length` bytes of the picture from `start` on, or None if it is none."""
         ...
 
+    async def remove(self, name: str) -> None:
+        """Delete a picture that nobody was told of, if it is there."""
+        ...
+
     async def put_sidecar(self, name: str, body: bytes) -> None:
         """Write a small JSON blob once; if it is there already, leave it."""
         ...

@@ -110,6 +110,8 @@ class TaskRecord(_Frozen):
     attempts: tuple[Attempt, ...] = ()
     pictures: tuple[Picture, ...] = ()
     failure: Failure | None = None
+    #: Blobs of pictures that came though the job was cancelled; they are deleted.
+    dropped: tuple[str, ...] = ()
     #: A call whose outcome is unknown was followed by another one.
     possible_duplicate_charge: bool = False
 
@@ -125,6 +127,8 @@ class Announcement(_Frozen):
     type: str
     time: datetime
     sent_at: datetime | None = None
+    #: Of which opening of the job: ids of events differ between them.
+    opening: int = 1
 
 
 class Rendered(_Frozen):
@@ -165,9 +169,9 @@ class JobRecord(_Frozen):
     version: int = RECORD_VERSION
     job_id: str
     fingerprint: str
-    #: 1, and one more for each replay: event ids differ between generations.
+    #: 1, and one more for each replay: calls of a generation are counted anew.
     generation: int = 1
-    #: 1, and one more each time the ended job was released or replayed.
+    #: 1, and one more each time the ended job was taken up again: a release, a replay, a verdict.
     openings: int = 1
     state: JobState = JobState.RUNNING
     job: Job
@@ -186,6 +190,10 @@ class JobRecord(_Frozen):
     updated_at: datetime
     #: When the newest opening began, if that is not the first.
     opened_at: datetime | None = None
+    #: Somebody wants the job no more; what is still being called for is kept or dropped.
+    cancel_requested: Literal["keep", "drop"] | None = None
+    #: Calls of earlier generations.
+    past: tuple[Attempt, ...] = ()
 
     def give_up_at(self, lifetime: timedelta) -> datetime:
         """Return when the job is given up on: at its deadline, or when it has lived this long.
@@ -233,4 +241,4 @@ class JobRecord(_Frozen):
     @property
     def attempts(self) -> tuple[Attempt, ...]:
         """Return every call that was or may have been paid for, the running ones included."""
-        return tuple(attempt for task in self.tasks for attempt in task.every_attempt)
+        return self.past + tuple(each for task in self.tasks for each in task.every_attempt)

@@ -85,6 +85,7 @@ def _wishes(finish: Finish, stem: str, encoding: Literal["png", "jpeg"]) -> Iter
         yield Wish("thumbnail", blob, "webp", size=size, squeeze=squeeze, edge=finish.thumbnail)
 
 
-def sheet_name(job_id: str) -> str:
-    """Return the blob name of a job's contact sheet."""
-    return f"{job_id}/contact-sheet.jpg"
+def sheet_name(job_id: str, generation: int) -> str:
+    """Return the blob name of a job's contact sheet; a replay has pictures that it lacks."""
+    place = job_id if generation == 1 else f"{job_id}/generation-{generation}"
+    return f"{place}/contact-sheet.jpg"

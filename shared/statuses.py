@@ -70,7 +70,7 @@ def status_of(record: JobRecord) -> JobStatus:
         failure=_failure(record.failure),
         events=tuple(
             EventStatus(
-                id=event_id(record.job_id, entry.type, record.generation),
+                id=event_id(record.job_id, entry.type, entry.opening),
                 type=EventType(entry.type),
                 time=entry.time,
                 sent_at=entry.sent_at,

@@ -1,8 +1,10 @@
 """The legal steps of a job record: each function takes a record and returns the next one.
 
-    pending ──claim──▶ calling ──finish──▶ done | failed | parked
+    pending ──claim──▶ calling ──finish──▶ done | failed | parked | cancelled
        ▲                  │
        └──── put_back ────┘     (nothing was paid, or the policy pays again and says so)
+
+What a person may do beyond that (cancel, release, fail, replay) stands in `shared.controls`.
 
 A claim is the *intent to pay*, written before the call. Its token is the fencing token: whoever
 holds an older one gets `Superseded` and may no longer change the task.
@@ -69,7 +71,7 @@ def claim(record: JobRecord, index: int, attempt: Attempt) -> JobRecord:
     _require(record, task, TaskState.PENDING)
     if attempt.token != task.claims + 1:
         raise IllegalStep(f"claim {attempt.token} of a task that has {task.claims}")
-    return _with(
+    return with_task(
         record,
         task.model_copy(
             update={"state": TaskState.CALLING, "claims": attempt.token, "current": attempt}
@@ -83,7 +85,7 @@ def put_back_unpaid(
 ) -> JobRecord:
     """Make the task pending again after a call that surely cost nothing."""
     task = _held(record, index, token)
-    return _with(
+    return with_task(
         record,
         task.model_copy(
             update={
@@ -102,7 +104,7 @@ def put_back_unknown(
 ) -> JobRecord:
     """Make the task pending again though the call may have been paid: the next one is flagged."""
     task = _held(record, index, ended.token)
-    return _with(
+    return with_task(
         record,
         task.model_copy(
             update={
@@ -125,6 +127,7 @@ def finish(
     state: TaskState,
     pictures: Sequence[Picture] = (),
     failure: Failure | None = None,
+    dropped: Sequence[str] = (),
     now: datetime,
 ) -> JobRecord:
     """Close a task that was calling, with what its attempt came to."""
@@ -136,9 +139,10 @@ def finish(
             "attempts": (*task.attempts, ended),
             "pictures": tuple(pictures),
             "failure": failure,
+            "dropped": tuple(dropped),
         }
     )
-    return settled(_with(record, closed, now), now)
+    return settled(with_task(record, closed, now), now)
 
 
 def give_up(record: JobRecord, index: int, failure: Failure, *, now: datetime) -> JobRecord:
@@ -158,7 +162,7 @@ def give_up(record: JobRecord, index: int, failure: Failure, *, now: datetime) -
             "failure": failure,
         }
     )
-    return settled(_with(record, closed, now), now)
+    return settled(with_task(record, closed, now), now)
 
 
 def mark_sent(record: JobRecord, event_type: str, *, now: datetime) -> JobRecord:
@@ -166,7 +170,9 @@ def mark_sent(record: JobRecord, event_type: str, *, now: datetime) -> JobRecord
     return record.model_copy(
         update={
             "outbox": tuple(
-                entry.model_copy(update={"sent_at": now}) if entry.type == event_type else entry
+                entry.model_copy(update={"sent_at": now})
+                if entry.type == event_type and entry.sent_at is None
+                else entry
                 for entry in record.outbox
             ),
             "updated_at": now,
@@ -189,6 +195,7 @@ def _require(record: JobRecord, task: TaskRecord, state: TaskState) -> None:
         raise IllegalStep(f"task {task.index} of {record.job_id} is {task.state}, not {state}")
 
 
-def _with(record: JobRecord, task: TaskRecord, now: datetime) -> JobRecord:
+def with_task(record: JobRecord, task: TaskRecord, now: datetime) -> JobRecord:
+    """Put a task's next state into the record."""
     tasks = tuple(task if other.index == task.index else other for other in record.tasks)
     return record.model_copy(update={"tasks": tasks, "updated_at": now})

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -38,6 +38,8 @@ class FakeEndpoint:
     #: Answers in order; when they are used up, `otherwise` is given again and again.
     script: deque[Answer] = field(default_factory=deque)
     otherwise: Answer | None = None
+    #: What happens while a call is under way, in order.
+    meanwhile: deque[Callable[[], Awaitable[None]]] = field(default_factory=deque)
     requests: list[ImageRequest] = field(default_factory=list)
     limits: list[timedelta] = field(default_factory=list)
     client_request_ids: list[str] = field(default_factory=list)
@@ -50,6 +52,8 @@ class FakeEndpoint:
         self.requests.append(request)
         self.limits.append(limit)
         self.client_request_ids.append(client_request_id)
+        if self.meanwhile:
+            await self.meanwhile.popleft()()
         answer = self.script.popleft() if self.script else self.otherwise
         if answer is None:
             raise AssertionError(f"call {len(self.requests)} was not expected: {request.url}")

@@ -144,6 +144,10 @@ class FakePictures:
             f'"{kept.facts.sha256}"',
         )
 
+    async def remove(self, name: str) -> None:
+        await self.steps.take("pictures.remove")
+        self.committed.pop(name, None)
+
     async def put_sidecar(self, name: str, body: bytes) -> None:
         await self.steps.take("pictures.put_sidecar")
         self.sidecars.setdefault(name, body)

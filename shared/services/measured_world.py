@@ -123,6 +123,10 @@ class MeasuredPictures:
         """Return the committed picture of this name, or None."""
         return await self.inner.find(name)
 
+    async def remove(self, name: str) -> None:
+        """Delete a picture that nobody was told of, if it is there."""
+        await self.inner.remove(name)
+
     async def put_sidecar(self, name: str, body: bytes) -> None:
         """Write a small JSON blob once."""
         await self.inner.put_sidecar(name, body)

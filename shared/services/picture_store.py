@@ -46,6 +46,14 @@ class BlobPictures:
         """Return at most `length` bytes of the picture from `start` on, or None if it is none."""
         return await read_part(self._blobs, name, start, length)
 
+    async def remove(self, name: str) -> None:
+        """Delete a picture that nobody was told of, if it is there."""
+        try:
+            await self._blobs.delete(name, doing=f"deleting {name!r}")
+        except StorageRefusal as refusal:
+            if refusal.code != "BlobNotFound":
+                raise
+
     async def put_sidecar(self, name: str, body: bytes) -> None:
         """Write a small JSON blob once; if it is there already, leave it."""
         try:

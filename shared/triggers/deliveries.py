@@ -15,6 +15,7 @@ log: Final = logging.getLogger("image_jobs")
 _QUIET: Final = frozenset(
     {
         "accepted",
+        "controlled",
         "repeated",
         "dispatched",
         "completed",

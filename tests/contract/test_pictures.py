@@ -39,6 +39,15 @@ async def pictures(real: Account | None) -> AsyncIterator[Pictures]:
     assert made.pool.out == 0, "every test leaves every buffer in the pool"
 
 
+async def test_a_picture_that_nobody_was_told_of_is_removed(pictures: Pictures) -> None:
+    writer = pictures.create(NAME)
+    await writer.write(b"a picture")
+    await writer.commit(facts(b"a picture"), {})
+    await pictures.remove(NAME)
+    await pictures.remove(NAME)
+    assert await pictures.find(NAME) is None
+
+
 async def bytes_of(pictures: Pictures, real: Account | None, name: str = NAME) -> bytes:
     if isinstance(pictures, FakePictures):
         return pictures.committed[name].data

@@ -6,33 +6,14 @@ from datetime import timedelta
 
 import pytest
 
-from shared.entries import entry_of
 from shared.errors import StoreUnavailable
 from shared.intake import JobMessage
-from shared.records import JobRecord, JobState
+from shared.records import JobState
 from shared.tasks import TaskMessage
+from tests.reckoning import reckoned
 from tests.scene import Delivery, Scene, configured, data, ended, run
 
 JOB = {"job_id": "fox-1", "prompt": "a fox in the snow", "model": "gpt-image-2"}
-
-
-def invariants(scene: Scene) -> JobRecord:
-    """What must hold of one job however its processes died."""
-    record = scene.record("fox-1")
-    assert record.state is not JobState.RUNNING
-    ids = {event.get_id() for event in scene.world.announcer.events}
-    assert len(ids) == 1, "one end, however often it is told"
-    assert all(entry.sent_at for entry in record.outbox)
-    calls = len(scene.world.endpoint.requests)
-    if calls > 1:
-        assert record.tasks[0].possible_duplicate_charge, "paid twice, and not said"
-    assert set(scene.world.pictures.committed) == {picture.blob for picture in record.pictures}
-    if record.state is JobState.SUCCEEDED:
-        assert json.loads(scene.world.pictures.sidecars["fox-1/job.json"])["job_id"] == "fox-1"
-    assert not scene.world.register.open, "a sweep would look at it for ever"
-    entry = entry_of(record)
-    assert scene.world.register.ended == {entry.name: entry}
-    return record
 
 
 #: Whole runs, and each sweep, take fewer steps than this.
@@ -48,7 +29,7 @@ async def test_a_process_that_dies_at_any_step_loses_nothing(crash_at: int, poli
     scene.submit({**JOB, "n": 2})
     await scene.run()
     await scene.sweep_on()
-    record = invariants(scene)
+    record = reckoned(scene)
     if policy == "retry_once":
         assert record.state is JobState.SUCCEEDED
 
@@ -70,7 +51,7 @@ async def test_a_sweep_finds_what_died_when_no_message_comes_back(
     if not scene.world.records.stored:
         assert not scene.world.register.open
         return  # nobody was told that it was accepted: its message comes back, or is poison
-    record = invariants(scene)
+    record = reckoned(scene)
     if policy == "retry_once":
         assert record.state is JobState.SUCCEEDED
 
@@ -86,7 +67,7 @@ async def test_a_sweep_that_dies_at_any_step_is_made_up_for(crash_at: int, in_sw
     await scene.sweep()
     scene.world.steps.crash_at = None
     await scene.sweep_on()
-    invariants(scene)
+    reckoned(scene)
 
 
 @pytest.mark.parametrize("crash_at", range(14))
@@ -103,7 +84,7 @@ async def test_a_burial_that_dies_at_any_step_is_made_up_for(queue: str, crash_a
     await scene.run()
     scene.world.steps.crash_at = None
     await scene.sweep_on()
-    invariants(scene)
+    reckoned(scene)
     assert scene.world.dead_letters.letters
 
 
@@ -117,7 +98,7 @@ async def test_sweeps_beside_the_work_change_nothing(crash_at: int) -> None:
         await asyncio.gather(scene.sweep(), scene.sweep(), scene.deliver(scene.waiting.pop(0)))
         scene.take_sent()
     await scene.sweep_on()
-    invariants(scene)
+    reckoned(scene)
 
 
 async def test_a_task_the_platform_gave_up_on_ends_as_a_dead_letter_and_an_event() -> None:

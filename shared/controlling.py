@@ -1,0 +1,53 @@
+"""Controlling: an order is carried out on the job's record, and whoever must know is told.
+
+Order of writes: what the job owed before, the marker of its next opening, the record, the lane
+messages, the event. Stopped between any two, the same order finds what is done and goes on; a sweep
+finds the marker.
+"""
+
+from .accepting import wake
+from .announcing import announce
+from .changing import MAX_TRIES
+from .configuration import Configuration
+from .controls import obey
+from .entries import FIRST_LOOK, entry_of
+from .errors import StaleVersion, StoreUnavailable
+from .orders import Order
+from .ports import Versioned, World
+from .records import JobRecord
+from .reports import Report
+from .transitions import IllegalStep
+
+
+async def control(order: Order, world: World, configuration: Configuration) -> Report:
+    """Carry an order out; raises only `Unavailable`. What can't be done is told in the report."""
+    source = configuration.settings.event_source
+    for _ in range(MAX_TRIES):
+        stored = await world.records.read(order.job_id)
+        if stored is None:
+            return Report("no_such_job", order.job_id, {"control": order.control})
+        stored = await announce(stored, world, source=source)
+        try:
+            stored = await _obeyed(order, stored, world)
+        except IllegalStep as error:
+            return Report(
+                "not_controlled", order.job_id, {"control": order.control, "why": str(error)}
+            )
+        except StaleVersion:
+            continue
+        await wake(stored.value, world, configuration)
+        stored = await announce(stored, world, source=source)
+        return Report(
+            "controlled", order.job_id, {"control": order.control, "state": stored.value.state}
+        )
+    raise StoreUnavailable(f"the record of {order.job_id!r} changed {MAX_TRIES} times meanwhile")
+
+
+async def _obeyed(order: Order, stored: Versioned[JobRecord], world: World) -> Versioned[JobRecord]:
+    now = world.clock.now()
+    record = obey(stored.value, order, now=now)
+    if record == stored.value:
+        return stored
+    if record.openings > stored.value.openings:
+        await world.register.enter(entry_of(record), look_at=now + FIRST_LOOK)
+    return Versioned(record, await world.records.replace(record, stored.version))

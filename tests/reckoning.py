@@ -1,0 +1,51 @@
+"""What must hold of a job in the end, however its processes died and whatever was done to it."""
+
+import json
+from collections import Counter
+
+from shared.entries import entry_of, newest
+from shared.records import JobRecord, JobState
+from tests.scene import Scene
+
+
+def reckoned(scene: Scene, job_id: str = "fox-1") -> JobRecord:
+    """The record of a job that ended; raises where a promise was broken."""
+    record = scene.record(job_id)
+    assert record.state is not JobState.RUNNING
+    _told_once_an_opening(scene, record)
+    _paid_twice_only_if_it_says_so(scene, record)
+    _its_pictures_are_there(scene, record)
+    assert not scene.world.register.open, "a sweep would look at it for ever"
+    entries = [entry for entry in scene.world.register.ended.values() if entry.job_id == job_id]
+    assert newest(entries) == entry_of(record)
+    return record
+
+
+def _told_once_an_opening(scene: Scene, record: JobRecord) -> None:
+    assert all(entry.sent_at for entry in record.outbox)
+    assert len(record.outbox) == record.openings, "one end an opening"
+    ids = {event.get_id() for event in scene.world.announcer.events}
+    assert len(ids) == len(record.outbox), "one event an end, however often it is told"
+    assert scene.world.announcer.types()[-1] == f"image.job.{record.state}"
+
+
+def _paid_twice_only_if_it_says_so(scene: Scene, record: JobRecord) -> None:
+    calls = Counter(each.rsplit(".", 1)[0] for each in scene.world.endpoint.client_request_ids)
+    for task in record.tasks:
+        made = calls[f"{record.job_id}.{record.generation}.{task.index}"]
+        if made - task.unpaid_retries > 1:
+            assert task.possible_duplicate_charge, "paid twice, and not said"
+    assert len(record.attempts) >= sum(calls.values()) - sum(
+        task.unpaid_retries for task in record.tasks
+    ), "a call that may have been paid, and is told nowhere"
+
+
+def _its_pictures_are_there(scene: Scene, record: JobRecord) -> None:
+    known = {picture.blob for picture in record.pictures}
+    committed = set(scene.world.pictures.committed)
+    assert known <= committed
+    if not any("/generation-" in task.pictures[0] for task in record.planned):
+        assert committed == known, "a picture that no record knows"
+    if record.state is JobState.SUCCEEDED:
+        sidecar = scene.world.pictures.sidecars[f"{record.job_id}/job.json"]
+        assert json.loads(sidecar)["job_id"] == record.job_id

@@ -1,0 +1,288 @@
+"""Orders: cancel, release, fail, replay, whenever they come and however often."""
+
+import json
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.errors import BrokenReply
+from shared.orders import Order
+from shared.payloads import ImageRequest
+from shared.records import JobState, TaskState
+from tests.fake_endpoint import FakeReply
+from tests.reckoning import reckoned
+from tests.scene import Scene, configured, data, error_reply, reply_to
+
+JOB = {"job_id": "fox-1", "prompt": "a fox in the snow", "model": "gpt-image-2"}
+
+
+def cut(request: ImageRequest) -> FakeReply:
+    """A picture that was paid for, and whose reply was cut before its end."""
+    whole = reply_to(request)
+    return FakeReply(body=whole.body[:-90], chunk_bytes=700, error=BrokenReply("cut"))
+
+
+def order(scene: Scene, control: str, **more: Any) -> None:  # noqa: ANN401 (any field of an order)
+    """Put an order on the jobs queue."""
+    body = {"control": control, "job_id": "fox-1", **more}
+    scene.submit(body, message_id=f"order-{control}")
+
+
+async def after(*answers: Any, job: Mapping[str, Any] = JOB, **settings: str) -> Scene:  # noqa: ANN401 (replies, errors, functions)
+    """A job whose calls were answered so, at its end."""
+    scene = Scene(configured(**settings))
+    scene.world.endpoint.script.extend(answers)
+    scene.submit(job)
+    await scene.run()
+    return scene
+
+
+async def accepted(job: Mapping[str, Any] = JOB) -> Scene:
+    """A job that waits on its lane."""
+    scene = Scene()
+    scene.submit(job)
+    await scene.deliver(scene.waiting.pop())
+    scene.take_sent()
+    return scene
+
+
+def words(scene: Scene) -> list[str]:
+    return [report.what for report in scene.reports]
+
+
+async def test_a_job_that_is_not_paid_for_is_cancelled_at_once() -> None:
+    scene = await accepted()
+    order(scene, "cancel", reason="changed my mind")
+    await scene.deliver(scene.waiting.pop())
+    assert scene.world.announcer.types() == ["image.job.cancelled"]
+    assert data(scene)["message"] == "cancelled on request: changed my mind"
+    assert data(scene)["code"] == "cancelled"
+    await scene.run()
+    assert scene.world.endpoint.requests == []
+    reckoned(scene)
+
+
+async def cancelled_in_flight(result: str, answer: Any = reply_to, **job: Any) -> Scene:  # noqa: ANN401 (a reply or a function)
+    scene = await accepted(JOB | job)
+
+    async def meanwhile() -> None:
+        order(scene, "cancel", result=result)
+        await scene.deliver(scene.waiting.pop())
+
+    scene.world.endpoint.meanwhile.append(meanwhile)
+    scene.world.endpoint.script.append(answer)
+    await scene.run()
+    return scene
+
+
+async def test_a_picture_that_is_being_paid_for_is_kept_as_asked() -> None:
+    scene = await cancelled_in_flight("keep")
+    assert scene.world.announcer.types() == ["image.job.succeeded"]
+    assert len(scene.world.pictures.committed) == 1
+    reckoned(scene)
+
+
+async def test_a_picture_that_is_being_paid_for_is_dropped_as_asked() -> None:
+    scene = await cancelled_in_flight("drop")
+    assert scene.world.announcer.types() == ["image.job.cancelled"]
+    assert data(scene)["images"] == []
+    assert data(scene)["cost_usd"] > 0
+    assert not scene.world.pictures.committed
+    reckoned(scene)
+
+
+@pytest.mark.parametrize("answer", [error_reply(429, "429"), error_reply(500, "500"), cut])
+async def test_a_cancelled_job_is_not_called_for_again(answer: Any) -> None:  # noqa: ANN401 (a reply or a function)
+    scene = await cancelled_in_flight("keep", answer)
+    assert scene.world.announcer.types() == ["image.job.cancelled"]
+    assert len(scene.world.endpoint.requests) == 1
+    reckoned(scene)
+
+
+async def test_a_job_that_succeeded_is_not_cancelled() -> None:
+    scene = await after()
+    order(scene, "cancel")
+    await scene.run()
+    assert words(scene)[-1] == "not_controlled"
+    assert scene.record("fox-1").state is JobState.SUCCEEDED
+
+
+async def test_a_parked_job_that_is_released_is_made_and_flagged() -> None:
+    scene = await after(error_reply(500, "500"), ON_UNKNOWN_OUTCOME="park")
+    assert scene.world.announcer.types() == ["image.job.parked"]
+    scene.world.clock.advance(timedelta(days=3))
+    order(scene, "release")
+    await scene.run()
+    assert scene.world.announcer.types() == ["image.job.parked", "image.job.succeeded"]
+    assert data(scene)["possible_duplicate_charge"] is True
+    assert data(scene)["attempts"] == 2
+    reckoned(scene)
+
+
+async def test_a_job_that_is_parked_twice_tells_it_twice() -> None:
+    scene = await after(error_reply(500, "500"), error_reply(500, "500"), ON_UNKNOWN_OUTCOME="park")
+    order(scene, "release")
+    await scene.run()
+    assert scene.world.announcer.types() == ["image.job.parked"] * 2
+    assert len({event.get_id() for event in scene.world.announcer.events}) == 2
+    reckoned(scene)
+
+
+async def test_a_parked_job_is_failed_by_hand_with_a_word_for_it() -> None:
+    scene = await after(error_reply(500, "500"), ON_UNKNOWN_OUTCOME="park")
+    order(scene, "fail", reason="the provider says it billed nothing")
+    await scene.run()
+    assert scene.world.announcer.types() == ["image.job.parked", "image.job.failed"]
+    assert data(scene)["code"] == "outcome_unknown"
+    assert data(scene)["message"].endswith("by hand: the provider says it billed nothing")
+    reckoned(scene)
+
+
+@pytest.mark.parametrize("action", ["release", "fail"])
+async def test_only_a_parked_job_is_released_or_failed(action: str) -> None:
+    scene = await after()
+    order(scene, action)
+    await scene.run()
+    assert scene.reports[-1].what == "not_controlled"
+    assert "only a parked job" in scene.reports[-1].facts["why"]
+
+
+async def test_a_replay_calls_for_what_is_missing() -> None:
+    job = JOB | {"locales": ["de", "en"]}
+    scene = await after(reply_to, error_reply(400, "moderation_blocked"), job=job)
+    before = scene.record("fox-1")
+    assert before.state is JobState.FAILED
+    order(scene, "replay")
+    await scene.run()
+    record = scene.record("fox-1")
+    assert record.state is JobState.SUCCEEDED
+    assert record.generation == 2
+    assert len(scene.world.endpoint.requests) == 3
+    assert set(before.pictures) < set(record.pictures)
+    assert data(scene)["generation"] == 2
+    assert scene.world.endpoint.client_request_ids[-1].startswith("fox-1.2.")
+    reckoned(scene)
+
+
+async def test_a_replay_can_make_all_pictures_again_and_writes_none_over() -> None:
+    job = JOB | {"locales": ["de", "en"]}
+    scene = await after(reply_to, error_reply(400, "moderation_blocked"), job=job)
+    for generation in (2, 3):
+        scene.world.endpoint.script.extend([reply_to, error_reply(400, "moderation_blocked")])
+        order(scene, "replay", pictures="remake")
+        await scene.run()
+        (picture,) = scene.record("fox-1").pictures
+        assert picture.blob.startswith(f"fox-1/generation-{generation}/")
+    assert len(scene.world.pictures.committed) == 3
+    assert data(scene)["attempts"] == 3  # refusals cost nothing
+    assert data(scene)["cost_usd"] == pytest.approx(3 * (10 * 5 + 1000 * 30) / 1_000_000)
+
+
+async def test_a_replay_finishes_anew_what_has_more_pictures_now() -> None:
+    job = JOB | {"locales": ["de", "en"], "finish": {"contact_sheet": True}}
+    scene = await after(reply_to, error_reply(400, "moderation_blocked"), job=job)
+    assert data(scene)["contact_sheet"]["blob"] == "fox-1/contact-sheet.jpg"
+    order(scene, "replay")
+    await scene.run()
+    assert scene.world.announcer.types() == ["image.job.failed", "image.job.succeeded"]
+    assert data(scene)["contact_sheet"]["blob"] == "fox-1/generation-2/contact-sheet.jpg"
+
+
+async def test_a_job_whose_calls_are_over_is_not_cancelled_for_its_finish() -> None:
+    scene = await accepted(JOB | {"finish": {"thumbnail": 64}})
+    await scene.deliver(scene.waiting.pop())
+    scene.take_sent()
+    order(scene, "cancel", result="drop")
+    await scene.deliver(scene.waiting.pop())
+    assert "only its finish is left" in scene.reports[-1].facts["why"]
+    await scene.run()
+    assert scene.world.announcer.types() == ["image.job.succeeded"]
+
+
+async def test_an_order_of_an_earlier_opening_is_carried_out_once() -> None:
+    scene = await after(*[error_reply(400, "moderation_blocked")] * 3)
+    for _ in range(2):
+        order(scene, "replay", opening=1)
+        await scene.run()
+    assert scene.record("fox-1").generation == 2
+    assert len(scene.world.endpoint.requests) == 2
+    reckoned(scene)
+
+
+async def test_an_order_for_no_job_says_so() -> None:
+    scene = Scene()
+    order(scene, "cancel")
+    await scene.run()
+    assert words(scene) == ["no_such_job"]
+
+
+async def test_an_order_that_makes_no_sense_is_rejected_with_its_faults() -> None:
+    scene = Scene()
+    order(scene, "explode", colour="red")
+    await scene.run()
+    assert scene.world.announcer.types() == ["image.job.rejected"]
+    assert {fault["field"] for fault in data(scene)["faults"]} == {"control", "colour"}
+
+
+def test_an_order_is_the_shortest_message_that_says_it() -> None:
+    said = json.loads(Order(control="cancel", job_id="fox-1").to_bytes())  # type: ignore[arg-type]  # pydantic reads it
+    assert said == {"control": "cancel", "job_id": "fox-1"}
+
+
+ORDERS: list[tuple[str, dict[str, str], str]] = [
+    ("release", {}, "500"),
+    ("fail", {}, "500"),
+    ("cancel", {"result": "drop"}, "500"),
+    ("replay", {"pictures": "remake"}, "moderation_blocked"),
+    ("replay", {}, "moderation_blocked"),
+]
+
+
+@pytest.mark.parametrize(("action", "more", "code"), ORDERS)
+@pytest.mark.parametrize("lost", [False, True], ids=["redelivered", "lost"])
+@pytest.mark.parametrize("crash_at", range(24))
+async def test_an_order_whose_process_dies_at_any_step_is_carried_out_whole_or_not_at_all(
+    crash_at: int,
+    lost: bool,  # noqa: FBT001 (by parametrize)
+    action: str,
+    more: dict[str, str],
+    code: str,
+) -> None:
+    status = 500 if code == "500" else 400
+    scene = await after(error_reply(status, code), ON_UNKNOWN_OUTCOME="park")
+    order(scene, action, opening=1, **more)
+    at = len(scene.world.steps.taken) + crash_at
+    if lost:
+        await scene.run_until_death(at)
+    else:
+        scene.world.steps.crash_at = at
+        await scene.run()
+        scene.world.steps.crash_at = None
+    await scene.sweep_on()
+    record = reckoned(scene)
+    assert record.openings <= 2
+    if not lost:
+        assert record.openings == 2
+    if action == "replay" and record.openings == 2:
+        assert record.generation == 2
+        # The policy parks what died while it was called for.
+        assert record.state in {JobState.SUCCEEDED, JobState.PARKED}
+
+
+@pytest.mark.parametrize("result", ["keep", "drop"])
+@pytest.mark.parametrize("crash_at", range(24))
+async def test_a_cancellation_beside_a_death_ends_the_job(crash_at: int, result: str) -> None:
+    scene = await accepted(JOB | {"n": 2})
+    order(scene, "cancel", result=result)
+    scene.waiting.reverse()  # the order comes after the task's message
+    scene.waiting.sort(key=lambda each: each.queue == "image-jobs")
+    scene.world.steps.crash_at = len(scene.world.steps.taken) + crash_at
+    await scene.run()
+    await scene.sweep_on()
+    record = reckoned(scene)
+    assert record.state in {JobState.SUCCEEDED, JobState.CANCELLED}
+    if result == "drop" and record.state is JobState.CANCELLED:
+        assert not record.pictures
+    assert all(task.state is not TaskState.CALLING for task in record.tasks)
