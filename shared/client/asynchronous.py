@@ -166,19 +166,24 @@ class AsyncImageJobs:
         """Yield a picture's bytes as they arrive, checked at the end; `DamagedPicture` if wrong."""
         return fetching.picture_of(image, self._storage)
 
-    async def dead_letters(self, *, days: int = 7, limit: int = 50) -> list[Letter]:
-        """List what the app refused, gave up on or could not deliver, the newest day first."""
+    async def dead_letters(
+        self, *, days: int = 7, limit: int = 50, reason: str | None = None
+    ) -> list[Letter]:
+        """List what the app refused, gave up on or could not deliver, the newest day first.
+
+        With a `reason` (a code), those that have it.
+        """
         return await dead_letters.newest_letters(
-            self._storage, self._app.settings, days=days, limit=limit
+            self._storage, self._app.settings, days=days, limit=limit, reason=reason
         )
 
     async def dead_letter(self, name: str, /) -> Letter:
         """Read one dead letter; `NoSuchBlob` when there is none."""
         return await dead_letters.letter_of(name, self._storage, self._app.settings)
 
-    async def send_again(self, name: str, /) -> None:
-        """Put a dead letter's message back on the jobs queue; the letter stays."""
-        await dead_letters.send_again(name, self._storage, self._app.settings)
+    async def send_again(self, name: str, /) -> str:
+        """Try a dead letter again (its message, job or event), and tell how; the letter stays."""
+        return await dead_letters.send_again(name, self._storage, self._app.settings)
 
     async def purge(self, name: str, /) -> None:
         """Delete a dead letter."""

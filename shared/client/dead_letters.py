@@ -2,24 +2,28 @@
 
 import base64
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
+from ..dispatches import Dispatch
 from ..errors import ImageJobsError
+from ..orders import Action, Order
 from ..settings import Settings
 from .failures import NoSuchBlob
 from .storage import Storage
 
 #: The most that one day's listing shows.
 MOST_A_DAY: Final = 5_000
+#: Letters read before it is asked whether there are enough.
+MOST_AT_ONCE: Final = 100
 _SUFFIX: Final = ".json"
 
 
 class NotAMessage(ImageJobsError):
-    """The dead letter holds no message of a job that could be sent again."""
+    """The dead letter holds nothing that could be sent again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +43,8 @@ class Letter:
     @property
     def job_id(self) -> str | None:
         """Whose it is, where that could be read."""
-        return self.content.get("job_id")
+        told = self.content.get("job_id")
+        return told if told is not None else self._task.get("job_id")
 
     @property
     def said(self) -> str:
@@ -69,6 +74,30 @@ class Letter:
             return None
 
     @property
+    def replay(self) -> Order | None:
+        """The order that replays the letter's job, where it has a record: once, if sent twice."""
+        if not ("tasks" in self.content or self._task) or self.job_id is None:
+            return None
+        opening = self.content.get("openings", 1) if "tasks" in self.content else None
+        return Order(control=Action.REPLAY, job_id=self.job_id, opening=opening)
+
+    def dispatch(self, now: datetime) -> Dispatch | None:
+        """The event that a sink would not have, to be offered for another day."""
+        sink, event = self.content.get("sink"), self.content.get("event")
+        if self.reason != "undeliverable" or not (sink and event):
+            return None
+        return Dispatch(sink=sink, since=now, event=event)
+
+    @property
+    def _task(self) -> Mapping[str, Any]:
+        """What a message of a lane says, where the letter is of one."""
+        try:
+            found = json.loads(self.message or b"null")
+        except ValueError:
+            return {}
+        return found if isinstance(found, dict) and {"job_id", "task"} <= set(found) else {}
+
+    @property
     def _failure(self) -> Mapping[str, Any] | None:
         """The first failure among the tasks of a record, which is what a failed job leaves."""
         tasks = self.content.get("tasks") or ()
@@ -76,17 +105,29 @@ class Letter:
 
 
 async def newest_letters(
-    storage: Storage, settings: Settings, *, days: int, limit: int
+    storage: Storage, settings: Settings, *, days: int, limit: int, reason: str | None = None
 ) -> list[Letter]:
-    """Return the letters of the last days, the newest day first: a listing a day, a read each."""
+    """Return the letters of the last days, the newest day first: a listing a day, a read each.
+
+    With a `reason`, those that have it; what was read and has another is not counted.
+    """
     container, today = settings.dead_letters_container, storage.now().date()
-    names: list[str] = []
+    found: list[Letter] = []
     for back in range(days):
         listed = await storage.listed(container, prefix=_day(today, back), most=MOST_A_DAY)
-        names += [each.name.removesuffix(_SUFFIX) for each in listed]
-        if len(names) >= limit:
+        names = [each.name.removesuffix(_SUFFIX) for each in listed]
+        while names and len(found) < limit:
+            some = names[: limit if reason is None else MOST_AT_ONCE]
+            names = names[len(some) :]
+            letters = await _read(some, storage, settings)
+            found += [each for each in letters if reason in {None, each.reason}]
+        if len(found) >= limit:
             break
-    reads = [partial(letter_of, name, storage, settings) for name in names[:limit]]
+    return found[:limit]
+
+
+async def _read(names: Sequence[str], storage: Storage, settings: Settings) -> list[Letter]:
+    reads = [partial(letter_of, name, storage, settings) for name in names]
     found: list[Letter] = []
     for each in await storage.all_of(reads):
         if isinstance(each, Letter):
@@ -104,16 +145,24 @@ async def letter_of(name: str, storage: Storage, settings: Settings) -> Letter:
     return Letter(name, json.loads(stored.body))
 
 
-async def send_again(name: str, storage: Storage, settings: Settings) -> None:
-    """Put a letter's message back on the jobs queue, as it was; the letter stays.
+async def send_again(name: str, storage: Storage, settings: Settings) -> str:
+    """Try a letter again, and tell how; the letter stays.
 
-    `NotAMessage` for what a job left that was taken in: that is replayed by its id.
+    A message that was refused goes back on the jobs queue as it was; a job that failed is replayed,
+    for what is missing; an event that was not delivered is offered for another day.
+    `NotAMessage` when the letter holds none of them.
     """
     letter = await letter_of(name, storage, settings)
-    if letter.message is None or not letter.is_of(settings.jobs_queue):
-        whose = f"`image-jobs replay {letter.job_id}`" if letter.job_id else "nothing does that"
-        raise NotAMessage(f"{name!r} holds no message of the jobs queue to send again; {whose}")
-    await storage.send(settings.jobs_queue, letter.message)
+    if letter.message is not None and letter.is_of(settings.jobs_queue):
+        await storage.send(settings.jobs_queue, letter.message)
+        return f"{name} is on the queue again"
+    if order := letter.replay:
+        await storage.send(settings.jobs_queue, order.to_bytes())
+        return f"{name}: the replay of {order.job_id} is on the queue"
+    if dispatch := letter.dispatch(storage.now()):
+        await storage.send(settings.deliveries_queue, dispatch.to_bytes())
+        return f"{name}: the event is on its way to {dispatch.sink} again"
+    raise NotAMessage(f"{name!r} holds no message, job or event that could be sent again")
 
 
 async def purge(name: str, storage: Storage, settings: Settings) -> None:

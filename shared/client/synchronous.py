@@ -174,19 +174,26 @@ class ImageJobs:
         """Keep a picture in a file, which is there whole or not at all; raises as `open` does."""
         fetching.keep(self.open(image), Path(path))
 
-    def dead_letters(self, *, days: int = 7, limit: int = 50) -> list[Letter]:
-        """List what the app refused, gave up on or could not deliver, the newest day first."""
+    def dead_letters(
+        self, *, days: int = 7, limit: int = 50, reason: str | None = None
+    ) -> list[Letter]:
+        """List what the app refused, gave up on or could not deliver, the newest day first.
+
+        With a `reason` (a code), those that have it.
+        """
         return driven(
-            dead_letters.newest_letters(self._storage, self._app.settings, days=days, limit=limit)
+            dead_letters.newest_letters(
+                self._storage, self._app.settings, days=days, limit=limit, reason=reason
+            )
         )
 
     def dead_letter(self, name: str, /) -> Letter:
         """Read one dead letter; `NoSuchBlob` when there is none."""
         return driven(dead_letters.letter_of(name, self._storage, self._app.settings))
 
-    def send_again(self, name: str, /) -> None:
-        """Put a dead letter's message back on the jobs queue; the letter stays."""
-        driven(dead_letters.send_again(name, self._storage, self._app.settings))
+    def send_again(self, name: str, /) -> str:
+        """Try a dead letter again (its message, job or event), and tell how; the letter stays."""
+        return driven(dead_letters.send_again(name, self._storage, self._app.settings))
 
     def purge(self, name: str, /) -> None:
         """Delete a dead letter."""

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from ..synchronous import ImageJobs
 from .connection import client
 from .showing import AsJson, console, print_json, table
 
@@ -13,18 +14,27 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 Names = Annotated[list[str], typer.Argument(help="As `dead list` shows them.")]
+SomeNames = Annotated[
+    list[str] | None,
+    typer.Argument(help="As `dead list` shows them; none: all with `--reason`."),
+]
+Reason = Annotated[str | None, typer.Option("--reason", help="A code, such as content_refused.")]
+Days = Annotated[int, typer.Option("--days", min=1, help="Up to today, UTC.")]
+#: Letters that one command sends again or purges.
+MOST_AT_ONCE = 10_000
 
 
 @app.command("list")
 def list_letters(
     *,
-    days: Annotated[int, typer.Option("--days", min=1, help="Up to today, UTC.")] = 7,
+    days: Days = 7,
+    reason: Reason = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Of letters.")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List them, the newest day first."""
     with client() as jobs:
-        letters = jobs.dead_letters(days=days, limit=limit)
+        letters = jobs.dead_letters(days=days, limit=limit, reason=reason)
     if as_json:
         for each in letters:
             print_json(
@@ -46,18 +56,26 @@ def show(names: Names) -> None:
 
 
 @app.command()
-def replay(names: Names) -> None:
-    """Put their messages back on the jobs queue, as they were; the letters stay."""
+def replay(names: SomeNames = None, *, reason: Reason = None, days: Days = 7) -> None:
+    """Try them again: refused messages, failed jobs, undelivered events. The letters stay."""
     with client() as jobs:
-        for name in names:
-            jobs.send_again(name)
-            console().print(f"{name} is on the queue again", soft_wrap=True)
+        for name in _chosen(jobs, names, reason, days):
+            console().print(jobs.send_again(name), soft_wrap=True)
 
 
 @app.command()
-def purge(names: Names) -> None:
+def purge(names: SomeNames = None, *, reason: Reason = None, days: Days = 7) -> None:
     """Delete letters."""
     with client() as jobs:
-        for name in names:
+        for name in _chosen(jobs, names, reason, days):
             jobs.purge(name)
             console().print(f"{name} is gone", soft_wrap=True)
+
+
+def _chosen(jobs: ImageJobs, names: list[str] | None, reason: str | None, days: int) -> list[str]:
+    """Return the names that were given, or of all letters with a reason."""
+    if bool(names) == bool(reason):
+        raise typer.BadParameter("give names, or --reason for all letters that have it")
+    if names:
+        return names
+    return [each.name for each in jobs.dead_letters(days=days, limit=MOST_AT_ONCE, reason=reason)]

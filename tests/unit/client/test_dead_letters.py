@@ -12,6 +12,7 @@ from shared.client import dead_letters
 from shared.client.driving import driven
 from shared.client.failures import NoSuchBlob
 from shared.records import Failure, JobRecord
+from shared.tasks import TaskMessage
 from tests.ended_jobs import attempt, failed
 from tests.fake_account import BEGAN, FakeStorage
 from tests.unit.client.test_asking import FIELDS_ONLY
@@ -69,12 +70,48 @@ def test_a_refused_message_is_sent_again_as_it_was(letter: dict[str, Any]) -> No
     assert len(listed(storage)) == 1
 
 
-@pytest.mark.parametrize("letter", [FAILED, {**POISONED, "queue": "image-jobs-small"}, UNDELIVERED])
-def test_what_is_no_message_of_the_jobs_queue_is_not_sent(letter: Any) -> None:  # noqa: ANN401 (either kind)
+def sent_again(letter: Any, queue: str) -> dict[str, Any]:  # noqa: ANN401 (either kind)
+    """The message that was sent for a letter."""
+    storage = kept((0, "fox", letter))
+    driven(dead_letters.send_again("2026/11/30/fox", storage, SETTINGS))
+    assert storage.sends == 1
+    (message,) = storage.queues[queue]
+    sent: dict[str, Any] = json.loads(message.text)
+    return sent
+
+
+def test_a_job_that_failed_is_replayed_once() -> None:
+    replay = {"control": "replay", "job_id": "fox", "opening": 1}
+    assert sent_again(FAILED, "image-jobs") == replay
+
+
+def test_the_job_of_a_lane_message_is_replayed() -> None:
+    message = TaskMessage(job_id="fox", task=0).to_bytes()
+    letter = {"reason": "poisoned", "queue": "image-jobs-small"}
+    letter["message_base64"] = base64.b64encode(message).decode()
+    assert sent_again(letter, "image-jobs") == {"control": "replay", "job_id": "fox"}
+
+
+def test_an_event_that_was_not_delivered_is_offered_for_another_day() -> None:
+    letter = {"reason": "undeliverable", "sink": "topic", "tries": 30, "event": {"id": "e-1"}}
+    sent = sent_again(letter, "image-deliveries")
+    assert (sent["sink"], sent["tries"], sent["event"]) == ("topic", 0, {"id": "e-1"})
+
+
+@pytest.mark.parametrize("letter", [{**POISONED, "queue": "image-jobs-small"}, UNDELIVERED, {}])
+def test_what_holds_nothing_to_send_is_told(letter: dict[str, Any]) -> None:
     storage = kept((0, "fox", letter))
     with pytest.raises(dead_letters.NotAMessage):
         driven(dead_letters.send_again("2026/11/30/fox", storage, SETTINGS))
     assert storage.sends == 0
+
+
+def test_letters_are_found_by_their_reason() -> None:
+    storage = kept((1, "fox", FAILED), *((0, f"digest-{n}", REFUSED) for n in range(150)))
+    found = driven(
+        dead_letters.newest_letters(storage, SETTINGS, days=7, limit=5, reason="content_refused")
+    )
+    assert [each.job_id for each in found] == ["fox"]
 
 
 def test_a_letter_is_purged_once() -> None:
