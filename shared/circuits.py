@@ -53,9 +53,13 @@ class Circuit(BaseModel):
 
 
 def held_until(circuit: Circuit, *, now: datetime) -> datetime | None:
-    """Return when to ask again; None when the asker may be the probe."""
+    """Return when to ask again; None when the asker may be the probe.
+
+    While a probe is under way that is soon, however long the circuit has been open: what it finds
+    out concerns everybody who waits.
+    """
     if circuit.probe_ends_at and now < circuit.probe_ends_at:
-        return min(circuit.probe_ends_at, now + circuit.interval)
+        return min(circuit.probe_ends_at, now + FIRST_INTERVAL)
     return circuit.probe_at if now < circuit.probe_at else None
 
 

@@ -15,17 +15,17 @@ Spacing is exact. A burst is allowed only where the rate is above 2 a second, an
 turns: quotas are enforced in slices of 1 or 10 s, so below that a slice holds but one call.
 """
 
+import math
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field
-
+from .places import Appointment, Pace, Postponed, Priority, Turn
 from .tempo import Quota, Tempo, lowered, raised, tuned
 
-type Priority = Literal["normal", "low"]
-
-#: The longest wait inside a slot.
+#: The longest wait inside a slot: of who comes unannounced, and of who comes with a number, who
+#: may find the display a little slower than it was told.
 SHORT_WAIT: Final = timedelta(seconds=5)
+PATIENCE: Final = timedelta(seconds=10)
 #: Who has a number comes back this long before it is called: queues deal in whole seconds.
 LEAD: Final = timedelta(seconds=2)
 #: Who had to go away again, since the display was slower than told, comes before them.
@@ -47,64 +47,6 @@ _NOBODY: Final = 1e-6
 _NONE: Final = timedelta()
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Pace(_Data):
-    """The state of a pool's counter."""
-
-    #: When this counter was begun: numbers of an earlier one mean nothing here.
-    epoch: datetime
-    tempo: Tempo
-    #: The next free turn, and the number called then.
-    free_at: datetime
-    calling: float = 0.0
-    #: The first number not given away, to normal and to low priority.
-    promised: float = 0.0
-    promised_low: float = 0.0
-    #: No call before this: the last 429 said so. How many such stops there were: a turn given
-    #: before the last of them is void.
-    stopped_until: datetime | None = None
-    stops: int = 0
-    #: Promised numbers that passed while nobody came.
-    lapsed: float = 0.0
-
-
-class Appointment(_Data):
-    """A place in the plan, carried by the message that waits."""
-
-    pool: str = Field(default="", max_length=64)
-    epoch: datetime
-    number: float
-    #: When it is probably called.
-    at: datetime
-    #: How often the message was put back by the pool, and of these for others' sake.
-    postponed: int = Field(default=0, ge=0)
-    yielded: int = Field(default=0, ge=0)
-
-
-class Turn(_Data):
-    """The right to make one call at `at`, `wait` from now."""
-
-    at: datetime
-    wait: timedelta
-    weight: float = 1.0
-    #: `Pace.stops` when it was given.
-    stops: int = 0
-    #: Others were just before it: that it is accepted proves the rate.
-    pressed: bool
-    #: Its place, should the call be refused: it comes back with this and is due at once.
-    appointment: Appointment
-
-
-class Postponed(_Data):
-    """Come back after `delay` with this appointment."""
-
-    appointment: Appointment
-    delay: timedelta
-
-
 def begun(quota: Quota, *, now: datetime) -> Pace:
     """Return the state of a pool that was never called."""
     return Pace(epoch=now, tempo=tuned(None, quota), free_at=now)
@@ -116,7 +58,6 @@ def reserve(
     now: datetime,
     quota: Quota,
     priority: Priority = "normal",
-    weight: float = 1.0,
     appointment: Appointment | None = None,
 ) -> tuple[Pace, Turn | Postponed]:
     """Give a turn that is at most 5 s away, or a number.
@@ -135,16 +76,18 @@ def reserve(
     if appointment is None:
         out = max(pace.promised, pace.promised_low) if yielding else pace.promised
         if wait <= SHORT_WAIT and (idle or out - pace.calling < _NOBODY):
-            return _granted(pace, pace.calling, None, weight, now)
-        return _numbered(pace, None, weight, now, yielding=yielding)
+            return _granted(pace, pace.calling, None, now)
+        return _numbered(pace, None, now, yielding=yielding)
     if yielding and pace.promised - pace.calling >= _NOBODY and not idle:
         if appointment.number >= pace.promised:
             return pace, _postponed(pace, appointment.number, appointment, now)
-        return _numbered(pace, appointment, weight, now, yielding=True)
+        return _numbered(pace, appointment, now, yielding=True)
     due = _due(pace, appointment.number) - now
     came_when_told = now + SHORT_WAIT >= appointment.at
-    if wait <= SHORT_WAIT and (idle or due <= SHORT_WAIT or came_when_told):
-        return _granted(pace, appointment.number, appointment, weight, now)
+    # Whose number was called already takes the next turn, or those who come early took it forever.
+    overdue = pace.tempo.spacing if appointment.number < pace.calling else _NONE
+    if wait <= PATIENCE + overdue and (idle or due <= PATIENCE or came_when_told):
+        return _granted(pace, appointment.number, appointment, now)
     back = min(pace.lapsed, max(0.0, pace.calling - appointment.number))
     pace = pace.model_copy(update={"calling": pace.calling - back, "lapsed": pace.lapsed - back})
     return pace, _postponed(pace, appointment.number, appointment, now)
@@ -163,14 +106,12 @@ def throttled(
     stop = min(tempo.spacing if retry_after is None else retry_after, LONGEST_PENALTY)
     until = now + stop
     if pace.stopped_until and until <= pace.stopped_until:
-        return pace.model_copy(update={"tempo": tempo, "calling": pace.calling - turn.weight})
-    earliest = max(now, pace.stopped_until or now)
-    void = max(pace.free_at - earliest, _NONE) / pace.tempo.spacing
+        return pace.model_copy(update={"tempo": tempo, "calling": pace.calling - 1})
     return pace.model_copy(
         update={
             "tempo": tempo,
             "free_at": until,
-            "calling": pace.calling - turn.weight - void,
+            "calling": pace.calling - 1 - _given(pace, now),
             "stopped_until": until,
             "stops": pace.stops + 1,
         }
@@ -212,23 +153,29 @@ def _advanced(pace: Pace, now: datetime) -> Pace:
     )
 
 
+def _given(pace: Pace, now: datetime) -> int:
+    """Return how many turns were given that are still to come."""
+    if pace.stopped_until and pace.stopped_until > now:
+        return round(max(pace.free_at - pace.stopped_until, _NONE) / pace.tempo.spacing)
+    return max(math.ceil((pace.free_at - now) / pace.tempo.spacing) - 1, 0)
+
+
 def _granted(
-    pace: Pace, number: float, appointment: Appointment | None, weight: float, now: datetime
+    pace: Pace, number: float, appointment: Appointment | None, now: datetime
 ) -> tuple[Pace, Turn]:
     at = max(pace.free_at, now)
-    calling = pace.calling + weight
+    calling = pace.calling + 1
     place = _place(pace, number, appointment, at)
     turn = Turn(
         at=at,
         wait=at - now,
-        weight=weight,
         stops=pace.stops,
         pressed=pace.free_at > now,
         appointment=place,
     )
     return pace.model_copy(
         update={
-            "free_at": pace.free_at + weight * pace.tempo.spacing,
+            "free_at": pace.free_at + pace.tempo.spacing,
             "calling": calling,
             "promised": max(pace.promised, calling),
         }
@@ -236,14 +183,14 @@ def _granted(
 
 
 def _numbered(
-    pace: Pace, appointment: Appointment | None, weight: float, now: datetime, *, yielding: bool
+    pace: Pace, appointment: Appointment | None, now: datetime, *, yielding: bool
 ) -> tuple[Pace, Postponed]:
     """Give the next number of the plan, or the next behind it."""
     frontier = "promised_low" if yielding else "promised"
     number = max(pace.promised, pace.promised_low if yielding else pace.calling)
     if appointment:
         appointment = appointment.model_copy(update={"yielded": appointment.yielded + 1})
-    pace = pace.model_copy(update={frontier: number + weight})
+    pace = pace.model_copy(update={frontier: number + 1})
     return pace, _postponed(pace, number, appointment, now)
 
 

@@ -1,13 +1,11 @@
 """How fast a pool is called: the configured quota, corrected by what the service accepts.
 
 Nobody tells us of a quota that was cut, raised or shared with another app; only answers do. Every
-call accepted at full rate raises the rate a little (0.05 %), a 429 lowers it (by 5 %, once in
-10 s). Two things keep it from swinging between 95 % and 100 % at a 429 in a hundred calls:
-
-* A refused rate is not tried again at once: the rate stays just under it for as long.
-* A bucket of 10 s hides for long that the rate is too high. So an untried rate is tried in steps
-  of a tenth, each *proven* by 200 accepted calls in at least 3 minutes, and a 429 on the way goes
-  back to the proven one.
+call accepted at full rate raises the rate a little (0.05 %), up to just under the one that was
+refused last; a 429 lowers it, by 2 % the first time and twice as much each further time. Since a
+bucket of 10 s hides for long that a rate is too high, an untried one is a *trial*: a tenth faster,
+*proven* by 200 accepted calls in at least 3 minutes. A 429 on the way goes back to the proven rate,
+and the next trial takes twice as long to come.
 
 The rate may grow above what is configured (twice it, unless told otherwise): the configured number
 is the catalogue's default tier where an operator says nothing, and tiers rise unannounced.
@@ -20,17 +18,24 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-#: What one accepted call adds to the rate, and what a refused one leaves of it.
+#: What one accepted call adds to the rate.
 RAISE: Final = 1.0005
-LOWER: Final = 0.95
+#: What a refused call takes from it: the first since a proof, and at most; each takes twice as much
+#: as the one before.
+CUT: Final = 0.02
+LARGEST_CUT: Final = 0.08
 #: Refusals within this time of a lowering are echoes of the same trouble.
-LOWER_EVERY: Final = timedelta(seconds=10)
+LOWER_EVERY: Final = timedelta(seconds=3)
 #: The least that is left of the configured quota: 429s alone never stop a pool.
 LEAST: Final = 0.1
 #: Accepted calls that prove a rate, and how far above it the next trial goes.
 PROOF: Final = 200
 PROOF_TIME: Final = timedelta(minutes=3)
 STEP: Final = 1.1
+#: The part of the rate at which calls must have come to prove it.
+FULL: Final = 0.97
+#: A trial that failed is made again after twice as many calls and twice the time, at most 32 times.
+MOST_DOUBLINGS: Final = 5
 #: How near a refused rate is held until then.
 NEAR: Final = 0.99
 #: What is left of the proven rate just after a trial failed: the service's bucket is empty.
@@ -65,6 +70,9 @@ class Tempo(BaseModel):
     proven: float = Field(gt=0)
     ceiling: float = Field(gt=0)
     lowered_at: datetime | None = None
+    #: Lowerings since the last proof, and trials that failed since one succeeded.
+    cuts: int = Field(default=0, ge=0)
+    failed_trials: int = Field(default=0, ge=0)
     #: Calls accepted at full rate since then, or since the last proof, and when the first was made.
     quiet: int = 0
     quiet_since: datetime | None = None
@@ -91,15 +99,36 @@ def raised(tempo: Tempo, quota: Quota, called_at: Iterable[datetime]) -> Tempo:
     fresh = [called for called in called_at if last is None or called > last]
     if not fresh:
         return tempo
-    quiet, since = tempo.quiet + len(fresh), tempo.quiet_since or min(fresh)
     rpm = max(tempo.rpm, min(tempo.ceiling, tempo.rpm * RAISE ** len(fresh)))
-    changed: dict[str, object] = {"rpm": rpm, "quiet": quiet, "quiet_since": since}
-    if quiet >= PROOF and max(fresh) - since >= PROOF_TIME:
-        # What an operator said is worth a proof of its own before it is exceeded.
-        stop = quota.rpm if rpm < quota.rpm else quota.rpm * quota.growth
-        ceiling = max(rpm, min(rpm * STEP, stop))
-        changed |= {"quiet": 0, "quiet_since": None, "proven": rpm, "ceiling": ceiling}
-    return tempo.model_copy(update=changed)
+    if rpm < tempo.ceiling:
+        return tempo.model_copy(update={"rpm": rpm})
+    quiet, since = tempo.quiet + len(fresh), tempo.quiet_since or min(fresh)
+    counted = tempo.model_copy(update={"rpm": rpm, "quiet": quiet, "quiet_since": since})
+    patience, lasted = 1 << min(tempo.failed_trials, MOST_DOUBLINGS), max(fresh) - since
+    if quiet < PROOF * patience or lasted < PROOF_TIME * patience:
+        return counted
+    if quiet * tempo.spacing < lasted * FULL:
+        # Not at full rate after all: who has a place comes as fast as the rate was back then.
+        return counted.model_copy(update={"quiet": 0, "quiet_since": None})
+    return _tried(counted, quota)
+
+
+def _tried(tempo: Tempo, quota: Quota) -> Tempo:
+    """Return the tempo now that its rate is proven: the next step is tried, if there is one."""
+    # What an operator said is worth a proof of its own before it is exceeded.
+    stop = quota.rpm if tempo.rpm < quota.rpm else quota.rpm * quota.growth
+    rpm = max(tempo.rpm, min(tempo.rpm * STEP, stop))
+    return tempo.model_copy(
+        update={
+            "rpm": rpm,
+            "proven": tempo.rpm,
+            "ceiling": rpm,
+            "quiet": 0,
+            "quiet_since": None,
+            "cuts": 0,
+            "failed_trials": 0 if tempo.rpm > tempo.proven else tempo.failed_trials,
+        }
+    )
 
 
 def lowered(tempo: Tempo, *, called_at: datetime, now: datetime) -> Tempo:
@@ -107,17 +136,22 @@ def lowered(tempo: Tempo, *, called_at: datetime, now: datetime) -> Tempo:
     last = tempo.lowered_at
     if last and (now - last < LOWER_EVERY or called_at <= last):
         return tempo.model_copy(update={"quiet": 0, "quiet_since": None})
+    failed, cuts = tempo.failed_trials, tempo.cuts
     if tempo.rpm > tempo.proven:
         rpm, ceiling, proven = tempo.proven * REFILL, tempo.proven, tempo.proven
+        failed += 1
     else:
-        rpm, ceiling = tempo.rpm * LOWER, tempo.rpm * NEAR
-        proven = ceiling
+        rpm = tempo.rpm * (1 - min(CUT * (1 << min(cuts, MOST_DOUBLINGS)), LARGEST_CUT))
+        proven = ceiling = tempo.rpm * NEAR
+        cuts += 1
     return tempo.model_copy(
         update={
             "rpm": max(rpm, tempo.configured * LEAST),
             "ceiling": max(ceiling, tempo.configured * LEAST),
             "proven": max(proven, tempo.configured * LEAST),
             "lowered_at": now,
+            "cuts": cuts,
+            "failed_trials": failed,
             "quiet": 0,
             "quiet_since": None,
         }

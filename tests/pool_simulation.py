@@ -14,17 +14,8 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from shared.pacing import (
-    Appointment,
-    Pace,
-    Postponed,
-    Turn,
-    begun,
-    reserve,
-    stands,
-    succeeded,
-    throttled,
-)
+from shared.pacing import begun, reserve, stands, succeeded, throttled
+from shared.places import Appointment, Pace, Postponed, Turn
 from shared.tempo import Quota
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -100,9 +91,10 @@ class Run:
         accepted = sum(when >= since for when in self.service.accepted)
         return sum(when >= since for when in self.service.refused) / max(accepted, 1)
 
-    @property
-    def dequeues(self) -> float:
-        return sum(each.dequeues for each in self.done) / max(len(self.done), 1)
+    def dequeues(self, since: float = 0.0) -> float:
+        """Times that a message was taken off the queue, per call accepted."""
+        counts = [each.dequeues for each in self.done if (each.called or 0.0) >= since]
+        return sum(counts) / max(len(counts), 1)
 
 
 class _World:
