@@ -71,7 +71,7 @@ def result_schema() -> dict[str, Any]:
 def _event_schema(event_type: str, model: type[BaseModel]) -> dict[str, Any]:
     """Return the schema of an event in CloudEvents' structured JSON."""
     data = model.model_json_schema(mode="serialization")
-    definitions = data.pop("$defs")
+    definitions = data.pop("$defs", {})
     text = {"type": "string", "minLength": 1}
     return {
         "$schema": _DIALECT,

@@ -13,7 +13,6 @@ from .errors import Fault, UnsupportedRequest
 from .events import RejectionCode
 from .jobs import Job
 from .locales import spoken
-from .messages import unsupported_yet
 from .plans import Plan, estimate_usd
 from .renditions import MAX_RENDERED, wishes_of
 from .routing import route
@@ -22,7 +21,7 @@ from .settings import Settings
 
 def faults_of(job: Job, settings: Settings) -> tuple[Fault, ...]:
     """Return every fault of a valid job that an app of these settings finds before routing it."""
-    faults = (*unsupported_yet(job), *_unspoken(job), *_too_much_finish(job))
+    faults = (*_unspoken(job), *_too_much_finish(job))
     if job.reply_to and not settings.allows_reply_to(job.reply_to):
         allowed = ", ".join(settings.reply_queues) or "none are configured"
         said = f"{job.reply_to!r} is not an allowed queue; allowed: {allowed}"

@@ -7,6 +7,7 @@ from typing import Literal
 from .calling import CallResult
 from .catalogue import Model
 from .configuration import Configuration
+from .deployments import Deployment
 from .outcomes import Outcome, OutcomeKind
 from .ports import StoredPicture
 from .pricing import cost
@@ -14,19 +15,30 @@ from .records import Attempt, JobRecord, Picture
 from .steps import Pay
 
 
+def call_limit(record: JobRecord, index: int, configuration: Configuration) -> timedelta:
+    """Return what a call of a task is given."""
+    own = timedelta(seconds=record.plan_of(index).call_limit_seconds)
+    return min(own, configuration.settings.call_deadline)
+
+
 def intent(
-    record: JobRecord, index: int, step: Pay, configuration: Configuration, *, now: datetime
+    record: JobRecord,
+    index: int,
+    step: Pay,
+    deployment: Deployment,
+    configuration: Configuration,
+    *,
+    now: datetime,
 ) -> Attempt:
     """Return the attempt to write down before paying."""
     plan = record.plan_of(index)
-    own = timedelta(seconds=plan.call_limit_seconds)
-    limit = min(own, configuration.settings.call_deadline)
+    limit = call_limit(record, index, configuration)
     token = record.tasks[index].claims + 1
     estimate = plan.estimate_usd
     share = len(step.slots) / sum(task.n for task in plan.tasks)
     return Attempt(
         token=token,
-        deployment=step.deployment.name,
+        deployment=deployment.name,
         client_request_id=f"{record.job_id}.{record.generation}.{index}.{token}",
         started_at=now,
         deadline_at=now + limit + configuration.settings.storing_margin,

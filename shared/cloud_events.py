@@ -8,7 +8,7 @@ from enum import StrEnum
 from typing import TYPE_CHECKING
 
 from .errors import Rejected
-from .event_data import MAX_NAME, Data, clipped
+from .event_data import MAX_NAME, Data, PoolData, clipped
 from .events import (
     MAX_FAULTS,
     EventType,
@@ -20,6 +20,7 @@ from .events import (
 )
 from .records import JobRecord
 from .shortening import shortened
+from .turns import Alarm
 
 if TYPE_CHECKING:
     from cloudevents.core.v1.event import CloudEvent
@@ -63,6 +64,26 @@ def rejected(rejection: Rejected, *, digest: str, source: str, time: datetime) -
         subject=f"jobs/{whose}" if whose else f"messages/{digest}",
         source=source,
         time=time,
+    )
+
+
+def alarm_event(alarm: Alarm, *, source: str) -> "CloudEvent":
+    """Return the event of an alarm; its id is the same whenever it is raised again."""
+    event_type = EventType.POOL_BLOCKED if alarm.kind == "blocked" else EventType.POOL_HEALED
+    whose = f"{alarm.pool}/{alarm.deployment or ''}/{alarm.opened_at.isoformat()}"
+    return cloud_event(
+        event_type,
+        PoolData(
+            pool=alarm.pool,
+            deployment=alarm.deployment,
+            reason=alarm.reason,
+            message=clipped(alarm.message),
+            since=alarm.opened_at,
+        ),
+        id=event_id(whose, event_type, 1),
+        subject=f"pools/{alarm.pool}",
+        source=source,
+        time=alarm.time,
     )
 
 

@@ -23,8 +23,6 @@ JITTER: Final = 0.25
 _CODES: Final = {
     OutcomeKind.NO_IMAGE: FailureCode.NO_IMAGE,
     OutcomeKind.REFUSED: FailureCode.CONTENT_REFUSED,
-    OutcomeKind.UNAUTHORISED: FailureCode.MISCONFIGURED,
-    OutcomeKind.MISCONFIGURED: FailureCode.MISCONFIGURED,
     OutcomeKind.UNKNOWN: FailureCode.OUTCOME_UNKNOWN,
 }
 
@@ -107,31 +105,23 @@ def _by_outcome(
             return close(TaskState.PARKED, failure_of(outcome))
         case Next.RETRY_LATER | Next.OTHER_DEPLOYMENT_OR_LATER:
             return put_back()
-        case Next.OTHER_DEPLOYMENT_OR_FAIL if _has_other_deployment(record, task):
-            return put_back()
-        case Next.REFRESH_TOKEN_THEN_FAIL if (
-            task.last_unpaid != outcome.code or _has_other_deployment(record, task)
-        ):
-            return put_back()
         case _:
             return close(TaskState.FAILED, failure_of(outcome))
-
-
-def _has_other_deployment(record: JobRecord, task: TaskRecord) -> bool:
-    """Tell whether a deployment of the plan is left that this task has not tried."""
-    return task.unpaid_retries + 1 < len(record.plan_of(task.index).deployments)
 
 
 def retry_delay(record: JobRecord, task: TaskRecord, outcome: Outcome) -> timedelta:
     """Return how long an unpaid call waits: not before the endpoint said, and longer each time.
 
-    With another deployment left in this round, that one is tried at once. The jitter comes from
-    the job's id, so that jobs spread and a test can tell.
+    With another deployment left in this round, that one is tried at once. A pool that said when to
+    come again is taken at its word: it orders by itself who comes when. The jitter comes from the
+    job's id, so that jobs spread and a test can tell.
     """
     deployments = len(record.plan_of(task.index).deployments)
     nth = task.unpaid_retries
     if (nth + 1) % deployments and outcome.next is not Next.RETRY_LATER:
         return timedelta()
+    if outcome.kind is OutcomeKind.THROTTLED and outcome.retry_after is not None:
+        return timedelta(seconds=outcome.retry_after)
     rounds = min(nth // deployments, 16)
     seconds = max(outcome.retry_after or 0.0, min(LONGEST_DELAY, FIRST_DELAY * 2**rounds))
     digest = hashlib.sha256(f"{record.job_id}/{task.index}/{nth}".encode()).digest()

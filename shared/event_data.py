@@ -66,6 +66,16 @@ class Image(Data):
     )
 
 
+class PoolData(Data):
+    """A quota pool that can't be called, or can be called again: for operators."""
+
+    pool: str
+    deployment: str | None = Field(description="Null: every deployment of the pool.")
+    reason: Literal["blocked", "misconfigured"]
+    message: str = Field(description="What the service said when it was first refused.")
+    since: datetime = Field(description="When it was first refused.")
+
+
 class Asked(Data):
     """What the job asked for, in its own words."""
 

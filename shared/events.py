@@ -18,6 +18,7 @@ from .event_data import (
     Data,
     EndedData,
     PartFailure,
+    PoolData,
     SucceededData,
     clipped,
 )
@@ -41,6 +42,12 @@ class EventType(StrEnum):
     FAILED = "image.job.failed"
     PARKED = "image.job.parked"
     CANCELLED = "image.job.cancelled"
+    POOL_BLOCKED = "image.pool.blocked"
+    POOL_HEALED = "image.pool.healed"
+
+
+#: Types of events that are about a quota pool, and not about a job.
+OF_POOLS: Final = frozenset({EventType.POOL_BLOCKED, EventType.POOL_HEALED})
 
 
 class RejectionCode(StrEnum):
@@ -135,6 +142,8 @@ DATA: Final[dict[EventType, type[Data]]] = {
     EventType.FAILED: FailedData,
     EventType.PARKED: FailedData,
     EventType.CANCELLED: FailedData,
+    EventType.POOL_BLOCKED: PoolData,
+    EventType.POOL_HEALED: PoolData,
 }
 
 #: What a record without a failure of its own is told as.
@@ -157,6 +166,8 @@ def data_of(record: JobRecord, event_type: EventType, *, time: datetime) -> Data
         return succeeded_of(record, time)
     if event_type is EventType.REJECTED:
         raise ValueError("a rejected message has no record; use cloud_events.rejected")
+    if event_type in OF_POOLS:
+        raise ValueError(f"{event_type.value} is of a pool; use cloud_events.alarm_event")
     return _failed(record, event_type, time)
 
 

@@ -6,9 +6,9 @@ refused, never ignored.
 
 import hashlib
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 from pydantic import ValidationError
 
@@ -72,25 +72,3 @@ def derived_job_id(inserted_at: datetime, seed: str) -> str:
     bits = bits & ~(0xF << 76) | 0x7 << 76
     bits = bits & ~(0x3 << 62) | 0x2 << 62
     return str(uuid.UUID(int=bits))
-
-
-_NOT_YET: Final[Mapping[str, Callable[[Job], bool]]] = {
-    "priority": lambda job: job.priority == "low",
-}
-
-_INSTEAD: Final = {
-    "priority": "send it as 'normal'",
-}
-
-
-def unsupported_yet(job: Job) -> tuple[Fault, ...]:
-    """Return a fault for every valid field that this version would silently ignore."""
-    return tuple(
-        Fault(
-            field,
-            f"understood, but this version does not act on it yet; "
-            f"{_INSTEAD.get(field, 'leave it out')}",
-        )
-        for field, asked in _NOT_YET.items()
-        if asked(job)
-    )

@@ -48,8 +48,6 @@ class Next(StrEnum):
     FAIL = "fail"
     RETRY_LATER = "retry_later"
     OTHER_DEPLOYMENT_OR_LATER = "other_deployment_or_later"
-    OTHER_DEPLOYMENT_OR_FAIL = "other_deployment_or_fail"
-    REFRESH_TOKEN_THEN_FAIL = "refresh_token_then_fail"  # noqa: S105 - a step, no password
     #: By the job's `on_unknown`.
     RESOLVE_UNKNOWN = "resolve_unknown"
 
@@ -60,10 +58,12 @@ NEXT: Final[Mapping[OutcomeKind, Next]] = MappingProxyType(
         OutcomeKind.NO_IMAGE: Next.FAIL,
         OutcomeKind.REFUSED: Next.FAIL,
         OutcomeKind.INVALID: Next.FAIL,
-        OutcomeKind.UNAUTHORISED: Next.REFRESH_TOKEN_THEN_FAIL,
+        # The next call has a new token; if that does not help, it is the operator's trouble.
+        OutcomeKind.UNAUTHORISED: Next.OTHER_DEPLOYMENT_OR_LATER,
         OutcomeKind.THROTTLED: Next.OTHER_DEPLOYMENT_OR_LATER,
         OutcomeKind.BLOCKED: Next.OTHER_DEPLOYMENT_OR_LATER,
-        OutcomeKind.MISCONFIGURED: Next.OTHER_DEPLOYMENT_OR_FAIL,
+        # An operator hears of it, and the jobs wait for what they do.
+        OutcomeKind.MISCONFIGURED: Next.OTHER_DEPLOYMENT_OR_LATER,
         OutcomeKind.NOT_SENT: Next.RETRY_LATER,
         OutcomeKind.UNKNOWN: Next.RESOLVE_UNKNOWN,
     }

@@ -14,6 +14,7 @@ from .event_ports import Announcer, Sink
 from .input_pictures import InputHead
 from .payloads import ImageRequest
 from .pictures import PictureFacts
+from .pool_ports import Pools
 from .records import JobRecord, JobState
 from .renditions import Renderer
 
@@ -268,6 +269,7 @@ class World:
     batches: "Batches"
     abreast: "Abreast"
     dead_letters: DeadLetters
+    pools: Pools
     announcer: Announcer
     #: By name.
     sinks: Mapping[str, Sink]

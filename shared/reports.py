@@ -12,6 +12,8 @@ class Report:
     what: str
     job_id: str | None
     facts: Mapping[str, Any] = field(default_factory=dict)
+    #: What operators must see, each a line of its own.
+    alarms: tuple[object, ...] = ()
 
     def __str__(self) -> str:
         facts = " ".join(f"{name}={value}" for name, value in self.facts.items())

@@ -107,6 +107,8 @@ class Settings(BaseModel):
     dead_letters_container: _ContainerName = Field(
         default="dead-letters", alias="DEAD_LETTERS_CONTAINER"
     )
+    #: The ledgers of the quota pools.
+    pace_container: _ContainerName = Field(default="pace", alias="PACE_CONTAINER")
 
     #: The `source` of every event.
     event_source: str = Field(default="/image-jobs", alias="EVENT_SOURCE", min_length=1)

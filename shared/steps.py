@@ -9,7 +9,7 @@ from .configuration import Configuration
 from .deployments import Deployment
 from .endings import OPEN
 from .events import FailureCode
-from .records import Attempt, Failure, JobRecord
+from .records import Attempt, Failure, JobRecord, TaskRecord
 from .tasks import TaskMessage
 
 
@@ -43,10 +43,18 @@ class GiveUp:
 
 @dataclass(frozen=True, slots=True)
 class Pay:
-    """Call a deployment for the pictures that are missing."""
+    """Call one of these deployments for the pictures that are missing."""
 
-    deployment: Deployment
+    #: The one that is to be asked for a turn first comes first.
+    deployments: tuple[Deployment, ...]
     slots: tuple[Slot, ...]
+    #: No call is begun at or after this.
+    give_up_at: datetime
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the deployments."""
+        return tuple(deployment.name for deployment in self.deployments)
 
 
 type Step = Converge | LeaveAlone | Resolve | GiveUp | Pay
@@ -67,22 +75,16 @@ def decide(
         return Resolve(task.current)
     give_up_at = record.give_up_at(configuration.settings.job_lifetime)
     if now >= give_up_at:
-        tried = f"; the last answer was {task.last_unpaid}" if task.last_unpaid else ""
-        return GiveUp(
-            Failure(
-                code=FailureCode.DEADLINE_EXCEEDED,
-                message=f"not made by {give_up_at.isoformat(timespec='seconds')}{tried}",
-                retryable=True,
-            )
-        )
+        return GiveUp(_too_late(give_up_at, task, message))
     names = record.plan_of(task.index).deployments
-    name = names[task.unpaid_retries % len(names)]
-    deployment = configuration.deployment(name)
-    if deployment is None:
+    first = task.unpaid_retries % len(names)
+    known = map(configuration.deployment, (*names[first:], *names[:first]))
+    deployments = tuple(deployment for deployment in known if deployment)
+    if not deployments:
         return GiveUp(
             Failure(
                 code=FailureCode.MISCONFIGURED,
-                message=f"the deployment {name!r} of the plan is configured no more",
+                message=f"no deployment of the plan is configured any more: {', '.join(names)}",
                 retryable=True,
             )
         )
@@ -92,4 +94,14 @@ def decide(
         for index, blob in enumerate(record.planned[task.index].pictures)
         if blob not in stored
     )
-    return Pay(deployment, slots)
+    return Pay(deployments, slots, give_up_at)
+
+
+def _too_late(give_up_at: datetime, task: TaskRecord, message: TaskMessage) -> Failure:
+    tried = f"; the last answer was {task.last_unpaid}" if task.last_unpaid else ""
+    held = f"; it was held: {message.held}" if message.held else ""
+    return Failure(
+        code=FailureCode.DEADLINE_EXCEEDED,
+        message=f"not made by {give_up_at.isoformat(timespec='seconds')}{tried}{held}",
+        retryable=True,
+    )

@@ -3,6 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .errors import Fault, MalformedMessage
+from .places import Appointment
 
 
 class TaskMessage(BaseModel):
@@ -16,6 +17,10 @@ class TaskMessage(BaseModel):
     generation: int = Field(default=1, ge=1)
     #: Trace of whoever asked for the job, for telemetry alone.
     traceparent: str | None = Field(default=None, max_length=64)
+    #: Its place in the plan of a quota pool, when it comes back from waiting.
+    appointment: Appointment | None = None
+    #: Why it waits for an operator, when every deployment of its plan is held.
+    held: str | None = Field(default=None, max_length=400)
 
     def to_bytes(self) -> bytes:
         """Return the message as it stands on the queue."""

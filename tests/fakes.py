@@ -21,6 +21,7 @@ from shared.services.inputs import PIECE_BYTES, as_text
 from shared.services.queues import MAX_MESSAGE_BYTES
 from tests.fake_batches import FakeAbreast, FakeBatches, FakeManifests
 from tests.fake_endpoint import FakeEndpoint
+from tests.fake_pools import FakePools
 from tests.fake_register import FakeRegister
 from tests.fake_renderer import FakeRenderer
 from tests.fake_sinks import FakeAnnouncer
@@ -245,17 +246,18 @@ class FakeWorld(World):
     batches: FakeBatches
     abreast: FakeAbreast
     dead_letters: FakeDeadLetters
+    pools: FakePools
     announcer: FakeAnnouncer
     sinks: dict[str, Sink]
     endpoint: FakeEndpoint
 
 
 def fake_world() -> FakeWorld:
-    steps = Steps()
+    steps, clock = Steps(), FakeClock()
     pictures = FakePictures(steps)
     return FakeWorld(
         steps=steps,
-        clock=FakeClock(),
+        clock=clock,
         records=FakeRecords(steps),
         register=FakeRegister(steps),
         queues=FakeQueues(steps),
@@ -267,6 +269,7 @@ def fake_world() -> FakeWorld:
         batches=FakeBatches(steps),
         abreast=FakeAbreast(),
         dead_letters=FakeDeadLetters(steps),
+        pools=FakePools(clock, clock.advance, steps),
         announcer=FakeAnnouncer(steps),
         sinks={},
         endpoint=FakeEndpoint(steps),

@@ -9,9 +9,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
+from cloudevents.core.v1.event import CloudEvent
+
 from shared.batching import advance, bury_notice
 from shared.burying import bury
 from shared.configuration import Configuration, configure
+from shared.events import OF_POOLS
 from shared.finishing import finish
 from shared.generation import generate
 from shared.intake import JobMessage, take_in
@@ -199,11 +202,16 @@ async def run(*jobs: Mapping[str, Any], **settings: str) -> Scene:
 
 
 def data(scene: Scene) -> dict[str, Any]:
-    """The data of the newest event."""
-    return dict(scene.world.announcer.events[-1].get_data())  # type: ignore[arg-type]  # ours is a mapping
+    """The data of the newest event of a job."""
+    newest = [each for each in scene.world.announcer.events if _is_of_a_job(each)][-1]
+    return dict(newest.get_data())  # type: ignore[arg-type]  # ours is a mapping
 
 
 def ended(scene: Scene) -> tuple[str, str | None, int]:
     """The event, its code, and how many calls were made."""
-    (event,) = scene.world.announcer.types()
+    (event,) = [each.get_type() for each in scene.world.announcer.events if _is_of_a_job(each)]
     return event, data(scene).get("code"), len(scene.world.endpoint.requests)
+
+
+def _is_of_a_job(event: CloudEvent) -> bool:
+    return event.get_type() not in OF_POOLS

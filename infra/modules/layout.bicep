@@ -26,6 +26,7 @@ var eventQueues = {
 var writtenContainers = {
   JOBS_CONTAINER: 'jobs'
   DEAD_LETTERS_CONTAINER: 'dead-letters'
+  PACE_CONTAINER: 'pace'
 }
 
 @export()

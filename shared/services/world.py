@@ -49,6 +49,7 @@ def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
     from .late_links import LateLinks
     from .manifest_store import BlobManifests
     from .picture_store import BlobPictures
+    from .pools import BlobPools
     from .posting import Poster
     from .queues import StorageQueues
     from .renderer import PillowRenderer
@@ -106,6 +107,7 @@ def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
         ),
         abreast=BoundedAbreast(),
         dead_letters=BlobDeadLetters(container(settings.dead_letters_container)),
+        pools=BlobPools(container(settings.pace_container), clock),
         announcer=QueueAnnouncer(
             queues,
             settings.events_queue,

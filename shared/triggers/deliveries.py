@@ -25,6 +25,7 @@ _QUIET: Final = frozenset(
         "succeeded",
         "pending",
         "left_alone",
+        "postponed",
         "already_ended",
         "older_generation",
         "refused",
@@ -43,10 +44,15 @@ def received(message: func.QueueMessage) -> JobMessage:
 
 
 def tell(function: str, report: Report) -> None:
-    """Log one line about one piece of work, with its words as fields, and count it."""
+    """Log one line about one piece of work, with its words as fields, and count it.
+
+    Alarms are lines of their own, of level ERROR: what operators alert on.
+    """
     level = logging.INFO if report.what in _QUIET else logging.WARNING
     fields = {"function": function, "what": str(report.what), "job_id": report.job_id or ""}
     log.log(level, "%s: %s", function, report, extra=fields)
+    for alarm in report.alarms:
+        log.error("%s: alarm: %s", function, alarm, extra={"function": function, "what": "alarm"})
     from ..services.telemetry import note  # noqa: PLC0415 (22 modules that no start needs)
 
     note(function, report)

@@ -6,7 +6,6 @@ import azure.functions as func
 
 from ..configuration import Configuration
 from ..errors import MalformedMessage
-from ..generation import generate
 from ..reports import Report
 from ..services.world import open_world
 from ..settings import CONNECTION
@@ -33,6 +32,7 @@ def _handler(
     name: str, configuration: Configuration
 ) -> Callable[[func.QueueMessage], Awaitable[None]]:
     async def handle(message: func.QueueMessage) -> None:
+        from ..generation import generate  # noqa: PLC0415 (17 modules that no start needs)
         from ..services.telemetry import task_span  # noqa: PLC0415 (as in deliveries)
 
         try:

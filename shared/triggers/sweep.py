@@ -4,7 +4,6 @@ import azure.functions as func
 
 from ..configuration import Configuration
 from ..services.world import open_world
-from ..sweeping import sweep
 from .deliveries import tell
 
 
@@ -20,6 +19,8 @@ def functions(configuration: Configuration) -> func.Blueprint:
         use_monitor=False,
     )
     async def clear(timer: func.TimerRequest) -> None:
+        from ..sweeping import sweep  # noqa: PLC0415 (all that calls need, as in generate)
+
         del timer
         tell("sweep", await sweep(open_world(configuration), configuration))
 

@@ -22,6 +22,7 @@ async def test_a_first_call_needs_no_sdk(account: Account) -> None:
         ImageStorage=str(account.address.connection_string),
         FOUNDRY_API_KEY="a-key",
         JOBS_CONTAINER=account.name,
+        PACE_CONTAINER=account.name,
         STANDARD_QUEUE=queue,
     )
     assert "httpx" in modules

@@ -1,18 +1,20 @@
 """Events fit their message, whatever a job holds."""
 
 import json
+from typing import Literal
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.cloud_events import build, rejected, to_json
+from shared.cloud_events import alarm_event, build, rejected, to_json
 from shared.envelopes import MAX_MESSAGE_BYTES
 from shared.errors import Fault, InvalidJob
 from shared.event_data import MAX_EVENT_BYTES, clipped
-from shared.events import EventType
+from shared.events import OF_POOLS, EventType
 from shared.plans import Adjustment
 from shared.records import Failure, TaskRecord
+from shared.turns import Alarm
 from tests.ended_jobs import AT, DONE_AT, attempt, picture, plan, record
 
 
@@ -28,7 +30,7 @@ def test_a_clipped_text_fits_and_a_short_one_is_untouched(text: str, limit: int)
 
 
 @pytest.mark.parametrize(
-    "event_type", [kind for kind in EventType if kind is not EventType.REJECTED]
+    "event_type", [kind for kind in EventType if kind not in {EventType.REJECTED, *OF_POOLS}]
 )
 def test_the_largest_legal_job_fits_its_events(event_type: EventType) -> None:
     flood = "狐" * 5_000
@@ -69,6 +71,20 @@ def test_the_largest_legal_job_fits_its_events(event_type: EventType) -> None:
     )
     body = to_json(build(largest, event_type, source="s" * 1_000, time=DONE_AT))
     assert len(body) <= MAX_EVENT_BYTES < MAX_MESSAGE_BYTES
+
+
+@pytest.mark.parametrize("kind", ["blocked", "healed"])
+def test_the_longest_alarm_fits_its_event(kind: Literal["blocked", "healed"]) -> None:
+    alarm = Alarm(
+        kind=kind,
+        pool="p" * 64,
+        deployment="d" * 64,
+        reason="misconfigured",
+        message="狐" * 5_000,
+        opened_at=AT,
+        time=DONE_AT,
+    )
+    assert len(to_json(alarm_event(alarm, source="s" * 1_000))) <= MAX_EVENT_BYTES
 
 
 def test_the_longest_list_of_faults_fits_its_event() -> None:

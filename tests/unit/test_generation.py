@@ -1,3 +1,4 @@
+import json
 from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
@@ -15,8 +16,8 @@ from tests.steps import Crash
 
 JOB = {"job_id": "fox-1", "prompt": "a fox in the snow", "model": "gpt-image-2"}
 TASK = TaskMessage(job_id="fox-1", task=0)
-TWO_DEPLOYMENTS = (
-    '[{"name": "one", "model": "gpt-image-2"}, {"name": "two", "model": "gpt-image-2"}]'
+TWO_DEPLOYMENTS = json.dumps(
+    [{"name": name, "model": "gpt-image-2", "pool": name} for name in ("one", "two")]
 )
 
 
@@ -92,7 +93,7 @@ async def test_a_live_attempt_elsewhere_is_left_alone_until_it_must_be_dead() ->
     scene = Scene()
     scene.submit(JOB)
     await scene.deliver(scene.waiting.pop())
-    scene.world.steps.crash_at = len(scene.world.steps.taken) + 2  # read, intent, then no call
+    scene.world.steps.crash_at = len(scene.world.steps.taken) + 3  # read, turn, intent
     with pytest.raises(Crash):
         await generate(TASK, scene.world, scene.configuration)
     scene.world.steps.crash_at = None
@@ -110,7 +111,7 @@ async def test_a_live_attempt_elsewhere_is_left_alone_until_it_must_be_dead() ->
         (error_reply(400, "moderation_blocked"), "image.job.failed", "content_refused", 1),
         (error_reply(400, "invalid_value"), "image.job.failed", "provider_rejected", 1),
         (error_reply(429, "429", retry_after_ms="900"), "image.job.succeeded", None, 2),
-        (error_reply(404, "DeploymentNotFound"), "image.job.failed", "misconfigured", 1),
+        (error_reply(404, "DeploymentNotFound"), "image.job.succeeded", None, 2),
         (error_reply(401, "401"), "image.job.succeeded", None, 2),
         (
             error_reply(403, "Forbidden", "Your resource has been temporarily blocked"),
@@ -162,10 +163,11 @@ async def test_the_next_deployment_is_tried_at_once_where_nothing_can_have_been_
     assert data(scene)["deployment"] == "two"
 
 
-async def test_a_wrong_route_fails_only_when_each_deployment_was_tried() -> None:
+async def test_a_wrong_route_waits_for_an_operator_when_each_deployment_was_tried() -> None:
     wrong = error_reply(404, "DeploymentNotFound")
     scene = await answered(wrong, wrong, FOUNDRY_DEPLOYMENTS=TWO_DEPLOYMENTS)
-    assert ended(scene) == ("image.job.failed", "misconfigured", 2)
+    assert ended(scene) == ("image.job.succeeded", None, 3)
+    assert max(each.delay for each in scene.world.queues.sent) > timedelta(seconds=20)
 
 
 async def test_a_lost_reply_is_paid_again_once_and_says_so() -> None:

@@ -18,6 +18,7 @@ INTAKE = [
 ]
 BEFORE_THE_CALL = [
     "records.read",  # messages hold ids and nothing else
+    "pools.ask",  # the quota is the speed limit: a turn of all hosts' (two trips)
     "records.replace",  # never paid for twice: the intent, before the money
 ]
 AFTER_THE_LAST_BYTE = [
@@ -58,9 +59,12 @@ async def test_from_the_last_byte_to_the_event_there_are_at_most_five_round_trip
 
 
 async def test_another_call_of_a_job_costs_its_own_steps_and_no_more() -> None:
-    one, two = [await run(JOB | {"model": "MAI-Image-2.5", "n": n}) for n in (1, 2)]
+    fast = '[{"name": "MAI-Image-2.5", "rpm": 6000}]'
+    job = JOB | {"model": "MAI-Image-2.5"}
+    one, two = [await run(job | {"n": n}, FOUNDRY_DEPLOYMENTS=fast) for n in (1, 2)]
     call = ["queues.send", *BEFORE_THE_CALL, "endpoint.post", "pictures.commit", "records.replace"]
-    assert len(steps(two)) - len(steps(one)) == len(call)
+    waiting = ["pools.wait_for"]  # 10 ms after the other: no trip, for the ledger was just seen
+    assert len(steps(two)) - len(steps(one)) == len(call + waiting)
 
 
 def remember(scene: Scene, jobs: int) -> None:
@@ -77,6 +81,7 @@ async def test_neither_a_job_nor_a_sweep_costs_more_after_many(past: int) -> Non
     scene = await run(JOB)
     alone = len(scene.world.steps.taken)
     remember(scene, past)
+    scene.world.clock.advance(timedelta(minutes=1))  # it is its turn again
     scene.submit(JOB | {"job_id": "fox-2"}, message_id="message-2")
     await scene.run()
     assert len(scene.world.steps.taken) == 2 * alone

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from shared.envelopes import MAX_MESSAGE_BYTES
 from shared.errors import InvalidJob, MalformedMessage, Rejected
-from shared.messages import derived_job_id, read_job, unsupported_yet
+from shared.messages import derived_job_id, read_job
 from tests.job_messages import INSERTED_AT, messages, read
 
 JOB = {"job_id": "fox", "prompt": "a fox in the snow"}
@@ -175,20 +175,3 @@ def test_a_trace_is_taken_over_from_the_event_unless_the_job_has_its_own() -> No
 
 def test_a_broken_trace_of_the_event_is_no_reason_to_refuse_its_job() -> None:
     assert read(EVENT | {"traceparent": "00-zz", "data": JOB}).traceparent is None
-
-
-@pytest.mark.parametrize(
-    ("field", "value"),
-    [
-        ("priority", "low"),
-    ],
-)
-def test_what_this_version_does_not_act_on_is_told(field: str, value: object) -> None:
-    (fault,) = unsupported_yet(read(JOB | {field: value}))
-    assert fault.field == field
-    assert "understood, but this version does not act on it yet" in fault.message
-
-
-def test_a_job_of_what_this_version_does_is_told_nothing() -> None:
-    plain = JOB | {"size": ["4k 16:9"], "n": 3, "priority": "normal", "tags": {"a": "b"}}
-    assert unsupported_yet(read(plain)) == ()

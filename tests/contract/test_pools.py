@@ -1,0 +1,172 @@
+"""The ledgers of quota pools: the same on a fake and on real blobs."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import replace
+from datetime import timedelta
+from itertools import pairwise
+
+import pytest
+
+from shared.findings import NOTHING, Finding
+from shared.places import Postponed
+from shared.pool_ports import Pools
+from shared.services.blobs import Blobs
+from shared.services.pools import BlobPools, _LedgerBlob
+from shared.tempo import Quota
+from shared.turns import Ask, Held, Permit
+from tests.contract.conftest import Account, account_of
+from tests.fake_pools import FakePools
+from tests.fakes import FakeClock
+
+RPM = 60.0
+LIMIT = timedelta(minutes=2)
+
+
+def question(deployment: str = "one", *, rpm: float = RPM) -> Ask:
+    return Ask("pool", deployment, Quota(rpm), LIMIT)
+
+
+@pytest.fixture
+def clock() -> FakeClock:
+    return FakeClock()
+
+
+@pytest.fixture
+async def pools(real: Account | None, clock: FakeClock) -> Pools:
+    return BlobPools(await real.filled(), clock) if real else FakePools(clock, clock.advance)
+
+
+async def permitted(pools: Pools, asked: Ask) -> Permit:
+    answer = await pools.ask(asked)
+    assert isinstance(answer, Permit)
+    return answer
+
+
+async def test_turns_are_given_one_after_the_other(pools: Pools, clock: FakeClock) -> None:
+    turns = [(await permitted(pools, question())).turn for _ in range(5)]
+    assert [turn.at - clock.now() for turn in turns] == [timedelta(seconds=n) for n in range(5)]
+
+
+async def test_whoever_comes_when_it_is_full_gets_a_number(pools: Pools) -> None:
+    answers = [await pools.ask(question()) for _ in range(9)]
+    numbers = [each.appointment.number for each in answers if isinstance(each, Postponed)]
+    assert numbers == sorted(set(numbers))
+    assert len(numbers) == 3
+
+
+async def test_a_refusal_is_heard_by_everybody(pools: Pools, clock: FakeClock) -> None:
+    first, second, third = [await permitted(pools, question()) for _ in range(3)]
+    clock.advance(second.turn.wait)
+    assert await pools.wait_for(second)
+    await pools.tell(first, Finding("throttled", retry_after=60))
+    clock.advance(timedelta(seconds=2))
+    assert not await pools.wait_for(third)
+    assert isinstance(await pools.ask(question()), Postponed)
+
+
+async def test_a_block_is_owed_until_it_was_told(pools: Pools) -> None:
+    permit = await permitted(pools, question())
+    (alarm,) = await pools.tell(permit, Finding("blocked", "temporarily blocked"))
+    assert (alarm.kind, alarm.pool, alarm.deployment) == ("blocked", "pool", None)
+    assert await pools.tell(permit, Finding("blocked", "temporarily blocked")) == (alarm,)
+    await pools.told("pool", [alarm])
+    assert await pools.tell(permit, Finding("blocked", "temporarily blocked")) == ()
+
+
+async def test_a_blocked_pool_lets_one_call_through_and_its_success_heals_it(
+    pools: Pools, clock: FakeClock
+) -> None:
+    permit = await permitted(pools, question())
+    await pools.told("pool", await pools.tell(permit, Finding("blocked", "temporarily blocked")))
+    held = await pools.ask(question("two"))
+    assert isinstance(held, Held)
+    clock.advance(held.delay)
+    probe = await permitted(pools, question())
+    assert isinstance(await pools.ask(question()), Held)
+    (alarm,) = await pools.tell(probe, Finding("accepted"))
+    assert alarm.kind == "healed"
+    assert isinstance(await pools.ask(question()), Permit)
+
+
+async def test_a_probe_that_is_given_up_makes_way_for_another(
+    pools: Pools, clock: FakeClock
+) -> None:
+    permit = await permitted(pools, question())
+    await pools.tell(permit, Finding("misconfigured", "no such deployment"))
+    clock.advance(timedelta(seconds=30))
+    probe = await permitted(pools, question())
+    await pools.tell(probe, NOTHING)
+    clock.advance(timedelta(seconds=30))
+    assert (await permitted(pools, question())).probe not in {None, probe.probe}
+
+
+async def test_pools_do_not_know_of_each_other(pools: Pools) -> None:
+    await pools.ask(question())
+    other = await permitted(pools, Ask("another", "three", Quota(6), LIMIT))
+    assert not other.turn.wait
+
+
+async def test_what_was_accepted_is_said_with_the_next_ask(pools: Pools, clock: FakeClock) -> None:
+    refused = await permitted(pools, question())
+    await pools.tell(refused, Finding("throttled", retry_after=0.1))
+    clock.advance(timedelta(seconds=1))
+    again = replace(question(), appointment=refused.turn.appointment)
+    turns = [await permitted(pools, again), await permitted(pools, question())]
+    assert turns[1].turn.pressed
+    await pools.tell(turns[1], Finding("accepted"))
+    turns += [await permitted(pools, question()) for _ in range(2)]
+    waits = [later.turn.at - earlier.turn.at for earlier, later in pairwise(turns)]
+    assert waits[2] < waits[0]
+
+
+@pytest.fixture
+async def blobs(azurite: str) -> AsyncIterator[Blobs]:
+    async with account_of(azurite) as account:
+        yield await account.filled()
+
+
+@pytest.mark.parametrize("hosts", [2, 8])
+async def test_hosts_that_ask_at_once_never_get_the_same_turn(
+    blobs: Blobs, clock: FakeClock, hosts: int
+) -> None:
+    several = [BlobPools(blobs, clock) for _ in range(hosts)]
+    answers = await asyncio.gather(
+        *(pools.ask(question(rpm=6000)) for pools in several for _ in range(20))
+    )
+    turns = sorted(each.turn.at for each in answers if isinstance(each, Permit))
+    assert len(turns) == hosts * 20
+    assert len(set(turns)) == len(turns)
+    assert turns[-1] - turns[0] == timedelta(milliseconds=10) * (len(turns) - 1)
+
+
+async def test_steps_that_wait_travel_together(
+    blobs: Blobs, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    writes = 0
+    write = _LedgerBlob.write
+
+    async def counted(*arguments: object) -> str:
+        nonlocal writes
+        writes += 1
+        return await write(*arguments)  # type: ignore[arg-type]  # as they came
+
+    monkeypatch.setattr(_LedgerBlob, "write", counted)
+    one = BlobPools(blobs, clock)
+    await asyncio.gather(*(one.ask(question()) for _ in range(50)))
+    assert writes == 2  # the first, and those that came while it was under way
+
+
+async def test_whoever_is_cancelled_takes_nobody_along(blobs: Blobs, clock: FakeClock) -> None:
+    pools = BlobPools(blobs, clock)
+    asks = [asyncio.create_task(pools.ask(question(rpm=6000))) for _ in range(10)]
+    await asyncio.sleep(0)
+    asks[0].cancel()
+    asks[5].cancel()
+    answers = await asyncio.gather(*asks, return_exceptions=True)
+    assert sum(isinstance(each, Permit) for each in answers) == 8
+
+
+async def test_a_ledger_that_makes_no_sense_is_begun_anew(blobs: Blobs, clock: FakeClock) -> None:
+    await blobs.put("pool.json", b'{"version": 9}', doing="a test")
+    assert isinstance(await BlobPools(blobs, clock).ask(question()), Permit)
