@@ -44,6 +44,11 @@ def _parser() -> argparse.ArgumentParser:
         "--patience", type=float, default=180.0, help="seconds, to heal after it"
     )
     troubling.add_argument("--seed", type=int, default=1)
+    using = commands.add_parser("quota", help="see how much of a quota hosts use that share it")
+    using.add_argument("--jobs", type=int, default=240, metavar="N")
+    using.add_argument("--rpm", type=float, default=240, help="of the quota")
+    using.add_argument("--hosts", type=int, nargs="+", default=[1, 2, 4], metavar="N")
+    using.add_argument("--seed", type=int, default=1)
     return parser
 
 
@@ -59,6 +64,11 @@ def main() -> int:
         from local.chaos.run import trouble  # noqa: PLC0415 - needs rich, which `up` does not
 
         return trouble(Wish(given.jobs, given.hosts, given.seconds, given.seed, given.patience))
+    if given.command == "quota":
+        from local.quota.run import Wish as Use  # noqa: PLC0415 - as below
+        from local.quota.run import use  # noqa: PLC0415 - needs rich, which `up` does not
+
+        return use(Use(given.jobs, given.rpm, given.hosts, given.seed))
     if given.hosts < 1:
         raise SystemExit(f"--hosts {given.hosts}: at least one")
     wishes = Wishes(

@@ -7,7 +7,7 @@ import re
 import signal
 import sys
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -117,8 +117,8 @@ class Arena:
 
 
 @contextmanager
-def arena(wish: Wish, say: Callable[[str], None]) -> Iterator[Arena]:
-    """Start a stack to trouble; stop it at the end."""
+def arena(hosts: int, options: Sequence[str], say: Callable[[str], None]) -> Iterator[Arena]:
+    """Start a stack of so many hosts, with options of `local up`; stop it at the end."""
     made: list[Arena] = []
 
     def hear(line: str) -> None:
@@ -128,7 +128,7 @@ def arena(wish: Wish, say: Callable[[str], None]) -> Iterator[Arena]:
 
     child = Child(
         "up",
-        [sys.executable, "-m", "local", "up", "--hosts", str(wish.hosts), *WISHES],
+        [sys.executable, "-m", "local", "up", "--hosts", str(hosts), *options],
         ready=read_ready,
         directory=ROOT,
         say=hear,

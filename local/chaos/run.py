@@ -12,7 +12,7 @@ from rich.table import Table
 from local.settings import QUEUES
 from local.stack import ROOT
 
-from .arena import Arena, Wish, arena
+from .arena import WISHES, Arena, Wish, arena
 from .reckoning import Reckoning, Seen, reckon
 from .trouble import FAULTS, TWICE, jobs
 
@@ -20,7 +20,7 @@ from .trouble import FAULTS, TWICE, jobs
 def chaos(wish: Wish, say: Callable[[str], None]) -> Reckoning:
     """Make the trouble and return what it came to."""
     chance = random.Random(wish.seed)  # noqa: S311 - trouble, not secrets
-    with arena(wish, say) as troubled:
+    with arena(wish.hosts, WISHES, say) as troubled:
         for fault, rate in FAULTS.items():
             troubled.admin("faults", method="POST", body={"fault": fault, "rate": rate})
         submitted = _submit(troubled, wish, chance)
