@@ -6,6 +6,7 @@ import azure.functions as func
 
 from shared.services.start import load
 from shared.triggers import (
+    control,
     dispatch,
     finish,
     gallery,
@@ -38,6 +39,7 @@ app.register_functions(submit.functions(configuration))
 app.register_functions(listing.functions(configuration))
 app.register_functions(read.functions(configuration))
 app.register_functions(pictures.functions(configuration))
+app.register_functions(control.functions(configuration))
 app.register_functions(glance.functions(configuration))
 app.register_functions(gallery.functions(configuration))
 app.register_functions(health.functions(configuration))

@@ -6,94 +6,24 @@ A test holds the table to the functions the app has.
 from dataclasses import dataclass, field
 from typing import Final
 
+from local.parameters import (
+    FORM,
+    HAVE,
+    ID,
+    KEY,
+    LINKS,
+    LISTED,
+    NUMBER,
+    OPENING,
+    RANGE,
+    REASON,
+    Schema,
+    choice,
+)
 from shared.event_data import Data
 from shared.job_lists import MAX_JOBS
 from shared.overview import Overview
-from shared.queries import MAX_PAGE_JOBS, PAGE_JOBS
-from shared.records import JobState
 from shared.status_data import BatchStatus, JobEstimate, JobList, JobStatus
-
-type Schema = dict[str, object]
-
-_ID: Final[Schema] = {
-    "name": "job_id",
-    "in": "path",
-    "required": True,
-    "schema": {"type": "string"},
-    "description": "The job's id. One that no job can have is answered like one that none has.",
-}
-_LINKS: Final[Schema] = {
-    "name": "links",
-    "in": "query",
-    "schema": {"enum": ["true", "false", ""], "default": "false"},
-    "description": "Whether to give links that read pictures without a key, for a limited time; "
-    "refused where the app is not set up for it (`READ_LINK_SECONDS`).",
-}
-_HAVE: Final[Schema] = {
-    "name": "If-None-Match",
-    "in": "header",
-    "schema": {"type": "string"},
-    "description": "The `ETag` of what the caller has: 304 if that is still what there is.",
-}
-_KEY: Final[Schema] = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "schema": {"type": "string"},
-    "description": "For jobs without a `job_id`: requests with one key and one body are one job.",
-}
-_NUMBER: Final[Schema] = {
-    "name": "number",
-    "in": "path",
-    "required": True,
-    "schema": {"type": "string", "pattern": "^(?:first|[0-9]{1,4})$"},
-    "description": "As `images` of the job tells it, or `first`.",
-}
-_FORM: Final[Schema] = {
-    "name": "as",
-    "in": "query",
-    "schema": {"enum": ["original", "exact", "thumbnail", ""], "default": "original"},
-    "description": "The picture as it came, or what `finish` made of it; a `thumbnail` is the "
-    "picture itself where none was made.",
-}
-_RANGE: Final[Schema] = {
-    "name": "Range",
-    "in": "header",
-    "schema": {"type": "string"},
-    "description": "Bytes of the picture, as `bytes=0-`: one answer holds up to 4 MiB.",
-}
-#: An empty parameter is one left out: the platform drops it.
-_LISTED: Final[tuple[Schema, ...]] = (
-    {
-        "name": "state",
-        "in": "query",
-        "schema": {"enum": [*JobState, ""]},
-        "description": "Only jobs in this state.",
-    },
-    {
-        "name": "tag",
-        "in": "query",
-        "schema": {"type": "string", "pattern": "^(?:[A-Za-z_][A-Za-z0-9_]{0,63}:.+)?$"},
-        "description": "Only jobs with this tag, as `campaign:winter`.",
-    },
-    {
-        "name": "limit",
-        "in": "query",
-        "schema": {
-            "default": PAGE_JOBS,
-            "anyOf": [
-                {"type": "integer", "minimum": 1, "maximum": MAX_PAGE_JOBS},
-                {"const": ""},
-            ],
-        },
-        "description": "Jobs of a page; fewer may come with a `next`.",
-    },
-    {
-        "name": "after",
-        "in": "query",
-        "schema": {"type": "string"},
-        "description": "The `next` of the page before.",
-    },
-)
 
 #: Headers of answers, and what they say.
 HEADERS: Final = {
@@ -144,6 +74,22 @@ _OF_A_JOB: Final = (
 _TOLD: Final = ("Location", "ETag", "Retry-After")
 _SAME: Final = Answer("The caller has the newest.", headers=("ETag",))
 
+
+def _order(name: str, method: str, path: str, summary: str, *parameters: Schema) -> Operation:
+    return Operation(
+        name,
+        method,
+        f"/api/jobs/{{job_id}}{path}",
+        summary,
+        {
+            202: Answer("Done, and the job runs.", JobStatus, headers=_TOLD),
+            200: Answer("Done, and the job has ended.", JobStatus, headers=_TOLD),
+        },
+        ("no_such_job", "wrong_state", "invalid_query"),
+        parameters=(ID, OPENING, *parameters),
+    )
+
+
 OPERATIONS: Final = (
     Operation(
         "submit_job",
@@ -156,7 +102,7 @@ OPERATIONS: Final = (
         },
         (*_OF_A_JOB, "conflict"),
         body="Job",
-        parameters=(_KEY,),
+        parameters=(KEY,),
     ),
     Operation(
         "submit_batch",
@@ -169,7 +115,7 @@ OPERATIONS: Final = (
         },
         ("malformed_message", "too_large", "unsupported_media_type"),
         body="Jobs",
-        parameters=(_KEY,),
+        parameters=(KEY,),
     ),
     Operation(
         "estimate_job",
@@ -187,7 +133,7 @@ OPERATIONS: Final = (
         "List jobs, newest first.",
         {200: Answer("A page.", JobList, headers=("ETag", "Link")), 304: _SAME},
         ("invalid_query",),
-        parameters=(*_LISTED, _LINKS, _HAVE),
+        parameters=(*LISTED, LINKS, HAVE),
     ),
     Operation(
         "read_job",
@@ -199,7 +145,7 @@ OPERATIONS: Final = (
             304: _SAME,
         },
         ("no_such_job", "invalid_query"),
-        parameters=(_ID, _LINKS, _HAVE),
+        parameters=(ID, LINKS, HAVE),
     ),
     Operation(
         "read_image",
@@ -219,8 +165,25 @@ OPERATIONS: Final = (
             "range_not_satisfiable",
             "invalid_query",
         ),
-        parameters=(_ID, _NUMBER, _FORM, _RANGE, _HAVE),
+        parameters=(ID, NUMBER, FORM, RANGE, HAVE),
     ),
+    _order(
+        "cancel_job",
+        "delete",
+        "",
+        "Cancel what was not called for yet; pictures being paid for are kept, or dropped.",
+        choice("result", "keep", "drop"),
+        REASON,
+    ),
+    _order(
+        "replay_job",
+        "post",
+        "/replay",
+        "Make a failed, parked or cancelled job again: what is missing of it, or all.",
+        choice("pictures", "keep", "remake"),
+    ),
+    _order("release_job", "post", "/release", "Let a parked job go on, and pay again if it must."),
+    _order("fail_job", "post", "/fail", "End a parked job as failed.", REASON),
     Operation(
         "read_overview",
         "get",

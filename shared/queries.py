@@ -5,9 +5,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from pydantic import ValidationError
+
 from .entries import read_cursor
 from .errors import Fault, UnreadableCursor
+from .faults import faults_of
 from .fields import shown
+from .orders import Action, Order
 from .problems import Refused, problem
 from .records import JobState
 from .settings import Settings
@@ -104,6 +108,19 @@ def wanted_form(query: Mapping[str, str]) -> Form:
             return asked
     said = f"{shown(asked)} is not allowed; use 'original', 'exact' or 'thumbnail'"
     raise invalid([Fault("as", said)])
+
+
+def order_query(action: Action, job_id: str, query: Mapping[str, str]) -> Order:
+    """Read what is to be done to a job; `Refused` with every fault."""
+    content: dict[str, object] = {
+        name: query[name] for name in ("result", "pictures", "reason") if query.get(name)
+    }
+    if opening := query.get("opening"):
+        content["opening"] = int(opening) if re.fullmatch(r"[0-9]{1,9}", opening) else opening
+    try:
+        return Order.model_validate({"control": action, "job_id": job_id, **content})
+    except ValidationError as error:
+        raise invalid(faults_of(error)) from error
 
 
 def invalid(faults: list[Fault]) -> Refused:

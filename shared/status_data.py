@@ -92,6 +92,8 @@ class JobStatus(Spending):
     job_id: str
     state: JobState
     generation: int
+    opening: int = Field(description="1, and one more each time the ended job is taken up again.")
+    cancelling: bool = Field(description="It was cancelled, and a call under way is waited for.")
     job: dict[str, JsonValue] = Field(description="As it was asked for; defaults are left out.")
     plans: tuple[PlanStatus, ...]
     estimate_usd: float | None

@@ -8,7 +8,7 @@ from .entries import Entry, Page
 from .events import EventType, event_id
 from .parts import images_of, routing_of
 from .plans import Plan, estimate_usd
-from .records import Attempt, Failure, JobRecord, TaskRecord
+from .records import Attempt, Failure, JobRecord, JobState, TaskRecord
 from .spending import spending_of
 from .status_data import (
     AttemptStatus,
@@ -62,6 +62,8 @@ def status_of(record: JobRecord) -> JobStatus:
         job_id=record.job_id,
         state=record.state,
         generation=record.generation,
+        opening=record.openings,
+        cancelling=record.state is JobState.RUNNING and record.cancel_requested is not None,
         job=record.job.model_dump(mode="json", exclude_defaults=True),
         plans=tuple(map(plan_status, record.plans)),
         estimate_usd=_rounded(record.estimate_usd),

@@ -35,7 +35,7 @@ def functions(configuration: Configuration) -> func.Blueprint:
         world = open_world(configuration)
         accepted = await submit(_submission(req, MAX_MESSAGE_BYTES), world, configuration)
         _tell("submit_job", accepted)
-        return _told(accepted.stored, now=world.clock.now())
+        return told(accepted.stored, now=world.clock.now())
 
     async def submit_batch(req: func.HttpRequest) -> func.HttpResponse:
         submission = _submission(req, MAX_BATCH_BYTES)
@@ -78,7 +78,8 @@ def _submission(req: func.HttpRequest, most: int) -> Submission:
     return Submission(body, uuid.uuid4().hex, datetime.now(UTC))
 
 
-def _told(stored: Versioned[JobRecord], *, now: datetime) -> func.HttpResponse:
+def told(stored: Versioned[JobRecord], *, now: datetime) -> func.HttpResponse:
+    """Answer with a job: 202 while it runs, 200 when it has ended."""
     record = stored.value
     running = record.state is JobState.RUNNING
     headers = {"Location": JOB_PATH.format(job_id=record.job_id), "ETag": stored.version}

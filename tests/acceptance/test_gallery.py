@@ -139,6 +139,17 @@ def test_one_job_tells_why_it_is_as_it_is_what_it_cost_and_what_happened(page: P
     assert page.evaluate("document.activeElement.parentElement.dataset.job") == "fox"
 
 
+def test_a_parked_job_is_released_by_a_button(page: Page, caller: Caller) -> None:
+    job = {**FOX, "job_id": "lost", "prompt": "a fox [[fault-once:cut]]", "on_unknown": "park"}
+    caller.call("POST", "/api/jobs", job)
+    assert caller.ended("/api/jobs/lost")["state"] == "parked"
+    page.locator("[data-job=lost] button").click()
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="release").click()
+    expect(page.locator("#details .badge")).to_have_text("succeeded", timeout=PATIENCE_MS)
+    expect(page.get_by_role("dialog")).to_contain_text("may have been paid for")
+
+
 def test_what_a_caller_wrote_is_text_and_never_markup(page: Page) -> None:
     assert MARKUP in card(page, "markup")
     page.locator("[data-job=markup] button").click()

@@ -43,7 +43,7 @@ def test_every_code_of_a_problem_is_one_that_an_operation_may_answer_with() -> N
     told = {code for each in OPERATIONS for code in each.problems}
     assert told <= STATUSES.keys()
     # A message is poisoned on a queue alone; the rest may happen anywhere.
-    assert STATUSES.keys() - told == {"poisoned", "unavailable", "unreadable", "wrong_state"}
+    assert STATUSES.keys() - told == {"poisoned", "unavailable", "unreadable"}
 
 
 def test_the_description_of_queues_is_asyncapi() -> None:

@@ -1,6 +1,6 @@
 // One job with all there is to tell: pictures, what was decided and why, what it cost, what happened.
 
-import { get } from "./api.js";
+import { get, send } from "./api.js";
 import { badge, bytes, clock, node, seconds, usd } from "./nodes.js";
 import { address, shown } from "./pictures.js";
 
@@ -42,6 +42,7 @@ function content(job, walk) {
       button("next", "→", "Older job", () => walk(1)),
       button("close", "✕", "Close", () => dialog.close()),
     ),
+    actions(job, walk),
     job.failure ? node("p", { class: "notice" }, node("b", {}, job.failure.code), ` ${job.failure.message}`) : null,
     job.possible_duplicate_charge
       ? node("p", { class: "notice" }, "A call was repeated although the one before may have been paid for.")
@@ -60,6 +61,36 @@ function content(job, walk) {
     Object.keys(job.job.tags ?? {}).length ? section("Tags", facts(Object.entries(job.job.tags))) : null,
     section("Asked for", node("pre", { tabindex: 0 }, JSON.stringify(job.job, null, 2))),
   ].flat().filter(Boolean);
+}
+
+// What may be done to a job in its state; each is asked back, since it may cost or lose something.
+const ORDERS = {
+  running: [["cancel", "DELETE", "", "Cancel this job? What is being paid for is kept."]],
+  parked: [
+    ["release", "POST", "/release", "Let this job go on? A call that may have been paid for is made again."],
+    ["fail", "POST", "/fail", "End this job as failed?"],
+    ["cancel", "DELETE", "", "Cancel this job?"],
+  ],
+  failed: [["replay", "POST", "/replay", "Make what is missing of this job again? It is paid for."]],
+  cancelled: [["replay", "POST", "/replay", "Make what is missing of this job again? It is paid for."]],
+};
+
+function actions(job, walk) {
+  if (job.cancelling) return node("p", { class: "notice" }, "Cancelled; a call under way is waited for.");
+  const orders = ORDERS[job.state] ?? [];
+  if (!orders.length) return null;
+  const fault = node("span", { class: "fault", role: "alert" });
+  const give = async (method, path, question) => {
+    if (!confirm(question)) return;
+    try {
+      await send(method, `/api/jobs/${encodeURIComponent(job.job_id)}${path}?opening=${job.opening}`);
+      await show(job.job_id, walk);
+    } catch (error) {
+      fault.textContent = error.message;
+    }
+  };
+  return node("p", { class: "orders" }, orders.map(([name, method, path, question]) =>
+    node("button", { type: "button", "data-do": name, onclick: () => give(method, path, question) }, name)), fault);
 }
 
 function button(name, sign, label, act) {
