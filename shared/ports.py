@@ -10,7 +10,6 @@ from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
 from .entries import Entry, Page
-from .event_ports import Announcer, Sink
 from .input_pictures import InputHead
 from .payloads import ImageRequest
 from .pictures import PictureFacts
@@ -18,8 +17,9 @@ from .pool_ports import Pools
 from .records import JobRecord, JobState
 from .renditions import Renderer
 
-if TYPE_CHECKING:  # batches are not for every instance: see the trigger of manifests
+if TYPE_CHECKING:  # not needed before the first event, or the first batch
     from .batch_ports import Abreast, Batches, Manifests
+    from .event_ports import Announcer, Sink
 
 
 class Clock(Protocol):
@@ -270,7 +270,7 @@ class World:
     abreast: "Abreast"
     dead_letters: DeadLetters
     pools: Pools
-    announcer: Announcer
+    announcer: "Announcer"
     #: By name.
-    sinks: Mapping[str, Sink]
+    sinks: "Mapping[str, Sink]"
     endpoint: ImagesEndpoint

@@ -6,6 +6,7 @@ on the process it runs in.
 """
 
 import fnmatch
+import json
 import re
 from collections.abc import Mapping
 from datetime import timedelta
@@ -28,6 +29,7 @@ from .addresses import is_topic_url
 from .deployments import Deployment
 from .errors import Misconfigured
 from .plans import Lane
+from .webhooks import Webhook, check_hosts
 
 #: Name of the connection that triggers and services share: a connection string under this very
 #: name, or `ImageStorage__queueServiceUri` and its siblings.
@@ -64,6 +66,10 @@ def _is_a_schedule(text: str) -> str:
             "is no NCRONTAB schedule: give six fields, seconds first, such as '30 * * * * *'"
         )
     return text
+
+
+def _from_json(value: object) -> object:
+    return json.loads(value) if isinstance(value, str) else value
 
 
 class Settings(BaseModel):
@@ -120,6 +126,12 @@ class Settings(BaseModel):
         default=None, alias="EVENT_GRID_TOPIC_ENDPOINT"
     )
     event_grid_topic_key: SecretStr | None = Field(default=None, alias="EVENT_GRID_TOPIC_KEY")
+    #: Receivers of events, hosts they may be at (patterns), and hosts of this very network.
+    webhooks: Annotated[tuple[Webhook, ...], BeforeValidator(_from_json)] = Field(
+        default=(), alias="WEBHOOKS"
+    )
+    webhook_hosts: _Commas = Field(default=(), alias="WEBHOOK_HOSTS")
+    webhook_local_hosts: _Commas = Field(default=(), alias="WEBHOOK_LOCAL_HOSTS")
     #: How long an event is offered to a sink that does not take it, seconds.
     delivery_window_seconds: float = Field(
         default=86_400, alias="DELIVERY_WINDOW_SECONDS", ge=1, le=604_800
@@ -163,6 +175,14 @@ class Settings(BaseModel):
                 f"set {CONNECTION} to a connection string, or {CONNECTION}__queueServiceUri and "
                 f"{CONNECTION}__blobServiceUri to the account's URLs"
             )
+        return self
+
+    @model_validator(mode="after")
+    def _webhooks_are_allowed(self) -> Self:
+        try:
+            check_hosts(self.webhooks, hosts=self.webhook_hosts, local=self.webhook_local_hosts)
+        except ValueError as error:
+            raise ValueError(f"WEBHOOKS: {error}") from error
         return self
 
     @model_validator(mode="after")
@@ -232,7 +252,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
         if name in given
     ]
     try:
-        settings = Settings.model_validate(given)
+        settings = Settings.model_validate(given, context=given)
     except ValidationError as error:
         faults += [_sentence(fault, given) for fault in error.errors(include_url=False)]
         raise Misconfigured("\n".join(faults)) from error

@@ -71,6 +71,15 @@ type Tuning = {
   @description('The source of every event.')
   EVENT_SOURCE: string?
 
+  @description('Receivers of events: a JSON list, as docs/settings.md says.')
+  WEBHOOKS: string?
+
+  @description('Patterns of the hosts that receivers may be at.')
+  WEBHOOK_HOSTS: string?
+
+  @description('Hosts of the own network that receivers may be at.')
+  WEBHOOK_LOCAL_HOSTS: string?
+
   @description('Whether the acceptance of a job is announced too: true or false.')
   ANNOUNCE_ACCEPTED: string?
 

@@ -56,6 +56,7 @@ def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
     from .sinks import sinks_of
     from .storage_address import address_of
     from .storage_wire import StorageWire
+    from .webhook import guarded
 
     key = settings.foundry_api_key
     credential = EntraCredential(
@@ -77,13 +78,13 @@ def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
         ),
         api_key=key.get_secret_value() if key else None,
     )
-    poster = Poster()
+    poster, hooks = Poster(), guarded(settings.webhook_local_hosts)
     links = LateLinks(address, credential, settings.images_container)
     if stack:
-        for opened_thing in (credential, wire, links, endpoint, poster):
+        for opened_thing in (credential, wire, links, endpoint, poster, hooks):
             stack.push_async_callback(opened_thing.close)
     clock, queues = SystemClock(), StorageQueues(wire, address.url("queue"))
-    sinks = sinks_of(settings, credential, poster)
+    sinks = sinks_of(settings, credential, poster, hooks)
     pictures = BlobPictures(
         container(settings.images_container),
         BlockSizes(

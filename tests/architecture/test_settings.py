@@ -13,7 +13,9 @@ from .tree import ROOT
 
 #: What the platform reads, not the app; the laptop may set it as Azure does.
 OF_THE_HOST = re.compile(r"AzureWebJobs\w*|AzureFunctionsJobHost__\w+|FUNCTIONS_\w+|PYTHON\w*")
-A_SETTING = re.compile(r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|ImageStorage(?:__\w+)?|AzureWebJobs\w+")
+A_SETTING = re.compile(
+    r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|WEBHOOKS|ImageStorage(?:__\w+)?|AzureWebJobs\w+"
+)
 
 
 def of_the_code() -> set[str]:

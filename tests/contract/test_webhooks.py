@@ -1,0 +1,242 @@
+"""Webhooks: signed so that receivers can tell, and never sent inward."""
+
+import asyncio
+import base64
+import json
+import socket
+from collections.abc import AsyncIterator
+
+import pytest
+from aiohttp import web
+from aiohttp.abc import AbstractResolver, ResolveResult
+from pydantic import JsonValue
+from standardwebhooks import Webhook as Verifier
+from standardwebhooks import WebhookVerificationError
+
+from shared.errors import Misconfigured, NotTaken
+from shared.services.posting import MAX_ANSWER_BYTES, Poster
+from shared.services.webhook import GuardedResolver, WebhookSink, guarded
+from tests.contract.receivers import Received, Receiver, receiving
+from tests.scene import configured
+
+OLD, NEW, OTHER = (f"whsec_{base64.b64encode(bytes([n]) * 32).decode()}" for n in (1, 2, 3))
+EVENT: dict[str, JsonValue] = {
+    "specversion": "1.0",
+    "id": "c1a8cfd5-2a1b-5d0e-9d63-58b0bb1a6f10",
+    "type": "image.job.succeeded",
+    "source": "/image-jobs",
+    "data": {"job_id": "fox-1", "tags": {"owner": "Zoë"}},
+}
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    async with receiving() as made:
+        yield made
+
+
+@pytest.fixture
+async def poster() -> AsyncIterator[Poster]:
+    made = guarded(("127.0.0.1", "localhost"))
+    made.limit_seconds = 5
+    yield made
+    await made.close()
+
+
+def hook(url: str, secrets: str = "OLD", **more: object) -> dict[str, object]:
+    return {"name": "shop", "url": url, "secrets": secrets.split(), **more}
+
+
+def settings_of(*hooks: dict[str, object], **more: str) -> dict[str, str]:
+    given = {
+        "WEBHOOKS": json.dumps(hooks),
+        "WEBHOOK_HOSTS": "hooks.example,*.hooks.example",
+        "WEBHOOK_LOCAL_HOSTS": "127.0.0.1,localhost",
+        "OLD": OLD,
+        "NEW": NEW,
+    }
+    return given | more
+
+
+def sink(poster: Poster, *hooks: dict[str, object]) -> WebhookSink:
+    (webhook,) = configured(**settings_of(*hooks)).settings.webhooks
+    return WebhookSink(webhook, poster)
+
+
+def verified(got: Received, secret: str) -> object:
+    return Verifier(secret).verify(got.body, dict(got.headers))
+
+
+async def test_a_receiver_can_tell_that_the_event_is_ours(
+    receiver: Receiver, poster: Poster
+) -> None:
+    await sink(poster, hook(receiver.url)).take(EVENT)
+    (got,) = receiver.received
+    assert verified(got, OLD) == EVENT
+    assert got.headers["webhook-id"] == EVENT["id"]
+    assert got.headers["content-type"].startswith("application/cloudevents+json")
+    with pytest.raises(WebhookVerificationError):
+        verified(got, OTHER)
+
+
+async def test_while_a_secret_is_changed_both_verify(receiver: Receiver, poster: Poster) -> None:
+    await sink(poster, hook(receiver.url, "NEW OLD")).take(EVENT)
+    (got,) = receiver.received
+    assert verified(got, OLD) == verified(got, NEW) == EVENT
+
+
+async def test_a_name_is_what_the_receiver_is_called_by(receiver: Receiver, poster: Poster) -> None:
+    await sink(poster, hook(f"http://localhost:{receiver.port}/in")).take(EVENT)
+    assert receiver.received[0].headers["host"] == f"localhost:{receiver.port}"
+
+
+@pytest.mark.parametrize(("status", "final"), [(500, False), (400, False), (410, True)])
+async def test_all_but_a_success_is_not_taken(
+    receiver: Receiver, poster: Poster, status: int, *, final: bool
+) -> None:
+    receiver.answers = [web.Response(status=status, headers={"retry-after": "7"}, text="no\nway")]
+    with pytest.raises(NotTaken, match="no way") as caught:
+        await sink(poster, hook(receiver.url)).take(EVENT)
+    assert (caught.value.final, caught.value.retry_after) == (final, 7)
+
+
+async def test_a_redirect_is_not_followed(receiver: Receiver, poster: Poster) -> None:
+    receiver.answers = [web.Response(status=307, headers={"location": "/elsewhere"})]
+    with pytest.raises(NotTaken, match="a redirect is not followed"):
+        await sink(poster, hook(receiver.url)).take(EVENT)
+    assert [got.path for got in receiver.received] == ["/in"]
+
+
+async def test_a_receiver_that_is_silent_is_left_in_time(receiver: Receiver) -> None:
+    receiver.is_silent = True
+    poster = guarded(("127.0.0.1",))
+    poster.limit_seconds = 0.3
+    async with asyncio.timeout(5):
+        with pytest.raises(NotTaken, match="no answer within"):
+            await sink(poster, hook(receiver.url)).take(EVENT)
+    await poster.close()
+
+
+async def test_of_an_endless_answer_little_is_read(receiver: Receiver, poster: Poster) -> None:
+    receiver.answers = [web.Response(status=500, body=b"x" * (MAX_ANSWER_BYTES * 1000))]
+    with pytest.raises(NotTaken) as caught:
+        await sink(poster, hook(receiver.url)).take(EVENT)
+    assert len(str(caught.value)) < 300
+
+
+class Names(AbstractResolver):
+    """Answers with these addresses, one list a question, and the last again and again."""
+
+    def __init__(self, *answers: tuple[str, ...]) -> None:
+        self.answers, self.asked = list(answers), 0
+
+    async def resolve(
+        self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_INET
+    ) -> list[ResolveResult]:
+        self.asked += 1
+        found = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
+        return [
+            ResolveResult(hostname=host, host=each, port=port, family=family, proto=0, flags=0)
+            for each in found
+        ]
+
+    async def close(self) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    "addresses",
+    [
+        ("127.0.0.1",),
+        ("10.0.0.5",),
+        ("169.254.169.254",),
+        ("100.64.1.1",),
+        ("168.63.129.16",),
+        ("::1",),
+        ("::ffff:10.0.0.1",),
+        ("64:ff9b::a00:1",),
+        ("2002:a00:1::",),
+        ("93.184.215.14", "10.0.0.5"),
+    ],
+)
+async def test_a_name_that_leads_inward_is_not_connected_to(addresses: tuple[str, ...]) -> None:
+    poster = Poster(open_resolver=lambda: GuardedResolver((), lambda: Names(addresses)))
+    with pytest.raises(NotTaken, match="where no receiver can be"):
+        await sink(poster, hook("https://hooks.example/in")).take(EVENT)
+    await poster.close()
+
+
+async def test_a_name_is_looked_up_once_and_its_answer_is_what_is_connected_to(
+    receiver: Receiver,
+) -> None:
+    names = Names(("127.0.0.1",), ("10.0.0.5",))
+    poster = Poster(open_resolver=lambda: GuardedResolver(("inside.test",), lambda: names))
+    url = f"http://inside.test:{receiver.port}/in"
+    (webhook,) = configured(
+        **settings_of(hook(url), WEBHOOK_LOCAL_HOSTS="inside.test")
+    ).settings.webhooks
+    await WebhookSink(webhook, poster).take(EVENT)
+    assert names.asked == 1
+    assert receiver.received[0].headers["host"] == f"inside.test:{receiver.port}"
+    await poster.close()
+
+
+async def test_a_local_host_is_not_let_to_metadata_either() -> None:
+    resolver = GuardedResolver(("inside.test",), lambda: Names(("169.254.169.254",)))
+    with pytest.raises(NotTaken, match="where no receiver can be"):
+        await resolver.resolve("inside.test")
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://hooks.example/in", "https on port 443"),
+        ("https://hooks.example:8443/in", "https on port 443"),
+        ("https://evil.example/in", "WEBHOOK_HOSTS does not allow"),
+        ("https://hooks.example.evil.test/in", "WEBHOOK_HOSTS does not allow"),
+        ("https://user@hooks.example/in", "user name"),
+        ("https://93.184.215.14/in", "goes to an address"),
+        ("https://2130706433/in", "goes to an address"),
+        ("https://[::1]/in", "goes to an address"),
+        ("ftp://hooks.example/in", "https://"),
+    ],
+)
+def test_a_receiver_that_must_not_be_stops_the_app(url: str, said: str) -> None:
+    with pytest.raises(Misconfigured, match="WEBHOOKS") as caught:
+        configured(**settings_of(hook(url)))
+    assert said in str(caught.value)
+
+
+def test_metadata_is_no_receiver_even_on_the_list_of_local_hosts() -> None:
+    given = settings_of(hook("http://169.254.169.254/x"), WEBHOOK_LOCAL_HOSTS="169.254.169.254")
+    with pytest.raises(Misconfigured, match="where no receiver can be"):
+        configured(**given)
+
+
+@pytest.mark.parametrize(
+    ("secret", "said"),
+    [
+        ("", "there is no setting 'OLD'"),
+        ("short", "is none"),
+        ("whsec_not base64!", "is none"),
+        ("@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/s)", "was not resolved"),
+    ],
+)
+def test_a_secret_that_is_none_stops_the_app_and_is_not_repeated(secret: str, said: str) -> None:
+    with pytest.raises(Misconfigured, match=said) as caught:
+        configured(**settings_of(hook("https://hooks.example/in"), OLD=secret))
+    assert not secret or secret not in str(caught.value)
+
+
+def test_two_receivers_need_two_names() -> None:
+    twice = [hook("https://hooks.example/in")] * 2
+    with pytest.raises(Misconfigured, match="two webhooks are called 'shop'"):
+        configured(**settings_of(*twice))
+
+
+def test_a_receiver_gets_the_types_it_asks_for() -> None:
+    given = settings_of(hook("https://hooks.example/in", events=["image.batch.*"]))
+    (webhook,) = configured(**given).settings.webhooks
+    assert webhook.wants("image.batch.completed")
+    assert not webhook.wants("image.job.failed")
+    assert OLD not in repr(webhook)
