@@ -18,6 +18,7 @@ from ..errors import (
 from ..event_data import Image
 from ..jobs import Job
 from ..records import JobState
+from ..transitions import IllegalStep
 from .answers import Event, Quote, Receipt, Status
 from .asynchronous import AsyncImageJobs
 from .dead_letters import Letter, NotAMessage
@@ -31,6 +32,7 @@ __all__ = [
     "Entry",
     "Event",
     "Fault",
+    "IllegalStep",
     "Image",
     "ImageJobs",
     "ImageJobsError",

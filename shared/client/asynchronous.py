@@ -4,7 +4,7 @@ import os
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from types import TracebackType
-from typing import Any, Self, Unpack
+from typing import Any, Literal, Self, Unpack
 
 from ..batches import BatchRecord
 from ..configuration import Configuration
@@ -12,15 +12,24 @@ from ..entries import Entry
 from ..errors import ImageJobsError
 from ..event_data import Image
 from ..jobs import Job
+from ..orders import Action
 from ..records import JobState
-from . import batching, checkup, dead_letters, fetching, following, listening, listing, sending
+from . import (
+    batching,
+    fetching,
+    following,
+    listening,
+    listing,
+    sending,
+    steering,
+)
 from .answers import Event, Quote, Receipt, Status
+from .async_operating import AsyncOperator
 from .async_storage import AsyncStorage
 from .batching import Checked, Dropped
-from .checkup import Check
 from .connecting import configured, environment
-from .dead_letters import Letter
 from .preparing import job_from
+from .steering import ORDER_SECONDS
 from .wishes import Wishes
 
 
@@ -54,6 +63,11 @@ class AsyncImageJobs:
     def app(self) -> Configuration:
         """What this client knows of the app."""
         return self._app
+
+    @property
+    def operator(self) -> AsyncOperator:
+        """What is for whoever runs the app: dead letters, and a check of it all."""
+        return AsyncOperator(self._storage, self._app)
 
     def prepare(
         self, asked: str | Job | Mapping[str, Any] = "", /, **fields: Unpack[Wishes]
@@ -125,6 +139,60 @@ class AsyncImageJobs:
         """Say where jobs stand, in order; for each, its status or what `status` would raise."""
         return await following.statuses_of(jobs, self._storage, self._app.settings)
 
+    async def cancel(
+        self,
+        job: str | Receipt,
+        /,
+        *,
+        result: Literal["keep", "drop"] = "keep",
+        reason: str = "",
+        within: float = ORDER_SECONDS,
+    ) -> Status:
+        """Cancel what was not paid for yet, and return the job once that is done.
+
+        `result` says what becomes of pictures that are being made. Raises `IllegalStep` when
+        nothing is left to cancel, `StillRunning` when it is not done `within` so many seconds.
+        """
+        return await steering.give(
+            job,
+            Action.CANCEL,
+            self._storage,
+            self._app.settings,
+            within=within,
+            result=result,
+            reason=reason,
+        )
+
+    async def release(self, job: str | Receipt, /, *, within: float = ORDER_SECONDS) -> Status:
+        """Let a parked job go on, though it may have been paid for; raises as `cancel`."""
+        return await steering.give(
+            job, Action.RELEASE, self._storage, self._app.settings, within=within
+        )
+
+    async def fail(
+        self, job: str | Receipt, /, *, reason: str = "", within: float = ORDER_SECONDS
+    ) -> Status:
+        """End a parked job as failed; raises as `cancel`."""
+        return await steering.give(
+            job, Action.FAIL, self._storage, self._app.settings, within=within, reason=reason
+        )
+
+    async def replay(
+        self,
+        job: str | Receipt,
+        /,
+        *,
+        pictures: Literal["keep", "remake"] = "keep",
+        within: float = ORDER_SECONDS,
+    ) -> Status:
+        """Begin a failed, parked or cancelled job again; raises as `cancel`.
+
+        Pictures that are there are kept, or made again under new names.
+        """
+        return await steering.give(
+            job, Action.REPLAY, self._storage, self._app.settings, within=within, pictures=pictures
+        )
+
     async def newest(self, *, limit: int = 20, state: JobState | None = None) -> list[Entry]:
         """List the newest jobs, of one state if it is given, without reading their records."""
         settings = self._app.settings
@@ -165,36 +233,6 @@ class AsyncImageJobs:
     def open(self, image: Image, /) -> AsyncIterator[bytes]:
         """Yield a picture's bytes as they arrive, checked at the end; `DamagedPicture` if wrong."""
         return fetching.picture_of(image, self._storage)
-
-    async def dead_letters(
-        self, *, days: int = 7, limit: int = 50, reason: str | None = None
-    ) -> list[Letter]:
-        """List what the app refused, gave up on or could not deliver, the newest day first.
-
-        With a `reason` (a code), those that have it.
-        """
-        return await dead_letters.newest_letters(
-            self._storage, self._app.settings, days=days, limit=limit, reason=reason
-        )
-
-    async def dead_letter(self, name: str, /) -> Letter:
-        """Read one dead letter; `NoSuchBlob` when there is none."""
-        return await dead_letters.letter_of(name, self._storage, self._app.settings)
-
-    async def send_again(self, name: str, /) -> str:
-        """Try a dead letter again (its message, job or event), and tell how; the letter stays."""
-        return await dead_letters.send_again(name, self._storage, self._app.settings)
-
-    async def purge(self, name: str, /) -> None:
-        """Delete a dead letter."""
-        await dead_letters.purge(name, self._storage, self._app.settings)
-
-    def check(self, *, send: bool = False) -> AsyncIterator[Check]:
-        """Yield a line for each queue, container and right that callers and the app need.
-
-        With `send`, a message is put on the jobs queue, hidden, and taken back.
-        """
-        return checkup.storage_checks(self._app.settings, self._storage, may_send=send)
 
     async def close(self) -> None:
         """Close the connections."""

@@ -13,6 +13,7 @@ from PIL import Image
 from local.settings import DEPLOYMENTS
 from shared.client.cli.entry import main
 from tests.acceptance.running_stack import RunningStack, running_stack
+from tests.waiting import until
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +46,10 @@ class Terminal:
         said = self._capsys.readouterr()
         assert ended == code, f"{said.out}\n{said.err}"
         return said.err if code and not said.out else said.out
+
+    def flush(self) -> None:
+        """Forget what was printed."""
+        self._capsys.readouterr()
 
     def json(self, *arguments: str, stdin: str = "", code: int = 0) -> Any:  # noqa: ANN401 (any JSON)
         """The JSON that a command prints."""
@@ -153,6 +158,22 @@ def test_what_is_wrong_with_a_job_is_said_before_anything_is_sent(
     )
     assert told["code"] == "unsupported_request"
     assert stack.blob("jobs", "cli-6.json") is None
+
+
+def test_a_job_is_cancelled_and_replayed(terminal: Terminal) -> None:
+    terminal.json("submit", "a fox [[fault-once:429,3000]]", "--id", "cli-10", "-q", "low")
+    until_known(terminal, "cli-10")
+    assert terminal.json("cancel", "cli-10", "--reason", "no need")["state"] == "cancelled"
+    assert "nothing is left" not in terminal.run("cancel", "cli-10")
+    assert "only a parked job can release" in terminal.run("release", "cli-10", code=2)
+    terminal.json("replay", "cli-10")
+    assert terminal.json("watch", "cli-10", "--within", "60")["state"] == "succeeded"
+    assert "nothing is left to cancel" in terminal.run("cancel", "cli-10", code=2)
+
+
+def until_known(terminal: Terminal, job_id: str) -> None:
+    until(lambda: main(["status", job_id, "--json"]) == 0, f"record of {job_id}")
+    terminal.flush()
 
 
 def test_an_unknown_job_ends_with_4_and_a_long_one_with_5(terminal: Terminal) -> None:

@@ -33,7 +33,7 @@ def doctor(
     """
     checks = []
     with client() as jobs:
-        for check in (*jobs.check(send=send), *_endpoints(jobs.app)):
+        for check in (*jobs.operator.check(send=send), *_endpoints(jobs.app)):
             checks.append(check)
             if as_json:
                 print_json({"what": check.what, "state": check.state, "said": check.said})

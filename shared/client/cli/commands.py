@@ -2,7 +2,7 @@
 
 import typer
 
-from . import asking, batches, checking, dead, getting, ledger, pricing, watching
+from . import asking, batches, checking, dead, getting, ledger, pricing, steering, watching
 
 app = typer.Typer(
     name="image-jobs",
@@ -22,4 +22,8 @@ app.command()(pricing.estimate)
 app.command()(asking.route)
 app.add_typer(dead.app)
 app.command()(ledger.ledger)
+app.command()(steering.cancel)
+app.command()(steering.release)
+app.command()(steering.fail)
+app.command()(steering.replay)
 app.command()(checking.doctor)

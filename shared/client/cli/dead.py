@@ -34,7 +34,7 @@ def list_letters(
 ) -> None:
     """List them, the newest day first."""
     with client() as jobs:
-        letters = jobs.dead_letters(days=days, limit=limit, reason=reason)
+        letters = jobs.operator.dead_letters(days=days, limit=limit, reason=reason)
     if as_json:
         for each in letters:
             print_json(
@@ -52,7 +52,7 @@ def show(names: Names) -> None:
     """Print letters whole, as JSON."""
     with client() as jobs:
         for name in names:
-            print_json(jobs.dead_letter(name).content)
+            print_json(jobs.operator.dead_letter(name).content)
 
 
 @app.command()
@@ -60,7 +60,7 @@ def replay(names: SomeNames = None, *, reason: Reason = None, days: Days = 7) ->
     """Try them again: refused messages, failed jobs, undelivered events. The letters stay."""
     with client() as jobs:
         for name in _chosen(jobs, names, reason, days):
-            console().print(jobs.send_again(name), soft_wrap=True)
+            console().print(jobs.operator.send_again(name), soft_wrap=True)
 
 
 @app.command()
@@ -68,7 +68,7 @@ def purge(names: SomeNames = None, *, reason: Reason = None, days: Days = 7) -> 
     """Delete letters."""
     with client() as jobs:
         for name in _chosen(jobs, names, reason, days):
-            jobs.purge(name)
+            jobs.operator.purge(name)
             console().print(f"{name} is gone", soft_wrap=True)
 
 
@@ -78,4 +78,7 @@ def _chosen(jobs: ImageJobs, names: list[str] | None, reason: str | None, days: 
         raise typer.BadParameter("give names, or --reason for all letters that have it")
     if names:
         return names
-    return [each.name for each in jobs.dead_letters(days=days, limit=MOST_AT_ONCE, reason=reason)]
+    return [
+        each.name
+        for each in jobs.operator.dead_letters(days=days, limit=MOST_AT_ONCE, reason=reason)
+    ]

@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from ...errors import ImageJobsError, Misconfigured, Rejected, Unavailable
+from ...transitions import IllegalStep
 from ..dead_letters import NotAMessage
 from ..failures import JobEnded, NoSuchBlob, NoSuchJob, StillRunning
 
@@ -37,7 +38,7 @@ def exit_code(error: ImageJobsError) -> int:
     match error:
         case JobEnded():
             return 1
-        case Rejected() | Misconfigured() | NotAMessage():
+        case Rejected() | Misconfigured() | NotAMessage() | IllegalStep():
             return 2
         case Unavailable():
             return 3

@@ -8,6 +8,8 @@ import pytest
 import shared.client
 from shared.client import AsyncImageJobs, ImageJobs, Misconfigured
 from shared.client.account import addresses
+from shared.client.async_operating import AsyncOperator
+from shared.client.operating import Operator
 
 #: Writing files blocks, so the asynchronous client leaves that to its caller.
 BLOCKING = {"save"}
@@ -26,6 +28,7 @@ def test_the_public_names_are_these() -> None:
         "Entry",
         "Event",
         "Fault",
+        "IllegalStep",
         "Image",
         "ImageJobs",
         "ImageJobsError",
@@ -49,16 +52,23 @@ def test_the_public_names_are_these() -> None:
     ]
 
 
-def test_both_clients_do_the_same() -> None:
-    one, other = methods(ImageJobs), methods(AsyncImageJobs)
+SIDES = pytest.mark.parametrize(
+    ("side", "other_side"), [(ImageJobs, AsyncImageJobs), (Operator, AsyncOperator)]
+)
+
+
+@SIDES
+def test_both_clients_do_the_same(side: type, other_side: type) -> None:
+    one, other = methods(side), methods(other_side)
     assert set(one) - BLOCKING == set(other)
     for name, method in other.items():
         assert inspect.signature(method).parameters == inspect.signature(one[name]).parameters
 
 
-def test_both_clients_say_the_same() -> None:
-    for name, method in methods(AsyncImageJobs).items():
-        assert inspect.getdoc(method) == inspect.getdoc(methods(ImageJobs)[name])
+@SIDES
+def test_both_clients_say_the_same(side: type, other_side: type) -> None:
+    for name, method in methods(other_side).items():
+        assert inspect.getdoc(method) == inspect.getdoc(methods(side)[name])
 
 
 def test_an_address_that_is_none_is_told_without_its_key() -> None:

@@ -1,0 +1,47 @@
+"""`AsyncOperator`: what is for whoever runs the app, on an event loop."""
+
+from collections.abc import AsyncIterator
+
+from ..configuration import Configuration
+from . import checkup, dead_letters
+from .checkup import Check
+from .dead_letters import Letter
+from .storage import Storage
+
+
+class AsyncOperator:
+    """Dead letters, and a check of all that the app needs; of a client's account."""
+
+    def __init__(self, storage: Storage, app: Configuration) -> None:
+        self._storage = storage
+        self._app = app
+
+    async def dead_letters(
+        self, *, days: int = 7, limit: int = 50, reason: str | None = None
+    ) -> list[Letter]:
+        """List what the app refused, gave up on or could not deliver, the newest day first.
+
+        With a `reason` (a code), those that have it.
+        """
+        return await dead_letters.newest_letters(
+            self._storage, self._app.settings, days=days, limit=limit, reason=reason
+        )
+
+    async def dead_letter(self, name: str, /) -> Letter:
+        """Read one dead letter; `NoSuchBlob` when there is none."""
+        return await dead_letters.letter_of(name, self._storage, self._app.settings)
+
+    async def send_again(self, name: str, /) -> str:
+        """Try a dead letter again (its message, job or event), and tell how; the letter stays."""
+        return await dead_letters.send_again(name, self._storage, self._app.settings)
+
+    async def purge(self, name: str, /) -> None:
+        """Delete a dead letter."""
+        await dead_letters.purge(name, self._storage, self._app.settings)
+
+    def check(self, *, send: bool = False) -> AsyncIterator[Check]:
+        """Yield a line for each queue, container and right that callers and the app need.
+
+        With `send`, a message is put on the jobs queue, hidden, and taken back.
+        """
+        return checkup.storage_checks(self._app.settings, self._storage, may_send=send)
