@@ -6,6 +6,7 @@ so does a sweep, which finds the marker.
 """
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from .announcing import announce
 from .configuration import Configuration
@@ -14,10 +15,13 @@ from .errors import AlreadyExists, ConflictingJob, Fault, Rejected
 from .finishing import wake_finish
 from .jobs import Job
 from .judging import judge
-from .ports import Marker, Versioned, World
+from .ports import Versioned, World
 from .records import BatchPlace, JobRecord, JobState, TaskState
 from .tasks import TaskMessage
 from .transitions import open_record
+
+if TYPE_CHECKING:  # a module less at the start
+    from .books import Marker
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +74,7 @@ async def _opened(record: JobRecord, world: World) -> tuple[Versioned[JobRecord]
         return await _existing(record.job, world, marker), False
 
 
-async def _existing(job: Job, world: World, marker: Marker) -> Versioned[JobRecord]:
+async def _existing(job: Job, world: World, marker: "Marker") -> Versioned[JobRecord]:
     """Return the record that the job's id has; the marker just made is that job's, or no one's."""
     stored = await world.records.read(job.job_id)
     if stored is None or entry_of(stored.value).place != marker.entry.place:

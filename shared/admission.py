@@ -59,6 +59,8 @@ def plans_of(
         raise UnsupportedRequest(error.faults, job_id=job.job_id) from error
     if job.max_cost_usd is not None:
         _refuse_dear(job, plans)
+    if configuration.settings.daily_budget_usd is not None:
+        _refuse_beyond(configuration.settings.daily_budget_usd, job, plans)
     return plans
 
 
@@ -92,6 +94,26 @@ def _refuse_dear(job: Job, plans: tuple[Plan, ...]) -> None:
         problem = f"the estimate is ${estimate:.4f} ({basis}), above ${limit}"
     else:
         return
-    rejection = UnsupportedRequest([Fault("max_cost_usd", problem)], job_id=job.job_id)
+    raise _too_dear(Fault("max_cost_usd", problem), job)
+
+
+def _refuse_beyond(budget: float, job: Job, plans: tuple[Plan, ...]) -> None:
+    """Refuse a job of which a call could be made on no day."""
+    for plan in plans:
+        if plan.estimate_usd is None:
+            problem = f"the price of {plan.model} is not known, so the app's budget can't be kept"
+            raise _too_dear(Fault("model", problem), job)
+        for task in plan.tasks:
+            estimate = plan.estimate_usd * task.n / sum(each.n for each in plan.tasks)
+            if estimate > budget:
+                problem = (
+                    f"the estimate of one call is ${estimate:.4f} ({plan.estimate_basis}), above "
+                    f"the app's whole budget of a day, ${budget:g}"
+                )
+                raise _too_dear(Fault("", problem), job)
+
+
+def _too_dear(fault: Fault, job: Job) -> UnsupportedRequest:
+    rejection = UnsupportedRequest([fault], job_id=job.job_id)
     rejection.code = RejectionCode.OVER_COST_LIMIT
-    raise rejection
+    return rejection

@@ -5,6 +5,7 @@ from typing import Final
 
 from . import cloud_events
 from .blob_names import dead_letter_name
+from .budgets import next_day, waits_for_money
 from .changing import change
 from .entries import entry_of
 from .events import EventType, data_of
@@ -34,8 +35,16 @@ async def announce(
             step = partial(mark_sent, event_type=entry.type, now=world.clock.now())
             stored = await change(world.records, stored, step)
     if owed and stored.value.state is not JobState.RUNNING:
-        await world.register.close(entry_of(stored.value))
+        await file_away(stored.value, world)
     return stored
+
+
+async def file_away(record: JobRecord, world: World) -> None:
+    """Note in the register that a job has ended, or until when it is parked."""
+    if waits_for_money(record):
+        await world.register.enter(entry_of(record), look_at=next_day(record))
+    else:
+        await world.register.close(entry_of(record))
 
 
 async def _send(record: JobRecord, entry: Announcement, world: World, *, source: str) -> None:

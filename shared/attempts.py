@@ -31,11 +31,8 @@ def intent(
     now: datetime,
 ) -> Attempt:
     """Return the attempt to write down before paying."""
-    plan = record.plan_of(index)
     limit = call_limit(record, index, configuration)
     token = record.tasks[index].claims + 1
-    estimate = plan.estimate_usd
-    share = len(step.slots) / sum(task.n for task in plan.tasks)
     return Attempt(
         token=token,
         deployment=deployment.name,
@@ -43,7 +40,7 @@ def intent(
         started_at=now,
         deadline_at=now + limit + configuration.settings.storing_margin,
         limit_seconds=limit.total_seconds(),
-        estimate_usd=None if estimate is None else round(estimate * share, 6),
+        estimate_usd=record.estimate_of(index, len(step.slots)),
     )
 
 

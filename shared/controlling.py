@@ -5,6 +5,10 @@ messages, the event. Stopped between any two, the same order finds what is done 
 finds the marker.
 """
 
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
 from .accepting import wake
 from .announcing import announce
 from .changing import MAX_TRIES
@@ -14,38 +18,55 @@ from .entries import FIRST_LOOK, entry_of
 from .errors import StaleVersion, StoreUnavailable
 from .orders import Order
 from .ports import Versioned, World
-from .records import JobRecord
+from .records import JobRecord, JobState
 from .reports import Report
 from .transitions import IllegalStep
 
 
 async def control(order: Order, world: World, configuration: Configuration) -> Report:
     """Carry an order out; raises only `Unavailable`. What can't be done is told in the report."""
+
+    def step(record: JobRecord, now: datetime) -> JobRecord:
+        return obey(record, order, now=now)
+
+    facts: dict[str, Any] = {"control": order.control}
+    try:
+        state = await take_up(order.job_id, step, world, configuration)
+    except IllegalStep as error:
+        return Report("not_controlled", order.job_id, facts | {"why": str(error)})
+    if state is None:
+        return Report("no_such_job", order.job_id, facts)
+    return Report("controlled", order.job_id, facts | {"state": state})
+
+
+async def take_up(
+    job_id: str,
+    step: Callable[[JobRecord, datetime], JobRecord],
+    world: World,
+    configuration: Configuration,
+) -> JobState | None:
+    """Take a step that may open a job anew, and do what follows; None when there is no such job."""
     source = configuration.settings.event_source
     for _ in range(MAX_TRIES):
-        stored = await world.records.read(order.job_id)
+        stored = await world.records.read(job_id)
         if stored is None:
-            return Report("no_such_job", order.job_id, {"control": order.control})
+            return None
         stored = await announce(stored, world, source=source)
         try:
-            stored = await _obeyed(order, stored, world)
-        except IllegalStep as error:
-            return Report(
-                "not_controlled", order.job_id, {"control": order.control, "why": str(error)}
-            )
+            stored = await _taken(step, stored, world)
         except StaleVersion:
             continue
         await wake(stored.value, world, configuration)
         stored = await announce(stored, world, source=source)
-        return Report(
-            "controlled", order.job_id, {"control": order.control, "state": stored.value.state}
-        )
-    raise StoreUnavailable(f"the record of {order.job_id!r} changed {MAX_TRIES} times meanwhile")
+        return stored.value.state
+    raise StoreUnavailable(f"the record of {job_id!r} changed {MAX_TRIES} times meanwhile")
 
 
-async def _obeyed(order: Order, stored: Versioned[JobRecord], world: World) -> Versioned[JobRecord]:
+async def _taken(
+    step: Callable[[JobRecord, datetime], JobRecord], stored: Versioned[JobRecord], world: World
+) -> Versioned[JobRecord]:
     now = world.clock.now()
-    record = obey(stored.value, order, now=now)
+    record = step(stored.value, now)
     if record == stored.value:
         return stored
     if record.openings > stored.value.openings:

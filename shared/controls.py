@@ -13,10 +13,12 @@ import re
 from datetime import datetime
 from typing import Final, Literal
 
+from .budgets import is_over_budget, waits_for_money
 from .endings import cancelled, settled
+from .events import FailureCode
 from .orders import Action, Order
 from .plans import Plan
-from .records import JobRecord, JobState, TaskRecord, TaskState
+from .records import Failure, JobRecord, JobState, TaskRecord, TaskState
 from .transitions import IllegalStep
 
 _GENERATION: Final = re.compile(r"^([^/]+)/(?:generation-\d+/)?")
@@ -68,13 +70,40 @@ def cancel(
 
 
 def release(record: JobRecord, *, now: datetime) -> JobRecord:
-    """Make the parked tasks of a job pending again; where one may have been paid, it is flagged."""
+    """Make the parked tasks of a job pending again; where one may have been paid, it is flagged.
+
+    They may pass the day's budget: whoever releases a job has decided to spend.
+    """
     _require(record, {JobState.PARKED}, "release")
+    record = record.model_copy(update={"budget_waived": True})
     return _opened(
         record,
         tuple(_pending(task) if task.state is TaskState.PARKED else task for task in record.tasks),
         now,
     )
+
+
+def resume(record: JobRecord, *, now: datetime) -> JobRecord:
+    """Go on with a job that waited for a new day's money, or end it if its own deadline is past."""
+    if not waits_for_money(record):
+        return record
+    deadline = record.job.deadline
+    if deadline and deadline <= now:
+        late = Failure(
+            code=FailureCode.DEADLINE_EXCEEDED,
+            message=f"not made by {deadline.isoformat(timespec='seconds')}: the budget was spent",
+            retryable=True,
+        )
+        changes = {"state": TaskState.FAILED, "failure": late}
+    else:
+        changes = {"state": TaskState.PENDING, "failure": None}
+    tasks = tuple(
+        task.model_copy(update=changes)
+        if task.state is TaskState.PARKED and task.failure and is_over_budget(task.failure)
+        else task
+        for task in record.tasks
+    )
+    return settled(_opened(record, tasks, now), now)
 
 
 def fail(record: JobRecord, *, reason: str, now: datetime) -> JobRecord:

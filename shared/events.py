@@ -76,6 +76,8 @@ class FailureCode(StrEnum):
     MISCONFIGURED = "misconfigured"
     POISONED = "poisoned"
     CANCELLED = "cancelled"
+    OVER_BUDGET = "over_budget"
+    OVER_COST_LIMIT = "over_cost_limit"
     UNCLASSIFIED = "unclassified"
 
 
@@ -84,7 +86,8 @@ REJECTIONS: Final[dict[RejectionCode, str]] = {
     RejectionCode.MALFORMED_MESSAGE: "The message holds no job.",
     RejectionCode.INVALID_JOB: "The job has faults in its fields, or names what is not there.",
     RejectionCode.UNSUPPORTED_REQUEST: "No configured model makes what the job asks for.",
-    RejectionCode.OVER_COST_LIMIT: "The estimate is above the job's `max_cost_usd`.",
+    RejectionCode.OVER_COST_LIMIT: "The estimate is above the job's `max_cost_usd`, or the app's "
+    "budget of a day.",
     RejectionCode.CONFLICT: "The job's id belongs to a job with other content.",
     RejectionCode.POISONED: "The platform gave the message up before a job came of it.",
 }
@@ -101,6 +104,9 @@ FAILURES: Final[dict[FailureCode, str]] = {
     FailureCode.MISCONFIGURED: "No deployment takes our requests: an operator must act.",
     FailureCode.POISONED: "The platform gave the job's message up after repeated crashes.",
     FailureCode.CANCELLED: "The job was cancelled.",
+    FailureCode.OVER_BUDGET: "The app's budget of the day is spent; the job goes on when a new day "
+    "begins (UTC), or when it is released.",
+    FailureCode.OVER_COST_LIMIT: "Another call might have passed the job's `max_cost_usd`.",
     FailureCode.UNCLASSIFIED: "None of the others; the message says what is known.",
 }
 

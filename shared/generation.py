@@ -1,8 +1,8 @@
 """Generate: a wakened task looks at its record, pays at most once, and says what came of it.
 
-Order of writes: a turn of the quota pool, the intent (a claim), the pictures, the result, the
-event, what the pool must know. Any line may be the last one executed; the next delivery reads the
-record and goes on from there.
+Order of writes: a turn of the quota pool, money of the day's budget, the intent (a claim), the
+pictures, the result, what it cost, the event, what the pool must know. Any line may be the last one
+executed; the next delivery reads the record and goes on from there.
 """
 
 from dataclasses import dataclass, replace
@@ -10,6 +10,7 @@ from datetime import timedelta
 
 from .adaptation import adapted
 from .attempts import call_limit, died, intent
+from .budgeting import give_back, set_aside
 from .calling import CallResult, Slot, call
 from .configuration import Configuration
 from .deployments import Deployment
@@ -61,11 +62,11 @@ async def generate(message: TaskMessage, world: World, configuration: Configurat
                 else:
                     return await _go_away(task, stored.value, step, answer)
                 continue
-            paid = await _written_down(task, stored, step, permit)
+            intended = await _written_down(task, stored, step, permit)
         except StaleVersion:
             stored = await world.records.read(message.job_id)
             continue
-        return await _pay(task, paid, permit, prompt)
+        return await _go_on(task, stored, intended, permit, prompt)
     await task.release(permit)
     return task.report("no_such_task")
 
@@ -131,13 +132,37 @@ class _Intent:
 
 async def _written_down(
     task: Woken, stored: Versioned[JobRecord], step: Pay, permit: Permit
-) -> _Intent:
-    """Write the intent to pay; raises `StaleVersion` when the record was changed meanwhile."""
+) -> _Intent | Failure:
+    """Set money aside, then write the intent to pay; a `Failure` when there is no money today.
+
+    Raises `StaleVersion` when the record was changed meanwhile.
+    """
     index, now = task.message.task, task.world.clock.now()
     deployment = next(each for each in step.deployments if each.name == permit.deployment)
     attempt = intent(stored.value, index, step, deployment, task.configuration, now=now)
-    stored = await _replaced(task.world, claim(stored.value, index, attempt), stored)
-    return _Intent(stored, attempt, deployment, step.slots)
+    held = await set_aside(attempt, stored.value, task.world, task.configuration)
+    if isinstance(held, Failure):
+        return held
+    try:
+        claimed = await _replaced(task.world, claim(stored.value, index, held), stored)
+    except StaleVersion:
+        await give_back(held, task.world)
+        raise
+    return _Intent(claimed, held, deployment, step.slots)
+
+
+async def _go_on(
+    task: Woken,
+    stored: Versioned[JobRecord],
+    intended: _Intent | Failure,
+    permit: Permit,
+    prompt: str,
+) -> Report:
+    """Pay what was written down, or give the turn back and wait for money."""
+    if isinstance(intended, _Intent):
+        return await _pay(task, intended, permit, prompt)
+    await task.release(permit)
+    return await task.park(stored, intended)
 
 
 async def _pay(task: Woken, paid: _Intent, permit: Permit, prompt: str) -> Report:

@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Protocol
 
-from .entries import Entry, Page
 from .input_pictures import InputHead
 from .payloads import ImageRequest
 from .pictures import PictureFacts
 from .pool_ports import Pools
-from .records import JobRecord, JobState
+from .records import JobRecord
 from .renditions import Renderer
 
-if TYPE_CHECKING:  # not needed before the first event, or the first batch
+if TYPE_CHECKING:  # not needed before the first event, the first job, or the first batch
     from .batch_ports import Abreast, Batches, Manifests
+    from .books import Budget, Register
     from .event_ports import Announcer, Sink
 
 
@@ -51,57 +51,6 @@ class Records(Protocol):
 
     async def replace(self, record: JobRecord, version: str) -> str:
         """Write the record if it still has `version`; `StaleVersion` if it does not."""
-        ...
-
-
-@dataclass(frozen=True, slots=True)
-class Marker:
-    """An open job in the register, when to sweep it, the version a conditional step must name."""
-
-    entry: Entry
-    look_at: datetime
-    version: str
-
-
-class Register(Protocol):
-    """Which jobs are open, and all jobs newest first, without reading a record."""
-
-    async def enter(self, entry: Entry, *, look_at: datetime) -> Marker:
-        """Mark a job as open before its record says so; a sweep looks at it from `look_at` on.
-
-        An equal opening is written over.
-        """
-        ...
-
-    async def postpone(self, marker: Marker, *, look_at: datetime) -> None:
-        """Have sweeps look at the job later, unless its marker was changed or taken away."""
-        ...
-
-    async def withdraw(self, marker: Marker) -> None:
-        """Take a marker away that no job needs, unless it was changed meanwhile."""
-        ...
-
-    async def close(self, entry: Entry) -> None:
-        """Keep the entry of an ended job, then take the marker of its opening away."""
-        ...
-
-    def open_entries(self, *, due: datetime) -> AsyncIterator[Marker]:
-        """Yield the open jobs that a sweep should have looked at by then."""
-        ...
-
-    async def page(
-        self,
-        *,
-        after: str | None = None,
-        limit: int = 50,
-        state: JobState | None = None,
-        tag: tuple[str, str] | None = None,
-    ) -> Page:
-        """Return at most `limit` jobs, newest first, of one state or with one tag if it is given.
-
-        Fewer may come with a cursor to go on from, when many had to be passed over.
-        `UnreadableCursor` if `after` is none.
-        """
         ...
 
 
@@ -259,7 +208,8 @@ class World:
 
     clock: Clock
     records: Records
-    register: Register
+    register: "Register"
+    budget: "Budget"
     queues: Queues
     pictures: Pictures
     renderer: Renderer

@@ -80,6 +80,8 @@ class Attempt(_Frozen):
     message: str | None = None
     #: The provider's id of the request, for reconciliation.
     request_id: str | None = None
+    #: What was set aside of the day's budget for it.
+    ticket: str | None = None
     charged: Literal["no", "yes", "unknown"] = "unknown"
     cost_usd: float | None = None
     cost_known_by: Literal["usage", "estimate"] | None = None
@@ -192,6 +194,8 @@ class JobRecord(_Frozen):
     opened_at: datetime | None = None
     #: Somebody wants the job no more; what is still being called for is kept or dropped.
     cancel_requested: Literal["keep", "drop"] | None = None
+    #: Somebody released the job by hand: it may pass the day's budget.
+    budget_waived: bool = False
     #: Calls of earlier generations.
     past: tuple[Attempt, ...] = ()
 
@@ -219,6 +223,13 @@ class JobRecord(_Frozen):
     def estimate_usd(self) -> float | None:
         """Return the estimate of the whole job, USD; None where a part has no known price."""
         return estimate_usd(self.plans)
+
+    def estimate_of(self, index: int, pictures: int) -> float | None:
+        """Return the estimate of one call for so many of a task's pictures, USD."""
+        plan = self.plan_of(index)
+        if plan.estimate_usd is None:
+            return None
+        return round(plan.estimate_usd * pictures / sum(task.n for task in plan.tasks), 6)
 
     @property
     def failure(self) -> Failure | None:

@@ -36,7 +36,7 @@ from .webhooks import Webhook, check_hosts
 CONNECTION: Final = "ImageStorage"
 
 #: Understood, but nothing acts on it yet: setting it must not look as if it did.
-NOT_YET: Final = ("DAILY_BUDGET_USD",)
+NOT_YET: Final[tuple[str, ...]] = ()
 
 #: Their values are never repeated.
 _SECRETS: Final = frozenset({CONNECTION, "FOUNDRY_API_KEY", "EVENT_GRID_TOPIC_KEY"})
@@ -155,6 +155,10 @@ class Settings(BaseModel):
 
     #: How long a link to a picture lasts, for callers who ask for one; none are given at 0.
     read_link_seconds: int = Field(default=0, alias="READ_LINK_SECONDS", ge=0, le=86_400)
+    #: What all calls that begin on one day (UTC) may cost together, US dollars; None: no limit.
+    daily_budget_usd: float | None = Field(
+        default=None, alias="DAILY_BUDGET_USD", gt=0, allow_inf_nan=False
+    )
     #: When open jobs are looked at, NCRONTAB (seconds first, UTC).
     sweep_schedule: Annotated[str, AfterValidator(_is_a_schedule)] = Field(
         default="30 * * * * *", alias="SWEEP_SCHEDULE"

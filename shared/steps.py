@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from .budgets import would_pass_its_limit
 from .calling import Slot
 from .configuration import Configuration
 from .deployments import Deployment
@@ -94,6 +95,8 @@ def decide(
         for index, blob in enumerate(record.planned[task.index].pictures)
         if blob not in stored
     )
+    if would_pass_its_limit(record, record.estimate_of(task.index, len(slots))):
+        return GiveUp(_over_its_limit(record))
     return Pay(deployments, slots, give_up_at)
 
 
@@ -104,4 +107,12 @@ def _too_late(give_up_at: datetime, task: TaskRecord, message: TaskMessage) -> F
         code=FailureCode.DEADLINE_EXCEEDED,
         message=f"not made by {give_up_at.isoformat(timespec='seconds')}{tried}{held}",
         retryable=True,
+    )
+
+
+def _over_its_limit(record: JobRecord) -> Failure:
+    return Failure(
+        code=FailureCode.OVER_COST_LIMIT,
+        message=f"one more call might bring the job above its max_cost_usd, "
+        f"${record.job.max_cost_usd}",
     )

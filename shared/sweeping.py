@@ -1,7 +1,8 @@
 """Sweep: what nobody came back for is found by the register, and carried on or ended.
 
 An event that did not go out, an attempt that died, a job past its deadline, a task whose message
-was lost, a marker that no job needs. Several sweeps may run side by side, and each look may be cut
+was lost, a job that waited for a new day's money, money set aside for a call that is over, a marker
+that no job needs. Several sweeps may run side by side, and each look may be cut
 short anywhere: every step is one that a redelivered message could have taken.
 """
 
@@ -10,14 +11,19 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from .announcing import announce
+from .announcing import announce, file_away
+from .books import Marker
+from .budgeting import reconcile
+from .budgets import next_day, waits_for_money
 from .configuration import Configuration
+from .controlling import take_up
+from .controls import resume
 from .entries import entry_of
 from .errors import Unavailable, UnreadableRecord
 from .finishing import wake_finish
 from .generation import generate
 from .looks import is_forgotten, next_look
-from .ports import Marker, Versioned, World
+from .ports import Versioned, World
 from .records import JobRecord, JobState, TaskRecord
 from .reports import Report
 from .steps import GiveUp, Resolve, decide
@@ -40,7 +46,12 @@ async def sweep(world: World, configuration: Configuration) -> Report:
     """
     broom = _Broom(world, configuration, world.clock.now())
     await broom.run()
+    await broom.reconcile()
     return broom.report()
+
+
+def _resumed(record: JobRecord, now: datetime) -> JobRecord:
+    return resume(record, now=now)
 
 
 @dataclass(slots=True)
@@ -66,6 +77,12 @@ class _Broom:
             except (Unavailable, UnreadableRecord) as error:
                 self.failed[marker.entry.job_id] = str(error)
 
+    async def reconcile(self) -> None:
+        try:
+            self.done["settled"] += await reconcile(self.world, self.configuration)
+        except (Unavailable, UnreadableRecord) as error:
+            self.failed["budget"] = str(error)
+
     async def look(self, marker: Marker) -> None:
         """Carry one job on; then it is closed, or looked at later."""
         stored = await self.world.records.read(marker.entry.job_id)
@@ -76,7 +93,12 @@ class _Broom:
         if stored.value.state is JobState.RUNNING:
             await self.carry_on(stored.value, marker)
             return
-        await self.world.register.close(entry_of(stored.value))
+        if waits_for_money(stored.value) and next_day(stored.value) <= self.began_at:
+            await take_up(stored.value.job_id, _resumed, self.world, self.configuration)
+            await self.world.register.withdraw(marker)  # of the opening that is past
+            self.done["resumed"] += 1
+            return
+        await file_away(stored.value, self.world)
         self.done["closed"] += 1
 
     async def pass_over(self, marker: Marker, stored: Versioned[JobRecord] | None) -> None:
@@ -122,7 +144,7 @@ class _Broom:
 
     def report(self) -> Report:
         what = "swept" if not self.failed else "swept_in_part"
-        facts: dict[str, Any] = {"looks": self.looks, **self.done}
+        facts: dict[str, Any] = {"looks": self.looks, **+self.done}
         if self.failed:
             facts["failed"] = dict([*self.failed.items()][:MOST_NAMED])
         return Report(what, None, facts)

@@ -165,6 +165,14 @@ def give_up(record: JobRecord, index: int, failure: Failure, *, now: datetime) -
     return settled(with_task(record, closed, now), now)
 
 
+def park(record: JobRecord, index: int, failure: Failure, *, now: datetime) -> JobRecord:
+    """Park a task that nothing was paid for."""
+    task = record.tasks[index]
+    _require(record, task, TaskState.PENDING)
+    parked = task.model_copy(update={"state": TaskState.PARKED, "failure": failure})
+    return settled(with_task(record, parked, now), now)
+
+
 def mark_sent(record: JobRecord, event_type: str, *, now: datetime) -> JobRecord:
     """Note that an event of the outbox went out."""
     return record.model_copy(

@@ -1,11 +1,13 @@
 """A task that a message has wakened: what is written and said about it."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from .announcing import announce
 from .attempts import ended, pictures_of
+from .budgeting import settle_up
 from .calling import CallResult
 from .changing import change
 from .cloud_events import alarm_event
@@ -17,10 +19,10 @@ from .finishing import wake_finish
 from .outcomes import OutcomeKind
 from .places import Appointment
 from .ports import StoredPicture, Versioned, World
-from .records import Attempt, Failure, JobRecord
+from .records import Attempt, Failure, JobRecord, TaskState
 from .reports import Report
 from .tasks import TaskMessage
-from .transitions import Superseded, give_up
+from .transitions import Superseded, give_up, park
 from .turns import Alarm, Held, Permit
 
 #: A delayed copy of a message comes back this long after the attempt it waits for must be dead.
@@ -67,9 +69,28 @@ class Woken:
                 return record
             return give_up(record, index, failure, now=self.world.clock.now())
 
+        return await self._end(step, stored, failure)
+
+    async def park(self, stored: Versioned[JobRecord], failure: Failure) -> Report:
+        """Park the task without a call, unless somebody has taken it up, and tell the world."""
+        index = self.message.task
+
+        def step(record: JobRecord) -> JobRecord:
+            if record.tasks[index].state is not TaskState.PENDING:
+                return record
+            return park(record, index, failure, now=self.world.clock.now())
+
+        return await self._end(step, stored, failure)
+
+    async def _end(
+        self,
+        step: Callable[[JobRecord], JobRecord],
+        stored: Versioned[JobRecord],
+        failure: Failure,
+    ) -> Report:
         stored = await change(self.world.records, stored, step)
         await self.announce(stored)
-        state = stored.value.tasks[index].state
+        state = stored.value.tasks[self.message.task].state
         return self.report(state, code=failure.code, why=failure.message)
 
     async def conclude(
@@ -103,6 +124,7 @@ class Woken:
             stored = await change(self.world.records, stored, step)
         except Superseded:
             return self.report("superseded", **facts)
+        await settle_up(came_to.attempt, self.world)
         if wake_after is not None:
             # Whoever was refused by the counter is due at once when it comes back.
             refused = permit and result.outcome.kind is OutcomeKind.THROTTLED

@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from http import HTTPStatus
 
 from shared.payloads import ImageRequest
 from tests.steps import Steps
@@ -43,6 +44,8 @@ class FakeEndpoint:
     requests: list[ImageRequest] = field(default_factory=list)
     limits: list[timedelta] = field(default_factory=list)
     client_request_ids: list[str] = field(default_factory=list)
+    #: Calls that were answered with pictures: what a provider bills.
+    pictured: int = 0
 
     @asynccontextmanager
     async def post(
@@ -59,4 +62,6 @@ class FakeEndpoint:
             raise AssertionError(f"call {len(self.requests)} was not expected: {request.url}")
         if isinstance(answer, Exception):
             raise answer
-        yield answer if isinstance(answer, FakeReply) else answer(request)
+        reply = answer if isinstance(answer, FakeReply) else answer(request)
+        self.pictured += reply.status == HTTPStatus.OK
+        yield reply

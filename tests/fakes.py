@@ -20,9 +20,9 @@ from shared.records import JobRecord
 from shared.services.inputs import PIECE_BYTES, as_text
 from shared.services.queues import MAX_MESSAGE_BYTES
 from tests.fake_batches import FakeAbreast, FakeBatches, FakeManifests
+from tests.fake_books import FakeBudget, FakeDeadLetters, FakeRegister
 from tests.fake_endpoint import FakeEndpoint
 from tests.fake_pools import FakePools
-from tests.fake_register import FakeRegister
 from tests.fake_renderer import FakeRenderer
 from tests.fake_sinks import FakeAnnouncer
 from tests.steps import Steps
@@ -219,16 +219,6 @@ class FakeInputs:
         return f'"{hashlib.sha256(body).hexdigest()[:16]}"'
 
 
-@dataclass(slots=True)
-class FakeDeadLetters:
-    steps: Steps = field(default_factory=Steps)
-    letters: dict[str, bytes] = field(default_factory=dict)
-
-    async def put(self, name: str, body: bytes) -> None:
-        await self.steps.take("dead_letters.put")
-        self.letters[name] = body
-
-
 @dataclass(frozen=True, slots=True)
 class FakeWorld(World):
     """A whole world; every fake in it counts its steps in the same `steps`."""
@@ -237,6 +227,7 @@ class FakeWorld(World):
     clock: FakeClock
     records: FakeRecords
     register: FakeRegister
+    budget: FakeBudget
     queues: FakeQueues
     pictures: FakePictures
     renderer: FakeRenderer
@@ -260,6 +251,7 @@ def fake_world() -> FakeWorld:
         clock=clock,
         records=FakeRecords(steps),
         register=FakeRegister(steps),
+        budget=FakeBudget(steps),
         queues=FakeQueues(steps),
         pictures=pictures,
         renderer=FakeRenderer(pictures, steps),

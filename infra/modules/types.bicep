@@ -107,6 +107,9 @@ type Tuning = {
   @description('How long a link to a picture lasts, seconds; none are given at 0.')
   READ_LINK_SECONDS: string?
 
+  @description('What the calls of one day (UTC) may cost together, US dollars.')
+  DAILY_BUDGET_USD: string?
+
   @description('When open jobs are looked at: NCRONTAB, seconds first, UTC.')
   SWEEP_SCHEDULE: string?
 

@@ -11,9 +11,9 @@ from datetime import datetime
 from http import HTTPStatus
 from typing import Final
 
+from ..books import Marker
 from ..entries import Cursor, Entry, Page, from_metadata, newest, read_cursor, to_metadata
 from ..errors import UnreadableCursor
-from ..ports import Marker
 from ..records import JobState
 from .blobs import Blob, Blobs, if_still
 from .storage_wire import StorageRefusal

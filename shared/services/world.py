@@ -39,6 +39,7 @@ def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
     from .batch_store import BlobBatches
     from .blobs import Blobs
     from .blocks import BlockSizes
+    from .budget_ledgers import BlobBudget
     from .clock import SystemClock
     from .credentials import EntraCredential
     from .dead_letters import BlobDeadLetters
@@ -97,6 +98,7 @@ def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
         clock=clock,
         records=BlobRecords(container(settings.jobs_container)),
         register=BlobRegister(container(settings.jobs_container)),
+        budget=BlobBudget(container(settings.jobs_container)),
         queues=queues,
         pictures=pictures,
         renderer=PillowRenderer(pictures),

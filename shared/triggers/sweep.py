@@ -1,4 +1,7 @@
-"""The timer: what nobody came back for is carried on or ended."""
+"""The timer: what nobody came back for is carried on or ended.
+
+What sweeps is imported with the first run: one instance of all runs the timer.
+"""
 
 import azure.functions as func
 
@@ -19,7 +22,7 @@ def functions(configuration: Configuration) -> func.Blueprint:
         use_monitor=False,
     )
     async def clear(timer: func.TimerRequest) -> None:
-        from ..sweeping import sweep  # noqa: PLC0415 (all that calls need, as in generate)
+        from ..sweeping import sweep  # noqa: PLC0415 (see the module)
 
         del timer
         tell("sweep", await sweep(open_world(configuration), configuration))

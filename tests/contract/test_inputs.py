@@ -11,7 +11,8 @@ from shared.services.inputs import BlobInputs
 from shared.services.storage_address import StorageAddress
 from shared.services.storage_wire import StorageTuning
 from tests.contract.conftest import Account, wire_to
-from tests.fakes import FakeDeadLetters, FakeInputs
+from tests.fake_books import FakeDeadLetters
+from tests.fakes import FakeInputs
 
 AZURITE = f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY}"
 BLOBS = {

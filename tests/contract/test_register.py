@@ -4,14 +4,14 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from shared.books import Marker, Register
 from shared.entries import FIRST_LOOK, MAX_PROMPT, Entry, Page, entry_of, from_metadata, to_metadata
 from shared.errors import UnreadableCursor
-from shared.ports import Marker, Register
 from shared.records import JobState
 from shared.services.job_records import BlobRecords
 from shared.services.job_register import BlobRegister
 from tests.contract.conftest import NOW, Account, a_record
-from tests.fake_register import FakeRegister
+from tests.fake_books import FakeRegister
 
 LATER = NOW + timedelta(hours=1)
 

@@ -1,11 +1,12 @@
-"""The register of jobs in memory; true to the real one by the tests of `contract/`."""
+"""Register, budget and dead letters in memory; true to the real ones by `tests/contract`."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 
+from shared.books import Marker
+from shared.budgets import DayLedger, Hold, overdue, reserve, settle
 from shared.entries import Cursor, Entry, Page, from_metadata, newest, read_cursor, to_metadata
-from shared.ports import Marker
 from shared.records import JobState
 from tests.steps import Steps
 
@@ -80,3 +81,41 @@ class FakeRegister:
     def _is_there(self, marker: Marker) -> bool:
         there = self.open.get(marker.entry.name)
         return there is not None and there.version == marker.version
+
+
+@dataclass(slots=True)
+class FakeBudget:
+    steps: Steps = field(default_factory=Steps)
+    ledgers: dict[date, DayLedger] = field(default_factory=dict)
+
+    async def reserve(self, hold: Hold, *, day: date, limit: int | None) -> str | None:
+        await self.steps.take("budget.reserve")
+        ledger, number = reserve(self.ledgers.get(day, DayLedger()), hold, limit=limit)
+        self._write(day, ledger)
+        self.steps.had("budget.reserve")
+        return f"{day.isoformat()}/{number}" if number else None
+
+    async def settle(self, ticket: str, amount: int) -> None:
+        await self.steps.take("budget.settle")
+        text, _, number = ticket.partition("/")
+        day = date.fromisoformat(text)
+        self._write(day, settle(self.ledgers.get(day, DayLedger()), number, amount))
+        self.steps.had("budget.settle")
+
+    async def overdue(self, day: date, *, now: datetime) -> Mapping[str, Hold]:
+        await self.steps.take("budget.overdue")
+        found = overdue(self.ledgers.get(day, DayLedger()), now=now)
+        return {f"{day.isoformat()}/{number}": hold for number, hold in found.items()}
+
+    def _write(self, day: date, ledger: DayLedger) -> None:
+        self.ledgers[day] = DayLedger.model_validate_json(ledger.model_dump_json())
+
+
+@dataclass(slots=True)
+class FakeDeadLetters:
+    steps: Steps = field(default_factory=Steps)
+    letters: dict[str, bytes] = field(default_factory=dict)
+
+    async def put(self, name: str, body: bytes) -> None:
+        await self.steps.take("dead_letters.put")
+        self.letters[name] = body

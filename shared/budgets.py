@@ -1,0 +1,135 @@
+"""A day's budget: what may yet be spent, from what was spent and what is held for calls under way.
+
+Money is counted in whole millionths of a dollar, and parts of one count as a whole: sums are exact,
+and never less than what is billed. A hold is made before a call is written down as intended, and
+ends when the call's result is; whatever dies in between leaves its hold, which counts in full until
+a sweep has found out what became of it.
+"""
+
+import math
+from collections.abc import Mapping
+from datetime import UTC, date, datetime, time, timedelta
+from typing import Final
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from .events import FailureCode
+from .records import Attempt, Failure, JobRecord, JobState, TaskState
+
+MILLION: Final = 1_000_000
+#: Grows when the shape of a ledger changes so that an older app could not read it.
+LEDGER_VERSION: Final = 1
+
+
+class Hold(BaseModel):
+    """Money set aside for one call."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    #: Millionths of a dollar.
+    amount: int = Field(ge=0)
+    job_id: str
+    #: After this moment the call is over, whoever made it.
+    until: datetime
+
+
+class DayLedger(BaseModel):
+    """What a day's calls have cost and may yet cost."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    version: int = LEDGER_VERSION
+    #: Of settled calls, millionths of a dollar.
+    spent: int = Field(default=0, ge=0)
+    #: By ticket; each is given out once.
+    held: dict[str, Hold] = {}
+    next_ticket: int = 1
+
+    @property
+    def committed(self) -> int:
+        """Return what is spent, or may be yet."""
+        return self.spent + sum(hold.amount for hold in self.held.values())
+
+
+def millionths(usd: float) -> int:
+    """Return an amount in millionths of a dollar, rounded up."""
+    # A float of dollars is off by far less than the millionth part of a millionth.
+    return max(0, math.ceil(round(usd * MILLION, 6)))
+
+
+def reserve(ledger: DayLedger, hold: Hold, *, limit: int | None) -> tuple[DayLedger, str | None]:
+    """Set money aside; without a ticket when that would pass the limit, and nothing is changed."""
+    if limit is not None and ledger.committed + hold.amount > limit:
+        return ledger, None
+    ticket = str(ledger.next_ticket)
+    changes = {"held": {**ledger.held, ticket: hold}, "next_ticket": ledger.next_ticket + 1}
+    return ledger.model_copy(update=changes), ticket
+
+
+def settle(ledger: DayLedger, ticket: str, amount: int) -> DayLedger:
+    """Put what a call has cost in place of what was set aside; a second time changes nothing."""
+    if ticket not in ledger.held:
+        return ledger
+    held = {name: hold for name, hold in ledger.held.items() if name != ticket}
+    return ledger.model_copy(update={"spent": ledger.spent + amount, "held": held})
+
+
+def overdue(ledger: DayLedger, *, now: datetime) -> Mapping[str, Hold]:
+    """Return the holds of calls that must be over, by ticket."""
+    return {ticket: hold for ticket, hold in ledger.held.items() if hold.until < now}
+
+
+def billed(attempt: Attempt) -> int:
+    """Return what a call counts with: its cost, and its estimate where that is not known."""
+    if attempt.charged == "no":
+        return 0
+    usd = attempt.cost_usd if attempt.cost_usd is not None else attempt.estimate_usd
+    return millionths(usd or 0.0)
+
+
+def would_pass_its_limit(record: JobRecord, estimate_usd: float | None) -> bool:
+    """Tell whether one more call may bring the job above its own `max_cost_usd`."""
+    limit = record.job.max_cost_usd
+    if limit is None:
+        return False
+    if estimate_usd is None:
+        return True
+    spent = sum(map(billed, record.attempts))
+    # Each call was rounded up, by less than a millionth.
+    rounded = len(record.attempts) + 1
+    return spent + millionths(estimate_usd) > millionths(limit) + rounded
+
+
+def over_budget(day: date, limit_usd: float) -> Failure:
+    """Return the failure of a task that waits for another day's money."""
+    return Failure(
+        code=FailureCode.OVER_BUDGET,
+        message=f"the app's budget of ${limit_usd:g} for {day.isoformat()} (UTC) is spent; "
+        f"the job goes on at {_midnight_after(day).isoformat(timespec='minutes')}",
+        retryable=True,
+    )
+
+
+def is_over_budget(failure: Failure) -> bool:
+    """Tell whether a task waits for another day's money."""
+    return failure.code == FailureCode.OVER_BUDGET
+
+
+def waits_for_money(record: JobRecord) -> bool:
+    """Tell whether a parked job is to be released when a new day begins."""
+    return record.state is JobState.PARKED and any(
+        task.state is TaskState.PARKED and task.failure is not None and is_over_budget(task.failure)
+        for task in record.tasks
+    )
+
+
+def next_day(record: JobRecord) -> datetime:
+    """Return when a job that waits for money is released, or given up on if that is sooner."""
+    parked_at = record.outbox[-1].time
+    new_day = _midnight_after(parked_at.astimezone(UTC).date())
+    deadline = record.job.deadline
+    return min(new_day, deadline) if deadline else new_day
+
+
+def _midnight_after(day: date) -> datetime:
+    return datetime.combine(day + timedelta(days=1), time(), UTC)

@@ -1,0 +1,88 @@
+"""Daily budgets: the same on a fake and on real blobs."""
+
+import asyncio
+from datetime import date, timedelta
+
+import pytest
+
+from shared.books import Budget
+from shared.budgets import Hold
+from shared.errors import StoreUnavailable
+from shared.services.budget_ledgers import BlobBudget
+from tests.contract.conftest import NOW, Account
+from tests.fake_books import FakeBudget
+
+DAY = date(2026, 11, 22)
+TOMORROW = date(2026, 11, 23)
+
+
+@pytest.fixture
+async def budget(real: Account | None) -> Budget:
+    return BlobBudget(await real.filled()) if real else FakeBudget()
+
+
+def a_hold(amount: int = 10, *, minutes: int = 5) -> Hold:
+    return Hold(amount=amount, job_id="job-1", until=NOW + timedelta(minutes=minutes))
+
+
+async def reserved(budget: Budget, hold: Hold, *, limit: int | None = 100) -> str:
+    ticket = await budget.reserve(hold, day=DAY, limit=limit)
+    assert ticket is not None
+    return ticket
+
+
+async def test_the_limit_is_never_passed(budget: Budget) -> None:
+    tickets = [await budget.reserve(a_hold(40), day=DAY, limit=100) for _ in range(3)]
+    assert [ticket is not None for ticket in tickets] == [True, True, False]
+
+
+async def test_without_a_limit_everything_is_counted(budget: Budget) -> None:
+    await reserved(budget, a_hold(1_000), limit=None)
+    assert await budget.reserve(a_hold(1), day=DAY, limit=1_000) is None
+
+
+async def test_each_day_has_money_of_its_own(budget: Budget) -> None:
+    await reserved(budget, a_hold(100))
+    assert await budget.reserve(a_hold(1), day=DAY, limit=100) is None
+    assert await budget.reserve(a_hold(100), day=TOMORROW, limit=100) is not None
+
+
+async def test_what_was_not_spent_can_be_spent(budget: Budget) -> None:
+    ticket = await reserved(budget, a_hold(100))
+    await budget.settle(ticket, 30)
+    await budget.settle(ticket, 30)
+    await reserved(budget, a_hold(70))
+    assert await budget.reserve(a_hold(1), day=DAY, limit=100) is None
+
+
+async def test_a_call_may_cost_more_than_was_set_aside(budget: Budget) -> None:
+    await budget.settle(await reserved(budget, a_hold(60)), 90)
+    assert await budget.reserve(a_hold(11), day=DAY, limit=100) is None
+
+
+async def test_a_hold_whose_call_must_be_over_is_found(budget: Budget) -> None:
+    early, late = a_hold(minutes=1), a_hold(minutes=9)
+    ticket = await reserved(budget, early)
+    await reserved(budget, late)
+    assert await budget.overdue(DAY, now=NOW + timedelta(minutes=5)) == {ticket: early}
+    await budget.settle(ticket, 0)
+    assert await budget.overdue(DAY, now=NOW + timedelta(minutes=5)) == {}
+    assert await budget.overdue(TOMORROW, now=NOW) == {}
+
+
+async def test_many_at_once_get_no_more_than_there_is(budget: Budget, real: Account | None) -> None:
+    budgets = [budget]
+    if real:
+        budgets += [BlobBudget(real.blobs) for _ in range(3)]
+    tickets = await asyncio.gather(
+        *(budgets[n % len(budgets)].reserve(a_hold(10), day=DAY, limit=100) for n in range(24))
+    )
+    given = [ticket for ticket in tickets if ticket]
+    assert len(given) == len(set(given)) == 10
+
+
+async def test_a_ledger_of_another_shape_is_not_begun_anew(account: Account) -> None:
+    container = await account.container()
+    await container.upload_blob("budget/2026-11-22.json", b'{"spent": "much"}')
+    with pytest.raises(StoreUnavailable, match="mend or delete"):
+        await BlobBudget(account.blobs).reserve(a_hold(), day=DAY, limit=100)
