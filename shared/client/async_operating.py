@@ -3,18 +3,23 @@
 from collections.abc import AsyncIterator
 
 from ..configuration import Configuration
-from . import checkup, dead_letters
+from ..turns import Ledger
+from . import checkup, dead_letters, quotas
 from .checkup import Check
 from .dead_letters import Letter
 from .storage import Storage
 
 
 class AsyncOperator:
-    """Dead letters, and a check of all that the app needs; of a client's account."""
+    """Dead letters, ledgers, and a check of all that the app needs; of a client's account."""
 
     def __init__(self, storage: Storage, app: Configuration) -> None:
         self._storage = storage
         self._app = app
+
+    async def pools(self) -> dict[str, Ledger]:
+        """Tell how fast each quota pool is called, and what is blocked, by the pool's name."""
+        return await quotas.pools_of(self._storage, self._app.settings)
 
     async def dead_letters(
         self, *, days: int = 7, limit: int = 50, reason: str | None = None

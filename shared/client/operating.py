@@ -3,7 +3,8 @@
 from collections.abc import Iterator
 
 from ..configuration import Configuration
-from . import checkup, dead_letters
+from ..turns import Ledger
+from . import checkup, dead_letters, quotas
 from .checkup import Check
 from .dead_letters import Letter
 from .driving import driven, iterated
@@ -11,11 +12,15 @@ from .storage import Storage
 
 
 class Operator:
-    """Dead letters, and a check of all that the app needs; of a client's account."""
+    """Dead letters, ledgers, and a check of all that the app needs; of a client's account."""
 
     def __init__(self, storage: Storage, app: Configuration) -> None:
         self._storage = storage
         self._app = app
+
+    def pools(self) -> dict[str, Ledger]:
+        """Tell how fast each quota pool is called, and what is blocked, by the pool's name."""
+        return driven(quotas.pools_of(self._storage, self._app.settings))
 
     def dead_letters(
         self, *, days: int = 7, limit: int = 50, reason: str | None = None

@@ -109,8 +109,9 @@ def test_the_ledger_tells_what_was_spent(terminal: Terminal) -> None:
     models = ("-m", "gpt-image-1-mini", "-m", "MAI-Image-2.5")
     terminal.json("submit", "a fox", "--id", "cli-8", *models, "-q", "low", "-w")
     spent = terminal.json("status", "cli-8")["cost_usd"]
-    lines = [json.loads(line) for line in terminal.run("ledger", "--json").splitlines()]
-    (day,) = [line for line in lines if line["models"] == "gpt-image-1-mini, MAI-Image-2.5"]
+    told = terminal.json("ledger")
+    assert told["pools"]["gpt-image-1-mini"]["pace"]["tempo"]["configured"] == 600
+    (day,) = [line for line in told["spent"] if line["models"] == "gpt-image-1-mini, MAI-Image-2.5"]
     assert (day["jobs"], day["pictures"]) == (1, 2)
     assert day["usd"] == pytest.approx(spent)
     assert "in 7 days" in terminal.run("ledger")
