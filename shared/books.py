@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
 
-from .budgets import Hold
+from .budgets import Hold, Refusal
 from .entries import Entry, Page
 from .records import JobState
 
@@ -68,8 +68,8 @@ class Register(Protocol):
 class Budget(Protocol):
     """What all calls of a day may cost, and what they have: a ledger a day, shared by all hosts."""
 
-    async def reserve(self, hold: Hold, *, day: date, limit: int | None) -> str | None:
-        """Set money of a day aside, and return the ticket; None when that would pass the limit."""
+    async def reserve(self, hold: Hold, *, day: date, limit: int | None) -> str | Refusal:
+        """Set money of a day aside and return the ticket, or why that would pass the limit."""
         ...
 
     async def settle(self, ticket: str, amount: int) -> None:

@@ -2,18 +2,22 @@
 
 from collections.abc import Iterator
 from datetime import UTC, date, timedelta
+from typing import Final, Literal
 
-from .budgets import Hold, billed, millionths, over_budget
+from .budgets import Hold, Refusal, billed, millionths, over_budget
 from .changing import change
 from .configuration import Configuration
 from .ports import Versioned, World
 from .records import Attempt, Failure, JobRecord, JobState
 
+#: A call asks again so much later for money that is set aside for others.
+ASK_AGAIN: Final = timedelta(seconds=15)
+
 
 async def set_aside(
     attempt: Attempt, record: JobRecord, world: World, configuration: Configuration
-) -> Attempt | Failure:
-    """Return the attempt with its ticket, or why there is no money for it today."""
+) -> Attempt | Failure | Literal[Refusal.HELD]:
+    """Return the attempt with its ticket, or why there is no money for it today, or not yet."""
     limit_usd = configuration.settings.daily_budget_usd
     if limit_usd is None:
         return attempt
@@ -30,8 +34,10 @@ async def set_aside(
         # Who releases a job by hand has decided to spend.
         limit=None if record.budget_waived else millionths(limit_usd),
     )
-    if ticket is None:
+    if ticket is Refusal.SPENT:
         return over_budget(day, limit_usd)
+    if ticket is Refusal.HELD:
+        return ticket
     return attempt.model_copy(update={"ticket": ticket})
 
 

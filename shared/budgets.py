@@ -9,6 +9,7 @@ a sweep has found out what became of it.
 import math
 from collections.abc import Mapping
 from datetime import UTC, date, datetime, time, timedelta
+from enum import Enum
 from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -57,10 +58,20 @@ def millionths(usd: float) -> int:
     return max(0, math.ceil(round(usd * MILLION, 6)))
 
 
-def reserve(ledger: DayLedger, hold: Hold, *, limit: int | None) -> tuple[DayLedger, str | None]:
-    """Set money aside; without a ticket when that would pass the limit, and nothing is changed."""
+class Refusal(Enum):
+    """Why there is no money for a call."""
+
+    #: It is spent, and the day has no more.
+    SPENT = "spent"
+    #: It is set aside for calls under way, which may cost less: ask again when they are over.
+    HELD = "held"
+
+
+def reserve(ledger: DayLedger, hold: Hold, *, limit: int | None) -> tuple[DayLedger, str | Refusal]:
+    """Set money aside and return the ticket; a refusal when that would pass the limit."""
     if limit is not None and ledger.committed + hold.amount > limit:
-        return ledger, None
+        spent = ledger.spent + hold.amount > limit
+        return ledger, Refusal.SPENT if spent else Refusal.HELD
     ticket = str(ledger.next_ticket)
     changes = {"held": {**ledger.held, ticket: hold}, "next_ticket": ledger.next_ticket + 1}
     return ledger.model_copy(update=changes), ticket

@@ -11,6 +11,7 @@ from datetime import timedelta
 from .adaptation import adapted
 from .attempts import call_limit, died, intent
 from .budgeting import give_back, set_aside
+from .budgets import Refusal
 from .calling import CallResult, Slot, call
 from .configuration import Configuration
 from .deployments import Deployment
@@ -132,8 +133,8 @@ class _Intent:
 
 async def _written_down(
     task: Woken, stored: Versioned[JobRecord], step: Pay, permit: Permit
-) -> _Intent | Failure:
-    """Set money aside, then write the intent to pay; a `Failure` when there is no money today.
+) -> _Intent | Failure | Refusal:
+    """Set money aside, then write the intent to pay, or say why there is no money for it.
 
     Raises `StaleVersion` when the record was changed meanwhile.
     """
@@ -141,7 +142,7 @@ async def _written_down(
     deployment = next(each for each in step.deployments if each.name == permit.deployment)
     attempt = intent(stored.value, index, step, deployment, task.configuration, now=now)
     held = await set_aside(attempt, stored.value, task.world, task.configuration)
-    if isinstance(held, Failure):
+    if not isinstance(held, Attempt):
         return held
     try:
         claimed = await _replaced(task.world, claim(stored.value, index, held), stored)
@@ -154,7 +155,7 @@ async def _written_down(
 async def _go_on(
     task: Woken,
     stored: Versioned[JobRecord],
-    intended: _Intent | Failure,
+    intended: _Intent | Failure | Refusal,
     permit: Permit,
     prompt: str,
 ) -> Report:
@@ -162,7 +163,9 @@ async def _go_on(
     if isinstance(intended, _Intent):
         return await _pay(task, intended, permit, prompt)
     await task.release(permit)
-    return await task.park(stored, intended)
+    if isinstance(intended, Failure):
+        return await task.park(stored, intended)
+    return await task.wait_for_money(stored.value)
 
 
 async def _pay(task: Woken, paid: _Intent, permit: Permit, prompt: str) -> Report:

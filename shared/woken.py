@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from .announcing import announce
 from .attempts import ended, pictures_of
-from .budgeting import settle_up
+from .budgeting import ASK_AGAIN, settle_up
 from .calling import CallResult
 from .changing import change
 from .cloud_events import alarm_event
@@ -59,6 +59,12 @@ class Woken:
         return self.report(
             "held", pool=held.pool, reason=held.reason, again_in_seconds=_seconds(wait)
         )
+
+    async def wait_for_money(self, record: JobRecord) -> Report:
+        """Go away until calls under way have settled what was set aside for them."""
+        why = "the rest of the day's budget is set aside for calls under way"
+        await self.wake(record, ASK_AGAIN, held=why)
+        return self.report("held", reason="budget", again_in_seconds=_seconds(ASK_AGAIN))
 
     async def fail(self, stored: Versioned[JobRecord], failure: Failure) -> Report:
         """End the task without a call, unless it has ended already, and tell the world."""

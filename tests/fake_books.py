@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from shared.books import Marker
-from shared.budgets import DayLedger, Hold, overdue, reserve, settle
+from shared.budgets import DayLedger, Hold, Refusal, overdue, reserve, settle
 from shared.entries import Cursor, Entry, Page, from_metadata, newest, read_cursor, to_metadata
 from shared.records import JobState
 from tests.steps import Steps
@@ -88,12 +88,12 @@ class FakeBudget:
     steps: Steps = field(default_factory=Steps)
     ledgers: dict[date, DayLedger] = field(default_factory=dict)
 
-    async def reserve(self, hold: Hold, *, day: date, limit: int | None) -> str | None:
+    async def reserve(self, hold: Hold, *, day: date, limit: int | None) -> str | Refusal:
         await self.steps.take("budget.reserve")
         ledger, number = reserve(self.ledgers.get(day, DayLedger()), hold, limit=limit)
         self._write(day, ledger)
         self.steps.had("budget.reserve")
-        return f"{day.isoformat()}/{number}" if number else None
+        return f"{day.isoformat()}/{number}" if isinstance(number, str) else number
 
     async def settle(self, ticket: str, amount: int) -> None:
         await self.steps.take("budget.settle")

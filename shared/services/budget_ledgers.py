@@ -13,7 +13,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from ..budgets import DayLedger, Hold, overdue, reserve, settle
+from ..budgets import DayLedger, Hold, Refusal, overdue, reserve, settle
 from ..errors import StoreUnavailable
 from .blobs import IF_NEW, Blobs, if_still
 from .storage_wire import StorageRefusal
@@ -34,14 +34,14 @@ class BlobBudget:
         self._blobs = blobs
         self._one_at_a_time = asyncio.Lock()
 
-    async def reserve(self, hold: Hold, *, day: date, limit: int | None) -> str | None:
-        """Set money of a day aside, and return the ticket; None when that would pass the limit."""
+    async def reserve(self, hold: Hold, *, day: date, limit: int | None) -> str | Refusal:
+        """Set money of a day aside and return the ticket, or why that would pass the limit."""
 
-        def step(ledger: DayLedger) -> tuple[DayLedger, str | None]:
+        def step(ledger: DayLedger) -> tuple[DayLedger, str | Refusal]:
             return reserve(ledger, hold, limit=limit)
 
         number = await self._change(day.isoformat(), step)
-        return f"{day.isoformat()}/{number}" if number else None
+        return f"{day.isoformat()}/{number}" if isinstance(number, str) else number
 
     async def settle(self, ticket: str, amount: int) -> None:
         """Put what a call has cost in place of what was set aside."""

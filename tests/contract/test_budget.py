@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import pytest
 
 from shared.books import Budget
-from shared.budgets import Hold
+from shared.budgets import Hold, Refusal
 from shared.errors import StoreUnavailable
 from shared.services.budget_ledgers import BlobBudget
 from tests.contract.conftest import NOW, Account
@@ -27,24 +27,25 @@ def a_hold(amount: int = 10, *, minutes: int = 5) -> Hold:
 
 async def reserved(budget: Budget, hold: Hold, *, limit: int | None = 100) -> str:
     ticket = await budget.reserve(hold, day=DAY, limit=limit)
-    assert ticket is not None
+    assert isinstance(ticket, str)
     return ticket
 
 
 async def test_the_limit_is_never_passed(budget: Budget) -> None:
     tickets = [await budget.reserve(a_hold(40), day=DAY, limit=100) for _ in range(3)]
-    assert [ticket is not None for ticket in tickets] == [True, True, False]
+    assert [isinstance(ticket, str) for ticket in tickets] == [True, True, False]
+    assert tickets[-1] is Refusal.HELD
 
 
 async def test_without_a_limit_everything_is_counted(budget: Budget) -> None:
     await reserved(budget, a_hold(1_000), limit=None)
-    assert await budget.reserve(a_hold(1), day=DAY, limit=1_000) is None
+    assert await budget.reserve(a_hold(1), day=DAY, limit=1_000) is Refusal.HELD
 
 
 async def test_each_day_has_money_of_its_own(budget: Budget) -> None:
     await reserved(budget, a_hold(100))
-    assert await budget.reserve(a_hold(1), day=DAY, limit=100) is None
-    assert await budget.reserve(a_hold(100), day=TOMORROW, limit=100) is not None
+    assert await budget.reserve(a_hold(1), day=DAY, limit=100) is Refusal.HELD
+    assert await budget.reserve(a_hold(100), day=TOMORROW, limit=100) not in Refusal
 
 
 async def test_what_was_not_spent_can_be_spent(budget: Budget) -> None:
@@ -52,12 +53,12 @@ async def test_what_was_not_spent_can_be_spent(budget: Budget) -> None:
     await budget.settle(ticket, 30)
     await budget.settle(ticket, 30)
     await reserved(budget, a_hold(70))
-    assert await budget.reserve(a_hold(1), day=DAY, limit=100) is None
+    assert await budget.reserve(a_hold(1), day=DAY, limit=100) is Refusal.HELD
 
 
 async def test_a_call_may_cost_more_than_was_set_aside(budget: Budget) -> None:
     await budget.settle(await reserved(budget, a_hold(60)), 90)
-    assert await budget.reserve(a_hold(11), day=DAY, limit=100) is None
+    assert await budget.reserve(a_hold(11), day=DAY, limit=100) is Refusal.SPENT
 
 
 async def test_a_hold_whose_call_must_be_over_is_found(budget: Budget) -> None:
@@ -77,7 +78,7 @@ async def test_many_at_once_get_no_more_than_there_is(budget: Budget, real: Acco
     tickets = await asyncio.gather(
         *(budgets[n % len(budgets)].reserve(a_hold(10), day=DAY, limit=100) for n in range(24))
     )
-    given = [ticket for ticket in tickets if ticket]
+    given = [ticket for ticket in tickets if isinstance(ticket, str)]
     assert len(given) == len(set(given)) == 10
 
 

@@ -76,6 +76,28 @@ async def test_over_the_budget_a_job_is_parked_and_goes_on_the_next_day() -> Non
     assert not scene.world.register.open
 
 
+async def test_what_is_only_set_aside_is_waited_for() -> None:
+    scene = Scene(
+        configured(
+            DAILY_BUDGET_USD=str(await estimate_usd() * 1.6),
+            FOUNDRY_DEPLOYMENTS='[{"name": "gpt-image-2", "rpm": 6000}]',
+        )
+    )
+    for name in ("one", "two", "three"):
+        scene.submit({**JOB, "job_id": name}, message_id=name)
+
+    async def meanwhile() -> None:
+        for delivery in [each for each in scene.waiting if each.queue != "image-jobs"]:
+            scene.waiting.remove(delivery)
+            await scene.deliver(delivery)
+
+    scene.world.endpoint.meanwhile.append(meanwhile)
+    await scene.run()
+    assert [report.what for report in scene.reports].count("held") == 2
+    assert scene.world.announcer.types().count("image.job.succeeded") == 2
+    assert scene.world.announcer.types()[-1] == "image.job.parked"
+
+
 async def test_a_job_that_waits_for_money_past_its_deadline_has_failed() -> None:
     scene = await over_budget(deadline="2026-11-22T18:00:00Z")
     scene.world.clock.time = datetime(2026, 11, 22, 18, 0, 1, tzinfo=UTC)

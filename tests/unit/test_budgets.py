@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.budgets import DayLedger, Hold, millionths, overdue, reserve, settle
+from shared.budgets import DayLedger, Hold, Refusal, millionths, overdue, reserve, settle
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 LIMIT = 10_000
@@ -32,10 +32,12 @@ def test_a_ledger_never_counts_less_than_what_is_billed_and_holds_the_limit(
     for estimate, fate in calls:
         before = ledger
         ledger, ticket = reserve(ledger, a_hold(estimate), limit=LIMIT)
-        assert (ticket is None) == (before.committed + estimate > LIMIT)
-        if ticket is None:
+        if not isinstance(ticket, str):
             assert ledger == before
+            assert before.committed + estimate > LIMIT
+            assert (ticket is Refusal.SPENT) == (before.spent + estimate > LIMIT)
             continue
+        assert before.committed + estimate <= LIMIT
         cost = {"billed": estimate // 2, "dearer": estimate + 5, "unpaid": 0}.get(fate, estimate)
         if fate != "unpaid":
             billed += cost
@@ -59,7 +61,7 @@ def test_money_is_rounded_up_by_less_than_a_millionth(usd: float) -> None:
 
 def test_no_ticket_is_given_out_twice() -> None:
     ledger, first = reserve(DayLedger(), a_hold(1), limit=None)
-    assert first is not None
+    assert isinstance(first, str)
     ledger = settle(ledger, first, 1)
     _, second = reserve(ledger, a_hold(1), limit=None)
     assert second != first
@@ -68,7 +70,7 @@ def test_no_ticket_is_given_out_twice() -> None:
 def test_a_hold_is_overdue_when_its_call_must_be_over() -> None:
     ledger, ticket = reserve(DayLedger(), a_hold(1), limit=LIMIT)
     assert overdue(ledger, now=NOW) == {}
-    assert ticket is not None
+    assert isinstance(ticket, str)
     assert list(overdue(ledger, now=NOW + timedelta(seconds=1))) == [ticket]
 
 
