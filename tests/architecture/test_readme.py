@@ -1,8 +1,14 @@
 """The README's links lead somewhere, and the targets it names are there."""
 
 import re
+from datetime import UTC, datetime
 
 import pytest
+
+from shared.catalogue import builtin
+from shared.deployments import Deployment
+from shared.messages import read_job
+from shared.routing import route
 
 from .tree import ROOT
 
@@ -33,3 +39,16 @@ def test_the_path_of_a_message_has_ten_lines() -> None:
     _, _, rest = text_of("README.md").partition("## The path of a message")
     section = rest.partition("\n## ")[0]
     assert re.findall(r"^(\d+)\. ", section, re.MULTILINE) == [str(n) for n in range(1, 11)]
+
+
+def test_the_wishes_of_the_readme_are_a_job_that_can_be_made() -> None:
+    (example,) = re.findall(r"```json\n(.*?)```", text_of("README.md"), re.DOTALL)
+    job = read_job(example.encode(), inserted_at=datetime.now(UTC), seed="readme")
+    plans = route(
+        job,
+        catalogue=builtin(),
+        deployments=[Deployment(name=name) for name in job.models],
+        today=datetime.now(UTC).date(),
+        prompt_characters=len(job.prompt or ""),
+    )
+    assert sum(len(plan.tasks) for plan in plans) == len(job.models) * len(job.size) * 2
