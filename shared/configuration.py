@@ -46,7 +46,21 @@ def resolve_deployments(settings: Settings, catalogue: Catalogue) -> tuple[Deplo
     names = [deployment.name for deployment in resolved]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise Misconfigured(f"FOUNDRY_DEPLOYMENTS: the name {twice!r} is used twice")
+    _check_pools(resolved)
     return resolved
+
+
+def _check_pools(deployments: Sequence[Deployment]) -> None:
+    """Refuse a pool of two quotas: each call would begin its pacing anew."""
+    first: dict[str, Deployment] = {}
+    for each in deployments:
+        other = first.setdefault(each.pool, each)
+        if other.rpm != each.rpm:
+            raise Misconfigured(
+                f"FOUNDRY_DEPLOYMENTS: {other.name!r} and {each.name!r} share the pool "
+                f"{each.pool!r} with {other.rpm:g} and {each.rpm:g} requests a minute; give both "
+                f"the quota they share as `rpm`, or each a `pool` of its own"
+            )
 
 
 def _resolve(deployment: Deployment, settings: Settings, catalogue: Catalogue) -> Deployment:

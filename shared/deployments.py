@@ -29,7 +29,7 @@ class Deployment(BaseModel):
     #: Quota in requests a minute; the catalogue's default for the model when None.
     rpm: float | None = Field(default=None, gt=0, le=100_000)
     #: Deployments that share one quota share a pool; the model's name when empty.
-    pool: str = ""
+    pool: str = Field(default="", pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$")
     #: Ask for the reply as server-sent events where the model and `n` allow.
     stream: bool = True
     #: Put `model` into the body; None: where the URL shape asks for it.

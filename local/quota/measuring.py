@@ -34,20 +34,20 @@ def measured(
     *,
     jobs: int,
     rpm: float,
+    seconds: float,
     dequeues: int,
     poisoned: int = 0,
 ) -> Measured:
-    """Return what the ledger of a run says; every call of it makes one job's pictures."""
+    """Return what the ledger of a run of so many seconds says; each call of it makes one job."""
     made = sorted(datetime.fromisoformat(entry["at"]).timestamp() for entry in ledger["entries"])
     refused = sum(n for name, n in ledger["outcomes"].items() if name.startswith("429"))
-    seconds = made[-1] - made[0] if made else 0.0
     return Measured(
         who=who,
         jobs=jobs,
         done=len(made),
         share=_share(made, rpm),
         refused=refused / max(len(made), 1),
-        jobs_a_minute=60 * len(made) / seconds if seconds else 0.0,
+        jobs_a_minute=60 * len(made) / seconds,
         dequeues=dequeues / jobs,
         poisoned=poisoned,
     )

@@ -57,12 +57,20 @@ def quota(wish: Wish, say: Callable[[str], None]) -> list[Measured]:
         with arena(hosts, options, hear) as stack:
             # A time that varies from call to call would blur when each was made.
             stack.admin("settings", method="POST", body={"jitter": 0, "cache": True})
+            began = time.monotonic()
             _submit(stack, wish)
             _wait(stack, wish)
             name = f"{hosts} host{'s' if hosts > 1 else ''}"
-            ledger = stack.admin("ledger")
-            dequeues = len(deliveries)
-            rows.append(measured(name, ledger, jobs=wish.jobs, rpm=wish.rpm, dequeues=dequeues))
+            rows.append(
+                measured(
+                    name,
+                    stack.admin("ledger"),
+                    jobs=wish.jobs,
+                    rpm=wish.rpm,
+                    seconds=time.monotonic() - began,
+                    dequeues=len(deliveries),
+                )
+            )
             if hosts == max(wish.hosts):
                 rows.append(_naive(stack, wish, hosts))
     return rows
@@ -91,12 +99,14 @@ def _naive(stack: Arena, wish: Wish, hosts: int) -> Measured:
         slots=hosts * _SLOTS,
         chance=random.Random(wish.seed),  # noqa: S311 - backoff, not secrets
     )
+    began = time.monotonic()
     asyncio.run(worker.work(wish.jobs, seconds=PATIENCE * 60 * wish.jobs / wish.rpm))
     return measured(
-        f"naive, {hosts} hosts",
+        f"naive x{hosts}",
         stack.admin("ledger"),
         jobs=wish.jobs,
         rpm=wish.rpm,
+        seconds=time.monotonic() - began,
         dequeues=worker.dequeues,
         poisoned=worker.poisoned,
     )
