@@ -35,7 +35,8 @@ def rerouted(
     A model is left once and for all, so that two that are both held do not send a job to and fro.
     """
     plan = record.plan_of(index)
-    if record.job.model != AUTO or not _untouched(record, plan):
+    chosen = record.job.model != AUTO or record.job.models
+    if chosen or not _untouched(record, plan):
         return None
     left = {plan.model, *(each.asked for each in plan.adjustments if each.field == _FIELD)}
     others = tuple(each for each in configuration.deployments if each.model not in left)
