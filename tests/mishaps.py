@@ -1,0 +1,31 @@
+"""What may go wrong in any order: steps that fail, and answers that cost nothing."""
+
+from shared.errors import NotSent
+from tests.fake_endpoint import Answer
+from tests.scene import error_reply
+
+TWO = '[{"name": "one", "model": "gpt-image-2"}, {"name": "two", "model": "gpt-image-2"}]'
+#: Steps of the fake world that may fail, or happen and be told as failed.
+STEPS = (
+    "register.enter",
+    "register.close",
+    "records.create",
+    "records.read",
+    "records.replace",
+    "queues.send",
+    "pictures.commit",
+    "pictures.find",
+    "pictures.put_sidecar",
+    "announcer.announce",
+    "dead_letters.put",
+)
+UNPAID: tuple[Answer, ...] = (
+    error_reply(429, "429", retry_after_ms="700"),
+    error_reply(429, "429", retry_after_ms="90000"),
+    error_reply(403, "Forbidden", "Your resource has been temporarily blocked"),
+    error_reply(400, "moderation_blocked"),
+    error_reply(404, "DeploymentNotFound"),
+    error_reply(401, "401"),
+    error_reply(500, "500"),
+    NotSent("no route"),
+)
