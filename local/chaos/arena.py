@@ -28,6 +28,8 @@ WISHES: Final = (
     *("--set", "CALL_DEADLINE_SECONDS=10"),
     *("--set", "STORING_MARGIN_SECONDS=5"),
     *("--set", "READ_TIMEOUT_SECONDS=3"),
+    *("--set", "SWEEP_SCHEDULE=*/5 * * * * *"),
+    *("--set", "DAILY_BUDGET_USD=1000"),
 )
 _ANEW: Final = re.compile(r"\(pid (\d+)\) ended .*started anew, pid (\d+)")
 
