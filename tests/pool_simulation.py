@@ -71,6 +71,8 @@ class Run:
     changes: tuple[tuple[float, float], ...] = ()
     #: Seconds from a turn to its arrival at the service.
     latency: tuple[float, float] = (0.02, 0.06)
+    #: Seconds until somebody looks at the queue after a message has come to light, at most.
+    polling: float = 0.5
     done: list[Message] = field(default_factory=list)
     busy: float = 0.0
     served: float = 0.0
@@ -199,7 +201,7 @@ class _World:
 
     def _put_back(self, message: Message, place: Appointment, delay: float) -> None:
         message.appointment = place
-        seen = self.now + math.ceil(delay) + self.random.uniform(0.0, 0.5)
+        seen = self.now + math.ceil(delay) + self.random.uniform(0.0, self.run_.polling)
 
         def show() -> None:
             self.visible.append(message)

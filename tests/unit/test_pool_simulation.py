@@ -15,6 +15,7 @@ def saturated(
     slice_seconds: float = 10,
     real: float | None = None,
     seconds: float = 3600,
+    polling: float = 0.5,
     changes: tuple[tuple[float, float], ...] = (),
 ) -> Run:
     """A run with more jobs than the quota serves, and slots enough to serve them."""
@@ -26,6 +27,7 @@ def saturated(
         seconds=seconds,
         backlog=max(40, int(3 * rpm)),
         changes=changes,
+        polling=polling,
     ).go()
 
 
@@ -45,6 +47,13 @@ def test_where_the_service_allows_no_burst_at_all_only_the_jitter_of_calls_is_lo
     jitter = run.latency[1] - run.latency[0]
     assert run.used(WARM_UP, 3600, 60) >= 1 / (1 + jitter) - 0.01
     assert run.wasted(WARM_UP) <= 0.01
+
+
+@pytest.mark.parametrize("rpm", [6, 60])
+def test_hosts_that_look_at_their_queue_seldom_lose_no_turns(rpm: float) -> None:
+    run = saturated(rpm, seconds=7200, polling=4)
+    assert run.used(WARM_UP, 7200, rpm) >= 0.97
+    assert run.dequeues(WARM_UP) <= 2.2
 
 
 def test_hosts_do_not_hold_slots_to_wait() -> None:
