@@ -37,8 +37,10 @@ dev: setup ## Azure on a laptop, until Ctrl-C
 
 ##@ Prove it
 
+# Most of an acceptance test is waiting, so two cores carry three at a time; a file stays whole, since
+# its tests share a stack.
 test: setup ## every test
-	@$(BIN)/pytest
+	@$(BIN)/pytest -q -n 3 --dist loadfile
 
 unit: .venv/.stamp ## the fast ones: the core, and the laws of the tree
 	@$(BIN)/pytest tests/unit tests/architecture

@@ -2,6 +2,7 @@
 
 from typing import Final
 
+from shared.orders import MOST_OPENINGS
 from shared.queries import MAX_PAGE_JOBS, PAGE_JOBS
 from shared.records import JobState
 
@@ -91,7 +92,9 @@ LISTED: Final[tuple[Schema, ...]] = (
 OPENING: Final[Schema] = {
     "name": "opening",
     "in": "query",
-    "schema": {"anyOf": [{"type": "integer", "minimum": 1, "maximum": 999_999_999}, {"const": ""}]},
+    "schema": {
+        "anyOf": [{"type": "integer", "minimum": 1, "maximum": MOST_OPENINGS}, {"const": ""}]
+    },
     "description": "Of the job as the caller knows it: an order sent twice is carried out once.",
 }
 REASON: Final[Schema] = {

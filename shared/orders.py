@@ -1,7 +1,7 @@
 """Orders: what a person wants done to a job, as a message that goes the way of jobs."""
 
 from enum import StrEnum
-from typing import Literal
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -9,6 +9,9 @@ from .envelopes import opened
 from .errors import InvalidJob
 from .faults import faults_of, in_order
 from .fields import JobId
+
+#: No job is opened as often; a bound, so that a number of any length is refused.
+MOST_OPENINGS: Final = 999_999_999
 
 
 class Action(StrEnum):
@@ -28,7 +31,7 @@ class Order(BaseModel):
     control: Action
     job_id: JobId
     #: Of which opening: an order that comes twice is carried out once. None: of the newest.
-    opening: int | None = Field(default=None, ge=1)
+    opening: int | None = Field(default=None, ge=1, le=MOST_OPENINGS)
     #: Of a cancelled job: what becomes of pictures that are being paid for.
     result: Literal["keep", "drop"] = "keep"
     #: Of a replayed job: whether pictures that are there are made again, under new names.

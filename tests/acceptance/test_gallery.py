@@ -170,8 +170,9 @@ def test_the_grid_and_one_job_are_walked_by_keyboard(page: Page) -> None:
     page.keyboard.press("ArrowLeft")
     expect(heading).to_have_text(second)
     page.keyboard.press("Escape")
+    expect(heading).to_be_hidden()
     page.keyboard.press("/")
-    assert page.evaluate("document.activeElement.name") == "text"
+    expect(page.locator("[name=text]")).to_be_focused()
 
 
 def test_jobs_are_filtered_and_the_address_keeps_it(page: Page) -> None:

@@ -1,8 +1,9 @@
 import pytest
 
 from shared.entries import Cursor
+from shared.orders import Action
 from shared.problems import Refused
-from shared.queries import ListQuery, list_query, wants_links
+from shared.queries import ListQuery, list_query, order_query, wants_links
 from shared.records import JobState
 from tests.scene import configured
 
@@ -45,6 +46,12 @@ def test_a_query_is_refused_with_every_fault(query: dict[str, str], fields: list
         list_query(query)
     assert caught.value.problem.code == "invalid_query"
     assert [fault.field for fault in caught.value.problem.faults] == fields
+
+
+def test_an_opening_that_no_job_reaches_is_refused() -> None:
+    with pytest.raises(Refused) as caught:
+        order_query(Action.CANCEL, "fox", {"opening": "1000000000"})
+    assert "opening" in str(caught.value.problem)
 
 
 def test_links_are_given_where_they_are_configured_and_asked_for() -> None:
