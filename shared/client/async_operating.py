@@ -1,6 +1,7 @@
 """`AsyncOperator`: what is for whoever runs the app, on an event loop."""
 
 from collections.abc import AsyncIterator
+from datetime import date
 
 from ..configuration import Configuration
 from ..turns import Ledger
@@ -22,14 +23,20 @@ class AsyncOperator:
         return await quotas.pools_of(self._storage, self._app.settings)
 
     async def dead_letters(
-        self, *, days: int = 7, limit: int = 50, reason: str | None = None
+        self,
+        *,
+        days: int = 7,
+        limit: int = 50,
+        reason: str | None = None,
+        last: date | None = None,
     ) -> list[Letter]:
         """List what the app refused, gave up on or could not deliver, the newest day first.
 
-        With a `reason` (a code), those that have it.
+        `last` is the newest of the days (UTC), today where it is None. With a `reason` (a code),
+        those that have it.
         """
         return await dead_letters.newest_letters(
-            self._storage, self._app.settings, days=days, limit=limit, reason=reason
+            self._storage, self._app.settings, days=days, limit=limit, reason=reason, last=last
         )
 
     async def dead_letter(self, name: str, /) -> Letter:

@@ -105,16 +105,23 @@ class Letter:
 
 
 async def newest_letters(
-    storage: Storage, settings: Settings, *, days: int, limit: int, reason: str | None = None
+    storage: Storage,
+    settings: Settings,
+    *,
+    days: int,
+    limit: int,
+    reason: str | None = None,
+    last: date | None = None,
 ) -> list[Letter]:
     """Return the letters of the last days, the newest day first: a listing a day, a read each.
 
-    With a `reason`, those that have it; what was read and has another is not counted.
+    `last` is the newest of those days, today where it is None. With a `reason`, those that have
+    it; what was read and has another is not counted.
     """
-    container, today = settings.dead_letters_container, storage.now().date()
+    container, newest = settings.dead_letters_container, last or storage.now().date()
     found: list[Letter] = []
     for back in range(days):
-        listed = await storage.listed(container, prefix=_day(today, back), most=MOST_A_DAY)
+        listed = await storage.listed(container, prefix=_day(newest, back), most=MOST_A_DAY)
         names = [each.name.removesuffix(_SUFFIX) for each in listed]
         while names and len(found) < limit:
             some = names[: limit if reason is None else MOST_AT_ONCE]

@@ -1,6 +1,7 @@
 """`Operator`: what is for whoever runs the app."""
 
 from collections.abc import Iterator
+from datetime import date
 
 from ..configuration import Configuration
 from ..turns import Ledger
@@ -23,15 +24,21 @@ class Operator:
         return driven(quotas.pools_of(self._storage, self._app.settings))
 
     def dead_letters(
-        self, *, days: int = 7, limit: int = 50, reason: str | None = None
+        self,
+        *,
+        days: int = 7,
+        limit: int = 50,
+        reason: str | None = None,
+        last: date | None = None,
     ) -> list[Letter]:
         """List what the app refused, gave up on or could not deliver, the newest day first.
 
-        With a `reason` (a code), those that have it.
+        `last` is the newest of the days (UTC), today where it is None. With a `reason` (a code),
+        those that have it.
         """
         return driven(
             dead_letters.newest_letters(
-                self._storage, self._app.settings, days=days, limit=limit, reason=reason
+                self._storage, self._app.settings, days=days, limit=limit, reason=reason, last=last
             )
         )
 

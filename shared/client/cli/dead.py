@@ -1,5 +1,6 @@
 """`dead`: what the app refused, gave up on or could not deliver."""
 
+from datetime import datetime
 from typing import Annotated
 
 import typer
@@ -16,10 +17,13 @@ app = typer.Typer(
 Names = Annotated[list[str], typer.Argument(help="As `dead list` shows them.")]
 SomeNames = Annotated[
     list[str] | None,
-    typer.Argument(help="As `dead list` shows them; none: all with `--reason`."),
+    typer.Argument(help="As `dead list` shows them; none: all of `--reason` or `--day`."),
 ]
 Reason = Annotated[str | None, typer.Option("--reason", help="A code, such as content_refused.")]
 Days = Annotated[int, typer.Option("--days", min=1, help="Up to today, UTC.")]
+Day = Annotated[
+    datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Only of this day, UTC.")
+]
 #: Letters that one command sends again or purges.
 MOST_AT_ONCE = 10_000
 
@@ -28,13 +32,16 @@ MOST_AT_ONCE = 10_000
 def list_letters(
     *,
     days: Days = 7,
+    day: Day = None,
     reason: Reason = None,
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Of letters.")] = 50,
     as_json: AsJson = False,
 ) -> None:
     """List them, the newest day first."""
     with client() as jobs:
-        letters = jobs.operator.dead_letters(days=days, limit=limit, reason=reason)
+        letters = jobs.operator.dead_letters(
+            days=1 if day else days, limit=limit, reason=reason, last=day.date() if day else None
+        )
     if as_json:
         for each in letters:
             print_json(
@@ -56,29 +63,45 @@ def show(names: Names) -> None:
 
 
 @app.command()
-def replay(names: SomeNames = None, *, reason: Reason = None, days: Days = 7) -> None:
+def replay(
+    names: SomeNames = None, *, reason: Reason = None, day: Day = None, days: Days = 7
+) -> None:
     """Try them again: refused messages, failed jobs, undelivered events. The letters stay."""
     with client() as jobs:
-        for name in _chosen(jobs, names, reason, days):
+        for name in _chosen(jobs, names, reason=reason, day=day, days=days):
             console().print(jobs.operator.send_again(name), soft_wrap=True)
 
 
 @app.command()
-def purge(names: SomeNames = None, *, reason: Reason = None, days: Days = 7) -> None:
+def purge(
+    names: SomeNames = None, *, reason: Reason = None, day: Day = None, days: Days = 7
+) -> None:
     """Delete letters."""
     with client() as jobs:
-        for name in _chosen(jobs, names, reason, days):
+        for name in _chosen(jobs, names, reason=reason, day=day, days=days):
             jobs.operator.purge(name)
             console().print(f"{name} is gone", soft_wrap=True)
 
 
-def _chosen(jobs: ImageJobs, names: list[str] | None, reason: str | None, days: int) -> list[str]:
-    """Return the names that were given, or of all letters with a reason."""
-    if bool(names) == bool(reason):
-        raise typer.BadParameter("give names, or --reason for all letters that have it")
+def _chosen(
+    jobs: ImageJobs,
+    names: list[str] | None,
+    *,
+    reason: str | None,
+    day: datetime | None,
+    days: int,
+) -> list[str]:
+    """Return the names that were given, or of all letters with a reason or of a day."""
+    if bool(names) == bool(reason or day):
+        raise typer.BadParameter("give names, or all that have a --reason or are of a --day")
     if names:
         return names
     return [
         each.name
-        for each in jobs.operator.dead_letters(days=days, limit=MOST_AT_ONCE, reason=reason)
+        for each in jobs.operator.dead_letters(
+            days=1 if day else days,
+            limit=MOST_AT_ONCE,
+            reason=reason,
+            last=day.date() if day else None,
+        )
     ]

@@ -2,7 +2,7 @@
 
 import base64
 import json
-from datetime import timedelta
+from datetime import date, timedelta
 from typing import Any
 
 import pytest
@@ -112,6 +112,14 @@ def test_letters_are_found_by_their_reason() -> None:
         dead_letters.newest_letters(storage, SETTINGS, days=7, limit=5, reason="content_refused")
     )
     assert [each.job_id for each in found] == ["fox"]
+
+
+def test_letters_of_one_day_are_found() -> None:
+    storage = kept((1, "fox", FAILED), (0, "digest", REFUSED), (2, "old", REFUSED))
+    found = driven(
+        dead_letters.newest_letters(storage, SETTINGS, days=1, limit=50, last=date(2026, 11, 29))
+    )
+    assert [each.name for each in found] == ["2026/11/29/fox"]
 
 
 def test_a_letter_is_purged_once() -> None:
