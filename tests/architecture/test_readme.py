@@ -52,3 +52,9 @@ def test_the_wishes_of_the_readme_are_a_job_that_can_be_made() -> None:
         prompt_characters=len(job.prompt or ""),
     )
     assert sum(len(plan.tasks) for plan in plans) == len(job.models) * len(job.size) * 2
+
+
+def test_the_readme_has_what_a_gallery_of_templates_asks_for() -> None:
+    headings = set(re.findall(r"^## (.+)$", text_of("README.md"), re.MULTILINE))
+    assert {"Features", "Getting Started", "Guidance", "Resources"} <= headings
+    assert "Important Security Notice" in text_of("README.md")
