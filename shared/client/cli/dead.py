@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from ..dead_letters import Letter
 from ..synchronous import ImageJobs
 from .connection import client
 from .showing import AsJson, console, print_json, table
@@ -39,9 +40,7 @@ def list_letters(
 ) -> None:
     """List them, the newest day first."""
     with client() as jobs:
-        letters = jobs.operator.dead_letters(
-            days=1 if day else days, limit=limit, reason=reason, last=day.date() if day else None
-        )
+        letters = _letters(jobs, days=days, day=day, reason=reason, limit=limit)
     if as_json:
         for each in letters:
             print_json(
@@ -96,12 +95,14 @@ def _chosen(
         raise typer.BadParameter("give names, or all that have a --reason or are of a --day")
     if names:
         return names
-    return [
-        each.name
-        for each in jobs.operator.dead_letters(
-            days=1 if day else days,
-            limit=MOST_AT_ONCE,
-            reason=reason,
-            last=day.date() if day else None,
-        )
-    ]
+    letters = _letters(jobs, days=days, day=day, reason=reason, limit=MOST_AT_ONCE)
+    return [each.name for each in letters]
+
+
+def _letters(
+    jobs: ImageJobs, *, days: int, day: datetime | None, reason: str | None, limit: int
+) -> list[Letter]:
+    """Return the letters of the last days, or of one day."""
+    if day:
+        return jobs.operator.dead_letters(days=1, limit=limit, reason=reason, last=day.date())
+    return jobs.operator.dead_letters(days=days, limit=limit, reason=reason)
