@@ -99,6 +99,7 @@ def reckon(seen: Seen) -> Reckoning:
             _look_at_money(made, job_id, told[-1]["data"], calls[job_id])
             _look_at_pictures(made, job_id, told[-1]["data"], seen.pictures)
     _look_at_orphans(made, seen)
+    _look_at_bills(made, seen)
     return made
 
 
@@ -148,7 +149,7 @@ def _look_at_pictures(
 
 
 def _look_at_orphans(made: Reckoning, seen: Seen) -> None:
-    """Find pictures that no record knows, and jobs that cost more than they tell."""
+    """Find pictures that no record knows."""
     known = {
         picture["blob"]
         for record in seen.records.values()
@@ -158,6 +159,10 @@ def _look_at_orphans(made: Reckoning, seen: Seen) -> None:
     made.pictures_wrong += [
         f"{name} is stored, and no record knows it" for name in seen.pictures if name not in known
     ]
+
+
+def _look_at_bills(made: Reckoning, seen: Seen) -> None:
+    """Find jobs that cost more than they tell."""
     spent: Counter[str] = Counter()
     for line in seen.billed:
         spent[line["client_request_id"].rsplit(".", 3)[0]] += line["usd"]
