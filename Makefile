@@ -16,7 +16,7 @@ export UV
 
 BIN := .venv/bin
 
-.PHONY: help setup demo dev test unit contract acceptance chaos quota bench check lint types imports \
+.PHONY: help setup demo dev test unit contract acceptance chaos batch quota bench check lint types imports \
 	infra pins format requirements schemas azuretypes wheel package clean
 
 help:
@@ -53,6 +53,9 @@ acceptance: setup ## the app under a host, with Azurite and the Foundry emulator
 
 chaos: setup ## hosts killed, calls broken, messages twice: what is lost or paid twice? (SEED=1)
 	@$(BIN)/python -m local chaos --seed $(or $(SEED),1)
+
+batch: setup ## a CSV of 1,000 lines, its host killed three times: is each line right? (LINES=1000)
+	@$(BIN)/python -m local batch --lines $(or $(LINES),1000) --seed $(or $(SEED),1)
 
 quota: setup ## hosts that share a quota: how much of it is used, what is refused? (SEED=1)
 	@$(BIN)/python -m local quota --seed $(or $(SEED),1)

@@ -44,6 +44,10 @@ def _parser() -> argparse.ArgumentParser:
         "--patience", type=float, default=180.0, help="seconds, to heal after it"
     )
     troubling.add_argument("--seed", type=int, default=1)
+    dropping = commands.add_parser("batch", help="drop a long file, kill its host, and reckon up")
+    dropping.add_argument("--lines", type=int, default=1000, metavar="N")
+    dropping.add_argument("--seed", type=int, default=1)
+    dropping.add_argument("--patience", type=float, default=300.0, help="seconds")
     using = commands.add_parser("quota", help="see how much of a quota hosts use that share it")
     using.add_argument("--jobs", type=int, default=240, metavar="N")
     using.add_argument("--rpm", type=float, default=240, help="of the quota")
@@ -64,6 +68,10 @@ def main() -> int:
         from local.chaos.run import trouble  # noqa: PLC0415 - needs rich, which `up` does not
 
         return trouble(Wish(given.jobs, given.hosts, given.seconds, given.seed, given.patience))
+    if given.command == "batch":
+        from local.chaos import batch  # noqa: PLC0415 - needs rich, which `up` does not
+
+        return batch.trouble(batch.Wish(given.lines, given.seed, given.patience))
     if given.command == "quota":
         from local.quota.run import Wish as Use  # noqa: PLC0415 - as below
         from local.quota.run import use  # noqa: PLC0415 - needs rich, which `up` does not

@@ -1,5 +1,6 @@
 """A running stack to trouble: what can be done to it, and what is seen of it."""
 
+import hashlib
 import json
 import os
 import random
@@ -19,7 +20,7 @@ from azure.storage.queue import QueueServiceClient
 from local.processes import Child
 from local.stack import ROOT, read_ready
 
-from .reckoning import ENDS
+from .reckoning import ENDS, Seen
 
 START_SECONDS: Final = 120.0
 #: How the stack is set so that what takes minutes in Azure takes seconds here.
@@ -116,6 +117,26 @@ class Arena:
         )
         with urllib.request.urlopen(request, timeout=10) as reply:  # noqa: S310 - our own emulator's
             return json.load(reply)
+
+    def seen(self, jobs: Sequence[str]) -> Seen:
+        """Look at all there is of these jobs."""
+        ledger = self.admin("ledger")
+        records = {job_id: self.blob("jobs", f"{job_id}.json") for job_id in jobs}
+        letters = [json.loads(body) for _, body in self.contents("dead-letters")]
+        return Seen(
+            jobs=jobs,
+            records={job_id: json.loads(body) for job_id, body in records.items() if body},
+            events=self.events,
+            billed=ledger["entries"],
+            pictures={
+                name: hashlib.sha256(body).hexdigest()
+                for name, body in self.contents("images")
+                if not name.endswith((".json", ".jsonl"))
+            },
+            throttled=sum(n for name, n in ledger["outcomes"].items() if name.startswith("429")),
+            poisoned=sum(letter.get("reason") == "poisoned" for letter in letters),
+            kills=self.kills,
+        )
 
 
 @contextmanager

@@ -1,6 +1,5 @@
 """Run the trouble: start hosts, submit, kill, repeat, heal, wait, and reckon up."""
 
-import hashlib
 import json
 import random
 import time
@@ -13,7 +12,7 @@ from local.settings import QUEUES
 from local.stack import ROOT
 
 from .arena import WISHES, Arena, Wish, arena
-from .reckoning import Reckoning, Seen, reckon
+from .reckoning import Reckoning, reckon
 from .trouble import FAULTS, TWICE, jobs
 
 
@@ -27,7 +26,7 @@ def chaos(wish: Wish, say: Callable[[str], None]) -> Reckoning:
         _kill_for(troubled, wish, chance)
         troubled.admin("faults", method="DELETE")
         _wait(troubled, set(submitted), wish.patience)
-        return reckon(_seen(troubled, submitted))
+        return reckon(troubled.seen(submitted))
 
 
 def _submit(troubled: Arena, wish: Wish, chance: random.Random) -> list[str]:
@@ -69,26 +68,6 @@ def _wait(troubled: Arena, submitted: set[str], patience: float) -> None:
         left = [queue for queue in QUEUES if troubled.left(queue)]
         quiet = submitted <= troubled.ended() and not left
         time.sleep(0.2)
-
-
-def _seen(troubled: Arena, submitted: list[str]) -> Seen:
-    ledger = troubled.admin("ledger")
-    records = {job_id: troubled.blob("jobs", f"{job_id}.json") for job_id in submitted}
-    letters = [json.loads(body) for _, body in troubled.contents("dead-letters")]
-    return Seen(
-        jobs=submitted,
-        records={job_id: json.loads(body) for job_id, body in records.items() if body},
-        events=troubled.events,
-        billed=ledger["entries"],
-        pictures={
-            name: hashlib.sha256(body).hexdigest()
-            for name, body in troubled.contents("images")
-            if not name.endswith(".json")
-        },
-        throttled=sum(n for name, n in ledger["outcomes"].items() if name.startswith("429")),
-        poisoned=sum(letter.get("reason") == "poisoned" for letter in letters),
-        kills=troubled.kills,
-    )
 
 
 def table(made: Reckoning) -> Table:

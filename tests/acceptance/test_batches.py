@@ -1,26 +1,22 @@
 """A file dropped into a container becomes pictures and one event, also when the host dies."""
 
-import csv
-import io
 import json
-import os
-import signal
 from collections.abc import Iterator
 
 import pytest
 
+from local.chaos.batch import Wish, batch
 from tests.acceptance.running_stack import Json, RunningStack, running_stack
 from tests.waiting import until
 
-#: Entries of the batch during which the host is killed.
-COUNT = 60
+#: Lines of the batch during which the host is killed: two pages. `make batch` takes ten.
+COUNT = 200
 
 
 @pytest.fixture(scope="module")
 def stack(azurite: str) -> Iterator[RunningStack]:
     del azurite  # where it is missing, this skips or fails
-    # A message whose reader died is seen again after this long.
-    with running_stack("--restart", "--hide", "4") as stack:
+    with running_stack() as stack:
         yield stack
 
 
@@ -71,26 +67,13 @@ def test_a_dropped_file_becomes_pictures_results_in_order_and_one_event(
     assert data["cost_usd"] == pytest.approx(first["cost_usd"] + last["cost_usd"], abs=1e-6)
 
 
-def test_a_batch_ends_right_after_a_host_was_killed_in_its_middle(stack: RunningStack) -> None:
-    out = io.StringIO(newline="")
-    writer = csv.writer(out)
-    writer.writerow(["job_id", "prompt", "quality", "tag_n"])
-    for n in range(COUNT):
-        writer.writerow([f"row-{n}", f"fox {n}, in the snow", "low" if n != 7 else "loud", n])
-    drop(stack, "rows.csv", out.getvalue())
-    # Jobs have begun, and the page that knows of them is not written.
-    until(lambda: stack.blob("jobs", "row-20.json"), "a job of the batch")
-    os.kill(stack.ready["pids"]["hosts"][0], signal.SIGKILL)
-    event = batch_event(stack, "rows.csv")
-    told = results(stack, event)
-    assert [result["entry"] for result in told] == list(range(1, COUNT + 1))
-    assert [result["job_id"] for result in told if result["state"] == "succeeded"] == [
-        f"row-{n}" for n in range(COUNT) if n != 7
-    ]
-    assert told[7]["state"] == "rejected"
-    assert told[7]["line"] == 9
-    data = event["data"]
-    assert (data["succeeded"], data["rejected"], data["repeated"]) == (COUNT - 1, 1, 0)
-    twice = [f"row-{n}" for n in range(COUNT) if len(stack.billed(f"row-{n}")) > 1]
-    flagged = [result["job_id"] for result in told if result["possible_duplicate_charge"]]
-    assert set(twice) <= set(flagged)
+@pytest.mark.usefixtures("azurite")
+@pytest.mark.timeout(240)
+def test_a_batch_ends_right_though_its_host_was_killed_while_it_read_made_and_collected() -> None:
+    log: list[str] = []
+    made = batch(Wish(lines=COUNT, seed=1, patience=150), log.append)
+    assert made.wrong == [], "\n".join(log[-200:])
+    read, began, *_ = made.killed_at
+    assert read.startswith("reading: 1 pages read")
+    assert began.startswith("running")
+    assert made.counts["repeated"] > 0
