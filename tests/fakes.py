@@ -117,11 +117,23 @@ class Committed:
     metadata: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True)
+class PutSidecar:
+    """A sidecar as somebody put it, and the pictures that were there by then."""
+
+    name: str
+    body: bytes
+    beside: frozenset[str]
+
+
 @dataclass(slots=True)
 class FakePictures:
     steps: Steps = field(default_factory=Steps)
     committed: dict[str, Committed] = field(default_factory=dict)
+    #: The first one of a name stays.
     sidecars: dict[str, bytes] = field(default_factory=dict)
+    #: Every try at one, the repeated included.
+    puts: list[PutSidecar] = field(default_factory=list)
     #: Writers neither committed nor abandoned: their buffers.
     open: set[int] = field(default_factory=set)
 
@@ -151,6 +163,7 @@ class FakePictures:
 
     async def put_sidecar(self, name: str, body: bytes) -> None:
         await self.steps.take("pictures.put_sidecar")
+        self.puts.append(PutSidecar(name, body, frozenset(self.committed)))
         self.sidecars.setdefault(name, body)
 
     def stored(self, name: str) -> StoredPicture:

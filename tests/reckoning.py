@@ -1,7 +1,9 @@
 """What must hold of a job in the end, however its processes died and whatever was done to it."""
 
+import hashlib
 import json
 from collections import Counter
+from typing import Any
 
 from shared.entries import entry_of, newest
 from shared.records import JobRecord, JobState
@@ -41,11 +43,28 @@ def _paid_twice_only_if_it_says_so(scene: Scene, record: JobRecord) -> None:
 
 
 def _its_pictures_are_there(scene: Scene, record: JobRecord) -> None:
-    known = {picture.blob for picture in record.pictures}
-    committed = set(scene.world.pictures.committed)
-    assert known <= committed
+    store = scene.world.pictures
+    rendered = record.finishing.rendered if record.finishing else ()
+    known = {picture.blob for picture in record.pictures} | {each.blob for each in rendered}
+    assert len(known) == len(record.pictures) + len(rendered), "made over another picture"
+    assert known <= set(store.committed)
     if not any("/generation-" in task.pictures[0] for task in record.planned):
-        assert committed == known, "a picture that no record knows"
+        assert set(store.committed) == known, "a picture that no record knows"
+    digests = {picture.blob: picture.sha256 for picture in record.pictures}
+    for blob, digest in digests.items():
+        there = hashlib.sha256(store.committed[blob].data).hexdigest()
+        assert there == digest, "an original is not as it came"
+    for put in store.puts:
+        assert _told(json.loads(put.body)) <= put.beside, "a sidecar before its pictures"
+        assert put.body == store.sidecars[put.name], "another sidecar than the first"
     if record.state is JobState.SUCCEEDED:
-        sidecar = scene.world.pictures.sidecars[f"{record.job_id}/job.json"]
-        assert json.loads(sidecar)["job_id"] == record.job_id
+        sidecar = json.loads(store.sidecars[f"{record.job_id}/job.json"])
+        assert sidecar["job_id"] == record.job_id
+        assert _told(sidecar) == known
+
+
+def _told(sidecar: dict[str, Any]) -> set[str]:
+    """Every picture that a sidecar names."""
+    made = [each for image in sidecar["images"] for each in (image, *image["renditions"])]
+    sheet = [sidecar["contact_sheet"]] if sidecar["contact_sheet"] else []
+    return {each["blob"] for each in (*made, *sheet)}

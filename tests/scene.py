@@ -1,5 +1,6 @@
 """The work on a fake world: submit messages, deliver what is queued, let time pass."""
 
+import asyncio
 import json
 import struct
 import zlib
@@ -123,6 +124,21 @@ class Scene:
             await self.deliver(self.waiting.pop(0))
         raise AssertionError(f"still {len(self.waiting)} messages after {most} deliveries")
 
+    async def run_abreast(self, *, most: int = 40) -> None:
+        """Deliver whatever waits at once, again and again, until nothing is left."""
+        for _ in range(most):
+            if not self.waiting:
+                return
+            await self.deliver_abreast()
+        raise AssertionError(f"still {len(self.waiting)} messages after {most} rounds")
+
+    async def deliver_abreast(self) -> None:
+        """Deliver all that waits at once in one process: when it dies, it dies in all of it."""
+        together, self.waiting = self.waiting, []
+        if any(await asyncio.gather(*map(self._dies_in, together))):
+            self.world.steps.crash_at = None
+        self.take_sent()
+
     async def run_until_death(self, crash_at: int) -> None:
         """Deliver until the process dies at this step; no message ever comes back."""
         self.world.steps.crash_at = crash_at
@@ -155,15 +171,21 @@ class Scene:
         raise AssertionError(f"still {len(self.world.register.open)} open jobs")
 
     async def deliver(self, delivery: Delivery) -> None:
+        if await self._dies_in(delivery):
+            self.world.steps.crash_at = None  # another process takes over
+
+    async def _dies_in(self, delivery: Delivery) -> bool:
+        """Deliver a message, and tell whether the process died over it: then it comes back."""
         clock = self.world.clock
         clock.time = max(clock.time, delivery.due)
         delivery.dequeued += 1
         try:
             self.reports.append(await self.work(delivery.queue, delivery.message))
         except Crash:
-            self.world.steps.crash_at = None  # another process takes over
             delivery.due = clock.now() + HIDE
             self.waiting.append(delivery)
+            return True
+        return False
 
     async def work(self, queue: str, message: JobMessage) -> Report:
         settings = self.configuration.settings

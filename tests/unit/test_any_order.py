@@ -8,7 +8,7 @@ lost after they were paid, clocks that jump. In the end everything is delivered,
 import asyncio
 from collections import Counter
 from collections.abc import Awaitable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -24,10 +24,11 @@ from hypothesis.stateful import (
 
 from shared.errors import BrokenReply, StoreUnavailable
 from shared.events import OF_POOLS
+from shared.looks import LONGEST
 from shared.payloads import ImageRequest
 from shared.records import JobRecord, JobState
 from tests.fake_endpoint import Answer, FakeReply
-from tests.mishaps import STEPS, TWO, UNPAID
+from tests.mishaps import KINDS, POLICIES, STEPS, TWO, UNPAID
 from tests.scene import Delivery, Scene, configured, error_reply, reply_to
 
 
@@ -43,34 +44,46 @@ class AnyOrder(RuleBasedStateMachine):
         self.billed: list[str] = []
         self.scene.world.endpoint.otherwise = self._well
         self.submitted: dict[str, dict[str, Any]] = {}
+        #: Whether the messages that wake tasks are all lost in the end: only sweeps go on.
+        self.silent = False
         self.loop = asyncio.new_event_loop()
 
     def teardown(self) -> None:
         try:
             self._heal()
+            if self.silent:
+                self._play(self._only_jobs())
             self._play(self._everything())
+            due = self._due_later()
             self._play(self.scene.sweep_on(most=200))
             self._reckon()
+            self._brought_on(due)
         finally:
             self.loop.close()
 
     # What callers and queues do.
 
-    @initialize(target=jobs, policy=st.sampled_from(["retry_once", "park", "fail"]))
-    def first_job(self, policy: str) -> str:
-        return self._submit(policy, 1)
+    @initialize(silent=st.booleans())
+    def fall_silent(self, silent: bool) -> None:  # noqa: FBT001 - drawn by name
+        self.silent = silent
+
+    @initialize(target=jobs, policy=st.sampled_from(POLICIES), kind=st.sampled_from([*KINDS]))
+    def first_job(self, policy: str, kind: str) -> str:
+        return self._submit(policy, 1, kind)
 
     @rule(
         target=jobs,
-        policy=st.sampled_from(["retry_once", "park", "fail"]),
+        policy=st.sampled_from(POLICIES),
         pictures=st.integers(1, 3),
+        kind=st.sampled_from([*KINDS]),
     )
-    def submit(self, policy: str, pictures: int) -> str:
-        return self._submit(policy, pictures)
+    def submit(self, policy: str, pictures: int, kind: str) -> str:
+        return self._submit(policy, pictures, kind)
 
-    def _submit(self, policy: str, pictures: int) -> str:
+    def _submit(self, policy: str, pictures: int, kind: str) -> str:
         job_id = f"job-{len(self.submitted)}"
-        job = {"job_id": job_id, "prompt": "a fox", "n": pictures, "on_unknown": policy}
+        asked = {"prompt": "a fox", "n": pictures, "on_unknown": policy}
+        job = {"job_id": job_id, **asked, **KINDS[kind]}
         self.submitted[job_id] = job
         self.scene.submit(job, message_id=f"message-{job_id}")
         return job_id
@@ -229,13 +242,22 @@ class AnyOrder(RuleBasedStateMachine):
         await asyncio.gather(self._one(first), self._one(second))
 
     async def _everything(self) -> None:
-        for _ in range(3000):
+        for number in range(1, 3000):
             self.scene.take_sent()
             if not self.scene.waiting:
                 return
+            if not number % 300:  # money set aside by the dead is waited for until a sweep comes
+                await self._swept()
             self.scene.waiting.sort(key=lambda each: each.due)
             await self._one(self.scene.waiting.pop(0))
         raise AssertionError(f"still {len(self.scene.waiting)} messages")
+
+    async def _only_jobs(self) -> None:
+        """Deliver what callers sent, and lose what would wake a task or a finish."""
+        for delivery in list(self.scene.waiting):
+            if delivery.queue == self.scene.configuration.settings.jobs_queue:
+                await self._one(delivery)
+        self.scene.waiting.clear()
 
     def _heal(self) -> None:
         steps = self.scene.world.steps
@@ -257,6 +279,20 @@ class AnyOrder(RuleBasedStateMachine):
             assert isinstance(data, dict)
             ends.setdefault(data["job_id"], {})[event.get_id()] = event.get_type()
         return ends
+
+    def _due_later(self) -> list[tuple[JobRecord, datetime]]:
+        """Return the jobs that only a sweep can bring on, and when each will be given up on."""
+        lifetime = self.scene.configuration.settings.job_lifetime
+        soon = self.scene.world.clock.now() + 2 * LONGEST
+        running = (each for each in self._records() if each.state is JobState.RUNNING)
+        ends = ((record, record.give_up_at(lifetime)) for record in running)
+        return [(record, end) for record, end in ends if end > soon]
+
+    def _brought_on(self, due: list[tuple[JobRecord, datetime]]) -> None:
+        for before, end in due:
+            told = self.scene.record(before.job_id).outbox
+            (time,) = (each.time for each in told if each.opening == before.openings)
+            assert time < end, f"a sweep only gave up on {before.job_id}"
 
     def _reckon(self) -> None:
         records = {record.job_id: record for record in self._records()}

@@ -10,6 +10,7 @@ from shared.errors import StoreUnavailable
 from shared.intake import JobMessage
 from shared.records import JobState
 from shared.tasks import TaskMessage
+from tests.mishaps import POLICIES
 from tests.reckoning import reckoned
 from tests.scene import Delivery, Scene, configured, data, ended, run
 
@@ -18,7 +19,6 @@ JOB = {"job_id": "fox-1", "prompt": "a fox in the snow", "model": "gpt-image-2"}
 
 #: Whole runs, and each sweep, take fewer steps than this.
 MOST_STEPS = 32
-POLICIES = ["retry_once", "park", "fail"]
 
 
 @pytest.mark.parametrize("policy", POLICIES)

@@ -1,23 +1,16 @@
 """Pictures to edit: told by their first bytes, refused before a cent is spent."""
 
-import io
 from typing import Any
 
 import pytest
-from PIL import Image
 
 from shared.input_pictures import HEAD_BYTES, MAX_INPUT_BYTES, InputHead, read_inputs
+from tests.drawn_pictures import drawn
 from tests.routed import plan, refusal
 from tests.scene import SETTINGS, Scene, configured, data
 from tests.strategies import deployment
 
 JOB = {"job_id": "fox-1", "prompt": "a scarf", "model": "gpt-image-2", "inputs": ["a.png"]}
-
-
-def file(kind: str = "PNG", mode: str = "RGB", size: tuple[int, int] = (60, 40)) -> bytes:
-    buffer = io.BytesIO()
-    Image.new(mode, size).save(buffer, kind)
-    return buffer.getvalue()
 
 
 def head(body: bytes, length: int | None = None) -> InputHead:
@@ -26,9 +19,9 @@ def head(body: bytes, length: int | None = None) -> InputHead:
 
 def test_a_png_and_a_jpeg_are_told_by_their_heads() -> None:
     heads = {
-        "a": head(file()),
-        "b": head(file("JPEG", size=(33, 44))),
-        "m": head(file(mode="RGBA")),
+        "a": head(drawn()),
+        "b": head(drawn("JPEG", size=(33, 44))),
+        "m": head(drawn(mode="RGBA")),
     }
     pictures, faults = read_inputs(["a", "b"], "m", heads)
     assert faults == ()
@@ -45,10 +38,10 @@ def test_a_png_and_a_jpeg_are_told_by_their_heads() -> None:
     [
         (None, "is not there"),
         (head(b""), "is no PNG and no JPEG"),
-        (head(file("WEBP")), "is no PNG and no JPEG"),
-        (head(file(), MAX_INPUT_BYTES), "has 52,428,800 bytes; it must have less than 52,428,800"),
-        (head(file()[:16] + b"\x00\x01\x00\x00" * 2 + b"\x08\x02"), "has 4,294,967,296 pixels"),
-        (head(file("JPEG")[:20]), "says no size within its first 262,144 bytes"),
+        (head(drawn("WEBP")), "is no PNG and no JPEG"),
+        (head(drawn(), MAX_INPUT_BYTES), "has 52,428,800 bytes; it must have less than 52,428,800"),
+        (head(drawn()[:16] + b"\x00\x01\x00\x00" * 2 + b"\x08\x02"), "has 4,294,967,296 pixels"),
+        (head(drawn("JPEG")[:20]), "says no size within its first 262,144 bytes"),
     ],
 )
 def test_what_cannot_be_edited_is_told_with_its_field(found: InputHead | None, said: str) -> None:
@@ -61,14 +54,14 @@ def test_what_cannot_be_edited_is_told_with_its_field(found: InputHead | None, s
 @pytest.mark.parametrize(
     ("mask", "said"),
     [
-        (file("JPEG"), "is no PNG"),
-        (file(), "has no alpha channel"),
-        (file(mode="RGBA", size=(40, 60)), "is 40x60 and the first input 60x40"),
-        (file(mode="RGBA") + bytes(4 << 20), "it must have less than 4,194,304"),
+        (drawn("JPEG"), "is no PNG"),
+        (drawn(), "has no alpha channel"),
+        (drawn(mode="RGBA", size=(40, 60)), "is 40x60 and the first input 60x40"),
+        (drawn(mode="RGBA") + bytes(4 << 20), "it must have less than 4,194,304"),
     ],
 )
 def test_a_mask_must_fit_its_picture(mask: bytes, said: str) -> None:
-    _, (fault,) = read_inputs(["a"], "m", {"a": head(file()), "m": head(mask)})
+    _, (fault,) = read_inputs(["a"], "m", {"a": head(drawn()), "m": head(mask)})
     assert fault.field == "mask"
     assert said in fault.message
 
@@ -108,12 +101,12 @@ def test_an_edit_is_estimated_with_its_inputs_and_takes_longer() -> None:
 
 def edit_scene(**blobs: bytes) -> Scene:
     scene = Scene()
-    scene.world.inputs.blobs |= {"a.png": file(), **blobs}
+    scene.world.inputs.blobs |= {"a.png": drawn(), **blobs}
     return scene
 
 
 async def test_an_edit_sends_the_very_files_that_were_looked_at() -> None:
-    scene = edit_scene(m=file(mode="RGBA"))
+    scene = edit_scene(m=drawn(mode="RGBA"))
     scene.submit({**JOB, "mask": "m"})
     await scene.run()
     assert scene.world.announcer.types() == ["image.job.succeeded"]
@@ -136,7 +129,7 @@ async def test_bad_inputs_are_refused_with_every_fault_before_anything_is_paid()
     assert not scene.world.endpoint.requests
 
 
-@pytest.mark.parametrize("after", [None, file(size=(60, 41))])
+@pytest.mark.parametrize("after", [None, drawn(size=(60, 41))])
 async def test_an_input_that_changes_before_its_call_ends_the_job_unpaid(
     after: bytes | None,
 ) -> None:
@@ -170,7 +163,7 @@ async def test_the_families_have_their_own_fields() -> None:
     names = ("gpt-image-2", "MAI-Image-2.5", "FLUX.2-pro")
     served = ", ".join(f'{{"name": "{name}"}}' for name in names)
     scene = Scene(configured(**{**SETTINGS, "FOUNDRY_DEPLOYMENTS": f"[{served}]"}))
-    scene.world.inputs.blobs |= {"a.png": file(), "b.png": file()}
+    scene.world.inputs.blobs |= {"a.png": drawn(), "b.png": drawn()}
     scene.submit({**JOB, "model": "FLUX.2-pro", "inputs": ["a.png", "b.png"]})
     scene.submit({**JOB, "job_id": "fox-2", "model": "MAI-Image-2.5"}, message_id="2")
     while len(scene.world.endpoint.requests) < 2:
