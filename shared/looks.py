@@ -6,8 +6,8 @@ from typing import Final
 
 from .records import JobRecord, TaskRecord, TaskState
 
-#: How long a task may be pending before its message is taken for lost, and then twice as long each
-#: time: a message too many finds nothing left to do, but costs a delivery.
+#: How long a task or a finish may be pending before its message is taken for lost, and then twice
+#: as long each time: a message too many finds nothing left to do, but costs a delivery.
 IDLE: Final = timedelta(minutes=15)
 #: A look comes this long after the moment it waits for, so that whoever is at work is first.
 MARGIN: Final = timedelta(seconds=15)
@@ -28,6 +28,8 @@ def _moments(record: JobRecord, now: datetime) -> Iterator[datetime]:
             yield task.current.deadline_at
         elif task.state is TaskState.PENDING:
             yield _alarm_after(record, now)
+    if record.awaits_finish:
+        yield _alarm_after(record, now)
 
 
 def is_forgotten(
@@ -37,10 +39,18 @@ def is_forgotten(
 
     `looked_until` is the moment this look was due: what was due before it was done by another.
     """
-    if task.state is not TaskState.PENDING or now - record.updated_at < IDLE:
+    return task.state is TaskState.PENDING and _is_idle(record, looked_until, now)
+
+
+def is_finish_forgotten(record: JobRecord, *, looked_until: datetime, now: datetime) -> bool:
+    """Tell whether a finish should be woken again; one under way writes down each picture."""
+    return record.awaits_finish and _is_idle(record, looked_until, now)
+
+
+def _is_idle(record: JobRecord, looked_until: datetime, now: datetime) -> bool:
+    if now - record.updated_at < IDLE:
         return False
-    last = _alarm_before(record, now)
-    return last + MARGIN >= looked_until
+    return _alarm_before(record, now) + MARGIN >= looked_until
 
 
 def _alarm_before(record: JobRecord, now: datetime) -> datetime:

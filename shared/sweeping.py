@@ -22,7 +22,7 @@ from .entries import entry_of
 from .errors import Unavailable, UnreadableRecord
 from .finishing import wake_finish
 from .generation import generate
-from .looks import is_forgotten, next_look
+from .looks import is_finish_forgotten, is_forgotten, next_look
 from .ports import Versioned, World
 from .records import JobRecord, JobState, TaskRecord
 from .reports import Report
@@ -123,7 +123,10 @@ class _Broom:
 
     async def carry_on(self, record: JobRecord, marker: Marker) -> None:
         """End what must be dead or is too late, wake what was forgotten, and come back later."""
-        await wake_finish(record, self.world, self.configuration)
+        now = self.world.clock.now()
+        if is_finish_forgotten(record, looked_until=marker.look_at, now=now):
+            await wake_finish(record, self.world, self.configuration)
+            self.done["woken"] += 1
         for task in record.tasks:
             await self.carry_on_with(record, task, marker.look_at)
         lifetime = self.configuration.settings.job_lifetime

@@ -1,6 +1,7 @@
 """What is made of stored originals, when, and how it is told; whoever is stopped is followed."""
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -172,8 +173,24 @@ async def test_a_sweep_finds_a_finish_that_nobody_came_back_for() -> None:
     scene.submit(JOB)
     await to_the_finish(scene)
     scene.waiting.clear()
-    await scene.sweep_on()
+    for _ in range(17):
+        scene.world.clock.advance(timedelta(minutes=1))
+        await scene.sweep()
+    await scene.run()
     assert scene.world.announcer.types() == ["image.job.succeeded"]
+
+
+async def test_a_finish_whose_message_waits_in_a_long_queue_is_woken_ever_more_rarely() -> None:
+    scene = Scene()
+    scene.submit(JOB)
+    await to_the_finish(scene)
+    woken = []
+    for minute in range(4 * 60):
+        before = len(scene.world.queues.sent)
+        scene.world.clock.advance(timedelta(minutes=1))
+        await scene.sweep()
+        woken += [minute] * (len(scene.world.queues.sent) - before)
+    assert woken == [15, 30, 60, 120]
 
 
 @pytest.mark.parametrize(
