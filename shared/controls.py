@@ -1,6 +1,7 @@
 """What a person may do to a job: cancel, release, fail, replay; each a step of the record, pure.
 
-    running ──cancel──▶ cancelled        what is being called for first comes to its end
+    running ──cancel──▶ cancelled        what is being called for first comes to its end;
+                                         a finish that is all that is left is not gone on with
     parked ──release──▶ running          its parked tasks are pending again
     parked ──fail──▶ failed              with a person's word for it
     failed | parked | cancelled ──replay──▶ running     a new generation
@@ -14,7 +15,7 @@ from datetime import datetime
 from typing import Final, Literal
 
 from .budgets import is_over_budget, waits_for_money
-from .endings import cancelled, settled
+from .endings import cancelled, settled, unfinished
 from .events import FailureCode
 from .orders import Action, Order
 from .plans import Plan
@@ -46,7 +47,10 @@ def obey(record: JobRecord, order: Order, *, now: datetime) -> JobRecord:
 def cancel(
     record: JobRecord, *, result: Literal["keep", "drop"], reason: str, now: datetime
 ) -> JobRecord:
-    """Cancel what was not paid for; what is being called for is kept or dropped when it comes."""
+    """Cancel what was not paid for; what is being called for is kept or dropped when it comes.
+
+    A finish that is all that is left is not gone on with: the originals are there, and stay.
+    """
     if record.state is JobState.CANCELLED:
         return record
     if record.state is JobState.PARKED:
@@ -54,7 +58,8 @@ def cancel(
     elif record.state is not JobState.RUNNING:
         raise IllegalStep(f"{record.job_id} has {record.state} already: nothing is left to cancel")
     elif record.awaits_finish:
-        raise IllegalStep(f"all calls of {record.job_id} are over, and only its finish is left")
+        asked = record.model_copy(update={"cancel_requested": result, "updated_at": now})
+        return unfinished(asked, cancelled(reason), now=now)
     tasks = tuple(
         task.model_copy(
             update={"state": TaskState.CANCELLED, "failure": task.failure or cancelled(reason)}

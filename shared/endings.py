@@ -3,7 +3,7 @@
     last task closes ──▶ finishing (pending) ──▶ done | failed ──▶ final state, event owed
            └──────────── nothing to finish ───────────────────────▲
 
-A job that is parked or cancelled ends at once: nothing is made from what it has.
+A job that is parked or cancelled ends at once: nothing more is made from what it has.
 """
 
 from collections.abc import Sequence
@@ -45,7 +45,9 @@ def settled(record: JobRecord, now: datetime) -> JobRecord:
         return _ended(record, JobState.CANCELLED, now)
     begun = record.finishing and record.finishing.generation == record.generation
     if record.job.finish and record.pictures and not begun:
-        return record.model_copy(update={"finishing": Finishing(generation=record.generation)})
+        finishing = Finishing(generation=record.generation)
+        record = record.model_copy(update={"finishing": finishing})
+        return unfinished(record, cancelled(), now=now) if record.cancel_requested else record
     return _end_of_tasks(record, now)
 
 
@@ -66,6 +68,14 @@ def finished(record: JobRecord, failure: Failure | None = None, *, now: datetime
     over = {"state": "failed" if failure else "done", "failure": failure}
     finishing = record.finishing.model_copy(update=over)
     return _end_of_tasks(record.model_copy(update={"finishing": finishing, "updated_at": now}), now)
+
+
+def unfinished(record: JobRecord, why: Failure, *, now: datetime) -> JobRecord:
+    """End a job as cancelled whose finish is all that is left; its originals stay, and are told."""
+    if record.finishing is None:
+        return record
+    finishing = record.finishing.model_copy(update={"state": "failed", "failure": why})
+    return _ended(record.model_copy(update={"finishing": finishing}), JobState.CANCELLED, now)
 
 
 def finish_failure(code: FailureCode, message: str) -> Failure:

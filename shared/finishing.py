@@ -53,7 +53,7 @@ class _Finish:
         stored = await self.world.records.read(self.message.job_id)
         if stored is None:
             return self.report("no_such_job")
-        if stored.value.generation != self.message.generation or not stored.value.awaits_finish:
+        if not self.is_wanted(stored.value):
             await self.announce(stored)
             return self.report("already_ended")
         until = self.world.clock.now() + MOST_AT_ONCE
@@ -72,13 +72,17 @@ class _Finish:
         await self.announce(stored)
         return self.report(stored.value.state)
 
+    def is_wanted(self, record: JobRecord) -> bool:
+        """Tell whether it is still to be made: a job may be cancelled meanwhile, or replayed."""
+        return record.awaits_finish and record.generation == self.message.generation
+
     async def one(self, stored: Versioned[JobRecord], picture: Picture) -> Versioned[JobRecord]:
         """Make what is missing of one original, and write it down."""
         record, job = stored.value, stored.value.job
         known = {each.blob for each in record.finishing.rendered} if record.finishing else set()
         wishes = wishes_of(job.finish, picture.blob, job.format) if job.finish else ()
         missing = [wish for wish in wishes if wish.blob not in known]
-        if not missing:
+        if not missing or not self.is_wanted(record):
             return stored
         facts = await self.facts_of(record, picture, missing)
         made = [
@@ -105,7 +109,7 @@ class _Finish:
     async def sheet(self, stored: Versioned[JobRecord]) -> Versioned[JobRecord]:
         """Make the contact sheet, if one is asked for."""
         record = stored.value
-        if not (record.job.finish and record.job.finish.contact_sheet):
+        if not (record.job.finish and record.job.finish.contact_sheet and self.is_wanted(record)):
             return stored
         blob, first = sheet_name(record.job_id, record.generation), record.pictures[0]
         if there := await self.world.pictures.find(blob):
@@ -128,7 +132,11 @@ class _Finish:
         self, stored: Versioned[JobRecord], step: Callable[..., JobRecord]
     ) -> Versioned[JobRecord]:
         now = self.world.clock.now()
-        return await change(self.world.records, stored, lambda record: step(record, now=now))
+        return await change(
+            self.world.records,
+            stored,
+            lambda record: step(record, now=now) if self.is_wanted(record) else record,
+        )
 
     async def announce(self, stored: Versioned[JobRecord]) -> None:
         await announce(stored, self.world, source=self.configuration.settings.event_source)

@@ -1,7 +1,8 @@
 """Who makes pictures from stored originals, in memory: no picture is ever drawn."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from shared.errors import CannotRender
@@ -22,6 +23,8 @@ class FakeRenderer:
     #: Originals that were opened.
     opened: list[str] = field(default_factory=list)
     sheets: list[tuple[Cell, ...]] = field(default_factory=list)
+    #: What happens while an original is being rendered, in order.
+    meanwhile: deque[Callable[[], Awaitable[None]]] = field(default_factory=deque)
 
     async def render(
         self, source: str, wishes: Sequence[Wish], *, metadata: Mapping[str, str]
@@ -30,6 +33,8 @@ class FakeRenderer:
         if source in self.broken:
             raise CannotRender(f"{source!r}: it can't be opened")
         self.opened.append(source)
+        if self.meanwhile:
+            await self.meanwhile.popleft()()
         found = await self.pictures.find(source)
         assert found, source
         original = found.facts

@@ -6,9 +6,9 @@ import pytest
 
 from shared.budgets import DayLedger, millionths
 from shared.records import JobState
+from tests.ordered import JOB, after, order
 from tests.reckoning import reckoned
 from tests.scene import Scene, configured, data, error_reply, reply_to
-from tests.unit.test_controlling import JOB, after, order
 
 #: What the fake bills a call, and what it is estimated at (gpt-image-2, 1024x1024).
 COST = (10 * 5 + 1000 * 30) / 1_000_000

@@ -1,104 +1,19 @@
 """Orders: cancel, release, fail, replay, whenever they come and however often."""
 
 import json
-from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
-from shared.errors import BrokenReply
 from shared.orders import Order
-from shared.payloads import ImageRequest
-from shared.records import JobState, TaskState
-from tests.fake_endpoint import FakeReply
+from shared.records import JobState
+from tests.ordered import JOB, after, order
 from tests.reckoning import reckoned
-from tests.scene import Scene, configured, data, error_reply, reply_to
-
-JOB = {"job_id": "fox-1", "prompt": "a fox in the snow", "model": "gpt-image-2"}
-
-
-def cut(request: ImageRequest) -> FakeReply:
-    """A picture that was paid for, and whose reply was cut before its end."""
-    whole = reply_to(request)
-    return FakeReply(body=whole.body[:-90], chunk_bytes=700, error=BrokenReply("cut"))
-
-
-def order(scene: Scene, control: str, **more: Any) -> None:  # noqa: ANN401 (any field of an order)
-    """Put an order on the jobs queue."""
-    body = {"control": control, "job_id": "fox-1", **more}
-    scene.submit(body, message_id=f"order-{control}")
-
-
-async def after(*answers: Any, job: Mapping[str, Any] = JOB, **settings: str) -> Scene:  # noqa: ANN401 (replies, errors, functions)
-    """A job whose calls were answered so, at its end."""
-    scene = Scene(configured(**settings))
-    scene.world.endpoint.script.extend(answers)
-    scene.submit(job)
-    await scene.run()
-    return scene
-
-
-async def accepted(job: Mapping[str, Any] = JOB) -> Scene:
-    """A job that waits on its lane."""
-    scene = Scene()
-    scene.submit(job)
-    await scene.deliver(scene.waiting.pop())
-    scene.take_sent()
-    return scene
+from tests.scene import Scene, data, error_reply, reply_to
 
 
 def words(scene: Scene) -> list[str]:
     return [report.what for report in scene.reports]
-
-
-async def test_a_job_that_is_not_paid_for_is_cancelled_at_once() -> None:
-    scene = await accepted()
-    order(scene, "cancel", reason="changed my mind")
-    await scene.deliver(scene.waiting.pop())
-    assert scene.world.announcer.types() == ["image.job.cancelled"]
-    assert data(scene)["message"] == "cancelled on request: changed my mind"
-    assert data(scene)["code"] == "cancelled"
-    await scene.run()
-    assert scene.world.endpoint.requests == []
-    reckoned(scene)
-
-
-async def cancelled_in_flight(result: str, answer: Any = reply_to, **job: Any) -> Scene:  # noqa: ANN401 (a reply or a function)
-    scene = await accepted(JOB | job)
-
-    async def meanwhile() -> None:
-        order(scene, "cancel", result=result)
-        await scene.deliver(scene.waiting.pop())
-
-    scene.world.endpoint.meanwhile.append(meanwhile)
-    scene.world.endpoint.script.append(answer)
-    await scene.run()
-    return scene
-
-
-async def test_a_picture_that_is_being_paid_for_is_kept_as_asked() -> None:
-    scene = await cancelled_in_flight("keep")
-    assert scene.world.announcer.types() == ["image.job.succeeded"]
-    assert len(scene.world.pictures.committed) == 1
-    reckoned(scene)
-
-
-async def test_a_picture_that_is_being_paid_for_is_dropped_as_asked() -> None:
-    scene = await cancelled_in_flight("drop")
-    assert scene.world.announcer.types() == ["image.job.cancelled"]
-    assert data(scene)["images"] == []
-    assert data(scene)["cost_usd"] > 0
-    assert not scene.world.pictures.committed
-    reckoned(scene)
-
-
-@pytest.mark.parametrize("answer", [error_reply(429, "429"), error_reply(500, "500"), cut])
-async def test_a_cancelled_job_is_not_called_for_again(answer: Any) -> None:  # noqa: ANN401 (a reply or a function)
-    scene = await cancelled_in_flight("keep", answer)
-    assert scene.world.announcer.types() == ["image.job.cancelled"]
-    assert len(scene.world.endpoint.requests) == 1
-    reckoned(scene)
 
 
 async def test_a_job_that_succeeded_is_not_cancelled() -> None:
@@ -190,17 +105,6 @@ async def test_a_replay_finishes_anew_what_has_more_pictures_now() -> None:
     assert data(scene)["contact_sheet"]["blob"] == "fox-1/generation-2/contact-sheet.jpg"
 
 
-async def test_a_job_whose_calls_are_over_is_not_cancelled_for_its_finish() -> None:
-    scene = await accepted(JOB | {"finish": {"thumbnail": 64}})
-    await scene.deliver(scene.waiting.pop())
-    scene.take_sent()
-    order(scene, "cancel", result="drop")
-    await scene.deliver(scene.waiting.pop())
-    assert "only its finish is left" in scene.reports[-1].facts["why"]
-    await scene.run()
-    assert scene.world.announcer.types() == ["image.job.succeeded"]
-
-
 async def test_an_order_of_an_earlier_opening_is_carried_out_once() -> None:
     scene = await after(*[error_reply(400, "moderation_blocked")] * 3)
     for _ in range(2):
@@ -269,20 +173,3 @@ async def test_an_order_whose_process_dies_at_any_step_is_carried_out_whole_or_n
         assert record.generation == 2
         # The policy parks what died while it was called for.
         assert record.state in {JobState.SUCCEEDED, JobState.PARKED}
-
-
-@pytest.mark.parametrize("result", ["keep", "drop"])
-@pytest.mark.parametrize("crash_at", range(24))
-async def test_a_cancellation_beside_a_death_ends_the_job(crash_at: int, result: str) -> None:
-    scene = await accepted(JOB | {"n": 2})
-    order(scene, "cancel", result=result)
-    scene.waiting.reverse()  # the order comes after the task's message
-    scene.waiting.sort(key=lambda each: each.queue == "image-jobs")
-    scene.world.steps.crash_at = len(scene.world.steps.taken) + crash_at
-    await scene.run()
-    await scene.sweep_on()
-    record = reckoned(scene)
-    assert record.state in {JobState.SUCCEEDED, JobState.CANCELLED}
-    if result == "drop" and record.state is JobState.CANCELLED:
-        assert not record.pictures
-    assert all(task.state is not TaskState.CALLING for task in record.tasks)
