@@ -1,11 +1,15 @@
-"""What must hold of a job in the end, however its processes died and whatever was done to it."""
+"""What must hold of jobs in the end, however its processes died and whatever was done to it."""
 
 import hashlib
 import json
 from collections import Counter
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Any
 
 from shared.entries import entry_of, newest
+from shared.events import OF_POOLS
+from shared.looks import LONGEST
 from shared.records import JobRecord, JobState
 from shared.renditions import sheet_name, wishes_of
 from tests.scene import Scene
@@ -79,3 +83,57 @@ def _told(sidecar: dict[str, Any]) -> set[str]:
     made = [each for image in sidecar["images"] for each in (image, *image["renditions"])]
     sheet = [sidecar["contact_sheet"]] if sidecar["contact_sheet"] else []
     return {each["blob"] for each in (*made, *sheet)}
+
+
+def all_reckoned(scene: Scene, submitted: set[str], billed: Sequence[str]) -> None:
+    """Reckon up every job of a scene; `billed` are the ids of calls that made pictures."""
+    records = {record.job_id: record for record in scene.records()}
+    assert set(records) == submitted, "a job is lost"
+    ends = ends_of(scene)
+    paid = Counter(request.rsplit(".", 1)[0] for request in billed)
+    for job_id, record in records.items():
+        assert record.state is not JobState.RUNNING, f"{job_id} never ended"
+        assert [*ends[job_id].values()][-1] == f"image.job.{record.state}"
+        assert len(ends[job_id]) == record.openings
+        assert all(entry.sent_at for entry in record.outbox)
+        for task in record.tasks:
+            calls = paid[f"{job_id}.{record.generation}.{task.index}"]
+            if calls > 1:
+                assert task.possible_duplicate_charge, f"{job_id} paid {calls} times, unsaid"
+        calls = sum(request.startswith(f"{job_id}.") for request in billed)
+        charged = [each for each in record.attempts if each.charged != "no"]
+        assert len(charged) >= calls, f"{job_id} was billed for more than it tells"
+    stored = set(scene.world.pictures.committed)
+    known = {picture.blob for record in records.values() for picture in record.pictures}
+    assert known <= stored, "a record without its picture"
+    assert not scene.world.pictures.open
+    assert not scene.world.register.open, "a sweep would look at it for ever"
+
+
+def ends_of(scene: Scene) -> dict[str, dict[str, str]]:
+    """Return each job's ends, by the id of the event that told it."""
+    ends: dict[str, dict[str, str]] = {}
+    for event in scene.world.announcer.events:
+        if event.get_type() in OF_POOLS:
+            continue
+        data = event.get_data()
+        assert isinstance(data, dict)
+        ends.setdefault(data["job_id"], {})[event.get_id()] = event.get_type()
+    return ends
+
+
+def due_later(scene: Scene) -> list[tuple[JobRecord, datetime]]:
+    """Return the jobs that only a sweep can bring on, and when each will be given up on."""
+    lifetime = scene.configuration.settings.job_lifetime
+    soon = scene.world.clock.now() + 2 * LONGEST
+    running = (record for record in scene.records() if record.state is JobState.RUNNING)
+    ends = ((record, record.give_up_at(lifetime)) for record in running)
+    return [(record, end) for record, end in ends if end > soon]
+
+
+def brought_on(scene: Scene, due: list[tuple[JobRecord, datetime]]) -> None:
+    """Hold that sweeps brought these jobs to an end before they were given up on."""
+    for before, end in due:
+        told = scene.record(before.job_id).outbox
+        (time,) = (each.time for each in told if each.opening == before.openings)
+        assert time < end, f"a sweep only gave up on {before.job_id}"

@@ -205,6 +205,9 @@ class Scene:
     def record(self, job_id: str) -> JobRecord:
         return self.world.records.stored[job_id].value
 
+    def records(self) -> list[JobRecord]:
+        return [stored.value for stored in self.world.records.stored.values()]
+
     def take_sent(self) -> None:
         now = self.world.clock.now()
         sent = self.world.queues.sent

@@ -6,9 +6,8 @@ lost after they were paid, clocks that jump. In the end everything is delivered,
 """
 
 import asyncio
-from collections import Counter
 from collections.abc import Awaitable
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from hypothesis import HealthCheck, settings
@@ -23,12 +22,10 @@ from hypothesis.stateful import (
 )
 
 from shared.errors import BrokenReply, StoreUnavailable
-from shared.events import OF_POOLS
-from shared.looks import LONGEST
 from shared.payloads import ImageRequest
-from shared.records import JobRecord, JobState
 from tests.fake_endpoint import Answer, FakeReply
 from tests.mishaps import KINDS, POLICIES, STEPS, TWO, UNPAID
+from tests.reckoning import all_reckoned, brought_on, due_later, ends_of
 from tests.scene import Delivery, Scene, configured, error_reply, reply_to
 
 
@@ -54,10 +51,10 @@ class AnyOrder(RuleBasedStateMachine):
             if self.silent:
                 self._play(self._only_jobs())
             self._play(self._everything())
-            due = self._due_later()
+            due = due_later(self.scene)
             self._play(self.scene.sweep_on(most=200))
-            self._reckon()
-            self._brought_on(due)
+            all_reckoned(self.scene, set(self.submitted), self.billed)
+            brought_on(self.scene, due)
         finally:
             self.loop.close()
 
@@ -193,7 +190,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @invariant()
     def no_task_is_held_twice(self) -> None:
-        for record in self._records():
+        for record in self.scene.records():
             for task in record.tasks:
                 tokens = [attempt.token for attempt in task.attempts]
                 assert tokens == sorted(set(tokens)), "an attempt is written down twice"
@@ -201,14 +198,16 @@ class AnyOrder(RuleBasedStateMachine):
 
     @invariant()
     def each_opening_has_one_end(self) -> None:
-        openings = {record.job_id: record.openings for record in self._records()}
-        for job_id, ends in self._ends().items():
+        openings = {record.job_id: record.openings for record in self.scene.records()}
+        for job_id, ends in ends_of(self.scene).items():
             assert len(ends) <= openings[job_id], f"{job_id} was told to have ended as {ends}"
 
     @invariant()
     def nothing_is_paid_before_it_is_written_down(self) -> None:
         intents = {
-            attempt.client_request_id for record in self._records() for attempt in record.attempts
+            attempt.client_request_id
+            for record in self.scene.records()
+            for attempt in record.attempts
         }
         unpaid = set(self.scene.world.endpoint.client_request_ids) - set(self.billed)
         assert set(self.billed) <= intents | unpaid
@@ -265,57 +264,6 @@ class AnyOrder(RuleBasedStateMachine):
         steps.failing.clear()
         steps.lost.clear()
         self.scene.world.endpoint.script.clear()
-
-    def _records(self) -> list[JobRecord]:
-        return [stored.value for stored in self.scene.world.records.stored.values()]
-
-    def _ends(self) -> dict[str, dict[str, str]]:
-        """Return each job's ends, by the id of the event that told it."""
-        ends: dict[str, dict[str, str]] = {}
-        for event in self.scene.world.announcer.events:
-            if event.get_type() in OF_POOLS:
-                continue
-            data = event.get_data()
-            assert isinstance(data, dict)
-            ends.setdefault(data["job_id"], {})[event.get_id()] = event.get_type()
-        return ends
-
-    def _due_later(self) -> list[tuple[JobRecord, datetime]]:
-        """Return the jobs that only a sweep can bring on, and when each will be given up on."""
-        lifetime = self.scene.configuration.settings.job_lifetime
-        soon = self.scene.world.clock.now() + 2 * LONGEST
-        running = (each for each in self._records() if each.state is JobState.RUNNING)
-        ends = ((record, record.give_up_at(lifetime)) for record in running)
-        return [(record, end) for record, end in ends if end > soon]
-
-    def _brought_on(self, due: list[tuple[JobRecord, datetime]]) -> None:
-        for before, end in due:
-            told = self.scene.record(before.job_id).outbox
-            (time,) = (each.time for each in told if each.opening == before.openings)
-            assert time < end, f"a sweep only gave up on {before.job_id}"
-
-    def _reckon(self) -> None:
-        records = {record.job_id: record for record in self._records()}
-        assert set(records) == set(self.submitted), "a job is lost"
-        ends = self._ends()
-        paid = Counter(request.rsplit(".", 1)[0] for request in self.billed)
-        for job_id, record in records.items():
-            assert record.state is not JobState.RUNNING, f"{job_id} never ended"
-            assert [*ends[job_id].values()][-1] == f"image.job.{record.state}"
-            assert len(ends[job_id]) == record.openings
-            assert all(entry.sent_at for entry in record.outbox)
-            for task in record.tasks:
-                calls = paid[f"{job_id}.{record.generation}.{task.index}"]
-                if calls > 1:
-                    assert task.possible_duplicate_charge, f"{job_id} paid {calls} times, unsaid"
-            calls = sum(request.startswith(f"{job_id}.") for request in self.billed)
-            charged = [each for each in record.attempts if each.charged != "no"]
-            assert len(charged) >= calls, f"{job_id} was billed for more than it tells"
-        stored = set(self.scene.world.pictures.committed)
-        known = {picture.blob for record in records.values() for picture in record.pictures}
-        assert known <= stored, "a record without its picture"
-        assert not self.scene.world.pictures.open
-        assert not self.scene.world.register.open, "a sweep would look at it for ever"
 
 
 AnyOrder.TestCase.settings = settings(
