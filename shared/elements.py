@@ -26,11 +26,7 @@ def elements(pending: Pending) -> Iterator[ManifestEntry]:
         mark, at = found
         body = bytes(pending.data[:at])
         if mark == _BRACKET:
-            if body.strip():
-                yield _element(pending, body, at + 1)
-            else:
-                pending.skip(at + 1)
-            pending.go(phase="after")
+            yield from _ended(pending, body, at + 1)
         else:
             yield _element(pending, body, at + 1)
         scan = _Scan()
@@ -50,6 +46,16 @@ def _begun(pending: Pending) -> Iterator[ManifestEntry]:
         whole = bytes(pending.data)
         yield pending.entry(len(whole), whole.strip())
         pending.go(phase="end")
+
+
+def _ended(pending: Pending, body: bytes, size: int) -> Iterator[ManifestEntry]:
+    """Step out of the list, then yield its last element: whoever stops there is out of it."""
+    last = _element(pending, body, size) if body.strip() else None
+    if last is None:
+        pending.skip(size)
+    pending.go(phase="after")
+    if last:
+        yield last
 
 
 def _unfinished(pending: Pending) -> Iterator[ManifestEntry]:

@@ -77,6 +77,14 @@ async def test_each_bad_entry_is_told_by_its_number_and_the_good_ones_are_made()
     assert all(result["faults"] for result in it.results if result["state"] == "rejected")
 
 
+async def test_a_list_that_fills_its_pages_is_closed_though_a_line_break_follows() -> None:
+    it = Drop()
+    it.drop("foxes.json", json.dumps([JOB] * PAGE_ENTRIES) + "\n")
+    await it.run()
+    data = it.events[0]["data"]
+    assert (data["succeeded"], data["wrong"]) == (PAGE_ENTRIES, [])
+
+
 async def test_a_message_that_comes_again_and_again_begins_each_job_once() -> None:
     it = Drop()
     it.drop("foxes.jsonl", lines(JOB, JOB), times=5)

@@ -74,11 +74,16 @@ WRITTEN = {
 
 
 @pytest.mark.parametrize("written", Format)
-@given(chunks=st.lists(st.integers(1, 40), max_size=40), bom=st.booleans(), stops=st.booleans())
+@given(
+    chunks=st.lists(st.integers(1, 40), max_size=40),
+    bom=st.booleans(),
+    stops=st.booleans(),
+    end=st.sampled_from([b"", b"\n", b" \r\n\n"]),
+)
 def test_every_entry_comes_once_however_the_bytes_arrive(
-    written: Format, chunks: list[int], *, bom: bool, stops: bool
+    written: Format, chunks: list[int], end: bytes, *, bom: bool, stops: bool
 ) -> None:
-    data = (b"\xef\xbb\xbf" if bom else b"") + WRITTEN[written]
+    data = (b"\xef\xbb\xbf" if bom else b"") + WRITTEN[written] + end
     entries, wrong = read(written, data, chunks, stops=stops)
     assert [json.loads(entry.body) for entry in entries] == JOBS
     assert [entry.number for entry in entries] == [1, 2, 3]
