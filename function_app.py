@@ -6,6 +6,7 @@ import azure.functions as func
 
 from shared.services.start import load
 from shared.triggers import (
+    batches,
     control,
     dispatch,
     finish,
@@ -36,6 +37,7 @@ app.register_functions(poison.functions(configuration))
 app.register_functions(sweep.functions(configuration))
 app.register_functions(watch.functions(configuration))
 app.register_functions(submit.functions(configuration))
+app.register_functions(batches.functions(configuration))
 app.register_functions(listing.functions(configuration))
 app.register_functions(read.functions(configuration))
 app.register_functions(pictures.functions(configuration))

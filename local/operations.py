@@ -7,11 +7,13 @@ from dataclasses import dataclass, field
 from typing import Final
 
 from local.parameters import (
+    BATCH_ID,
     FORM,
     HAVE,
     ID,
     KEY,
     LINKS,
+    LIST_KEY,
     LISTED,
     NUMBER,
     OPENING,
@@ -20,15 +22,16 @@ from local.parameters import (
     Schema,
     choice,
 )
+from shared.batch_statuses import BatchStatus, SubmittedList
 from shared.event_data import Data
 from shared.job_lists import MAX_JOBS
 from shared.overview import Overview
-from shared.status_data import BatchStatus, JobEstimate, JobList, JobStatus
+from shared.status_data import JobEstimate, JobList, JobStatus
 
 #: Headers of answers, and what they say.
 HEADERS: Final = {
-    "Location": "Where to ask for the job.",
-    "Retry-After": "Seconds until it is worth asking again; while the job runs.",
+    "Location": "Where to ask for the job, or batch.",
+    "Retry-After": "Seconds until it is worth asking again; while it runs.",
     "ETag": "The version of what is told.",
     "Link": "The next page, as `rel=next`.",
     "Content-Range": "Which bytes these are, and of how many.",
@@ -72,6 +75,8 @@ _OF_A_JOB: Final = (
     *("too_large", "unsupported_media_type"),
 )
 _TOLD: Final = ("Location", "ETag", "Retry-After")
+#: Of a result manifest.
+_LINES: Final = "application/x-ndjson"
 _SAME: Final = Answer("The caller has the newest.", headers=("ETag",))
 
 
@@ -108,14 +113,43 @@ OPERATIONS: Final = (
         "submit_batch",
         "post",
         "/api/jobs/batch",
-        f"Submit a list of up to {MAX_JOBS} jobs; each is taken or refused by itself.",
+        f"Submit a list of up to {MAX_JOBS} jobs as a batch; each is taken or refused by itself.",
         {
-            202: Answer("At least one was taken.", BatchStatus),
-            400: Answer("None was taken.", BatchStatus),
+            202: Answer(
+                "Begun; jobs with faults are told by their place.", SubmittedList, headers=_TOLD
+            ),
+            200: Answer("The same list, sent again, is completed.", SubmittedList, headers=_TOLD),
+            400: Answer("None was taken, and no batch begun.", SubmittedList),
         },
-        ("malformed_message", "too_large", "unsupported_media_type"),
+        ("malformed_message", "batch_conflict", "too_large", "unsupported_media_type"),
         body="Jobs",
-        parameters=(KEY,),
+        parameters=(LIST_KEY,),
+    ),
+    Operation(
+        "read_batch",
+        "get",
+        "/api/batches/{batch_id}",
+        "Look at a batch, of a list or of a file: its counts, its cost, where its results are.",
+        {
+            200: Answer("All there is to tell.", BatchStatus, headers=("ETag", "Retry-After")),
+            304: _SAME,
+        },
+        ("no_such_batch",),
+        parameters=(BATCH_ID, HAVE),
+    ),
+    Operation(
+        "read_results",
+        "get",
+        "/api/batches/{batch_id}/results",
+        "Fetch the result manifest of a completed batch, whole up to 4 MiB, else in ranges.",
+        {
+            200: Answer("A line an entry.", media=_LINES, headers=("ETag",)),
+            206: Answer("Some of it.", media=_LINES, headers=("ETag", "Content-Range")),
+            302: Answer("Where a long one is to be had for a while.", headers=("Location",)),
+            304: _SAME,
+        },
+        ("no_such_batch", "no_results_yet", "range_needed", "range_not_satisfiable"),
+        parameters=(BATCH_ID, RANGE, HAVE),
     ),
     Operation(
         "estimate_job",

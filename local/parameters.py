@@ -15,6 +15,13 @@ ID: Final[Schema] = {
     "schema": {"type": "string"},
     "description": "The job's id. One that no job can have is answered like one that none has.",
 }
+BATCH_ID: Final[Schema] = {
+    "name": "batch_id",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string"},
+    "description": "The batch's id, as its `Location` or its event tells it.",
+}
 LINKS: Final[Schema] = {
     "name": "links",
     "in": "query",
@@ -33,6 +40,10 @@ KEY: Final[Schema] = {
     "in": "header",
     "schema": {"type": "string"},
     "description": "For jobs without a `job_id`: requests with one key and one body are one job.",
+}
+LIST_KEY: Final[Schema] = KEY | {
+    "description": "Requests with one key and one body are one batch, and another body is refused; "
+    "without a key the body is its own: sent again, it is the batch that it was.",
 }
 NUMBER: Final[Schema] = {
     "name": "number",

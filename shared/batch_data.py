@@ -90,11 +90,11 @@ class Result(Data):
 
 
 class ManifestData(Data):
-    """The file that started a batch."""
+    """What started a batch: a file, or a list that came over HTTP."""
 
     container: str
     blob: str
-    etag: str
+    etag: str = Field(description="Of a list that came over HTTP its SHA-256.")
     bytes: int
 
 
@@ -115,11 +115,9 @@ class BatchTimings(Data):
     total_seconds: float
 
 
-class BatchCompletedData(Data):
-    """A batch whose last job has ended."""
+class Tally(Data):
+    """Entries of a batch by what became of them, and what they cost."""
 
-    batch_id: str
-    manifest: ManifestData
     entries: int
     succeeded: int
     failed: int
@@ -134,6 +132,13 @@ class BatchCompletedData(Data):
     )
     cost_known_by: Literal["usage", "estimate"] | None
     possible_duplicate_charges: int = Field(description="Jobs that may have been paid for twice.")
+
+
+class BatchCompletedData(Tally):
+    """A batch whose last job has ended."""
+
+    batch_id: str
+    manifest: ManifestData
     results: ResultsData
     wrong: tuple[FileFault, ...] = Field(description="What is wrong with the file as a whole.")
     faults: tuple[EntryFault, ...] = Field(

@@ -14,6 +14,7 @@ from .batch_data import (
     ResultFailure,
     ResultFault,
     ResultsData,
+    Tally,
 )
 from .batches import BatchRecord, TakenEntry
 from .cloud_events import cloud_event
@@ -41,18 +42,10 @@ class BatchEventType(StrEnum):
 def build_completed(record: BatchRecord, *, source: str, container: str) -> "CloudEvent":
     """Return the event of a batch's end; `container` holds the result manifest."""
     completed_at = record.completed_at or record.updated_at
-    counts = record.counts
     data = BatchCompletedData(
         batch_id=record.batch_id,
-        manifest=ManifestData(
-            container=record.manifest.container,
-            blob=clipped(record.manifest.name, _MAX_BLOB_NAME),
-            etag=record.manifest.version,
-            bytes=record.manifest.bytes,
-        ),
-        **counts.model_dump(exclude={"known_usd", "unpriced", "estimated"}),
-        cost_usd=None if counts.unpriced else round(counts.known_usd, 6),
-        cost_known_by=_known_by(counts),
+        manifest=manifest_data(record),
+        **dict(tally_of(record.counts)),
         results=ResultsData(
             url=record.results_url or "",
             container=container,
@@ -69,6 +62,25 @@ def build_completed(record: BatchRecord, *, source: str, container: str) -> "Clo
         subject=f"batches/{record.batch_id}",
         source=source,
         time=completed_at,
+    )
+
+
+def manifest_data(record: BatchRecord) -> ManifestData:
+    """Tell what started a batch."""
+    return ManifestData(
+        container=record.manifest.container,
+        blob=clipped(record.manifest.name, _MAX_BLOB_NAME),
+        etag=record.manifest.version,
+        bytes=record.manifest.bytes,
+    )
+
+
+def tally_of(counts: Counts) -> Tally:
+    """Tell what entries came to and cost."""
+    return Tally(
+        **counts.model_dump(exclude={"known_usd", "unpriced", "estimated"}),
+        cost_usd=None if counts.unpriced else round(counts.known_usd, 6),
+        cost_known_by=_known_by(counts),
     )
 
 

@@ -23,6 +23,8 @@ BATCH_VERSION: Final = 1
 PAGE_ENTRIES: Final = 100
 #: Faults kept in the record and told in the event; the results have all of them.
 MAX_TOLD: Final = 20
+#: Under this name a list that came over HTTP is kept.
+POSTED: Final = "posted.json"
 #: A turn that is overdue by this much was lost with its process.
 LOST_AFTER: Final = timedelta(minutes=2)
 
@@ -45,6 +47,8 @@ class TakenEntry(_Frozen):
     number: int = Field(ge=1)
     line: int = Field(ge=1)
     job_id: str | None = None
+    #: Of faults: the id that the job would have had, if it names one.
+    asked_id: str | None = None
     code: str | None = None
     faults: tuple[EntryFault, ...] = ()
 
@@ -60,11 +64,13 @@ class EntryPage(_Frozen):
 
 
 class Manifest(_Frozen):
-    """The file that a batch was started by."""
+    """What a batch was started by: a file that was dropped, or a list that came over HTTP."""
 
+    #: It came over HTTP, and is kept as a page of the batch: `POSTED`.
+    is_posted: bool = False
     container: str
     name: str
-    #: Its ETag: another version is another batch.
+    #: Its ETag, of a list its SHA-256: another version is another batch.
     version: str
     bytes: int = Field(ge=0)
     modified_at: datetime
@@ -106,12 +112,22 @@ class KeptBatch:
     version: str
 
 
+def page_of_entries(number: int) -> str:
+    """Return the name of a page of entries."""
+    return f"entries/{number:06d}.json"
+
+
 def open_batch(
-    batch_id: str, manifest: Manifest, *, due_at: datetime, now: datetime
+    batch_id: str, manifest: Manifest, *, due_at: datetime, now: datetime, turn: int = 0
 ) -> BatchRecord:
-    """Return the first record of a batch."""
+    """Return the first record of a batch; a `turn` has a message that comes when it is due."""
     return BatchRecord(
-        batch_id=batch_id, manifest=manifest, due_at=due_at, created_at=now, updated_at=now
+        batch_id=batch_id,
+        manifest=manifest,
+        turn=turn,
+        due_at=due_at,
+        created_at=now,
+        updated_at=now,
     )
 
 

@@ -6,7 +6,15 @@ from typing import Final
 
 from .batch_data import Result
 from .batch_events import RESULTS, counted, result_of
-from .batches import BatchRecord, EntryPage, TakenEntry, completed, waiting, with_results
+from .batches import (
+    BatchRecord,
+    EntryPage,
+    TakenEntry,
+    completed,
+    page_of_entries,
+    waiting,
+    with_results,
+)
 from .errors import UnreadableRecord
 from .ports import World
 from .records import JobRecord, JobState
@@ -61,7 +69,7 @@ def _page(number: int) -> str:
 
 
 async def _entries(record: BatchRecord, world: World) -> Sequence[TakenEntry]:
-    body = await world.batches.read_page(record.batch_id, f"entries/{record.collected:06d}.json")
+    body = await world.batches.read_page(record.batch_id, page_of_entries(record.collected))
     return EntryPage.model_validate_json(body or b"").entries
 
 

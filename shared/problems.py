@@ -41,6 +41,11 @@ _KINDS: Final = {
     "invalid_query": _Kind(HTTPStatus.BAD_REQUEST, "The query has faults in its parameters."),
     "no_such_job": _Kind(HTTPStatus.NOT_FOUND, "There is no job of this id."),
     "no_such_picture": _Kind(HTTPStatus.NOT_FOUND, "The job has no such picture, or not yet."),
+    "no_such_batch": _Kind(HTTPStatus.NOT_FOUND, "There is no batch of this id."),
+    "no_results_yet": _Kind(HTTPStatus.NOT_FOUND, "The batch is not completed."),
+    "batch_conflict": _Kind(
+        HTTPStatus.CONFLICT, "The idempotency key belongs to a batch of other jobs."
+    ),
     "wrong_state": _Kind(HTTPStatus.CONFLICT, "The job is in a state that does not allow this."),
     "too_large": _Kind(HTTPStatus.CONTENT_TOO_LARGE, "The body is longer than is taken here."),
     "unsupported_media_type": _Kind(

@@ -8,7 +8,6 @@ from .event_data import Data, Image, Routing, Spending
 from .events import EventType
 from .outcomes import OutcomeKind
 from .pricing import TokenEstimate
-from .problems import Problem
 from .records import JobState, TaskState
 
 
@@ -130,21 +129,3 @@ class JobList(Data):
 
     jobs: tuple[JobSummary, ...]
     next: str | None = Field(description="What to give as `after` for the jobs that follow.")
-
-
-class SubmittedJob(Data):
-    """What became of one job of a list."""
-
-    index: int = Field(description="Place in the list.")
-    job_id: str | None
-    state: JobState | None = Field(description="Null where the job was refused.")
-    path: str | None = Field(description="Where to ask for it.")
-    problem: Problem | None
-
-
-class BatchStatus(Data):
-    """What became of each job of a list, in its order."""
-
-    accepted: int
-    refused: int
-    jobs: tuple[SubmittedJob, ...]

@@ -1,13 +1,10 @@
-"""Submission over HTTP: a body becomes an accepted job or every reason why not, one or many."""
+"""Submission over HTTP: a body becomes an accepted job, or every reason why not."""
 
-from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 
 from .accepting import Accepted, accept
 from .configuration import Configuration
-from .errors import Rejected, Unavailable
-from .job_lists import messages_in
 from .judging import judge
 from .messages import read_job
 from .plans import Plan
@@ -28,21 +25,6 @@ async def submit(submission: Submission, world: World, configuration: Configurat
     """Accept one job. Raises `Rejected` or `Unavailable`."""
     job = read_job(submission.body, inserted_at=submission.at, seed=submission.seed)
     return await accept(job, world, configuration)
-
-
-async def submit_each(
-    submission: Submission, world: World, configuration: Configuration
-) -> AsyncIterator[Accepted | Rejected | Unavailable]:
-    """Accept a list of jobs, one after the other; what became of each, in their order.
-
-    Raises `MalformedMessage` when the body is no list of jobs.
-    """
-    for place, message in enumerate(messages_in(submission.body)):
-        one = Submission(message, f"{submission.seed}/{place}", submission.at)
-        try:
-            yield await submit(one, world, configuration)
-        except (Rejected, Unavailable) as error:
-            yield error
 
 
 async def foresee(

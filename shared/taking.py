@@ -5,7 +5,15 @@ from typing import Final
 from .accepting import accept
 from .batch_data import FileFault
 from .batch_events import entry_fault
-from .batches import PAGE_ENTRIES, BatchRecord, EntryPage, TakenEntry, with_entries
+from .batches import (
+    PAGE_ENTRIES,
+    POSTED,
+    BatchRecord,
+    EntryPage,
+    TakenEntry,
+    page_of_entries,
+    with_entries,
+)
 from .configuration import Configuration
 from .errors import Fault, InvalidJob, Rejected, StaleVersion, UnreadableRecord
 from .event_data import clipped
@@ -28,7 +36,7 @@ async def take_page(record: BatchRecord, world: World, configuration: Configurat
 
     A page that is there already was taken by one who stopped before the record knew.
     """
-    name = f"entries/{record.pages:06d}.json"
+    name = page_of_entries(record.pages)
     body = await world.batches.read_page(record.batch_id, name)
     if body is None:
         page = await _taken(record, world, configuration)
@@ -84,12 +92,21 @@ async def _feed(reading: Reading, record: BatchRecord, world: World) -> None:
     manifest, start = record.manifest, reading.wanted
     length = min(CHUNK_BYTES, manifest.bytes - start)
     if length > 0:
-        data = await world.manifests.read(
-            manifest.name, manifest.version, start=start, length=length
-        )
-        reading.feed(data)
+        reading.feed(await _bytes(record, world, start=start, length=length))
     if reading.wanted >= manifest.bytes:
         reading.end()
+
+
+async def _bytes(record: BatchRecord, world: World, *, start: int, length: int) -> bytes:
+    manifest = record.manifest
+    if not manifest.is_posted:
+        return await world.manifests.read(
+            manifest.name, manifest.version, start=start, length=length
+        )
+    posted = await world.batches.read_page(record.batch_id, POSTED)
+    if posted is None:
+        raise StaleVersion(f"the list of batch {record.batch_id} was deleted")
+    return posted[start : start + length]
 
 
 async def _take(
@@ -115,5 +132,11 @@ async def _take(
             entry_fault(entry.number, entry.line, field=fault.field, message=fault.message)
             for fault in rejection.faults[:_MAX_FAULTS]
         )
-        return TakenEntry(number=entry.number, line=entry.line, code=rejection.code, faults=faults)
+        return TakenEntry(
+            number=entry.number,
+            line=entry.line,
+            asked_id=rejection.job_id,
+            code=rejection.code,
+            faults=faults,
+        )
     return TakenEntry(number=entry.number, line=entry.line, job_id=job.job_id)

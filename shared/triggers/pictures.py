@@ -1,4 +1,4 @@
-"""HTTP, the pictures: by their number, in parts that the app can hold."""
+"""HTTP, what is stored: pictures by their number, in parts that the app can hold."""
 
 from typing import Final
 
@@ -27,23 +27,37 @@ def functions(configuration: Configuration) -> func.Blueprint:
         stored = await stored_job(req, world)
         number, form = req.route_params.get("number", ""), wanted_form(req.params)
         name = numbered(stored.value, number, form)
-        wanted = byte_range(req.headers.get("range"))
-        part = name and await world.pictures.read(
-            name, start=wanted.start if wanted else 0, length=_length(wanted)
+        return await answer_with(
+            name, req, world=world, configuration=configuration, missing="no_such_picture"
         )
-        if not (name and part):
-            raise refused("no_such_picture")
-        if has_version(req.headers.get("if-none-match"), part.version):
-            return nothing(304, {"ETag": part.version})
-        if wanted:
-            return _some(part)
-        if len(part.data) < part.total:
-            return await _elsewhere(name, part, world, configuration)
-        return _picture(part, status=200)
 
     decorate = blueprint.route(route="jobs/{job_id}/images/{number}", methods=[func.HttpMethod.GET])
     blueprint.function_name("read_image")(decorate(answering("read_image", read_image)))
     return blueprint
+
+
+async def answer_with(
+    name: str | None,
+    req: func.HttpRequest,
+    *,
+    world: World,
+    configuration: Configuration,
+    missing: str,
+) -> func.HttpResponse:
+    """Answer with a blob that stands beside the pictures, whole or in parts; else with a code."""
+    wanted = byte_range(req.headers.get("range"))
+    part = name and await world.pictures.read(
+        name, start=wanted.start if wanted else 0, length=_length(wanted)
+    )
+    if not (name and part):
+        raise refused(missing)
+    if has_version(req.headers.get("if-none-match"), part.version):
+        return nothing(304, {"ETag": part.version})
+    if wanted:
+        return _some(part)
+    if len(part.data) < part.total:
+        return await _elsewhere(name, part, world, configuration)
+    return _part(part, status=200)
 
 
 def _length(wanted: ByteRange | None) -> int:
@@ -54,9 +68,9 @@ def _length(wanted: ByteRange | None) -> int:
 
 def _some(part: PicturePart) -> func.HttpResponse:
     if not part.data:
-        raise refused("range_not_satisfiable", f"the picture has {part.total:,} bytes")
+        raise refused("range_not_satisfiable", f"there are {part.total:,} bytes")
     end = part.start + len(part.data) - 1
-    return _picture(part, status=206, range=f"bytes {part.start}-{end}/{part.total}")
+    return _part(part, status=206, range=f"bytes {part.start}-{end}/{part.total}")
 
 
 async def _elsewhere(
@@ -67,20 +81,20 @@ async def _elsewhere(
     if not life:
         raise refused(
             "range_needed",
-            f"the picture has {part.total:,} bytes and one answer at most {PART_BYTES:,}; "
+            f"there are {part.total:,} bytes, and one answer has at most {PART_BYTES:,}; "
             "ask with Range: bytes=0-, and on from there",
         )
     url = await world.links.link(name, until=world.clock.now() + life)
     return nothing(302, {"Location": url, "Cache-Control": "no-store"})
 
 
-def _picture(part: PicturePart, *, status: int, range: str = "") -> func.HttpResponse:  # noqa: A002 (it is called that)
+def _part(part: PicturePart, *, status: int, range: str = "") -> func.HttpResponse:  # noqa: A002 (it is called that)
     headers = {
         "ETag": part.version,
         "Accept-Ranges": "bytes",
         "Content-Type": part.content_type,
         "X-Content-Type-Options": "nosniff",
-        # A picture never changes under its name; which one is the first may.
+        # What is stored never changes under its name; which picture is the first may.
         "Cache-Control": "private, no-cache",
     }
     if range:

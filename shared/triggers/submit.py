@@ -1,4 +1,4 @@
-"""HTTP, the way in: jobs are submitted one by one or in a list, and foreseen without being made."""
+"""HTTP, the way in: a job is submitted, or foreseen without being made."""
 
 import uuid
 from datetime import UTC, datetime
@@ -9,17 +9,14 @@ import azure.functions as func
 from ..accepting import Accepted
 from ..configuration import Configuration
 from ..envelopes import MAX_MESSAGE_BYTES
-from ..errors import Rejected, Unavailable
 from ..http_headers import JSON_TYPES, is_json
-from ..job_lists import MAX_BATCH_BYTES
 from ..ports import Versioned
-from ..problems import problem_of, refused
+from ..problems import refused
 from ..records import JobRecord, JobState
 from ..reports import Report
 from ..services.world import open_world
-from ..status_data import BatchStatus, SubmittedJob
 from ..statuses import JOB_PATH, estimate_of, poll_after, status_of
-from ..submitting import Submission, foresee, submit, submit_each
+from ..submitting import Submission, foresee, submit
 from .answers import answering, document
 from .deliveries import tell
 
@@ -28,32 +25,22 @@ _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
 def functions(configuration: Configuration) -> func.Blueprint:
-    """Return the functions `submit_job`, `submit_batch` and `estimate_job`."""
+    """Return the functions `submit_job` and `estimate_job`."""
     blueprint = func.Blueprint()
 
     async def submit_job(req: func.HttpRequest) -> func.HttpResponse:
         world = open_world(configuration)
-        accepted = await submit(_submission(req, MAX_MESSAGE_BYTES), world, configuration)
+        accepted = await submit(_submission(req), world, configuration)
         _tell("submit_job", accepted)
         return told(accepted.stored, now=world.clock.now())
 
-    async def submit_batch(req: func.HttpRequest) -> func.HttpResponse:
-        submission = _submission(req, MAX_BATCH_BYTES)
-        jobs: list[SubmittedJob] = []
-        async for outcome in submit_each(submission, open_world(configuration), configuration):
-            jobs.append(_submitted(len(jobs), outcome))
-        taken = sum(job.problem is None for job in jobs)
-        batch = BatchStatus(accepted=taken, refused=len(jobs) - taken, jobs=tuple(jobs))
-        return document(batch, status=202 if taken else 400)
-
     async def estimate_job(req: func.HttpRequest) -> func.HttpResponse:
-        submission = _submission(req, MAX_MESSAGE_BYTES)
+        submission = _submission(req)
         plans = await foresee(submission, open_world(configuration), configuration)
         return document(estimate_of(plans))
 
     for handler, route in (
         (submit_job, "jobs"),
-        (submit_batch, "jobs/batch"),
         (estimate_job, "estimate"),
     ):
         name = handler.__name__
@@ -62,20 +49,26 @@ def functions(configuration: Configuration) -> func.Blueprint:
     return blueprint
 
 
-def _submission(req: func.HttpRequest, most: int) -> Submission:
-    """Take a body of a type and a length that is read here.
+def _submission(req: func.HttpRequest) -> Submission:
+    """Take one job.
 
-    A job without an id gets one of the `Idempotency-Key`, where there is one: the same request
-    sent again is the same job.
+    Without an id it gets one of the `Idempotency-Key`, where there is one: the same request sent
+    again is the same job.
     """
+    body = body_of(req, MAX_MESSAGE_BYTES)
+    if key := req.headers.get("idempotency-key"):
+        return Submission(body, f"idempotency-key {key}", _EPOCH)
+    return Submission(body, uuid.uuid4().hex, datetime.now(UTC))
+
+
+def body_of(req: func.HttpRequest, most: int) -> bytes:
+    """Return a body of a type and a length, in bytes, that is read here; else `Refused`."""
     if not is_json(req.headers.get("content-type")):
         raise refused("unsupported_media_type", f"send {' or '.join(JSON_TYPES)}")
     body = req.get_body()
     if len(body) > most:
         raise refused("too_large", f"the body has {len(body):,} bytes; {most:,} are the most")
-    if key := req.headers.get("idempotency-key"):
-        return Submission(body, f"idempotency-key {key}", _EPOCH)
-    return Submission(body, uuid.uuid4().hex, datetime.now(UTC))
+    return body
 
 
 def told(stored: Versioned[JobRecord], *, now: datetime) -> func.HttpResponse:
@@ -86,25 +79,6 @@ def told(stored: Versioned[JobRecord], *, now: datetime) -> func.HttpResponse:
     if running:
         headers["Retry-After"] = str(poll_after(record, now))
     return document(status_of(record), status=202 if running else 200, headers=headers)
-
-
-def _submitted(place: int, outcome: Accepted | Rejected | Unavailable) -> SubmittedJob:
-    match outcome:
-        case Accepted(stored=stored):
-            _tell("submit_batch", outcome)
-            return SubmittedJob(
-                index=place,
-                job_id=stored.value.job_id,
-                state=stored.value.state,
-                path=JOB_PATH.format(job_id=stored.value.job_id),
-                problem=None,
-            )
-        case Rejected() | Unavailable():
-            problem = problem_of(outcome)
-            tell("submit_batch", Report("refused", problem.job_id, {"code": problem.code}))
-            return SubmittedJob(
-                index=place, job_id=problem.job_id, state=None, path=None, problem=problem
-            )
 
 
 def _tell(function: str, accepted: Accepted) -> None:

@@ -74,6 +74,17 @@ class Caller:
 
         return until(look, f"end of {path}", seconds=PATIENCE_SECONDS)
 
+    def completed(self, path: str) -> Reply:
+        """Wait until the batch at this path is completed and its event was sent."""
+
+        def look() -> Reply | None:
+            reply = self.call("GET", path)
+            return reply if reply.json["sent_at"] else None
+
+        found = until(look, f"end of {path}", seconds=PATIENCE_SECONDS)
+        assert found
+        return found
+
 
 def caller_of(stack: RunningStack) -> Caller:
     """A caller who has the stack's function key."""

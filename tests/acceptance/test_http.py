@@ -178,9 +178,11 @@ def test_a_bad_query_is_refused_with_every_fault(caller: Caller) -> None:
     }
 
 
-def test_a_list_of_jobs_is_taken_one_by_one(caller: Caller) -> None:
-    batch = [{**FOX, "job_id": "http-8"}, {"prompt": ""}, {**FOX, "job_id": "http-9"}]
-    taken = caller.call("POST", "/api/jobs/batch", batch)
+def test_a_list_of_jobs_is_a_batch_that_is_followed_to_its_results(
+    stack: RunningStack, caller: Caller
+) -> None:
+    jobs = [{**FOX, "job_id": "http-8"}, {"prompt": ""}, {**FOX, "job_id": "http-9"}]
+    taken = caller.call("POST", "/api/jobs/batch", jobs)
     assert (taken.status, taken.json["accepted"], taken.json["refused"]) == (202, 2, 1)
     assert [job["job_id"] for job in taken.json["jobs"]] == ["http-8", None, "http-9"]
     assert [job["problem"] and job["problem"]["status"] for job in taken.json["jobs"]] == [
@@ -188,11 +190,43 @@ def test_a_list_of_jobs_is_taken_one_by_one(caller: Caller) -> None:
         400,
         None,
     ]
-    assert caller.ended(taken.json["jobs"][2]["path"])["state"] == "succeeded"
+    assert int(taken.headers["retry-after"]) >= 1
+    path = taken.headers["location"]
+    assert caller.call("GET", f"{path}/results").json["code"] == "no_results_yet"
+    ended = caller.completed(path)
+    assert ended.json["told"] | {"succeeded": 2, "rejected": 1, "entries": 3} == ended.json["told"]
+    lines = caller.call("GET", ended.json["results_path"])
+    assert lines.headers["content-type"] == "application/x-ndjson"
+    told = [json.loads(line) for line in lines.body.splitlines()]
+    assert [line["state"] for line in told] == ["succeeded", "rejected", "succeeded"]
+    assert ended.json["told"]["cost_usd"] == sum(line["cost_usd"] or 0 for line in told)
+    (event,) = [
+        each for each in stack.read_events() if each["data"].get("batch_id") == path.split("/")[-1]
+    ]
+    assert event["type"] == "image.batch.completed"
+    again = caller.call("GET", path, if_none_match=ended.headers["etag"])
+    assert (again.status, again.body, "retry-after" in again.headers) == (304, b"", False)
+    assert caller.call("GET", f"{path}x").json["code"] == "no_such_batch"
+
+
+def test_a_list_sent_again_is_the_batch_that_it_was(caller: Caller) -> None:
+    first, again = (caller.call("POST", "/api/jobs/batch", [FOX, FOX]) for _ in range(2))
+    assert first.json["jobs"] == again.json["jobs"]
+    caller.completed(first.headers["location"])
+    late = caller.call("POST", "/api/jobs/batch", [FOX, FOX])
+    assert (late.status, late.json["batch"]["state"]) == (200, "completed")
+    assert late.json["batch"]["told"]["repeated"] == 0
+
+
+def test_a_key_belongs_to_one_list(caller: Caller) -> None:
+    one = caller.call("POST", "/api/jobs/batch", [FOX], idempotency_key="list 1")
+    other = caller.call("POST", "/api/jobs/batch", [FOX, FOX], idempotency_key="list 1")
+    assert (one.status, other.status, other.json["code"]) == (202, 409, "batch_conflict")
 
 
 def test_a_list_without_a_good_job_is_refused(caller: Caller) -> None:
-    assert caller.call("POST", "/api/jobs/batch", [{}]).status == 400
+    refused = caller.call("POST", "/api/jobs/batch", [{}])
+    assert (refused.status, refused.json["batch"]) == (400, None)
     assert caller.call("POST", "/api/jobs/batch", {}).json["code"] == "malformed_message"
 
 
@@ -229,6 +263,8 @@ def test_a_body_of_another_type_or_length_is_refused(
         ("GET", "/api/jobs"),
         ("GET", "/api/jobs/http-1"),
         ("GET", "/api/jobs/http-1/images/0"),
+        ("GET", "/api/batches/http-1"),
+        ("GET", "/api/batches/http-1/results"),
         ("DELETE", "/api/jobs/http-1"),
         ("POST", "/api/jobs/http-1/replay"),
     ],

@@ -83,6 +83,8 @@ TRIGGERS: dict[str, dict[str, str | list[str]]] = {
     "watch": {"type": "timerTrigger", "schedule": "0 */5 * * * *"},
     "submit_job": http("jobs", "POST"),
     "submit_batch": http("jobs/batch", "POST"),
+    "read_batch": http("batches/{batch_id}", "GET", "HEAD"),
+    "read_results": http("batches/{batch_id}/results", "GET"),
     "estimate_job": http("estimate", "POST"),
     "list_jobs": http("jobs", "GET", "HEAD"),
     "read_job": http("jobs/{job_id}", "GET", "HEAD"),
