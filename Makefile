@@ -60,7 +60,7 @@ batch: setup ## a CSV of 1,000 lines, its host killed three times: is each line 
 quota: setup ## hosts that share a quota: how much of it is used, what is refused? (SEED=1)
 	@$(BIN)/python -m local quota --seed $(or $(SEED),1)
 
-bench: .venv-bench/.stamp ## measure speed and memory, ten minutes (BENCH="--rounds 1 --no-page": less)
+bench: .venv-bench/.stamp node_modules/.stamp ## measure speed and memory, a quarter of an hour (BENCH="--rounds 1 --no-page": less)
 	@.venv-bench/bin/pytest --quiet -c tests/benchmarks/pytest.ini tests/benchmarks
 	@.venv-bench/bin/python -m tests.benchmarks $(BENCH)
 

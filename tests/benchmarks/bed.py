@@ -9,19 +9,20 @@ import sys
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from local import azurite
 from tests.benchmarks import certificates
+from tests.benchmarks.growth import ROWS, Row
 from tests.benchmarks.ways import Addresses
-from tests.benchmarks.worker import Load, Taken
+from tests.benchmarks.worker import WARM, Load, Taken
 
 ROOT = Path(__file__).resolve().parents[2]
 #: Of a storage account that asks for signatures and never looks at them.
 _ACCOUNT_KEY = "YmVuY2htYXJrcw=="
-_WARM = "bench-warm"
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +80,9 @@ class Bed:
         """Run one load in a process of its own."""
         self._ask(self.foundry, "/log")
         self._ask(self.storage, f"/control?latency={latency_ms / 1000}&verify={verify}")
-        done = subprocess.run(
-            [sys.executable, "-m", "tests.benchmarks.worker", load.model_dump_json()],
-            cwd=ROOT,
-            env=self.environ,
-            capture_output=True,
-            check=False,
-            text=True,
-            timeout=600,
+        taken = Taken.model_validate_json(
+            self._run(*_module("worker"), load.model_dump_json(), seconds=600)
         )
-        if done.returncode:
-            raise RuntimeError(f"{load.way} failed: {done.stderr[-2000:]}")
-        taken = Taken.model_validate_json(done.stdout)
         calls = self._ask(self.foundry, "/log")
         told = self._ask(self.storage, "/control?latency=0&verify=False")
         return _seen(load, taken, calls, told)
@@ -98,23 +90,45 @@ class Bed:
     def start(self, *, eager: bool) -> dict[str, tuple[float, int]]:
         """CPU milliseconds and modules of a cold start, step by step; compiled modules are kept."""
         self._ask(self.storage, "/control?latency=0&verify=False")
-        own = {
+        done = self._configured._run(*_module("start"), *(["eager"] if eager else []), seconds=60)
+        found: dict[str, tuple[float, int]] = json.loads(done)
+        return found
+
+    def modules(self) -> int:
+        """Modules when the app is indexed, and none of the benchmarks' own."""
+        count = "import function_app, sys; print(len(sys.modules))"
+        return int(self._configured._run("-c", count, seconds=60))
+
+    @property
+    def _configured(self) -> "Bed":
+        settings = {
             "ImageStorage": self.addresses.storage,
             "FOUNDRY_ENDPOINT": self.addresses.foundry,
             "FOUNDRY_API_KEY": "a-key",
             "FOUNDRY_DEPLOYMENTS": '[{"name": "gpt-image-2"}]',
         }
+        return replace(self, environ=self.environ | settings)
+
+    def grown(self) -> list[Row]:
+        """What a job costs after ever more jobs, on an Azurite of its own."""
+        with azurite.running() as storage:
+            addresses = Addresses(foundry=self.addresses.foundry, storage=storage)
+            done = self._run(*_module("growth"), addresses.model_dump_json(), seconds=600)
+        return ROWS.validate_json(done)
+
+    def _run(self, *arguments: str, seconds: float) -> str:
         done = subprocess.run(
-            [sys.executable, "-m", "tests.benchmarks.start", *(["eager"] if eager else [])],
+            [sys.executable, *arguments],
             cwd=ROOT,
-            env=self.environ | own,
+            env=self.environ,
             capture_output=True,
-            check=True,
+            check=False,
             text=True,
-            timeout=60,
+            timeout=seconds,
         )
-        found: dict[str, tuple[float, int]] = json.loads(done.stdout)
-        return found
+        if done.returncode:
+            raise RuntimeError(f"{' '.join(arguments)[:200]} failed: {done.stderr[-2000:]}")
+        return done.stdout
 
     def _ask(self, port: int, target: str) -> Any:  # noqa: ANN401 (JSON)
         connection = http.client.HTTPSConnection("127.0.0.1", port, context=self.tls)
@@ -125,9 +139,14 @@ class Bed:
             connection.close()
 
 
+def _module(name: str) -> tuple[str, str]:
+    return "-m", f"tests.benchmarks.{name}"
+
+
 def _seen(load: Load, taken: Taken, calls: dict[str, Any], told: dict[str, Any]) -> Seen:
-    log = [entry for entry in told["log"] if entry["key"] != _WARM]
-    calls.pop(_WARM, None)
+    begun_at = min(taken.begun.values())
+    log = [entry for entry in told["log"] if entry["at"] >= begun_at]
+    calls = {key: call for key, call in calls.items() if not key.startswith(WARM)}
     events = {}
     for entry in log:
         if entry["kind"] == "send":
@@ -138,7 +157,14 @@ def _seen(load: Load, taken: Taken, calls: dict[str, Any], told: dict[str, Any])
     counts = Counter(entry["kind"] for entry in log)
     first = "bench-0"
     begun, call = taken.begun[first], calls[first]
-    steps = [(e["kind"], e["at"] - begun, e["done"] - begun) for e in log if e["key"] == first]
+    # A ledger is everybody's: only of a job that ran alone can it be told who asked for it.
+    whose = {first, ""} if load.in_flight == 1 else {first}
+    until = taken.begun.get("bench-1", float("inf"))
+    steps = [
+        (e["kind"], e["at"] - begun, e["done"] - begun)
+        for e in log
+        if e["key"] in whose and e["at"] < until
+    ]
     steps.append(("the call", call["asked_at"] - begun, call["last_byte_at"] - begun))
     return Seen(
         load,

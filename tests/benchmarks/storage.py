@@ -51,7 +51,7 @@ class Account:
             return self._write(name, b"", headers, kind="commit")
         if method == "DELETE":
             there = self.blobs.pop(name, None)
-            kind, key = f"delete {name.partition('/')[0]}", _key(name.encode())
+            kind, key = f"delete {_what(name)}", _key(name.encode())
             return Answer(
                 202 if there else 404, code="" if there else "BlobNotFound", kind=kind, key=key
             )
@@ -70,12 +70,10 @@ class Account:
         self.writes += 1
         etag = f'"0x{self.writes:X}"'
         self.blobs[name] = (body if len(body) <= _SMALL else b"", etag)
-        return Answer(
-            201, etag=etag, kind=f"{kind} {name.partition('/')[0]}", key=_key(name.encode())
-        )
+        return Answer(201, etag=etag, kind=f"{kind} {_what(name)}", key=_key(name.encode()))
 
     def _read(self, method: str, name: str) -> "Answer":
-        kind = f"{'find' if method == 'HEAD' else 'read'} {name.partition('/')[0]}"
+        kind = f"{'find' if method == 'HEAD' else 'read'} {_what(name)}"
         there = self.blobs.get(name)
         if there is None:
             return Answer(404, code="BlobNotFound", kind=kind, key=_key(name.encode()))
@@ -100,6 +98,16 @@ class Account:
         self.latency = float(query["latency"][0])
         self.verify = query["verify"][0] == "True"
         return Answer(200, body, content_type="application/json")
+
+
+def _what(name: str) -> str:
+    """What kind of blob this is, in a word."""
+    container, _, rest = name.partition("/")
+    if container == "jobs":
+        return "register" if rest.startswith(("open/", "ended/")) else "record"
+    if container == "images":
+        return "sidecar" if rest.endswith(".json") else "picture"
+    return {"pace": "ledger"}.get(container, container)
 
 
 def _key(text: bytes) -> str:

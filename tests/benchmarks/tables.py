@@ -1,25 +1,47 @@
 """The results as tables: Markdown, which reads as well in a terminal."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from statistics import median
 
 from tests.benchmarks.bed import Seen
-from tests.benchmarks.cases import WAYS, Case
+from tests.benchmarks.cases import WAYS, WayName
+from tests.benchmarks.growth import Row
+from tests.benchmarks.knobs import Knobs, Tried
 from tests.benchmarks.results import Bound, Results, cpu, late, peak, told
 
-#: Why each storage request of a job is made.
+#: Why each request of a job is made; the first, the second ... of its kind.
 REASONS = {
-    "put jobs": "the record: made, the intent to pay, the result, the event sent; its register: "
-    "opened, ended",
-    "delete jobs": "the register: no sweep need look at it any more",
-    "send": "the lane's message, the event",
-    "read jobs": "the record, once a task: messages hold ids and nothing else",
-    "block": "one a megabyte: what bounds the memory",
-    "commit images": "one a picture: visible once and whole",
-    "put images": "the sidecar, for workflows that wait for a file; or a picture within one block",
+    "put register": (
+        "never lost: a sweep finds the job, whatever becomes of its messages",
+        "its entry in lists, now that it has ended",
+    ),
+    "put record": (
+        "the truth, and the proof that its id is new",
+        "the intent to pay, before the money",
+        "the result, before anybody is told",
+        "the event went out: no sweep sends it again",
+    ),
+    "send": ("wakes the lane", "the event"),
+    "read record": ("messages hold ids and nothing else",),
+    "put ledger": ("the quota is the speed limit: a turn among all hosts'",),
+    "the call": ("on a connection of its own: what fails on a kept one may have been read",),
+    "block": ("one a megabyte: what bounds the memory",),
+    "commit picture": ("visible once and whole",),
+    "put picture": ("within one block: visible once and whole",),
+    "put sidecar": ("whoever is told of a job finds its file",),
+    "delete register": ("no sweep need look at it any more",),
 }
 
-_HEADS = {"ours": "ours", "copy": "raw copy", "obvious": "obvious", "openai": "openai SDK"}
+_HEADS: dict[WayName, str] = {
+    "ours": "ours",
+    "copy": "raw copy",
+    "least": "least",
+    "obvious": "obvious",
+    "openai": "openai SDK",
+}
+#: What of the ways is shown beside the CPU.
+_SIDE_BY_SIDE = tuple(way for way in WAYS if way != "least")
 
 
 def table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
@@ -59,51 +81,98 @@ def bounds_table(bounds: Iterable[Bound]) -> str:
 
 def figures(results: Results, *, paced: bool) -> str:
     """One row a load: its figures by way, and the ratios."""
-    shown: list[tuple[str, Callable[[Seen], float]]] = (
-        [("event after ms", told), ("CPU ms/MB", cpu), ("late ms", late)]
+    shown: list[tuple[str, Callable[[Seen], float], tuple[WayName, ...]]] = (
+        [
+            ("event after ms", told, _SIDE_BY_SIDE),
+            ("CPU ms/MB", cpu, _SIDE_BY_SIDE),
+            ("late ms", late, _SIDE_BY_SIDE),
+        ]
         if paced
-        else [("CPU ms/MB", cpu), ("peak MB", peak)]
+        else [("CPU ms/MB", cpu, WAYS), ("peak MB", peak, _SIDE_BY_SIDE)]
     )
+    over: tuple[WayName, ...] = () if paced else ("copy", "least", "obvious")
     heads = ["in flight", "reply"]
-    heads += [f"{name}: {_HEADS[way]}" for name, _ in shown for way in WAYS]
-    if not paced:
-        heads += ["CPU / copy", "CPU / obvious", "MB/s"]
-    return table(heads, [_row(results, case, shown) for case in results.cases(paced=paced)])
-
-
-def _row(
-    results: Results, case: Case, shown: Sequence[tuple[str, Callable[[Seen], float]]]
-) -> list[str]:
-    row = [str(case.in_flight), case.reply]
-    row += [number(results.of(case, way, figure)) for _, figure in shown for way in WAYS]
-    if not case.paced:
-        for other in ("copy", "obvious"):
+    heads += [f"{name}: {_HEADS[way]}" for name, _, ways in shown for way in ways]
+    heads += [f"CPU / {_HEADS[other]}" for other in over] + ([] if paced else ["MB/s"])
+    rows = []
+    for case in results.cases(paced=paced):
+        row = [str(case.in_flight), case.reply]
+        row += [number(results.of(case, way, figure)) for _, figure, ways in shown for way in ways]
+        for other in over:
             ratio = results.ratio(case, other, cpu)
             row.append("–" if ratio is None else f"{ratio:.2f}")  # noqa: RUF001 (an empty cell)
-        row.append(number(results.of(case, "ours", lambda seen: seen.megabytes_a_second)))
-    return row
+        if not paced:
+            row.append(number(results.of(case, "ours", lambda seen: seen.megabytes_a_second)))
+        rows.append(row)
+    return table(heads, rows)
 
 
 def requests_table(seen: Seen) -> str:
     """Storage requests of a job, with the reason of each."""
-    rows = [[kind, f"{count:g}", REASONS.get(kind, "")] for kind, count in seen.requests.items()]
+    rows = [
+        [kind, f"{count:g}", "; ".join(REASONS.get(kind, ()))]
+        for kind, count in seen.requests.items()
+    ]
     return table(["request", "a job", "why"], rows)
 
 
 def steps_table(seen: Seen) -> str:
     """The first job, step by step; the blocks of a picture in one line."""
-    rows: list[list[str]] = []
-    blocks: list[tuple[float, float]] = []
+    rows: list[tuple[float, float, str, str]] = []
+    times: Counter[str] = Counter()
     for kind, begun, ended in seen.steps:
-        if kind == "block":
-            blocks.append((begun, ended))
-        else:
-            rows.append([kind, f"{begun * 1000:.0f}", f"{ended * 1000:.0f}"])
-    if blocks:
-        first, last = min(begun for begun, _ in blocks), max(ended for _, ended in blocks)
-        rows.append([f"{len(blocks)} blocks", f"{first * 1000:.0f}", f"{last * 1000:.0f}"])
-    rows.sort(key=lambda row: float(row[1]))
-    return table(["step", "from ms", "to ms"], rows)
+        why = REASONS.get(kind, ())
+        if kind != "block":
+            rows.append((begun, ended, kind, why[times[kind]] if times[kind] < len(why) else ""))
+        times[kind] += 1
+    if blocks := [step for step in seen.steps if step[0] == "block"]:
+        first, last = min(begun for _, begun, _ in blocks), max(ended for *_, ended in blocks)
+        rows.append((first, last, f"{len(blocks)} blocks", REASONS["block"][0]))
+    return table(
+        ["step", "from ms", "to ms", "why"],
+        [
+            [kind, f"{begun * 1000:.0f}", f"{ended * 1000:.0f}", why]
+            for begun, ended, kind, why in sorted(rows)
+        ],
+    )
+
+
+def knobs_table(tried: Mapping[Knobs, Tried]) -> str:
+    """What settings of the uploads do, and what they come with."""
+    rows = []
+    for knobs, seen in tried.items():
+        flat, paced, many = seen
+        rows.append(
+            [
+                *(f"{knobs.block_bytes / (1 << 20):g}", str(knobs.in_flight), str(knobs.pool)),
+                *(number(cpu(flat)), number(peak(flat)), number(told(paced))),
+                *(number(peak(many)), number(many.megabytes_a_second)),
+                "what it comes with" if knobs == Knobs() else "",
+            ]
+        )
+    heads = ["block MiB", "in flight", "pool", "CPU ms/MB", "peak MB", "event after ms"]
+    return table([*heads, "peak MB, 24 jobs", "MB/s, 24 jobs", ""], rows)
+
+
+def growth_table(rows: Iterable[Row]) -> str:
+    """What a job, a sweep and a page of the list take after so many jobs."""
+    cells = [
+        [
+            f"{row.past:,}",
+            *(
+                text
+                for cost in (row.job, row.sweep, row.page, row.write)
+                for text in (number(cost.milliseconds), f"{cost.requests:g}")
+            ),
+        ]
+        for row in rows
+    ]
+    heads = (
+        f"{what}, {unit}"
+        for what in ("job", "sweep", "page", "one write")
+        for unit in ("ms", "requests")
+    )
+    return table(["jobs before", *heads], cells)
 
 
 def starts_table(results: Results) -> str:

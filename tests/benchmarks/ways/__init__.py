@@ -1,6 +1,7 @@
 """The ways from a reply into storage that are compared."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Protocol
 
 from pydantic import BaseModel, ConfigDict
@@ -39,8 +40,11 @@ CONTAINER = "images"
 EVENTS = "image-events"
 
 
-def opener(name: str) -> Opener:
-    """Import a way, and no other: each is measured in a process that holds nothing else."""
+def opener(name: str, knobs: Mapping[str, str]) -> Opener:
+    """Import a way, and no other: each is measured in a process that holds nothing else.
+
+    `knobs` are settings of the app; only ours has any.
+    """
     # ruff: noqa: PLC0415 (see above)
     match name:
         case "obvious":
@@ -55,8 +59,12 @@ def opener(name: str) -> Opener:
             from tests.benchmarks.ways.raw_copy import RawCopy
 
             return RawCopy
+        case "least":
+            from tests.benchmarks.ways.least import Least
+
+            return Least
         case "ours":
             from tests.benchmarks.ways.ours import Ours
 
-            return Ours
-    raise ValueError(f"{name!r} is no way; there are obvious, openai, copy and ours")
+            return partial(Ours, knobs=knobs)
+    raise ValueError(f"{name!r} is no way; there are obvious, openai, copy, least and ours")

@@ -1,6 +1,7 @@
 """Our way: a message taken in and its task generated, in the world that the app opens."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from shared.configuration import configure
@@ -13,17 +14,18 @@ from tests.benchmarks.ways import API_KEY, MODEL, Addresses
 
 
 class Ours:
-    def __init__(self, addresses: Addresses) -> None:
-        self._configuration = configure(
+    def __init__(self, addresses: Addresses, knobs: Mapping[str, str]) -> None:
+        self.configuration = configure(
             {
                 "ImageStorage": addresses.storage,
                 "FOUNDRY_ENDPOINT": addresses.foundry,
                 "FOUNDRY_API_KEY": API_KEY,
                 # A quota that no run reaches: what is measured is the way, not the wait.
                 "FOUNDRY_DEPLOYMENTS": json.dumps([{"name": MODEL, "rpm": 100_000}]),
+                **knobs,
             }
         )
-        self._world = open_world(self._configuration)
+        self._world = open_world(self.configuration)
 
     async def make(self, order: Order) -> None:
         job = {
@@ -34,11 +36,11 @@ class Ours:
             "n": order.pictures,
         }
         message = JobMessage(json.dumps(job).encode(), f"id-{order.key}", datetime.now(UTC))
-        report = await take_in(message, self._world, self._configuration)
+        report = await take_in(message, self._world, self.configuration)
         if report.what != "accepted":
             raise RuntimeError(f"the job was not taken in: {report}")
         task = TaskMessage(job_id=order.key, task=0)
-        report = await generate(task, self._world, self._configuration)
+        report = await generate(task, self._world, self.configuration)
         if report.what != "done":
             raise RuntimeError(f"the task was not done: {report}")
 

@@ -46,8 +46,13 @@ class RawCopy:
         address = StorageAddress(addresses.storage)
         self._client = new_client("raw-copy")
         self._wire = StorageWire(address.signature(EntraCredential()))
-        self._blobs = Blobs(self._wire, f"{address.url('blob')}/{CONTAINER}")
-        self._queues = StorageQueues(self._wire, address.url("queue"))
+        self.account = address.url("blob")
+        self.blobs = self.container(CONTAINER)
+        self.queues = StorageQueues(self._wire, address.url("queue"))
+
+    def container(self, name: str) -> Blobs:
+        """Return a container of the account."""
+        return Blobs(self._wire, f"{self.account}/{name}")
 
     async def make(self, order: Order) -> None:
         asked = {
@@ -58,14 +63,18 @@ class RawCopy:
         }
         headers = {"api-key": API_KEY}
         EVIDENCE.set(Evidence())
-        uploading = _Upload(self._blobs, order)
+        uploading = _Upload(self.blobs, order)
         async with self._client.stream(
             "POST", self._url, json=asked, headers=headers, timeout=None
         ) as response:
             async for chunk in response.aiter_raw():
+                self.see(chunk)
                 await uploading.more(len(chunk) * 3 // 4)
         await uploading.finish()
-        await self._queues.send(EVENTS, order.key.encode())
+        await self.queues.send(EVENTS, order.key.encode())
+
+    def see(self, chunk: bytes) -> None:
+        """Do what has to be done with a chunk: nothing."""
 
     async def close(self) -> None:
         await self._client.aclose()
