@@ -13,4 +13,5 @@ Microsoft's and OpenAI's documentation and from published measurements; what is 
 * `lettering` text in every script                  * `panels`    one message in many languages
 * `drawing`   the picture                           * `studio`    drawing off the loop, encoding
 * `replies`   bodies and events                     * `wire`      pacing, cutting, stalling
+* `links`     pictures that replies link
 """

@@ -145,8 +145,13 @@ async def _wall(call: Answer, making: Making) -> None:
 
 async def _whole(call: Answer, making: Making) -> tuple[web.StreamResponse, str]:
     made = await asyncio.shield(making.billing)
-    pictures = [] if "empty-data" in call.faults else [call.base64(p.data) for p in made.pictures]
-    parts = replies.document(call.ask, pictures, made.usage, call.settings)
+    if linked := call.faults.get("linked"):
+        origin = linked.value or str(call.request.url.origin())
+        urls = [call.world.links.add(origin, each.data, call.ask.format) for each in made.pictures]
+        parts = replies.links(call.ask, urls, made.usage, call.settings)
+    else:
+        pictures = [call.base64(p.data) for p in made.pictures if "empty-data" not in call.faults]
+        parts = replies.document(call.ask, pictures, made.usage, call.settings)
     headers = dict(call.headers)
     if "truncated-json" in call.faults:
         parts = _truncated(parts, call.faults["truncated-json"])

@@ -44,6 +44,7 @@ REPLY: Mapping[str, str] = {
     "wrong-content-type": "JSON that says it is something else; value: the type (text/plain)",
     "off-grid": "a size nobody asked for; value: WxH (1254x836)",
     "bad-base64": "a letter that is none in the middle of each picture",
+    "linked": "links instead of pictures (not streamed); value: another origin than ours",
     "gzip": "content-encoding: gzip, asked for or not",
     "error-event": "a stream that ends in an error event",
     "no-final": "a stream that ends without its completed event",
@@ -80,7 +81,7 @@ def read_fault(text: str) -> Fault:
     if name not in NAMES:
         raise ValueError(f"no fault {name!r}; there are {', '.join(NAMES)}")
     fault = Fault(name, value.strip() or None)
-    if fault.value and name not in {"wrong-content-type", "off-grid"}:
+    if fault.value and name not in {"wrong-content-type", "off-grid", "linked"}:
         fault.number(0)  # a ValueError tells that it is no number
     return fault
 

@@ -72,6 +72,13 @@ def document(ask: Ask, pictures: Sequence[bytes], usage: Usage, settings: Settin
     return _parts(body, pictures)
 
 
+def links(ask: Ask, urls: Sequence[str], usage: Usage, settings: Settings) -> list[Part]:
+    """The whole JSON reply with links in place of pictures, as FLUX is said to give them."""
+    empty = b"".join(part.data for part in document(ask, [], usage, settings))
+    items: JsonValue = [{"url": url, "b64_json": None} for url in urls]
+    return [Part(json.dumps({**json.loads(empty), "data": items}).encode())]
+
+
 def partial_event(ask: Ask, picture: bytes, index: int) -> list[Part]:
     """One unfinished picture as an event."""
     members = _event_members(ask)

@@ -69,6 +69,7 @@ class Foundry:
         app.router.add_post("/openai/v1/" + images, self._v1)
         app.router.add_post("/mai/v1/" + images, self._mai)
         app.router.add_post("/providers/blackforestlabs/v1/{path}", self._flux)
+        app.router.add_get("/linked/{name}", self.world.links.give)
         add_admin_routes(app, self.world)
         app.router.add_route("*", "/{anything:.*}", self._nothing)
         app.on_cleanup.append(self._close)

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from .asks import Ask
 from .faults import Faults
 from .ledger import Entry, Ledger, Picture
+from .links import Links
 from .models import Deployment, by_name, seconds_to_make
 from .quota import Clock, Quota
 from .settings import Settings
@@ -58,6 +59,7 @@ class World:
         self.deployments = by_name(deployments)
         self.settings = settings
         self.ledger = Ledger()
+        self.links = Links()
         self.faults = Faults(seed)
         self.quota = Quota(clock) if clock else Quota()
         self.studio = Studio()

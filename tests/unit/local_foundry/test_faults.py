@@ -7,7 +7,7 @@ import pytest
 
 from local.foundry.faults import NAMES
 
-from .calls import Calls, events, picture, started
+from .calls import KEY, Calls, events, picture, started
 
 
 @pytest.mark.parametrize(
@@ -123,6 +123,23 @@ async def test_an_empty_reply_is_still_paid(calls: Calls) -> None:
     assert (await (await calls.generate(fault="empty-data")).json())["data"] == []
     text = await (await calls.generate({"stream": True}, fault="empty-data")).text()
     assert events(text) == []
+    assert len(calls.world.ledger.entries) == 2
+
+
+async def test_a_linked_picture_is_given_to_whoever_has_its_signature_and_brings_nothing(
+    calls: Calls,
+) -> None:
+    body = await (await calls.generate(fault="linked")).json()
+    (item,) = body["data"]
+    assert item["b64_json"] is None
+    assert body["usage"]["output_tokens"] > 0
+    given = await calls.client.session.get(item["url"])
+    assert (given.status, given.content_type) == (200, "image/png")
+    assert (await given.read()).startswith(b"\x89PNG")
+    assert (await calls.client.session.get(item["url"], headers=KEY)).status == 400
+    assert (await calls.client.session.get(item["url"][:-1])).status == 403
+    other = await (await calls.generate(fault="linked,https://elsewhere.example")).json()
+    assert other["data"][0]["url"].startswith("https://elsewhere.example/linked/")
     assert len(calls.world.ledger.entries) == 2
 
 
