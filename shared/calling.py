@@ -14,8 +14,9 @@ from typing import Final
 from pydantic import JsonValue
 
 from .decoding import PictureData, PictureDropped, PictureEnded, PictureStarted, Piece, ReplyDecoder
+from .error_bodies import links_of
 from .errors import BrokenReply, CallFailed, CredentialUnavailable, StoreUnavailable
-from .outcomes import Outcome, OutcomeKind, of_failure, of_reply
+from .outcomes import Outcome, OutcomeKind, of_failure, of_linked, of_reply
 from .payloads import ImageRequest
 from .pictures import PictureMeter
 from .ports import Pictures, PictureWriter, Reply, StoredPicture, World
@@ -56,6 +57,7 @@ async def call(
     receiver = _Receiver(world.pictures, slots, metadata)
     headers: Mapping[str, str] = {}
     now = world.clock.now
+    begun_at = now()
     try:
         async with world.endpoint.post(
             request, limit=limit, client_request_id=client_request_id
@@ -67,6 +69,12 @@ async def call(
                 return CallResult(outcome, {})
             document = await _receive(reply, receiver)
         outcome = of_reply(HTTPStatus.OK, headers, document, "", now=now())
+        if links := links_of(document)[: len(slots)]:
+            from .linked_pictures import follow  # noqa: PLC0415 (rare: no start waits for it)
+
+            left = max(limit - (now() - begun_at), timedelta())
+            why = await follow(links, request, receiver.take, world.endpoint, limit=left)
+            outcome = of_linked(why, headers)
         return CallResult(outcome, receiver.stored, Usage.read(document.get("usage")))
     except CallFailed as error:
         return CallResult(of_failure(error, headers=headers), receiver.stored)

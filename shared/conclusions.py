@@ -7,7 +7,7 @@ from typing import Final, Literal
 
 from .endings import cancelled
 from .events import FailureCode
-from .outcomes import Next, Outcome, OutcomeKind
+from .outcomes import PICTURE_LINKED, Next, Outcome, OutcomeKind
 from .records import Attempt, Failure, JobRecord, Picture, TaskRecord, TaskState
 from .transitions import finish, put_back_unknown, put_back_unpaid
 
@@ -130,8 +130,10 @@ def retry_delay(record: JobRecord, task: TaskRecord, outcome: Outcome) -> timede
 
 def failure_of(outcome: Outcome) -> Failure:
     """Return the failure a caller is told of."""
+    linked = outcome.kind is OutcomeKind.NO_IMAGE and outcome.code == PICTURE_LINKED
+    code = _CODES.get(outcome.kind, FailureCode.PROVIDER_REJECTED)
     return Failure(
-        code=_CODES.get(outcome.kind, FailureCode.PROVIDER_REJECTED),
+        code=FailureCode.PICTURE_LINKED if linked else code,
         message=outcome.message,
         retryable=outcome.kind is OutcomeKind.UNKNOWN,
         categories=outcome.categories,

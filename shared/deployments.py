@@ -1,8 +1,12 @@
 """Where a model can be called: the deployments an operator has configured."""
 
-from typing import Literal
+import re
+from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+
+#: A host's name of at least two labels; a pattern stands for what is before them.
+_HOST: Final = re.compile(r"(\*\.)?([a-z0-9-]+\.)+[a-z][a-z0-9-]*")
 
 type UrlShape = Literal["deployment", "v1", "mai", "bfl"]
 
@@ -36,6 +40,18 @@ class Deployment(BaseModel):
     send_model: bool | None = None
     #: Members added to every body, for hosts with parameters of their own.
     extra_body: dict[str, JsonValue] = Field(default_factory=dict)
+    #: Hosts, or patterns of them, that its replies may link pictures at, beside the endpoint's own.
+    picture_hosts: tuple[str, ...] = ()
+
+    @field_validator("picture_hosts")
+    @classmethod
+    def _are_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        for host in value:
+            if not _HOST.fullmatch(host):
+                raise ValueError(
+                    f"{host!r} is no host; write 'pictures.example' or '*.example.net'"
+                )
+        return value
 
     @field_validator("endpoint")
     @classmethod

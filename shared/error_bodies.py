@@ -50,6 +50,15 @@ def has_picture(document: JsonValue) -> bool:
     )
 
 
+def links_of(document: JsonValue) -> tuple[str, ...]:
+    """Return the addresses of pictures that a document links, in order; none if it has pictures."""
+    items = document.get("data") if isinstance(document, dict) else None
+    if not isinstance(items, list) or has_picture(document):
+        return ()
+    urls = (item.get("url") for item in items if isinstance(item, dict))
+    return tuple(url for url in urls if isinstance(url, str) and url)
+
+
 def _members(document: JsonValue) -> Iterator[tuple[str, JsonValue]]:
     """Give every member at any depth; no recursion, for the depth is a stranger's."""
     left = deque([document])

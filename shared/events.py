@@ -67,6 +67,7 @@ class FailureCode(StrEnum):
     CONTENT_REFUSED = "content_refused"
     PROVIDER_REJECTED = "provider_rejected"
     NO_IMAGE = "no_image"
+    PICTURE_LINKED = "picture_linked"
     FEWER_IMAGES = "fewer_images"
     OUTCOME_UNKNOWN = "outcome_unknown"
     DEADLINE_EXCEEDED = "deadline_exceeded"
@@ -95,6 +96,8 @@ FAILURES: Final[dict[FailureCode, str]] = {
     FailureCode.CONTENT_REFUSED: "A content filter of the provider refused the prompt or picture.",
     FailureCode.PROVIDER_REJECTED: "The provider refused the request for another reason.",
     FailureCode.NO_IMAGE: "The provider answered with success and without a picture.",
+    FailureCode.PICTURE_LINKED: "The provider linked a picture that is paid for, and it could not "
+    "be had from there; the message says why.",
     FailureCode.FEWER_IMAGES: "Some pictures of the job came, and not all.",
     FailureCode.OUTCOME_UNKNOWN: "A reply was lost, so the call may have been paid for.",
     FailureCode.DEADLINE_EXCEEDED: "The job's deadline, or the longest life of a job, passed.",

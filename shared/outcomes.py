@@ -85,6 +85,9 @@ CHARGED: Final[Mapping[OutcomeKind, Charged]] = MappingProxyType(
     }
 )
 
+#: Code of a reply that linked its picture, which could not be had from there.
+PICTURE_LINKED: Final = "picture_linked"
+
 #: Content moderation, in lower case: gpt-image, DALL-E, the text filter, MAI.
 _REFUSALS = frozenset(
     {
@@ -167,6 +170,18 @@ def of_reply(
         retry_after=retry_after(headers, now=now),
         request_id=request_id(headers),
         categories=categories_of(document, message),
+    )
+
+
+def of_linked(why: str | None, headers: Mapping[str, str]) -> Outcome:
+    """Classify a reply that linked its pictures; `why` one of them could not be had, if so."""
+    kind = OutcomeKind.NO_IMAGE if why else OutcomeKind.DONE
+    return Outcome(
+        kind=kind,
+        code=PICTURE_LINKED if why else "done",
+        message=one_line(why or "done"),
+        charged="yes",
+        request_id=request_id(headers),
     )
 
 

@@ -37,6 +37,8 @@ class ImageRequest:
     uploads: tuple[Upload, ...] = ()
     #: Multipart; else JSON, with uploads as members in base64.
     form: bool = False
+    #: Hosts, or patterns of them, that the reply may link pictures at.
+    picture_hosts: tuple[str, ...] = ()
 
 
 def request_of(
@@ -74,6 +76,7 @@ def request_of(
         stream=body.get("stream") is True,
         uploads=tuple(_uploads(plan.edit, inputs)) if plan.edit else (),
         form=plan.edit is not None and plan.edit.how == "multipart",
+        picture_hosts=deployment.picture_hosts,
     )
 
 

@@ -201,6 +201,17 @@ class ImagesEndpoint(Protocol):
         """
         ...
 
+    def follow(
+        self, link: str, *, own: bool, limit: timedelta
+    ) -> AbstractAsyncContextManager[Reply]:
+        """Get a picture that a reply has linked; it is paid for, so this may be repeated.
+
+        No credentials go along, no redirect is followed, and only a link to the endpoint's `own`
+        origin may lead to an address that is not public. Raises `CallFailed`, and tells no more of
+        the link than its host.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class World:

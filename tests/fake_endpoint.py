@@ -44,6 +44,10 @@ class FakeEndpoint:
     requests: list[ImageRequest] = field(default_factory=list)
     limits: list[timedelta] = field(default_factory=list)
     client_request_ids: list[str] = field(default_factory=list)
+    #: What links lead to: answers in order, each link's last one again and again.
+    linked: dict[str, deque[FakeReply | Exception]] = field(default_factory=dict)
+    #: Links that were followed, and whether to the endpoint's own origin.
+    followed: list[tuple[str, bool]] = field(default_factory=list)
     #: Calls that were answered with pictures: what a provider bills.
     pictured: int = 0
 
@@ -65,3 +69,14 @@ class FakeEndpoint:
         reply = answer if isinstance(answer, FakeReply) else answer(request)
         self.pictured += reply.status == HTTPStatus.OK
         yield reply
+
+    @asynccontextmanager
+    async def follow(self, link: str, *, own: bool, limit: timedelta) -> AsyncIterator[FakeReply]:
+        await self.steps.take("endpoint.follow")
+        self.followed.append((link, own))
+        self.limits.append(limit)
+        answers = self.linked[link]
+        answer = answers.popleft() if len(answers) > 1 else answers[0]
+        if isinstance(answer, Exception):
+            raise answer
+        yield answer

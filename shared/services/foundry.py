@@ -7,8 +7,8 @@ bytes handed to the kernel may arrive although the call that handed them over fa
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http import HTTPStatus
@@ -21,7 +21,7 @@ from ..errors import BrokenReply, NotSent
 from ..payloads import ImageRequest
 from ..ports import Inputs
 from .request_bodies import RequestBody
-from .transport import EVIDENCE, Evidence, new_client
+from .transport import EVIDENCE, Evidence, FoundryReply, new_client, said
 
 #: The version is the one of pyproject.toml; a test holds them together.
 USER_AGENT: Final = "image-jobs/0.1.0"
@@ -73,7 +73,7 @@ class FoundryEndpoint:
     @asynccontextmanager
     async def post(
         self, request: ImageRequest, *, limit: timedelta, client_request_id: str
-    ) -> AsyncIterator["FoundryReply"]:
+    ) -> AsyncIterator[FoundryReply]:
         """Send the request once and hand over the reply while its body still arrives.
 
         `limit` bounds everything from connecting to the last byte. A 401 to a token makes the
@@ -105,6 +105,15 @@ class FoundryEndpoint:
                 raise BrokenReply(sentence) from error
             raise NotSent(f"{sentence}: no connection was made") from error
 
+    def follow(
+        self, link: str, *, own: bool, limit: timedelta
+    ) -> AbstractAsyncContextManager[FoundryReply]:
+        """Get a linked picture, without credentials; see `services.links`."""
+        from .links import followed  # noqa: PLC0415 (rare: no start waits for it)
+
+        connect, read = self.limits.connect_seconds, self.limits.read_seconds
+        return followed(link, own=own, limit=limit, connect_seconds=connect, read_seconds=read)
+
     async def close(self) -> None:
         """Close what is open."""
         await self.client.aclose()
@@ -127,7 +136,7 @@ class FoundryEndpoint:
                 timeout=httpx.Timeout(None, connect=connect, pool=connect),
             )
         except (httpx.InvalidURL, ValueError) as error:
-            raise NotSent(f"no request can be made for {host}: {_said(error)}") from error
+            raise NotSent(f"no request can be made for {host}: {said(error)}") from error
 
     async def _send(
         self, sending: httpx.Request, body: RequestBody, evidence: Evidence, host: str
@@ -138,74 +147,23 @@ class FoundryEndpoint:
         except Exception as error:
             if body.failure:
                 # Fewer bytes went out than were announced: no endpoint acts on half a request.
-                raise NotSent(f"an input broke off: {_said(body.failure)}") from body.failure
+                raise NotSent(f"an input broke off: {said(body.failure)}") from body.failure
             raise _failure(error, evidence, host) from error
         finally:
             EVIDENCE.reset(noting)
 
 
-class FoundryReply:
-    """`Reply` over an httpx response."""
-
-    def __init__(
-        self, response: httpx.Response, read_seconds: float, total: asyncio.Timeout, host: str
-    ) -> None:
-        self.status: Final = response.status_code
-        self.headers: Final[Mapping[str, str]] = dict(response.headers)  # names in lower case
-        self._response = response
-        self._read_seconds = read_seconds
-        self._total = total
-        self._host = host
-
-    async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body as it arrives; `BrokenReply` if it is cut, stalls or takes too long."""
-        silence: float | None = None
-        body = self._body()
-        while True:
-            try:
-                async with asyncio.timeout(silence):
-                    chunk = await anext(body, None)
-            except TimeoutError as error:
-                raise BrokenReply(
-                    f"{self._host} stopped in the middle of its reply: "
-                    f"nothing came for {self._read_seconds:g} s"
-                ) from error
-            except Exception as error:
-                raise BrokenReply(f"the reply of {self._host} broke off: {_said(error)}") from error
-            if chunk is None:
-                self._total.reschedule(None)  # what the caller still does with it is not the call
-                return
-            silence = self._read_seconds
-            yield chunk
-
-    def _body(self) -> AsyncIterator[bytes]:
-        """Return the raw body; an error's body, which is small, is unpacked if it is packed."""
-        encoding = self.headers.get("content-encoding", "identity").strip().lower()
-        if encoding in {"", "identity"}:
-            return self._response.aiter_raw()
-        if self.status >= HTTPStatus.BAD_REQUEST:
-            return self._response.aiter_bytes()
-        raise BrokenReply(
-            f"{self._host} sent its reply packed as {encoding!r} although it was asked for "
-            f"`accept-encoding: identity`; take the compressing proxy out of the way"
-        )
-
-
 def _failure(error: Exception, evidence: Evidence, host: str) -> NotSent | BrokenReply:
     if isinstance(error, _BEFORE_SENDING) and not evidence.connected:
-        return NotSent(f"no connection to {host}: {_said(error)}")
-    return BrokenReply(f"{host} took the request and gave no reply: {_said(error)}")
+        return NotSent(f"no connection to {host}: {said(error)}")
+    return BrokenReply(f"{host} took the request and gave no reply: {said(error)}")
 
 
 def _host(url: str) -> str:
     try:
         return urlsplit(url).hostname or url
     except ValueError as error:
-        raise NotSent(f"{url!r} is no URL: {_said(error)}") from error
-
-
-def _said(error: Exception) -> str:
-    return f"{type(error).__name__} {error}".strip()
+        raise NotSent(f"{url!r} is no URL: {said(error)}") from error
 
 
 async def _close(response: httpx.Response) -> None:

@@ -84,10 +84,16 @@ class MeasuredEndpoint:
         self, request: ImageRequest, *, limit: timedelta, client_request_id: str
     ) -> AbstractAsyncContextManager[Reply]:
         """Send the request, and follow it to the end of its reply."""
-        return self._followed(request, limit, client_request_id)
+        return self._timed(request, limit, client_request_id)
+
+    def follow(
+        self, link: str, *, own: bool, limit: timedelta
+    ) -> AbstractAsyncContextManager[Reply]:
+        """Get a linked picture, which is no call."""
+        return self.inner.follow(link, own=own, limit=limit)
 
     @asynccontextmanager
-    async def _followed(
+    async def _timed(
         self, request: ImageRequest, limit: timedelta, client_request_id: str
     ) -> AsyncIterator[Reply]:
         # Not the current span: a generator may be closed in another context than it was begun in.

@@ -9,17 +9,23 @@
   gateways forget silent connections (Azure's after 4 minutes).
 """
 
+import asyncio
 import socket
 import ssl
+from collections.abc import AsyncIterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
+from http import HTTPStatus
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import SimpleNamespace
 from typing import Final, override
 
 import aiohttp
 import httpx
+from aiohttp.abc import AbstractResolver
 from httpx_aiohttp import AiohttpTransport
+
+from ..errors import BrokenReply
 
 #: What one read may hand over, bytes: the size of asyncio's own TLS read buffer.
 CHUNK_BYTES: Final = 1 << 18
@@ -48,19 +54,26 @@ EVIDENCE: Final[ContextVar[Evidence]] = ContextVar("EVIDENCE")
 class WideTransport(AiohttpTransport):
     """httpx-aiohttp's transport with wide reads, no reuse of connections, no cookies."""
 
+    def open_resolver(self) -> AbstractResolver | None:
+        """Return who looks names up; None: the system, and proxies as the environment has them."""
+        return None
+
     @override
     def get_client(self) -> aiohttp.ClientSession:
+        resolver = self.open_resolver()
         connector = aiohttp.TCPConnector(
             ssl=self.ssl_context,
             force_close=True,
             limit=0,  # the host bounds how many calls there are at once
             socket_factory=_kept_alive_socket,
+            resolver=resolver,
         )
         return aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
             trace_configs=[_tracing()],
-            trust_env=True,  # HTTPS_PROXY and NO_PROXY, as the storage SDK has it
+            # HTTPS_PROXY and NO_PROXY, as the storage SDK has it; a proxy would do its own look-up.
+            trust_env=resolver is None,
         )
 
     @override
@@ -70,19 +83,76 @@ class WideTransport(AiohttpTransport):
         return response
 
 
-def new_client(user_agent: str, *, tls: ssl.SSLContext | None = None) -> httpx.AsyncClient:
+def new_client(
+    user_agent: str,
+    *,
+    tls: ssl.SSLContext | None = None,
+    transport: WideTransport | None = None,
+) -> httpx.AsyncClient:
     """Return a client that follows no redirect, keeps no cookie and retries nothing.
 
     Nothing is opened, and no event loop is needed, before its first request.
     """
     return httpx.AsyncClient(
-        transport=WideTransport(verify=tls or httpx.create_ssl_context()),
+        transport=transport or WideTransport(verify=tls or httpx.create_ssl_context()),
         # httpx asks for gzip and keep-alive unless told otherwise. Unpacking base64 costs more
         # CPU than all the rest of a call together.
         headers={"user-agent": user_agent, "accept-encoding": "identity", "connection": "close"},
         cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
         follow_redirects=False,
     )
+
+
+class FoundryReply:
+    """`Reply` over an httpx response; `total` is what its whole call is given."""
+
+    def __init__(
+        self, response: httpx.Response, read_seconds: float, total: asyncio.Timeout, host: str
+    ) -> None:
+        self.status: Final = response.status_code
+        self.headers: Final[Mapping[str, str]] = dict(response.headers)  # names in lower case
+        self._response = response
+        self._read_seconds = read_seconds
+        self._total = total
+        self._host = host
+
+    async def chunks(self) -> AsyncIterator[bytes]:
+        """Yield the body as it arrives; `BrokenReply` if it is cut, stalls or takes too long."""
+        silence: float | None = None
+        body = self._body()
+        while True:
+            try:
+                async with asyncio.timeout(silence):
+                    chunk = await anext(body, None)
+            except TimeoutError as error:
+                raise BrokenReply(
+                    f"{self._host} stopped in the middle of its reply: "
+                    f"nothing came for {self._read_seconds:g} s"
+                ) from error
+            except Exception as error:
+                raise BrokenReply(f"the reply of {self._host} broke off: {said(error)}") from error
+            if chunk is None:
+                self._total.reschedule(None)  # what the caller still does with it is not the call
+                return
+            silence = self._read_seconds
+            yield chunk
+
+    def _body(self) -> AsyncIterator[bytes]:
+        """Return the raw body; an error's body, which is small, is unpacked if it is packed."""
+        encoding = self.headers.get("content-encoding", "identity").strip().lower()
+        if encoding in {"", "identity"}:
+            return self._response.aiter_raw()
+        if self.status >= HTTPStatus.BAD_REQUEST:
+            return self._response.aiter_bytes()
+        raise BrokenReply(
+            f"{self._host} sent its reply packed as {encoding!r} although it was asked for "
+            f"`accept-encoding: identity`; take the compressing proxy out of the way"
+        )
+
+
+def said(error: Exception) -> str:
+    """Return what an error says, after its name."""
+    return f"{type(error).__name__} {error}".strip()
 
 
 def _tracing() -> aiohttp.TraceConfig:

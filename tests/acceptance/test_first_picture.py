@@ -22,6 +22,8 @@ FOX = {
     "tags": {"campaign": "snow"},
 }
 
+LINKED = {"model": "FLUX.2-pro", "prompt": "a fox [[fault:linked]]", "size": "1024x1024"}
+
 
 @pytest.fixture(scope="module")
 def stack(azurite: str) -> Iterator[RunningStack]:
@@ -177,3 +179,24 @@ def test_the_python_of_the_readme_asks_for_a_picture(
     event = ended(stack, "fox-7d2c")
     assert event["type"] == "image.job.succeeded"
     assert event["data"]["tags"] == {"campaign": "winter"}
+
+
+def test_a_picture_that_a_reply_links_is_stored_like_any_other(stack: RunningStack) -> None:
+    stack.submit({**LINKED, "job_id": "linked-1"})
+    event = ended(stack, "linked-1")
+    assert event["type"] == "image.job.succeeded"
+    (image,) = event["data"]["images"]
+    stored = stack.blob(image["container"], image["blob"])
+    assert stored is not None
+    (paid,) = stack.billed("linked-1")
+    assert paid["pictures"] == [{"bytes": len(stored), "sha256": image["sha256"]}]
+
+
+def test_a_link_to_elsewhere_is_not_followed_and_told_as_paid(stack: RunningStack) -> None:
+    prompt = "a fox [[fault:linked,https://elsewhere.example]]"
+    stack.submit({**LINKED, "job_id": "linked-2", "prompt": prompt})
+    event = ended(stack, "linked-2")
+    assert (event["type"], event["data"]["code"]) == ("image.job.failed", "picture_linked")
+    assert "'elsewhere.example'" in event["data"]["message"]
+    assert event["data"]["cost_usd"] > 0
+    assert "sig=" not in json.dumps(event)
