@@ -3,9 +3,10 @@
 from collections.abc import AsyncIterator, Coroutine, Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
-from .batches import BatchRecord, KeptBatch
+if TYPE_CHECKING:  # no start waits for what is seldom asked for
+    from .batches import BatchRecord, KeptBatch
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,15 +33,15 @@ class Manifests(Protocol):
 class Batches(Protocol):
     """The records of batches, and their pages: `batches/{batch_id}/`."""
 
-    async def create(self, record: BatchRecord) -> str:
+    async def create(self, record: "BatchRecord") -> str:
         """Write a new record and return its version; `AlreadyExists` if the batch has one."""
         ...
 
-    async def read(self, batch_id: str) -> KeptBatch | None:
+    async def read(self, batch_id: str) -> "KeptBatch | None":
         """Return the record, or None when there is none."""
         ...
 
-    async def replace(self, record: BatchRecord, version: str) -> str:
+    async def replace(self, record: "BatchRecord", version: str) -> str:
         """Write the record if it still has `version`; `StaleVersion` if it does not."""
         ...
 

@@ -27,7 +27,10 @@ class Data(BaseModel):
     """Something an event tells; printed as JSON Schema."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", json_schema_serialization_defaults_required=True
+        frozen=True,
+        extra="forbid",
+        json_schema_serialization_defaults_required=True,
+        defer_build=True,  # many kinds of data, of which a start needs none and a job two
     )
 
 

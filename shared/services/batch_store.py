@@ -1,10 +1,13 @@
-"""Batches as blobs: records and pages beside the job records, result manifests beside pictures."""
+"""Batches as blobs: records and pages beside the job records, result manifests beside pictures.
+
+What a record is made of is imported with the first one: most instances never see a batch.
+"""
 
 import uuid
 from collections.abc import AsyncIterator
-from typing import Final
+from functools import cached_property
+from typing import TYPE_CHECKING, Final
 
-from ..batches import BatchRecord, KeptBatch
 from .blobs import IF_NEW, Blobs
 from .storage_wire import StorageRefusal
 from .versioned_blobs import VersionedBlobs
@@ -15,6 +18,9 @@ _BLOCK_BYTES: Final = 1 << 20
 #: The statuses of a condition that does not hold.
 _THERE_ALREADY: Final = frozenset({409, 412})
 
+if TYPE_CHECKING:
+    from ..batches import BatchRecord, KeptBatch
+
 
 class BlobBatches:
     """`Batches` in two blob containers; in the first under `batches/`, where no job's id can be."""
@@ -22,19 +28,26 @@ class BlobBatches:
     def __init__(self, jobs: Blobs, images: Blobs) -> None:
         self._jobs: Final = jobs
         self._images: Final = images
-        self._records = VersionedBlobs(jobs, BatchRecord)
 
-    async def create(self, record: BatchRecord) -> str:
+    @cached_property
+    def _records(self) -> "VersionedBlobs[BatchRecord]":
+        from ..batches import BatchRecord  # noqa: PLC0415 (see the module)
+
+        return VersionedBlobs(self._jobs, BatchRecord)
+
+    async def create(self, record: "BatchRecord") -> str:
         """Write a new record and return its version; `AlreadyExists` if the batch has one."""
         name, what = _name(record.batch_id), _what(record.batch_id)
         return await self._records.create(name, record, what=what)
 
-    async def read(self, batch_id: str) -> KeptBatch | None:
+    async def read(self, batch_id: str) -> "KeptBatch | None":
         """Return the record, or None when there is none."""
+        from ..batches import KeptBatch  # noqa: PLC0415 (see the module)
+
         found = await self._records.read(_name(batch_id), what=_what(batch_id))
         return KeptBatch(found.value, found.version) if found else None
 
-    async def replace(self, record: BatchRecord, version: str) -> str:
+    async def replace(self, record: "BatchRecord", version: str) -> str:
         """Write the record if it still has `version`; `StaleVersion` if it does not."""
         name, what = _name(record.batch_id), _what(record.batch_id)
         return await self._records.replace(name, record, version, what=what)
