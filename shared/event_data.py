@@ -68,6 +68,11 @@ class Image(Data):
         description="Made from it, as the job's `finish` asks; it is never touched itself.",
     )
 
+    @property
+    def as_input(self) -> str:
+        """What a job calls this picture that edits it: among its `inputs`, or as its `mask`."""
+        return f"/{self.container}/{self.blob}"
+
 
 class PoolData(Data):
     """A quota pool that can't be called, or can be called again: for operators."""

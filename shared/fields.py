@@ -34,10 +34,13 @@ LOCALE = (
     r"^[A-Za-z]{2,3}(?:-[A-Za-z]{4})?(?:-(?:[A-Za-z]{2}|[0-9]{3}))?"
     r"(?:-(?:[A-Za-z0-9]{5,8}|[0-9][A-Za-z0-9]{3}))*$"
 )
-BLOB_NAME = (
-    r"^(?!/)(?!.*//)(?!.*/$)(?!.*\.(?:/|$))"  # no empty part, none that ends with a dot
+_PARTS = (
+    r"(?!/)(?!.*//)(?!.*/$)(?!.*\.(?:/|$))"  # no empty part, none that ends with a dot
     r"[^\\\u0000-\u001f\u007f-\u009f]{1,512}$"
 )
+BLOB_NAME = f"^{_PARTS}"
+#: A blob in `inputs/`; after a slash the container is named too, which no name in one begins with.
+INPUT_NAME = f"^(?:/(?=[^/]+/))?{_PARTS}"
 
 _LONGEST_SHOWN = 60
 
@@ -104,6 +107,16 @@ def _is_a_size(value: str) -> str:
     if len(value) > MAX_SIZE_CHARACTERS:
         raise ValueError(f"{shown(value)} is too long for a size; write it like '1536x1024'")
     parse_size(value)
+    return value
+
+
+def _is_an_input_name(value: str) -> str:
+    if value.startswith("/") and "/" not in value[1:]:
+        raise ValueError(
+            f"{shown(value)} is no picture to edit; name a blob in the inputs container, or one "
+            "that was made here, as '/images/fox-7d2c/default/0.png'"
+        )
+    _is_a_blob_name(value.removeprefix("/"))
     return value
 
 
@@ -182,6 +195,9 @@ Prompt = Annotated[
 ]
 BlobName = Annotated[
     str, AfterValidator(_is_a_blob_name), pattern(BLOB_NAME, maxLength=MAX_BLOB_NAME)
+]
+InputName = Annotated[
+    str, AfterValidator(_is_an_input_name), pattern(INPUT_NAME, maxLength=MAX_BLOB_NAME + 1)
 ]
 ModelName = Annotated[
     str,

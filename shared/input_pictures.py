@@ -51,6 +51,19 @@ class InputPicture(BaseModel):
     alpha: bool = False
 
 
+def place_of(name: str, *, inputs: str, images: str) -> tuple[str, str] | None:
+    """Return the container and the blob that a job means by the name of a picture.
+
+    A name is one in the container `inputs`, unless it begins with a slash, as no blob's here does:
+    then it is a picture that was made here, `/images/fox-7d2c/default/0.png`, its container first.
+    None where that is any other: nothing else is read for a caller.
+    """
+    if not name.startswith("/"):
+        return inputs, name
+    container, _, blob = name[1:].partition("/")
+    return (container, blob) if container == images and blob else None
+
+
 def read_inputs(
     inputs: Sequence[str], mask: str | None, heads: Mapping[str, InputHead | None]
 ) -> tuple[tuple[InputPicture, ...], tuple[Fault, ...]]:
@@ -73,7 +86,8 @@ def read_inputs(
 
 def _picture(name: str, head: InputHead | None, *, role: Literal["input", "mask"]) -> InputPicture:
     if head is None:
-        raise ValueError("is not there")
+        where = "; after a slash only pictures made here are found" if name[0] == "/" else ""
+        raise ValueError(f"is not there{where}")
     limit = MAX_MASK_BYTES if role == "mask" else MAX_INPUT_BYTES
     if head.length >= limit:
         raise ValueError(f"has {head.length:,} bytes; it must have less than {limit:,}")

@@ -25,6 +25,7 @@ from .fields import (
     MAX_FINISHED_PIXELS,
     BlobName,
     ExactSize,
+    InputName,
     JobId,
     Locale,
     ModelName,
@@ -193,10 +194,14 @@ class Job(_Strict):
     locales: Annotated[tuple[Locale, ...], Strict(strict=False), AfterValidator(distinct)] = Field(
         default=(), max_length=MAX_LOCALES, description="BCP 47; one localized variation each."
     )
-    inputs: Annotated[tuple[BlobName, ...], Strict(strict=False), AfterValidator(distinct)] = Field(
-        default=(), max_length=MAX_INPUTS, description="Pictures in the inputs container to edit."
+    inputs: Annotated[tuple[InputName, ...], Strict(strict=False), AfterValidator(distinct)] = (
+        Field(
+            default=(),
+            max_length=MAX_INPUTS,
+            description="Pictures to edit: in the inputs container, or made here, as `/images/…`.",
+        )
     )
-    mask: BlobName | None = Field(default=None, description="Where to edit; goes with `inputs`.")
+    mask: InputName | None = Field(default=None, description="Where to edit; goes with `inputs`.")
     finish: Finish | None = Field(
         default=None, description="What to make from the stored original."
     )

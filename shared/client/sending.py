@@ -8,8 +8,9 @@ from typing import Final
 from ..blob_names import picture_name
 from ..configuration import Configuration
 from ..errors import Fault, InvalidJob, StoreUnavailable
-from ..input_pictures import HEAD_BYTES, InputHead, read_inputs
+from ..input_pictures import HEAD_BYTES, InputHead, place_of, read_inputs
 from ..jobs import Job
+from ..settings import Settings
 from .answers import Quote, Receipt
 from .failures import NotSubmitted
 from .preparing import Parcel, packed, quoted
@@ -28,7 +29,7 @@ async def quote_of(job: Job, storage: Storage, configuration: Configuration) -> 
             raise InvalidJob([fault], job_id=job.job_id)
         characters = len(stored.body.decode("utf-8-sig", "replace"))
     names = dict.fromkeys([*job.inputs, *([job.mask] if job.mask else [])])
-    heads = {name: await storage.head(container, name, most=HEAD_BYTES) for name in names}
+    heads = {name: await _head(name, storage, configuration.settings) for name in names}
     pictures, faults = read_inputs(job.inputs, job.mask, heads)
     if faults:
         raise InvalidJob(faults, job_id=job.job_id)
@@ -39,6 +40,11 @@ async def quote_of(job: Job, storage: Storage, configuration: Configuration) -> 
         now=storage.now(),
         input_pixels=[each.width * each.height for each in pictures if each.role == "input"],
     )
+
+
+async def _head(name: str, storage: Storage, settings: Settings) -> InputHead | None:
+    place = place_of(name, inputs=settings.inputs_container, images=settings.images_container)
+    return await storage.head(*place, most=HEAD_BYTES) if place else None
 
 
 async def upload(picture: bytes, storage: Storage, configuration: Configuration) -> str:

@@ -6,7 +6,7 @@ from http import HTTPStatus
 from typing import Final
 
 from ..errors import Fault, InvalidJob, StaleVersion
-from ..input_pictures import InputHead
+from ..input_pictures import InputHead, place_of
 from .blobs import Blob, Blobs, if_still
 from .storage_wire import StorageRefusal
 
@@ -16,9 +16,12 @@ PIECE_BYTES: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class BlobInputs:
-    """`Inputs` in a blob container."""
+    """`Inputs` in a blob container, and pictures in the one of those that were made here."""
 
     blobs: Blobs
+    images: Blobs
+    #: Its name, which stands before theirs: `input_pictures.place_of`.
+    images_container: str
 
     async def read_text(self, name: str, *, max_bytes: int) -> str | None:
         """Return the blob as UTF-8 text, None when there is none; `InvalidJob` if it is too big."""
@@ -27,7 +30,11 @@ class BlobInputs:
 
     async def head(self, name: str, *, most: int) -> InputHead | None:
         """Return the first `most` bytes of the blob, None when there is none."""
-        blob = await self.blobs.read(name, doing=f"looking at the input {name!r}", most=most)
+        place = self._place(name)
+        if place is None:
+            return None
+        blobs, where = place
+        blob = await blobs.read(where, doing=f"looking at the input {name!r}", most=most)
         return None if blob is None else InputHead(blob.version, blob.size, blob.body)
 
     async def read(self, name: str, version: str) -> AsyncIterator[bytes]:
@@ -44,9 +51,13 @@ class BlobInputs:
 
     async def _piece(self, name: str, version: str, start: int) -> Blob:
         gone = f"the input {name!r} was changed or removed since its job was taken"
+        place = self._place(name)
+        if place is None:
+            raise StaleVersion(gone)
+        blobs, where = place
         try:
-            blob = await self.blobs.read(
-                name,
+            blob = await blobs.read(
+                where,
                 doing=f"reading the input {name!r}",
                 start=start,
                 most=PIECE_BYTES,
@@ -59,6 +70,13 @@ class BlobInputs:
         if blob is None:
             raise StaleVersion(gone)
         return blob
+
+    def _place(self, name: str) -> tuple[Blobs, str] | None:
+        place = place_of(name, inputs="", images=self.images_container)
+        if place is None:
+            return None
+        container, blob = place
+        return (self.images if container else self.blobs), blob
 
 
 def as_text(name: str, body: bytes, max_bytes: int) -> str:

@@ -69,7 +69,11 @@ def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
     def container(name: str) -> Blobs:
         return Blobs(wire, f"{address.url('blob')}/{name}")
 
-    inputs = BlobInputs(container(settings.inputs_container))
+    inputs = BlobInputs(
+        container(settings.inputs_container),
+        container(settings.images_container),
+        settings.images_container,
+    )
     endpoint = FoundryEndpoint(
         credential,
         inputs,

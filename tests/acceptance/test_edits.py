@@ -48,6 +48,20 @@ def test_an_edit_becomes_a_picture_and_an_event(
         assert drawn.size == (image["width"], image["height"])
 
 
+def test_a_picture_that_was_made_here_is_edited_without_being_uploaded(
+    stack: RunningStack,
+) -> None:
+    stack.submit({"job_id": "made-1", "prompt": "a fox", "quality": "low", "model": "gpt-image-2"})
+    (image,) = stack.event("made-1")["data"]["images"]
+    name = f"/{image['container']}/{image['blob']}"
+    stack.submit({**SCARF, "job_id": "made-2", "model": "gpt-image-2", "inputs": [name]})
+    assert stack.event("made-2")["type"] == "image.job.succeeded"
+    (line,) = stack.billed("made-2")
+    assert line["operation"] == "edits"
+    stack.submit({**SCARF, "job_id": "made-3", "inputs": ["/jobs/made-1.json"]})
+    assert stack.event("made-3")["data"]["faults"][0]["field"] == "inputs[0]"
+
+
 def test_bad_inputs_are_refused_and_cost_nothing(stack: RunningStack) -> None:
     asked = {**SCARF, "job_id": "edit-bad", "model": "gpt-image-2"}
     stack.submit({**asked, "inputs": ["words.png", "none.png"], "mask": "fox.png"})

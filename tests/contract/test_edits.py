@@ -58,7 +58,7 @@ async def stored(real: Account | None) -> tuple[Inputs, Change]:
 
     for name, body in BLOBS.items():
         await upload(name, body)
-    return BlobInputs(real.blobs), upload
+    return BlobInputs(real.blobs, real.blobs, "images"), upload
 
 
 async def test_a_head_tells_the_version_and_the_length_of_the_whole(

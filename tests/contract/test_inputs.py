@@ -3,7 +3,7 @@
 import pytest
 
 from local.azurite import ACCOUNT, KEY
-from shared.errors import InvalidJob, StoreUnavailable
+from shared.errors import InvalidJob, StaleVersion, StoreUnavailable
 from shared.ports import DeadLetters, Inputs
 from shared.services.blobs import Blobs
 from shared.services.dead_letters import BlobDeadLetters
@@ -31,7 +31,7 @@ async def inputs(real: Account | None) -> Inputs:
     container = await real.container()
     for name, body in BLOBS.items():
         await container.upload_blob(name, body)
-    return BlobInputs(real.blobs)
+    return BlobInputs(real.blobs, real.blobs, "images")
 
 
 @pytest.fixture
@@ -67,14 +67,33 @@ async def test_an_input_that_is_no_text_is_refused(inputs: Inputs) -> None:
 
 async def test_inputs_of_a_missing_container_are_left_to_the_queue(account: Account) -> None:
     with pytest.raises(StoreUnavailable, match="ContainerNotFound"):
-        await BlobInputs(account.blobs).read_text("a", max_bytes=9)
+        await BlobInputs(account.blobs, account.blobs, "images").read_text("a", max_bytes=9)
+
+
+async def test_a_picture_that_was_made_here_is_read_and_nothing_else_after_a_slash(
+    account: Account,
+) -> None:
+    container = await account.container()
+    await container.upload_blob("fox/default/0.png", b"a picture")
+    nowhere = Blobs(account.wire, f"{account.address.url('blob')}/{account.name}-none")
+    inputs = BlobInputs(nowhere, account.blobs, "made")
+    found = await inputs.head("/made/fox/default/0.png", most=2)
+    assert found is not None
+    assert (found.head, found.length) == (b"a ", 9)
+    pieces = [piece async for piece in inputs.read("/made/fox/default/0.png", found.version)]
+    assert pieces == [b"a picture"]
+    for name in ("/made/none.png", "/made", f"/{account.name}/fox/default/0.png"):
+        assert await inputs.head(name, most=2) is None
+        with pytest.raises(StaleVersion):
+            await anext(aiter(inputs.read(name, found.version)))
 
 
 async def test_a_store_that_does_not_answer_is_told() -> None:
     address = StorageAddress(f"{AZURITE};BlobEndpoint=http://127.0.0.1:9/{ACCOUNT}")
     wire = wire_to(address, StorageTuning(retries=0))
+    blobs = Blobs(wire, f"{address.url('blob')}/inputs")
     with pytest.raises(StoreUnavailable, match="ClientConnectorError: Cannot connect"):
-        await BlobInputs(Blobs(wire, f"{address.url('blob')}/inputs")).read_text("a", max_bytes=9)
+        await BlobInputs(blobs, blobs, "images").read_text("a", max_bytes=9)
     await wire.close()
 
 

@@ -4,7 +4,10 @@ from typing import Any
 
 import pytest
 
-from shared.input_pictures import HEAD_BYTES, MAX_INPUT_BYTES, InputHead, read_inputs
+from shared.errors import InvalidJob
+from shared.input_pictures import HEAD_BYTES, MAX_INPUT_BYTES, InputHead, place_of, read_inputs
+from shared.messages import job_of
+from shared.parts import images_of
 from tests.drawn_pictures import drawn
 from tests.routed import plan, refusal
 from tests.scene import SETTINGS, Scene, configured, data
@@ -97,6 +100,53 @@ def test_an_edit_is_estimated_with_its_inputs_and_takes_longer() -> None:
     assert edit.expected_seconds > plain.expected_seconds
     flux = [plan(deployment("FLUX.2-pro"), inputs=inputs) for inputs in ((), ("a",))]
     assert flux[1].estimate_usd == pytest.approx((flux[0].estimate_usd or 0) + 4 * 0.015)
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("images/a.png", ("in", "images/a.png")),
+        ("/images/a.png", ("images", "a.png")),
+        ("/images/fox-1/default/0.png", ("images", "fox-1/default/0.png")),
+        ("/images", None),
+        ("/in/a.png", None),
+        ("/jobs/fox-1.json", None),
+        ("/images-2/a.png", None),
+    ],
+)
+def test_a_slash_stands_before_what_was_made_here(name: str, place: tuple[str, str] | None) -> None:
+    assert place_of(name, inputs="in", images="images") == place
+
+
+@pytest.mark.parametrize("name", ["//images/a.png", "/images//a.png", "/images/../jobs/a", "../a"])
+def test_a_name_that_leads_elsewhere_is_none(name: str) -> None:
+    for fields in ({"inputs": [name]}, {"inputs": ["a.png"], "mask": name}):
+        with pytest.raises(InvalidJob, match="is no safe blob name"):
+            job_of({"prompt": "a scarf", **fields}, made_id="fox-1")
+
+
+async def test_a_picture_that_was_made_here_is_edited_by_the_name_it_is_told_with() -> None:
+    scene = Scene()
+    scene.submit({"job_id": "fox-1", "prompt": "a fox", "model": "gpt-image-2"})
+    await scene.run()
+    (image,) = images_of(scene.record("fox-1"))
+    assert image.as_input == "/images/fox-1/default/0.png"
+    scene.world.inputs.blobs[image.as_input] = drawn()
+    scene.submit({**JOB, "job_id": "fox-2", "inputs": [image.as_input]}, message_id="2")
+    await scene.run()
+    assert scene.record("fox-2").state == "succeeded"
+    assert [each.picture.blob for each in scene.world.endpoint.requests[-1].uploads] == [
+        image.as_input
+    ]
+
+
+async def test_what_is_not_there_after_a_slash_is_told_with_what_may_stand_there() -> None:
+    scene = edit_scene()
+    scene.submit({**JOB, "inputs": ["/jobs/fox-1.json"]})
+    await scene.run()
+    (fault,) = data(scene)["faults"]
+    assert fault["field"] == "inputs[0]"
+    assert "after a slash only pictures made here are found" in fault["message"]
 
 
 def edit_scene(**blobs: bytes) -> Scene:
