@@ -1,6 +1,7 @@
 """A queue delivery, as the work wants it; the log line, as an operator wants it."""
 
 import logging
+from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from typing import Final
 
@@ -8,6 +9,9 @@ import azure.functions as func
 
 from ..intake import JobMessage
 from ..reports import Report
+from ..settings import CONNECTION
+
+type Handler = Callable[[func.QueueMessage], Awaitable[None]]
 
 log: Final = logging.getLogger("image_jobs")
 
@@ -32,6 +36,23 @@ _QUIET: Final = frozenset(
         "swept",
     }
 )
+
+
+def queue_function(blueprint: func.Blueprint, name: str, queue: str) -> Callable[[Handler], object]:
+    """Make what it decorates the function of a queue, under this name."""
+    triggered = blueprint.queue_trigger(
+        arg_name="message",
+        queue_name=queue,
+        connection=CONNECTION,
+        # As bytes, a payload's fields can't overwrite the message's own id and times.
+        data_type=func.DataType.BINARY,
+    )
+
+    def register(handle: Handler) -> object:
+        handle.__name__ = name
+        return blueprint.function_name(name)(triggered(handle))
+
+    return register
 
 
 def received(message: func.QueueMessage) -> JobMessage:

@@ -7,8 +7,7 @@ import azure.functions as func
 
 from ..configuration import Configuration
 from ..services.world import open_world
-from ..settings import CONNECTION
-from .deliveries import received, tell
+from .deliveries import queue_function, received, tell
 
 
 def functions(configuration: Configuration) -> func.Blueprint:
@@ -16,26 +15,14 @@ def functions(configuration: Configuration) -> func.Blueprint:
     blueprint = func.Blueprint()
     queue = configuration.settings.deliveries_queue
 
-    @blueprint.function_name("dispatch")
-    @blueprint.queue_trigger(
-        arg_name="message",
-        queue_name=queue,
-        connection=CONNECTION,
-        data_type=func.DataType.BINARY,
-    )
+    @queue_function(blueprint, "dispatch", queue)
     async def offer(message: func.QueueMessage) -> None:
         from ..dispatching import dispatch  # noqa: PLC0415 (see the module)
 
         world = open_world(configuration)
         tell("dispatch", await dispatch(received(message), world, configuration))
 
-    @blueprint.function_name("poison_dispatch")
-    @blueprint.queue_trigger(
-        arg_name="message",
-        queue_name=f"{queue}-poison",
-        connection=CONNECTION,
-        data_type=func.DataType.BINARY,
-    )
+    @queue_function(blueprint, "poison_dispatch", f"{queue}-poison")
     async def bury(message: func.QueueMessage) -> None:
         from ..dispatching import bury_dispatch  # noqa: PLC0415 (see the module)
 

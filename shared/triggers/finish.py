@@ -7,22 +7,15 @@ from ..errors import MalformedMessage
 from ..finishing import finish as work
 from ..reports import Report
 from ..services.world import open_world
-from ..settings import CONNECTION
 from ..tasks import read_finish
-from .deliveries import tell
+from .deliveries import queue_function, tell
 
 
 def functions(configuration: Configuration) -> func.Blueprint:
     """Return the function `finish`."""
     blueprint = func.Blueprint()
 
-    @blueprint.function_name("finish")
-    @blueprint.queue_trigger(
-        arg_name="message",
-        queue_name=configuration.settings.finish_queue,
-        connection=CONNECTION,
-        data_type=func.DataType.BINARY,
-    )
+    @queue_function(blueprint, "finish", configuration.settings.finish_queue)
     async def finish(message: func.QueueMessage) -> None:
         try:
             wanted = read_finish(message.get_body())

@@ -7,8 +7,7 @@ import azure.functions as func
 
 from ..configuration import Configuration
 from ..services.world import open_world
-from ..settings import CONNECTION
-from .deliveries import received, tell
+from .deliveries import queue_function, received, tell
 
 
 def functions(configuration: Configuration) -> func.Blueprint:
@@ -16,26 +15,14 @@ def functions(configuration: Configuration) -> func.Blueprint:
     blueprint = func.Blueprint()
     queue = configuration.settings.manifests_queue
 
-    @blueprint.function_name("batch")
-    @blueprint.queue_trigger(
-        arg_name="message",
-        queue_name=queue,
-        connection=CONNECTION,
-        data_type=func.DataType.BINARY,
-    )
+    @queue_function(blueprint, "batch", queue)
     async def batch(message: func.QueueMessage) -> None:
         from ..batching import advance  # noqa: PLC0415 (see the module)
 
         world = open_world(configuration)
         tell("batch", await advance(received(message), world, configuration))
 
-    @blueprint.function_name("poison_batch")
-    @blueprint.queue_trigger(
-        arg_name="message",
-        queue_name=f"{queue}-poison",
-        connection=CONNECTION,
-        data_type=func.DataType.BINARY,
-    )
+    @queue_function(blueprint, "poison_batch", f"{queue}-poison")
     async def poison_batch(message: func.QueueMessage) -> None:
         from ..batching import bury_notice  # noqa: PLC0415 (see the module)
 

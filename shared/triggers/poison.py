@@ -1,14 +1,11 @@
 """The poison queues: whatever the platform gave up on becomes a dead letter and an event."""
 
-from collections.abc import Awaitable, Callable
-
 import azure.functions as func
 
 from ..burying import bury
 from ..configuration import Configuration
 from ..services.world import open_world
-from ..settings import CONNECTION
-from .deliveries import received, tell
+from .deliveries import Handler, queue_function, received, tell
 
 
 def functions(configuration: Configuration) -> func.Blueprint:
@@ -20,22 +17,13 @@ def functions(configuration: Configuration) -> func.Blueprint:
     queues["finish"] = configuration.settings.finish_queue
     for source, queue in queues.items():
         name = f"poison_{source}"
-        decorate = blueprint.queue_trigger(
-            arg_name="message",
-            queue_name=f"{queue}-poison",
-            connection=CONNECTION,
-            data_type=func.DataType.BINARY,
-        )
-        blueprint.function_name(name)(decorate(_handler(name, queue, configuration)))
+        queue_function(blueprint, name, f"{queue}-poison")(_handler(name, queue, configuration))
     return blueprint
 
 
-def _handler(
-    name: str, queue: str, configuration: Configuration
-) -> Callable[[func.QueueMessage], Awaitable[None]]:
+def _handler(name: str, queue: str, configuration: Configuration) -> Handler:
     async def handle(message: func.QueueMessage) -> None:
         report = await bury(received(message), queue, open_world(configuration), configuration)
         tell(name, report)
 
-    handle.__name__ = name
     return handle
