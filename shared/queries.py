@@ -25,6 +25,8 @@ MAX_PAGE_JOBS: Final = 200
 #: Parameters of a list, `after` aside.
 FILTERS: Final = ("limit", "state", "tag", "links")
 
+#: Parameters of an order.
+_OF_AN_ORDER: Final = ("opening", "result", "pictures", "reason")
 _TRUTHS: Final = {"true": True, "false": False}
 
 
@@ -112,11 +114,7 @@ def wanted_form(query: Mapping[str, str]) -> Form:
 
 def order_query(action: Action, job_id: str, query: Mapping[str, str]) -> Order:
     """Read what is to be done to a job; `Refused` with every fault."""
-    content: dict[str, object] = {
-        name: query[name] for name in ("result", "pictures", "reason") if query.get(name)
-    }
-    if opening := query.get("opening"):
-        content["opening"] = int(opening) if re.fullmatch(r"[0-9]{1,9}", opening) else opening
+    content = {name: query[name] for name in _OF_AN_ORDER if query.get(name)}
     try:
         return Order.model_validate({"control": action, "job_id": job_id, **content})
     except ValidationError as error:

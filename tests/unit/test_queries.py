@@ -48,10 +48,20 @@ def test_a_query_is_refused_with_every_fault(query: dict[str, str], fields: list
     assert [fault.field for fault in caught.value.problem.faults] == fields
 
 
-def test_an_opening_that_no_job_reaches_is_refused() -> None:
+def test_an_opening_is_a_number_from_one() -> None:
+    assert order_query(Action.CANCEL, "fox", {"opening": "12"}).opening == 12
+    assert order_query(Action.CANCEL, "fox", {"opening": ""}).opening is None
+
+
+@pytest.mark.parametrize(
+    "opening", ["1000000000", "0", "-1", "1.5", "newest", "x" * 9000, "9" * 9000, "true"]
+)
+def test_an_opening_that_no_job_reaches_is_refused(opening: str) -> None:
     with pytest.raises(Refused) as caught:
-        order_query(Action.CANCEL, "fox", {"opening": "1000000000"})
-    assert "opening" in str(caught.value.problem)
+        order_query(Action.CANCEL, "fox", {"opening": opening})
+    (fault,) = caught.value.problem.faults
+    assert fault.field == "opening"
+    assert len(fault.message) < 200
 
 
 def test_links_are_given_where_they_are_configured_and_asked_for() -> None:
