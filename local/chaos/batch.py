@@ -5,13 +5,13 @@ import random
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, Final
 
-from rich.console import Console
 from rich.table import Table
 
 from local.settings import QUEUES
-from local.stack import ROOT
+from local.trials import tried
 from shared.manifests import batch_id_of
 
 from .arena import WISHES, Arena, arena
@@ -180,16 +180,5 @@ def table(made: Verdict) -> Table:
 
 def trouble(wish: Wish) -> int:
     """Run it, print the table; 0 when all that must be zero is."""
-    log = ROOT / "out" / "batch.log"
-    log.parent.mkdir(exist_ok=True)
-    console = Console()
-    console.print(
-        f"a CSV of {wish.lines:,} lines, its host killed while it reads, makes and collects; "
-        "the host's log: out/batch.log"
-    )
-    with log.open("w") as kept:
-        made = batch(wish, lambda line: print(line, file=kept, flush=True))
-    console.print(table(made))
-    for sentence in made.wrong:
-        console.print(f"[red]{sentence}[/]")
-    return 1 if made.wrong else 0
+    what = f"a CSV of {wish.lines:,} lines, its host killed while it reads, makes and collects"
+    return tried("batch", what, partial(batch, wish), table=table, wrong=lambda made: made.wrong)

@@ -4,12 +4,12 @@ import json
 import random
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
-from rich.console import Console
 from rich.table import Table
 
 from local.settings import QUEUES
-from local.stack import ROOT
+from local.trials import tried
 
 from .arena import WISHES, Arena, Wish, arena
 from .reckoning import Reckoning, reckon
@@ -104,16 +104,8 @@ def table(made: Reckoning) -> Table:
 
 def trouble(wish: Wish) -> int:
     """Make the trouble, print the table; 0 when all that must be zero is."""
-    log = ROOT / "out" / "chaos.log"
-    log.parent.mkdir(exist_ok=True)
-    console = Console()
-    console.print(
+    what = (
         f"{wish.jobs} jobs on {wish.hosts} hosts, one killed every {wish.kill_every:g} s or so for "
-        f"{wish.seconds:g} s, seed {wish.seed}; the hosts' log: out/chaos.log"
+        f"{wish.seconds:g} s, seed {wish.seed}"
     )
-    with log.open("w") as kept:
-        made = chaos(wish, lambda line: print(line, file=kept, flush=True))
-    console.print(table(made))
-    for sentence in made.wrong:
-        console.print(f"[red]{sentence}[/]")
-    return 1 if made.wrong else 0
+    return tried("chaos", what, partial(chaos, wish), table=table, wrong=lambda made: made.wrong)

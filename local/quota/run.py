@@ -7,14 +7,14 @@ import re
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
-from rich.console import Console
 from rich.table import Table
 
 from local.chaos.arena import Arena, arena
 from local.settings import FOUNDRY_KEY
-from local.stack import ROOT
+from local.trials import tried
 
 from .measuring import WARM_UP_SECONDS, Measured, measured
 from .naive import NaiveWorker
@@ -151,16 +151,9 @@ def missed(rows: Sequence[Measured]) -> list[str]:
 
 def use(wish: Wish) -> int:
     """Measure, print the table; 0 when every aim was reached."""
-    log = ROOT / "out" / "quota.log"
-    log.parent.mkdir(exist_ok=True)
-    console = Console()
-    console.print(
+    what = (
         f"{wish.jobs} jobs on {', '.join(map(str, wish.hosts))} hosts, then a naive worker; "
-        f"seed {wish.seed}; the hosts' log: out/quota.log"
+        f"seed {wish.seed}"
     )
-    with log.open("w") as kept:
-        rows = quota(wish, lambda line: print(line, file=kept, flush=True))
-    console.print(table(rows, wish))
-    for sentence in missed(rows):
-        console.print(f"[red]{sentence}[/]")
-    return 1 if missed(rows) else 0
+    run, shown = partial(quota, wish), partial(table, wish=wish)
+    return tried("quota", what, run, table=shown, wrong=missed)
