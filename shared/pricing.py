@@ -3,7 +3,6 @@
 import math
 from collections.abc import Sequence
 from fractions import Fraction
-from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
@@ -40,13 +39,6 @@ class Estimate(_Data):
     #: All pictures and prompts, by the higher count; None where no price is known.
     usd: float | None
     basis: str
-
-
-class Cost(_Data):
-    """What a call cost, and how that is known."""
-
-    usd: float
-    known_by: Literal["usage", "estimate"]
 
 
 class Usage(_Data):
@@ -214,26 +206,6 @@ def cost(model: Model, usage: Usage) -> float | None:
         + written * written_rate
     )
     return round(usd / _MILLION, 9)
-
-
-def settle(
-    model: Model,
-    usage: Usage | None,
-    *,
-    quality: str | None,
-    width: int,
-    height: int,
-    pictures: int,
-    prompt_characters: int,
-) -> Cost | None:
-    """Say what a call cost: by its usage where it has one, else by estimate; None if unpriced."""
-    billed = cost(model, usage) if usage is not None else None
-    if billed is not None:
-        return Cost(usd=billed, known_by="usage")
-    guess = estimate(
-        model, quality, width, height, n=pictures, prompt_characters=prompt_characters
-    ).usd
-    return None if guess is None else Cost(usd=guess, known_by="estimate")
 
 
 def _part(own: int | None, other: int | None, whole: int, *, first: bool) -> int:

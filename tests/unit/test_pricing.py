@@ -4,7 +4,6 @@ from hypothesis import strategies as st
 
 from shared.catalogue import Model, builtin
 from shared.pricing import (
-    Cost,
     Usage,
     cost,
     estimate,
@@ -12,7 +11,6 @@ from shared.pricing import (
     output_tokens_grid,
     output_tokens_legacy,
     picture_tokens,
-    settle,
 )
 from tests.strategies import MODELS
 
@@ -89,10 +87,7 @@ def test_an_unknown_price_is_none_and_not_zero() -> None:
     assert guess.usd is None
     assert "unknown, not zero" in guess.basis
     assert cost(unpriced, Usage(output_tokens=1024)) is None
-    settled = settle(
-        unpriced, None, quality=None, width=1024, height=1024, pictures=1, prompt_characters=1
-    )
-    assert settled is None
+    assert cost(CATALOGUE.get("FLUX.2-pro"), Usage(output_tokens=1024)) is None
 
 
 def test_output_without_details_is_all_picture() -> None:
@@ -156,16 +151,6 @@ def test_an_older_spelling_of_usage_is_read() -> None:
 )
 def test_a_usage_that_counts_nothing_is_none(given_usage: None) -> None:
     assert Usage.read(given_usage) is None
-
-
-def test_a_cost_says_how_it_is_known() -> None:
-    asked = {"width": 1024, "height": 1024, "pictures": 1, "prompt_characters": 0}
-    usage = Usage(output_tokens=208)
-    assert settle(GPT, usage, quality="low", **asked) == Cost(usd=0.00624, known_by="usage")
-    guessed = settle(GPT, None, quality="low", **asked)
-    assert guessed == Cost(usd=0.00624, known_by="estimate")
-    flux = settle(CATALOGUE.get("FLUX.2-pro"), usage, quality=None, **asked)
-    assert flux == Cost(usd=0.03, known_by="estimate")
 
 
 @given(
