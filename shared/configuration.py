@@ -1,12 +1,22 @@
-"""The settings with everything they imply worked out: what the work is handed beside the world."""
+"""The settings with everything they imply worked out: what the work is handed beside the world.
+
+They are read once from a mapping, which need not be the process's own, and refused with a sentence
+for each that is wrong.
+"""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any, Final
+
+from pydantic import ValidationError
 
 from .catalogue import Catalogue, builtin, extended
 from .deployments import Deployment
 from .errors import Misconfigured
-from .settings import Settings, read_settings
+from .settings import CONNECTION, Settings
+
+#: Their values are never repeated.
+_SECRETS: Final = frozenset({CONNECTION, "FOUNDRY_API_KEY", "EVENT_GRID_TOPIC_KEY"})
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,6 +44,19 @@ def configure(environ: Mapping[str, str], *, own_models: str | None = None) -> C
     return Configuration(settings, catalogue, resolve_deployments(settings, catalogue))
 
 
+def read_settings(environ: Mapping[str, str]) -> Settings:
+    """Read the settings from a mapping of environment variables; empty values count as unset.
+
+    Raises `Misconfigured`, with one line for each wrong variable.
+    """
+    given: dict[str, Any] = {name: value for name, value in environ.items() if value != ""}
+    try:
+        return Settings.model_validate(given, context=given)
+    except ValidationError as error:
+        faults = [_sentence(fault, given) for fault in error.errors(include_url=False)]
+        raise Misconfigured("\n".join(faults)) from error
+
+
 def resolve_deployments(settings: Settings, catalogue: Catalogue) -> tuple[Deployment, ...]:
     """Fill what each deployment leaves out from its model's row and from `FOUNDRY_ENDPOINT`.
 
@@ -48,6 +71,17 @@ def resolve_deployments(settings: Settings, catalogue: Catalogue) -> tuple[Deplo
         raise Misconfigured(f"FOUNDRY_DEPLOYMENTS: the name {twice!r} is used twice")
     _check_pools(resolved)
     return resolved
+
+
+def _sentence(fault: Any, given: Mapping[str, str]) -> str:  # noqa: ANN401 (pydantic's ErrorDetails)
+    where = [str(part) for part in fault["loc"]]
+    name = where[0] if where else "settings"
+    message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] == "missing":
+        return f"{name}: is required; set it"
+    secret = name in _SECRETS
+    value = "" if secret or not where or len(where) > 1 else f" (it is {given.get(name, '')!r})"
+    return f"{'.'.join(where) or name}: {message}{value}"
 
 
 def _check_pools(deployments: Sequence[Deployment]) -> None:

@@ -1,8 +1,7 @@
-"""What an operator can set: read once from a mapping, refused with a sentence if it is wrong.
+"""What an operator can set, and what makes a setting wrong; `shared.configuration` reads it.
 
 Every setting is an environment variable; `docs/settings.md` lists them, and a test holds code,
-local stack and page together. Reading takes the mapping as an argument, so nothing here depends
-on the process it runs in.
+local stack and page together.
 """
 
 import fnmatch
@@ -10,7 +9,7 @@ import json
 import re
 from collections.abc import Mapping
 from datetime import timedelta
-from typing import Annotated, Any, Final, Literal, Self
+from typing import Annotated, Final, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -20,26 +19,18 @@ from pydantic import (
     Field,
     Json,
     SecretStr,
-    ValidationError,
     model_validator,
 )
 
 from .adaptation import checked_template
 from .addresses import is_topic_url
 from .deployments import Deployment
-from .errors import Misconfigured
 from .plans import Lane
 from .webhooks import Webhook, check_hosts
 
 #: Name of the connection that triggers and services share: a connection string under this very
 #: name, or `ImageStorage__queueServiceUri` and its siblings.
 CONNECTION: Final = "ImageStorage"
-
-#: Understood, but nothing acts on it yet: setting it must not look as if it did.
-NOT_YET: Final[tuple[str, ...]] = ()
-
-#: Their values are never repeated.
-_SECRETS: Final = frozenset({CONNECTION, "FOUNDRY_API_KEY", "EVENT_GRID_TOPIC_KEY"})
 
 _QueueName = Annotated[
     str, Field(min_length=3, max_length=56, pattern=r"^[a-z0-9](-?[a-z0-9])*$")
@@ -242,35 +233,3 @@ class Settings(BaseModel):
     def allows_reply_to(self, queue: str) -> bool:
         """Tell whether a job may ask for its events on this queue."""
         return any(fnmatch.fnmatchcase(queue, pattern) for pattern in self.reply_queues)
-
-
-def read_settings(environ: Mapping[str, str]) -> Settings:
-    """Read the settings from a mapping of environment variables; empty values count as unset.
-
-    Raises `Misconfigured`, with one line for each wrong variable.
-    """
-    given: dict[str, Any] = {name: value for name, value in environ.items() if value != ""}
-    faults = [
-        f"{name}: understood, but this version does not act on it yet; leave it unset"
-        for name in NOT_YET
-        if name in given
-    ]
-    try:
-        settings = Settings.model_validate(given, context=given)
-    except ValidationError as error:
-        faults += [_sentence(fault, given) for fault in error.errors(include_url=False)]
-        raise Misconfigured("\n".join(faults)) from error
-    if faults:
-        raise Misconfigured("\n".join(faults))
-    return settings
-
-
-def _sentence(fault: Any, given: Mapping[str, str]) -> str:  # noqa: ANN401 (pydantic's ErrorDetails)
-    where = [str(part) for part in fault["loc"]]
-    name = where[0] if where else "settings"
-    message = fault["msg"].removeprefix("Value error, ")
-    if fault["type"] == "missing":
-        return f"{name}: is required; set it"
-    secret = name in _SECRETS
-    value = "" if secret or not where or len(where) > 1 else f" (it is {given.get(name, '')!r})"
-    return f"{'.'.join(where) or name}: {message}{value}"

@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from ..catalogue import builtin, extended
-from ..configuration import Configuration, resolve_deployments
+from ..configuration import Configuration, read_settings, resolve_deployments
 from ..errors import Misconfigured
-from ..settings import CONNECTION, read_settings
+from ..settings import CONNECTION
 
 #: The client calls no model, so where its deployments are does not matter.
 NOWHERE: Final = "https://endpoint.invalid"

@@ -4,11 +4,10 @@ import json
 import subprocess
 import sys
 
-from shared.configuration import configure
+from shared.configuration import configure, read_settings
 from shared.services.announcer import QueueAnnouncer
 from shared.services.foundry import CallLimits, FoundryEndpoint
 from shared.services.world import open_world, opened
-from shared.settings import read_settings
 
 DEPLOYMENTS = json.dumps([{"name": "gpt-image-2"}])
 

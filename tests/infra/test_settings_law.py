@@ -15,7 +15,7 @@ import pytest
 
 from local import settings as laptop
 from shared.deployments import Deployment
-from shared.settings import CONNECTION, NOT_YET, Settings
+from shared.settings import CONNECTION, Settings
 from tests.architecture.test_index import TRIGGERS
 from tests.architecture.test_settings import OF_THE_HOST
 
@@ -112,8 +112,7 @@ def test_a_setting_that_the_infrastructure_does_not_know_is_told_with_its_line(
 def test_the_infrastructure_sets_nothing_that_the_code_does_not_read() -> None:
     unread = set_in_azure() - set(defaults())
     assert [
-        f"{name} is set in infra/, and shared/settings.py "
-        f"{'refuses it' if name in NOT_YET else 'does not read it'}: take its line away"
+        f"{name} is set in infra/, and shared/settings.py does not read it: take its line away"
         for name in sorted(unread)
     ] == []
 
