@@ -118,6 +118,10 @@ class AsyncImageJobs:
         """
         return await batching.drop(manifest, name, self._storage, self._app, anew=anew)
 
+    async def batch(self, batch_id: str, /) -> BatchRecord | None:
+        """Say where a batch stands, of a file or a list; None when the app knows of none."""
+        return await batching.batch_of(batch_id, self._storage, self._app)
+
     async def wait_for_batch(
         self,
         batch_id: str,

@@ -120,6 +120,10 @@ class ImageJobs:
         """
         return driven(batching.drop(manifest, name, self._storage, self._app, anew=anew))
 
+    def batch(self, batch_id: str, /) -> BatchRecord | None:
+        """Say where a batch stands, of a file or a list; None when the app knows of none."""
+        return driven(batching.batch_of(batch_id, self._storage, self._app))
+
     def wait_for_batch(
         self,
         batch_id: str,

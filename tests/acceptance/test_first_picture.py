@@ -173,7 +173,7 @@ def test_no_prompt_reaches_the_log(stack: RunningStack) -> None:
 def test_the_python_of_the_readme_asks_for_a_picture(
     stack: RunningStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    code, _ = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
     monkeypatch.setenv("ImageStorage", stack.ready["storage"])
     exec(code, {})  # noqa: S102 - it is our own page
     event = ended(stack, "fox-7d2c")

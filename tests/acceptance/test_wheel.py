@@ -2,20 +2,25 @@
 
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from re import DOTALL, MULTILINE, findall
+from typing import Any
 
 import pytest
+from azure.storage.blob import ContainerSasPermissions, generate_container_sas
 
 from local.settings import DEPLOYMENTS
 from tests.acceptance.running_stack import ROOT, RunningStack, running_stack
+from tests.waiting import until
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 PAGE = (ROOT / "docs" / "client.md").read_text()
+README = (ROOT / "README.md").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +76,7 @@ def test_an_example_runs(
     assert ended.stderr == ""
 
 
-@pytest.mark.parametrize("code", re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL))
+@pytest.mark.parametrize("code", findall(r"```python\n(.*?)```", PAGE, DOTALL))
 def test_the_python_of_the_page_runs(
     stack: RunningStack, installed: Path, code: str, tmp_path: Path
 ) -> None:
@@ -85,10 +90,51 @@ def test_the_commands_of_the_page_run(stack: RunningStack, installed: Path, tmp_
         "FOUNDRY_DEPLOYMENTS": json.dumps(DEPLOYMENTS),
         "PATH": f"{installed}:{os.environ['PATH']}",
     }
-    (commands,) = re.findall(r"```console\n(.*?)```", PAGE, re.DOTALL)
+    (commands,) = findall(r"```console\n(.*?)```", PAGE, DOTALL)
     for line in commands.splitlines():
         assert run(["bash", "-c", line.removeprefix("$ ")], tmp_path, environment).stdout
     assert sorted(path.name for path in tmp_path.rglob("*.png")) == ["0.png", "0.png"]
+
+
+def test_the_doors_of_the_readme_lead_to_pictures(
+    stack: RunningStack, installed: Path, tmp_path: Path
+) -> None:
+    ask, _ = findall(
+        r"^```sh\n(.*?)^```", README.partition("## Ask for a picture")[2], DOTALL | MULTILINE
+    )
+    _, client = findall(r"^```python\n(.*?)^```", README, DOTALL | MULTILINE)
+    environment = {
+        "HOST": stack.ready["host"],
+        "KEY": stack.ready["keys"]["function"],
+        "MANIFESTS": stack.blobs.get_container_client("manifests").url,
+        "SAS": write_sas(stack),
+        "ImageStorage": stack.ready["storage"],
+        "FOUNDRY_DEPLOYMENTS": json.dumps(DEPLOYMENTS),
+        "PATH": f"{installed}:{os.environ['PATH']}",
+    }
+    run(["bash", "-euo", "pipefail", "-c", ask], tmp_path, environment)
+    run([str(installed / "python"), "-c", client], tmp_path, environment)
+    assert [path.suffix for path in tmp_path.glob("pictures/**/*.*")] == [".png"]
+    assert (tmp_path / "fox.png").stat().st_size > 0
+    assert stack.event("fox-http")["type"] == "image.job.succeeded"
+    (told,) = until(lambda: batches_of(stack, "foxes.csv"), "end of the batch", seconds=60)
+    assert (told["entries"], told["succeeded"], told["images"]) == (2, 2, 2)
+
+
+def batches_of(stack: RunningStack, name: str) -> list[dict[str, Any]]:
+    ended = [each for each in stack.read_events() if each["type"] == "image.batch.completed"]
+    return [each["data"] for each in ended if each["data"]["manifest"]["blob"] == name]
+
+
+def write_sas(stack: RunningStack) -> str:
+    """A link's rest that allows to write manifests, as a caller without a role is given one."""
+    return generate_container_sas(
+        account_name=str(stack.blobs.account_name),
+        container_name="manifests",
+        account_key=stack.blobs.credential.account_key,
+        permission=ContainerSasPermissions(create=True, write=True),
+        expiry=datetime.now(UTC) + timedelta(minutes=10),
+    )
 
 
 def test_the_command_is_installed_with_it(

@@ -1,17 +1,20 @@
 """A manifest becomes jobs, each once, and one event when the last of them has ended."""
 
 import json
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
 import pytest
 from jsonschema import Draft202012Validator
 
-from local.schemas import batch_schema, result_schema
+from local.schemas import ROOT, batch_schema, result_schema
 from shared.batches import PAGE_ENTRIES, BatchState
 from shared.errors import StoreUnavailable
-from shared.manifests import Continuation
+from shared.manifests import Continuation, Dropped, read_notice
 from tests.drops import JOB, Drop, as_cloudevent, lines, notice
+
+PAGE = (ROOT / "docs" / "batches.md").read_text("utf-8")
 
 
 async def test_a_manifest_becomes_a_job_a_line_and_one_event_at_the_end() -> None:
@@ -75,6 +78,21 @@ async def test_each_bad_entry_is_told_by_its_number_and_the_good_ones_are_made()
         ("succeeded", None),
     ]
     assert all(result["faults"] for result in it.results if result["state"] == "rejected")
+
+
+@pytest.mark.parametrize(("written", "pictures"), [("jsonl", 3), ("csv", 5)])
+async def test_the_examples_of_the_page_are_made(written: str, pictures: int) -> None:
+    example = re.findall(rf"^```{written}\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+    it = Drop()
+    it.drop(f"foxes.{written}", example[0])
+    await it.run()
+    data = it.events[0]["data"]
+    assert (data["entries"], data["succeeded"], data["images"]) == (2, 2, pictures)
+
+
+def test_the_message_of_the_page_tells_of_a_file() -> None:
+    (message,) = re.findall(r"^```json\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
+    assert read_notice(message.encode()) == Dropped("manifests", "foxes.csv", "0x8DC8A5F2C3B4A10")
 
 
 async def test_a_list_that_fills_its_pages_is_closed_though_a_line_break_follows() -> None:

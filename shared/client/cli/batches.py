@@ -1,4 +1,4 @@
-"""`batch`: a file of jobs, checked line by line, handed over whole, and followed."""
+"""`batch`: a file of jobs, checked line by line, handed over whole; `follow`: any batch."""
 
 import sys
 import uuid
@@ -11,6 +11,7 @@ from rich.text import Text
 
 from ...batches import BatchRecord, BatchState
 from ..batching import Checked, Dropped
+from ..failures import NoSuchJob
 from ..synchronous import ImageJobs
 from .connection import client
 from .showing import AsJson, console, dollars, print_json
@@ -54,11 +55,39 @@ def batch(
         if not wait:
             _show_dropped(dropped, as_json=as_json)
             return
-        record = _followed(jobs, dropped, within=within, quiet=as_json)
+        record = _followed(jobs, dropped.batch_id, within=within, quiet=as_json)
+    raise typer.Exit(_ended(record, as_json=as_json))
+
+
+def follow(
+    batch_id: Annotated[str, typer.Argument(help="Of a batch of a file, or of a list over HTTP.")],
+    *,
+    wait: Annotated[
+        bool, typer.Option("--wait", "-w", help="Stay until its last job has ended.")
+    ] = False,
+    within: Annotated[float | None, typer.Option("--within", help="Seconds, of --wait.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Say where a batch stands."""
+    with client() as jobs:
+        record = jobs.batch(batch_id)
+        if record is None:
+            raise NoSuchJob(f"there is no batch {batch_id!r}, or none yet")
+        if wait:
+            record = _followed(jobs, batch_id, within=within, quiet=as_json)
+            raise typer.Exit(_ended(record, as_json=as_json))
+    if as_json:
+        print_json(record.model_dump(mode="json"))
+    else:
+        console().print(_line(batch_id, record), soft_wrap=True)
+
+
+def _ended(record: BatchRecord, *, as_json: bool) -> int:
+    """Tell a batch that is completed, and return the exit code for it."""
     if as_json:
         print_json(record.model_dump(mode="json"))
     counts = record.counts
-    raise typer.Exit(0 if counts.succeeded == counts.entries and not record.wrong else 1)
+    return 0 if counts.succeeded == counts.entries and not record.wrong else 1
 
 
 def _bytes(file: Path) -> bytes:
@@ -104,21 +133,19 @@ def _show_dropped(dropped: Dropped, *, as_json: bool) -> None:
     console().print(f"{dropped.batch_id}   {dropped.container}/{dropped.name}", soft_wrap=True)
 
 
-def _followed(
-    jobs: ImageJobs, dropped: Dropped, *, within: float | None, quiet: bool
-) -> BatchRecord:
+def _followed(jobs: ImageJobs, batch_id: str, *, within: float | None, quiet: bool) -> BatchRecord:
     with Live(console=console(), auto_refresh=False) as live:
 
         def seen(record: BatchRecord | None) -> None:
             if not quiet:
-                live.update(_line(dropped, record), refresh=True)
+                live.update(_line(batch_id, record), refresh=True)
 
-        return jobs.wait_for_batch(dropped.batch_id, within=within, seen=seen)
+        return jobs.wait_for_batch(batch_id, within=within, seen=seen)
 
 
-def _line(dropped: Dropped, record: BatchRecord | None) -> Text:
+def _line(batch_id: str, record: BatchRecord | None) -> Text:
     if record is None:
-        return Text(f"{dropped.batch_id}   not begun", style="dim")
+        return Text(f"{batch_id}   not begun", style="dim")
     counts = record.counts
     words = [f"{record.reading.entries:,} read", f"{counts.entries:,} ended"]
     ends = ("succeeded", "failed", "parked", "cancelled", "rejected")
@@ -126,5 +153,5 @@ def _line(dropped: Dropped, record: BatchRecord | None) -> Text:
     words.append(f"{counts.images:,} pictures")
     words.append(dollars(None if counts.unpriced else counts.known_usd))
     style = "green" if record.state is BatchState.COMPLETED else "cyan"
-    said = Text(f"{record.batch_id}   {record.state}", style=style)
+    said = Text(f"{batch_id}   {record.state}", style=style)
     return said.append(f"   {', '.join(words)}", style="default")

@@ -14,6 +14,7 @@ app = typer.Typer(
 )
 app.command()(asking.submit)
 app.command()(batches.batch)
+app.command()(batches.follow)
 app.command()(watching.status)
 app.command()(watching.watch)
 app.command("list")(watching.list_jobs)

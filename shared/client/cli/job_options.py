@@ -52,7 +52,9 @@ def job_fields(  # noqa: PLR0913 (an option for each field of a job)
     ] = None,
     inputs: Annotated[
         list[str] | None,
-        _option("--input", "-i", help="To edit: a file, or a name in the inputs container."),
+        _option(
+            "--input", "-i", help="To edit: a file, a name in the inputs container, or /images/…"
+        ),
     ] = None,
     mask: Annotated[str | None, _option("--mask", help="Where to edit: likewise.")] = None,
     finish: Annotated[str | None, _option("--finish", help="As JSON.", metavar="JSON")] = None,
