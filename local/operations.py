@@ -222,7 +222,7 @@ OPERATIONS: Final = (
         "read_overview",
         "get",
         "/api/overview",
-        "See how the app stands: its models, quota pools, what waits.",
+        "See how the app stands, live: each quota pool's pace, today's money, what waits.",
         {200: Answer("At a glance.", Overview)},
         (),
     ),

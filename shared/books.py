@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Protocol
 
-from .budgets import Hold, Refusal
+from .budgets import DayLedger, Hold, Refusal
 from .entries import Entry, Page
 from .records import JobState
 
@@ -78,4 +78,8 @@ class Budget(Protocol):
 
     async def overdue(self, day: date, *, now: datetime) -> Mapping[str, Hold]:
         """Return the holds of calls that must be over, by ticket."""
+        ...
+
+    async def look(self, day: date) -> DayLedger | None:
+        """Return the ledger of a day, None if nothing was ever set aside; one read."""
         ...

@@ -52,6 +52,11 @@ class DayLedger(BaseModel):
         return self.spent + sum(hold.amount for hold in self.held.values())
 
 
+def ledger_name(day: str) -> str:
+    """Return the name of the blob that holds a day's ledger; the day as in `2026-11-22`."""
+    return f"budget/{day}.json"
+
+
 def millionths(usd: float) -> int:
     """Return an amount in millionths of a dollar, rounded up."""
     # A float of dollars is off by far less than the millionth part of a millionth.

@@ -1,12 +1,19 @@
 """How the whole app stands, at a glance: what it serves, what waits, what the pools allow."""
 
-from datetime import datetime
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 
 from pydantic import Field
 
 from .configuration import Configuration
+from .deployments import Deployment
+from .errors import ImageJobsError
 from .event_data import Data
 from .ports import World
+from .problems import problem_of
+from .standings import PaceStatus, SpendStatus, pace_status, spend_status
+from .tempo import Quota
 
 
 class LaneStatus(Data):
@@ -23,7 +30,9 @@ class PoolStatus(Data):
 
     pool: str
     deployments: tuple[str, ...]
-    quota_rpm: float | None = Field(description="Requests a minute, as configured.")
+    quota_rpm: float = Field(description="Requests a minute, as configured.")
+    pace: PaceStatus | None = Field(description="As its ledger has it; null: see `problem`.")
+    problem: str | None = Field(description="Why its ledger could not be looked at.")
 
 
 class Overview(Data):
@@ -31,36 +40,84 @@ class Overview(Data):
 
     models: tuple[str, ...]
     pools: tuple[PoolStatus, ...]
+    spend: SpendStatus | None = Field(description="Today's money; null: see `spend_problem`.")
+    spend_problem: str | None = Field(description="Why the budget could not be looked at.")
     lanes: tuple[LaneStatus, ...]
     links: bool = Field(description="Whether links to pictures are given to who asks.")
     time: datetime
 
 
-async def overview(world: World, configuration: Configuration) -> Overview:
-    """Tell how the app stands; one look at each lane's queue."""
-    settings, now = configuration.settings, world.clock.now()
-    lanes = []
-    for lane, queue in settings.lanes.items():
-        oldest = await world.queues.oldest(queue)
-        waited = None if oldest is None else round(max(0.0, (now - oldest).total_seconds()), 1)
-        lanes.append(LaneStatus(lane=lane, oldest_seconds=waited))
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One look around; what can't be looked at is told in its place, and hides nothing else."""
+
+    world: World
+    configuration: Configuration
+    now: datetime
+    #: For the log: who asks is told no more than their kind.
+    errors: list[ImageJobsError] = field(default_factory=list)
+
+    async def lane(self, lane: str, queue: str) -> LaneStatus:
+        oldest = await self.world.queues.oldest(queue)
+        waited = None if oldest is None else max(0.0, (self.now - oldest).total_seconds())
+        return LaneStatus(lane=lane, oldest_seconds=None if waited is None else round(waited, 1))
+
+    async def pool(self, deployments: list[Deployment]) -> PoolStatus:
+        first = deployments[0]
+        quota = Quota(rpm=first.rpm or 0.0)
+
+        async def look() -> PaceStatus:
+            return pace_status(await self.world.pools.look(first.pool), quota, now=self.now)
+
+        pace, problem = await self.tried(look)
+        return PoolStatus(
+            pool=first.pool,
+            deployments=tuple(each.name for each in deployments),
+            quota_rpm=quota.rpm,
+            pace=pace,
+            problem=problem,
+        )
+
+    async def spend(self) -> tuple[SpendStatus | None, str | None]:
+        day, limit = self.now.astimezone(UTC).date(), self.configuration.settings.daily_budget_usd
+
+        async def look() -> SpendStatus:
+            return spend_status(await self.world.budget.look(day), day=day, limit_usd=limit)
+
+        return await self.tried(look)
+
+    async def tried[T](self, look: Callable[[], Awaitable[T]]) -> tuple[T | None, str | None]:
+        try:
+            return await look(), None
+        except ImageJobsError as error:
+            self.errors.append(error)
+            return None, problem_of(error).detail
+
+
+async def overview(
+    world: World, configuration: Configuration
+) -> tuple[Overview, tuple[ImageJobsError, ...]]:
+    """Tell how the app stands, and what could not be looked at.
+
+    One look at each lane's queue, each pool's ledger and the day's.
+    """
+    settings, look = configuration.settings, _Look(world, configuration, world.clock.now())
+    lanes = await world.abreast.run(look.lane(*each) for each in settings.lanes.items())
+    pools = await world.abreast.run(look.pool(each) for each in _pools(configuration))
+    spend, spend_problem = await look.spend()
     return Overview(
         models=tuple(dict.fromkeys(each.model or each.name for each in configuration.deployments)),
-        pools=_pools(configuration),
+        pools=tuple(pools),
+        spend=spend,
+        spend_problem=spend_problem,
         lanes=tuple(lanes),
         links=settings.read_link_seconds > 0,
-        time=now,
-    )
+        time=look.now,
+    ), tuple(look.errors)
 
 
-def _pools(configuration: Configuration) -> tuple[PoolStatus, ...]:
-    members: dict[str, list[str]] = {}
-    quotas: dict[str, float | None] = {}
+def _pools(configuration: Configuration) -> list[list[Deployment]]:
+    members: dict[str, list[Deployment]] = {}
     for deployment in configuration.deployments:
-        pool = deployment.pool or deployment.name
-        members.setdefault(pool, []).append(deployment.name)
-        quotas.setdefault(pool, deployment.rpm)
-    return tuple(
-        PoolStatus(pool=pool, deployments=tuple(names), quota_rpm=quotas[pool])
-        for pool, names in members.items()
-    )
+        members.setdefault(deployment.pool, []).append(deployment)
+    return list(members.values())

@@ -129,6 +129,23 @@ def succeeded(pace: Pace, *, quota: Quota, called_at: tuple[datetime, ...]) -> P
     return pace if tempo == pace.tempo else pace.model_copy(update={"tempo": tempo})
 
 
+def waiting(pace: Pace, *, now: datetime, quota: Quota) -> int:
+    """Return how many turns are still to come, and how many numbers nobody came back with yet.
+
+    It is told to people and decides nothing: a number of low priority that others passed shares
+    its place with theirs, and who holds a number may be gone; then it passes.
+    """
+    pace = _advanced(pace.model_copy(update={"tempo": tuned(pace.tempo, quota)}), now)
+    numbers = max(pace.promised, pace.promised_low) - pace.calling
+    return _given(pace, now) + max(math.ceil(numbers - _NOBODY), 0)
+
+
+def next_turn(pace: Pace, *, now: datetime, quota: Quota) -> datetime:
+    """Return when who asks now, without a number, would call."""
+    _, answer = reserve(pace, now=now, quota=quota)
+    return answer.at if isinstance(answer, Turn) else answer.appointment.at
+
+
 def burst(tempo: Tempo) -> timedelta:
     """Return how far behind the clock the next free turn may stay, to be caught up with."""
     return max(BURST - tempo.spacing, _NONE)

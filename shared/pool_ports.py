@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Protocol
 
 from .findings import Finding
-from .turns import Alarm, Answer, Ask, Permit
+from .turns import Alarm, Answer, Ask, Ledger, Permit
 
 
 class Pools(Protocol):
@@ -30,4 +30,11 @@ class Pools(Protocol):
 
     async def told(self, pool: str, alarms: Sequence[Alarm]) -> None:
         """Note that these alarms were raised."""
+        ...
+
+    async def look(self, pool: str) -> Ledger | None:
+        """Return the ledger as it was about a second ago at most, None if there is none.
+
+        At most one read, and no write: a look changes nothing for who asks.
+        """
         ...

@@ -107,6 +107,10 @@ class FakeBudget:
         found = overdue(self.ledgers.get(day, DayLedger()), now=now)
         return {f"{day.isoformat()}/{number}": hold for number, hold in found.items()}
 
+    async def look(self, day: date) -> DayLedger | None:
+        await self.steps.take("budget.look")
+        return self.ledgers.get(day)
+
     def _write(self, day: date, ledger: DayLedger) -> None:
         self.ledgers[day] = DayLedger.model_validate_json(ledger.model_dump_json())
 

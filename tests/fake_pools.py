@@ -59,6 +59,10 @@ class FakePools:
         self._write(pool, told(self.ledgers[pool], alarms))
         self.steps.had("pools.told")
 
+    async def look(self, pool: str) -> Ledger | None:
+        await self.steps.take("pools.look")
+        return self.ledgers.get(pool)
+
     def _write(self, pool: str, ledger: Ledger) -> None:
         # Through JSON, as a blob keeps it.
         self.ledgers[pool] = Ledger.model_validate_json(ledger.model_dump_json())

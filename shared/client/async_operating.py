@@ -8,6 +8,7 @@ from ..turns import Ledger
 from . import checkup, dead_letters, quotas
 from .checkup import Check
 from .dead_letters import Letter
+from .quotas import Today
 from .storage import Storage
 
 
@@ -21,6 +22,10 @@ class AsyncOperator:
     async def pools(self) -> dict[str, Ledger]:
         """Tell how fast each quota pool is called, and what is blocked, by the pool's name."""
         return await quotas.pools_of(self._storage, self._app.settings)
+
+    async def today(self) -> Today:
+        """Tell what today's calls (UTC) have cost, and what is set aside for those under way."""
+        return await quotas.today_of(self._storage, self._app.settings)
 
     async def dead_letters(
         self,

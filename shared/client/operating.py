@@ -9,6 +9,7 @@ from . import checkup, dead_letters, quotas
 from .checkup import Check
 from .dead_letters import Letter
 from .driving import driven, iterated
+from .quotas import Today
 from .storage import Storage
 
 
@@ -22,6 +23,10 @@ class Operator:
     def pools(self) -> dict[str, Ledger]:
         """Tell how fast each quota pool is called, and what is blocked, by the pool's name."""
         return driven(quotas.pools_of(self._storage, self._app.settings))
+
+    def today(self) -> Today:
+        """Tell what today's calls (UTC) have cost, and what is set aside for those under way."""
+        return driven(quotas.today_of(self._storage, self._app.settings))
 
     def dead_letters(
         self,

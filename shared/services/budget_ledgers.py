@@ -13,7 +13,7 @@ from typing import Final
 
 from pydantic import ValidationError
 
-from ..budgets import DayLedger, Hold, Refusal, overdue, reserve, settle
+from ..budgets import DayLedger, Hold, Refusal, ledger_name, overdue, reserve, settle
 from ..errors import StoreUnavailable
 from .blobs import IF_NEW, Blobs, if_still
 from .storage_wire import StorageRefusal
@@ -54,6 +54,11 @@ class BlobBudget:
         found = overdue(ledger, now=now)
         return {f"{day.isoformat()}/{number}": hold for number, hold in found.items()}
 
+    async def look(self, day: date) -> DayLedger | None:
+        """Return the ledger of a day, None if nothing was ever set aside."""
+        ledger, version = await self._read(day.isoformat())
+        return ledger if version else None
+
     async def _change[T](self, day: str, step: Callable[[DayLedger], tuple[DayLedger, T]]) -> T:
         async with self._one_at_a_time:
             for tries in range(MAX_TRIES):
@@ -66,7 +71,7 @@ class BlobBudget:
         raise StoreUnavailable(f"the budget of {day} changed {MAX_TRIES} times under our hands")
 
     async def _read(self, day: str) -> tuple[DayLedger, str | None]:
-        blob = await self._blobs.read(_name(day), doing=f"reading the budget of {day}")
+        blob = await self._blobs.read(ledger_name(day), doing=f"reading the budget of {day}")
         if blob is None:
             return DayLedger(), None
         try:
@@ -75,23 +80,19 @@ class BlobBudget:
             # Begun anew it would count too little.
             raise StoreUnavailable(
                 f"the budget of {day} is none that this version understands; mend or delete "
-                f"{_name(day)}"
+                f"{ledger_name(day)}"
             ) from error
 
     async def _written(self, day: str, ledger: DayLedger, version: str | None) -> bool:
         body, doing = ledger.model_dump_json().encode(), f"writing the budget of {day}"
         condition = if_still(version) if version else IF_NEW
         try:
-            await self._blobs.put(_name(day), body, doing=doing, condition=condition)
+            await self._blobs.put(ledger_name(day), body, doing=doing, condition=condition)
         except StorageRefusal as refusal:
             if refusal.status not in _CHANGED:
                 raise
             return False
         return True
-
-
-def _name(day: str) -> str:
-    return f"budget/{day}.json"
 
 
 def _wait(tries: int) -> float:

@@ -35,7 +35,7 @@ _REFUSED: Final = frozenset({409, 412})
 MAX_TRIES: Final = 40
 FIRST_WAIT: Final = 0.01
 LONGEST_WAIT: Final = 0.5
-#: A ledger seen so recently tells whether a turn stands, without being read again.
+#: A ledger seen so recently tells whether a turn stands, or how it is, without being read again.
 FRESH: Final = timedelta(seconds=1)
 
 type _Step[T] = Callable[[Ledger | None, datetime], tuple[Ledger | None, T]]
@@ -89,6 +89,10 @@ class BlobPools:
             return (told(ledger, alarms) if ledger else None), None
 
         await self._counter(pool).change(step)
+
+    async def look(self, pool: str) -> Ledger | None:
+        """Return the ledger as it was about a second ago at most."""
+        return await self._counter(pool).look(fresh=FRESH)
 
     def _counter(self, pool: str) -> "_Counter":
         if pool not in self._counters:

@@ -3,9 +3,9 @@
 import azure.functions as func
 
 from ..configuration import Configuration
-from ..overview import overview
 from ..services.world import open_world
 from .answers import answering, document
+from .deliveries import log
 
 
 def functions(configuration: Configuration) -> func.Blueprint:
@@ -14,7 +14,12 @@ def functions(configuration: Configuration) -> func.Blueprint:
 
     async def read_overview(req: func.HttpRequest) -> func.HttpResponse:
         del req
-        return document(await overview(open_world(configuration), configuration))
+        from ..overview import overview  # noqa: PLC0415 (people look rarely; a cold start is often)
+
+        told, errors = await overview(open_world(configuration), configuration)
+        for error in errors:
+            log.warning("read_overview: %s", error)
+        return document(told)
 
     decorate = blueprint.route(
         route="overview", methods=[func.HttpMethod.GET, func.HttpMethod.HEAD]

@@ -4,6 +4,7 @@ import io
 import json
 import sys
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,12 @@ import pytest
 from PIL import Image
 
 from local.settings import DEPLOYMENTS
+from shared.budgets import DayLedger, Hold
+from shared.circuits import Circuit
 from shared.client.cli.entry import main
+from shared.pacing import begun
+from shared.tempo import Quota
+from shared.turns import Ledger
 from tests.acceptance.running_stack import RunningStack, running_stack
 from tests.waiting import until
 
@@ -110,11 +116,39 @@ def test_the_ledger_tells_what_was_spent(terminal: Terminal) -> None:
     terminal.json("submit", "a fox", "--id", "cli-8", *models, "-q", "low", "-w")
     spent = terminal.json("status", "cli-8")["cost_usd"]
     told = terminal.json("ledger")
-    assert told["pools"]["gpt-image-1-mini"]["pace"]["tempo"]["configured"] == 600
+    assert told["pools"]["gpt-image-1-mini"]["quota_rpm"] == 600
+    assert told["budget"]["spent_usd"] is None
     (day,) = [line for line in told["spent"] if line["models"] == "gpt-image-1-mini, MAI-Image-2.5"]
     assert (day["jobs"], day["pictures"]) == (1, 2)
     assert day["usd"] == pytest.approx(spent)
     assert "in 7 days" in terminal.run("ledger")
+
+
+def test_the_ledger_tells_todays_budget_and_what_is_blocked(
+    terminal: Terminal, stack: RunningStack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = datetime.now(UTC)
+    hold = Hold(amount=250_000, job_id="under-way", until=now + timedelta(minutes=5))
+    day = DayLedger(spent=1_500_000, held={"2": hold}, next_ticket=3)
+    body = day.model_dump_json().encode()
+    stack.blobs.get_blob_client("jobs", f"budget/{now.date()}.json").upload_blob(body)
+    circuit = Circuit(
+        reason="blocked", message="[red]stopped", opened_at=now, probe_at=now + timedelta(minutes=5)
+    )
+    pool = Ledger(pace=begun(Quota(60), now=now), circuits={"": circuit})
+    body = pool.model_dump_json().encode()
+    stack.blobs.get_blob_client("pace", "elsewhere.json").upload_blob(body)
+
+    told = terminal.json("ledger")
+    assert told["pools"]["elsewhere"]["circuits"][0]["message"] == "[red]stopped"
+    budget = told["budget"]
+    assert (budget["spent_usd"], budget["reserved_usd"], budget["calls"]) == (1.5, 0.25, 1)
+    assert [each["job_id"] for each in budget["holds"]] == ["under-way"]
+    assert "not known here" in terminal.run("ledger")
+    monkeypatch.setenv("DAILY_BUDGET_USD", "10")
+    said = terminal.run("ledger")
+    for wanted in ("$1.5000", "$0.2500", "$10.0000", "$8.2500", "under-way", "all: blocked, [red]"):
+        assert wanted in said, said
 
 
 def test_a_dead_letter_is_listed_shown_and_purged(terminal: Terminal, stack: RunningStack) -> None:

@@ -71,6 +71,17 @@ async def test_a_hold_whose_call_must_be_over_is_found(budget: Budget) -> None:
     assert await budget.overdue(TOMORROW, now=NOW) == {}
 
 
+async def test_a_look_tells_what_is_spent_and_what_is_set_aside(budget: Budget) -> None:
+    assert await budget.look(DAY) is None
+    ticket, hold = await reserved(budget, a_hold(60)), a_hold(20)
+    await reserved(budget, hold)
+    await budget.settle(ticket, 45)
+    ledger = await budget.look(DAY)
+    assert ledger is not None
+    assert (ledger.spent, tuple(ledger.held.values())) == (45, (hold,))
+    assert await budget.look(TOMORROW) is None
+
+
 async def test_many_at_once_get_no_more_than_there_is(budget: Budget, real: Account | None) -> None:
     budgets = [budget]
     if real:
@@ -87,3 +98,5 @@ async def test_a_ledger_of_another_shape_is_not_begun_anew(account: Account) -> 
     await container.upload_blob("budget/2026-11-22.json", b'{"spent": "much"}')
     with pytest.raises(StoreUnavailable, match="mend or delete"):
         await BlobBudget(account.blobs).reserve(a_hold(), day=DAY, limit=100)
+    with pytest.raises(StoreUnavailable, match="mend or delete"):
+        await BlobBudget(account.blobs).look(DAY)

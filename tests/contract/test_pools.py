@@ -9,6 +9,7 @@ from itertools import pairwise
 import pytest
 
 from shared.findings import NOTHING, Finding
+from shared.pacing import waiting
 from shared.places import Postponed
 from shared.pool_ports import Pools
 from shared.services.blobs import Blobs
@@ -170,3 +171,47 @@ async def test_whoever_is_cancelled_takes_nobody_along(blobs: Blobs, clock: Fake
 async def test_a_ledger_that_makes_no_sense_is_begun_anew(blobs: Blobs, clock: FakeClock) -> None:
     await blobs.put("pool.json", b'{"version": 9}', doing="a test")
     assert isinstance(await BlobPools(blobs, clock).ask(question()), Permit)
+
+
+async def test_a_look_tells_how_a_pool_stands(pools: Pools, clock: FakeClock) -> None:
+    assert await pools.look("pool") is None
+    for _ in range(9):
+        await pools.ask(question())
+    ledger = await pools.look("pool")
+    assert ledger is not None
+    assert waiting(ledger.pace, now=clock.now(), quota=Quota(RPM)) == 8
+    assert await pools.look("another") is None
+
+
+async def test_a_look_sees_what_another_host_has_done_and_writes_nothing(
+    blobs: Blobs, clock: FakeClock
+) -> None:
+    one, other = BlobPools(blobs, clock), BlobPools(blobs, clock)
+    assert await one.look("pool") is None
+    assert await blobs.read("pool.json", doing="a test") is None
+    await other.ask(question())
+    clock.advance(timedelta(seconds=2))
+    before = await blobs.read("pool.json", doing="a test")
+    ledger = await one.look("pool")
+    assert before
+    assert ledger is not None
+    assert ledger.model_dump_json().encode() == before.body
+    assert await blobs.read("pool.json", doing="a test") == before
+
+
+async def test_looks_within_a_second_are_one_read(
+    blobs: Blobs, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = 0
+    read = _LedgerBlob.read
+
+    async def counted(*arguments: object) -> object:
+        nonlocal reads
+        reads += 1
+        return await read(*arguments)  # type: ignore[arg-type]  # as they came
+
+    monkeypatch.setattr(_LedgerBlob, "read", counted)
+    pools = BlobPools(blobs, clock)
+    await pools.look("pool")
+    await asyncio.gather(*(pools.look("pool") for _ in range(20)))
+    assert reads == 1

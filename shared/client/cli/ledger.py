@@ -1,17 +1,25 @@
-"""`ledger`: how fast the app calls, and what was spent."""
+"""`ledger`: how fast the app calls, what today may cost, and what was spent."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
-from typing import Annotated
+from datetime import datetime
+from typing import Annotated, Any, Final
 
 import typer
+from rich.markup import escape
 from rich.table import Table
 
+from ...standings import HoldStatus, PaceStatus, holds_of, pace_status, spend_status
+from ...tempo import Quota
 from ...turns import Ledger
-from ..accounting import spent_by_day
+from ..accounting import Spent, spent_by_day
 from ..listing import MOST
+from ..quotas import Today
 from .connection import client
 from .showing import AsJson, console, dollars, now, print_json, table
+
+#: Calls under way that are shown one by one; `--json` tells of all.
+MOST_HOLDS: Final = 20
 
 
 def ledger(
@@ -19,42 +27,121 @@ def ledger(
     days: Annotated[int, typer.Option("--days", min=1, help="Up to today, UTC.")] = 7,
     as_json: AsJson = False,
 ) -> None:
-    """Tell quota and spend: the pace of each pool, and what each day and model cost."""
+    """Tell quota and spend: each pool's pace, today's budget, what each day and model cost."""
     with client() as jobs:
-        entries, pools = jobs.newest(limit=MOST), jobs.operator.pools()
-    spent = spent_by_day(entries, today=now().date(), days=days)
+        entries, pools, today = (
+            jobs.newest(limit=MOST),
+            jobs.operator.pools(),
+            jobs.operator.today(),
+        )
+    time = now()
+    spent = spent_by_day(entries, today=time.date(), days=days)
+    paces = {name: (_quota(each), _pace(each, time)) for name, each in pools.items()}
     if as_json:
-        quota = {name: each.model_dump(mode="json") for name, each in pools.items()}
-        print_json({"pools": quota, "spent": [asdict(each) for each in spent]})
+        print_json(
+            {
+                "pools": {name: _pool_json(*each) for name, each in paces.items()},
+                "budget": _budget_json(today),
+                "spent": [asdict(each) for each in spent],
+            }
+        )
         return
-    if pools:
-        console().print(_pools(pools), "")
-    rows = table("day", "model", "jobs", "pictures", "USD", "", right=("jobs", "pictures", "USD"))
-    for each in spent:
-        unknown = f"[yellow]and {each.unpriced} jobs of unknown cost[/]" if each.unpriced else ""
-        figures = (str(each.jobs), str(each.pictures), dollars(each.usd))
-        rows.add_row(f"{each.day}", each.models, *figures, unknown)
-    console().print(rows)
+    if paces:
+        console().print(_pools(paces, time), "")
+    _print_budget(today, time)
+    console().print(_spent(spent))
     total = sum(each.usd for each in spent)
     console().print(f"[bold]{dollars(total)}[/] in {days} days")
     if len(entries) == MOST:
         console().print(f"Only the newest {MOST:,} jobs were counted.", style="yellow")
 
 
-def _pools(pools: Mapping[str, Ledger]) -> Table:
-    rows = table("pool", "a minute", "configured", "waiting", "", right=("a minute", "configured"))
-    for name, ledger in pools.items():
-        pace, tempo = ledger.pace, ledger.pace.tempo
-        waiting = max(pace.promised, pace.promised_low) - pace.calling
-        blocked = [
-            f"[red]{whose or 'all'}: {circuit.reason}, {circuit.message}[/]"
-            for whose, circuit in ledger.circuits.items()
-        ]
+def _quota(ledger: Ledger) -> Quota:
+    """Return the quota as the app had it configured when it last called."""
+    return Quota(ledger.pace.tempo.configured)
+
+
+def _pace(ledger: Ledger, time: datetime) -> PaceStatus:
+    return pace_status(ledger, _quota(ledger), now=time)
+
+
+def _pool_json(quota: Quota, pace: PaceStatus) -> dict[str, Any]:
+    return {"quota_rpm": quota.rpm, **pace.model_dump(mode="json")}
+
+
+def _budget_json(today: Today) -> dict[str, Any]:
+    status = spend_status(today.ledger, day=today.day, limit_usd=today.limit_usd)
+    holds = [hold.model_dump(mode="json") for hold in holds_of(today.ledger)]
+    return {**status.model_dump(mode="json"), "holds": holds}
+
+
+def _pools(paces: Mapping[str, tuple[Quota, PaceStatus]], time: datetime) -> Table:
+    figures = ("a minute", "configured", "waiting", "next turn")
+    rows = table("pool", *figures, "", right=figures)
+    for name, (quota, pace) in paces.items():
         rows.add_row(
             name,
-            f"{tempo.rpm:.1f}",
-            f"{tempo.configured:g}",
-            f"{max(0, round(waiting))}",
-            "; ".join(blocked),
+            f"{pace.rate_rpm:.1f}",
+            f"{quota.rpm:g}",
+            f"{pace.waiting}",
+            _from(time, pace.next_turn_at),
+            "; ".join(_trouble(pace, time)),
         )
     return rows
+
+
+def _trouble(pace: PaceStatus, time: datetime) -> Sequence[str]:
+    told = []
+    if pace.stopped_until:
+        told.append(f"[yellow]throttled, none for {_from(time, pace.stopped_until)}[/]")
+    for each in pace.circuits:
+        until = f"tried again in {_from(time, each.until)}" if each.until else "the next call tries"
+        said = escape(f"{each.deployment or 'all'}: {each.reason}, {each.message} ({until})")
+        told.append(f"[red]{said}[/]")
+    return told
+
+
+def _print_budget(today: Today, time: datetime) -> None:
+    status = spend_status(today.ledger, day=today.day, limit_usd=today.limit_usd)
+    if status.spent_usd is None or status.reserved_usd is None:
+        console().print("No money was set aside today: it is where DAILY_BUDGET_USD is set.", "")
+        return
+    figures = ("spent", "reserved", "limit", "left")
+    rows = table("today's budget", *figures, "", right=figures)
+    committed = status.spent_usd + status.reserved_usd
+    limit, left = "not known here", "not known here"
+    if status.limit_usd is not None:
+        limit, left = dollars(status.limit_usd), dollars(max(0.0, status.limit_usd - committed))
+    calls = f"for {status.calls} calls under way" if status.calls else ""
+    amounts = (dollars(status.spent_usd), dollars(status.reserved_usd), limit, left)
+    rows.add_row(f"{status.day}", *amounts, calls)
+    console().print(rows, "")
+    if holds := holds_of(today.ledger):
+        console().print(_holds(holds[:MOST_HOLDS], time))
+        more = len(holds) - MOST_HOLDS
+        console().print(f"and {more} more\n" if more > 0 else "")
+
+
+def _holds(holds: Sequence[HoldStatus], time: datetime) -> Table:
+    rows = table("set aside for", "USD", "over in", right=("USD", "over in"))
+    for hold in holds:
+        left = "[yellow]must be over[/]" if hold.until < time else _from(time, hold.until)
+        rows.add_row(hold.job_id, dollars(hold.usd), left)
+    return rows
+
+
+def _spent(spent: Sequence[Spent]) -> Table:
+    rows = table("day", "model", "jobs", "pictures", "USD", "", right=("jobs", "pictures", "USD"))
+    for each in spent:
+        unknown = f"[yellow]and {each.unpriced} jobs of unknown cost[/]" if each.unpriced else ""
+        figures = (str(each.jobs), str(each.pictures), dollars(each.usd))
+        rows.add_row(f"{each.day}", each.models, *figures, unknown)
+    return rows
+
+
+def _from(time: datetime, moment: datetime) -> str:
+    """Write how long it is until a moment."""
+    seconds = (moment - time).total_seconds()
+    if seconds <= 0:
+        return "now"
+    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"  # noqa: PLR2004 (three digits say no more)
