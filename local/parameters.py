@@ -5,6 +5,7 @@ from typing import Final
 from shared.orders import MOST_OPENINGS
 from shared.queries import MAX_PAGE_JOBS, PAGE_JOBS
 from shared.records import JobState
+from shared.statuses import FORMS, ORIGINAL
 
 type Schema = dict[str, object]
 
@@ -49,15 +50,15 @@ NUMBER: Final[Schema] = {
     "name": "number",
     "in": "path",
     "required": True,
-    "schema": {"type": "string", "pattern": "^(?:first|[0-9]{1,4})$"},
-    "description": "As `images` of the job tells it, or `first`.",
+    "schema": {"type": "string", "pattern": "^(?:first|contact-sheet|[0-9]{1,4})$"},
+    "description": "As `images` of the job tells it, `first`, or `contact-sheet`.",
 }
 FORM: Final[Schema] = {
     "name": "as",
     "in": "query",
-    "schema": {"enum": ["original", "exact", "thumbnail", ""], "default": "original"},
-    "description": "The picture as it came, or what `finish` made of it; a `thumbnail` is the "
-    "picture itself where none was made.",
+    "schema": {"type": "string", "pattern": f"^(?:{FORMS})?$", "default": ORIGINAL},
+    "description": "The picture as it came, or what `finish` made of it: `exact`, `thumbnail` (the "
+    "picture itself where none was made), or a rendition by quality and type, as `q80.webp`.",
 }
 RANGE: Final[Schema] = {
     "name": "Range",

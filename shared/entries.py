@@ -52,6 +52,8 @@ class Entry(BaseModel):
     #: How many are stored, and the blob of the first.
     pictures: int = 0
     picture: str | None = None
+    #: The blob of a small one of that, if one was made.
+    thumbnail: str | None = None
     cost_usd: float | None = None
     code: str | None = None
     #: The beginning of the prompt; None where a blob holds it.
@@ -63,6 +65,11 @@ class Entry(BaseModel):
         """Where the job stands among all jobs: names of newer ones sort before it."""
         milliseconds = (self.accepted_at - _EPOCH) // timedelta(milliseconds=1)
         return f"{_END_OF_TIME - milliseconds:013d}-{self.job_id}"
+
+    @property
+    def cover(self) -> str | None:
+        """The blob that a list shows."""
+        return self.thumbnail or self.picture
 
     @property
     def name(self) -> str:
@@ -89,11 +96,17 @@ def entry_of(record: JobRecord) -> Entry:
         sizes=tuple(sizes),
         pictures=len(pictures),
         picture=pictures[0].blob if pictures else None,
+        thumbnail=_thumbnail(record, pictures[0].blob) if pictures else None,
         cost_usd=spending_of(record).cost_usd,
         code=record.failure.code if record.failure else None,
         prompt=record.job.prompt and clipped(record.job.prompt, MAX_PROMPT),
         tags=record.job.tags,
     )
+
+
+def _thumbnail(record: JobRecord, blob: str) -> str | None:
+    made = record.finishing.rendered if record.finishing else ()
+    return next((each.blob for each in made if (each.of, each.kind) == (blob, "thumbnail")), None)
 
 
 def to_metadata(entry: Entry) -> str:

@@ -122,6 +122,11 @@ def renditions_of(record: JobRecord, blob: str | None) -> tuple[RenditionData, .
     )
 
 
+def contact_sheet_of(record: JobRecord) -> RenditionData | None:
+    """Tell of the contact sheet, if there is one."""
+    return next(iter(renditions_of(record, None)), None)
+
+
 def _places(record: JobRecord) -> dict[str, int]:
     """Return the index of each planned picture: its place among those of its locale."""
     places: dict[str, int] = {}

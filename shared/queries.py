@@ -15,7 +15,7 @@ from .orders import Action, Order
 from .problems import Refused, problem
 from .records import JobState
 from .settings import Settings
-from .statuses import Form
+from .statuses import FORMS, ORIGINAL
 from .tags import TAG_KEY
 
 #: Jobs of one page: without a word about it, and at most.
@@ -103,13 +103,13 @@ def wants_links(query: Mapping[str, str], settings: Settings) -> bool:
     return _TRUTHS[asked]
 
 
-def wanted_form(query: Mapping[str, str]) -> Form:
+def wanted_form(query: Mapping[str, str]) -> str:
     """Read in which form a caller wants a picture; `Refused` where there is no such form."""
-    match asked := query.get("as") or "original":
-        case "original" | "exact" | "thumbnail":
-            return asked
-    said = f"{shown(asked)} is not allowed; use 'original', 'exact' or 'thumbnail'"
-    raise invalid([Fault("as", said)])
+    asked = query.get("as") or ORIGINAL
+    if re.fullmatch(FORMS, asked):
+        return asked
+    said = f"{shown(asked)} is not allowed; use 'original', 'exact', 'thumbnail' or, as 'q80.webp',"
+    raise invalid([Fault("as", f"{said} the quality and type of a rendition")])
 
 
 def order_query(action: Action, job_id: str, query: Mapping[str, str]) -> Order:

@@ -4,7 +4,7 @@ from datetime import datetime
 
 from pydantic import Field, JsonValue
 
-from .event_data import Data, Image, Routing, Spending
+from .event_data import Data, Image, RenditionData, Routing, Spending
 from .events import EventType
 from .outcomes import OutcomeKind
 from .pricing import TokenEstimate
@@ -68,8 +68,20 @@ class TaskStatus(Data):
     failure: FailureStatus | None
 
 
+class RenditionStatus(RenditionData):
+    """A picture made from stored ones, and where to get it."""
+
+    path: str = Field(description="Where this app serves it.")
+    read_url: str | None = Field(description="A link for a limited time, if asked for.")
+
+
 class ImageStatus(Image):
     """A stored picture, and where to get it."""
+
+    renditions: tuple[RenditionStatus, ...] = Field(
+        default=(),
+        description="Made from it, as the job's `finish` asks; it is never touched itself.",
+    )
 
     number: int = Field(ge=0, description="Place among all planned pictures of the job.")
     path: str = Field(description="Where this app serves it.")
@@ -98,6 +110,9 @@ class JobStatus(Spending):
     estimate_usd: float | None
     tasks: tuple[TaskStatus, ...]
     images: tuple[ImageStatus, ...]
+    contact_sheet: RenditionStatus | None = Field(
+        description="All pictures on one, if the job's `finish` asks for it."
+    )
     failure: FailureStatus | None
     events: tuple[EventStatus, ...]
     accepted_at: datetime
@@ -116,7 +131,10 @@ class JobSummary(Data):
     tags: dict[str, str]
     images: int = Field(description="How many are stored; counted when the job ends.")
     cover_path: str | None = Field(description="Where this app serves the first of them.")
-    cover_url: str | None = Field(description="A link to it for a limited time, if asked for.")
+    cover_url: str | None = Field(
+        description="A link to it, or to its thumbnail if one was made, for a limited time; "
+        "if asked for."
+    )
     cost_usd: float | None
     failure: str | None = Field(description="The code.")
     path: str

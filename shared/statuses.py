@@ -2,11 +2,12 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final
 
 from .entries import Entry, Page
+from .event_data import RenditionData
 from .events import EventType, event_id
-from .parts import images_of, routing_of
+from .parts import contact_sheet_of, images_of, routing_of
 from .plans import Plan, estimate_usd
 from .records import Attempt, Failure, JobRecord, JobState, TaskRecord
 from .spending import spending_of
@@ -20,6 +21,7 @@ from .status_data import (
     JobStatus,
     JobSummary,
     PlanStatus,
+    RenditionStatus,
     TaskStatus,
 )
 
@@ -28,8 +30,13 @@ JOB_PATH: Final = "/api/jobs/{job_id}"
 IMAGE_PATH: Final = "/api/jobs/{job_id}/images/{number}"
 #: Stands for the number of the first picture that a job has.
 FIRST: Final = "first"
-#: What is asked for of a picture: as it came, cut to the size that was asked for, or small.
-type Form = Literal["original", "exact", "thumbnail"]
+#: Stands for the number of the contact sheet, which has none.
+SHEET: Final = "contact-sheet"
+#: What is asked for of a picture: as it came, cut to the size that was asked for, small, or a
+#: rendition by its quality and type, as `q80.webp`.
+FORMS: Final = r"original|exact|thumbnail|q(?:[1-9][0-9]?|100)\.(?:webp|jpg|avif)"
+ORIGINAL: Final = "original"
+THUMBNAIL: Final = "thumbnail"
 #: Seconds between two questions about a running job.
 SOONEST_POLL: Final = 1
 LATEST_POLL: Final = 30
@@ -69,6 +76,7 @@ def status_of(record: JobRecord) -> JobStatus:
         estimate_usd=_rounded(record.estimate_usd),
         tasks=tuple(_task(record, task) for task in record.tasks),
         images=pictures_of(record),
+        contact_sheet=_sheet(record),
         failure=_failure(record.failure),
         events=tuple(
             EventStatus(
@@ -101,7 +109,7 @@ def _listed(entry: Entry, urls: Mapping[str, str]) -> JobSummary:
         tags=entry.tags,
         images=entry.pictures,
         cover_path=cover,
-        cover_url=urls.get(entry.picture or ""),
+        cover_url=urls.get(entry.cover or ""),
         cost_usd=entry.cost_usd,
         failure=entry.code,
         path=JOB_PATH.format(job_id=entry.job_id),
@@ -114,35 +122,66 @@ def pictures_of(record: JobRecord) -> tuple[ImageStatus, ...]:
     """Tell the stored pictures; a picture keeps its number while others are still to come."""
     planned = [blob for task in record.planned for blob in task.pictures]
     numbers = {blob: number for number, blob in enumerate(planned)}
-    return tuple(
-        ImageStatus(
-            **dict(image),
-            number=numbers[image.blob],
-            path=IMAGE_PATH.format(job_id=record.job_id, number=numbers[image.blob]),
-            read_url=None,
-        )
-        for image in images_of(record)
-    )
+    found = []
+    for image in images_of(record):
+        number = numbers[image.blob]
+        path = IMAGE_PATH.format(job_id=record.job_id, number=number)
+        made = tuple(_made(each, f"{path}?as={_form(each)}") for each in image.renditions)
+        told = dict(image) | {"renditions": made}
+        found.append(ImageStatus(**told, number=number, path=path, read_url=None))
+    return tuple(found)
 
 
-def numbered(record: JobRecord, number: str, form: Form = "original") -> str | None:
+def numbered(record: JobRecord, number: str, form: str = ORIGINAL) -> str | None:
     """Return the blob of the picture of this number, or of the first; None if it is none.
 
     A thumbnail is the picture itself where none was made of it.
     """
+    as_it_is = form in {ORIGINAL, THUMBNAIL}
+    if number == SHEET:
+        sheet = contact_sheet_of(record)
+        return sheet.blob if sheet and as_it_is else None
     for image in pictures_of(record):
         if number in {FIRST, str(image.number)}:
-            made = [each.blob for each in image.renditions if each.kind == form]
-            return next(iter(made), None if form == "exact" else image.blob)
+            made = [each.blob for each in image.renditions if _form(each) == form]
+            return next(iter(made), image.blob if as_it_is else None)
     return None
+
+
+def blobs_of(status: JobStatus) -> tuple[str, ...]:
+    """Return the blob of every picture that a status tells of."""
+    made = [each.blob for image in status.images for each in image.renditions]
+    sheet = [status.contact_sheet.blob] if status.contact_sheet else []
+    return (*(image.blob for image in status.images), *made, *sheet)
 
 
 def linked(status: JobStatus, urls: Mapping[str, str]) -> JobStatus:
     """Return the status with a link to each picture, given by the picture's blob."""
-    images = tuple(
-        image.model_copy(update={"read_url": urls.get(image.blob)}) for image in status.images
-    )
-    return status.model_copy(update={"images": images})
+
+    def with_link[P: (ImageStatus, RenditionStatus)](picture: P) -> P:
+        return picture.model_copy(update={"read_url": urls.get(picture.blob)})
+
+    images = []
+    for image in status.images:
+        made = tuple(map(with_link, image.renditions))
+        images.append(with_link(image).model_copy(update={"renditions": made}))
+    sheet = status.contact_sheet and with_link(status.contact_sheet)
+    return status.model_copy(update={"images": tuple(images), "contact_sheet": sheet})
+
+
+def _made(each: RenditionData, path: str) -> RenditionStatus:
+    return RenditionStatus(**dict(each), path=path, read_url=None)
+
+
+def _sheet(record: JobRecord) -> RenditionStatus | None:
+    sheet = contact_sheet_of(record)
+    path = IMAGE_PATH.format(job_id=record.job_id, number=SHEET)
+    return _made(sheet, path) if sheet else None
+
+
+def _form(each: RenditionData) -> str:
+    """Return by what word a picture made from another is asked for."""
+    return ".".join(each.blob.rsplit(".", 2)[1:]) if each.kind == "rendition" else each.kind
 
 
 def poll_after(record: JobRecord, now: datetime) -> int:

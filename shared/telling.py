@@ -12,7 +12,7 @@ from .event_data import (
     Timings,
     clipped,
 )
-from .parts import images_of, parts_of, planned_parts_of, renditions_of, routing_of
+from .parts import contact_sheet_of, images_of, parts_of, planned_parts_of, routing_of
 from .records import JobRecord
 from .spending import spending_of
 
@@ -46,7 +46,7 @@ def ended_of(record: JobRecord, time: datetime) -> EndedData:
         deployment=newest.deployment if newest else None,
         routing=routing_of(record.plans[0]),
         parts=parts_of(record),
-        contact_sheet=next(iter(renditions_of(record, None)), None),
+        contact_sheet=contact_sheet_of(record),
         omitted=Omitted(),
         timings=timings_of(record, time),
         tags=record.job.tags,

@@ -26,7 +26,7 @@ def functions(configuration: Configuration) -> func.Blueprint:
         urls: dict[str, str] = {}
         if links:
             until = world.clock.now() + configuration.settings.read_link_life
-            covers = [entry.picture for entry in page.entries if entry.picture]
+            covers = [entry.cover for entry in page.entries if entry.cover]
             urls = {blob: await world.links.link(blob, until=until) for blob in covers}
         jobs = listed(page, urls)
         headers = {}

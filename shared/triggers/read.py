@@ -10,7 +10,7 @@ from ..problems import refused
 from ..queries import wants_links
 from ..records import JobRecord, JobState
 from ..services.world import open_world
-from ..statuses import linked, poll_after, status_of
+from ..statuses import blobs_of, linked, poll_after, status_of
 from .answers import answering, document, nothing
 
 
@@ -32,10 +32,7 @@ def functions(configuration: Configuration) -> func.Blueprint:
         status = status_of(record)
         if links:
             until = now + configuration.settings.read_link_life
-            urls = {
-                image.blob: await world.links.link(image.blob, until=until)
-                for image in status.images
-            }
+            urls = {blob: await world.links.link(blob, until=until) for blob in blobs_of(status)}
             status = linked(status, urls)
         return document(status, headers=headers)
 

@@ -2,11 +2,16 @@
 
 import re
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
+from shared.circuits import Circuit
+from shared.pacing import begun
+from shared.tempo import Quota
+from shared.turns import Ledger
 from tests.acceptance.browsers import running_browser
 from tests.acceptance.callers import Caller, caller_of
 from tests.acceptance.running_stack import ROOT, RunningStack, running_stack
@@ -15,23 +20,39 @@ pytestmark = pytest.mark.timeout(300)
 
 #: What the browser saw, for people to look at.
 PICTURES = ROOT / "out" / "gallery"
+#: What is too small to be hit with a finger (WCAG 2.2 AA: 24 pixels).
+TOO_SMALL = """[...document.querySelectorAll("button, a, input, select, summary")]
+  .filter((each) => each.checkVisibility() && !each.matches(".skip"))
+  .filter((each) => ["width", "height"].some((edge) => each.getBoundingClientRect()[edge] < 24))
+  .map((each) => each.outerHTML)"""
 CONTRAST = Path(__file__).with_name("contrast.js")
 PATIENCE_MS = 60_000
 FOX = {"prompt": "a fox in the snow", "model": "gpt-image-2", "size": "16:9", "quality": "low"}
 MARKUP = "<img src=x onerror=document.title='owned'><script>document.title='owned'</script>"
+FINISH = {"thumbnail": 128, "renditions": [{"format": "webp"}], "contact_sheet": True}
+LONG = "a terraced valley at dawn, mist between the steps; " * 60
 JOBS = (
     {**FOX, "job_id": "fox", "tags": {"campaign": "winter"}},
     {**FOX, "job_id": "lanterns", "prompt": "paper lanterns over a river", "n": 2},
     {**FOX, "job_id": "mini", "prompt": "a harbour", "model": "gpt-image-1-mini", "size": "auto"},
     {**FOX, "job_id": "refused", "prompt": "[[refuse:moderation_blocked]] a fox"},
     {**FOX, "job_id": "markup", "prompt": MARKUP, "tags": {"html": "<b>bold</b>"}},
+    {
+        **FOX,
+        "job_id": "made",
+        "prompt": "a kettle",
+        "n": 2,
+        "size": ["1:1", "3:2"],
+        "finish": FINISH,
+    },
+    {**FOX, "job_id": "a-long-id-" + "x" * 54, "prompt": LONG},
 )
 
 
 @pytest.fixture(scope="module")
 def stack(azurite: str) -> Iterator[RunningStack]:
     del azurite  # where it is missing, this skips or fails
-    with running_stack() as stack:
+    with running_stack("--set", "DAILY_BUDGET_USD=50") as stack:
         caller = caller_of(stack)
         assert caller.call("POST", "/api/jobs/batch", JOBS).json["accepted"] == len(JOBS)
         for job in JOBS:
@@ -109,7 +130,79 @@ def test_jobs_are_a_grid_of_pictures_with_their_states(page: Page) -> None:
     assert "content_refused" in card(page, "refused")
     assert page.locator("[data-job=lanterns] .count").inner_text() == "2"
     expect(page.locator("#live")).to_have_text("all quiet")
-    assert "600 rpm" in page.locator("#glance").inner_text()
+
+
+def test_quota_and_spend_are_told_live(page: Page, stack: RunningStack) -> None:
+    glance = page.locator("#glance")
+    expect(glance).to_contain_text("of $50.00")
+    assert re.search(r"spent today \(UTC\)\n\$0\.\d{4} of \$50\.00", glance.inner_text())
+    pool = glance.locator("li").filter(has_text="FLUX.2-pro")
+    expect(pool).to_have_text("FLUX.2-pro600 rpmnothing waits")
+    now = datetime.now(UTC)
+    circuit = Circuit(
+        reason="blocked", message=MARKUP, opened_at=now, probe_at=now + timedelta(minutes=9)
+    )
+    ledger = Ledger(pace=begun(Quota(600), now=now), circuits={"": circuit})
+    blob = stack.blobs.get_blob_client("pace", "FLUX.2-pro.json")
+    blob.upload_blob(ledger.model_dump_json().encode())
+    try:
+        expect(pool).to_contain_text(f"blocked: {MARKUP}", timeout=PATIENCE_MS)
+        expect(pool).to_contain_text("tried again in 9 min")
+        assert pool.locator("img, script").count() == 0
+    finally:
+        blob.delete_blob()
+    expect(pool).to_contain_text("nothing waits", timeout=PATIENCE_MS)
+
+
+def test_what_a_finish_made_is_shown_and_saved(page: Page, stack: RunningStack) -> None:
+    drawn(page, "[data-job=made] img")
+    assert page.evaluate("document.querySelector('[data-job=made] img').naturalWidth") == 128
+    page.locator("[data-job=made] button").click()
+    dialog = page.get_by_role("dialog")
+    for picture in ("figure img", ".sheet img"):
+        page.locator(f"#details {picture}").first.scroll_into_view_if_needed()
+        drawn(page, f"#details {picture}")
+    assert dialog.locator(".sheet img").get_attribute("alt") == "All pictures of made on one sheet"
+    for link, blob in (
+        ("webp q80", "made/default/0.q80.webp"),
+        ("thumbnail webp", "made/default/0.t128.webp"),
+    ):
+        with page.expect_download() as download:
+            dialog.get_by_role("link", name=link).first.click()
+        assert download.value.suggested_filename == blob.replace("/", "_")
+        assert Path(download.value.path()).read_bytes() == stack.blob("images", blob)
+    plans = dialog.locator("details.plan")
+    assert plans.count() == 2
+    plans.first.locator("summary").click()
+    expect(plans.first).to_contain_text("deployments")
+
+
+def test_a_job_that_was_left_is_not_opened_again_by_a_late_answer(page: Page) -> None:
+    page.locator("[data-job=fox] button").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_be_visible()
+    held: list[Route] = []
+    page.route("**/api/jobs/fox", lambda route: held.append(route))  # noqa: PLW0108 (playwright marks its handlers)
+    with page.expect_request("**/api/jobs/fox"):
+        pass
+    page.keyboard.press("Escape")
+    expect(dialog).to_be_hidden()
+    with page.expect_response("**/api/jobs?*"):
+        held[0].continue_()
+    expect(dialog).to_be_hidden()
+
+
+def test_a_long_prompt_is_folded_and_another_job_is_begun_at_its_top(page: Page) -> None:
+    page.locator("[data-job^=a-long-id] button").click()
+    dialog = page.get_by_role("dialog")
+    expect(dialog.locator(".beginning")).to_be_visible()
+    dialog.get_by_text(f"All {len(LONG):,} characters").click()
+    expect(dialog.locator("p.prompt")).to_be_visible()
+    expect(dialog.locator(".beginning")).to_be_hidden()
+    page.evaluate("document.querySelector('#details').scrollTop = 300")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#details-title")).not_to_contain_text("a-long-id")
+    assert page.evaluate("document.querySelector('#details').scrollTop") == 0
 
 
 def test_a_job_appears_while_it_runs_and_shows_its_picture_when_it_ends(
@@ -194,6 +287,9 @@ def test_jobs_are_filtered_and_the_address_keeps_it(page: Page) -> None:
     expect(cards).to_have_count(1)
     page.fill("[name=text]", "nothing like it")
     expect(page.locator("#empty")).to_be_visible()
+    page.get_by_role("button", name="Clear the filters").click()
+    expect(cards.nth(len(JOBS) - 1)).to_be_visible()
+    assert page.locator("[name=text]").input_value() == ""
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
@@ -206,13 +302,18 @@ def test_it_fits_each_screen_and_is_easy_to_read_in_each_light(
     drawn(page, "[data-job=fox] img")
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     assert contrasts(page) == {}
+    assert page.evaluate(TOO_SMALL) == []
     PICTURES.mkdir(parents=True, exist_ok=True)
     page.screenshot(path=Path(PICTURES, f"{name}-{scheme}.png"))
-    page.locator("[data-job=fox] button").click()
-    drawn(page, "#details img")
-    assert page.evaluate("document.querySelector('#details').scrollWidth") <= width
-    assert contrasts(page) == {}
-    page.screenshot(path=Path(PICTURES, f"{name}-{scheme}-job.png"))
+    for job in ("refused", "made", "a-long-id-" + "x" * 54, "fox"):
+        page.locator(f"[data-job={job}] button").click()
+        if job != "refused":
+            drawn(page, "#details img")
+        assert page.evaluate("document.querySelector('#details').scrollWidth") <= width
+        assert page.evaluate(TOO_SMALL) == []
+        assert contrasts(page) == {}
+        page.screenshot(path=Path(PICTURES, f"{name}-{scheme}-{job[:9]}.png"))
+        page.keyboard.press("Escape")
 
 
 def contrasts(page: Page) -> dict[str, float]:

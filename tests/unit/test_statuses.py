@@ -3,8 +3,11 @@ from datetime import timedelta
 import pytest
 
 from shared.entries import Page, entry_of
+from shared.queries import wanted_form
 from shared.records import JobState, TaskState
+from shared.status_data import ImageStatus, RenditionStatus
 from shared.statuses import (
+    blobs_of,
     estimate_of,
     linked,
     listed,
@@ -62,6 +65,59 @@ def test_links_are_told_with_the_pictures_they_read() -> None:
     assert image.read_url is None
     (image,) = linked(status, {image.blob: "https://account.example/x?sig=1"}).images
     assert image.read_url == "https://account.example/x?sig=1"
+
+
+FINISH = {
+    "size": "1000x600",
+    "renditions": [{"format": "webp"}, {"format": "jpeg", "quality": 100}],
+    "thumbnail": 64,
+    "contact_sheet": True,
+}
+
+
+async def test_what_a_finish_made_is_told_with_the_path_that_gives_it() -> None:
+    scene = await run({"job_id": "fox-1", "prompt": "a fox", "n": 2, "finish": FINISH})
+    finished = scene.record("fox-1")
+    told = status_of(finished)
+    for number, image in enumerate(told.images):
+        paths = [each.path for each in image.renditions]
+        assert paths == [
+            f"/api/jobs/fox-1/images/{number}?as={form}"
+            for form in ("exact", "q80.webp", "q100.jpg", "thumbnail")
+        ]
+        for each in image.renditions:
+            form = each.path.partition("=")[2]
+            assert wanted_form({"as": form}) == form
+            assert numbered(finished, str(number), form) == each.blob
+        assert numbered(finished, str(number)) == image.blob
+        assert numbered(finished, str(number), "q7.webp") is None
+    assert told.contact_sheet
+    assert told.contact_sheet.path == "/api/jobs/fox-1/images/contact-sheet"
+    assert numbered(finished, "contact-sheet") == told.contact_sheet.blob
+    assert numbered(finished, "contact-sheet", "exact") is None
+    assert numbered(record(), "contact-sheet") is None
+
+
+async def test_everything_a_finish_made_gets_its_link() -> None:
+    scene = await run({"job_id": "fox-1", "prompt": "a fox", "finish": FINISH})
+    status = status_of(scene.record("fox-1"))
+    blobs = blobs_of(status)
+    assert len(set(blobs)) == len(blobs) == 6
+    told = linked(status, {blob: f"https://account.example/{blob}" for blob in blobs})
+    assert told.contact_sheet
+    (image,) = told.images
+    every: list[ImageStatus | RenditionStatus] = [image, *image.renditions, told.contact_sheet]
+    for each in every:
+        assert each.read_url == f"https://account.example/{each.blob}"
+
+
+async def test_a_list_links_the_thumbnail_where_one_was_made() -> None:
+    scene = await run({"job_id": "fox-1", "prompt": "a fox", "finish": {"thumbnail": 64}})
+    entry = entry_of(scene.record("fox-1"))
+    assert entry.picture == "fox-1/default/0.png"
+    assert entry.cover == "fox-1/default/0.t64.webp"
+    (line,) = listed(Page(entries=(entry,)), {entry.cover: "https://x.example"}).jobs
+    assert line.cover_url == "https://x.example"
 
 
 def test_a_line_of_a_list_holds_the_beginning_of_the_prompt_and_the_first_picture() -> None:

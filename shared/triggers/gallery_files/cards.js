@@ -46,14 +46,12 @@ function content(job) {
     node("span", { class: "frame" }, image, job.images > 1 ? node("span", { class: "count" }, `${job.images}`) : null),
     node("span", { class: "line" }, badge(job.state), when(job.accepted_at)),
     node("span", { class: "words", dir: "auto" }, words),
-    node(
-      "span",
-      { class: "line dim" },
-      node("span", {}, `${job.models.join(", ")} · ${job.sizes.join(", ")}`),
-      job.cost_usd ? node("span", {}, usd(job.cost_usd)) : null,
-    ),
+    node("span", { class: "line dim" }, said(job.models, "models"), job.cost_usd ? node("span", {}, usd(job.cost_usd)) : null),
+    node("span", { class: "line dim" }, said(job.sizes.map((size) => size.replace("x", "×")), "sizes")),
   ];
 }
+
+const said = (all, name) => node("span", { class: "cut", title: all.join(", ") }, all.length === 1 ? all[0] : `${all.length} ${name}`);
 
 // Arrow keys walk the grid as it is laid out.
 grid.addEventListener("keydown", (event) => {

@@ -2,31 +2,35 @@
 
 import { get, send } from "./api.js";
 import { badge, bytes, clock, node, seconds, usd } from "./nodes.js";
-import { address, shown } from "./pictures.js";
+import { saving, shown } from "./pictures.js";
 
+const LONG_PROMPT = 500;
 const dialog = document.getElementById("details");
 let drawn = "";
+let whose = "";
 
-export async function show(id, walk, { links = false } = {}) {
+// `wanted` tells, when the job is there, whether its reader has not left it meanwhile.
+export async function show(id, walk, { links = false, wanted }) {
   const job = await get(`/api/jobs/${encodeURIComponent(id)}${links ? "?links=true" : ""}`);
+  if (!wanted()) return;
   const version = [job.job_id, job.generation, job.state, job.updated_at].join(" ");
   if (version !== drawn) {
     drawn = version;
+    // The same job as before stays as its reader has it: scrolled, unfolded, with the same thing in focus.
+    const top = whose === id ? dialog.scrollTop : 0;
+    const unfolded = whose === id ? [...dialog.querySelectorAll("details[open]")].map((each) => each.dataset.do) : [];
     const focused = dialog.contains(document.activeElement) ? document.activeElement.dataset.do : null;
-    const top = dialog.scrollTop;
+    whose = id;
     dialog.replaceChildren(...content(job, walk));
+    for (const name of unfolded) dialog.querySelector(`details[data-do="${name}"]`)?.setAttribute("open", "");
     dialog.scrollTop = top;
     dialog.querySelector(`[data-do="${focused ?? "close"}"]`)?.focus();
   }
-  if (!dialog.open) {
-    dialog.showModal();
-    dialog.scrollTop = 0;
-  }
-  return job;
+  if (!dialog.open) dialog.showModal();
 }
 
 export function hide() {
-  drawn = "";
+  drawn = whose = "";
   if (dialog.open) dialog.close();
 }
 
@@ -35,20 +39,20 @@ function content(job, walk) {
     node(
       "header",
       {},
-      node("h2", { id: "details-title" }, job.job_id),
+      node("h2", { id: "details-title", title: job.job_id }, job.job_id),
       badge(job.state),
-      node("span", { class: "space" }),
       button("previous", "←", "Newer job", () => walk(-1)),
       button("next", "→", "Older job", () => walk(1)),
-      button("close", "✕", "Close", () => dialog.close()),
+      button("close", "✕", "Close", () => dialog.close(), { autofocus: true }),
     ),
     actions(job, walk),
-    job.failure ? node("p", { class: "notice" }, node("b", {}, job.failure.code), ` ${job.failure.message}`) : null,
+    job.failure ? node("p", { class: `notice ${job.state === "failed" ? "bad" : ""}` }, node("b", {}, job.failure.code), ` ${job.failure.message}`) : null,
     job.possible_duplicate_charge
       ? node("p", { class: "notice" }, "A call was repeated although the one before may have been paid for.")
       : null,
     job.images.length ? node("div", { class: "pictures" }, job.images.map((image) => figure(job, image))) : null,
-    node("p", { class: "prompt", dir: "auto" }, job.job.prompt ?? `prompt in ${job.job.prompt_blob}`),
+    job.contact_sheet ? section("Contact sheet", node("div", { class: "pictures sheet" }, sheet(job))) : null,
+    prompt(job.job),
     section("Cost", facts([
       ["cost", job.cost_usd === null ? "unknown" : `${usd(job.cost_usd)}${job.cost_known_by ? ` by ${job.cost_known_by}` : ""}`],
       ["estimate", usd(job.estimate_usd)],
@@ -56,7 +60,7 @@ function content(job, walk) {
       ["unpaid retries", job.unpaid_retries || null],
       ["output tokens", job.usage?.output_tokens?.toLocaleString()],
     ])),
-    job.plans.map((plan, number) => routing(plan, job.plans.length > 1 ? ` ${number + 1} of ${job.plans.length}` : "")),
+    job.plans.length > 1 ? section("Routing", job.plans.map(folded)) : section("Routing", routing(job.plans[0])),
     section("Timeline", timeline(job)),
     Object.keys(job.job.tags ?? {}).length ? section("Tags", facts(Object.entries(job.job.tags))) : null,
     section("Asked for", node("pre", { tabindex: 0 }, JSON.stringify(job.job, null, 2))),
@@ -84,7 +88,7 @@ function actions(job, walk) {
     if (!confirm(question)) return;
     try {
       await send(method, `/api/jobs/${encodeURIComponent(job.job_id)}${path}?opening=${job.opening}`);
-      await show(job.job_id, walk);
+      await show(job.job_id, walk, { wanted: () => whose === job.job_id });
     } catch (error) {
       fault.textContent = error.message;
     }
@@ -93,8 +97,17 @@ function actions(job, walk) {
     node("button", { type: "button", "data-do": name, onclick: () => give(method, path, question) }, name)), fault);
 }
 
-function button(name, sign, label, act) {
-  return node("button", { type: "button", class: "quiet", "data-do": name, "aria-label": label, title: label, onclick: act }, sign);
+function button(name, sign, label, act, more = {}) {
+  return node("button", { type: "button", class: "quiet", "data-do": name, "aria-label": label, title: label, onclick: act, ...more }, sign);
+}
+
+// A long prompt is folded, or it would hide all that comes after it.
+function prompt({ prompt: text, prompt_blob: blob }) {
+  const whole = node("p", { class: "prompt", dir: "auto" }, text ?? `prompt in ${blob}`);
+  if (!text || text.length <= LONG_PROMPT) return whole;
+  const beginning = `${[...text].slice(0, LONG_PROMPT).join("").replace(/\s+\S{0,40}$/, "")} …`;
+  return node("details", { class: "prompt", "data-do": "prompt" },
+    node("summary", {}, node("span", { dir: "auto", class: "beginning" }, beginning), node("span", { class: "more" }, `All ${text.length.toLocaleString()} characters`)), whole);
 }
 
 function section(title, ...children) {
@@ -107,25 +120,51 @@ function facts(pairs) {
 }
 
 function figure(job, image) {
-  const place = [image.locale, `${image.width}×${image.height}`, bytes(image.bytes)].filter(Boolean).join(" · ");
-  const save = node("a", { href: "#", download: image.blob.replaceAll("/", "_") }, "save");
-  save.addEventListener("click", (event) => {
-    const url = image.read_url ?? address(image.path);
-    if (url) save.href = url;
-    else event.preventDefault();
-  });
   return node(
     "figure",
     {},
     shown(image.path, image.read_url, `${job.job.prompt ?? job.job_id}, picture ${image.number + 1}`),
-    node("figcaption", {}, place, " ", save),
+    node(
+      "figcaption",
+      {},
+      node("span", {}, [...several(job, image), measured(image)].join(" · "), " ", save(image, "save")),
+      image.renditions.length ? node("ul", { class: "made" }, image.renditions.map((made) => node("li", {}, save(made, named(made)), ` ${measured(made)}`))) : null,
+    ),
   );
 }
 
-function routing(plan, which) {
+// What tells a picture from the others of its job.
+function several(job, image) {
+  const differs = (what) => new Set(job.images.map(what)).size > 1;
+  return [image.locale, differs((each) => each.model) ? image.model : null].filter(Boolean);
+}
+
+function sheet(job) {
+  const made = job.contact_sheet;
+  return node("figure", {}, shown(made.path, made.read_url, `All pictures of ${job.job_id} on one sheet`),
+    node("figcaption", {}, measured(made), " ", save(made, "save")));
+}
+
+const measured = (picture) => `${picture.width}×${picture.height} · ${bytes(picture.bytes)}`;
+const save = (picture, ...text) => saving(picture.path, picture.read_url, picture.blob.replaceAll("/", "_"), text);
+
+function named(made) {
+  const type = made.content_type.replace("image/", "");
+  return made.kind === "rendition" ? `${type} ${made.path.match(/as=(q\d+)/)?.[1] ?? ""}` : `${made.kind} ${type}`;
+}
+
+// One of several plans: a line that unfolds.
+function folded(plan, number) {
+  const { decided, adjustments, warnings } = plan.routing;
+  const told = [decided.model, `${decided.width}×${decided.height}`, decided.quality, usd(plan.estimate_usd)];
+  const changed = adjustments.length + warnings.length;
+  return node("details", { class: "plan", "data-do": `plan-${number}` },
+    node("summary", {}, told.filter(Boolean).join(" · "), changed ? node("span", { class: "dim" }, ` · ${changed} changed`) : null), routing(plan));
+}
+
+function routing(plan) {
   const { asked, decided, adjustments, reasons, warnings } = plan.routing;
-  return section(
-    `Routing${which}`,
+  return [
     facts([
       ["model", arrow(asked.model, decided.model)],
       ["size", arrow(asked.size, `${decided.width}x${decided.height}`)],
@@ -139,7 +178,7 @@ function routing(plan, which) {
       node("li", {}, node("b", {}, made.field), `: ${made.asked ?? "not given"} → ${made.decided}; ${made.reason}`))) : null,
     node("ul", {}, reasons.map((reason) => node("li", {}, reason))),
     warnings.length ? node("ul", { class: "warnings" }, warnings.map((warning) => node("li", {}, warning))) : null,
-  );
+  ];
 }
 
 const arrow = (asked, decided) => (asked === decided ? decided : `${asked} → ${decided}`);
@@ -153,7 +192,7 @@ function timeline(job) {
       if (attempt.ended_at) {
         const took = (Date.parse(attempt.ended_at) - Date.parse(attempt.started_at)) / 1000;
         const cost = attempt.cost_usd === null ? "" : `, ${usd(attempt.cost_usd)}`;
-        const why = attempt.message ? `: ${attempt.message}` : "";
+        const why = attempt.message && attempt.message !== attempt.kind ? `: ${attempt.message}` : "";
         steps.push({ at: attempt.ended_at, what: `${whose}${attempt.kind ?? "ended"} after ${seconds(took)}${cost}${why}` });
       }
     }

@@ -9,6 +9,7 @@ import { node } from "./nodes.js";
 const BUSY_MS = 2000;
 const IDLE_MS = 4000;
 const GLANCE_MS = 10000;
+const BUSY_GLANCE_MS = 4000;
 const PAGE = 48;
 
 const at = (id) => document.getElementById(id);
@@ -83,9 +84,11 @@ function draw() {
   cards.draw(shown, (id) => write({ job: id }, { keep: true }));
   more.hidden = !next;
   empty.hidden = shown.length > 0;
-  empty.textContent = jobs.size ? "None of the jobs shown so far fits the filters." : "No jobs yet.";
+  const filtered = Object.values({ ...wanted, job: "" }).some(Boolean);
+  at("empty-words").textContent = filtered ? (jobs.size ? "None of the jobs shown so far fits the filters." : "No job fits the filters.") : "No jobs yet: put one on the queue, or POST it to /api/jobs.";
+  at("clear").hidden = !filtered;
   const running = [...jobs.values()].filter((job) => job.state === "running").length;
-  const told = running ? `${running} running` : "all quiet";
+  const told = running ? `${running} running` : filtered ? "" : "all quiet";
   if (live.textContent !== told) live.textContent = told;
   live.classList.toggle("busy", running > 0);
   return running;
@@ -95,7 +98,7 @@ async function refresh() {
   clearTimeout(timer);
   const mine = ++round;
   try {
-    if (Date.now() - glanced > GLANCE_MS) await look();
+    if (Date.now() - glanced > (overview && glance.busy(overview) ? BUSY_GLANCE_MS : GLANCE_MS)) await look();
     const page = await get(path());
     if (mine !== round) return;
     const loaded = jobs.size > page.jobs.length;
@@ -105,7 +108,7 @@ async function refresh() {
     }
     for (const job of page.jobs) jobs.set(job.job_id, job);
     if (!loaded) next = page.next;
-    if (wanted.job) await details.show(wanted.job, walk, overview ?? {});
+    if (wanted.job) await show(wanted.job);
     opened();
   } catch (error) {
     if (mine !== round) return;
@@ -129,13 +132,15 @@ async function look() {
 
 async function open() {
   try {
-    await details.show(wanted.job, walk, overview ?? {});
+    await show(wanted.job);
   } catch (error) {
     if (error instanceof Locked) return lock(error);
     say(error.message);
     write({ job: "" });
   }
 }
+
+const show = (id) => details.show(id, walk, { links: overview?.links, wanted: () => wanted.job === id });
 
 function walk(step) {
   const ids = visible().map((job) => job.job_id);
@@ -172,6 +177,7 @@ at("forget").addEventListener("click", () => {
   location.reload();
 });
 door.addEventListener("cancel", (event) => event.preventDefault());
+at("clear").addEventListener("click", () => write({ state: "", model: "", tag: "", text: "" }));
 filters.addEventListener("submit", (event) => event.preventDefault());
 filters.addEventListener("input", () => write(Object.fromEntries(new FormData(filters))));
 more.addEventListener("click", async () => {

@@ -1,35 +1,72 @@
-// Quota and spend at a glance.
+// Quota and spend at a glance, as the ledgers have them now. Times are told from the app's clock, not ours.
 
-import { node, seconds, usd } from "./nodes.js";
+import { node, rate, seconds, usd } from "./nodes.js";
 
 const place = document.getElementById("glance");
+const LONG_WAIT = 600;
+const NEARLY = 0.9;
 
 export function draw(overview) {
+  const now = Date.parse(overview.time);
+  const pools = overview.pools.map((its) => ({ its, level: levelOf(its) })).sort((one, other) => RANK[one.level] - RANK[other.level]);
   place.hidden = false;
-  place.replaceChildren(...spend(overview), ...waits(overview), ...overview.pools.map(pool));
+  place.replaceChildren(...spend(overview), ...waits(overview), ...pools.map(({ its, level }) => pool(its, level, now)));
 }
 
-function tile(name, value, more, level = "") {
-  return node("div", { class: `tile ${level}` }, node("span", { class: "dim" }, name), node("b", {}, value), more && node("span", { class: "dim" }, more));
+// Whether anything waits for the app: then it is worth looking more often.
+export const busy = (overview) => overview.pools.some((its) => levelOf(its) !== "idle") || overview.lanes.some((lane) => lane.oldest_seconds !== null);
+
+function tile(level, name, value, ...more) {
+  return node("li", { class: `tile ${level}` }, node("span", { class: "dim name" }, name), node("b", {}, value), more.flat().filter(Boolean).map((line) =>
+    typeof line === "string" ? node("span", { class: "dim" }, line) : line));
 }
 
-function spend({ spend }) {
-  if (!spend) return [];
-  const limit = spend.limit_usd === null ? "no limit" : `of ${usd(spend.limit_usd)}`;
-  const full = spend.limit_usd !== null && spend.spent_usd + spend.reserved_usd >= 0.9 * spend.limit_usd;
-  const held = spend.reserved_usd ? `, ${usd(spend.reserved_usd)} reserved` : "";
-  return [tile("spent today", usd(spend.spent_usd), limit + held, full ? "high" : "")];
+function spend({ spend, spend_problem: problem }) {
+  if (!spend) return [tile("high", "spent today", "unknown", problem)];
+  const { limit_usd: limit, spent_usd: spent, reserved_usd: reserved, calls } = spend;
+  if (spent === null) return [tile("", "spent today", "not kept", "no daily budget is set")];
+  const held = reserved ? `${usd(reserved)} reserved for ${calls} ${calls === 1 ? "call" : "calls"}` : "nothing reserved";
+  if (limit === null) return [tile("", "spent today", usd(spent), "no limit", held)];
+  const level = spent + reserved >= NEARLY * limit ? "high" : "";
+  return [tile(level, "spent today (UTC)", node("span", {}, usd(spent), node("small", {}, ` of ${usd(limit)}`)), bar(limit, spent, reserved), held)];
+}
+
+function bar(limit, spent, reserved) {
+  const parts = node("span", { class: "bar", role: "img", "aria-label": `${Math.round((100 * spent) / limit)} % spent, ${Math.round((100 * reserved) / limit)} % reserved` }, node("i"), node("i"));
+  [spent, reserved].forEach((amount, which) => {
+    parts.children[which].style.inlineSize = `${Math.min(100, (100 * amount) / limit)}%`;
+  });
+  return parts;
 }
 
 function waits({ lanes }) {
   const oldest = lanes.filter((lane) => lane.oldest_seconds !== null);
-  if (!oldest.length) return [tile("waiting", "nothing", null)];
-  return oldest.map((lane) => tile(`lane ${lane.lane}`, seconds(lane.oldest_seconds), "the oldest waits", lane.oldest_seconds > 600 ? "high" : ""));
+  return oldest.map((lane) => tile(lane.oldest_seconds > LONG_WAIT ? "high" : "", `lane ${lane.lane}`, seconds(lane.oldest_seconds), "the oldest message waits"));
 }
 
-function pool(its) {
-  const rate = its.rate_rpm ?? its.quota_rpm;
-  const quota = its.quota_rpm ? `quota ${its.quota_rpm} a minute` : "quota not known";
-  const state = its.blocked ?? (its.waiting ? `${its.waiting} waiting` : quota);
-  return tile(its.pool, rate ? `${Math.round(rate)} rpm` : "–", state, its.blocked ? "high" : "");
+const RANK = { high: 0, busy: 1, idle: 2 };
+
+function levelOf({ pace }) {
+  if (!pace || pace.circuits.length) return "high";
+  return pace.waiting || pace.stopped_until ? "busy" : "idle";
+}
+
+function pool({ pool: name, quota_rpm: quota, pace, problem }, level, now) {
+  if (!pace) return tile(level, name, "unknown", problem);
+  const from = (moment) => seconds(Math.max(0, (Date.parse(moment) - now) / 1000));
+  const waiting = pace.waiting ? `${pace.waiting} waiting, next turn in ${from(pace.next_turn_at)}` : level === "idle" ? "nothing waits" : null;
+  return tile(
+    level,
+    name,
+    node("span", {}, `${rate(pace.rate_rpm)} rpm`, pace.rate_rpm === quota ? null : node("small", {}, ` quota ${rate(quota)}`)),
+    pace.stopped_until ? `throttled, none for ${from(pace.stopped_until)}` : null,
+    pace.circuits.map((each) => circuit(each, from)),
+    waiting,
+  );
+}
+
+function circuit({ deployment, reason, message, until }, from) {
+  const again = until ? `tried again in ${from(until)}` : "the next call tries again";
+  const what = node("span", { class: "message", title: message }, node("b", {}, reason), ` ${deployment ?? ""}: ${message}`.replace(" :", ":"));
+  return node("span", { class: "trouble" }, what, node("span", { class: "dim" }, again));
 }

@@ -15,6 +15,8 @@ export function node(name, properties = {}, ...children) {
 export const usd = (value) =>
   value === null || value === undefined ? "price unknown" : `$${value.toFixed(value < 1 ? 4 : 2)}`;
 
+export const rate = (rpm) => rpm.toLocaleString("en", { maximumFractionDigits: rpm < 100 ? 1 : 0 });
+
 export const bytes = (value) =>
   value < 1024 ? `${value} B` : value < 1 << 20 ? `${(value / 1024).toFixed(0)} KiB` : `${(value / (1 << 20)).toFixed(1)} MiB`;
 

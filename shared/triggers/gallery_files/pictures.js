@@ -64,5 +64,22 @@ function keep(path, url) {
   }
 }
 
-// The address of what is shown, for a download.
-export const address = (path) => urls.get(path) ?? "";
+// A link that saves a picture: fetched when it is asked for, since a key goes in a header and never in a link.
+export function saving(path, link, name, ...text) {
+  const anchor = node("a", { href: link ?? "#", download: name, target: link ? "_blank" : null, rel: "noopener" }, text);
+  anchor.addEventListener("click", async (event) => {
+    if (link || anchor.href.startsWith("blob:")) return;
+    event.preventDefault();
+    anchor.setAttribute("aria-busy", "true");
+    try {
+      if (!urls.has(path)) keep(path, URL.createObjectURL(await picture(path)));
+      anchor.href = urls.get(path);
+      anchor.click();
+      anchor.href = "#";
+    } catch (error) {
+      anchor.after(node("span", { class: "fault", role: "alert" }, ` ${error.message}`));
+    }
+    anchor.removeAttribute("aria-busy");
+  });
+  return anchor;
+}
