@@ -41,7 +41,8 @@ class Site:
         application.router.add_get("/", self._home)
         application.router.add_post("/admin/functions/{name}", self._run_by_hand)
         application.router.add_get("/admin/host/status", self._status)
-        application.router.add_route("*", "/{path:.*}", self._call)
+        # A path may hold a line break, `%0A`, which a dot does not stand for.
+        application.router.add_route("*", r"/{path:[\s\S]*}", self._call)
         return application
 
     async def _home(self, _request: web.Request) -> web.Response:

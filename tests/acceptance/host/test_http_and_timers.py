@@ -54,6 +54,11 @@ def test_a_request_reaches_the_function_as_the_worker_tells_it(host: Host) -> No
     assert "taste=sweet" in headers["set-cookie"]
 
 
+def test_a_line_break_in_a_path_is_a_character_like_any_other(host: Host) -> None:
+    status, body, _ = host.call("/api/echo/y%0Aou", key=host.ready["keys"]["function"])
+    assert (status, json.loads(body)["route"]["name"]) == (202, "y\nou")
+
+
 def test_a_body_without_a_length_arrives_empty(host: Host) -> None:
     key = host.ready["keys"]["function"]
     _, body, _ = host.call("/api/echo/you", key=key, method="POST", body=iter([b"hello"]))
