@@ -7,6 +7,7 @@ from collections.abc import Iterator
 import pytest
 from PIL import Image
 
+from tests.acceptance.callers import Caller, caller_of
 from tests.acceptance.running_stack import Json, RunningStack, running_stack
 
 JOB = {"prompt": "a fox in the snow", "model": "gpt-image-2", "quality": "low"}
@@ -15,7 +16,7 @@ JOB = {"prompt": "a fox in the snow", "model": "gpt-image-2", "quality": "low"}
 @pytest.fixture(scope="module")
 def stack(azurite: str) -> Iterator[RunningStack]:
     del azurite  # where it is missing, this skips or fails
-    with running_stack() as stack:
+    with running_stack("--set", "READ_LINK_SECONDS=600") as stack:
         yield stack
 
 
@@ -71,3 +72,34 @@ def test_a_matrix_gets_one_sheet_of_all_its_pictures(stack: RunningStack) -> Non
     sheet = opened(stack, event["data"]["contact_sheet"])
     assert sheet.format == "JPEG"
     assert min(sheet.size) > 1_000
+
+
+def test_all_that_was_made_is_to_be_had_over_http_by_its_path_and_by_its_link(
+    stack: RunningStack,
+) -> None:
+    caller = caller_of(stack)
+    finish = {
+        "size": "1000x600",
+        "renditions": [{"format": "webp"}],
+        "thumbnail": 64,
+        "contact_sheet": True,
+    }
+    caller.call("POST", "/api/jobs", {**JOB, "job_id": "finish-3", "size": "3:2", "finish": finish})
+    caller.ended("/api/jobs/finish-3")
+    told = caller.call("GET", "/api/jobs/finish-3?links=true").json
+    (image,) = told["images"]
+    made = [image, *image["renditions"], told["contact_sheet"]]
+    assert [each.get("kind") for each in made] == [
+        *(None, "exact", "rendition", "thumbnail", "contact_sheet")
+    ]
+    for each in made:
+        here = caller.call("GET", each["path"])
+        base, _, path = each["read_url"].partition("/devstoreaccount1/")
+        linked = Caller(base, None).call("GET", f"/devstoreaccount1/{path}")
+        assert here.headers["content-type"] == each["content_type"]
+        assert hashlib.sha256(here.body).hexdigest() == each["sha256"]
+        assert linked.body == here.body
+    (line,) = caller.call("GET", "/api/jobs?links=true&limit=1").json["jobs"]
+    assert "/0.1000x600.t64.webp?" in line["cover_url"]
+    assert caller.call("GET", f"{image['path']}?as=big").json["code"] == "invalid_query"
+    assert caller.call("GET", f"{image['path']}?as=q7.webp").json["code"] == "no_such_picture"

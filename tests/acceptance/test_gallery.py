@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, Route, expect
+from playwright.sync_api import Browser, Page, expect
 
 from shared.circuits import Circuit
 from shared.pacing import begun
@@ -14,49 +14,30 @@ from shared.tempo import Quota
 from shared.turns import Ledger
 from tests.acceptance.browsers import running_browser
 from tests.acceptance.callers import Caller, caller_of
-from tests.acceptance.running_stack import ROOT, RunningStack, running_stack
+from tests.acceptance.galleries import (
+    FOX,
+    JOBS,
+    MARKUP,
+    PATIENCE_MS,
+    TOO_SMALL,
+    card,
+    contrasts,
+    drawn,
+    filled_stack,
+    opened_gallery,
+)
+from tests.acceptance.running_stack import ROOT, RunningStack
 
 pytestmark = pytest.mark.timeout(300)
 
 #: What the browser saw, for people to look at.
 PICTURES = ROOT / "out" / "gallery"
-#: What is too small to be hit with a finger (WCAG 2.2 AA: 24 pixels).
-TOO_SMALL = """[...document.querySelectorAll("button, a, input, select, summary")]
-  .filter((each) => each.checkVisibility() && !each.matches(".skip"))
-  .filter((each) => ["width", "height"].some((edge) => each.getBoundingClientRect()[edge] < 24))
-  .map((each) => each.outerHTML)"""
-CONTRAST = Path(__file__).with_name("contrast.js")
-PATIENCE_MS = 60_000
-FOX = {"prompt": "a fox in the snow", "model": "gpt-image-2", "size": "16:9", "quality": "low"}
-MARKUP = "<img src=x onerror=document.title='owned'><script>document.title='owned'</script>"
-FINISH = {"thumbnail": 128, "renditions": [{"format": "webp"}], "contact_sheet": True}
-LONG = "a terraced valley at dawn, mist between the steps; " * 60
-JOBS = (
-    {**FOX, "job_id": "fox", "tags": {"campaign": "winter"}},
-    {**FOX, "job_id": "lanterns", "prompt": "paper lanterns over a river", "n": 2},
-    {**FOX, "job_id": "mini", "prompt": "a harbour", "model": "gpt-image-1-mini", "size": "auto"},
-    {**FOX, "job_id": "refused", "prompt": "[[refuse:moderation_blocked]] a fox"},
-    {**FOX, "job_id": "markup", "prompt": MARKUP, "tags": {"html": "<b>bold</b>"}},
-    {
-        **FOX,
-        "job_id": "made",
-        "prompt": "a kettle",
-        "n": 2,
-        "size": ["1:1", "3:2"],
-        "finish": FINISH,
-    },
-    {**FOX, "job_id": "a-long-id-" + "x" * 54, "prompt": LONG},
-)
 
 
 @pytest.fixture(scope="module")
 def stack(azurite: str) -> Iterator[RunningStack]:
     del azurite  # where it is missing, this skips or fails
-    with running_stack("--set", "DAILY_BUDGET_USD=50") as stack:
-        caller = caller_of(stack)
-        assert caller.call("POST", "/api/jobs/batch", JOBS).json["accepted"] == len(JOBS)
-        for job in JOBS:
-            caller.ended(f"/api/jobs/{job['job_id']}")
+    with filled_stack() as stack:
         yield stack
 
 
@@ -73,33 +54,8 @@ def caller(stack: RunningStack) -> Caller:
 
 @pytest.fixture
 def page(browser: Browser, stack: RunningStack, caller: Caller) -> Iterator[Page]:
-    """The gallery, opened with the key; at the end nothing was fetched from elsewhere, no fault."""
-    with browser.new_context(viewport={"width": 1280, "height": 900}) as context:
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE_MS)
-        faults: list[str] = []
-        asked: list[str] = []
-        page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("console", lambda line: faults.append(line.text))
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto(f"{stack.ready['host']}/api/gallery#key={caller.key}")
-        expect(page.locator("[data-job=fox] img")).to_be_visible()
+    with opened_gallery(browser, stack, caller) as page:
         yield page
-        assert faults == []
-        ours = (f"{stack.ready['host']}/", f"blob:{stack.ready['host']}/")
-        assert [url for url in asked if not url.startswith(ours)] == []
-        assert [url for url in asked if caller.key and caller.key in url] == []
-
-
-def card(page: Page, job_id: str) -> str:
-    return page.locator(f"[data-job={job_id}]").inner_text()
-
-
-def drawn(page: Page, selector: str) -> None:
-    """Wait until a picture is there, whole."""
-    page.wait_for_function(
-        "selector => (document.querySelector(selector)?.naturalWidth ?? 0) > 0", arg=selector
-    )
 
 
 def test_the_page_holds_nothing_until_the_key_is_given(
@@ -154,57 +110,6 @@ def test_quota_and_spend_are_told_live(page: Page, stack: RunningStack) -> None:
     expect(pool).to_contain_text("nothing waits", timeout=PATIENCE_MS)
 
 
-def test_what_a_finish_made_is_shown_and_saved(page: Page, stack: RunningStack) -> None:
-    drawn(page, "[data-job=made] img")
-    assert page.evaluate("document.querySelector('[data-job=made] img').naturalWidth") == 128
-    page.locator("[data-job=made] button").click()
-    dialog = page.get_by_role("dialog")
-    for picture in ("figure img", ".sheet img"):
-        page.locator(f"#details {picture}").first.scroll_into_view_if_needed()
-        drawn(page, f"#details {picture}")
-    assert dialog.locator(".sheet img").get_attribute("alt") == "All pictures of made on one sheet"
-    for link, blob in (
-        ("webp q80", "made/default/0.q80.webp"),
-        ("thumbnail webp", "made/default/0.t128.webp"),
-    ):
-        with page.expect_download() as download:
-            dialog.get_by_role("link", name=link).first.click()
-        assert download.value.suggested_filename == blob.replace("/", "_")
-        assert Path(download.value.path()).read_bytes() == stack.blob("images", blob)
-    plans = dialog.locator("details.plan")
-    assert plans.count() == 2
-    plans.first.locator("summary").click()
-    expect(plans.first).to_contain_text("deployments")
-
-
-def test_a_job_that_was_left_is_not_opened_again_by_a_late_answer(page: Page) -> None:
-    page.locator("[data-job=fox] button").click()
-    dialog = page.get_by_role("dialog")
-    expect(dialog).to_be_visible()
-    held: list[Route] = []
-    page.route("**/api/jobs/fox", lambda route: held.append(route))  # noqa: PLW0108 (playwright marks its handlers)
-    with page.expect_request("**/api/jobs/fox"):
-        pass
-    page.keyboard.press("Escape")
-    expect(dialog).to_be_hidden()
-    with page.expect_response("**/api/jobs?*"):
-        held[0].continue_()
-    expect(dialog).to_be_hidden()
-
-
-def test_a_long_prompt_is_folded_and_another_job_is_begun_at_its_top(page: Page) -> None:
-    page.locator("[data-job^=a-long-id] button").click()
-    dialog = page.get_by_role("dialog")
-    expect(dialog.locator(".beginning")).to_be_visible()
-    dialog.get_by_text(f"All {len(LONG):,} characters").click()
-    expect(dialog.locator("p.prompt")).to_be_visible()
-    expect(dialog.locator(".beginning")).to_be_hidden()
-    page.evaluate("document.querySelector('#details').scrollTop = 300")
-    page.keyboard.press("ArrowRight")
-    expect(page.locator("#details-title")).not_to_contain_text("a-long-id")
-    assert page.evaluate("document.querySelector('#details').scrollTop") == 0
-
-
 def test_a_job_appears_while_it_runs_and_shows_its_picture_when_it_ends(
     page: Page, caller: Caller
 ) -> None:
@@ -215,32 +120,6 @@ def test_a_job_appears_while_it_runs_and_shows_its_picture_when_it_ends(
     expect(page.locator("[data-job=live] .badge")).to_have_text("succeeded", timeout=PATIENCE_MS)
     drawn(page, "[data-job=live] img")
     assert page.locator(".card").first.inner_text().startswith("succeeded")
-
-
-def test_one_job_tells_why_it_is_as_it_is_what_it_cost_and_what_happened(page: Page) -> None:
-    page.locator("[data-job=fox] button").click()
-    dialog = page.get_by_role("dialog")
-    drawn(page, "#details img")
-    told = dialog.inner_text()
-    for wanted in ("fox", "16:9 → 1280x720", "gpt-image-2", "by usage", "campaign", "winter"):
-        assert wanted in told, wanted
-    assert re.search(r"called gpt-image-2\n.*done after .* s, \$0\.0", told)
-    assert "image.job.succeeded announced" in told
-    assert page.url.endswith("job=fox")
-    page.keyboard.press("Escape")
-    expect(dialog).to_be_hidden()
-    assert page.evaluate("document.activeElement.parentElement.dataset.job") == "fox"
-
-
-def test_a_parked_job_is_released_by_a_button(page: Page, caller: Caller) -> None:
-    job = {**FOX, "job_id": "lost", "prompt": "a fox [[fault-once:cut]]", "on_unknown": "park"}
-    caller.call("POST", "/api/jobs", job)
-    assert caller.ended("/api/jobs/lost")["state"] == "parked"
-    page.locator("[data-job=lost] button").click()
-    page.once("dialog", lambda dialog: dialog.accept())
-    page.get_by_role("button", name="release").click()
-    expect(page.locator("#details .badge")).to_have_text("succeeded", timeout=PATIENCE_MS)
-    expect(page.get_by_role("dialog")).to_contain_text("may have been paid for")
 
 
 def test_what_a_caller_wrote_is_text_and_never_markup(page: Page) -> None:
@@ -316,12 +195,6 @@ def test_it_fits_each_screen_and_is_easy_to_read_in_each_light(
         page.keyboard.press("Escape")
 
 
-def contrasts(page: Page) -> dict[str, float]:
-    """Texts that stand out too little from what is behind them (WCAG 2.2 AA: 4.5 to 1)."""
-    found: dict[str, float] = page.evaluate(CONTRAST.read_text("utf-8"))
-    return found
-
-
 def test_a_page_of_jobs_follows_another(page: Page, caller: Caller) -> None:
     more = [{**FOX, "job_id": f"older-{number:02d}", "prompt": "a sketch"} for number in range(50)]
     assert caller.call("POST", "/api/jobs/batch", more).json["accepted"] == len(more)
@@ -345,21 +218,3 @@ def test_the_policy_lets_nothing_in_from_elsewhere(stack: RunningStack) -> None:
         assert stranger.call("GET", f"/api/gallery/{name}").headers.get_content_type() == kind
     for name in ("index.html", "nothing.js", "..%2Fgallery.py", "%2Fetc%2Fpasswd"):
         assert stranger.call("GET", f"/api/gallery/{name}").status == 404
-
-
-def test_pictures_come_straight_from_storage_where_links_are_given(browser: Browser) -> None:
-    with (
-        running_stack("--set", "READ_LINK_SECONDS=600") as stack,
-        browser.new_context() as context,
-    ):
-        caller = caller_of(stack)
-        caller.call("POST", "/api/jobs", {**FOX, "job_id": "linked"})
-        caller.ended("/api/jobs/linked")
-        page = context.new_page()
-        page.set_default_timeout(PATIENCE_MS)
-        page.goto(f"{stack.ready['host']}/api/gallery#key={caller.key}&job=linked")
-        for picture in ("[data-job=linked] img", "#details img"):
-            drawn(page, picture)
-            source = page.locator(picture).get_attribute("src") or ""
-            assert "/images/linked/default/0.png?" in source
-            assert not source.startswith(stack.ready["host"])

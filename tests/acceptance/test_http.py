@@ -125,38 +125,15 @@ def test_a_picture_is_read_in_parts(stack: RunningStack, caller: Caller) -> None
         assert caller.call("GET", f"/api/jobs/http-6/images/{other}").status == 404
 
 
-def test_a_picture_is_to_be_had_as_it_was_finished(caller: Caller) -> None:
-    finish = {
-        "size": "1000x600",
-        "renditions": [{"format": "webp"}],
-        "thumbnail": 64,
-        "contact_sheet": True,
-    }
-    caller.call("POST", "/api/jobs", {**FOX, "job_id": "http-15", "finish": finish})
-    told = caller.ended("/api/jobs/http-15")
-    (image,) = told["images"]
-    made = [image, *image["renditions"], told["contact_sheet"]]
-    assert [each.get("kind") for each in made] == [
-        *(None, "exact", "rendition", "thumbnail", "contact_sheet")
-    ]
-    for each in made:
-        got = caller.call("GET", each["path"])
-        assert got.headers["content-type"] == each["content_type"]
-        assert hashlib.sha256(got.body).hexdigest() == each["sha256"]
-    assert caller.call("GET", f"{image['path']}?as=big").json["code"] == "invalid_query"
-
-
 def test_a_link_reads_a_picture_without_a_key(stack: RunningStack, caller: Caller) -> None:
-    finish = {"thumbnail": 64, "contact_sheet": True}
-    caller.call("POST", "/api/jobs", {**FOX, "job_id": "http-7", "finish": finish})
+    caller.call("POST", "/api/jobs", {**FOX, "job_id": "http-7"})
     caller.ended("/api/jobs/http-7")
     told = caller.call("GET", "/api/jobs/http-7?links=true")
     assert "etag" not in told.headers
     (image,) = told.json["images"]
-    for each in (image, *image["renditions"], told.json["contact_sheet"]):
-        base, _, path = each["read_url"].partition("/devstoreaccount1/")
-        got = Caller(base, None).call("GET", f"/devstoreaccount1/{path}")
-        assert got.body == stack.blob("images", each["blob"])
+    base, _, path = image["read_url"].partition("/devstoreaccount1/")
+    got = Caller(base, None).call("GET", f"/devstoreaccount1/{path}")
+    assert got.body == stack.blob("images", image["blob"])
     assert caller.call("GET", "/api/jobs/http-7?links=yes").json["code"] == "invalid_query"
 
 
