@@ -29,6 +29,9 @@ class BatchStatus(Data):
     manifest: ManifestData
     read: int = Field(description="Entries read so far; all of them unless it is `reading`.")
     told: Tally = Field(description="Of entries whose jobs ended, counted a hundred at a time.")
+    waits_for: int | None = Field(
+        description="While it is `running`: the first entry whose job is still waited for."
+    )
     wrong: tuple[FileFault, ...] = Field(description="What is wrong with the file as a whole.")
     faults: tuple[EntryFault, ...] = Field(description="The first faults of entries.")
     path: str
@@ -69,6 +72,7 @@ def batch_status(record: BatchRecord) -> BatchStatus:
         manifest=manifest_data(record),
         read=record.reading.entries,
         told=tally_of(record.counts),
+        waits_for=record.waits_for,
         wrong=record.wrong,
         faults=record.faults,
         path=BATCH_PATH.format(batch_id=record.batch_id),

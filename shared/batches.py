@@ -103,6 +103,13 @@ class BatchRecord(_Frozen):
     results_url: str | None = None
     sent_at: datetime | None = None
 
+    @property
+    def waits_for(self) -> int | None:
+        """The first entry, from 1, whose job is not known to have ended; None where none is."""
+        told = self.collected * PAGE_ENTRIES + self.waiting_at
+        is_running = self.state is BatchState.RUNNING and told < self.reading.entries
+        return told + 1 if is_running else None
+
 
 @dataclass(frozen=True, slots=True)
 class KeptBatch:

@@ -104,6 +104,7 @@ class JobStatus(Spending):
     state: JobState
     generation: int
     opening: int = Field(description="1, and one more each time the ended job is taken up again.")
+    batch_id: str | None = Field(description="The batch that began it, if one did.")
     cancelling: bool = Field(description="It was cancelled, and a call under way is waited for.")
     job: dict[str, JsonValue] = Field(description="As it was asked for; defaults are left out.")
     plans: tuple[PlanStatus, ...]

@@ -70,6 +70,7 @@ def status_of(record: JobRecord) -> JobStatus:
         state=record.state,
         generation=record.generation,
         opening=record.openings,
+        batch_id=record.batch.batch_id if record.batch else None,
         cancelling=record.state is JobState.RUNNING and record.cancel_requested is not None,
         job=record.job.model_dump(mode="json", exclude_defaults=True),
         plans=tuple(map(plan_status, record.plans)),

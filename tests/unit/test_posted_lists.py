@@ -12,6 +12,7 @@ from shared.batches import BatchState
 from shared.errors import MalformedMessage, StoreUnavailable
 from shared.posted_lists import Begun, begin
 from shared.problems import Refused
+from shared.statuses import status_of
 from tests.drops import JOB, Drop
 from tests.steps import Crash
 
@@ -61,9 +62,11 @@ async def test_a_list_is_answered_with_each_job_by_its_place_and_ends_in_one_eve
     assert [fault.field for fault in bad.problem.faults] == ["n"]
     assert last.job_id in it.world.records.stored
     assert told.batch is not None
-    assert (told.batch.read, told.batch.results_path) == (3, None)
+    assert (told.batch.read, told.batch.waits_for, told.batch.results_path) == (3, 1, None)
+    assert status_of(it.scene.record("fox-1")).batch_id == told.batch.batch_id
     await it.run()
     whole(it)
+    assert it.batch.waits_for is None
     assert it.events[0]["data"]["manifest"]["container"] == "jobs"
 
 

@@ -19,6 +19,9 @@ from .showing import AsJson, console, dollars, print_json
 #: Faults shown; --json has all of them.
 MOST_SHOWN = 20
 
+Wait = Annotated[bool, typer.Option("--wait", "-w", help="Stay until its last job has ended.")]
+Within = Annotated[float | None, typer.Option("--within", help="Seconds, of --wait.")]
+
 
 def batch(
     file: Annotated[Path, typer.Argument(help="Jobs as .json, .jsonl or .csv (docs/batches.md).")],
@@ -32,10 +35,8 @@ def batch(
     again: Annotated[
         bool, typer.Option("--again", help="Send it though this very file was sent before.")
     ] = False,
-    wait: Annotated[
-        bool, typer.Option("--wait", "-w", help="Stay until its last job has ended.")
-    ] = False,
-    within: Annotated[float | None, typer.Option("--within", help="Seconds, of --wait.")] = None,
+    wait: Wait = False,
+    within: Within = None,
     as_json: AsJson = False,
 ) -> None:
     """Start a batch: every entry of the file is a job. A faulty file is not sent."""
@@ -62,10 +63,8 @@ def batch(
 def follow(
     batch_id: Annotated[str, typer.Argument(help="Of a batch of a file, or of a list over HTTP.")],
     *,
-    wait: Annotated[
-        bool, typer.Option("--wait", "-w", help="Stay until its last job has ended.")
-    ] = False,
-    within: Annotated[float | None, typer.Option("--within", help="Seconds, of --wait.")] = None,
+    wait: Wait = False,
+    within: Within = None,
     as_json: AsJson = False,
 ) -> None:
     """Say where a batch stands."""
@@ -152,6 +151,8 @@ def _line(batch_id: str, record: BatchRecord | None) -> Text:
     words += [f"{found:,} {end}" for end in ends if (found := getattr(counts, end))]
     words.append(f"{counts.images:,} pictures")
     words.append(dollars(None if counts.unpriced else counts.known_usd))
+    if record.waits_for:
+        words.append(f"waits for entry {record.waits_for:,}")
     style = "green" if record.state is BatchState.COMPLETED else "cyan"
     said = Text(f"{batch_id}   {record.state}", style=style)
     return said.append(f"   {', '.join(words)}", style="default")
