@@ -6,21 +6,13 @@ import azure.functions as func
 
 from shared.services.start import load
 from shared.triggers import (
-    batches,
-    control,
     dispatch,
     finish,
-    gallery,
     generate,
-    glance,
-    health,
     intake,
-    listing,
     manifests,
-    pictures,
     poison,
-    read,
-    submit,
+    routes,
     sweep,
     watch,
 )
@@ -36,12 +28,4 @@ app.register_functions(dispatch.functions(configuration))
 app.register_functions(poison.functions(configuration))
 app.register_functions(sweep.functions(configuration))
 app.register_functions(watch.functions(configuration))
-app.register_functions(submit.functions(configuration))
-app.register_functions(batches.functions(configuration))
-app.register_functions(listing.functions(configuration))
-app.register_functions(read.functions(configuration))
-app.register_functions(pictures.functions(configuration))
-app.register_functions(control.functions(configuration))
-app.register_functions(glance.functions(configuration))
-app.register_functions(gallery.functions(configuration))
-app.register_functions(health.functions(configuration))
+app.register_functions(routes.functions(configuration))

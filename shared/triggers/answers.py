@@ -1,6 +1,6 @@
 """Answers over HTTP: documents, problems, and what must stand in their headers."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Mapping
 from typing import Final
 
 import azure.functions as func
@@ -10,8 +10,6 @@ from ..event_data import Data
 from ..problems import PROBLEM_TYPE, Refused, problem_of
 from ..reports import Report
 from .deliveries import log, tell
-
-type Answering = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
 
 #: What every answer of the API says: it is one caller's, and it is what it says it is.
 _ALWAYS: Final = {
@@ -34,20 +32,15 @@ def nothing(status: int, headers: Mapping[str, str]) -> func.HttpResponse:
     return func.HttpResponse(status_code=status, headers={**_ALWAYS, **headers})
 
 
-def answering(name: str, answer: Answering) -> Answering:
-    """Return a function of the app: what goes wrong is answered as a problem, and logged."""
-
-    async def handle(req: func.HttpRequest) -> func.HttpResponse:
-        try:
-            return await answer(req)
-        except ImageJobsError as error:
-            _tell(name, error)
-            found = problem_of(error)
-            again = {"Retry-After": _TRY_AGAIN} if isinstance(error, Unavailable) else {}
-            return _json(found, PROBLEM_TYPE, found.status, again)
-
-    handle.__name__ = name
-    return handle
+async def answered(name: str, answer: Awaitable[func.HttpResponse]) -> func.HttpResponse:
+    """Return an answer of the function `name`: what goes wrong is a problem, and logged."""
+    try:
+        return await answer
+    except ImageJobsError as error:
+        _tell(name, error)
+        found = problem_of(error)
+        again = {"Retry-After": _TRY_AGAIN} if isinstance(error, Unavailable) else {}
+        return _json(found, PROBLEM_TYPE, found.status, again)
 
 
 def _tell(name: str, error: ImageJobsError) -> None:

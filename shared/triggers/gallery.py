@@ -29,28 +29,18 @@ _POLICY: Final = (
 )
 
 
-def functions(configuration: Configuration) -> func.Blueprint:
-    """Return the functions `gallery` and `gallery_file`: `GET`, without a key."""
-    blueprint = func.Blueprint()
+async def gallery(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
+    """Hand out the page."""
+    del req
+    return _answer(_PAGE, _policy(configuration))
 
-    async def gallery(req: func.HttpRequest) -> func.HttpResponse:
-        del req
-        return _answer(_PAGE, _policy(configuration))
 
-    async def gallery_file(req: func.HttpRequest) -> func.HttpResponse:
-        name = req.route_params.get("name", "")
-        if name == _PAGE or name not in files():
-            return func.HttpResponse(status_code=404)
-        return _answer(name, _policy(configuration))
-
-    for handler, route in ((gallery, "gallery"), (gallery_file, "gallery/{name}")):
-        decorate = blueprint.route(
-            route=route,
-            methods=[func.HttpMethod.GET, func.HttpMethod.HEAD],
-            auth_level=func.AuthLevel.ANONYMOUS,
-        )
-        blueprint.function_name(handler.__name__)(decorate(handler))
-    return blueprint
+async def gallery_file(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
+    """Hand out a file of the page."""
+    name = req.route_params.get("name", "")
+    if name == _PAGE or name not in files():
+        return func.HttpResponse(status_code=404)
+    return _answer(name, _policy(configuration))
 
 
 @cache

@@ -13,22 +13,15 @@ from .deliveries import log
 _NOBODY = "_health"
 
 
-def functions(configuration: Configuration) -> func.Blueprint:
-    """Return the function `health`: `GET health`, without a key, 200 or 503."""
-    blueprint = func.Blueprint()
-
-    @blueprint.function_name("health")
-    @blueprint.route(route="health", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
-    async def health(req: func.HttpRequest) -> func.HttpResponse:
-        del req
-        try:
-            await open_world(configuration).records.read(_NOBODY)
-        except ImageJobsError as error:
-            log.warning("health: storage can't be reached: %s", error)
-            return _answer(503, "unavailable")
-        return _answer(200, "ok")
-
-    return blueprint
+async def health(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
+    """Answer 200, or 503 where storage can't be reached."""
+    del req
+    try:
+        await open_world(configuration).records.read(_NOBODY)
+    except ImageJobsError as error:
+        log.warning("health: storage can't be reached: %s", error)
+        return _answer(503, "unavailable")
+    return _answer(200, "ok")
 
 
 def _answer(status: int, word: str) -> func.HttpResponse:

@@ -11,29 +11,22 @@ from ..problems import refused
 from ..queries import wanted_form
 from ..services.world import open_world
 from ..statuses import numbered
-from .answers import answering, nothing
+from .answers import nothing
 from .read import stored_job
 
 #: Most bytes of a picture in one answer: the platform holds an answer whole.
 PART_BYTES: Final = 4 << 20
 
 
-def functions(configuration: Configuration) -> func.Blueprint:
-    """Return the function `read_image`."""
-    blueprint = func.Blueprint()
-
-    async def read_image(req: func.HttpRequest) -> func.HttpResponse:
-        world = open_world(configuration)
-        stored = await stored_job(req, world)
-        number, form = req.route_params.get("number", ""), wanted_form(req.params)
-        name = numbered(stored.value, number, form)
-        return await answer_with(
-            name, req, world=world, configuration=configuration, missing="no_such_picture"
-        )
-
-    decorate = blueprint.route(route="jobs/{job_id}/images/{number}", methods=[func.HttpMethod.GET])
-    blueprint.function_name("read_image")(decorate(answering("read_image", read_image)))
-    return blueprint
+async def read_image(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
+    """Hand out a picture, or a part of it, or another form of it."""
+    world = open_world(configuration)
+    stored = await stored_job(req, world)
+    number, form = req.route_params.get("number", ""), wanted_form(req.params)
+    name = numbered(stored.value, number, form)
+    return await answer_with(
+        name, req, world=world, configuration=configuration, missing="no_such_picture"
+    )
 
 
 async def answer_with(

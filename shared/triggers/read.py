@@ -11,36 +11,27 @@ from ..queries import wants_links
 from ..records import JobRecord, JobState
 from ..services.world import open_world
 from ..statuses import blobs_of, linked, poll_after, status_of
-from .answers import answering, document, nothing
+from .answers import document, nothing
 
 
-def functions(configuration: Configuration) -> func.Blueprint:
-    """Return the function `read_job`."""
-    blueprint = func.Blueprint()
-
-    async def read_job(req: func.HttpRequest) -> func.HttpResponse:
-        world = open_world(configuration)
-        links = wants_links(req.params, configuration.settings)
-        stored = await stored_job(req, world)
-        record, now = stored.value, world.clock.now()
-        # With links a document is another one each time, so it has no version of its own.
-        headers = {} if links else {"ETag": stored.version}
-        if record.state is JobState.RUNNING:
-            headers["Retry-After"] = str(poll_after(record, now))
-        if not links and has_version(req.headers.get("if-none-match"), stored.version):
-            return nothing(304, headers)
-        status = status_of(record)
-        if links:
-            until = now + configuration.settings.read_link_life
-            urls = {blob: await world.links.link(blob, until=until) for blob in blobs_of(status)}
-            status = linked(status, urls)
-        return document(status, headers=headers)
-
-    decorate = blueprint.route(
-        route="jobs/{job_id}", methods=[func.HttpMethod.GET, func.HttpMethod.HEAD]
-    )
-    blueprint.function_name("read_job")(decorate(answering("read_job", read_job)))
-    return blueprint
+async def read_job(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
+    """Tell of one job, with links to its pictures where they are wanted and given."""
+    world = open_world(configuration)
+    links = wants_links(req.params, configuration.settings)
+    stored = await stored_job(req, world)
+    record, now = stored.value, world.clock.now()
+    # With links a document is another one each time, so it has no version of its own.
+    headers = {} if links else {"ETag": stored.version}
+    if record.state is JobState.RUNNING:
+        headers["Retry-After"] = str(poll_after(record, now))
+    if not links and has_version(req.headers.get("if-none-match"), stored.version):
+        return nothing(304, headers)
+    status = status_of(record)
+    if links:
+        until = now + configuration.settings.read_link_life
+        urls = {blob: await world.links.link(blob, until=until) for blob in blobs_of(status)}
+        status = linked(status, urls)
+    return document(status, headers=headers)
 
 
 async def stored_job(req: func.HttpRequest, world: World) -> Versioned[JobRecord]:

@@ -17,36 +17,26 @@ from ..reports import Report
 from ..services.world import open_world
 from ..statuses import JOB_PATH, estimate_of, poll_after, status_of
 from ..submitting import Submission, foresee, submit
-from .answers import answering, document
+from .answers import document
 from .deliveries import tell
 
 #: A key makes the same id at any time.
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
-def functions(configuration: Configuration) -> func.Blueprint:
-    """Return the functions `submit_job` and `estimate_job`."""
-    blueprint = func.Blueprint()
+async def submit_job(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
+    """Take a job in, as the queue would, and tell how it stands."""
+    world = open_world(configuration)
+    accepted = await submit(_submission(req), world, configuration)
+    _tell("submit_job", accepted)
+    return told(accepted.stored, now=world.clock.now())
 
-    async def submit_job(req: func.HttpRequest) -> func.HttpResponse:
-        world = open_world(configuration)
-        accepted = await submit(_submission(req), world, configuration)
-        _tell("submit_job", accepted)
-        return told(accepted.stored, now=world.clock.now())
 
-    async def estimate_job(req: func.HttpRequest) -> func.HttpResponse:
-        submission = _submission(req)
-        plans = await foresee(submission, open_world(configuration), configuration)
-        return document(estimate_of(plans))
-
-    for handler, route in (
-        (submit_job, "jobs"),
-        (estimate_job, "estimate"),
-    ):
-        name = handler.__name__
-        decorate = blueprint.route(route=route, methods=[func.HttpMethod.POST])
-        blueprint.function_name(name)(decorate(answering(name, handler)))
-    return blueprint
+async def estimate_job(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
+    """Say what a job would come to, without making it."""
+    submission = _submission(req)
+    plans = await foresee(submission, open_world(configuration), configuration)
+    return document(estimate_of(plans))
 
 
 def _submission(req: func.HttpRequest) -> Submission:
