@@ -1,5 +1,6 @@
 """How blobs are called that more than one part of the house looks for."""
 
+from dataclasses import dataclass
 from datetime import datetime
 
 
@@ -24,3 +25,11 @@ def prompt_name(digest: str) -> str:
     By its content, so that a job sent again names the same blob and is the same job.
     """
     return f"prompts/{digest}.txt"
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Where one picture of a call goes: its index within the task, and its blob."""
+
+    index: int
+    blob: str

@@ -1,7 +1,6 @@
-"""One paid call: the reply streams through the decoder into storage, picture by picture.
+"""One paid call: what is sent, and what comes back, whatever it is, as an outcome.
 
-A picture is committed as soon as its last byte is in, so what was received whole before a reply
-breaks is kept: it was paid for. Nothing here holds a picture, a reply, or a second request.
+What takes a reply in is imported while the endpoint draws: no call waits for it.
 """
 
 import json
@@ -9,30 +8,24 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from pydantic import JsonValue
 
-from .decoding import PictureData, PictureDropped, PictureEnded, PictureStarted, Piece, ReplyDecoder
+from .blob_names import Slot
 from .error_bodies import links_of
 from .errors import BrokenReply, CallFailed, CredentialUnavailable, StoreUnavailable
 from .outcomes import Outcome, OutcomeKind, of_failure, of_linked, of_reply
 from .payloads import ImageRequest
-from .pictures import PictureMeter
-from .ports import Pictures, PictureWriter, Reply, StoredPicture, World
+from .ports import Reply, StoredPicture, World
 from .pricing import Usage
 from .reply_headers import request_id
 
+if TYPE_CHECKING:
+    from .receiving import Receiver
+
 #: Error bodies are small; what is longer than this is cut before it is read.
 MAX_ERROR_BYTES: Final = 65_536
-
-
-@dataclass(frozen=True, slots=True)
-class Slot:
-    """Where one picture of a call goes: its index within the task, and its blob."""
-
-    index: int
-    blob: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +47,8 @@ async def call(
     client_request_id: str,
 ) -> CallResult:
     """Make one call and store what comes back; whatever happens is told as an outcome."""
-    receiver = _Receiver(world.pictures, slots, metadata)
+    receiver: Receiver | None = None
+    stored: dict[int, StoredPicture] = {}
     headers: Mapping[str, str] = {}
     now = world.clock.now
     begun_at = now()
@@ -67,7 +61,10 @@ async def call(
                 document, text = await _error_body(reply)
                 outcome = of_reply(reply.status, headers, document, text, now=now())
                 return CallResult(outcome, {})
-            document = await _receive(reply, receiver)
+            from . import receiving  # noqa: PLC0415 (see the module)
+
+            receiver = receiving.Receiver(world.pictures, slots, metadata, stored)
+            document = await receiving.receive(reply, receiver)
         outcome = of_reply(HTTPStatus.OK, headers, document, "", now=now())
         if links := links_of(document)[: len(slots)]:
             from .linked_pictures import follow  # noqa: PLC0415 (rare: no start waits for it)
@@ -75,64 +72,16 @@ async def call(
             left = max(limit - (now() - begun_at), timedelta())
             why = await follow(links, request, receiver.take, world.endpoint, limit=left)
             outcome = of_linked(why, headers)
-        return CallResult(outcome, receiver.stored, Usage.read(document.get("usage")))
+        return CallResult(outcome, stored, Usage.read(document.get("usage")))
     except CallFailed as error:
-        return CallResult(of_failure(error, headers=headers), receiver.stored)
+        return CallResult(of_failure(error, headers=headers), stored)
     except CredentialUnavailable as error:
         return CallResult(_not_asked(error), {})
     except StoreUnavailable as error:
-        return CallResult(_not_stored(error, headers), receiver.stored)
+        return CallResult(_not_stored(error, headers), stored)
     finally:
-        await receiver.close()
-
-
-async def _receive(reply: Reply, receiver: "_Receiver") -> dict[str, JsonValue]:
-    decoder = ReplyDecoder(reply.headers.get("content-type", ""))
-    async for chunk in reply.chunks():
-        for piece in decoder.feed(chunk):
-            await receiver.take(piece)
-    return decoder.finish().document
-
-
-class _Receiver:
-    """Takes the decoder's pieces and keeps one writer open at a time."""
-
-    def __init__(
-        self,
-        pictures: Pictures,
-        slots: Sequence[Slot],
-        metadata: Mapping[str, str],
-    ) -> None:
-        self.stored: dict[int, StoredPicture] = {}
-        self._pictures = pictures
-        self._slots = slots
-        self._metadata = metadata
-        self._writer: PictureWriter | None = None
-        self._meter = PictureMeter()
-
-    async def take(self, piece: Piece) -> None:
-        match piece:
-            case PictureStarted(index) if index < len(self._slots):
-                self._meter = PictureMeter()
-                self._writer = self._pictures.create(self._slots[index].blob)
-            case PictureData(_, data) if self._writer:
-                self._meter.feed(data)
-                await self._writer.write(data)
-            case PictureEnded(index) if self._writer:
-                facts = self._meter.finish()
-                slot = self._slots[index]
-                self.stored[slot.index] = await self._writer.commit(facts, self._metadata)
-                await self.close()
-            case PictureDropped():
-                await self.close()
-            case _:
-                # More pictures than were asked for: there is no place for them, and no one waits.
-                pass
-
-    async def close(self) -> None:
-        writer, self._writer = self._writer, None
-        if writer:
-            await writer.abandon()
+        if receiver:
+            await receiver.close()
 
 
 async def _error_body(reply: Reply) -> tuple[JsonValue | None, str]:

@@ -10,9 +10,10 @@ from datetime import timedelta
 
 from .adaptation import adapted
 from .attempts import call_limit, died, intent
+from .blob_names import Slot
 from .budgeting import give_back, set_aside
 from .budgets import Refusal
-from .calling import CallResult, Slot, call
+from .calling import CallResult, call
 from .configuration import Configuration
 from .deployments import Deployment
 from .errors import StaleVersion

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Literal
 
+from .blob_names import Slot
 from .budgets import would_pass_its_limit
-from .calling import Slot
 from .configuration import Configuration
 from .deployments import Deployment
 from .endings import OPEN

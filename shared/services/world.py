@@ -11,6 +11,7 @@ from functools import cache
 from ..configuration import Configuration
 from ..ports import World
 from ..settings import Settings
+from .listeners import anybody_listens
 
 
 @cache
@@ -20,9 +21,12 @@ def open_world(configuration: Configuration) -> World:
     The Functions worker has no hook for an end, so it is never closed. What fails is not kept:
     the next call tries again.
     """
+    world = _built(configuration.settings, None)
+    if not anybody_listens():
+        return world
     from .measured_world import measured
 
-    return measured(_built(configuration.settings, None))
+    return measured(world)
 
 
 @asynccontextmanager
@@ -51,13 +55,11 @@ def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
     from .manifest_store import BlobManifests
     from .picture_store import BlobPictures
     from .pools import BlobPools
-    from .posting import Poster
     from .queues import StorageQueues
     from .renderer import PillowRenderer
     from .sinks import sinks_of
     from .storage_address import address_of
     from .storage_wire import StorageWire
-    from .webhook import guarded
 
     key = settings.foundry_api_key
     credential = EntraCredential(
@@ -83,13 +85,12 @@ def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
         ),
         api_key=key.get_secret_value() if key else None,
     )
-    poster, hooks = Poster(), guarded(settings.webhook_local_hosts)
     links = LateLinks(address, credential, settings.images_container)
     if stack:
-        for opened_thing in (credential, wire, links, endpoint, poster, hooks):
+        for opened_thing in (credential, wire, links, endpoint):
             stack.push_async_callback(opened_thing.close)
     clock, queues = SystemClock(), StorageQueues(wire, address.url("queue"))
-    sinks = sinks_of(settings, credential, poster, hooks)
+    sinks = sinks_of(settings, credential, stack)
     pictures = BlobPictures(
         container(settings.images_container),
         BlockSizes(

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
 from datetime import UTC, datetime
 from typing import Final
 
@@ -9,6 +10,7 @@ import azure.functions as func
 
 from ..intake import JobMessage
 from ..reports import Report
+from ..services.listeners import anybody_listens
 from ..settings import CONNECTION
 
 type Handler = Callable[[func.QueueMessage], Awaitable[None]]
@@ -74,6 +76,16 @@ def tell(function: str, report: Report) -> None:
     log.log(level, "%s: %s", function, report, extra=fields)
     for alarm in report.alarms:
         log.error("%s: alarm: %s", function, alarm, extra={"function": function, "what": "alarm"})
-    from ..services.telemetry import note  # noqa: PLC0415 (22 modules that no start needs)
+    if anybody_listens():
+        from ..services.telemetry import note  # noqa: PLC0415 (22 modules that no start needs)
 
-    note(function, report)
+        note(function, report)
+
+
+def following(function: str, traceparent: str | None) -> AbstractContextManager[object]:
+    """Follow what is done within, linked to whoever asked for it, if anybody listens."""
+    if not anybody_listens():
+        return nullcontext()
+    from ..services.telemetry import task_span  # noqa: PLC0415 (as above)
+
+    return task_span(function, traceparent)

@@ -7,7 +7,7 @@ from ..errors import MalformedMessage
 from ..reports import Report
 from ..services.world import open_world
 from ..tasks import read_task
-from .deliveries import Handler, queue_function, tell
+from .deliveries import Handler, following, queue_function, tell
 
 
 def functions(configuration: Configuration) -> func.Blueprint:
@@ -22,14 +22,13 @@ def functions(configuration: Configuration) -> func.Blueprint:
 def _handler(name: str, configuration: Configuration) -> Handler:
     async def handle(message: func.QueueMessage) -> None:
         from ..generation import generate  # noqa: PLC0415 (17 modules that no start needs)
-        from ..services.telemetry import task_span  # noqa: PLC0415 (as in deliveries)
 
         try:
             task = read_task(message.get_body())
         except MalformedMessage as error:
             tell(name, Report("malformed", None, {"why": error}))
             raise
-        with task_span(name, task.traceparent):
+        with following(name, task.traceparent):
             tell(name, await generate(task, open_world(configuration), configuration))
 
     return handle
