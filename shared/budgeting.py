@@ -12,6 +12,8 @@ from .records import Attempt, Failure, JobRecord, JobState
 
 #: A call asks again so much later for money that is set aside for others.
 ASK_AGAIN: Final = timedelta(seconds=15)
+#: What its message says meanwhile.
+NO_MONEY: Final = "the rest of the day's budget is set aside for calls under way"
 
 
 async def set_aside(
@@ -51,6 +53,17 @@ async def give_back(attempt: Attempt, world: World) -> None:
     """Let go what was set aside for a call that was not made."""
     if attempt.ticket is not None:
         await world.budget.settle(attempt.ticket, 0)
+
+
+async def no_money_yet(
+    attempt: Attempt, record: JobRecord, world: World, configuration: Configuration
+) -> Failure | Literal[Refusal.HELD] | None:
+    """Tell why there would be no money for a call, None when there is; nothing stays set aside."""
+    held = await set_aside(attempt, record, world, configuration)
+    if not isinstance(held, Attempt):
+        return held
+    await give_back(held, world)
+    return None
 
 
 async def reconcile(world: World, configuration: Configuration) -> int:

@@ -11,7 +11,7 @@ from datetime import timedelta
 from .adaptation import adapted
 from .attempts import call_limit, died, intent
 from .blob_names import Slot
-from .budgeting import give_back, set_aside
+from .budgeting import NO_MONEY, give_back, no_money_yet, set_aside
 from .budgets import Refusal
 from .calling import CallResult, call
 from .configuration import Configuration
@@ -33,6 +33,8 @@ from .tasks import TaskMessage
 from .transitions import claim
 from .turns import Answer, Held, Permit
 from .woken import Woken
+
+type _NoTurn = Held | Postponed | Failure | Refusal
 
 
 async def generate(message: TaskMessage, world: World, configuration: Configuration) -> Report:
@@ -62,7 +64,7 @@ async def generate(message: TaskMessage, world: World, configuration: Configurat
                 elif changed := _rerouted(task, stored.value, answer, prompt):
                     stored = await _replaced(world, changed, stored)
                 else:
-                    return await _go_away(task, stored.value, step, answer)
+                    return await _go_away(task, stored, step, answer)
                 continue
             intended = await _written_down(task, stored, step, permit)
         except StaleVersion:
@@ -88,7 +90,13 @@ async def _without_a_call(
             return await task.conclude(stored, attempt, CallResult(died(attempt), {}))
 
 
-async def _turn(task: Woken, record: JobRecord, step: Pay) -> Answer:
+async def _turn(task: Woken, record: JobRecord, step: Pay) -> Answer | Failure | Refusal:
+    if task.message.held == NO_MONEY:
+        # Asked before it takes a turn: whoever has money must not wait behind turns not used.
+        index, now = task.message.task, task.world.clock.now()
+        trial = intent(record, index, step, step.deployments[0], task.configuration, now=now)
+        if why := await no_money_yet(trial, record, task.world, task.configuration):
+            return why
     wish = Wish(
         deployments=step.deployments,
         limit=call_limit(record, task.message.task, task.configuration),
@@ -99,18 +107,19 @@ async def _turn(task: Woken, record: JobRecord, step: Pay) -> Answer:
     return await seek(wish, task.world.pools, task.world.clock)
 
 
-async def _go_away(task: Woken, record: JobRecord, step: Pay, answer: Held | Postponed) -> Report:
+async def _go_away(task: Woken, stored: Versioned[JobRecord], step: Pay, answer: _NoTurn) -> Report:
     """Put the message back until its time has come, or until it is too late for it."""
+    if isinstance(answer, Failure | Refusal):
+        return await _without_money(task, stored, answer)
+    record = stored.value
     until = min(task.world.clock.now() + answer.delay, step.give_up_at)
     if isinstance(answer, Held):
         return await task.hold(record, answer, until)
     return await task.wait(record, answer.appointment, until)
 
 
-def _rerouted(
-    task: Woken, record: JobRecord, answer: Held | Postponed, prompt: str
-) -> JobRecord | None:
-    if isinstance(answer, Postponed):
+def _rerouted(task: Woken, record: JobRecord, answer: _NoTurn, prompt: str) -> JobRecord | None:
+    if not isinstance(answer, Held):
         return None
     return rerouted(
         record,
@@ -164,8 +173,14 @@ async def _go_on(
     if isinstance(intended, _Intent):
         return await _pay(task, intended, permit, prompt)
     await task.release(permit)
-    if isinstance(intended, Failure):
-        return await task.park(stored, intended)
+    return await _without_money(task, stored, intended)
+
+
+async def _without_money(
+    task: Woken, stored: Versioned[JobRecord], why: Failure | Refusal
+) -> Report:
+    if isinstance(why, Failure):
+        return await task.park(stored, why)
     return await task.wait_for_money(stored.value)
 
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from .announcing import announce
 from .attempts import ended, pictures_of
-from .budgeting import ASK_AGAIN, settle_up
+from .budgeting import ASK_AGAIN, NO_MONEY, settle_up
 from .calling import CallResult
 from .changing import change
 from .cloud_events import alarm_event
@@ -62,8 +62,7 @@ class Woken:
 
     async def wait_for_money(self, record: JobRecord) -> Report:
         """Go away until calls under way have settled what was set aside for them."""
-        why = "the rest of the day's budget is set aside for calls under way"
-        await self.wake(record, ASK_AGAIN, held=why)
+        await self.wake(record, ASK_AGAIN, held=NO_MONEY)
         return self.report("held", reason="budget", again_in_seconds=_seconds(ASK_AGAIN))
 
     async def fail(self, stored: Versioned[JobRecord], failure: Failure) -> Report:

@@ -8,7 +8,7 @@ from shared.budgets import DayLedger, millionths
 from shared.records import JobState
 from tests.ordered import JOB, after, order
 from tests.reckoning import reckoned
-from tests.scene import Scene, configured, data, error_reply, reply_to
+from tests.scene import Scene, configured, data, error_reply, reply_to, run
 
 #: What the fake bills a call, and what it is estimated at (gpt-image-2, 1024x1024).
 COST = (10 * 5 + 1000 * 30) / 1_000_000
@@ -96,6 +96,23 @@ async def test_what_is_only_set_aside_is_waited_for() -> None:
     assert [report.what for report in scene.reports].count("held") == 2
     assert scene.world.announcer.types().count("image.job.succeeded") == 2
     assert scene.world.announcer.types()[-1] == "image.job.parked"
+
+
+async def test_who_waits_for_money_takes_no_turns_meanwhile() -> None:
+    scene = Scene(configured(DAILY_BUDGET_USD=str(await estimate_usd() * 1.6)))
+    scene.submit({**JOB, "job_id": "dies"}, message_id="dies")
+    trial = await run({**JOB, "job_id": "dies"}, DAILY_BUDGET_USD="100")
+    await scene.run_until_death(trial.world.steps.taken.index("endpoint.post") + 1)
+    assert ledger(scene).held
+    scene.submit(JOB)
+    while sum(report.what == "held" for report in scene.reports) < 20:
+        scene.take_sent()
+        await scene.deliver(scene.waiting.pop(0))
+    assert scene.world.steps.taken.count("pools.ask") <= 3
+    scene.world.clock.advance(timedelta(minutes=20))
+    await scene.sweep()
+    await scene.sweep_on()
+    assert scene.record("fox-1").state is JobState.SUCCEEDED
 
 
 async def test_a_job_that_waits_for_money_past_its_deadline_has_failed() -> None:
