@@ -35,8 +35,9 @@ from .taking import take_page
 #: How long one message works on a batch before it hands it on: well within a function's time.
 TURN: Final = timedelta(minutes=4)
 #: How long a batch whose next job runs is left alone, seconds: at first, at most, and how it grows.
+#: So long after its last job has ended is a batch told of at most; a look is some thirty requests.
 FIRST_WAIT: Final = 1.0
-LONGEST_WAIT: Final = 30.0
+LONGEST_WAIT: Final = 10.0
 GROWTH: Final = 1.5
 
 

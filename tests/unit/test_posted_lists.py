@@ -10,6 +10,7 @@ import pytest
 from shared.batch_statuses import SubmittedList, begun, not_begun, poll_batch_after
 from shared.batches import BatchState
 from shared.errors import MalformedMessage, StoreUnavailable
+from shared.job_lists import MAX_JOBS
 from shared.posted_lists import Begun, begin
 from shared.problems import Refused
 from shared.statuses import status_of
@@ -68,6 +69,17 @@ async def test_a_list_is_answered_with_each_job_by_its_place_and_ends_in_one_eve
     whole(it)
     assert it.batch.waits_for is None
     assert it.events[0]["data"]["manifest"]["container"] == "jobs"
+
+
+async def test_the_longest_list_is_read_to_its_end_whatever_space_is_around_it() -> None:
+    it = Drop()
+    body = b"\n " + json.dumps([JOB] * MAX_JOBS, indent=2).encode() + b"\r\n"
+    made = await begin(body, None, it.world, it.scene.configuration)
+    assert isinstance(made, Begun)
+    assert begun(made.stored.record, made.page).accepted == MAX_JOBS
+    await it.run()
+    data = it.events[0]["data"]
+    assert (data["succeeded"], data["wrong"]) == (MAX_JOBS, [])
 
 
 async def test_an_id_of_another_job_is_told_by_its_place_and_its_id() -> None:
