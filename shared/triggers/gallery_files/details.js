@@ -142,7 +142,7 @@ function several(job, image) {
 function sheet(job) {
   const made = job.contact_sheet;
   return node("figure", {}, shown(made.path, made.read_url, `All pictures of ${job.job_id} on one sheet`),
-    node("figcaption", {}, measured(made), " ", save(made, "save")));
+    node("figcaption", {}, node("span", {}, measured(made), " ", save(made, "save"))));
 }
 
 const measured = (picture) => `${picture.width}×${picture.height} · ${bytes(picture.bytes)}`;
