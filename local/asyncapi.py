@@ -7,7 +7,8 @@ import yaml
 
 from shared.batch_data import BatchCompletedData
 from shared.batch_events import BatchEventType
-from shared.events import DATA, EventType
+from shared.codes import EventType
+from shared.events import DATA
 from shared.settings import Settings
 
 _HEAD: Final = "# Printed from the code by `make schemas`.\n"

@@ -16,7 +16,8 @@ from local.operations import ANYWHERE, OPERATIONS
 from local.tables import printed_tables, table
 from shared.batch_data import BatchCompletedData, Result
 from shared.batch_events import BatchEventType
-from shared.events import DATA, FAILURES, REJECTIONS, EventType
+from shared.codes import FAILURES, REJECTIONS, EventType
+from shared.events import DATA
 from shared.fields import TRACEPARENT
 from shared.jobs import Job
 from shared.problems import STATUSES, TITLES

@@ -8,9 +8,9 @@ from collections.abc import Iterator, Sequence
 from datetime import date
 
 from .adaptation import longest
+from .codes import RejectionCode
 from .configuration import Configuration
 from .errors import Fault, UnsupportedRequest
-from .events import RejectionCode
 from .jobs import Job
 from .locales import spoken
 from .plans import Plan, estimate_usd

@@ -1,14 +1,16 @@
-"""Telling the world: the outbox of a record, emptied after the record is written, never before."""
+"""Telling the world: the outbox of a record, emptied after the record is written, never before.
+
+What events are made of is imported with the first one: no paid call waits for it.
+"""
 
 from functools import partial
 from typing import Final
 
-from . import cloud_events
 from .blob_names import dead_letter_name
 from .budgets import next_day, waits_for_money
 from .changing import change
+from .codes import EventType
 from .entries import entry_of
-from .events import EventType, data_of
 from .ports import Versioned, World
 from .records import Announcement, JobRecord, JobState
 from .transitions import mark_sent
@@ -48,6 +50,9 @@ async def file_away(record: JobRecord, world: World) -> None:
 
 
 async def _send(record: JobRecord, entry: Announcement, world: World, *, source: str) -> None:
+    from . import cloud_events  # noqa: PLC0415 (see the module)
+    from .events import data_of  # noqa: PLC0415 (see the module)
+
     event = cloud_events.build(record, EventType(entry.type), source=source, time=entry.time)
     if entry.type == EventType.SUCCEEDED:
         name = SIDECAR.format(job_id=record.job_id)

@@ -17,12 +17,13 @@ from .batch_data import (
     Tally,
 )
 from .batches import BatchRecord, TakenEntry
+from .clipping import MAX_NAME, clipped
 from .cloud_events import cloud_event
-from .event_data import MAX_NAME, clipped
 from .events import event_id
 from .parts import images_of
 from .records import JobRecord, JobState
-from .spending import KnownBy, spending_of
+from .spending import KnownBy
+from .telling import spending_of
 
 if TYPE_CHECKING:
     from cloudevents.core.v1.event import CloudEvent

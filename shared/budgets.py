@@ -14,7 +14,7 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from .events import FailureCode
+from .codes import FailureCode
 from .records import Attempt, Failure, JobRecord, JobState, TaskState
 
 MILLION: Final = 1_000_000

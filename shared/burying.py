@@ -16,10 +16,10 @@ from .accepting import wake
 from .announcing import announce
 from .blob_names import dead_letter_name
 from .changing import change
+from .codes import FailureCode, RejectionCode
 from .configuration import Configuration
 from .endings import OPEN, finish_failure, finished
 from .errors import Fault, Rejected, UnreadableRecord
-from .events import FailureCode, RejectionCode
 from .finishing import wake_finish
 from .intake import JobMessage
 from .messages import read_job

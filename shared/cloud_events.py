@@ -7,17 +7,11 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
+from .clipping import MAX_NAME, clipped
+from .codes import EventType, RejectionCode
 from .errors import Rejected
-from .event_data import MAX_NAME, Data, PoolData, clipped
-from .events import (
-    MAX_FAULTS,
-    EventType,
-    FaultData,
-    RejectedData,
-    RejectionCode,
-    data_of,
-    event_id,
-)
+from .event_data import Data, PoolData
+from .events import MAX_FAULTS, FaultData, RejectedData, data_of, event_id
 from .records import JobRecord
 from .shortening import shortened
 from .turns import Alarm

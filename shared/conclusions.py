@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
+from .codes import FailureCode
 from .endings import cancelled
-from .events import FailureCode
 from .outcomes import PICTURE_LINKED, Next, Outcome, OutcomeKind
 from .records import Attempt, Failure, JobRecord, Picture, TaskRecord, TaskState
 from .transitions import finish, put_back_unknown, put_back_unpaid

@@ -15,8 +15,8 @@ from datetime import datetime
 from typing import Final, Literal
 
 from .budgets import is_over_budget, waits_for_money
+from .codes import FailureCode
 from .endings import cancelled, settled, unfinished
-from .events import FailureCode
 from .orders import Action, Order
 from .plans import Plan
 from .records import Failure, JobRecord, JobState, TaskRecord, TaskState

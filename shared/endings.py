@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 
-from .events import EventType, FailureCode
+from .codes import EventType, FailureCode
 from .records import (
     Announcement,
     Failure,

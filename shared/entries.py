@@ -15,10 +15,10 @@ from urllib.parse import quote, unquote
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
+from .clipping import MAX_NAME, clipped
 from .errors import UnreadableCursor
-from .event_data import MAX_NAME, clipped
 from .records import JobRecord, JobState
-from .spending import spending_of
+from .spending import cost_of
 
 #: Milliseconds that no time of ours reaches (the year 2286); names count down from it.
 _END_OF_TIME: Final = 10**13
@@ -97,7 +97,7 @@ def entry_of(record: JobRecord) -> Entry:
         pictures=len(pictures),
         picture=pictures[0].blob if pictures else None,
         thumbnail=_thumbnail(record, pictures[0].blob) if pictures else None,
-        cost_usd=spending_of(record).cost_usd,
+        cost_usd=cost_of(record.attempts)[0],
         code=record.failure.code if record.failure else None,
         prompt=record.job.prompt and clipped(record.job.prompt, MAX_PROMPT),
         tags=record.job.tags,

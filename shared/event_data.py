@@ -4,9 +4,7 @@ Bounds are in bytes of the JSON that goes out (ASCII, so that a character outsid
 12): an event must fit a queue message whatever a job holds.
 """
 
-import json
 from datetime import datetime
-from itertools import accumulate
 from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -16,8 +14,6 @@ from .pricing import Usage
 #: The largest event, with room to spare: 64 KiB is the most a queue message holds, and 48 KiB fit
 #: even where a sink writes base64.
 MAX_EVENT_BYTES: Final = 49_152
-MAX_TEXT: Final = 400
-MAX_NAME: Final = 120
 MAX_REASONS: Final = 12
 #: Of the newest calls.
 MAX_REQUEST_IDS: Final = 10
@@ -226,16 +222,3 @@ class SucceededData(EndedData):
     """A job with all of its pictures."""
 
     sidecar: str = Field(description="Blob beside the pictures that holds this data, written last.")
-
-
-def clipped(text: str, limit: int = MAX_TEXT) -> str:
-    """Return the text, cut so that it takes at most `limit` bytes of ASCII JSON."""
-    if _bytes(text) <= limit:
-        return text
-    left = limit - _bytes("…")
-    kept = sum(size <= left for size in accumulate(map(_bytes, text)))
-    return f"{text[:kept]}…"
-
-
-def _bytes(text: str) -> int:
-    return len(json.dumps(text)) - len('""')

@@ -12,12 +12,12 @@ from typing import Final
 
 from .announcing import announce
 from .changing import change
+from .codes import FailureCode
 from .configuration import Configuration
 from .endings import finish_failure, finished, rendered
 from .errors import CannotRender
-from .events import FailureCode
-from .parts import label_of
 from .pictures import PictureFacts
+from .plans import Plan
 from .ports import Versioned, World
 from .records import JobRecord, Picture, Rendered
 from .renditions import Cell, Kind, Wish, sheet_name, wishes_of
@@ -116,7 +116,7 @@ class _Finish:
             facts = there.facts
         else:
             cells = [
-                Cell(picture.blob, label_of(plan, picture))
+                Cell(picture.blob, _label_of(plan, picture))
                 for plan in record.plans
                 for task in plan.tasks
                 for picture in record.tasks[task.index].pictures
@@ -160,3 +160,10 @@ def _rendered(
         bytes=facts.bytes,
         sha256=facts.sha256,
     )
+
+
+def _label_of(plan: Plan, picture: Picture) -> str:
+    """Name a picture on a contact sheet, in Latin letters."""
+    size = f"{picture.width}x{picture.height}"
+    said = (plan.model, plan.quality, size, picture.locale, f"#{picture.index}")
+    return " · ".join(word for word in said if word)

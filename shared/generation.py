@@ -14,10 +14,10 @@ from .blob_names import Slot
 from .budgeting import NO_MONEY, give_back, no_money_yet, set_aside
 from .budgets import Refusal
 from .calling import CallResult, call
+from .codes import FailureCode
 from .configuration import Configuration
 from .deployments import Deployment
 from .errors import StaleVersion
-from .events import FailureCode
 from .findings import finding_of
 from .judging import MAX_PROMPT_BYTES
 from .payloads import request_of

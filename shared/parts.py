@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from .clipping import MAX_NAME, clipped
 from .event_data import (
-    MAX_NAME,
     MAX_REASONS,
     Asked,
     Change,
@@ -16,7 +16,6 @@ from .event_data import (
     PlannedPart,
     RenditionData,
     Routing,
-    clipped,
 )
 from .plans import Plan
 from .records import JobRecord, Picture
@@ -104,13 +103,6 @@ def images_of(record: JobRecord) -> tuple[Image, ...]:
         for task in plan.tasks
         for picture in record.tasks[task.index].pictures
     )
-
-
-def label_of(plan: Plan, picture: Picture) -> str:
-    """Name a picture on a contact sheet, in Latin letters."""
-    size = f"{picture.width}x{picture.height}"
-    said = (plan.model, plan.quality, size, picture.locale, f"#{picture.index}")
-    return " · ".join(word for word in said if word)
 
 
 def renditions_of(record: JobRecord, blob: str | None) -> tuple[RenditionData, ...]:

@@ -11,6 +11,7 @@ from typing import Final
 
 from pydantic import Field
 
+from .codes import REJECTIONS
 from .errors import (
     ConflictingJob,
     Fault,
@@ -21,7 +22,7 @@ from .errors import (
     UnreadableCursor,
 )
 from .event_data import Data
-from .events import REJECTIONS, FaultData
+from .events import FaultData
 from .transitions import IllegalStep
 
 #: Type of a body that holds a problem.

@@ -4,8 +4,8 @@ from datetime import datetime
 
 from pydantic import Field, JsonValue
 
+from .codes import EventType
 from .event_data import Data, Image, RenditionData, Routing, Spending
-from .events import EventType
 from .outcomes import OutcomeKind
 from .pricing import TokenEstimate
 from .records import JobState, TaskState

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 
+from .codes import EventType
 from .entries import Entry, Page
 from .event_data import RenditionData
-from .events import EventType, event_id
+from .events import event_id
 from .parts import contact_sheet_of, images_of, routing_of
 from .plans import Plan, estimate_usd
 from .records import Attempt, Failure, JobRecord, JobState, TaskRecord
-from .spending import spending_of
 from .status_data import (
     AttemptStatus,
     EventStatus,
@@ -24,6 +24,7 @@ from .status_data import (
     RenditionStatus,
     TaskStatus,
 )
+from .telling import spending_of
 
 #: Where a job, and one of its pictures, is to be asked for.
 JOB_PATH: Final = "/api/jobs/{job_id}"

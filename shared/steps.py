@@ -6,10 +6,10 @@ from typing import Literal
 
 from .blob_names import Slot
 from .budgets import would_pass_its_limit
+from .codes import FailureCode
 from .configuration import Configuration
 from .deployments import Deployment
 from .endings import OPEN
-from .events import FailureCode
 from .records import Attempt, Failure, JobRecord, TaskRecord
 from .tasks import TaskMessage
 

@@ -14,10 +14,10 @@ from .batches import (
     page_of_entries,
     with_entries,
 )
+from .clipping import clipped
+from .codes import RejectionCode
 from .configuration import Configuration
 from .errors import Fault, InvalidJob, Rejected, StaleVersion, UnreadableRecord
-from .event_data import clipped
-from .events import RejectionCode
 from .manifest_entries import ManifestEntry
 from .manifests import entry_seed, format_of
 from .messages import read_job

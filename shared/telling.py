@@ -1,20 +1,22 @@
 """From a job's record to what its events tell."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
+from .clipping import MAX_NAME, clipped
 from .event_data import (
-    MAX_NAME,
     MAX_REQUEST_IDS,
     AcceptedData,
     EndedData,
     Omitted,
+    Spending,
     SucceededData,
     Timings,
-    clipped,
 )
 from .parts import contact_sheet_of, images_of, parts_of, planned_parts_of, routing_of
+from .pricing import Usage
 from .records import JobRecord
-from .spending import spending_of
+from .spending import cost_of
 
 
 def accepted_of(record: JobRecord) -> AcceptedData:
@@ -79,3 +81,28 @@ def request_ids_of(record: JobRecord) -> tuple[str, ...]:
     """Tell the provider's ids of the newest calls, for its support and for reconciliation."""
     ids = [attempt.request_id for attempt in record.attempts if attempt.request_id]
     return tuple(clipped(request_id, MAX_NAME) for request_id in ids[-MAX_REQUEST_IDS:])
+
+
+def spending_of(record: JobRecord) -> Spending:
+    """Tell what was spent; a call whose outcome is unknown counts with its estimate."""
+    paid = [attempt for attempt in record.attempts if attempt.charged != "no"]
+    cost_usd, known_by = cost_of(paid)
+    return Spending(
+        usage=_summed([attempt.usage for attempt in paid if attempt.usage]),
+        cost_usd=cost_usd,
+        cost_known_by=known_by,
+        attempts=len(paid),
+        unpaid_retries=sum(task.unpaid_retries for task in record.tasks),
+        possible_duplicate_charge=any(task.possible_duplicate_charge for task in record.tasks),
+    )
+
+
+def _summed(usages: Sequence[Usage]) -> Usage | None:
+    """Add up; a part that one call did not report is unknown for all."""
+    if not usages:
+        return None
+    sums: dict[str, int | None] = {}
+    for name in Usage.model_fields:
+        counts = [getattr(usage, name) for usage in usages]
+        sums[name] = None if None in counts else sum(counts)
+    return Usage.model_validate(sums)

@@ -15,9 +15,9 @@ When the last open task closes, the job ends, or has its originals finished firs
 from collections.abc import Sequence
 from datetime import datetime
 
+from .codes import EventType
 from .endings import OPEN, settled
 from .errors import ImageJobsError
-from .events import EventType
 from .input_pictures import InputPicture
 from .jobs import Job
 from .plans import Plan

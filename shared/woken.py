@@ -10,7 +10,6 @@ from .attempts import ended, pictures_of
 from .budgeting import ASK_AGAIN, NO_MONEY, settle_up
 from .calling import CallResult
 from .changing import change
-from .cloud_events import alarm_event
 from .conclusions import Ended, conclude
 from .configuration import Configuration
 from .endings import OPEN
@@ -146,6 +145,8 @@ class Woken:
         """
         alarms = await self.world.pools.tell(permit, finding)
         for alarm in alarms:
+            from .cloud_events import alarm_event  # noqa: PLC0415 (rare: no call waits for it)
+
             event = alarm_event(alarm, source=self.configuration.settings.event_source)
             await self.world.announcer.announce(event, reply_to=None)
         if alarms:

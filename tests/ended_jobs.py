@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from shared.cloud_events import build, to_json
-from shared.events import EventType
+from shared.codes import EventType
 from shared.outcomes import OutcomeKind
 from shared.plans import Adjustment, Plan, Task
 from shared.pricing import TokenEstimate, Usage

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from shared.codes import OF_POOLS
 from shared.entries import entry_of, newest
-from shared.events import OF_POOLS
 from shared.looks import LONGEST
 from shared.records import JobRecord, JobState
 from shared.renditions import sheet_name, wishes_of

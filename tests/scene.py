@@ -14,8 +14,8 @@ from cloudevents.core.v1.event import CloudEvent
 
 from shared.batching import advance, bury_notice
 from shared.burying import bury
+from shared.codes import OF_POOLS
 from shared.configuration import Configuration, configure
-from shared.events import OF_POOLS
 from shared.finishing import finish
 from shared.generation import generate
 from shared.intake import JobMessage, take_in

@@ -10,7 +10,7 @@ from ..event_data import Image, Spending
 from ..parts import images_of
 from ..plans import Plan, estimate_usd
 from ..records import JobRecord, JobState, TaskState
-from ..spending import spending_of
+from ..telling import spending_of
 
 #: Where a task stands when no call of it is to come.
 _CLOSED = frozenset(TaskState) - {TaskState.PENDING, TaskState.CALLING}

@@ -6,8 +6,6 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ..cloud_events import to_json
-from ..dispatches import Dispatch
 from ..errors import NoSuchQueue
 from ..event_ports import Sink
 from ..ports import Clock, Queues
@@ -34,6 +32,8 @@ class QueueAnnouncer:
         A reply queue that does not exist is the caller's loss, told in the log: were it an error,
         the events queue would hear of the job again and again until somebody made that queue.
         """
+        from ..cloud_events import to_json  # noqa: PLC0415 (as in `announcing`)
+
         body = to_json(event)
         await self.queues.send(self.events_queue, body)
         if reply_to is not None:
@@ -41,7 +41,10 @@ class QueueAnnouncer:
                 await self.queues.send(reply_to, body)
             except NoSuchQueue as error:
                 _LOG.warning("event %s of %s: %s", event.get_type(), event.get_subject(), error)
-        for sink in self.sinks:
-            if sink.wants(event.get_type()):
+        wanting = [sink for sink in self.sinks if sink.wants(event.get_type())]
+        if wanting:
+            from ..dispatches import Dispatch  # noqa: PLC0415 (most apps have no sink)
+
+            for sink in wanting:
                 dispatch = Dispatch(sink=sink.name, since=self.clock.now(), event=json.loads(body))
                 await self.queues.send(self.deliveries_queue, dispatch.to_bytes())

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from opentelemetry.trace import SpanKind, StatusCode
 
+from ..codes import RejectionCode
 from ..event_ports import Announcer
-from ..events import RejectionCode
 from ..payloads import ImageRequest
 from ..pictures import PictureFacts
 from ..ports import (

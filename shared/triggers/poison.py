@@ -2,7 +2,6 @@
 
 import azure.functions as func
 
-from ..burying import bury
 from ..configuration import Configuration
 from ..services.world import open_world
 from .deliveries import Handler, queue_function, received, tell
@@ -23,6 +22,8 @@ def functions(configuration: Configuration) -> func.Blueprint:
 
 def _handler(name: str, queue: str, configuration: Configuration) -> Handler:
     async def handle(message: func.QueueMessage) -> None:
+        from ..burying import bury  # noqa: PLC0415 (rare: no start waits for it)
+
         report = await bury(received(message), queue, open_world(configuration), configuration)
         tell(name, report)
 

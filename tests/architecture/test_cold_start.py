@@ -22,7 +22,9 @@ NOT_AT_INDEX = {
     *("aiohttp", "httpx", "httpx_aiohttp", "httpcore", "yarl"),  # connections
     *("azure.core", "azure.identity", "azure.storage"),  # the SDKs
     *("cloudevents", "dateutil"),  # the first event
-    *("opentelemetry",),  # the first span
+    *("opentelemetry", "shared.services.telemetry"),  # somebody who listens
+    *("shared.event_data", "shared.decoding", "shared.burying", "shared.batches"),  # their turn
+    *("shared.triggers.answers", "shared.triggers.submit", "shared.statuses"),  # the first request
 }
 #: Nowhere, ever.
 NEVER = {"openai", "requests", "urllib3", "pandas", "numpy", "PIL"}

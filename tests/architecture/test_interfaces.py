@@ -12,7 +12,7 @@ from jsonschema import Draft7Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from local.operations import OPERATIONS
-from shared.events import EventType
+from shared.codes import EventType
 from shared.problems import STATUSES
 
 from .test_index import TRIGGERS

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 from local.schemas import HTTP_PAGE, PAGE, event_schema, http_page, job_schema, page, schemas, stale
 from shared.batch_events import BatchEventType
-from shared.events import EventType
+from shared.codes import EventType
 from shared.jobs import Job
 from shared.messages import read_job
 from tests.job_messages import messages, read

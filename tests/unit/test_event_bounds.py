@@ -7,11 +7,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.clipping import clipped
 from shared.cloud_events import alarm_event, build, rejected, to_json
+from shared.codes import OF_POOLS, EventType
 from shared.envelopes import MAX_MESSAGE_BYTES
 from shared.errors import Fault, InvalidJob
-from shared.event_data import MAX_EVENT_BYTES, clipped
-from shared.events import OF_POOLS, EventType
+from shared.event_data import MAX_EVENT_BYTES
 from shared.plans import Adjustment
 from shared.records import Failure, TaskRecord
 from shared.turns import Alarm

@@ -8,16 +8,9 @@ from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
 from shared.cloud_events import build, rejected, to_json
+from shared.codes import FAILURES, OF_POOLS, REJECTIONS, EventType, FailureCode, RejectionCode
 from shared.errors import ConflictingJob, Fault, InvalidJob, MalformedMessage, Rejected
-from shared.events import (
-    FAILURES,
-    OF_POOLS,
-    REJECTIONS,
-    EventType,
-    FailureCode,
-    RejectionCode,
-    event_id,
-)
+from shared.events import event_id
 from shared.pricing import Usage
 from shared.records import Attempt, Failure, JobState, TaskRecord, TaskState
 from tests.ended_jobs import AT, DONE_AT, URL, attempt, failed, picture, plan, record, told

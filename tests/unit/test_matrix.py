@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 from shared.announcing import announce
 from shared.cloud_events import build, to_json
+from shared.codes import EventType
 from shared.event_data import MAX_EVENT_BYTES
-from shared.events import EventType
 from shared.plans import estimate_usd
 from shared.ports import Versioned
 from shared.records import (

@@ -1,5 +1,6 @@
 import pytest
 
+from shared.codes import REJECTIONS
 from shared.errors import (
     ConflictingJob,
     Fault,
@@ -9,7 +10,6 @@ from shared.errors import (
     StoreUnavailable,
     UnreadableRecord,
 )
-from shared.events import REJECTIONS
 from shared.problems import STATUSES, TITLES, problem, problem_of, refused
 from shared.transitions import IllegalStep
 

@@ -10,8 +10,8 @@ import pytest
 from cloudevents.core.v1.event import CloudEvent
 from opentelemetry.trace import format_span_id, format_trace_id
 
+from shared.codes import EventType
 from shared.errors import NotSent
-from shared.events import EventType
 from shared.generation import generate
 from shared.outcomes import OutcomeKind
 from shared.reports import Report

@@ -14,8 +14,8 @@ from shared.client.driving import driven, iterated
 from shared.client.failures import DamagedPicture, NoSuchBlob
 from shared.client.fetching import keep, picture_of
 from shared.client.listening import AT_A_TIME, events_of
+from shared.codes import EventType
 from shared.event_data import Image
-from shared.events import EventType
 from tests.ended_jobs import record, told
 from tests.fake_account import FakeStorage
 
