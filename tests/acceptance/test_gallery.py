@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, Route, expect
 
 from shared.circuits import Circuit
 from shared.pacing import begun
@@ -104,10 +104,43 @@ def test_quota_and_spend_are_told_live(page: Page, stack: RunningStack) -> None:
     try:
         expect(pool).to_contain_text(f"blocked: {MARKUP}", timeout=PATIENCE_MS)
         expect(pool).to_contain_text("tried again in 9 min")
+        pool.locator("summary").focus()
+        page.keyboard.press("Enter")
+        with page.expect_response("**/api/overview"):  # it is drawn anew, and stays unfolded
+            expect(pool.locator("details")).to_have_attribute("open", "")
+        expect(pool.locator("details")).to_have_attribute("open", "")
+        expect(pool.locator("summary")).to_be_focused()
         assert pool.locator("img, script").count() == 0
     finally:
         blob.delete_blob()
     expect(pool).to_contain_text("nothing waits", timeout=PATIENCE_MS)
+
+
+def test_what_could_not_be_looked_at_is_said_and_not_shown_as_nothing(page: Page) -> None:
+    def answered(route: Route) -> None:
+        told = route.fetch().json()
+        told["spend"], told["spend_problem"] = None, "the budget did not answer"
+        told["pools"][0]["pace"], told["pools"][0]["problem"] = None, "the ledger did not answer"
+        route.fulfill(json=told)
+
+    page.route("**/api/overview", answered)
+    page.reload()
+    glance = page.locator("#glance")
+    expect(glance.locator("li").first).to_have_text("spent todayunknownthe budget did not answer")
+    expect(glance.locator("li").nth(1)).to_have_text("gpt-image-2unknownthe ledger did not answer")
+
+
+def test_without_a_budget_no_amount_is_claimed(page: Page) -> None:
+    def answered(route: Route) -> None:
+        told = route.fetch().json()
+        told["spend"] |= dict.fromkeys(("limit_usd", "spent_usd", "reserved_usd", "calls"))
+        route.fulfill(json=told)
+
+    page.route("**/api/overview", answered)
+    page.reload()
+    expect(page.locator("#glance li").first).to_have_text(
+        "spent todaynot keptno daily budget is set"
+    )
 
 
 def test_a_job_appears_while_it_runs_and_shows_its_picture_when_it_ends(

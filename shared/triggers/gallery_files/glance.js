@@ -9,8 +9,15 @@ const NEARLY = 0.9;
 export function draw(overview) {
   const now = Date.parse(overview.time);
   const pools = overview.pools.map((its) => ({ its, level: levelOf(its) })).sort((one, other) => RANK[one.level] - RANK[other.level]);
+  // What its reader has unfolded or in focus stays so while the figures change.
+  const unfolded = new Set([...place.querySelectorAll("details[open]")].map((each) => each.dataset.of));
+  const focused = place.contains(document.activeElement) ? document.activeElement.parentElement.dataset.of : null;
   place.hidden = false;
   place.replaceChildren(...spend(overview), ...waits(overview), ...pools.map(({ its, level }) => pool(its, level, now)));
+  for (const each of place.querySelectorAll("details")) {
+    each.open = unfolded.has(each.dataset.of);
+    if (each.dataset.of === focused) each.firstElementChild.focus();
+  }
 }
 
 // Whether anything waits for the app: then it is worth looking more often.
@@ -60,13 +67,13 @@ function pool({ pool: name, quota_rpm: quota, pace, problem }, level, now) {
     name,
     node("span", {}, `${rate(pace.rate_rpm)} rpm`, pace.rate_rpm === quota ? null : node("small", {}, ` quota ${rate(quota)}`)),
     pace.stopped_until ? `throttled, none for ${from(pace.stopped_until)}` : null,
-    pace.circuits.map((each) => circuit(each, from)),
+    pace.circuits.map((each) => circuit(name, each, from)),
     waiting,
   );
 }
 
-function circuit({ deployment, reason, message, until }, from) {
+function circuit(pool, { deployment, reason, message, until }, from) {
   const again = until ? `tried again in ${from(until)}` : "the next call tries again";
-  const what = node("span", { class: "message", title: message }, node("b", {}, reason), ` ${deployment ?? ""}: ${message}`.replace(" :", ":"));
-  return node("span", { class: "trouble" }, what, node("span", { class: "dim" }, again));
+  const what = node("summary", { class: "message" }, node("b", {}, reason), `${deployment ? ` ${deployment}` : ""}: ${message}`);
+  return node("div", { class: "trouble" }, node("details", { "data-of": `${pool} ${deployment ?? ""}` }, what), node("span", { class: "dim" }, again));
 }
