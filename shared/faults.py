@@ -14,7 +14,8 @@ from pydantic_core import ErrorDetails
 
 from .errors import Fault
 from .fields import shown
-from .jobs import ONE, SEVERAL, Finish, Job, Rendition
+from .jobs import ONE, SEVERAL, Job
+from .renditions import Finish, Rendition
 
 #: Names that other image APIs use, and what we call them.
 _ALIASES: Final = {

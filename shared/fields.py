@@ -10,7 +10,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
 
 from .sizing import parse_size
 
@@ -18,10 +18,6 @@ MAX_PROMPT_CHARACTERS = 32_000
 MAX_SIZE_CHARACTERS = 40
 #: Names of blobs in `inputs/`; storage takes 1,024, our prefixes and logs want less.
 MAX_BLOB_NAME = 512
-#: Longest edge, in pixels, of what is made from the stored original.
-MAX_FINISHED_EDGE = 8_192
-#: And its pixels, 7680x4320 among them: what is decoded stays below 150 MB.
-MAX_FINISHED_PIXELS = 1 << 25
 
 JOB_ID = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -43,6 +39,15 @@ BLOB_NAME = f"^{_PARTS}"
 INPUT_NAME = f"^(?:/(?=[^/]+/))?{_PARTS}"
 
 _LONGEST_SHOWN = 60
+
+
+class Asked(BaseModel):
+    """What a caller asks for: read to the letter."""
+
+    # Inputs are hidden because a prompt must not reach a log by way of an error.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, hide_input_in_errors=True, allow_inf_nan=False
+    )
 
 
 def shown(value: object) -> str:

@@ -10,8 +10,6 @@ from typing import Annotated, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
-    ConfigDict,
     Discriminator,
     Field,
     Strict,
@@ -21,10 +19,8 @@ from pydantic import (
 
 from .clashes import clashes
 from .fields import (
-    MAX_FINISHED_EDGE,
-    MAX_FINISHED_PIXELS,
+    Asked,
     BlobName,
-    ExactSize,
     InputName,
     JobId,
     Locale,
@@ -36,6 +32,7 @@ from .fields import (
     Traceparent,
     distinct,
 )
+from .renditions import Finish
 from .tags import Tags
 
 MAX_MODELS = 8
@@ -43,18 +40,10 @@ MAX_SIZES = 8
 MAX_LOCALES = 50
 #: The most input pictures any model takes.
 MAX_INPUTS = 16
-MAX_RENDITIONS = 8
 MAX_PICTURES = 10
 
 #: Which way of writing `size` was chosen; pydantic puts it into the path of a fault.
 ONE, SEVERAL = "one", "several"
-
-
-class _Strict(BaseModel):
-    # Inputs are hidden because a prompt must not reach a log by way of an error.
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, hide_input_in_errors=True, allow_inf_nan=False
-    )
 
 
 def _no_auto(names: tuple[str, ...]) -> tuple[str, ...]:
@@ -95,51 +84,7 @@ _Size = Annotated[
 ]
 
 
-class Rendition(_Strict):
-    """Another encoding of the picture, made from the stored original."""
-
-    format: Literal["webp", "jpeg", "avif"]
-    quality: int = Field(default=80, ge=1, le=100, description="Of the encoder, not of the model.")
-
-
-class Finish(_Strict):
-    """What is made from the stored original, in a step of its own."""
-
-    size: ExactSize | None = Field(
-        default=None, description="Exact pixels; the original's when left out."
-    )
-    how: Literal["crop", "resize"] = Field(
-        default="crop",
-        description="How another aspect is reached: by cutting edges, or by squeezing.",
-    )
-    renditions: Annotated[tuple[Rendition, ...], Strict(strict=False), AfterValidator(distinct)] = (
-        Field(default=(), max_length=MAX_RENDITIONS)
-    )
-    thumbnail: int | None = Field(
-        default=None, ge=16, le=1024, description="Longest edge in pixels."
-    )
-
-    contact_sheet: bool = Field(
-        default=False, description="One picture of the job with all results on it, labelled."
-    )
-
-    @model_validator(mode="after")
-    def _asks_for_something(self) -> "Finish":
-        if not (self.size or self.renditions or self.thumbnail or self.contact_sheet):
-            raise ValueError(
-                "is empty; ask for a size, renditions, a thumbnail or a contact_sheet, "
-                "or leave it out"
-            )
-        width, height = map(int, (self.size or "1x1").split("x"))
-        if max(width, height) > MAX_FINISHED_EDGE or width * height > MAX_FINISHED_PIXELS:
-            raise ValueError(
-                f"size {self.size!r} is too big; no edge may pass {MAX_FINISHED_EDGE} pixels, "
-                f"nor the whole {MAX_FINISHED_PIXELS:,}"
-            )
-        return self
-
-
-class Job(_Strict):
+class Job(Asked):
     """One request for pictures, as a caller wrote it, with the defaults filled in."""
 
     job_id: JobId = Field(

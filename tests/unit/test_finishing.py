@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 
 from shared.errors import StoreUnavailable
-from shared.jobs import Finish, Rendition
 from shared.records import JobState
-from shared.renditions import wishes_of
+from shared.renditions import Finish, Rendition, wishes_of
 from tests.scene import Scene, data, error_reply, run
 
 FINISH = {
