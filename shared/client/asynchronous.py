@@ -3,6 +3,7 @@
 import os
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Self, Unpack
 
@@ -58,6 +59,7 @@ class AsyncImageJobs:
         )
         self._app = configured(told)
         self._storage = AsyncStorage(self._app.settings, credential)
+        self._order = partial(steering.give, storage=self._storage, settings=self._app.settings)
 
     @property
     def app(self) -> Configuration:
@@ -157,29 +159,17 @@ class AsyncImageJobs:
         `result` says what becomes of pictures that are being made. Raises `IllegalStep` when
         nothing is left to cancel, `StillRunning` when it is not done `within` so many seconds.
         """
-        return await steering.give(
-            job,
-            Action.CANCEL,
-            self._storage,
-            self._app.settings,
-            within=within,
-            result=result,
-            reason=reason,
-        )
+        return await self._order(job, Action.CANCEL, within=within, result=result, reason=reason)
 
     async def release(self, job: str | Receipt, /, *, within: float = ORDER_SECONDS) -> Status:
         """Let a parked job go on, though it may have been paid for; raises as `cancel`."""
-        return await steering.give(
-            job, Action.RELEASE, self._storage, self._app.settings, within=within
-        )
+        return await self._order(job, Action.RELEASE, within=within)
 
     async def fail(
         self, job: str | Receipt, /, *, reason: str = "", within: float = ORDER_SECONDS
     ) -> Status:
         """End a parked job as failed; raises as `cancel`."""
-        return await steering.give(
-            job, Action.FAIL, self._storage, self._app.settings, within=within, reason=reason
-        )
+        return await self._order(job, Action.FAIL, within=within, reason=reason)
 
     async def replay(
         self,
@@ -193,9 +183,7 @@ class AsyncImageJobs:
 
         Pictures that are there are kept, or made again under new names.
         """
-        return await steering.give(
-            job, Action.REPLAY, self._storage, self._app.settings, within=within, pictures=pictures
-        )
+        return await self._order(job, Action.REPLAY, within=within, pictures=pictures)
 
     async def newest(self, *, limit: int = 20, state: JobState | None = None) -> list[Entry]:
         """List the newest jobs, of one state if it is given, without reading their records."""

@@ -3,6 +3,7 @@
 import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, Unpack
@@ -60,6 +61,7 @@ class ImageJobs:
         )
         self._app = configured(told)
         self._storage = SyncStorage(self._app.settings, credential)
+        self._order = partial(steering.give, storage=self._storage, settings=self._app.settings)
 
     @property
     def app(self) -> Configuration:
@@ -159,33 +161,17 @@ class ImageJobs:
         `result` says what becomes of pictures that are being made. Raises `IllegalStep` when
         nothing is left to cancel, `StillRunning` when it is not done `within` so many seconds.
         """
-        return driven(
-            steering.give(
-                job,
-                Action.CANCEL,
-                self._storage,
-                self._app.settings,
-                within=within,
-                result=result,
-                reason=reason,
-            )
-        )
+        return driven(self._order(job, Action.CANCEL, within=within, result=result, reason=reason))
 
     def release(self, job: str | Receipt, /, *, within: float = ORDER_SECONDS) -> Status:
         """Let a parked job go on, though it may have been paid for; raises as `cancel`."""
-        return driven(
-            steering.give(job, Action.RELEASE, self._storage, self._app.settings, within=within)
-        )
+        return driven(self._order(job, Action.RELEASE, within=within))
 
     def fail(
         self, job: str | Receipt, /, *, reason: str = "", within: float = ORDER_SECONDS
     ) -> Status:
         """End a parked job as failed; raises as `cancel`."""
-        return driven(
-            steering.give(
-                job, Action.FAIL, self._storage, self._app.settings, within=within, reason=reason
-            )
-        )
+        return driven(self._order(job, Action.FAIL, within=within, reason=reason))
 
     def replay(
         self,
@@ -199,16 +185,7 @@ class ImageJobs:
 
         Pictures that are there are kept, or made again under new names.
         """
-        return driven(
-            steering.give(
-                job,
-                Action.REPLAY,
-                self._storage,
-                self._app.settings,
-                within=within,
-                pictures=pictures,
-            )
-        )
+        return driven(self._order(job, Action.REPLAY, within=within, pictures=pictures))
 
     def newest(self, *, limit: int = 20, state: JobState | None = None) -> list[Entry]:
         """List the newest jobs, of one state if it is given, without reading their records."""
