@@ -41,7 +41,7 @@ function content(job) {
   const words = job.prompt ?? "prompt in a blob";
   const image = job.cover_path
     ? shown(`${job.cover_path}?as=thumbnail`, job.cover_url, words)
-    : node("span", { class: "blank" }, job.state === "running" ? "being made" : job.failure ?? "no picture");
+    : node("span", { class: "blank" }, job.state === "running" ? "on its way" : job.failure ?? "no picture");
   return [
     node("span", { class: "frame" }, image, job.images > 1 ? node("span", { class: "count" }, `${job.images}`) : null),
     node("span", { class: "line" }, badge(job.state), when(job.accepted_at)),
