@@ -60,13 +60,18 @@ def _its_pictures_are_there(scene: Scene, record: JobRecord) -> None:
     for blob, digest in digests.items():
         there = hashlib.sha256(store.committed[blob].data).hexdigest()
         assert there == digest, "an original is not as it came"
-    for put in store.puts:
-        assert _told(json.loads(put.body)) <= put.beside, "a sidecar before its pictures"
-        assert put.body == store.sidecars[put.name], "another sidecar than the first"
+    _sidecars_came_last(scene)
     if record.state is JobState.SUCCEEDED:
         sidecar = json.loads(store.sidecars[f"{record.job_id}/job.json"])
         assert sidecar["job_id"] == record.job_id
         assert _told(sidecar) == known
+
+
+def _sidecars_came_last(scene: Scene) -> None:
+    store = scene.world.pictures
+    for put in store.puts:
+        assert _told(json.loads(put.body)) <= put.beside, "a sidecar before its pictures"
+        assert put.body == store.sidecars[put.name], "another sidecar than the first"
 
 
 def _being_made(record: JobRecord) -> set[str]:
@@ -106,6 +111,7 @@ def all_reckoned(scene: Scene, submitted: set[str], billed: Sequence[str]) -> No
     stored = set(scene.world.pictures.committed)
     known = {picture.blob for record in records.values() for picture in record.pictures}
     assert known <= stored, "a record without its picture"
+    _sidecars_came_last(scene)
     assert not scene.world.pictures.open
     assert not scene.world.register.open, "a sweep would look at it for ever"
 
