@@ -24,7 +24,7 @@
   x UnreadableRecord        a stored record is none of this version's
   x UnreadableCursor        a list can't go on from where it is told to
 
-The words a caller sees are in `faults` (by field) and in `code` (a fixed set, `shared.events`).
+The words a caller sees are in `faults` (by field) and in `code` (a fixed set, `shared.codes`).
 """
 
 from collections.abc import Sequence

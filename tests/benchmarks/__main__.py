@@ -37,6 +37,8 @@ def main() -> None:
         for turn in range(options.rounds):
             results.starts.append(bed.start(eager=False))
             results.eager.append(bed.start(eager=True))
+            results.keyless.append(bed.start(eager=False, keyless=True))
+            results.keyless_eager.append(bed.start(eager=True, keyless=True))
             for case in (*CASES, *ALONE):
                 if options.in_flight and case.in_flight not in options.in_flight:
                     continue

@@ -16,6 +16,7 @@ from typing import Any
 
 from local import azurite
 from tests.benchmarks import certificates
+from tests.benchmarks.endpoint import IDENTITY
 from tests.benchmarks.growth import ROWS, Row
 from tests.benchmarks.ways import Addresses
 from tests.benchmarks.worker import WARM, Load, Taken
@@ -87,10 +88,11 @@ class Bed:
         told = self._ask(self.storage, "/control?latency=0&verify=False")
         return _seen(load, taken, calls, told)
 
-    def start(self, *, eager: bool) -> dict[str, tuple[float, int]]:
+    def start(self, *, eager: bool, keyless: bool = False) -> dict[str, tuple[float, int]]:
         """CPU milliseconds and modules of a cold start, step by step; compiled modules are kept."""
         self._ask(self.storage, "/control?latency=0&verify=False")
-        done = self._configured._run(*_module("start"), *(["eager"] if eager else []), seconds=60)
+        bed = self._keyless if keyless else self._configured
+        done = bed._run(*_module("start"), *(["eager"] if eager else []), seconds=60)
         found: dict[str, tuple[float, int]] = json.loads(done)
         return found
 
@@ -105,6 +107,20 @@ class Bed:
             "ImageStorage": self.addresses.storage,
             "FOUNDRY_ENDPOINT": self.addresses.foundry,
             "FOUNDRY_API_KEY": "a-key",
+            "FOUNDRY_DEPLOYMENTS": '[{"name": "gpt-image-2"}]',
+        }
+        return replace(self, environ=self.environ | settings)
+
+    @property
+    def _keyless(self) -> "Bed":
+        account = f"https://127.0.0.1:{self.storage}/account"
+        settings = {
+            "ImageStorage__blobServiceUri": account,
+            "ImageStorage__queueServiceUri": account,
+            "ImageStorage__credential": "managedidentity",
+            "IDENTITY_ENDPOINT": f"{self.addresses.foundry}{IDENTITY}",
+            "IDENTITY_HEADER": "a-header",
+            "FOUNDRY_ENDPOINT": self.addresses.foundry,
             "FOUNDRY_DEPLOYMENTS": '[{"name": "gpt-image-2"}]',
         }
         return replace(self, environ=self.environ | settings)

@@ -15,6 +15,16 @@ from typing import Any
 from tests.benchmarks.orders import Order
 from tests.benchmarks.replies import body
 
+#: Where it hands out tokens, as the platform does to a managed identity.
+IDENTITY = "/identity/token"
+_TOKEN = json.dumps(
+    {
+        "access_token": "a-token",
+        "expires_on": "4102444800",
+        "resource": "https://storage.azure.com",
+        "token_type": "Bearer",
+    }
+).encode()
 #: When each job's request was in, and when the last byte of its reply went out.
 _LOG: dict[str, dict[str, float]] = {}
 
@@ -28,6 +38,9 @@ class _Handler(socketserver.StreamRequestHandler):
                 _LOG.clear()
                 self._head(len(log), "application/json")
                 self.connection.sendall(log)
+            elif path.startswith(IDENTITY):
+                self._head(len(_TOKEN), "application/json")
+                self.connection.sendall(_TOKEN)
             else:
                 self._answer(json.loads(sent))
 

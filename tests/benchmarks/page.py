@@ -70,7 +70,7 @@ def report(results: Results) -> str:
     if results.knobs:
         parts.append("## The knobs\n\n" + knobs_table(results.knobs))
     if results.starts:
-        parts.append("## A cold start, with a key\n\n" + starts_table(results))
+        parts.append("## A cold start\n\n" + starts_table(results))
     return "\n\n".join(parts)
 
 

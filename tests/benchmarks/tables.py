@@ -179,7 +179,12 @@ def starts_table(results: Results) -> str:
     """A cold start up to its first call."""
     steps = ("indexed", "opened", "accepted", "call")
     rows = []
-    for name, starts in (("as it is", results.starts), ("all at the top", results.eager)):
+    for name, starts in (
+        ("as it is", results.starts),
+        ("all at the top", results.eager),
+        ("as it is, by a managed identity", results.keyless),
+        ("all at the top, by a managed identity", results.keyless_eager),
+    ):
         times = [number(median(start[step][0] for start in starts)) for step in steps]
         rows.append([name, *times, str(starts[0]["indexed"][1]), str(starts[0]["call"][1])])
     heads = [*(f"{step}, CPU ms" for step in steps), "modules when indexed", "modules at the call"]
