@@ -105,4 +105,6 @@ class BlockBody:
     async def __aiter__(self) -> AsyncIterator[memoryview]:
         self.sendings += 1
         for start in range(0, len(self._bytes), SLICE_BYTES):
+            if start:  # the kernel takes a whole block at once: let others have their turn
+                await asyncio.sleep(0)
             yield self._bytes[start : start + SLICE_BYTES]
