@@ -11,7 +11,7 @@ from .accepting import accept
 from .blob_names import dead_letter_name
 from .configuration import Configuration
 from .errors import Rejected
-from .messages import read_job
+from .messages import read_job, reply_queue_of
 from .orders import read_order
 from .ports import World
 from .records import JobRecord
@@ -90,4 +90,6 @@ async def _reject(
         source=configuration.settings.event_source,
         time=message.inserted_at,
     )
-    await world.announcer.announce(event, reply_to=None)
+    wanted = reply_queue_of(message.body)
+    allowed = wanted is not None and configuration.settings.allows_reply_to(wanted)
+    await world.announcer.announce(event, reply_to=wanted if allowed else None)

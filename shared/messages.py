@@ -10,13 +10,13 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from pydantic import ValidationError
+from pydantic import TypeAdapter, ValidationError
 
 from .clashes import clashes
 from .envelopes import opened
-from .errors import Fault, InvalidJob
+from .errors import Fault, InvalidJob, Rejected
 from .faults import faults_of, in_order, path
-from .fields import is_job_id
+from .fields import QueueName, is_job_id
 from .jobs import Job
 
 
@@ -35,6 +35,14 @@ def read_job(body: bytes, *, inserted_at: datetime, seed: str) -> Job:
     made_id = derived_job_id(letter.time if letter.seed else inserted_at, letter.seed or seed)
     repeated = [path(place) for place in letter.repeated]
     return job_of(content, made_id=made_id, repeated=repeated)
+
+
+def reply_queue_of(body: bytes) -> str | None:
+    """Return the queue that a message names in `reply_to`, as far as the message can be read."""
+    try:
+        return TypeAdapter(QueueName).validate_python(opened(body).content.get("reply_to"))
+    except (Rejected, ValidationError):
+        return None
 
 
 def job_of(content: Mapping[str, Any], *, made_id: str, repeated: Sequence[str] = ()) -> Job:

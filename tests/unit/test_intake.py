@@ -121,6 +121,24 @@ async def test_events_go_to_an_allowed_reply_queue_as_well() -> None:
     assert [event.get_type() for event in replies] == ["image.job.succeeded"]
 
 
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"n": 11}, {"replies-shop"}),
+        ({"model": "gpt-image-9"}, {"replies-shop"}),
+        ({"n": 11, "reply_to": "secrets"}, set()),
+        ({"n": 11, "reply_to": "replies-../shop"}, set()),
+        ({"n": 11, "reply_to": 7}, set()),
+    ],
+)
+async def test_a_rejection_goes_to_the_reply_queue_that_could_be_read_and_is_allowed(
+    wrong: dict[str, object], told: set[str]
+) -> None:
+    scene = await run({**JOB, "reply_to": "replies-shop", **wrong})
+    assert scene.world.announcer.types() == ["image.job.rejected"]
+    assert set(scene.world.announcer.replies) == told
+
+
 async def test_a_long_prompt_is_read_from_its_blob() -> None:
     scene = Scene()
     scene.world.inputs.blobs["long/one.txt"] = b"a fox, at length"
