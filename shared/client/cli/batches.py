@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.live import Live
 from rich.text import Text
 
 from ...batches import BatchRecord, BatchState
@@ -14,7 +13,7 @@ from ..batching import Checked, Dropped
 from ..failures import NoSuchJob
 from ..synchronous import ImageJobs
 from .connection import client
-from .showing import AsJson, console, dollars, print_json
+from .showing import AsJson, console, dollars, live, print_json
 
 #: Faults shown; --json has all of them.
 MOST_SHOWN = 20
@@ -133,11 +132,10 @@ def _show_dropped(dropped: Dropped, *, as_json: bool) -> None:
 
 
 def _followed(jobs: ImageJobs, batch_id: str, *, within: float | None, quiet: bool) -> BatchRecord:
-    with Live(console=console(), auto_refresh=False) as live:
+    with live(quiet=quiet) as show:
 
         def seen(record: BatchRecord | None) -> None:
-            if not quiet:
-                live.update(_line(batch_id, record), refresh=True)
+            show(_line(batch_id, record))
 
         return jobs.wait_for_batch(batch_id, within=within, seen=seen)
 

@@ -2,13 +2,15 @@
 
 import json
 import sys
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
 from typing import Annotated, Any, Final
 
 import typer
-from rich.console import Console
+from rich.console import Console, RenderableType
+from rich.live import Live
 from rich.table import Table
 
 from ...entries import Entry
@@ -37,6 +39,20 @@ MARKS: Final = {
 def console() -> Console:
     """Return the terminal, or what stands for it."""
     return Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS, highlight=False)
+
+
+@contextmanager
+def live(*, quiet: bool) -> Iterator[Callable[[RenderableType], None]]:
+    """Yield what shows something in the place of what it showed before; nothing if `quiet`."""
+    if quiet:
+        yield lambda _: None
+        return
+    try:
+        with Live(console=console(), auto_refresh=False) as shown:
+            yield lambda what: shown.update(what, refresh=True)
+    finally:
+        if not console().is_terminal:
+            console().line()  # a pipe gets the last state only, which Live does not end
 
 
 def print_json(value: object) -> None:

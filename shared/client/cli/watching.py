@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from typing import Annotated, Final
 
 import typer
-from rich.live import Live
 
 from ...errors import ImageJobsError
 from ...records import JobState
@@ -15,7 +14,16 @@ from ..failures import NoSuchJob, StillRunning
 from ..listing import MOST
 from ..synchronous import ImageJobs
 from .connection import client
-from .showing import AsJson, console, entries_table, now, print_json, status_json, status_table
+from .showing import (
+    AsJson,
+    console,
+    entries_table,
+    live,
+    now,
+    print_json,
+    status_json,
+    status_table,
+)
 
 #: Between two looks at the jobs, seconds: the first, the longest, by how much they grow.
 FIRST_LOOK: Final = 0.3
@@ -31,16 +39,20 @@ def status(job_ids: Ids, *, as_json: AsJson = False) -> None:
     """Say where jobs stand. Ends with 4 when one of them is not known."""
     with client() as jobs:
         found = jobs.status_many(named(job_ids))
+    # Storage that does not answer says more than a job that is not there.
+    trouble = [e for e in found if isinstance(e, ImageJobsError) and not isinstance(e, NoSuchJob)]
     if as_json:
         for each in found:
             print_json(status_json(each) if isinstance(each, Status) else _unknown(each))
     else:
         for each in found:
-            if isinstance(each, ImageJobsError):
+            if isinstance(each, ImageJobsError) and each not in trouble[:1]:
                 sys.stderr.write(f"{each}\n")
         known = {each.job_id: each for each in found if isinstance(each, Status)}
         if known:
             console().print(status_table(known, now()))
+    if trouble:
+        raise trouble[0]
     raise typer.Exit(0 if all(isinstance(each, Status) for each in found) else 4)
 
 
@@ -107,13 +119,12 @@ def follow(
     """
     began, pause = time.monotonic(), FIRST_LOOK
     found: dict[str, Status | None] = {_id(each): None for each in whose}
-    with Live(console=console(), auto_refresh=False, transient=False) as live:
+    with live(quiet=quiet) as show:
         while True:
             open_ones = [each for each in whose if not _ended(found[_id(each)])]
             for each, seen in zip(open_ones, jobs.status_many(open_ones), strict=True):
                 found[_id(each)] = _seen(seen)
-            if not quiet:
-                live.update(status_table(found, now()), refresh=True)
+            show(status_table(found, now()))
             ended = [each for each in found.values() if each and each.ended]
             if len(ended) == len(found):
                 return ended

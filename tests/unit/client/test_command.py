@@ -3,12 +3,15 @@
 import io
 import json
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from shared.client.answers import Status
+from shared.client.cli import showing, watching
 from shared.client.cli.entry import exit_code, main
 from shared.client.cli.getting import file_name
 from shared.client.failures import JobEnded, NoSuchBlob, NoSuchJob, StillRunning
@@ -181,3 +184,39 @@ def test_help_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
 )
 def test_a_file_stays_in_its_directory(blob: str, file: str) -> None:
     assert file_name(blob) == Path(file)
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ([NoSuchJob("no")], 4),
+        ([StoreUnavailable("away")], 3),
+        ([NoSuchJob("no"), StoreUnavailable("away")], 3),
+    ],
+)
+def test_a_status_that_storage_does_not_tell_is_no_unknown_job(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    wrong: list[ImageJobsError],
+    code: int,
+) -> None:
+    class Jobs:
+        def status_many(self, _ids: list[str]) -> list[ImageJobsError]:
+            return wrong
+
+    monkeypatch.setattr(watching, "client", lambda: nullcontext(Jobs()))
+    lines = said(capsys, "status", "fox", "owl", code=code).splitlines()
+    assert sorted(lines) == sorted(map(str, wrong))
+
+
+def test_what_was_live_ends_its_line_in_a_pipe(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    piped = Console(file=sys.stdout, width=80)
+    monkeypatch.setattr(showing, "console", lambda: piped)
+    with showing.live(quiet=False) as show:
+        show("one")
+        show("two")
+    with showing.live(quiet=True) as show:
+        show("three")
+    assert capsys.readouterr().out == "two\n"
