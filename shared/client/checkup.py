@@ -46,11 +46,13 @@ async def storage_checks(
 
 
 def queues_of(settings: Settings) -> Iterator[str]:
-    """Yield the queues, each job queue followed by its poison queue."""
-    for queue in (settings.jobs_queue, *settings.lanes.values()):
-        yield queue
-        yield f"{queue}{POISON}"
-    yield settings.events_queue
+    """Yield the queues, each that wakes a function followed by its poison queue."""
+    for field in type(settings).model_fields:
+        if field.endswith("_queue"):
+            queue = getattr(settings, field)
+            yield queue
+            if field != "events_queue":  # its messages are for others
+                yield f"{queue}{POISON}"
 
 
 def containers_of(settings: Settings) -> Iterator[str]:
