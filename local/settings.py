@@ -17,6 +17,7 @@ DEPLOYMENTS: Final = tuple(
         "gpt-image-1-mini",
         "MAI-Image-2.5",
         "MAI-Image-2.5-Flash",
+        "MAI-Image-2.6",
         "FLUX.2-pro",
     )
 )

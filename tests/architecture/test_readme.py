@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 
 import pytest
 
+from local.settings import DEPLOYMENTS
 from shared.catalogue import builtin
 from shared.deployments import Deployment
 from shared.messages import read_job
@@ -41,13 +42,13 @@ def test_the_path_of_a_message_has_ten_lines() -> None:
     assert re.findall(r"^(\d+)\. ", section, re.MULTILINE) == [str(n) for n in range(1, 11)]
 
 
-def test_the_wishes_of_the_readme_are_a_job_that_can_be_made() -> None:
+def test_the_wishes_of_the_readme_are_a_job_that_the_local_stack_makes() -> None:
     (example,) = re.findall(r"```json\n(.*?)```", text_of("README.md"), re.DOTALL)
     job = read_job(example.encode(), inserted_at=datetime.now(UTC), seed="readme")
     plans = route(
         job,
         catalogue=builtin(),
-        deployments=[Deployment(name=name) for name in job.models],
+        deployments=[Deployment.model_validate(each) for each in DEPLOYMENTS],
         today=datetime.now(UTC).date(),
         prompt_characters=len(job.prompt or ""),
     )
