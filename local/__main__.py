@@ -1,7 +1,8 @@
 """`python -m local up`: Azure on this machine. `python -m local demo`: see it work.
 
 `up` prints one line of JSON on stdout when everything serves (storage, foundry, host, pids, keys);
-all else goes to stderr. Ctrl-C, SIGTERM or the death of any part ends the rest.
+all else goes to stderr: at a terminal, lines to paste into another shell. Ctrl-C, SIGTERM or the
+death of any part ends the rest.
 """
 
 import argparse

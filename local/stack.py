@@ -22,6 +22,7 @@ from azure.storage.queue import QueueServiceClient
 
 from local import azurite
 from local.manifests import Watcher
+from local.pasting import to_paste
 from local.processes import Child, DidNotStart, to_stderr
 from local.settings import (
     CONTAINERS,
@@ -119,6 +120,7 @@ class Stack:
             "hosts": [document["url"] for document in ready],
             "keys": ready[0].get("keys", {}),
             "functions": ready[0].get("functions", []),
+            "deployments": json.loads(self._environment["FOUNDRY_DEPLOYMENTS"]),
             "pids": {
                 "hosts": [host.pid for host in hosts],
                 "azurite": storing.pid,
@@ -253,6 +255,8 @@ def up(wishes: Wishes) -> int:
             return 1
         sys.stdout.write(json.dumps(ready) + "\n")
         sys.stdout.flush()
+        if sys.stderr.isatty():  # keys are for a person to see, and not for a log
+            to_stderr(to_paste(ready))
         try:
             return stack.watch(ready)
         except DidNotStart as error:

@@ -6,14 +6,13 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from re import DOTALL, MULTILINE, findall
 from typing import Any
 
 import pytest
-from azure.storage.blob import ContainerSasPermissions, generate_container_sas
 
+from local.pasting import exports
 from local.settings import DEPLOYMENTS
 from tests.acceptance.running_stack import ROOT, RunningStack, running_stack
 from tests.waiting import until
@@ -103,15 +102,7 @@ def test_the_doors_of_the_readme_lead_to_pictures(
         r"^```sh\n(.*?)^```", README.partition("## Ask for a picture")[2], DOTALL | MULTILINE
     )
     _, client = findall(r"^```python\n(.*?)^```", README, DOTALL | MULTILINE)
-    environment = {
-        "HOST": stack.ready["host"],
-        "KEY": stack.ready["keys"]["function"],
-        "MANIFESTS": stack.blobs.get_container_client("manifests").url,
-        "SAS": write_sas(stack),
-        "ImageStorage": stack.ready["storage"],
-        "FOUNDRY_DEPLOYMENTS": json.dumps(DEPLOYMENTS),
-        "PATH": f"{installed}:{os.environ['PATH']}",
-    }
+    environment = {**exports(stack.ready), "PATH": f"{installed}:{os.environ['PATH']}"}
     run(["bash", "-euo", "pipefail", "-c", ask], tmp_path, environment)
     run([str(installed / "python"), "-c", client], tmp_path, environment)
     assert [path.suffix for path in tmp_path.glob("pictures/**/*.*")] == [".png"]
@@ -124,17 +115,6 @@ def test_the_doors_of_the_readme_lead_to_pictures(
 def batches_of(stack: RunningStack, name: str) -> list[dict[str, Any]]:
     ended = [each for each in stack.read_events() if each["type"] == "image.batch.completed"]
     return [each["data"] for each in ended if each["data"]["manifest"]["blob"] == name]
-
-
-def write_sas(stack: RunningStack) -> str:
-    """A link's rest that allows to write manifests, as a caller without a role is given one."""
-    return generate_container_sas(
-        account_name=str(stack.blobs.account_name),
-        container_name="manifests",
-        account_key=stack.blobs.credential.account_key,
-        permission=ContainerSasPermissions(create=True, write=True),
-        expiry=datetime.now(UTC) + timedelta(minutes=10),
-    )
 
 
 def test_the_command_is_installed_with_it(

@@ -1,6 +1,7 @@
 """`python -m local up`: one line when ready, and never a process left behind."""
 
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -67,6 +68,44 @@ def test_a_part_that_dies_takes_the_rest_with_it() -> None:
         assert child.process.wait(START_SECONDS) == 1
         until(lambda: not any(map(runs, pids(ready))), "end of all parts")
         assert any("azurite ended with exit code -9: stopping the rest" in line for line in log)
+
+
+@pytest.mark.usefixtures("azurite")
+def test_a_person_at_a_terminal_is_told_what_to_paste() -> None:
+    ours, theirs = pty.openpty()
+    up = subprocess.Popen(  # noqa: S603 - our own program
+        [PYTHON, "-m", "local", "up"],
+        cwd=ROOT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=theirs,
+        start_new_session=True,
+    )
+    try:
+        os.close(theirs)
+        said = ""
+        while "Ctrl-C ends it all." not in said:
+            said += os.read(ours, 4096).decode()
+        lines = [line for line in said.splitlines() if line.startswith(("export ", "alias "))]
+        # In the same breath: an alias is known from the next line on.
+        use = ["shopt -s expand_aliases", *lines, "image-jobs doctor --send", USE_KEY, USE_SAS]
+        used = subprocess.run(  # noqa: S603 - likewise
+            ["bash", "-euc", "\n".join(use)],  # noqa: S607 - where it is differs
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert used.returncode == 0, used.stderr
+        assert "sending to image-jobs" in used.stdout
+        assert "/api/gallery#key=" in said
+    finally:
+        up.terminate()
+        up.wait(START_SECONDS)
+        os.close(ours)
+
+
+USE_KEY = 'curl -fsS "$HOST/api/jobs" -H "x-functions-key: $KEY" -o /dev/null'
+USE_SAS = 'curl -fsS -X PUT "$MANIFESTS/a.jsonl?$SAS" -H "x-ms-blob-type: BlockBlob" -d ""'
 
 
 def test_a_stack_under_core_tools_is_one_host() -> None:
