@@ -22,7 +22,7 @@ from .endings import OPEN, finish_failure, finished
 from .errors import Fault, Rejected, UnreadableRecord
 from .finishing import wake_finish
 from .intake import JobMessage
-from .messages import read_job
+from .messages import read_job, reply_queue_of
 from .ports import Versioned, World
 from .records import Failure, JobRecord
 from .reports import Report
@@ -61,7 +61,8 @@ async def bury(
         event = cloud_events.rejected(
             rejection, digest=digest, source=source, time=message.inserted_at
         )
-        await world.announcer.announce(event, reply_to=None)
+        reply_to = reply_queue_of(message.body, configuration.settings.allows_reply_to)
+        await world.announcer.announce(event, reply_to=reply_to)
         return Report("buried", job_id, facts)
     if lane and (alive := _live_until(stored.value, task, world)):
         await world.queues.send(queue, message.body, delay=alive - world.clock.now())

@@ -90,6 +90,5 @@ async def _reject(
         source=configuration.settings.event_source,
         time=message.inserted_at,
     )
-    wanted = reply_queue_of(message.body)
-    allowed = wanted is not None and configuration.settings.allows_reply_to(wanted)
-    await world.announcer.announce(event, reply_to=wanted if allowed else None)
+    reply_to = reply_queue_of(message.body, configuration.settings.allows_reply_to)
+    await world.announcer.announce(event, reply_to=reply_to)

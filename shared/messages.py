@@ -6,7 +6,7 @@ refused, never ignored.
 
 import hashlib
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -37,12 +37,16 @@ def read_job(body: bytes, *, inserted_at: datetime, seed: str) -> Job:
     return job_of(content, made_id=made_id, repeated=repeated)
 
 
-def reply_queue_of(body: bytes) -> str | None:
-    """Return the queue that a message names in `reply_to`, as far as the message can be read."""
+def reply_queue_of(body: bytes, allows: Callable[[str], bool]) -> str | None:
+    """Return the queue that a refused message names in `reply_to`, if it can be read and `allows`.
+
+    No job is made of such a message, so that nothing else has looked at the name.
+    """
     try:
-        return TypeAdapter(QueueName).validate_python(opened(body).content.get("reply_to"))
+        queue = TypeAdapter(QueueName).validate_python(opened(body).content.get("reply_to"))
     except (Rejected, ValidationError):
         return None
+    return queue if allows(queue) else None
 
 
 def job_of(content: Mapping[str, Any], *, made_id: str, repeated: Sequence[str] = ()) -> Job:

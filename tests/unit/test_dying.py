@@ -121,6 +121,26 @@ async def test_a_job_message_the_platform_gave_up_on_is_rejected_when_nothing_ca
     assert data(scene)["job_id"] == "fox-1"
 
 
+@pytest.mark.parametrize(
+    ("wish", "told"),
+    [
+        ({"reply_to": "replies-shop"}, {"replies-shop"}),
+        ({"reply_to": "replies-shop", "n": 11}, {"replies-shop"}),
+        ({"reply_to": "secrets"}, set()),
+        ({}, set()),
+    ],
+)
+async def test_what_the_platform_gave_up_on_is_told_on_the_reply_queue_that_is_allowed(
+    wish: dict[str, object], told: set[str]
+) -> None:
+    scene = Scene()
+    body = json.dumps({**JOB, **wish}).encode()
+    message = JobMessage(body, "poisoned-1", scene.world.clock.now())
+    await scene.deliver(Delivery("image-jobs-poison", message, message.inserted_at))
+    assert scene.world.announcer.types() == ["image.job.rejected"]
+    assert set(scene.world.announcer.replies) == told
+
+
 async def test_a_job_message_the_platform_gave_up_on_is_carried_on_when_it_has_a_record() -> None:
     scene = Scene()
     scene.submit(JOB)
