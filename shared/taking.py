@@ -89,24 +89,27 @@ _CHANGED: Final = "the manifest was changed or deleted while it was read; nothin
 
 
 async def _feed(reading: Reading, record: BatchRecord, world: World) -> None:
-    manifest, start = record.manifest, reading.wanted
-    length = min(CHUNK_BYTES, manifest.bytes - start)
-    if length > 0:
-        reading.feed(await _bytes(record, world, start=start, length=length))
-    if reading.wanted >= manifest.bytes:
+    if reading.wanted < record.manifest.bytes:
+        reading.feed(await _bytes(record, world, start=reading.wanted))
+    if reading.wanted >= record.manifest.bytes:
         reading.end()
 
 
-async def _bytes(record: BatchRecord, world: World, *, start: int, length: int) -> bytes:
+async def _bytes(record: BatchRecord, world: World, *, start: int) -> bytes:
+    """Return the next bytes of a file; of a list all that is left, since it fits into a request.
+
+    So no job of a list is too long to be read past: each has its answer.
+    """
     manifest = record.manifest
     if not manifest.is_posted:
+        length = min(CHUNK_BYTES, manifest.bytes - start)
         return await world.manifests.read(
             manifest.name, manifest.version, start=start, length=length
         )
     posted = await world.batches.read_page(record.batch_id, POSTED)
     if posted is None:
         raise StaleVersion(f"the list of batch {record.batch_id} was deleted")
-    return posted[start : start + length]
+    return posted[start:]
 
 
 async def _take(

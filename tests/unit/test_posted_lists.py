@@ -82,6 +82,20 @@ async def test_the_longest_list_is_read_to_its_end_whatever_space_is_around_it()
     assert (data["succeeded"], data["wrong"]) == (MAX_JOBS, [])
 
 
+async def test_a_job_that_is_far_too_long_hides_none_that_comes_after_it() -> None:
+    it = Drop()
+    told = await post(it, JOB, {**JOB, "prompt": "x" * 600_000}, {**JOB, "prompt": "a hare"})
+    assert (told.accepted, told.refused) == (2, 1)
+    assert [job.problem and job.problem.code for job in told.jobs] == [
+        None,
+        "malformed_message",
+        None,
+    ]
+    assert it.world.steps.taken.count("batches.read_page") == 3
+    await it.run()
+    assert (it.events[0]["data"]["succeeded"], it.events[0]["data"]["wrong"]) == (2, [])
+
+
 async def test_an_id_of_another_job_is_told_by_its_place_and_its_id() -> None:
     it = Drop()
     await post(it, {**JOB, "job_id": "fox-1"})
