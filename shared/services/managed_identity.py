@@ -79,7 +79,12 @@ class PlatformIdentity:
     async def _asked(self, session: aiohttp.ClientSession, query: Mapping[str, str]) -> Token:
         headers = {"X-IDENTITY-HEADER": self.header}
         try:
-            async with session.get(self.endpoint, params=query, headers=headers) as response:
+            async with session.get(
+                self.endpoint,
+                params=query,
+                headers=headers,
+                allow_redirects=False,  # the header is for this host alone
+            ) as response:
                 status, body = response.status, await response.read()
         except (aiohttp.ClientError, OSError) as error:
             raise _Passing(f"the identity endpoint does not answer: {error}") from error

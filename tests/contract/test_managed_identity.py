@@ -111,6 +111,13 @@ async def test_a_refusal_is_not_repeated(platform: Platform) -> None:
     assert len(platform.asked) == 1
 
 
+async def test_a_redirect_is_not_followed_with_what_proves_who_we_are(platform: Platform) -> None:
+    platform.answering(web.Response(status=307, headers={"location": platform.url}))
+    with pytest.raises(CredentialUnavailable, match=r"answers 307: nothing$"):
+        await platform.identity().get_token(SCOPE)
+    assert len(platform.asked) == 1
+
+
 @pytest.mark.parametrize(
     "body",
     ["", "<html>", '{"access_token": ""}', '{"access_token": "s3cret", "expires_on": "soon"}'],
