@@ -1,6 +1,7 @@
 """One paid call: what is sent, and what comes back, whatever it is, as an outcome.
 
-What takes a reply in is imported while the endpoint draws: no call waits for it.
+What takes a reply in is imported with the first good one, not at the start: 10 ms, in which the
+endpoint draws if it streams.
 """
 
 import json

@@ -1,7 +1,7 @@
 """What the app tells of itself: spans and metrics, through OpenTelemetry's API and nothing else.
 
-In Azure the worker sets up Azure Monitor before it loads the app (docs/runbook.md); anywhere else
-the API does nothing, at the cost of a call. A name of a metric here is one that
+In Azure the worker sets up Azure Monitor before it loads the app (docs/runbook.md); where nobody
+listens, this is not imported (`listeners`). A name of a metric here is one that
 `infra/modules/alerts.bicep` and `infra/workbook.json` ask for: a test compares them.
 
 No attribute holds a prompt, a URL or a secret: names of functions, models, deployments, outcomes.
