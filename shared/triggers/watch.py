@@ -6,6 +6,7 @@ import azure.functions as func
 
 from ..configuration import Configuration
 from ..errors import ImageJobsError
+from ..services.listeners import anybody_listens
 from ..services.world import open_world
 from ..watching import ages
 from .deliveries import log
@@ -21,9 +22,11 @@ def functions(configuration: Configuration) -> func.Blueprint:
     @blueprint.function_name("watch")
     @blueprint.timer_trigger(arg_name="timer", schedule=EVERY_FIVE_MINUTES)
     async def watch(timer: func.TimerRequest) -> None:
+        del timer
+        if not anybody_listens():
+            return
         from ..services.telemetry import note_ages  # noqa: PLC0415 (as in deliveries)
 
-        del timer
         try:
             note_ages(await ages(open_world(configuration), configuration))
         except ImageJobsError as error:

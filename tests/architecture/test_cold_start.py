@@ -30,6 +30,11 @@ NOT_AT_INDEX = {
 NEVER = {"openai", "requests", "urllib3", "pandas", "numpy", "PIL"}
 
 INDEXED = "import function_app"
+WATCHED = """
+import asyncio, function_app
+named = {each.get_function_name(): each for each in function_app.app.get_functions()}
+asyncio.run(named["watch"].get_user_function()(None))
+"""
 
 
 def loaded(code: str, **settings: str) -> set[str]:
@@ -68,3 +73,7 @@ def test_an_index_loads_no_more_than_its_budget(indexed: set[str]) -> None:
 def test_an_index_loads_nothing_that_only_a_message_needs(indexed: set[str]) -> None:
     assert found(indexed, NOT_AT_INDEX) == set()
     assert found(indexed, NEVER) == set()
+
+
+def test_a_watch_that_nobody_listens_to_loads_and_asks_nothing() -> None:
+    assert found(loaded(WATCHED), NOT_AT_INDEX) == set()
