@@ -5,20 +5,45 @@ import inspect
 import json
 import sys
 from collections.abc import Callable, Mapping
+from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 
+from ...catalogue import builtin
 from ...errors import Fault, InvalidJob
+from ...jobs import Job
 
 _WHAT = "What the job asks for"
+#: What the shell may complete an option's value to.
+type _Words = Callable[[], list[str]]
 #: The options, by the field of the job that each one fills.
 type Fields = dict[str, Any]
 
 
-def _option(*names: str, help: str, metavar: str | None = None) -> Any:  # noqa: A002, ANN401 (typer's words)
-    return typer.Option(*names, help=help, metavar=metavar, rich_help_panel=_WHAT)
+def _option(
+    *names: str,
+    help: str,  # noqa: A002 (typer's word)
+    metavar: str | None = None,
+    words: _Words | None = None,
+) -> Any:  # noqa: ANN401 (as typer has it)
+    return typer.Option(
+        *names, help=help, metavar=metavar, autocompletion=words, rich_help_panel=_WHAT
+    )
+
+
+def _words_of(field: str) -> _Words:
+    """Return what completes the values of a field that knows a few words only."""
+    return lambda: _literals(Job.model_fields[field].annotation)
+
+
+def _literals(kind: Any) -> list[str]:  # noqa: ANN401 (a type, or one of its words)
+    return [kind] if isinstance(kind, str) else [*chain(*map(_literals, get_args(kind)))]
+
+
+def _models() -> list[str]:
+    return ["auto", *builtin().models]
 
 
 def job_fields(  # noqa: PLR0913 (an option for each field of a job)
@@ -32,20 +57,32 @@ def job_fields(  # noqa: PLR0913 (an option for each field of a job)
     ] = None,
     job_id: Annotated[str | None, _option("--id", help="Idempotency key.")] = None,
     model: Annotated[
-        list[str] | None, _option("--model", "-m", help="Several: the same job on each.")
+        list[str] | None,
+        _option("--model", "-m", help="Several: the same job on each.", words=_models),
     ] = None,
     size: Annotated[
         list[str] | None,
         _option("--size", "-s", help="1536x1024, 16:9, 4k, small, auto …; several: each."),
     ] = None,
-    quality: Annotated[str | None, _option("--quality", "-q", help="low … max, auto.")] = None,
-    routing: Annotated[str | None, _option("--routing", help="auto, legacy, bucket.")] = None,
-    fit: Annotated[str | None, _option("--fit", help="scale or reject.")] = None,
+    quality: Annotated[
+        str | None,
+        _option("--quality", "-q", help="low … max, auto.", words=_words_of("quality")),
+    ] = None,
+    routing: Annotated[
+        str | None,
+        _option("--routing", help="auto, legacy, bucket.", words=_words_of("routing")),
+    ] = None,
+    fit: Annotated[
+        str | None, _option("--fit", help="scale or reject.", words=_words_of("fit"))
+    ] = None,
     n: Annotated[int | None, _option("-n", help="Pictures, 1 to 10.")] = None,
-    format: Annotated[str | None, _option("--format", help="png or jpeg.")] = None,  # noqa: A002 (the field's name)
+    format: Annotated[  # noqa: A002 (the field's name)
+        str | None, _option("--format", help="png or jpeg.", words=_words_of("format"))
+    ] = None,
     compression: Annotated[int | None, _option("--compression", help="Of a jpeg, 0-100.")] = None,
     background: Annotated[
-        str | None, _option("--background", help="auto, opaque, transparent.")
+        str | None,
+        _option("--background", help="auto, opaque, transparent.", words=_words_of("background")),
     ] = None,
     locales: Annotated[
         list[str] | None, _option("--locale", "-l", help="BCP 47; several: each.", metavar="TAG")
@@ -60,13 +97,16 @@ def job_fields(  # noqa: PLR0913 (an option for each field of a job)
     finish: Annotated[str | None, _option("--finish", help="As JSON.", metavar="JSON")] = None,
     reply_to: Annotated[str | None, _option("--reply-to", help="Queue for its events.")] = None,
     on_unknown: Annotated[
-        str | None, _option("--on-unknown", help="retry_once, park, fail.")
+        str | None,
+        _option("--on-unknown", help="retry_once, park, fail.", words=_words_of("on_unknown")),
     ] = None,
     max_cost_usd: Annotated[float | None, _option("--max-cost", help="US dollars.")] = None,
     deadline: Annotated[
         str | None, _option("--deadline", help="ISO 8601 with a zone.", metavar="TIME")
     ] = None,
-    priority: Annotated[str | None, _option("--priority", help="normal or low.")] = None,
+    priority: Annotated[
+        str | None, _option("--priority", help="normal or low.", words=_words_of("priority"))
+    ] = None,
     tags: Annotated[
         list[str] | None, _option("--tag", "-t", help="Several.", metavar="NAME=VALUE")
     ] = None,

@@ -187,6 +187,29 @@ def test_a_file_stays_in_its_directory(blob: str, file: str) -> None:
 
 
 @pytest.mark.parametrize(
+    ("option", "begun", "words"),
+    [
+        ("--quality", "", {"auto", "low", "medium", "high", "xhigh", "max"}),
+        ("-q", "m", {"medium", "max"}),
+        ("--on-unknown", "", {"retry_once", "park", "fail"}),
+        ("--priority", "l", {"low"}),
+        ("--model", "gpt-image-2.5-f", {"gpt-image-2.5-flare"}),
+    ],
+)
+def test_the_shell_completes_the_words_of_an_option(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    option: str,
+    begun: str,
+    words: set[str],
+) -> None:
+    monkeypatch.setenv("_IMAGE_JOBS_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", f"image-jobs submit {option} {begun}")
+    monkeypatch.setenv("COMP_CWORD", "3")
+    assert set(said(capsys).split()) == words
+
+
+@pytest.mark.parametrize(
     ("wrong", "code"),
     [
         ([NoSuchJob("no")], 4),
