@@ -75,7 +75,7 @@ def job_fields(  # noqa: PLR0913 (an option for each field of a job)
     fit: Annotated[
         str | None, _option("--fit", help="scale or reject.", words=_words_of("fit"))
     ] = None,
-    n: Annotated[int | None, _option("-n", help="Pictures, 1 to 10.")] = None,
+    n: Annotated[int | None, _option("--n", "-n", help="Pictures, 1 to 10.")] = None,
     format: Annotated[  # noqa: A002 (the field's name)
         str | None, _option("--format", help="png or jpeg.", words=_words_of("format"))
     ] = None,

@@ -186,6 +186,15 @@ def test_a_file_stays_in_its_directory(blob: str, file: str) -> None:
     assert file_name(blob) == Path(file)
 
 
+def test_every_option_of_a_job_goes_by_a_long_name_that_can_be_guessed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (plan,) = told(capsys, "route", "a fox", "-m", "gpt-image-2", "--n", "2")["plans"]
+    assert plan["n"] == 2
+    for guess, meant in (("--nn", "--n"), ("--qualty", "--quality")):
+        assert meant in said(capsys, "route", "a fox", guess, "2", code=2)
+
+
 @pytest.mark.parametrize(
     ("option", "begun", "words"),
     [
