@@ -122,6 +122,7 @@ def test_the_ledger_tells_what_was_spent(terminal: Terminal) -> None:
     assert (day["jobs"], day["pictures"]) == (1, 2)
     assert day["usd"] == pytest.approx(spent)
     assert "in 7 days" in terminal.run("ledger")
+    assert "in 1 day\n" in terminal.run("ledger", "--days", "1")
 
 
 def test_the_ledger_tells_todays_budget_and_what_is_blocked(
@@ -161,7 +162,7 @@ def test_a_dead_letter_is_listed_shown_and_purged(terminal: Terminal, stack: Run
     assert letter["name"] in terminal.run("dead", "list")
     day = letter["name"][:10].replace("/", "-")
     assert letter["name"] in terminal.run("dead", "list", "--day", day)
-    assert letter["name"] not in terminal.run("dead", "list", "--day", "2026-01-01")
+    assert terminal.run("dead", "list", "--day", "2026-01-01") == "No dead letters of these days.\n"
     assert json.loads(terminal.run("dead", "show", letter["name"]))["message_id"]
     terminal.run("dead", "purge", letter["name"])
     assert "no dead letter" in terminal.run("dead", "purge", letter["name"], code=4)
@@ -221,7 +222,8 @@ def until_known(terminal: Terminal, job_id: str) -> None:
 def test_an_unknown_job_ends_with_4_and_a_long_one_with_5(terminal: Terminal) -> None:
     assert "never-sent" in terminal.run("status", "never-sent", code=4)
     terminal.json("submit", "a fox [[fault-once:slow-headers,2]]", "--id", "cli-7", "-q", "low")
-    assert "1 of 1" in terminal.run("watch", "cli-7", "--within", "0.2", "--json", code=5)
+    said = terminal.run("watch", "cli-7", "--within", "0.2", "--json", code=5)
+    assert "job cli-7 has not ended within 0.2 s" in said
     assert terminal.json("watch", "cli-7", "--within", "60")["state"] == "succeeded"
 
 

@@ -47,6 +47,9 @@ def list_letters(
                 {"name": each.name, "reason": each.reason, "job_id": each.job_id, "said": each.said}
             )
         return
+    if not letters:
+        console().print("No dead letters of these days.", style="dim")
+        return
     rows = table("name", "job", "reason", "")
     for each in letters:
         rows.add_row(each.name, each.job_id or "", each.reason, each.said)

@@ -51,7 +51,7 @@ def ledger(
     _print_budget(today, time)
     console().print(_spent(spent))
     total = sum(each.usd for each in spent)
-    console().print(f"[bold]{dollars(total)}[/] in {days} days")
+    console().print(f"[bold]{dollars(total)}[/] in {days} {'day' if days == 1 else 'days'}")
     if len(entries) == MOST:
         console().print(f"Only the newest {MOST:,} jobs were counted.", style="yellow")
 

@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Annotated, Final
 
 import typer
@@ -68,7 +68,7 @@ def list_jobs(
     with client() as jobs:
         found = jobs.newest(limit=limit, state=state)
     if not as_json:
-        console().print(entries_table(found))
+        console().print(entries_table(found) if found else "[dim]No jobs.[/]")
     for entry in found if as_json else ():
         print_json(entry.model_dump(mode="json"))
 
@@ -87,6 +87,9 @@ def watch(
     """Follow jobs in a live table until all have ended. Ends with 1 when one has no pictures."""
     with client() as jobs:
         ids = named(job_ids) if job_ids else _running(jobs)
+        if not (ids or as_json):
+            console().print("No job is running.", style="dim")
+            return
         ended = follow(jobs, ids, quiet=as_json, within=within)
     if as_json:
         for each in ended:
@@ -129,16 +132,23 @@ def follow(
             if len(ended) == len(found):
                 return ended
             if within is not None and time.monotonic() - began >= within:
-                left = len(found) - len(ended)
-                raise StillRunning(
-                    f"{left} of {len(found)} jobs have not ended within {within:g} s"
-                )
+                raise StillRunning(f"{_left(found)} not ended within {within:g} s")
             time.sleep(pause)
             pause = min(pause * GROWTH, LONGEST_LOOK)
 
 
 def _id(whose: str | Receipt) -> str:
     return whose if isinstance(whose, str) else whose.job_id
+
+
+def _left(found: Mapping[str, Status | None]) -> str:
+    match [job_id for job_id, status in found.items() if not _ended(status)]:
+        case [only] if len(found) == 1:
+            return f"job {only} has"
+        case [_]:
+            return f"1 of {len(found)} jobs has"
+        case left:
+            return f"{len(left)} of {len(found)} jobs have"
 
 
 def _ended(status: Status | None) -> bool:

@@ -241,6 +241,25 @@ def test_a_status_that_storage_does_not_tell_is_no_unknown_job(
     assert sorted(lines) == sorted(map(str, wrong))
 
 
+def test_an_empty_list_is_told_in_words_and_whoever_has_not_ended_is_counted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Jobs:
+        def newest(self, **_: object) -> list[str]:
+            return []
+
+        def status_many(self, ids: list[str]) -> list[ImageJobsError]:
+            return [NoSuchJob(each) for each in ids]
+
+    monkeypatch.setattr(watching, "client", lambda: nullcontext(Jobs()))
+    assert said(capsys, "list") == "No jobs.\n"
+    assert said(capsys, "watch") == "No job is running.\n"
+    assert said(capsys, "watch", "--json") == ""
+    late = ("--within", "0", "--json")
+    assert "2 of 2 jobs have not ended" in said(capsys, "watch", "fox", "owl", *late, code=5)
+    assert "job fox has not ended" in said(capsys, "watch", "fox", *late, code=5)
+
+
 def test_what_was_live_ends_its_line_in_a_pipe(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
