@@ -1,8 +1,12 @@
 """The command's sub-commands, put together."""
 
+from typing import Any
+
 import typer
+from typer.core import TyperGroup
 
 from . import asking, batches, checking, dead, getting, ledger, pricing, steering, watching
+from .showing import AsJson
 
 app = typer.Typer(
     name="image-jobs",
@@ -12,6 +16,22 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+
+
+@app.callback()
+def _whole(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """Take what is said before the sub-command as said after it."""
+    if as_json:
+        context.default_map = _in_json(context.command)
+
+
+def _in_json(command: object) -> dict[str, Any]:
+    """Return the defaults of a command, of all its sub-commands where it has some."""
+    if isinstance(command, TyperGroup):
+        return {name: _in_json(each) for name, each in command.commands.items()}
+    return {"as_json": True}
+
+
 app.command()(asking.submit)
 app.command()(batches.batch)
 app.command()(batches.follow)

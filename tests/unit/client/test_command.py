@@ -11,9 +11,10 @@ import pytest
 from rich.console import Console
 
 from shared.client.answers import Status
-from shared.client.cli import showing, watching
+from shared.client.cli import dead, showing, watching
 from shared.client.cli.entry import exit_code, main
 from shared.client.cli.getting import file_name
+from shared.client.dead_letters import Letter
 from shared.client.failures import JobEnded, NoSuchBlob, NoSuchJob, StillRunning
 from shared.errors import (
     Fault,
@@ -85,6 +86,27 @@ def test_a_route_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     explained = said(capsys, *asked)
     assert "≠ size: 7680x4320 → 3840x2160" in explained
     assert "• Model gpt-image-2 as asked." in explained
+
+
+def test_json_may_be_asked_for_before_the_sub_command(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ("route", "a fox", "--id", "fox", "-m", "gpt-image-2")
+    assert json.loads(said(capsys, "--json", *asked)) == told(capsys, *asked)
+    wrong = json.loads(said(capsys, "--json", *asked, "-n", "11", code=2))
+    assert wrong["faults"][0]["field"] == "n"
+    monkeypatch.setattr(dead, "client", lambda: nullcontext(NoLetters()))
+    assert said(capsys, "--json", "dead", "list") == ""
+    assert said(capsys, "dead", "list") == "No dead letters of these days.\n"
+
+
+class NoLetters:
+    @property
+    def operator(self) -> "NoLetters":
+        return self
+
+    def dead_letters(self, **_: object) -> list[Letter]:
+        return []
 
 
 def test_a_matrix_is_explained_part_by_part(capsys: pytest.CaptureFixture[str]) -> None:
