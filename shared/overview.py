@@ -21,8 +21,10 @@ class LaneStatus(Data):
 
     lane: str
     oldest_seconds: float | None = Field(
-        description="How long the message next in line has waited; null when none waits."
+        description="How long the message next in line has waited; null when none waits, or "
+        "see `problem`."
     )
+    problem: str | None = Field(description="Why its queue could not be looked at.")
 
 
 class PoolStatus(Data):
@@ -58,9 +60,13 @@ class _Look:
     errors: list[ImageJobsError] = field(default_factory=list)
 
     async def lane(self, lane: str, queue: str) -> LaneStatus:
-        oldest = await self.world.queues.oldest(queue)
+        oldest, problem = await self.tried(lambda: self.world.queues.oldest(queue))
         waited = None if oldest is None else max(0.0, (self.now - oldest).total_seconds())
-        return LaneStatus(lane=lane, oldest_seconds=None if waited is None else round(waited, 1))
+        return LaneStatus(
+            lane=lane,
+            oldest_seconds=None if waited is None else round(waited, 1),
+            problem=problem,
+        )
 
     async def pool(self, deployments: list[Deployment]) -> PoolStatus:
         first = deployments[0]

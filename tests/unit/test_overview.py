@@ -93,6 +93,18 @@ async def test_a_ledger_that_does_not_answer_is_said_to_and_hides_no_other() -> 
     assert told.spend
 
 
+async def test_a_lane_that_does_not_answer_is_said_to_and_hides_no_other() -> None:
+    scene = a_scene()
+    scene.world.steps.failing["queues.oldest"] = [StoreUnavailable("x")]
+    told, errors = await overview(scene.world, scene.configuration)
+    assert len(errors) == 1
+    lost, *others = told.lanes
+    assert lost.oldest_seconds is None
+    assert lost.problem == "Something needed did not answer; try again."
+    assert [lane.problem for lane in others] == [None, None]
+    assert all(pool.pace for pool in told.pools)
+
+
 async def test_a_budget_that_does_not_answer_is_said_to() -> None:
     scene = a_scene(DAILY_BUDGET_USD="5")
     scene.world.steps.failing["budget.look"] = [StoreUnavailable("x")]

@@ -47,8 +47,10 @@ function bar(limit, spent, reserved) {
 }
 
 function waits({ lanes }) {
-  const oldest = lanes.filter((lane) => lane.oldest_seconds !== null);
-  return oldest.map((lane) => tile(lane.oldest_seconds > LONG_WAIT ? "high" : "", `lane ${lane.lane}`, seconds(lane.oldest_seconds), "the oldest message waits"));
+  const told = lanes.filter((lane) => lane.problem || lane.oldest_seconds !== null);
+  return told.map(({ lane, oldest_seconds: oldest, problem }) => problem
+    ? tile("high", `lane ${lane}`, "unknown", problem)
+    : tile(oldest > LONG_WAIT ? "high" : "", `lane ${lane}`, seconds(oldest), "the oldest message waits"));
 }
 
 const RANK = { high: 0, busy: 1, idle: 2 };
