@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Final
 
@@ -12,11 +12,12 @@ from pydantic import ValidationError
 from ..batches import BatchRecord, BatchState
 from ..configuration import Configuration
 from ..errors import AlreadyExists, Fault, Rejected, UnreadableRecord
+from ..jobs import Job
 from ..manifests import Format, batch_id_of, format_of
 from ..messages import read_job
 from ..reading import Reading
 from .failures import StillRunning
-from .preparing import quoted
+from .preparing import quoted, supposed
 from .storage import Storage
 
 #: Where the app keeps a batch's record, in the container of the job records.
@@ -42,8 +43,11 @@ class Checked:
     #: What is wrong with the file as a whole, by line.
     wrong: list[tuple[int, Fault]] = field(default_factory=list)
     faulty: list[FaultyEntry] = field(default_factory=list)
-    #: US dollars of the entries without faults; None where a price or the deployments are unknown.
+    #: US dollars of the entries without faults; None where one can't be priced.
     estimate_usd: float | None = 0.0
+    #: The deployments are not known: for the estimate every model was taken to be deployed, and
+    #: faults are those of the fields alone.
+    supposed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,17 +64,20 @@ def check(manifest: Iterable[bytes], name: str, app: Configuration, storage: Sto
 
     `ValueError` when the name's extension is of no manifest.
     """
-    found, reading = Checked(), Reading(format_of(name))
+    priced, is_supposed = supposed(app)
+    found, reading = Checked(supposed=is_supposed), Reading(format_of(name))
     for piece in manifest:
         reading.feed(piece)
-        _take(reading, found, app, storage)
+        _take(reading, found, app, priced, storage)
     reading.end()
-    _take(reading, found, app, storage)
+    _take(reading, found, app, priced, storage)
     found.wrong += reading.wrong
     return found
 
 
-def _take(reading: Reading, found: Checked, app: Configuration, storage: Storage) -> None:
+def _take(
+    reading: Reading, found: Checked, app: Configuration, priced: Configuration, storage: Storage
+) -> None:
     now = storage.now()
     for entry in reading.take():
         found.entries += 1
@@ -79,10 +86,20 @@ def _take(reading: Reading, found: Checked, app: Configuration, storage: Storage
             try:
                 job = read_job(entry.body, inserted_at=now, seed=str(entry.number))
                 quote = quoted(job, app, prompt_characters=len(job.prompt or ""), now=now)
-                found.estimate_usd = _sum(found.estimate_usd, quote.estimate_usd)
+                usd = _price(job, priced, now) if found.supposed else quote.estimate_usd
+                found.estimate_usd = _sum(found.estimate_usd, usd)
             except Rejected as rejection:
                 faults = rejection.faults
         found.faulty += [FaultyEntry(entry.line, entry.number, fault) for fault in faults]
+
+
+def _price(job: Job, priced: Configuration, now: datetime) -> float | None:
+    """Return what a job would cost; what is supposed refuses no job that the app may make."""
+    try:
+        quote = quoted(job, priced, prompt_characters=len(job.prompt or ""), now=now)
+    except Rejected:
+        return None
+    return quote.estimate_usd
 
 
 def _sum(one: float | None, other: float | None) -> float | None:

@@ -2,13 +2,14 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final
 
 from ..admission import faults_of, plans_of
 from ..blob_names import prompt_name
 from ..configuration import Configuration
+from ..deployments import Deployment
 from ..errors import InvalidJob
 from ..jobs import Job
 from ..messages import derived_job_id, job_of
@@ -92,6 +93,14 @@ def quoted(
             input_pixels=input_pixels,
         )
     )
+
+
+def supposed(app: Configuration) -> tuple[Configuration, bool]:
+    """Return the app, with every model deployed where it is not known which are; whether so."""
+    if app.deployments:
+        return app, False
+    every = tuple(Deployment(name=name, model=name) for name in app.catalogue.models)
+    return replace(app, deployments=every), True
 
 
 def packed(job: Job, quote: Quote) -> Parcel:

@@ -6,16 +6,25 @@ from typing import Annotated
 import typer
 from rich.console import Group, RenderableType
 from rich.padding import Padding
-from rich.text import Text
 
 from ...plans import Plan
 from ..answers import Quote, Receipt
-from ..preparing import job_from, quoted
+from ..preparing import job_from, quoted, supposed
 from ..synchronous import ImageJobs
-from .connection import app_alone, client, supposed
+from .connection import app_alone, client
 from .getting import OutOption, fetch
 from .job_options import Fields, asks_for_a_job
-from .showing import AsJson, console, dollars, now, print_json, quote_json, sizes_of, status_json
+from .showing import (
+    SUPPOSED,
+    AsJson,
+    console,
+    dollars,
+    now,
+    print_json,
+    quote_json,
+    sizes_of,
+    status_json,
+)
 from .watching import follow
 
 
@@ -76,12 +85,6 @@ def _uploaded(fields: Fields, jobs: ImageJobs) -> Fields:
     if "mask" in fields:
         found["mask"] = name(fields["mask"])
     return found
-
-
-SUPPOSED = Text(
-    "FOUNDRY_DEPLOYMENTS is not set here: every model of the catalogue was taken to be deployed.",
-    style="dim",
-)
 
 
 def receipt_json(receipt: Receipt) -> dict[str, object]:

@@ -13,7 +13,7 @@ from ..batching import Checked, Dropped
 from ..failures import NoSuchJob
 from ..synchronous import ImageJobs
 from .connection import client
-from .showing import AsJson, console, dollars, live, print_json
+from .showing import SUPPOSED, AsJson, console, dollars, live, print_json
 
 #: Faults shown; --json has all of them.
 MOST_SHOWN = 20
@@ -102,8 +102,14 @@ def _show_checked(checked: Checked, *, as_json: bool) -> None:
             for each in checked.faulty
         ]
         faults += [{"line": line, **_said("", fault.message)} for line, fault in checked.wrong]
-        told = {"entries": checked.entries, "estimate_usd": checked.estimate_usd, "faults": faults}
-        print_json(told)
+        print_json(
+            {
+                "entries": checked.entries,
+                "estimate_usd": checked.estimate_usd,
+                "supposed": checked.supposed,
+                "faults": faults,
+            }
+        )
         return
     lines = [f"line {line}: {fault}" for line, fault in checked.wrong]
     lines += [f"line {each.line}: {each.fault}" for each in checked.faulty]
@@ -112,10 +118,11 @@ def _show_checked(checked: Checked, *, as_json: bool) -> None:
     if len(lines) > MOST_SHOWN:
         sys.stderr.write(f"… and {len(lines) - MOST_SHOWN:,} more faults\n")
     faulty = len({each.number for each in checked.faulty})
-    console().print(
-        f"{checked.entries:,} entries, {faulty:,} with faults, "
-        f"about {dollars(checked.estimate_usd)}"
-    )
+    usd = checked.estimate_usd
+    cost = "what it costs can't be foreseen" if usd is None else f"about {dollars(usd)}"
+    console().print(f"{checked.entries:,} entries, {faulty:,} with faults, {cost}")
+    if checked.supposed:
+        console().print(SUPPOSED)
 
 
 def _said(field: str, message: str) -> dict[str, str]:

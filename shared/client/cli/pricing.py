@@ -8,11 +8,10 @@ from typing import Any, Final
 from ...configuration import Configuration
 from ...errors import Rejected
 from ...plans import Plan
-from ..preparing import job_from, quoted
-from .asking import SUPPOSED
-from .connection import app_alone, supposed
+from ..preparing import job_from, quoted, supposed
+from .connection import app_alone
 from .job_options import Fields, asks_for_a_job
-from .showing import AsJson, console, dollars, now, print_json, table
+from .showing import SUPPOSED, AsJson, console, dollars, now, print_json, table
 
 #: Shown when no size was asked for.
 SIZES: Final = ("1024x1024", "1536x1024", "3840x2160")

@@ -12,6 +12,7 @@ import typer
 from rich.console import Console, RenderableType
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from ...entries import Entry
 from ...plans import Plan
@@ -23,6 +24,11 @@ from ..answers import Quote, Status
 PIPE_COLUMNS: Final = 160
 #: From here on there is room for what is being made beside how it goes.
 ROOMY_COLUMNS: Final = 120
+
+SUPPOSED: Final = Text(
+    "FOUNDRY_DEPLOYMENTS is not set here: every model of the catalogue was taken to be deployed.",
+    style="dim",
+)
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 

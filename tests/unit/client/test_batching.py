@@ -31,14 +31,23 @@ def test_what_is_wrong_with_the_file_as_a_whole_is_told() -> None:
         batching.check([b""], "foxes.xls", ROUTING, FakeStorage())
 
 
-def test_a_batch_is_estimated_where_the_deployments_are_known() -> None:
+def test_a_batch_is_estimated_by_the_deployments_or_by_the_whole_catalogue() -> None:
     lines = b'{"prompt": "a fox", "quality": "low"}\n' * 3
     one = batching.check([lines[: len(lines) // 3]], "a.jsonl", ROUTING, FakeStorage())
     all_of_them = batching.check([lines], "a.jsonl", ROUTING, FakeStorage())
     assert one.estimate_usd is not None
     assert all_of_them.estimate_usd == pytest.approx(3 * one.estimate_usd)
-    unknown = batching.check([lines], "a.jsonl", FIELDS_ONLY, FakeStorage())
-    assert (unknown.entries, unknown.estimate_usd, unknown.faulty) == (3, None, [])
+    assert not all_of_them.supposed
+    named = lines.replace(b"}", b', "model": "gpt-image-2"}')
+    supposed = batching.check([named], "a.jsonl", FIELDS_ONLY, FakeStorage())
+    assert (supposed.entries, supposed.supposed, supposed.faulty) == (3, True, [])
+    assert supposed.estimate_usd == pytest.approx(all_of_them.estimate_usd)
+
+
+def test_a_model_that_only_the_app_may_know_is_no_fault_and_has_no_price() -> None:
+    line = b'{"prompt": "a fox", "model": "of-our-own"}\n'
+    found = batching.check([line], "a.jsonl", FIELDS_ONLY, FakeStorage())
+    assert (found.supposed, found.estimate_usd, found.faulty) == (True, None, [])
 
 
 def test_a_file_is_dropped_once_unless_it_is_asked_for_anew() -> None:
