@@ -1,6 +1,8 @@
 """Links to pictures, opened with the first one asked for: no job needs them, nor their SDK."""
 
+import asyncio
 from datetime import datetime
+from importlib import import_module
 from typing import TYPE_CHECKING
 
 from .credentials import EntraCredential
@@ -25,6 +27,9 @@ class LateLinks:
 
     async def link(self, name: str, *, until: datetime) -> str:
         """Return a URL that reads this blob until then."""
+        if self._links is None:
+            # Half a second: in a thread, so that replies under way are taken in meanwhile.
+            await asyncio.to_thread(import_module, ".read_links", __package__)
         return await (self._links or self._opened()).link(name, until=until)
 
     async def close(self) -> None:

@@ -1,5 +1,6 @@
 """Links that read one picture for a while: against Azurite, and as an identity would sign them."""
 
+import asyncio
 import urllib.error
 import urllib.request
 from datetime import UTC, datetime, timedelta
@@ -11,7 +12,10 @@ from azure.storage.blob import UserDelegationKey
 from azure.storage.blob.aio import BlobServiceClient
 
 from shared.errors import StoreUnavailable
+from shared.services.credentials import EntraCredential
+from shared.services.late_links import LateLinks
 from shared.services.read_links import SignedLinks
+from shared.services.storage_address import StorageAddress
 from tests.contract.conftest import Account
 
 NAME = "job-1/default/0.png"
@@ -95,3 +99,19 @@ async def test_an_account_that_brings_no_key_and_no_identity_says_so() -> None:
     with pytest.raises(StoreUnavailable, match="neither an account key nor an identity"):
         await links.link(NAME, until=in_minutes(5))
     await service.close()
+
+
+async def test_others_have_their_turn_while_the_first_link_loads_the_sdk() -> None:
+    links = LateLinks(StorageAddress("UseDevelopmentStorage=true"), EntraCredential(), "images")
+    ended = []
+
+    async def linked() -> None:
+        await links.link(NAME, until=in_minutes(5))
+        ended.append("link")
+
+    async def another() -> None:
+        ended.append("another")
+
+    await asyncio.gather(linked(), another())
+    await links.close()
+    assert ended == ["another", "link"]
