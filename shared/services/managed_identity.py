@@ -87,7 +87,8 @@ class PlatformIdentity:
             ) as response:
                 status, body = response.status, await response.read()
         except (aiohttp.ClientError, OSError) as error:
-            raise _Passing(f"the identity endpoint does not answer: {error}") from error
+            why = str(error) or type(error).__name__  # a time-out has no words
+            raise _Passing(f"the identity endpoint does not answer: {why}") from error
         if status != 200:  # noqa: PLR2004 (success)
             words = " ".join(body.decode(errors="replace").split())[:_MAX_WORDS]
             passing = status in _PASSING or status >= 500  # noqa: PLR2004 (server errors)
