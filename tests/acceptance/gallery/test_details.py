@@ -1,49 +1,21 @@
 """One job in the gallery: all there is to tell, what was made of it, what can be done to it."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from tests.acceptance.browsers import running_browser
 from tests.acceptance.callers import Caller, caller_of
 from tests.acceptance.galleries import (
     FOX,
     LONG,
     PATIENCE_MS,
     drawn,
-    filled_stack,
-    opened_gallery,
 )
 from tests.acceptance.running_stack import RunningStack, running_stack
 
 pytestmark = pytest.mark.timeout(300)
-
-
-@pytest.fixture(scope="module")
-def stack(azurite: str) -> Iterator[RunningStack]:
-    del azurite  # where it is missing, this skips or fails
-    with filled_stack() as stack:
-        yield stack
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_browser() as browser:
-        yield browser
-
-
-@pytest.fixture
-def caller(stack: RunningStack) -> Caller:
-    return caller_of(stack)
-
-
-@pytest.fixture
-def page(browser: Browser, stack: RunningStack, caller: Caller) -> Iterator[Page]:
-    with opened_gallery(browser, stack, caller) as page:
-        yield page
 
 
 def test_one_job_tells_why_it_is_as_it_is_what_it_cost_and_what_happened(page: Page) -> None:

@@ -1,7 +1,6 @@
 """The gallery, as somebody sees and uses it in a browser: with a mouse, a keyboard, on a phone."""
 
 import re
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -12,8 +11,7 @@ from shared.circuits import Circuit
 from shared.pacing import begun
 from shared.tempo import Quota
 from shared.turns import Ledger
-from tests.acceptance.browsers import running_browser
-from tests.acceptance.callers import Caller, caller_of
+from tests.acceptance.callers import Caller
 from tests.acceptance.galleries import (
     FOX,
     JOBS,
@@ -23,8 +21,6 @@ from tests.acceptance.galleries import (
     card,
     contrasts,
     drawn,
-    filled_stack,
-    opened_gallery,
 )
 from tests.acceptance.running_stack import ROOT, RunningStack
 
@@ -32,30 +28,6 @@ pytestmark = pytest.mark.timeout(300)
 
 #: What the browser saw, for people to look at.
 PICTURES = ROOT / "out" / "gallery"
-
-
-@pytest.fixture(scope="module")
-def stack(azurite: str) -> Iterator[RunningStack]:
-    del azurite  # where it is missing, this skips or fails
-    with filled_stack() as stack:
-        yield stack
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with running_browser() as browser:
-        yield browser
-
-
-@pytest.fixture
-def caller(stack: RunningStack) -> Caller:
-    return caller_of(stack)
-
-
-@pytest.fixture
-def page(browser: Browser, stack: RunningStack, caller: Caller) -> Iterator[Page]:
-    with opened_gallery(browser, stack, caller) as page:
-        yield page
 
 
 def test_the_page_holds_nothing_until_the_key_is_given(
