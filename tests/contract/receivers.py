@@ -8,6 +8,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import web
+from pydantic import JsonValue
+
+#: What is sent: it holds a letter that is no ASCII.
+EVENT: dict[str, JsonValue] = {
+    "specversion": "1.0",
+    "id": "c1a8cfd5-2a1b-5d0e-9d63-58b0bb1a6f10",
+    "type": "image.job.succeeded",
+    "source": "/image-jobs",
+    "data": {"job_id": "fox-1", "tags": {"owner": "Zoë"}},
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,21 +5,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 from aiohttp import web
-from pydantic import JsonValue
 
 from shared.errors import CredentialUnavailable, NotTaken
 from shared.services.event_grid import SCOPE, EventGridTopic
 from shared.services.posting import USER_AGENT, Poster
 from tests.contract.endpoints import FakeTokens
-from tests.contract.receivers import Receiver, receiving
-
-EVENT: dict[str, JsonValue] = {
-    "specversion": "1.0",
-    "id": "c1a8cfd5-2a1b-5d0e-9d63-58b0bb1a6f10",
-    "type": "image.job.succeeded",
-    "source": "/image-jobs",
-    "data": {"job_id": "fox-1", "tags": {"owner": "Zoë"}},
-}
+from tests.contract.receivers import EVENT, Receiver, receiving
 
 
 @pytest.fixture

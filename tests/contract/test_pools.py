@@ -141,21 +141,26 @@ async def test_hosts_that_ask_at_once_never_get_the_same_turn(
     assert turns[-1] - turns[0] == timedelta(milliseconds=10) * (len(turns) - 1)
 
 
+def counted(monkeypatch: pytest.MonkeyPatch, what: str) -> list[str]:
+    """Every read, or every write, of a ledger from now on."""
+    seen: list[str] = []
+    done = getattr(_LedgerBlob, what)
+
+    async def noted(*arguments: object) -> object:
+        seen.append(what)
+        return await done(*arguments)
+
+    monkeypatch.setattr(_LedgerBlob, what, noted)
+    return seen
+
+
 async def test_steps_that_wait_travel_together(
     blobs: Blobs, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    writes = 0
-    write = _LedgerBlob.write
-
-    async def counted(*arguments: object) -> str:
-        nonlocal writes
-        writes += 1
-        return await write(*arguments)  # type: ignore[arg-type]  # as they came
-
-    monkeypatch.setattr(_LedgerBlob, "write", counted)
+    writes = counted(monkeypatch, "write")
     one = BlobPools(blobs, clock)
     await asyncio.gather(*(one.ask(question()) for _ in range(50)))
-    assert writes == 2  # the first, and those that came while it was under way
+    assert len(writes) == 2  # the first, and those that came while it was under way
 
 
 async def test_whoever_is_cancelled_takes_nobody_along(blobs: Blobs, clock: FakeClock) -> None:
@@ -202,16 +207,8 @@ async def test_a_look_sees_what_another_host_has_done_and_writes_nothing(
 async def test_looks_within_a_second_are_one_read(
     blobs: Blobs, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    reads = 0
-    read = _LedgerBlob.read
-
-    async def counted(*arguments: object) -> object:
-        nonlocal reads
-        reads += 1
-        return await read(*arguments)  # type: ignore[arg-type]  # as they came
-
-    monkeypatch.setattr(_LedgerBlob, "read", counted)
+    reads = counted(monkeypatch, "read")
     pools = BlobPools(blobs, clock)
     await pools.look("pool")
     await asyncio.gather(*(pools.look("pool") for _ in range(20)))
-    assert reads == 1
+    assert len(reads) == 1

@@ -9,24 +9,16 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 from aiohttp.abc import AbstractResolver, ResolveResult
-from pydantic import JsonValue
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
 from shared.errors import Misconfigured, NotTaken
 from shared.services.posting import MAX_ANSWER_BYTES, Poster
 from shared.services.webhook import GuardedResolver, WebhookSink, guarded
-from tests.contract.receivers import Received, Receiver, receiving
+from tests.contract.receivers import EVENT, Received, Receiver, receiving
 from tests.scene import configured
 
 OLD, NEW, OTHER = (f"whsec_{base64.b64encode(bytes([n]) * 32).decode()}" for n in (1, 2, 3))
-EVENT: dict[str, JsonValue] = {
-    "specversion": "1.0",
-    "id": "c1a8cfd5-2a1b-5d0e-9d63-58b0bb1a6f10",
-    "type": "image.job.succeeded",
-    "source": "/image-jobs",
-    "data": {"job_id": "fox-1", "tags": {"owner": "Zoë"}},
-}
 
 
 @pytest.fixture
