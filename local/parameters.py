@@ -16,11 +16,8 @@ ID: Final[Schema] = {
     "schema": {"type": "string"},
     "description": "The job's id. One that no job can have is answered like one that none has.",
 }
-BATCH_ID: Final[Schema] = {
+BATCH_ID: Final[Schema] = ID | {
     "name": "batch_id",
-    "in": "path",
-    "required": True,
-    "schema": {"type": "string"},
     "description": "The batch's id, as its `Location` or its event tells it.",
 }
 LINKS: Final[Schema] = {
