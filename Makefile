@@ -92,7 +92,7 @@ requirements: $(UV) ## compile requirements*.txt from pyproject.toml (UPGRADE=1:
 	@scripts/requirements
 
 schemas: .venv/.stamp ## print the JSON Schemas of messages and events into docs/schemas
-	@$(BIN)/python -m local.schemas
+	@$(BIN)/python -m local.contracts.schemas
 
 azuretypes: setup ## take the types of Azure's resources anew, for the checks of infra/
 	@scripts/azure-types

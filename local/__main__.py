@@ -9,9 +9,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from local.azurite import AzuriteMissing
 from local.host.options import setting
-from local.stack import ROOT, CannotStart, Wishes, up
+from local.stack.azurite import AzuriteMissing
+from local.stack.stack import ROOT, CannotStart, Wishes, up
 
 #: Seconds a message is hidden while it runs; 600 in Azure, too long to watch a crash heal.
 HIDE_SECONDS = 30.0

@@ -18,14 +18,14 @@ TYPED = "py.typed"
 def needed(package: Path) -> set[Path]:
     """Return what the wheel needs: modules, and the data beside them that they name."""
     modules = modules_of_the_client(package)
-    return {package / TYPED, *modules, *_data(modules, package)}
+    return {package / TYPED, *modules, *_data(modules)}
 
 
-def _data(modules: set[Path], package: Path) -> Iterator[Path]:
+def _data(modules: set[Path]) -> Iterator[Path]:
     for path in modules:
         for node in ast.walk(ast.parse(path.read_text("utf-8"))):
             if isinstance(node, ast.Constant) and str(node.value).endswith(".toml"):
-                file = package / str(node.value)
+                file = path.with_name(str(node.value))
                 if file.is_file():
                     yield file
 
@@ -39,7 +39,14 @@ def modules_of_the_client(package: Path) -> set[Path]:
         if path not in found:
             found.add(path)
             ahead += _imported(path, package)
+            ahead += _packages(path, package)
     return found
+
+
+def _packages(path: Path, package: Path) -> Iterator[Path]:
+    """Yield the `__init__.py` of each package that a module stands in."""
+    for folder in path.relative_to(package).parents:
+        yield package / folder / "__init__.py"
 
 
 def _imported(path: Path, package: Path) -> Iterator[Path]:

@@ -24,7 +24,7 @@
   x UnreadableRecord        a stored record is none of this version's
   x UnreadableCursor        a list can't go on from where it is told to
 
-The words a caller sees are in `faults` (by field) and in `code` (a fixed set, `shared.codes`).
+The words a caller sees are in `faults` (by field) and in `code` (a fixed set, `shared.vocabulary`).
 """
 
 from collections.abc import Sequence
@@ -53,8 +53,8 @@ class Misconfigured(ImageJobsError):
 class Rejected(ImageJobsError):
     """The job can never succeed as it was asked.
 
-    `code` is one of the rejection codes of `shared.events`; `faults` holds every fault found, not
-    only the first; `job_id` is the job's own id where it could still be read.
+    `code` is a `RejectionCode`; `faults` holds every fault found, not only the first; `job_id` is
+    the job's own id where it could still be read.
     """
 
     code = "rejected"

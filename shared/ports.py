@@ -1,25 +1,238 @@
 """What the work needs of the world, as protocols; `services` makes them real, tests fake them.
 
 Ports raise only errors of `shared.errors`; names are full names, and none is built of user text.
+
+What is kept book of beside the records, as two more ports: open jobs and lists, and money.
+
+Like those of `shared.ports`, they raise only errors of `shared.errors`.
+
+What batches need of the world, as protocols: a part of `ports.World`.
+
+What the work needs of the quota pools: their ledgers, in the words of `shared.limits.pool_ledger`.
+
+What events need of the world, as protocols: a part of `ports.World`.
+
+What a piece of work did, for the one line the shell logs; never a prompt, never a secret.
 """
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager
-from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING, Protocol
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Protocol
 
-from .input_pictures import InputHead
-from .payloads import ImageRequest
-from .pictures import PictureFacts
-from .pool_ports import Pools
-from .records import JobRecord
-from .renditions import Renderer
+from pydantic import JsonValue
 
-if TYPE_CHECKING:  # not needed before the first event, the first job, or the first batch
-    from .batch_ports import Abreast, Batches, Manifests
-    from .books import Budget, Register
-    from .event_ports import Announcer, Sink
+from .images_api.requests import ImageRequest
+from .limits.budget import DayLedger, Hold, Refusal
+from .limits.circuit_breaker import Finding
+from .limits.pool_ledger import Alarm, Answer, Ask, Ledger, Permit
+from .pictures.inputs import InputHead
+from .pictures.measuring import PictureFacts
+from .pictures.renditions import Cell, Wish
+from .records.index_entry import Entry, Page
+from .records.record import JobRecord, JobState
+
+if TYPE_CHECKING:  # no start waits for what is seldom asked for
+    from cloudevents.core.v1.event import CloudEvent
+
+    from .batches.record import BatchRecord, KeptBatch
+
+
+@dataclass(frozen=True, slots=True)
+class Marker:
+    """An open job as the register has it, and the version that a conditional step must name."""
+
+    entry: Entry
+    #: From when on a sweep should look at it.
+    look_at: datetime
+    version: str
+
+
+class Register(Protocol):
+    """Which jobs are open, and all jobs newest first, without reading a record."""
+
+    async def enter(self, entry: Entry, *, look_at: datetime) -> Marker:
+        """Mark a job as open before its record says so; a sweep looks at it from `look_at` on.
+
+        An equal opening is written over.
+        """
+        ...
+
+    async def postpone(self, marker: Marker, *, look_at: datetime) -> None:
+        """Have sweeps look at the job later, unless its marker was changed or taken away."""
+        ...
+
+    async def withdraw(self, marker: Marker) -> None:
+        """Take a marker away that no job needs, unless it was changed meanwhile."""
+        ...
+
+    async def close(self, entry: Entry) -> None:
+        """Keep the entry of an ended job, then take the marker of its opening away."""
+        ...
+
+    def open_entries(self, *, due: datetime) -> AsyncIterator[Marker]:
+        """Yield the open jobs that a sweep should have looked at by then."""
+        ...
+
+    async def page(
+        self,
+        *,
+        after: str | None = None,
+        limit: int = 50,
+        state: JobState | None = None,
+        tag: tuple[str, str] | None = None,
+    ) -> Page:
+        """Return at most `limit` jobs, newest first, of one state or with one tag if it is given.
+
+        Fewer may come with a cursor to go on from, when many had to be passed over.
+        `UnreadableCursor` if `after` is none.
+        """
+        ...
+
+
+class Budget(Protocol):
+    """What all calls of a day may cost, and what they have: a ledger a day, shared by all hosts."""
+
+    async def reserve(self, hold: Hold, *, day: date, limit: int | None) -> str | Refusal:
+        """Set money of a day aside and return the ticket, or why that would pass the limit."""
+        ...
+
+    async def settle(self, ticket: str, amount: int) -> None:
+        """Put what a call has cost in place of what was set aside; once, however often asked."""
+        ...
+
+    async def overdue(self, day: date, *, now: datetime) -> Mapping[str, Hold]:
+        """Return the holds of calls that must be over, by ticket."""
+        ...
+
+    async def look(self, day: date) -> DayLedger | None:
+        """Return the ledger of a day, None if nothing was ever set aside; one read."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FoundManifest:
+    """A manifest as it stands: its version (ETag), its size, when it was written."""
+
+    version: str
+    bytes: int
+    modified_at: datetime
+
+
+class Manifests(Protocol):
+    """The container that files are dropped into."""
+
+    async def find(self, name: str) -> FoundManifest | None:
+        """Tell how a manifest stands, None when there is none of this name."""
+        ...
+
+    async def read(self, name: str, version: str, *, start: int, length: int) -> bytes:
+        """Return bytes of this version; `StaleVersion` when it was changed or deleted."""
+        ...
+
+
+class Batches(Protocol):
+    """The records of batches, and their pages: `batches/{batch_id}/`."""
+
+    async def create(self, record: "BatchRecord") -> str:
+        """Write a new record and return its version; `AlreadyExists` if the batch has one."""
+        ...
+
+    async def read(self, batch_id: str) -> "KeptBatch | None":
+        """Return the record, or None when there is none."""
+        ...
+
+    async def replace(self, record: "BatchRecord", version: str) -> str:
+        """Write the record if it still has `version`; `StaleVersion` if it does not."""
+        ...
+
+    async def put_page(self, batch_id: str, name: str, body: bytes) -> bytes:
+        """Write a page once; return what stands there, whoever wrote it."""
+        ...
+
+    async def read_page(self, batch_id: str, name: str) -> bytes | None:
+        """Return a page, None when there is none."""
+        ...
+
+    async def publish(self, name: str, pages: AsyncIterator[bytes]) -> str:
+        """Write a result manifest beside the pictures, once and whole; return its URL."""
+        ...
+
+
+class Abreast(Protocol):
+    """Several things done at a time."""
+
+    async def run[T](self, work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+        """Await all, some at a time, and return what they return in their order.
+
+        The first error is raised once those under way have stopped; the others are not begun.
+        """
+        ...
+
+
+class Pools(Protocol):
+    """The ledgers of the quota pools, `pace/{pool}.json`, shared by all hosts.
+
+    Steps of `shared.limits.pool_ledger`, each taken for everybody at once or not at all.
+    """
+
+    async def ask(self, question: Ask) -> Answer:
+        """Ask for a turn."""
+        ...
+
+    async def wait_for(self, permit: Permit) -> bool:
+        """Let others work until the turn has come; tell whether it may still be used then."""
+        ...
+
+    async def tell(self, permit: Permit, finding: Finding) -> tuple[Alarm, ...]:
+        """Say what came of a turn; returns every alarm of the pool that is not raised yet.
+
+        That a call was accepted is kept, and said with the next ask.
+        """
+        ...
+
+    async def told(self, pool: str, alarms: Sequence[Alarm]) -> None:
+        """Note that these alarms were raised."""
+        ...
+
+    async def look(self, pool: str) -> Ledger | None:
+        """Return the ledger as it was about a second ago at most, None if there is none.
+
+        At most one read, and no write: a look changes nothing for who asks.
+        """
+        ...
+
+
+class Announcer(Protocol):
+    """Where events go out: the events queue, the job's own reply queue, the sinks."""
+
+    async def announce(self, event: "CloudEvent", *, reply_to: str | None) -> None:
+        """Send the event to the queues, and on its way to every sink; at least once.
+
+        A reply queue that does not exist is passed over.
+        """
+        ...
+
+
+class Sink(Protocol):
+    """Somewhere beyond our storage that events go to; adding one is one file in `services`."""
+
+    @property
+    def name(self) -> str:
+        """What the sink is called in messages, logs and dead letters: `a-z 0-9 -`."""
+        ...
+
+    def wants(self, event_type: str) -> bool:
+        """Tell whether events of this type are for this sink."""
+        ...
+
+    async def take(self, event: Mapping[str, JsonValue]) -> None:
+        """Hand over a structured CloudEvent, once; `NotTaken` unless the sink has it for sure.
+
+        Returns or raises within seconds, whatever the other side does.
+        """
+        ...
 
 
 class Clock(Protocol):
@@ -213,6 +426,22 @@ class ImagesEndpoint(Protocol):
         ...
 
 
+class Renderer(Protocol):
+    """Who makes pictures from stored originals, and stores them: the first one of a name stays."""
+
+    async def render(
+        self, source: str, wishes: Sequence[Wish], *, metadata: Mapping[str, str]
+    ) -> tuple[PictureFacts, ...]:
+        """Make every wish from the original; `CannotRender` if it is none that can be opened."""
+        ...
+
+    async def sheet(
+        self, cells: Sequence[Cell], blob: str, *, metadata: Mapping[str, str]
+    ) -> PictureFacts:
+        """Put pictures side by side, each with its label under it."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class World:
     """All ports together: what a piece of work is handed."""
@@ -235,3 +464,18 @@ class World:
     #: By name.
     sinks: "Mapping[str, Sink]"
     endpoint: ImagesEndpoint
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """One word for what happened, the job, and the facts an operator looks for."""
+
+    what: str
+    job_id: str | None
+    facts: Mapping[str, Any] = field(default_factory=dict)
+    #: What operators must see, each a line of its own.
+    alarms: tuple[object, ...] = ()
+
+    def __str__(self) -> str:
+        facts = " ".join(f"{name}={value}" for name, value in self.facts.items())
+        return f"{self.what} job_id={self.job_id or '-'} {facts}".rstrip()

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from local import azurite as storage_emulator
+from local.stack import azurite as storage_emulator
 
 
 @pytest.fixture(scope="session")

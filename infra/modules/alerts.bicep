@@ -22,7 +22,7 @@ param oldestMessageSeconds int
 param dailySpendUsd int
 
 // A value of each metric in a window of time; an alert when it is above its threshold. The names
-// are those of shared/services/telemetry.py.
+// are those of shared/adapters/telemetry.py.
 var alerts = [
   {
     name: 'dead-letters'

@@ -136,7 +136,7 @@ var hostSettings = {
   OTEL_PYTHON_DISABLED_INSTRUMENTATIONS: 'django,fastapi,flask,psycopg2,requests,urllib,urllib3'
 }
 
-// What the app reads: shared/settings.py has the same names, or tests/infra says so. A setting that
+// What the app reads: shared/config/settings.py has the same names, or tests/infra says so. A setting that
 // only an operator can have a value for stands in `Tuning` instead, in types.bicep.
 var appSettings = {
   ImageStorage__queueServiceUri: queueUri

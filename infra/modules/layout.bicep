@@ -1,7 +1,7 @@
 // What the app finds in its storage account, by name: the one table of queues and containers.
 //
 // A key is a setting of the app and its value the default of that setting: what is made here is
-// what the app is told. tests/infra holds both against shared/settings.py and local/settings.py.
+// what the app is told. tests/infra holds both against shared/config/settings.py and local/stack/settings.py.
 
 @export()
 @description('Queues that start a function. Each gets a poison queue; the app also sends to them.')

@@ -11,9 +11,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Final
 
-from local.outside import Outside, running
-
-from .reckoning import ENDS, Seen
+from local.chaos.reckoning import ENDS, Seen
+from local.stack.outside import Outside, running
 
 #: How the stack is set so that what takes minutes in Azure takes seconds here.
 WISHES: Final = (

@@ -10,13 +10,12 @@ from typing import Any, Final
 
 from rich.table import Table
 
-from local.settings import QUEUES
-from local.trials import tried
-from shared.manifests import batch_id_of
-
-from .arena import WISHES, Arena, arena
-from .reckoning import Reckoning, reckon
-from .rows import Row, differences, rows, to_csv
+from local.chaos.arena import WISHES, Arena, arena
+from local.chaos.reckoning import Reckoning, reckon
+from local.chaos.rows import Row, differences, rows, to_csv
+from local.stack.settings import QUEUES
+from local.stack.trials import tried
+from shared.batches.manifest import batch_id_of
 
 NAME: Final = "campaign/rows.csv"
 _DEPLOYMENTS: Final = json.dumps([{"name": "gpt-image-2", "rpm": 60_000}])

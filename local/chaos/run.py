@@ -8,12 +8,11 @@ from functools import partial
 
 from rich.table import Table
 
-from local.settings import QUEUES
-from local.trials import tried
-
-from .arena import WISHES, Arena, Wish, arena
-from .reckoning import Reckoning, reckon
-from .trouble import FAULTS, TWICE, jobs
+from local.chaos.arena import WISHES, Arena, Wish, arena
+from local.chaos.reckoning import Reckoning, reckon
+from local.chaos.trouble import FAULTS, TWICE, jobs
+from local.stack.settings import QUEUES
+from local.stack.trials import tried
 
 
 def chaos(wish: Wish, say: Callable[[str], None]) -> Reckoning:

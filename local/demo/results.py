@@ -7,7 +7,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from .orders import Order
+from local.demo.orders import Order
 
 _MARKS = {
     "image.job.succeeded": "[green]✔[/] succeeded",

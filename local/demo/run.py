@@ -17,8 +17,8 @@ from azure.storage.queue.aio import QueueServiceClient
 from rich.console import Console
 from rich.live import Live
 
-from .orders import ORDERS
-from .results import Result, progress, summary
+from local.demo.orders import ORDERS
+from local.demo.results import Result, progress, summary
 
 #: All jobs together take about ten seconds; a demo that hangs says so.
 PATIENCE_SECONDS: Final = 180

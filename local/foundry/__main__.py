@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from aiohttp import web
 from pydantic import ValidationError
 
-from .drawing import warm_up
-from .models import default_deployments, read_deployments
-from .server import Foundry
-from .settings import Settings
-from .world import World
+from local.foundry.api.server import Foundry
+from local.foundry.drawing.drawing import warm_up
+from local.foundry.state.models import default_deployments, read_deployments
+from local.foundry.state.settings import Settings
+from local.foundry.state.world import World
 
 
 def options() -> argparse.ArgumentParser:

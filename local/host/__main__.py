@@ -13,12 +13,12 @@ import secrets
 import sys
 from pathlib import Path
 
-from . import logs
-from .configuration import Misconfigured, apply_local_settings
-from .options import setting
-from .routes import Keys
-from .running import Arguments, serve
-from .worker import AppDidNotLoad
+from local.host import logs
+from local.host.configuration import Misconfigured, apply_local_settings
+from local.host.options import setting
+from local.host.routes import Keys
+from local.host.running import Arguments, serve
+from local.host.worker import AppDidNotLoad
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from .configuration import Misconfigured, is_disabled, resolve
-from .ncrontab import Schedule
-from .ncrontab import parse as parse_schedule
+from local.host.configuration import Misconfigured, is_disabled, resolve
+from local.host.ncrontab import Schedule
+from local.host.ncrontab import parse as parse_schedule
 
 type AuthLevel = Literal["anonymous", "function", "admin"]
 

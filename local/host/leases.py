@@ -12,7 +12,7 @@ from azure.core.exceptions import (
 )
 from azure.storage.blob.aio import BlobClient, BlobLeaseClient
 
-from . import logs
+from local.host import logs
 
 #: Seconds a lease outlives its holder. The true host's is 60; 15 is the least storage gives.
 LEASE_SECONDS = 15

@@ -10,7 +10,7 @@ from typing import Any
 
 from azure.storage.queue import QueueMessage
 
-from .protos import TypedData
+from local.host.protos import TypedData
 
 #: What Newtonsoft takes for a date when it parses JSON.
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?")

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from azure.core.exceptions import HttpResponseError, ResourceExistsError, ResourceNotFoundError
 from azure.storage.queue.aio import QueueClient
 
-from . import logs
-from .bindings import RETURN, Function
-from .messages import BadOutput, encode, output_bodies
-from .protos import TypedData
-from .storage import Storage
-from .worker import Result, Worker
+from local.host import logs
+from local.host.bindings import RETURN, Function
+from local.host.messages import BadOutput, encode, output_bodies
+from local.host.protos import TypedData
+from local.host.storage import Storage
+from local.host.worker import Result, Worker
 
 
 @dataclass(frozen=True, slots=True)

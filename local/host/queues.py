@@ -8,11 +8,11 @@ from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.queue import QueueMessage
 from azure.storage.queue.aio import QueueClient
 
-from . import logs
-from .bindings import Function, QueueTrigger
-from .configuration import QueueOptions
-from .messages import Undecodable, decode, metadata, trigger_data
-from .outputs import Invoker, send
+from local.host import logs
+from local.host.bindings import Function, QueueTrigger
+from local.host.configuration import QueueOptions
+from local.host.messages import Undecodable, decode, metadata, trigger_data
+from local.host.outputs import Invoker, send
 
 POISON = "-poison"
 

@@ -5,7 +5,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from .bindings import Function, HttpTrigger
+from local.host.bindings import Function, HttpTrigger
 
 #: Route constraints of ASP.NET that are understood; any other is taken as "anything".
 _CONSTRAINTS = {

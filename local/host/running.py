@@ -9,20 +9,20 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TextIO
+from typing import Any, Final, TextIO
 
 from aiohttp import web
 
-from . import logs
-from .bindings import Broken, Function, QueueTrigger, TimerTrigger, describe, read
-from .configuration import HostOptions, Misconfigured, connection, read_host_json
-from .outputs import Invoker
-from .queues import QueueListener
-from .routes import Keys, routes
-from .storage import Storage
-from .timers import TimerListener
-from .web import Site
-from .worker import Worker
+from local.host import logs
+from local.host.bindings import Broken, Function, QueueTrigger, TimerTrigger, describe, read
+from local.host.configuration import HostOptions, Misconfigured, connection, read_host_json
+from local.host.outputs import Invoker
+from local.host.queues import QueueListener
+from local.host.routes import Keys, routes
+from local.host.storage import Storage
+from local.host.timers import TimerListener
+from local.host.web import Site
+from local.host.worker import Worker
 
 #: Exit code after functionTimeout, chosen to be told from a crash; the true host kills its worker.
 TIMED_OUT = 82
@@ -43,6 +43,10 @@ class Arguments:
     keys: Keys
 
 
+#: A request line that the app answers, and not the server below it; bytes.
+LONGEST_LINE: Final = 1 << 16
+
+
 async def serve(arguments: Arguments, settings: Mapping[str, str], announce: TextIO) -> int:
     """Run the app until a signal comes; the exit code."""
     asked = asyncio.Event()
@@ -58,7 +62,12 @@ async def serve(arguments: Arguments, settings: Mapping[str, str], announce: Tex
     listeners += _listeners(functions, invoker, options, arguments, settings)
     by_name = {function.name: function for function in functions}
     site = Site(by_name, routes(functions, options.route_prefix), arguments.keys, invoker)
-    runner = web.AppRunner(site.application(), access_log=None, shutdown_timeout=arguments.drain)
+    runner = web.AppRunner(
+        site.application(),
+        access_log=None,
+        shutdown_timeout=arguments.drain,
+        max_line_size=LONGEST_LINE,
+    )
     await runner.setup()
     door = web.TCPSite(runner, "127.0.0.1", arguments.port)
     await door.start()

@@ -9,7 +9,7 @@ from azure.core.exceptions import ResourceExistsError
 from azure.storage.blob.aio import BlobClient, BlobServiceClient
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
-from .configuration import Connection, Misconfigured, connection
+from local.host.configuration import Connection, Misconfigured, connection
 
 #: Container of the host's own blobs, as in Azure.
 HOST_CONTAINER = "azure-webjobs-hosts"

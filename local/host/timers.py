@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 from azure.core.exceptions import AzureError, ResourceNotFoundError
 from azure.storage.blob.aio import BlobClient
 
-from . import leases, logs
-from .bindings import Function, TimerTrigger
-from .outputs import Invoker
-from .protos import TypedData
+from local.host import leases, logs
+from local.host.bindings import Function, TimerTrigger
+from local.host.outputs import Invoker
+from local.host.protos import TypedData
 
 #: Schedules more frequent than this are not monitored.
 _LEAST_MONITORED = timedelta(minutes=1)

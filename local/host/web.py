@@ -9,12 +9,12 @@ from typing import Any
 from aiohttp import web
 from azure.storage.queue import QueueMessage
 
-from . import messages
-from .bindings import RETURN, Function, QueueTrigger, TimerTrigger
-from .outputs import Invoker
-from .protos import PROTOS, RpcHttpCookie, TypedData
-from .routes import Keys, Route, match
-from .timers import timer_info
+from local.host import messages
+from local.host.bindings import RETURN, Function, QueueTrigger, TimerTrigger
+from local.host.outputs import Invoker
+from local.host.protos import PROTOS, RpcHttpCookie, TypedData
+from local.host.routes import Keys, Route, match
+from local.host.timers import timer_info
 
 #: Bytes of the largest request body, as in Azure.
 LARGEST_BODY = 104_857_600

@@ -16,9 +16,9 @@ from typing import Any
 
 import azure_functions_runtime as runtime  # type: ignore[import-untyped]  # ships no types
 
-from . import logs
-from .bindings import Function
-from .protos import PROTOS, ParameterBinding, TypedData
+from local.host import logs
+from local.host.bindings import Function
+from local.host.protos import PROTOS, ParameterBinding, TypedData
 
 
 class AppDidNotLoad(RuntimeError):

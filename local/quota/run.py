@@ -13,11 +13,10 @@ from typing import Final
 from rich.table import Table
 
 from local.chaos.arena import Arena, arena
-from local.settings import FOUNDRY_KEY
-from local.trials import tried
-
-from .measuring import WARM_UP_SECONDS, Measured, measured
-from .naive import NaiveWorker
+from local.quota.measuring import WARM_UP_SECONDS, Measured, measured
+from local.quota.naive import NaiveWorker
+from local.stack.settings import FOUNDRY_KEY
+from local.stack.trials import tried
 
 MODEL: Final = "gpt-image-2"
 #: What is aimed at.

@@ -4,7 +4,6 @@ Published as the wheel `image-jobs`, where this is `image_jobs.client`. What sta
 kept stable; the rest of the wheel is the app's own core.
 """
 
-from ..entries import Entry
 from ..errors import (
     ConflictingJob,
     Fault,
@@ -15,15 +14,26 @@ from ..errors import (
     StoreUnavailable,
     UnsupportedRequest,
 )
-from ..event_data import Image
-from ..jobs import Job
-from ..records import JobState
-from ..transitions import IllegalStep
-from .answers import Event, Quote, Receipt, Status
-from .asynchronous import AsyncImageJobs
+from ..events.data import Image
+from ..jobs.job import Job
+from ..records.index_entry import Entry
+from ..records.record import JobState
+from ..records.transitions import IllegalStep
+from .async_client import AsyncImageJobs
 from .dead_letters import Letter, NotAMessage
-from .failures import DamagedPicture, JobEnded, NoSuchBlob, NoSuchJob, NotSubmitted, StillRunning
-from .synchronous import ImageJobs
+from .results import (
+    DamagedPicture,
+    Event,
+    JobEnded,
+    NoSuchBlob,
+    NoSuchJob,
+    NotSubmitted,
+    Quote,
+    Receipt,
+    Status,
+    StillRunning,
+)
+from .sync_client import ImageJobs
 
 __all__ = [
     "AsyncImageJobs",

@@ -15,9 +15,11 @@ from azure.storage.blob import ContentSettings
 from azure.storage.blob.aio import BlobServiceClient
 from azure.storage.queue.aio import QueueServiceClient
 
-from ..input_pictures import InputHead
-from ..settings import Settings
-from .account import (
+from ..config.settings import Settings
+from ..pictures.inputs import InputHead
+from .results import NoSuchBlob
+from .storage import Listed, Received, Sent, Stored, Written
+from .storage_account import (
     AT_ONCE,
     NEVER_EXPIRES,
     OPTIONS,
@@ -32,8 +34,6 @@ from .account import (
     sent,
     storage_errors,
 )
-from .failures import NoSuchBlob
-from .storage import Listed, Received, Sent, Stored, Written
 
 
 class AsyncStorage:

@@ -4,8 +4,8 @@ from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
+from ..config.settings import Settings
 from ..errors import ImageJobsError
-from ..settings import Settings
 from .storage import Received, Storage
 
 POISON: Final = "-poison"

@@ -8,11 +8,11 @@ from datetime import date, datetime, timedelta
 from functools import partial
 from typing import Any, Final
 
-from ..dispatches import Dispatch
+from ..config.settings import Settings
 from ..errors import ImageJobsError
-from ..orders import Action, Order
-from ..settings import Settings
-from .failures import NoSuchBlob
+from ..events.delivery import Dispatch
+from ..jobs.commands import Action, Order
+from .results import NoSuchBlob
 from .storage import Storage
 
 #: The most that one day's listing shows.

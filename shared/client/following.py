@@ -1,20 +1,23 @@
-"""Where a job stands: its record, or the dead letter of its rejection."""
+"""Where a job stands: its record, or the dead letter of its rejection.
+
+Events off a queue, one by one, each acknowledged when the caller is done with it.
+"""
 
 import json
-from collections.abc import Sequence
+import logging
+from collections.abc import AsyncGenerator, Sequence
 from datetime import timedelta
 from functools import partial
 from typing import Final
 
 from pydantic import ValidationError
 
-from ..blob_names import dead_letter_name, record_name
+from ..config.settings import Settings
 from ..errors import ConflictingJob, Fault, ImageJobsError, Rejected, UnreadableRecord
-from ..records import JobRecord
-from ..settings import Settings
-from .answers import Receipt, Status
-from .failures import JobEnded, NoSuchJob, StillRunning
-from .storage import Storage
+from ..records.record import JobRecord
+from ..vocabulary import dead_letter_name, record_name
+from .results import Event, JobEnded, NoSuchJob, Receipt, Status, StillRunning, read_event
+from .storage import Received, Storage
 
 #: Between two looks at a job, seconds: the first, the longest, and by how much they grow. A look
 #: is one small read, and the quickest picture takes some seconds.
@@ -114,3 +117,51 @@ def _rejection(letter: bytes, job_id: str) -> Rejected:
     rejection = Rejected(faults or [Fault("", str(told["reason"]))], job_id=job_id)
     rejection.code = told["reason"]
     return rejection
+
+
+_log: Final = logging.getLogger(__name__)
+
+#: Taken off the queue at a time: few, so that the last one's time is not up before its turn.
+AT_A_TIME: Final = 8
+
+
+async def events_of(
+    queue: str, storage: Storage, *, idle: float | None, hidden_seconds: int
+) -> AsyncGenerator[Event]:
+    """Yield events as they come; each is deleted when the next one is asked for.
+
+    An event whose caller stopped, or raised, comes again. Ends after `idle` seconds without any
+    event, never if that is None. What is no event stays on the queue, with a warning in the log.
+    """
+    waiting: list[Received] = []
+    pause, quiet_since = FIRST_LOOK, storage.now()
+    try:
+        while True:
+            waiting = await storage.receive(queue, most=AT_A_TIME, hidden_seconds=hidden_seconds)
+            if not waiting:
+                quiet = storage.now() - quiet_since
+                if idle is not None and quiet >= timedelta(seconds=idle):
+                    return
+                await storage.pause(pause)
+                pause = min(pause * 2, LONGEST_LOOK)
+                continue
+            while waiting:
+                message = waiting[0]
+                if message.until > storage.now() and (event := _event(message, queue)):
+                    yield event
+                    await storage.delete(queue, message)
+                del waiting[0]
+            pause, quiet_since = FIRST_LOOK, storage.now()
+    finally:
+        for message in waiting:
+            await storage.put_back(queue, message)
+
+
+def _event(message: Received, queue: str) -> Event | None:
+    try:
+        return read_event(message.text)
+    except ValueError as error:
+        _log.warning(
+            "message %s of the queue %s is left there: %s", message.message_id, queue, error
+        )
+        return None

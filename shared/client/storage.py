@@ -1,6 +1,6 @@
 """What the client needs of the storage account, written once for both of its sides.
 
-The synchronous side answers without ever suspending, so `shared.client.driving` can run the same
+The synchronous side answers without ever suspending, so `sync_storage` can run the same
 coroutines without an event loop. Everything raises `StoreUnavailable` and its kin only.
 """
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
 
-from ..input_pictures import InputHead
+from ..pictures.inputs import InputHead
 
 
 @dataclass(frozen=True, slots=True)

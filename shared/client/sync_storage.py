@@ -1,7 +1,13 @@
-"""`Storage` without an event loop: every coroutine here ends at its first step."""
+"""`Storage` without an event loop: every coroutine here ends at its first step.
+
+Running coroutines that never suspend: how the synchronous client does what the other does.
+
+What the client decides and does is written once, against `Storage`. Where storage answers at once,
+as the synchronous one does, a coroutine runs to its end at the first step and needs no event loop.
+"""
 
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -16,9 +22,11 @@ from azure.core.exceptions import (
 from azure.storage.blob import BlobServiceClient, ContentSettings
 from azure.storage.queue import QueueServiceClient
 
-from ..input_pictures import InputHead
-from ..settings import Settings
-from .account import (
+from ..config.settings import Settings
+from ..pictures.inputs import InputHead
+from .results import NoSuchBlob
+from .storage import Listed, Received, Sent, Stored, Written
+from .storage_account import (
     AT_ONCE,
     NEVER_EXPIRES,
     OPTIONS,
@@ -33,9 +41,30 @@ from .account import (
     sent,
     storage_errors,
 )
-from .driving import driven
-from .failures import NoSuchBlob
-from .storage import Listed, Received, Sent, Stored, Written
+
+
+def driven[T](work: Awaitable[T]) -> T:
+    """Return what the work comes to; `RuntimeError` if it waits for an event loop."""
+    steps = work.__await__()
+    try:
+        next(steps)
+    except StopIteration as stop:
+        result: T = stop.value
+        return result
+    raise RuntimeError("synchronous work waited for an event loop: its storage is not synchronous")
+
+
+def iterated[T](values: AsyncGenerator[T]) -> Iterator[T]:
+    """Yield what an asynchronous generator yields; closing this closes that."""
+    try:
+        while True:
+            try:
+                value = driven(values.__anext__())
+            except StopAsyncIteration:
+                return
+            yield value
+    finally:
+        driven(values.aclose())
 
 
 class SyncStorage:

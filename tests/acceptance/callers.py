@@ -9,7 +9,7 @@ from email.message import Message
 from typing import Any
 
 from tests.acceptance.running_stack import RunningStack
-from tests.waiting import until
+from tests.simulation.waiting import until
 
 PATIENCE_SECONDS = 60.0
 

@@ -8,9 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from local.outside import Json, Outside, running
-from local.stack import ROOT
-from tests.waiting import until
+from local.stack.outside import Json, Outside, running
+from local.stack.stack import ROOT
+from tests.simulation.waiting import until
 
 #: On a busy machine with two cores.
 PATIENCE_SECONDS = 60.0

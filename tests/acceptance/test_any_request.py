@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from local.operations import OPERATIONS
+from local.contracts.operations import OPERATIONS
 from tests.acceptance.callers import caller_of
 from tests.acceptance.running_stack import ROOT, running_stack
 

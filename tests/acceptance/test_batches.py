@@ -7,7 +7,7 @@ import pytest
 
 from local.chaos.batch import Wish, batch
 from tests.acceptance.running_stack import Json, RunningStack, running_stack
-from tests.waiting import until
+from tests.simulation.waiting import until
 
 #: Lines of the batch during which the host is killed: two pages. `make batch` takes ten.
 COUNT = 200

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from local.settings import DEPLOYMENTS
-from shared.budgets import DayLedger, Hold
-from shared.circuits import Circuit
-from shared.client.cli.entry import main
-from shared.pacing import begun
-from shared.tempo import Quota
-from shared.turns import Ledger
+from local.stack.settings import DEPLOYMENTS
+from shared.client.cli.main import main
+from shared.limits.adaptive_rate import Quota
+from shared.limits.budget import DayLedger, Hold
+from shared.limits.circuit_breaker import Circuit
+from shared.limits.pacing import begun
+from shared.limits.pool_ledger import Ledger
 from tests.acceptance.running_stack import RunningStack, running_stack
-from tests.waiting import until
+from tests.simulation.waiting import until
 
 
 @pytest.fixture(scope="module")

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from tests.acceptance.running_stack import ROOT, Json, RunningStack, running_stack
-from tests.waiting import until
+from tests.simulation.waiting import until
 
 FOX = {
     "job_id": "fox-1",

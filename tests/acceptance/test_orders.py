@@ -6,7 +6,7 @@ import pytest
 
 from tests.acceptance.callers import Caller, caller_of
 from tests.acceptance.running_stack import RunningStack, running_stack
-from tests.waiting import until
+from tests.simulation.waiting import until
 
 FOX = {"prompt": "a fox in the snow", "model": "gpt-image-2", "size": "1536x1024", "quality": "low"}
 

@@ -11,7 +11,7 @@ import pytest
 from standardwebhooks import Webhook
 
 from tests.acceptance.running_stack import RunningStack, running_stack
-from tests.waiting import until
+from tests.simulation.waiting import until
 
 SECRET = f"whsec_{base64.b64encode(bytes(range(32))).decode()}"
 

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import pytest
 
 from tests.acceptance.running_stack import Json, RunningStack, running_stack
-from tests.waiting import until
+from tests.simulation.waiting import until
 
 PROMPT = "a secret fox in the snow"
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"

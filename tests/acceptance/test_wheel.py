@@ -12,10 +12,10 @@ from typing import Any
 
 import pytest
 
-from local.pasting import exports
-from local.settings import DEPLOYMENTS
+from local.stack.pasting import exports
+from local.stack.settings import DEPLOYMENTS
 from tests.acceptance.running_stack import ROOT, RunningStack, running_stack
-from tests.waiting import until
+from tests.simulation.waiting import until
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 PAGE = (ROOT / "docs" / "client.md").read_text()

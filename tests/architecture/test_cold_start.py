@@ -22,9 +22,18 @@ NOT_AT_INDEX = {
     *("aiohttp", "httpx", "httpx_aiohttp", "httpcore", "yarl"),  # connections
     *("azure.core", "azure.identity", "azure.storage"),  # the SDKs
     *("cloudevents", "dateutil"),  # the first event
-    *("opentelemetry", "shared.services.telemetry"),  # somebody who listens
-    *("shared.event_data", "shared.decoding", "shared.burying", "shared.batches"),  # their turn
-    *("shared.triggers.answers", "shared.triggers.submit", "shared.statuses"),  # the first request
+    *("opentelemetry", "shared.adapters.telemetry"),  # somebody who listens
+    *(
+        "shared.events.data",
+        "shared.images_api.decoder",
+        "shared.workflows.poison",
+        "shared.batches.record",
+    ),  # their turn
+    *(
+        "shared.triggers.http.responses",
+        "shared.triggers.http.jobs",
+        "shared.http_api.job_documents",
+    ),  # the first request
 }
 #: Nowhere, ever.
 NEVER = {"openai", "requests", "urllib3", "pandas", "numpy", "PIL"}

@@ -11,9 +11,9 @@ import yaml
 from jsonschema import Draft7Validator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from local.operations import OPERATIONS
-from shared.codes import EventType
-from shared.problems import STATUSES
+from local.contracts.operations import OPERATIONS
+from shared.http_api.problems import STATUSES
+from shared.vocabulary import EventType
 
 from .test_index import TRIGGERS
 from .tree import ROOT

@@ -18,6 +18,10 @@ def lint(root: Path) -> subprocess.CompletedProcess[str]:
     )
 
 
+#: Where a fault is planted.
+PARTS = ("adapters", "client", "pictures", "records", "stores", "triggers", "workflows")
+
+
 @pytest.fixture
 def copy(tmp_path: Path) -> Path:
     """A copy of the library, with one more module in each part for a fault to be planted in."""
@@ -25,12 +29,8 @@ def copy(tmp_path: Path) -> Path:
     shutil.copytree(
         ROOT / "shared", tmp_path / "shared", ignore=shutil.ignore_patterns("__pycache__")
     )
-    for part in ("services", "triggers", "client"):
-        folder = tmp_path / "shared" / part
-        folder.mkdir(exist_ok=True)
-        (folder / "__init__.py").touch()
-        (folder / "planted.py").touch()
-    (tmp_path / "shared" / "planted.py").write_text('"""A piece of work."""\nfrom . import ports\n')
+    for part in PARTS:
+        (tmp_path / "shared" / part / "planted.py").touch()
     return tmp_path
 
 
@@ -43,14 +43,17 @@ def test_the_arrows_point_one_way(copy: Path) -> None:
     ("module", "line"),
     [
         ("errors", "from . import ports"),
-        ("ports", "from .services import planted"),
-        ("deployments", "from .services import planted"),
-        ("planted", "from .services import planted"),
-        ("planted", "from .triggers import planted"),
-        ("ports", "from . import planted"),
-        ("services/planted", "from ..triggers import planted"),
-        ("client/planted", "from .. import planted"),
-        ("client/planted", "from ..services import planted"),
+        ("ports", "from .adapters import planted"),
+        ("catalogue/deployments", "from ..jobs import job"),
+        ("pictures/planted", "from ..config import settings"),
+        ("records/planted", "from .. import ports"),
+        ("stores/planted", "from ..workflows import planted"),
+        ("workflows/planted", "from ..adapters import planted"),
+        ("workflows/planted", "from ..triggers import planted"),
+        ("adapters/planted", "from ..workflows import planted"),
+        ("client/planted", "from ..workflows import planted"),
+        ("client/planted", "from ..adapters import planted"),
+        ("client/planted", "from ..triggers import planted"),
     ],
 )
 def test_an_arrow_turned_around_is_seen(copy: Path, module: str, line: str) -> None:
@@ -59,3 +62,19 @@ def test_an_arrow_turned_around_is_seen(copy: Path, module: str, line: str) -> N
     linted = lint(copy)
     assert linted.returncode == 1, linted.stdout
     assert "BROKEN" in linted.stdout
+
+
+def test_a_package_in_no_layer_is_seen(copy: Path) -> None:
+    (copy / "shared" / "attic").mkdir()
+    (copy / "shared" / "attic" / "__init__.py").touch()
+    linted = lint(copy)
+    assert linted.returncode == 1, linted.stdout
+    assert "attic" in linted.stdout
+
+
+def test_a_circle_of_modules_is_seen(copy: Path) -> None:
+    (copy / "shared" / "records" / "planted.py").write_text("from . import costs\n")
+    path = copy / "shared" / "records" / "costs.py"
+    path.write_text(f"{path.read_text()}\nfrom . import planted\n")
+    linted = lint(copy)
+    assert linted.returncode == 1, linted.stdout

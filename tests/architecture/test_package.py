@@ -12,10 +12,10 @@ APP = {"function_app.py", "host.json", "requirements.txt"}
 #: What the gallery is made of.
 PAGE = {
     path.relative_to(ROOT).as_posix()
-    for path in (ROOT / "shared" / "triggers" / "gallery_files").iterdir()
+    for path in (ROOT / "shared" / "triggers" / "http" / "gallery_files").iterdir()
     if path.suffix in {".css", ".html", ".js", ".svg"}
 }
-DATA = {"shared/locales.toml", "shared/models.toml", "shared/py.typed", *PAGE}
+DATA = {"shared/jobs/locales.toml", "shared/catalogue/models.toml", "shared/py.typed", *PAGE}
 
 #: What may lie about in a tree, and must stay there.
 LITTER = (
@@ -25,9 +25,9 @@ LITTER = (
     *("node_modules/azurite/package.json", "package.json", "package-lock.json", ".npmrc"),
     *("tests/unit/test_sizing.py", "tests/__init__.py", "local/stack.py", "local/fonts/a.ttf"),
     *("infra/main.bicep", "azure.yaml", ".azure/dev/.env", ".env", "local.settings.json"),
-    *("docs/settings.md", "README.md", "CONTRIBUTING.md", "LICENSE", "shared/services/NOTES.md"),
+    *("docs/settings.md", "README.md", "CONTRIBUTING.md", "LICENSE", "shared/stores/NOTES.md"),
     *("out/fox.png", "dist/image_jobs-0.1.0-py3-none-any.whl", "scripts/package", "Makefile"),
-    *("shared/client/__init__.py", "shared/client/cli/entry.py", "examples/submit.py"),
+    *("shared/client/__init__.py", "shared/client/cli/main.py", "examples/submit.py"),
     *("pyproject.toml", "requirements-dev.txt", "uv.lock", ".python-version", ".editorconfig"),
     *("shared/__pycache__/sizing.cpython-313.pyc", ".mypy_cache/3.13/x.json", ".coverage"),
     *(".ruff_cache/x", ".pytest_cache/v/x", ".import_linter_cache/x", ".hypothesis/x"),
@@ -66,7 +66,7 @@ def test_all_of_the_app_is_deployed() -> None:
 
 
 def test_litter_stays_behind_and_built_packages_do_not(tmp_path: Path) -> None:
-    app = {*APP, *DATA, "shared/sizing.py", "shared/services/queues.py"}
+    app = {*APP, *DATA, "shared/catalogue/sizes.py", "shared/adapters/storage/queues.py"}
     built = {".python_packages/lib/site-packages/httpx/__init__.py"}
     for name in {*app, *built, *LITTER}:
         path = tmp_path / name

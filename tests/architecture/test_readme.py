@@ -5,11 +5,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from local.settings import DEPLOYMENTS
-from shared.catalogue import builtin
-from shared.deployments import Deployment
-from shared.messages import read_job
-from shared.routing import route
+from local.stack.settings import DEPLOYMENTS
+from shared.catalogue.deployments import Deployment
+from shared.catalogue.models import builtin
+from shared.jobs.parsing import read_job
+from shared.routing.router import route
 
 from .tree import ROOT
 

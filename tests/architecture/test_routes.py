@@ -5,12 +5,12 @@ from importlib import import_module
 
 import pytest
 
-from shared.triggers.routes import ROUTES, Route
+from shared.triggers.http.routes import ROUTES, Route
 
 
 @pytest.mark.parametrize("route", ROUTES, ids=lambda route: route.name)
 def test_who_answers_a_route_takes_a_request_and_the_configuration(route: Route) -> None:
-    answer = getattr(import_module(f"shared.triggers.{route.module}"), route.name)
+    answer = getattr(import_module(f"shared.triggers.http.{route.module}"), route.name)
     assert inspect.iscoroutinefunction(answer)
     assert list(inspect.signature(answer).parameters) == ["req", "configuration"]
 

@@ -10,12 +10,21 @@ import pytest
 from hypothesis import given
 from jsonschema import Draft202012Validator
 
-from local.schemas import HTTP_PAGE, PAGE, event_schema, http_page, job_schema, page, schemas, stale
-from shared.batch_events import BatchEventType
-from shared.codes import EventType
-from shared.jobs import Job
-from shared.messages import read_job
-from tests.job_messages import messages, read
+from local.contracts.schemas import (
+    HTTP_PAGE,
+    PAGE,
+    event_schema,
+    http_page,
+    job_schema,
+    page,
+    schemas,
+    stale,
+)
+from shared.batches.events import BatchEventType
+from shared.jobs.job import Job
+from shared.jobs.parsing import read_job
+from shared.vocabulary import EventType
+from tests.builders.messages import messages, read
 
 from .tree import ROOT
 
@@ -29,7 +38,7 @@ def validator(name: str) -> Draft202012Validator:
 
 
 def test_the_printed_schemas_and_tables_are_current() -> None:
-    assert stale() == [], "run python -m local.schemas"
+    assert stale() == [], "run python -m local.contracts.schemas"
 
 
 @pytest.mark.parametrize("path", sorted(schemas()), ids=lambda path: path.name)

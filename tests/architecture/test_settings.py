@@ -7,8 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.configuration import read_settings
-from shared.settings import Settings
+from shared.config.settings import Settings, read_settings
 
 from .tree import ROOT
 
@@ -34,10 +33,10 @@ def of_the_page() -> set[str]:
 
 
 def of_the_laptop() -> set[str]:
-    """Every variable that local/settings.py names."""
-    module = ROOT / "local" / "settings.py"
+    """Every variable that local/stack/settings.py names."""
+    module = ROOT / "local" / "stack" / "settings.py"
     if not module.exists():
-        pytest.skip("local/settings.py is not written yet")
+        pytest.skip("local/stack/settings.py is not written yet")
     texts = {
         node.value
         for node in ast.walk(ast.parse(module.read_text()))

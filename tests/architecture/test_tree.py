@@ -10,8 +10,8 @@ import pytest
 
 from .tree import ROOT, named, python_files, text_files
 
-#: Two modules are better than one of more lines. CONTRIBUTING asks for 250; this is the wall.
-MOST_LINES = 300
+#: A module is one thought: a wall, not an aim.
+MOST_LINES = 500
 
 #: Names that say nothing of what is inside, whole or as a part: `string_utils` is one too.
 EMPTY_NAMES = {

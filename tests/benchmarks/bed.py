@@ -14,7 +14,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from local import azurite
+from local.stack import azurite
 from tests.benchmarks import certificates
 from tests.benchmarks.endpoint import IDENTITY
 from tests.benchmarks.growth import ROWS, Row

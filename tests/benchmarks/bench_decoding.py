@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from shared.decoding import PictureData, ReplyDecoder
-from shared.pictures import PictureMeter
+from shared.images_api.decoder import PictureData, ReplyDecoder
+from shared.pictures.measuring import PictureMeter
 from tests.benchmarks.replies import body, picture
 
 _SIZE = 8_000_000

@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from shared.configuration import configure
-from shared.jobs import Job
-from shared.messages import read_job
-from shared.plans import Plan
-from shared.routing import route
-from shared.transitions import open_record
+from shared.config.settings import configure
+from shared.jobs.job import Job
+from shared.jobs.parsing import read_job
+from shared.records.transitions import open_record
+from shared.routing.plan import Plan
+from shared.routing.router import route
 
 type Benchmark = Callable[..., Any]
 

@@ -14,13 +14,13 @@ from uuid import uuid4
 
 from pydantic import BaseModel, TypeAdapter
 
-from local.stack import create_all
-from shared.entries import entry_of
+from local.stack.stack import create_all
+from shared.adapters.storage.rest import StorageWire
+from shared.adapters.world import open_world
 from shared.ports import World
-from shared.records import JobRecord
-from shared.services.storage_wire import StorageWire
-from shared.services.world import open_world
-from shared.sweeping import sweep
+from shared.records.index_entry import entry_of
+from shared.records.record import JobRecord
+from shared.workflows.sweep import sweep
 from tests.benchmarks.orders import Order
 from tests.benchmarks.ways import Addresses
 from tests.benchmarks.ways.ours import Ours

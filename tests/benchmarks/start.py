@@ -38,10 +38,10 @@ async def first_call(mark: Callable[[str], None] = lambda _: None) -> None:
     """Take in a job under the environment's settings and go on to its paid call."""
     # ruff: noqa: PLC0415 (what is loaded, and when, is what this is about)
     from function_app import configuration
-    from shared.generation import generate
-    from shared.intake import JobMessage, take_in
-    from shared.services.world import open_world
-    from shared.tasks import TaskMessage
+    from shared.adapters.world import open_world
+    from shared.records.task_messages import TaskMessage
+    from shared.workflows.generation.generate import generate
+    from shared.workflows.intake import JobMessage, take_in
 
     mark("indexed")
     world = replace(open_world(configuration), endpoint=Stops())  # type: ignore[arg-type] # it stops

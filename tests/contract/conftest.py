@@ -9,16 +9,16 @@ from datetime import UTC, datetime
 import pytest
 from azure.storage.blob.aio import ContainerClient
 
-from shared.catalogue import builtin
-from shared.deployments import Deployment
-from shared.jobs import Job
-from shared.records import JobRecord, TaskRecord
-from shared.routing import route
-from shared.services.blobs import Blobs
-from shared.services.queues import StorageQueues
-from shared.services.storage_accounts import StorageAccount
-from shared.services.storage_address import StorageAddress
-from shared.services.storage_wire import StorageTuning, StorageWire
+from shared.adapters.storage.account import StorageAddress
+from shared.adapters.storage.blobs import Blobs
+from shared.adapters.storage.queues import StorageQueues
+from shared.adapters.storage.rest import StorageTuning, StorageWire
+from shared.adapters.storage.sdk import StorageAccount
+from shared.catalogue.deployments import Deployment
+from shared.catalogue.models import builtin
+from shared.jobs.job import Job
+from shared.records.record import JobRecord, TaskRecord
+from shared.routing.router import route
 
 #: Waits between tries: none, so that no test sleeps.
 AT_ONCE = StorageTuning(backoff_base=0, jitter_seconds=0)

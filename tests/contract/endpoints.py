@@ -8,11 +8,11 @@ from datetime import timedelta
 
 from aiohttp import web
 
+from shared.adapters.foundry import CallLimits, FoundryEndpoint
 from shared.errors import CredentialUnavailable
-from shared.payloads import ImageRequest
+from shared.images_api.requests import ImageRequest
 from shared.ports import Inputs
-from shared.services.foundry import CallLimits, FoundryEndpoint
-from tests.fakes import FakeInputs
+from tests.fakes.world import FakeInputs
 
 LONG = timedelta(seconds=30)
 SHORT = timedelta(milliseconds=200)

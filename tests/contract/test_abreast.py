@@ -5,9 +5,9 @@ from collections.abc import Coroutine
 
 import pytest
 
-from shared.batch_ports import Abreast
-from shared.services.abreast import BoundedAbreast
-from tests.fake_batches import FakeAbreast
+from shared.adapters.world import BoundedAbreast
+from shared.ports import Abreast
+from tests.fakes.batches import FakeAbreast
 
 
 class Watched:

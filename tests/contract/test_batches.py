@@ -5,14 +5,14 @@ from datetime import timedelta
 
 import pytest
 
-from shared.batch_ports import Batches, Manifests
-from shared.batches import BatchRecord, Manifest, open_batch
+from shared.batches.manifest import unquoted
+from shared.batches.record import BatchRecord, Manifest, open_batch
 from shared.errors import AlreadyExists, StaleVersion, StoreUnavailable
-from shared.manifests import unquoted
-from shared.services.batch_store import BlobBatches
-from shared.services.manifest_store import BlobManifests
+from shared.ports import Batches, Manifests
+from shared.stores.batches import BlobBatches
+from shared.stores.manifests import BlobManifests
 from tests.contract.conftest import NOW, Account
-from tests.fake_batches import FakeBatches, FakeManifests
+from tests.fakes.batches import FakeBatches, FakeManifests
 
 BODY = b"the first and the last"
 

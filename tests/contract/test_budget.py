@@ -5,12 +5,12 @@ from datetime import date, timedelta
 
 import pytest
 
-from shared.books import Budget
-from shared.budgets import Hold, Refusal
 from shared.errors import StoreUnavailable
-from shared.services.budget_ledgers import BlobBudget
+from shared.limits.budget import Hold, Refusal
+from shared.ports import Budget
+from shared.stores.budget import BlobBudget
 from tests.contract.conftest import NOW, Account
-from tests.fake_books import FakeBudget
+from tests.fakes.books import FakeBudget
 
 DAY = date(2026, 11, 22)
 TOMORROW = date(2026, 11, 23)

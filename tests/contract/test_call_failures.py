@@ -8,12 +8,12 @@ import aiohttp
 import httpx
 import pytest
 
+from shared.adapters.foundry import FoundryEndpoint
+from shared.adapters.foundry_transport import EVIDENCE
 from shared.errors import BrokenReply, CallFailed, NotSent
-from shared.payloads import ImageRequest
-from shared.services.foundry import FoundryEndpoint
-from shared.services.transport import EVIDENCE
+from shared.images_api.requests import ImageRequest
 from tests.contract.endpoints import FakeTokens
-from tests.fakes import FakeInputs
+from tests.fakes.world import FakeInputs
 
 REQUEST = ImageRequest("https://res.example/images", {"prompt": "p"}, scope="s", stream=False)
 LIMIT = timedelta(seconds=30)

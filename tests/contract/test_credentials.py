@@ -10,8 +10,8 @@ from azure.core.credentials import AccessToken
 from azure.core.exceptions import ClientAuthenticationError
 from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
 
+from shared.adapters.identity import RENEW_BEFORE_SECONDS, EntraCredential
 from shared.errors import CredentialUnavailable
-from shared.services.credentials import RENEW_BEFORE_SECONDS, EntraCredential
 
 SCOPE = "https://ai.azure.com/.default"
 

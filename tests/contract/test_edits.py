@@ -10,18 +10,18 @@ from aiohttp import web
 from azure.storage.blob import BlobBlock
 from PIL import Image
 
-from shared.decoding import PictureData, ReplyDecoder
 from shared.errors import BrokenReply, NotSent, StaleVersion
-from shared.input_pictures import HEAD_BYTES, InputPicture, read_inputs
-from shared.payloads import ImageRequest, Upload, request_of
+from shared.images_api.decoder import PictureData, ReplyDecoder
+from shared.images_api.requests import ImageRequest, Upload, request_of
+from shared.pictures.inputs import HEAD_BYTES, InputPicture, read_inputs
 from shared.ports import Inputs
-from shared.services.inputs import PIECE_BYTES, BlobInputs
+from shared.stores.inputs import PIECE_BYTES, BlobInputs
+from tests.builders.routed import plan
+from tests.builders.strategies import deployment
 from tests.contract.conftest import Account
 from tests.contract.endpoints import LONG, endpoint_of, http
-from tests.fakes import FakeInputs
-from tests.routed import plan
-from tests.strategies import deployment
-from tests.unit.local_foundry.calls import started
+from tests.fakes.world import FakeInputs
+from tests.unit.local.foundry.calls import started
 
 type Change = Callable[[str, bytes], Awaitable[None]]
 

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
+from shared.adapters.event_grid import SCOPE, EventGridTopic
+from shared.adapters.webhook import USER_AGENT, Poster
 from shared.errors import CredentialUnavailable, NotTaken
-from shared.services.event_grid import SCOPE, EventGridTopic
-from shared.services.posting import USER_AGENT, Poster
 from tests.contract.endpoints import FakeTokens
 from tests.contract.receivers import EVENT, Receiver, receiving
 

@@ -6,9 +6,9 @@ from tests.contract.conftest import Account
 #: With a key (an identity has a price of its own), with nobody who listens, and without a sink.
 NOT_BEFORE_THE_CALL = {
     *("azure.core", "azure.identity", "azure.storage"),
-    *("cloudevents", "shared.event_data", "shared.events"),  # the call's end
-    *("shared.decoding", "shared.receiving"),  # its reply
-    *("opentelemetry", "shared.services.event_grid", "shared.services.webhook"),
+    *("cloudevents", "shared.events.data", "shared.events.projection"),  # the call's end
+    *("shared.images_api.decoder", "shared.workflows.generation.receive"),  # its reply
+    *("opentelemetry", "shared.adapters.event_grid", "shared.adapters.webhook"),
 }
 CALLED = """
 import asyncio

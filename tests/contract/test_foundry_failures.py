@@ -5,8 +5,8 @@ import socket
 
 import pytest
 
+from shared.adapters.foundry import CallLimits
 from shared.errors import BrokenReply, NotSent
-from shared.services.foundry import CallLimits
 from tests.contract.endpoints import SHORT, Answer, endpoint_of, read_request, tcp, whole
 
 

@@ -7,8 +7,8 @@ from functools import partial
 import pytest
 from aiohttp import web
 
+from shared.adapters.foundry import CallLimits, FoundryEndpoint
 from shared.errors import BrokenReply
-from shared.services.foundry import CallLimits, FoundryEndpoint
 from tests.contract.endpoints import (
     PICTURE,
     SHORT,

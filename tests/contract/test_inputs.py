@@ -2,17 +2,17 @@
 
 import pytest
 
-from local.azurite import ACCOUNT, KEY
+from local.stack.azurite import ACCOUNT, KEY
+from shared.adapters.storage.account import StorageAddress
+from shared.adapters.storage.blobs import Blobs
+from shared.adapters.storage.rest import StorageTuning
 from shared.errors import InvalidJob, StaleVersion, StoreUnavailable
 from shared.ports import DeadLetters, Inputs
-from shared.services.blobs import Blobs
-from shared.services.dead_letters import BlobDeadLetters
-from shared.services.inputs import BlobInputs
-from shared.services.storage_address import StorageAddress
-from shared.services.storage_wire import StorageTuning
+from shared.stores.dead_letters import BlobDeadLetters
+from shared.stores.inputs import BlobInputs
 from tests.contract.conftest import Account, wire_to
-from tests.fake_books import FakeDeadLetters
-from tests.fakes import FakeInputs
+from tests.fakes.books import FakeDeadLetters
+from tests.fakes.world import FakeInputs
 
 AZURITE = f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY}"
 BLOBS = {

@@ -9,8 +9,8 @@ import pytest
 from aiohttp import web
 from aiohttp.test_utils import unused_port
 
+from shared.adapters.foundry import CallLimits, FoundryEndpoint
 from shared.errors import BrokenReply
-from shared.services.foundry import CallLimits, FoundryEndpoint
 from tests.contract.endpoints import LONG, PICTURE, SHORT, FakeTokens, endpoint_of
 
 SIGNED = "?se=2030-01-01&sig=a%2Bsecret%3D"

@@ -9,9 +9,8 @@ import pytest
 from aiohttp import web
 from azure.identity.aio import ManagedIdentityCredential
 
+from shared.adapters.identity import EntraCredential, PlatformIdentity
 from shared.errors import CredentialUnavailable
-from shared.services.credentials import EntraCredential
-from shared.services.managed_identity import PlatformIdentity
 
 SCOPE = "https://storage.azure.com/.default"
 HEADER = "853b9a84-5bfa-4b22-a3f3-0b9a43d9ad8a"

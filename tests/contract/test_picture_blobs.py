@@ -7,14 +7,19 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from local.azurite import KEY
+from local.stack.azurite import KEY
+from shared.adapters.storage.account import StorageAddress
+from shared.adapters.storage.blobs import Blobs
 from shared.errors import StoreUnavailable
-from shared.services.blobs import Blobs
-from shared.services.blocks import BlockSizes
-from shared.services.index_tags import MAX_TAGS, header_of, index_tags
-from shared.services.picture_metadata import MAX_METADATA_BYTES, written
-from shared.services.picture_store import BlobPictures
-from shared.services.storage_address import StorageAddress
+from shared.stores.picture_blocks import BlockSizes
+from shared.stores.pictures import (
+    MAX_METADATA_BYTES,
+    MAX_TAGS,
+    BlobPictures,
+    header_of,
+    index_tags,
+    written,
+)
 from tests.contract.conftest import Account, wire_to
 from tests.contract.test_pictures import BLOCK, NAME, SIZES, facts, some_bytes
 

@@ -6,12 +6,12 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from shared.pictures import PictureFacts
+from shared.pictures.measuring import PictureFacts
 from shared.ports import Pictures, PictureWriter
-from shared.services.blocks import BlockSizes
-from shared.services.picture_store import BlobPictures
+from shared.stores.picture_blocks import BlockSizes
+from shared.stores.pictures import BlobPictures
 from tests.contract.conftest import Account
-from tests.fakes import FakePictures
+from tests.fakes.world import FakePictures
 
 BLOCK = 1 << 16
 SIZES = BlockSizes(block_bytes=BLOCK, in_flight=2, pool=4)

@@ -8,17 +8,16 @@ from itertools import pairwise
 
 import pytest
 
-from shared.findings import NOTHING, Finding
-from shared.pacing import waiting
-from shared.places import Postponed
-from shared.pool_ports import Pools
-from shared.services.blobs import Blobs
-from shared.services.pools import BlobPools, _LedgerBlob
-from shared.tempo import Quota
-from shared.turns import Ask, Held, Permit
+from shared.adapters.storage.blobs import Blobs
+from shared.limits.adaptive_rate import Quota
+from shared.limits.circuit_breaker import NOTHING, Finding
+from shared.limits.pacing import Postponed, waiting
+from shared.limits.pool_ledger import Ask, Held, Permit
+from shared.ports import Pools
+from shared.stores.pools import BlobPools, _LedgerBlob
 from tests.contract.conftest import Account, account_of
-from tests.fake_pools import FakePools
-from tests.fakes import FakeClock
+from tests.fakes.pools import FakePools
+from tests.fakes.world import FakeClock
 
 RPM = 60.0
 LIMIT = timedelta(minutes=2)

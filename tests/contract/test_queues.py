@@ -7,15 +7,15 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cloudevents.core.v1.event import CloudEvent
 
-from shared.cloud_events import to_json
-from shared.dispatches import read_dispatch
+from shared.adapters.publisher import QueueAnnouncer
+from shared.adapters.storage.queues import MAX_DELAY_SECONDS, MAX_MESSAGE_BYTES, visibility
 from shared.errors import NoSuchQueue, StoreUnavailable, TooLarge
+from shared.events.cloud_events import to_json
+from shared.events.delivery import read_dispatch
 from shared.ports import Queues
-from shared.services.announcer import QueueAnnouncer
-from shared.services.queues import MAX_DELAY_SECONDS, MAX_MESSAGE_BYTES, visibility
 from tests.contract.conftest import Account
-from tests.fake_sinks import FakeSink
-from tests.fakes import FakeClock, FakeQueues
+from tests.fakes.sinks import FakeSink
+from tests.fakes.world import FakeClock, FakeQueues
 
 JSON = '{"prompt": "a lighthouse & <a> Küste, 海"}'.encode()
 

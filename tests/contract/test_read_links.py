@@ -11,11 +11,11 @@ import pytest
 from azure.storage.blob import UserDelegationKey
 from azure.storage.blob.aio import BlobServiceClient
 
+from shared.adapters.identity import EntraCredential
+from shared.adapters.storage.account import StorageAddress
+from shared.adapters.storage.sdk import SignedLinks
+from shared.adapters.storage.signed_links import LateLinks
 from shared.errors import StoreUnavailable
-from shared.services.credentials import EntraCredential
-from shared.services.late_links import LateLinks
-from shared.services.read_links import SignedLinks
-from shared.services.storage_address import StorageAddress
 from tests.contract.conftest import Account
 
 NAME = "job-1/default/0.png"

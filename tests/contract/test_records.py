@@ -7,14 +7,14 @@ from datetime import timedelta
 import pytest
 from aiohttp import ClientConnectionResetError
 
+from shared.adapters.storage.account import Asking
+from shared.adapters.storage.blobs import Blobs
+from shared.adapters.storage.rest import Answer, Body, StorageWire
 from shared.errors import AlreadyExists, StaleVersion, StoreUnavailable, UnreadableRecord
 from shared.ports import Records
-from shared.services.blobs import Blobs
-from shared.services.job_records import BlobRecords
-from shared.services.storage_signing import Asking
-from shared.services.storage_wire import Answer, Body, StorageWire
+from shared.stores.records import BlobRecords
 from tests.contract.conftest import AT_ONCE, NOW, Account, NoTokens, a_record
-from tests.fakes import FakeRecords
+from tests.fakes.world import FakeRecords
 
 
 @pytest.fixture

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 import pytest
 from PIL import Image
 
+from shared.adapters.pillow import MAX_PIXELS
+from shared.adapters.renderer import PIECE_BYTES, PillowRenderer
 from shared.errors import CannotRender
-from shared.pictures import PictureFacts, PictureMeter
+from shared.pictures.measuring import PictureFacts, PictureMeter
+from shared.pictures.renditions import Cell, Wish
 from shared.ports import Pictures
-from shared.renditions import Cell, Wish
-from shared.services.drawing import MAX_PIXELS
-from shared.services.picture_store import BlobPictures
-from shared.services.renderer import PIECE_BYTES, PillowRenderer
+from shared.stores.pictures import BlobPictures
 from tests.contract.conftest import Account
-from tests.fakes import FakePictures
-from tests.scene import png
+from tests.fakes.world import FakePictures
+from tests.simulation.scene import png
 
 
 @dataclass

@@ -12,11 +12,10 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
+from shared.adapters.webhook import MAX_ANSWER_BYTES, GuardedResolver, Poster, WebhookSink, guarded
 from shared.errors import Misconfigured, NotTaken
-from shared.services.posting import MAX_ANSWER_BYTES, Poster
-from shared.services.webhook import GuardedResolver, WebhookSink, guarded
 from tests.contract.receivers import EVENT, Received, Receiver, receiving
-from tests.scene import configured
+from tests.simulation.scene import configured
 
 OLD, NEW, OTHER = (f"whsec_{base64.b64encode(bytes([n]) * 32).decode()}" for n in (1, 2, 3))
 

@@ -4,10 +4,10 @@ import json
 import subprocess
 import sys
 
-from shared.configuration import configure, read_settings
-from shared.services.announcer import QueueAnnouncer
-from shared.services.foundry import CallLimits, FoundryEndpoint
-from shared.services.world import open_world, opened
+from shared.adapters.foundry import CallLimits, FoundryEndpoint
+from shared.adapters.publisher import QueueAnnouncer
+from shared.adapters.world import open_world, opened
+from shared.config.settings import configure, read_settings
 
 DEPLOYMENTS = json.dumps([{"name": "gpt-image-2"}])
 
@@ -59,7 +59,7 @@ async def test_a_world_with_an_identity_opens_without_asking_for_a_token() -> No
 
 def test_the_sdks_are_not_imported_before_the_world_is_opened() -> None:
     code = (
-        "import sys, shared.services.world;"
+        "import sys, shared.adapters.world;"
         "print([name for name in ('azure.storage', 'azure.identity', 'httpx', 'aiohttp')"
         " if name in sys.modules])"
     )

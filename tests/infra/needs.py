@@ -47,7 +47,7 @@ OWN_NEEDS = {
     ("blobs", "find"): {"read"},
 }
 #: Modules that carry requests for others and make none of their own.
-CARRIERS = {"blobs.py", "storage_wire.py"}
+CARRIERS = {"blobs.py", "rest.py"}
 #: Calls that only make an object.
 LOCAL = {"close", "get_blob_client", "get_container_client", "get_queue_client"}
 LOCAL |= {"from_connection_string", "from_blob_url", "from_container_url", "from_queue_url", "url"}

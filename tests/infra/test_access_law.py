@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from shared.settings import Settings
+from shared.config.settings import Settings
 from tests.architecture.test_index import TRIGGERS
+from tests.architecture.tree import imports
 
 from .bicep import read, sources, text
 from .evaluation import loops_over, value_in
@@ -44,7 +45,7 @@ ALLOWS = {
 def containers_of_classes() -> dict[str, str]:
     """The setting of the container that each class of the world is opened on."""
     found: dict[str, str] = {}
-    for node in ast.walk(ast.parse((ROOT / "shared" / "services" / "world.py").read_text())):
+    for node in ast.walk(ast.parse((ROOT / "shared" / "adapters" / "world.py").read_text())):
         if (
             isinstance(node, ast.Call)
             and isinstance(node.func, ast.Name)
@@ -60,27 +61,34 @@ def containers_of_classes() -> dict[str, str]:
     }
 
 
-def modules_of_classes() -> dict[str, ast.Module]:
-    """The module that defines each class of the services."""
-    found: dict[str, ast.Module] = {}
-    for path in (ROOT / "shared" / "services").rglob("*.py"):
-        tree = ast.parse(path.read_text())
-        found |= {node.name: tree for node in tree.body if isinstance(node, ast.ClassDef)}
-    return found
+def stores_and_adapters() -> Iterator[Path]:
+    """The modules that may ask storage for something."""
+    for part in ("stores", "adapters"):
+        yield from (ROOT / "shared" / part).rglob("*.py")
+
+
+def modules_of_classes() -> dict[str, Path]:
+    """The module that defines each class of the stores and adapters."""
+    return {
+        node.name: path
+        for path in stores_and_adapters()
+        for node in ast.parse(path.read_text()).body
+        if isinstance(node, ast.ClassDef)
+    }
 
 
 def needs_of_class(name: str) -> set[str]:
     """What the module that defines a class needs, with the services that it builds on."""
-    needed, seen, left = set[str](), set[str](), [modules_of_classes()[name]]
+    needed, seen, left = set[str](), set[Path](), [modules_of_classes()[name]]
+    known = set(stores_and_adapters())
     while left:
-        tree = left.pop()
-        needed |= set(needs_of(tree))
-        for node in ast.walk(tree):
-            if isinstance(node, ast.ImportFrom) and node.level == 1 and node.module not in seen:
-                seen.add(str(node.module))
-                path = ROOT / "shared" / "services" / f"{node.module}.py"
-                if path.name not in CARRIERS:
-                    left.append(ast.parse(path.read_text()))
+        path = left.pop()
+        seen.add(path)
+        needed |= set(needs_of(ast.parse(path.read_text())))
+        imported = {
+            (ROOT / Path(*each.name.split(".")[:-1])).with_suffix(".py") for each in imports(path)
+        }
+        left += [each for each in (imported & known) - seen if each.name not in CARRIERS]
     return needed
 
 
@@ -93,7 +101,7 @@ def granted(what: str) -> dict[str, str]:
 def test_every_call_of_storage_is_one_whose_right_is_known() -> None:
     unknown = {
         f"{path.relative_to(ROOT)} calls {need[1:]}(): say in NEEDS which right that takes"
-        for path in (ROOT / "shared" / "services").rglob("*.py")
+        for path in stores_and_adapters()
         if path.name not in CARRIERS
         for need in needs_of(ast.parse(path.read_text()))
         if need.startswith("?")
@@ -114,7 +122,7 @@ def test_the_app_may_do_with_each_container_what_its_code_does() -> None:
 
 
 def test_the_app_may_sign_links_as_long_as_its_code_does() -> None:
-    signs = any(SIGN in needs_of(tree) for tree in modules_of_classes().values())
+    signs = any(SIGN in needs_of(ast.parse(path.read_text())) for path in stores_and_adapters())
     assert ("'Storage Blob Delegator')" in ACCESS.read_text()) == signs
 
 

@@ -5,7 +5,7 @@ import re
 
 import pytest
 
-from shared.settings import Settings
+from shared.config.settings import Settings
 
 from .evaluation import value_in
 from .test_bicep import INFRA, ROOT
@@ -68,7 +68,7 @@ def test_what_the_pages_call_a_setting_is_one() -> None:
 
 
 def test_the_runbook_lists_the_metrics_that_are_told() -> None:
-    source = (ROOT / "shared" / "services" / "telemetry.py").read_text()
+    source = (ROOT / "shared" / "adapters" / "telemetry.py").read_text()
     told = set(re.findall(r'"(image_jobs\.\w+)",', source)) - {"image_jobs.what"}
     listed = set(re.findall(r"^\| `(image_jobs\.\w+)` \|", RUNBOOK, flags=re.MULTILINE))
     assert listed == told

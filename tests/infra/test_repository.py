@@ -15,7 +15,7 @@ from check_jsonschema.builtin_schemas import (  # type: ignore[import-untyped] #
 )
 from jsonschema import Draft7Validator
 
-from local.settings import settings
+from local.stack.settings import settings
 
 from .test_bicep import INFRA, ROOT
 

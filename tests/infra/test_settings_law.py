@@ -13,9 +13,9 @@ from typing import Any
 
 import pytest
 
-from local import settings as laptop
-from shared.deployments import Deployment
-from shared.settings import CONNECTION, Settings
+from local.stack import settings as laptop
+from shared.catalogue.deployments import Deployment
+from shared.config.settings import CONNECTION, Settings
 from tests.architecture.test_index import TRIGGERS
 from tests.architecture.test_settings import OF_THE_HOST
 
@@ -76,13 +76,13 @@ def unset(code: set[str]) -> Iterator[str]:
             default = defaults().get(name)
             variable = "jobQueues" if name.endswith("_QUEUE") else "writtenContainers"
             yield (
-                f"{name} is read by shared/settings.py, and infra/ makes no such thing: add the "
+                f"{name} is read by config/settings.py, and infra/ makes no such thing: add the "
                 f"line `{name}: '{default}'` to `{variable}` in infra/modules/layout.bicep "
                 f"(or to the variable there that fits better)"
             )
         else:
             yield (
-                f"{name} is read by shared/settings.py, and infra/ does not know it. If Azure has "
+                f"{name} is read by config/settings.py, and infra/ does not know it. If Azure has "
                 f"a value for it, add the line `{name}: <value>` to `appSettings` in "
                 f"infra/modules/app.bicep; if only an operator has, add the lines "
                 f"`@description('<a sentence>.')` and `{name}: string?` to `Tuning` in "
@@ -112,7 +112,7 @@ def test_a_setting_that_the_infrastructure_does_not_know_is_told_with_its_line(
 def test_the_infrastructure_sets_nothing_that_the_code_does_not_read() -> None:
     unread = set_in_azure() - set(defaults())
     assert [
-        f"{name} is set in infra/, and shared/settings.py does not read it: take its line away"
+        f"{name} is set in infra/, and config/settings.py does not read it: take its line away"
         for name in sorted(unread)
     ] == []
 

@@ -8,12 +8,11 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
-from ...batches import BatchRecord, BatchState
-from ..batching import Checked, Dropped
-from ..failures import NoSuchJob
-from ..synchronous import ImageJobs
-from .connection import client
-from .showing import SUPPOSED, AsJson, console, dollars, live, print_json
+from ...batches.record import BatchRecord, BatchState
+from ..batches import Checked, Dropped
+from ..results import NoSuchJob
+from ..sync_client import ImageJobs
+from .output import SUPPOSED, AsJson, client, console, dollars, live, print_json
 
 #: Faults shown; --json has all of them.
 MOST_SHOWN = 20

@@ -5,8 +5,8 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from . import asking, batches, checking, dead, getting, ledger, pricing, steering, watching
-from .showing import AsJson
+from . import batches, control, dead_letters, doctor, ledger, submit, watch
+from .output import AsJson
 
 app = typer.Typer(
     name="image-jobs",
@@ -32,19 +32,19 @@ def _in_json(command: object) -> dict[str, Any]:
     return {"as_json": True}
 
 
-app.command()(asking.submit)
+app.command()(submit.submit)
 app.command()(batches.batch)
 app.command()(batches.follow)
-app.command()(watching.status)
-app.command()(watching.watch)
-app.command("list")(watching.list_jobs)
-app.command()(getting.get)
-app.command()(pricing.estimate)
-app.command()(asking.route)
-app.add_typer(dead.app)
+app.command()(watch.status)
+app.command()(watch.watch)
+app.command("list")(watch.list_jobs)
+app.command()(watch.get)
+app.command()(submit.estimate)
+app.command()(submit.route)
+app.add_typer(dead_letters.app)
 app.command()(ledger.ledger)
-app.command()(steering.cancel)
-app.command()(steering.release)
-app.command()(steering.fail)
-app.command()(steering.replay)
-app.command()(checking.doctor)
+app.command()(control.cancel)
+app.command()(control.release)
+app.command()(control.fail)
+app.command()(control.replay)
+app.command()(doctor.doctor)

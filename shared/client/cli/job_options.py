@@ -11,9 +11,9 @@ from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 
-from ...catalogue import builtin
+from ...catalogue.models import builtin
 from ...errors import Fault, InvalidJob
-from ...jobs import Job
+from ...jobs.job import Job
 
 _WHAT = "What the job asks for"
 #: What the shell may complete an option's value to.

@@ -9,14 +9,11 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from ...standings import HoldStatus, PaceStatus, holds_of, pace_status, spend_status
-from ...tempo import Quota
-from ...turns import Ledger
-from ..accounting import Spent, spent_by_day
-from ..listing import MOST
-from ..quotas import Today
-from .connection import client
-from .showing import AsJson, console, dollars, now, print_json, table
+from ...http_api.limits import HoldStatus, PaceStatus, holds_of, pace_status, spend_status
+from ...limits.adaptive_rate import Quota
+from ...limits.pool_ledger import Ledger
+from ..ledger import MOST, Spent, Today, spent_by_day
+from .output import AsJson, client, console, dollars, now, print_json, table
 
 #: Calls under way that are shown one by one; `--json` tells of all.
 MOST_HOLDS: Final = 20

@@ -7,12 +7,7 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.acceptance.callers import Caller, caller_of
-from tests.acceptance.galleries import (
-    FOX,
-    LONG,
-    PATIENCE_MS,
-    drawn,
-)
+from tests.acceptance.galleries import FOX, LONG, PATIENCE_MS, drawn
 from tests.acceptance.running_stack import RunningStack, running_stack
 
 pytestmark = pytest.mark.timeout(300)

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
-from shared.circuits import Circuit
-from shared.pacing import begun
-from shared.tempo import Quota
-from shared.turns import Ledger
+from shared.limits.adaptive_rate import Quota
+from shared.limits.circuit_breaker import Circuit
+from shared.limits.pacing import begun
+from shared.limits.pool_ledger import Ledger
 from tests.acceptance.callers import Caller
 from tests.acceptance.galleries import (
     FOX,

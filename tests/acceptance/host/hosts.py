@@ -16,9 +16,9 @@ from typing import Any
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.queue import QueueServiceClient
 
-from local.processes import Child
-from local.stack import read_ready
-from tests.waiting import until
+from local.stack.processes import Child
+from local.stack.stack import read_ready
+from tests.simulation.waiting import until
 
 ROOT = Path(__file__).parents[3]
 START_SECONDS = 60.0

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from local.processes import DidNotStart
+from local.stack.processes import DidNotStart
 from tests.acceptance.host.hosts import START_SECONDS, World, running, start, world
-from tests.waiting import until
+from tests.simulation.waiting import until
 
 
 @pytest.fixture

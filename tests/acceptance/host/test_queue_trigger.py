@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.host.hosts import Host, World, running, world
-from tests.waiting import until
+from tests.simulation.waiting import until
 
 
 @pytest.fixture(scope="module")

@@ -11,10 +11,10 @@ from typing import Any
 
 import pytest
 
-from local.processes import Child
-from local.stack import read_ready
+from local.stack.processes import Child
+from local.stack.stack import read_ready
 from tests.acceptance.host.hosts import ROOT, START_SECONDS
-from tests.waiting import until
+from tests.simulation.waiting import until
 
 PYTHON = sys.executable
 

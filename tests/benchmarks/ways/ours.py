@@ -4,11 +4,11 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime
 
-from shared.configuration import configure
-from shared.generation import generate
-from shared.intake import JobMessage, take_in
-from shared.services.world import open_world
-from shared.tasks import TaskMessage
+from shared.adapters.world import open_world
+from shared.config.settings import configure
+from shared.records.task_messages import TaskMessage
+from shared.workflows.generation.generate import generate
+from shared.workflows.intake import JobMessage, take_in
 from tests.benchmarks.orders import Order
 from tests.benchmarks.ways import API_KEY, MODEL, Addresses
 

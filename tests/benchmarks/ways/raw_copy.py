@@ -9,13 +9,13 @@ import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from shared.services.blobs import Blobs
-from shared.services.blocks import SLICE_BYTES, BlockSizes
-from shared.services.credentials import EntraCredential
-from shared.services.queues import StorageQueues
-from shared.services.storage_address import StorageAddress
-from shared.services.storage_wire import StorageWire
-from shared.services.transport import EVIDENCE, Evidence, new_client
+from shared.adapters.foundry_transport import EVIDENCE, Evidence, new_client
+from shared.adapters.identity import EntraCredential
+from shared.adapters.storage.account import StorageAddress
+from shared.adapters.storage.blobs import Blobs
+from shared.adapters.storage.queues import StorageQueues
+from shared.adapters.storage.rest import StorageWire
+from shared.stores.picture_blocks import SLICE_BYTES, BlockSizes
 from tests.benchmarks.orders import Order
 from tests.benchmarks.ways import API_KEY, API_VERSION, CONTAINER, EVENTS, MODEL, Addresses
 

@@ -1,8 +1,8 @@
 """What the doctor looks at: all that the app uses, however the settings grow."""
 
-from local.settings import CONTAINERS, QUEUES
+from local.stack.settings import CONTAINERS, QUEUES
 from shared.client.checkup import containers_of, queues_of
-from shared.client.connecting import configured
+from shared.client.configuration import configured
 
 
 def test_every_queue_and_container_of_the_stack_is_looked_at_once() -> None:

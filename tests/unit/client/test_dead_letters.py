@@ -7,15 +7,15 @@ from typing import Any
 
 import pytest
 
-from shared.blob_names import dead_letter_name
 from shared.client import dead_letters
-from shared.client.driving import driven
-from shared.client.failures import NoSuchBlob
-from shared.records import Failure, JobRecord
-from shared.tasks import TaskMessage
-from tests.ended_jobs import attempt, failed
-from tests.fake_account import BEGAN, FakeStorage
-from tests.unit.client.test_asking import FIELDS_ONLY
+from shared.client.results import NoSuchBlob
+from shared.client.sync_storage import driven
+from shared.records.record import Failure, JobRecord
+from shared.records.task_messages import TaskMessage
+from shared.vocabulary import dead_letter_name
+from tests.builders.ended_jobs import attempt, failed
+from tests.fakes.account import BEGAN, FakeStorage
+from tests.unit.client.test_submission import FIELDS_ONLY
 
 SETTINGS = FIELDS_ONLY.settings
 BODY = b'{"prompt": ""}'

@@ -5,18 +5,17 @@ from datetime import timedelta
 
 import pytest
 
-from shared.blob_names import dead_letter_name
 from shared.client import following
-from shared.client.answers import Quote, Receipt, Status
-from shared.client.driving import driven
-from shared.client.failures import JobEnded, NoSuchJob, StillRunning
-from shared.client.listing import newest_jobs
-from shared.entries import entry_of, to_metadata
+from shared.client.ledger import newest_jobs
+from shared.client.results import JobEnded, NoSuchJob, Quote, Receipt, Status, StillRunning
+from shared.client.sync_storage import driven
 from shared.errors import ConflictingJob, Rejected, UnreadableRecord
-from shared.records import JobRecord, JobState
-from tests.ended_jobs import record
-from tests.fake_account import BEGAN, FakeStorage
-from tests.unit.client.test_asking import FIELDS_ONLY
+from shared.records.index_entry import entry_of, to_metadata
+from shared.records.record import JobRecord, JobState
+from shared.vocabulary import dead_letter_name
+from tests.builders.ended_jobs import record
+from tests.fakes.account import BEGAN, FakeStorage
+from tests.unit.client.test_submission import FIELDS_ONLY
 
 SETTINGS = FIELDS_ONLY.settings
 

@@ -1,0 +1,1 @@
+"""Prints docs and schemas from the code."""

@@ -1,0 +1,105 @@
+"""The ways the service says no to a prompt: E1 to E4, and MAI's own."""
+
+from collections.abc import Callable, Mapping
+
+from pydantic import JsonValue
+
+from local.foundry.api.problems import Problem
+
+_SEVERITIES: dict[str, JsonValue] = {
+    "hate": {"filtered": False, "severity": "safe"},
+    "self_harm": {"filtered": False, "severity": "safe"},
+    "sexual": {"filtered": False, "severity": "safe"},
+    "violence": {"filtered": True, "severity": "medium"},
+}
+
+
+def _moderation(request_id: str) -> JsonValue:
+    message = (
+        "Your request was rejected by the safety system. If you believe this is an error, contact "
+        f"us at Azure support ticket and include the request ID {request_id}. "
+        "safety_violations=[violence]."
+    )
+    return {
+        "error": {
+            "message": message,
+            "type": "image_generation_user_error",
+            "param": "",
+            "code": "moderation_blocked",
+        }
+    }
+
+
+def _policy(_: str) -> JsonValue:
+    return {
+        "error": {
+            "code": "content_policy_violation",
+            "inner_error": {
+                "code": "ResponsibleAIPolicyViolation",
+                "content_filter_results": {
+                    **_SEVERITIES,
+                    "jailbreak": {"detected": False, "filtered": False},
+                },
+            },
+            "message": "Your request was rejected as a result of our safety system. Your prompt "
+            "may contain text that is not allowed by our safety system.",
+            "type": "invalid_request_error",
+        }
+    }
+
+
+def _filter(_: str) -> JsonValue:
+    return {
+        "created": 1698435368,
+        "error": {
+            "code": "contentFilter",
+            "message": "Your task failed as a result of our safety system.",
+        },
+    }
+
+
+def _output_filter(_: str) -> JsonValue:
+    return {
+        "created": 1698435368,
+        "error": {
+            "code": "contentFilter",
+            "message": "Generated image was filtered as a result of our safety system.",
+        },
+    }
+
+
+def _prompt_filter(_: str) -> JsonValue:
+    return {
+        "error": {
+            "message": "The response was filtered due to the prompt triggering Azure OpenAI's "
+            "content management policy. Please modify your prompt and retry.",
+            "type": None,
+            "param": "prompt",
+            "code": "content_filter",
+            "status": 400,
+            "innererror": {
+                "code": "ResponsibleAIPolicyViolation",
+                "content_filter_result": _SEVERITIES,
+            },
+        }
+    }
+
+
+def _mai(_: str) -> JsonValue:
+    message = "The request was blocked by the content safety system."
+    return {"error": {"code": "content_safety_violation", "message": message, "details": message}}
+
+
+REFUSALS: Mapping[str, Callable[[str], JsonValue]] = {
+    "moderation_blocked": _moderation,
+    "content_policy_violation": _policy,
+    "contentFilter": _filter,
+    "contentFilter-output": _output_filter,
+    "content_filter": _prompt_filter,
+    "content_safety_violation": _mai,
+}
+
+
+def refusal(name: str, request_id: str) -> Problem:
+    """400, in the words of that kind of refusal."""
+    return Problem(400, REFUSALS[name](request_id), f"refused {name}")

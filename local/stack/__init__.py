@@ -1,0 +1,1 @@
+"""Azurite, the Foundry emulator and the app as processes."""

@@ -1,0 +1,264 @@
+"""Everything on one machine: storage, images endpoint, hosts; started together, ended together."""
+
+import json
+import os
+import secrets
+import shutil
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from queue import SimpleQueue
+from threading import Thread
+from types import FrameType
+from typing import Any, Literal, Self
+
+from azure.core.exceptions import ResourceExistsError
+from azure.storage.blob import BlobServiceClient
+from azure.storage.queue import QueueServiceClient
+
+from local.stack import azurite
+from local.stack.manifests import Watcher
+from local.stack.pasting import to_paste
+from local.stack.processes import Child, DidNotStart, to_stderr
+from local.stack.settings import (
+    CONTAINERS,
+    FOUNDRY_KEY,
+    MANIFESTS_CONTAINER,
+    MANIFESTS_QUEUE,
+    QUEUES,
+    settings,
+)
+
+ROOT = Path(__file__).parents[2]
+
+#: Seconds a part may take to be ready, on a busy machine.
+START_SECONDS = 60.0
+
+#: Seconds hosts get on top of their drain time before they are killed.
+STOP_SECONDS = 5.0
+
+
+class CannotStart(RuntimeError):
+    """The stack cannot be started as it was asked for."""
+
+
+class Stopped(SystemExit):
+    """A signal asked the stack to end."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What `python -m local up` was asked for; times in seconds."""
+
+    foundry: str | None
+    host: Literal["builtin", "func"]
+    hosts: int
+    restart: bool
+    hide: float
+    drain: float
+    data: Path | None
+    set: Mapping[str, str]
+
+
+class Stack:
+    """The running parts. Ends them all on the way out, however that is."""
+
+    def __init__(self, wishes: Wishes) -> None:
+        self._wishes = wishes
+        self._ended: SimpleQueue[Child[Any]] = SimpleQueue()
+        self._services: list[Child[Any]] = []
+        self._hosts: list[Child[Any]] = []
+        self._watcher: Watcher | None = None
+        self._environment: dict[str, str] = {}
+        # Hexadecimal: a key that begins with a hyphen would be read as an option.
+        self._keys = {"function": secrets.token_hex(32), "master": secrets.token_hex(32)}
+
+    def __enter__(self) -> Self:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, _stop)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)  # we are at it
+        if self._watcher:
+            self._watcher.stop()
+        for host in self._hosts:
+            host.ask_to_stop()
+        for host in self._hosts:
+            host.stop(self._wishes.drain + STOP_SECONDS)
+        for service in self._services:
+            service.ask_to_stop()
+        for service in self._services:
+            service.stop(STOP_SECONDS)
+
+    def start(self) -> dict[str, Any]:
+        """Start every part; the document that says where they are."""
+        storing = self._added(self._services, azurite.start(self._wishes.data))
+        emulator = None
+        if self._wishes.foundry is None:
+            emulator = self._added(self._services, self._foundry())
+        storage = storing.wait_ready(START_SECONDS)
+        create_all(storage)
+        self._watcher = Watcher(storage, MANIFESTS_CONTAINER, MANIFESTS_QUEUE)
+        self._watcher.start()
+        foundry = self._wishes.foundry or str(
+            emulator and emulator.wait_ready(START_SECONDS)["url"]
+        )
+        self._environment = {**os.environ, **settings(storage, foundry), **self._wishes.set}
+        hosts = [self._added(self._hosts, self._host(number)) for number in self._numbers()]
+        ready = [host.wait_ready(START_SECONDS) for host in hosts]
+        return {
+            "ready": True,
+            "storage": storage,
+            "foundry": foundry,
+            "host": ready[0]["url"],
+            "hosts": [document["url"] for document in ready],
+            "keys": ready[0].get("keys", {}),
+            "functions": ready[0].get("functions", []),
+            "deployments": json.loads(self._environment["FOUNDRY_DEPLOYMENTS"]),
+            "pids": {
+                "hosts": [host.pid for host in hosts],
+                "azurite": storing.pid,
+                "foundry": emulator.pid if emulator else None,
+            },
+        }
+
+    def watch(self, ready: Mapping[str, Any]) -> int:
+        """Wait for a part to end: a host is started anew if so wished, else the exit code is 1."""
+        while True:
+            child = self._ended.get()
+            code = child.process.wait()
+            if not (self._wishes.restart and child in self._hosts):
+                to_stderr(f"{child.name} ended with exit code {code}: stopping the rest")
+                return 1
+            child.kill()  # what it may have started
+            number = self._hosts.index(child)
+            port = int(str(ready["hosts"][number]).rsplit(":", 1)[1])
+            fresh = self._host(number, port)
+            self._hosts[number] = fresh
+            self._watched(fresh)
+            fresh.wait_ready(START_SECONDS)
+            to_stderr(
+                f"{child.name} (pid {child.pid}) ended with exit code {code}: "
+                f"started anew, pid {fresh.pid}"
+            )
+
+    def _numbers(self) -> range:
+        return range(self._wishes.hosts)
+
+    def _added[T](self, group: list[Child[Any]], child: Child[T]) -> Child[T]:
+        group.append(child)
+        return self._watched(child)
+
+    def _watched[T](self, child: Child[T]) -> Child[T]:
+        def wait() -> None:
+            child.process.wait()
+            self._ended.put(child)
+
+        Thread(target=wait, daemon=True).start()
+        return child
+
+    def _foundry(self) -> Child[dict[str, Any]]:
+        deployments = {**settings("", ""), **self._wishes.set}["FOUNDRY_DEPLOYMENTS"]
+        return Child(
+            "foundry",
+            [
+                *(sys.executable, "-m", "local.foundry", "--port", "0"),
+                *("--key", FOUNDRY_KEY, "--deployments", deployments),
+            ],
+            ready=read_ready,
+            environment=os.environ,
+            directory=ROOT,
+        )
+
+    def _host(self, number: int, port: int = 0) -> Child[dict[str, Any]]:
+        name = f"host-{number + 1}" if self._wishes.hosts > 1 else "host"
+        if self._wishes.host == "func":
+            return _core_tools(name, self._environment, port or _free_port())
+        keys = ("--function-key", self._keys["function"], "--master-key", self._keys["master"])
+        return Child(
+            name,
+            [
+                *(sys.executable, "-m", "local.host", "--app", str(ROOT), "--port", str(port)),
+                *("--hide", str(self._wishes.hide), "--drain", str(self._wishes.drain), *keys),
+            ],
+            ready=read_ready,
+            environment=self._environment,
+            directory=ROOT,
+        )
+
+
+def create_all(storage: str) -> None:
+    """Create the containers and queues of the app, as the infrastructure does in Azure."""
+    with BlobServiceClient.from_connection_string(storage) as blobs:
+        for container in CONTAINERS:
+            with suppress(ResourceExistsError):
+                blobs.create_container(container)
+    with QueueServiceClient.from_connection_string(storage) as queues:
+        for queue in QUEUES:
+            with suppress(ResourceExistsError):
+                queues.create_queue(queue)
+
+
+def read_ready(line: str) -> dict[str, Any] | None:
+    """The JSON line by which a part of ours says that it serves."""
+    try:
+        document = json.loads(line)
+    except ValueError:
+        return None
+    return document if isinstance(document, dict) and document.get("ready") is True else None
+
+
+def _core_tools(name: str, environment: Mapping[str, str], port: int) -> Child[dict[str, Any]]:
+    program = shutil.which("func")
+    if program is None:
+        raise CannotStart(
+            "--host func needs Azure Functions Core Tools and there is no `func` on PATH; "
+            "leave --host out for the host that comes with this project"
+        )
+    url = f"http://127.0.0.1:{port}"
+    return Child(
+        name,
+        [program, "start", "--port", str(port)],
+        # Said once the functions are listed and the host listens.
+        ready=lambda line: {"url": url} if "func with --verbose" in line else None,
+        environment=environment,
+        directory=ROOT,
+    )
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def _stop(number: int, _frame: FrameType | None) -> None:
+    to_stderr(f"{signal.Signals(number).name}: stopping")
+    raise Stopped(0)
+
+
+def up(wishes: Wishes) -> int:
+    """Run the stack until a signal comes or a part dies; the exit code."""
+    if wishes.host == "func" and wishes.hosts > 1:
+        raise CannotStart("--host func runs one host: several take the builtin one")
+    with Stack(wishes) as stack:
+        try:
+            ready = stack.start()
+        except DidNotStart as error:
+            to_stderr(str(error))
+            return 1
+        sys.stdout.write(json.dumps(ready) + "\n")
+        sys.stdout.flush()
+        if sys.stderr.isatty():  # keys are for a person to see, and not for a log
+            to_stderr(to_paste(ready))
+        try:
+            return stack.watch(ready)
+        except DidNotStart as error:
+            to_stderr(str(error))
+            return 1

@@ -1,0 +1,1 @@
+"""The interfaces made real: storage over REST, identity, Foundry, sinks, rendering, telemetry."""

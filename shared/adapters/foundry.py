@@ -1,0 +1,171 @@
+"""The images endpoint: one POST a call, never repeated, and a plain word on what became of it.
+
+The one question that matters when a call fails is whether the request may have reached the
+endpoint, since then it may have been paid for. `NotSent` is said only with proof: no connection
+was ever made. Whatever happens on a made connection, a failed write included, is `BrokenReply`:
+bytes handed to the kernel may arrive although the call that handed them over failed.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass, field
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Final, Protocol
+from urllib.parse import urlsplit
+
+import httpx
+
+from ..errors import BrokenReply, NotSent
+from ..images_api.requests import ImageRequest
+from ..ports import Inputs
+from .foundry_transport import EVIDENCE, Evidence, FoundryReply, new_client, said
+from .request_bodies import RequestBody
+
+#: The version is the one of pyproject.toml; a test holds them together.
+USER_AGENT: Final = "image-jobs/0.1.0"
+
+#: Failures that httpx means to come before the first byte; believed only with the evidence.
+_BEFORE_SENDING: Final = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class CallLimits:
+    """How long a call may take to connect and to go on; the whole is bounded call by call."""
+
+    #: Name look-up, TCP and TLS together, seconds.
+    connect_seconds: float = 10.0
+    #: Silence in a body that has begun to arrive, seconds. Not before: an answer that is not
+    #: streamed sends nothing for minutes, and a stream may send nothing before its picture.
+    read_seconds: float = 120.0
+
+
+class Tokens(Protocol):
+    """Who has Entra tokens."""
+
+    async def token(self, scope: str) -> str:
+        """Return a token for the scope; `CredentialUnavailable` when none can be had."""
+        ...
+
+    def forget(self, scope: str) -> None:
+        """Ask anew next time: the token was refused."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class FoundryEndpoint:
+    """`ImagesEndpoint` over HTTP, with a key or with tokens."""
+
+    tokens: Tokens
+    #: Where the pictures are that a request sends along.
+    inputs: Inputs
+    limits: CallLimits = CallLimits()
+    api_key: str | None = field(default=None, repr=False)
+    client: httpx.AsyncClient = field(default_factory=lambda: new_client(USER_AGENT))
+
+    @asynccontextmanager
+    async def post(
+        self, request: ImageRequest, *, limit: timedelta, client_request_id: str
+    ) -> AsyncIterator[FoundryReply]:
+        """Send the request once and hand over the reply while its body still arrives.
+
+        `limit` bounds everything from connecting to the last byte. A 401 to a token makes the
+        next call ask for a new one.
+        """
+        body = RequestBody(request, self.inputs)
+        headers = {
+            "content-type": body.content_type,
+            "content-length": str(len(body)),
+            "x-ms-client-request-id": client_request_id,
+        }
+        headers |= await self._authorisation(request.scope)
+        host = _host(request.url)
+        evidence = Evidence()
+        total = asyncio.timeout(limit.total_seconds())
+        try:
+            async with total, AsyncExitStack() as stack:
+                sending = self._built(request.url, body, headers, host)
+                response = await self._send(sending, body, evidence, host)
+                stack.push_async_callback(_close, response)
+                if response.status_code == HTTPStatus.UNAUTHORIZED and not self.api_key:
+                    self.tokens.forget(request.scope)
+                yield FoundryReply(response, self.limits.read_seconds, total, host)
+        except TimeoutError as error:
+            if not total.expired():
+                raise  # the caller's own
+            sentence = f"{host} did not answer in full within {limit.total_seconds():g} s"
+            if evidence.connected:
+                raise BrokenReply(sentence) from error
+            raise NotSent(f"{sentence}: no connection was made") from error
+
+    def follow(
+        self, link: str, *, own: bool, limit: timedelta
+    ) -> AbstractAsyncContextManager[FoundryReply]:
+        """Get a linked picture, without credentials; see `services.links`."""
+        from .foundry_links import followed  # noqa: PLC0415 (rare: no start waits for it)
+
+        connect, read = self.limits.connect_seconds, self.limits.read_seconds
+        return followed(link, own=own, limit=limit, connect_seconds=connect, read_seconds=read)
+
+    async def close(self) -> None:
+        """Close what is open."""
+        await self.client.aclose()
+
+    async def _authorisation(self, scope: str) -> dict[str, str]:
+        if self.api_key:
+            return {"api-key": self.api_key}
+        return {"authorization": f"Bearer {await self.tokens.token(scope)}"}
+
+    def _built(
+        self, url: str, body: RequestBody, headers: dict[str, str], host: str
+    ) -> httpx.Request:
+        connect, whole = self.limits.connect_seconds, body.whole()
+        try:
+            return self.client.build_request(
+                "POST",
+                url,
+                headers=headers,
+                content=body if whole is None else whole,
+                timeout=httpx.Timeout(None, connect=connect, pool=connect),
+            )
+        except (httpx.InvalidURL, ValueError) as error:
+            raise NotSent(f"no request can be made for {host}: {said(error)}") from error
+
+    async def _send(
+        self, sending: httpx.Request, body: RequestBody, evidence: Evidence, host: str
+    ) -> httpx.Response:
+        noting = EVIDENCE.set(evidence)
+        try:
+            return await self.client.send(sending, stream=True)
+        except Exception as error:
+            if body.failure:
+                # Fewer bytes went out than were announced: no endpoint acts on half a request.
+                raise NotSent(f"an input broke off: {said(body.failure)}") from body.failure
+            raise _failure(error, evidence, host) from error
+        finally:
+            EVIDENCE.reset(noting)
+
+
+def _failure(error: Exception, evidence: Evidence, host: str) -> NotSent | BrokenReply:
+    if isinstance(error, _BEFORE_SENDING) and not evidence.connected:
+        return NotSent(f"no connection to {host}: {said(error)}")
+    return BrokenReply(f"{host} took the request and gave no reply: {said(error)}")
+
+
+def _host(url: str) -> str:
+    try:
+        return urlsplit(url).hostname or url
+    except ValueError as error:
+        raise NotSent(f"{url!r} is no URL: {said(error)}") from error
+
+
+async def _close(response: httpx.Response) -> None:
+    with suppress(Exception):  # the reply was had, or its failure is being told
+        await response.aclose()

@@ -1,0 +1,273 @@
+"""Entra tokens: one credential a process, one token a scope, one refresh at a time.
+
+Where Entra tokens come from: the SDK's credentials, or the platform itself.
+
+A managed identity's tokens, asked of the platform itself: one GET to an address of this host.
+
+The SDK asks for the same and costs a fifth of a second of every cold start, 300 modules
+(docs/decisions/0013). It is still asked where the platform has no such address.
+"""
+
+import asyncio
+import os
+import time
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, Self
+
+import aiohttp
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from ..errors import CredentialUnavailable
+
+if TYPE_CHECKING:  # the SDK is imported by who needs it, not by an app with keys
+    from azure.core.credentials import AccessToken
+
+
+class Token(NamedTuple):
+    """A token, in the SDK's own words."""
+
+    token: str
+    #: Seconds since 1970.
+    expires_on: int
+
+
+class AnyToken(Protocol):
+    """A token of whichever source."""
+
+    @property
+    def token(self) -> str:
+        """What stands behind `Bearer`."""
+        ...
+
+    @property
+    def expires_on(self) -> int:
+        """Seconds since 1970."""
+        ...
+
+
+class TokenSource(Protocol):
+    """Who gives tokens out."""
+
+    async def get_token(
+        self, scope: str, /, *, claims: str | None = None, tenant_id: str | None = None
+    ) -> AnyToken:
+        """Return a token for the scope, or raise whatever says why there is none."""
+        ...
+
+    async def close(self) -> None:
+        """Close what is open."""
+        ...
+
+
+#: https://learn.microsoft.com/azure/app-service/overview-managed-identity, its REST endpoint.
+_API_VERSION: Final = "2019-08-01"
+_SCOPE_ENDS: Final = "/.default"
+#: Waits before the second try and the next ones, seconds: a new instance's identity may need some.
+_WAITS: Final = (0.25, 1.0, 2.0)
+#: Statuses that a later try may mend, beside 500 and above.
+_PASSING: Final = frozenset({404, 408, 410, 429})
+#: One try, seconds.
+_LIMIT: Final = aiohttp.ClientTimeout(total=10)
+#: What is repeated of a refusal, characters.
+_MAX_WORDS: Final = 200
+
+
+class _Given(BaseModel):
+    model_config = ConfigDict(hide_input_in_errors=True)
+
+    access_token: str = Field(min_length=1, repr=False)
+    #: A number in quotes, seconds since 1970.
+    expires_on: int = Field(gt=0)
+
+
+@dataclass(frozen=True, slots=True)
+class PlatformIdentity:
+    """The identity of this function app, as the platform hands out its tokens."""
+
+    endpoint: str
+    #: What proves that we are on this host.
+    header: str = field(repr=False)
+    #: Of a user-assigned identity; None is the app's own.
+    client_id: str | None = None
+    waits: tuple[float, ...] = _WAITS
+
+    @classmethod
+    def found(cls, environ: Mapping[str, str], client_id: str | None) -> Self | None:
+        """Return the identity that the environment tells of, if it does."""
+        endpoint, header = environ.get("IDENTITY_ENDPOINT"), environ.get("IDENTITY_HEADER")
+        return cls(endpoint, header, client_id) if endpoint and header else None
+
+    async def get_token(
+        self,
+        scope: str,
+        *,
+        claims: str | None = None,  # noqa: ARG002 (the platform has no place for them)
+        tenant_id: str | None = None,  # noqa: ARG002 (an identity is of one tenant)
+    ) -> Token:
+        """Return a token for the scope; `CredentialUnavailable` says why there is none."""
+        query = {"api-version": _API_VERSION, "resource": scope.removesuffix(_SCOPE_ENDS)}
+        if self.client_id:
+            query["client_id"] = self.client_id
+        # Of its own, since it is used once an hour; past any proxy, since it is on this host.
+        async with aiohttp.ClientSession(timeout=_LIMIT) as session:
+            for wait in self.waits:
+                try:
+                    return await self._asked(session, query)
+                except _Passing:
+                    await asyncio.sleep(wait)
+            return await self._asked(session, query)
+
+    async def close(self) -> None:
+        """Nothing is open."""
+
+    async def _asked(self, session: aiohttp.ClientSession, query: Mapping[str, str]) -> Token:
+        headers = {"X-IDENTITY-HEADER": self.header}
+        try:
+            async with session.get(
+                self.endpoint,
+                params=query,
+                headers=headers,
+                allow_redirects=False,  # the header is for this host alone
+            ) as response:
+                status, body = response.status, await response.read()
+        except (aiohttp.ClientError, OSError) as error:
+            why = str(error) or type(error).__name__  # a time-out has no words
+            raise _Passing(f"the identity endpoint does not answer: {why}") from error
+        if status != 200:  # noqa: PLR2004 (success)
+            words = " ".join(body.decode(errors="replace").split())[:_MAX_WORDS]
+            passing = status in _PASSING or status >= 500  # noqa: PLR2004 (server errors)
+            kind = _Passing if passing else CredentialUnavailable
+            raise kind(f"the identity endpoint answers {status}: {words or 'nothing'}")
+        try:
+            given = _Given.model_validate_json(body)
+        except ValidationError as error:
+            fault = error.errors(include_input=False)[0]
+            where = ".".join(map(str, fault["loc"])) or "body"
+            raise CredentialUnavailable(
+                f"the identity endpoint answers with no token: {where}: {fault['msg']}"
+            ) from error
+        return Token(given.access_token, given.expires_on)
+
+
+class _Passing(CredentialUnavailable):
+    """A later try may be answered otherwise."""
+
+
+#: A token is renewed when it has less than this left, seconds: longer than most calls take, and
+#: shorter than the time in which the identity endpoint starts to hand out new ones.
+RENEW_BEFORE_SECONDS: Final = 300
+
+
+@dataclass(slots=True)
+class EntraCredential:
+    """Tokens of the app's identity, for Foundry (`token`) and for the storage SDK (`get_token`).
+
+    In Azure the identity is managed and named by its client id; anywhere else, whatever
+    `DefaultAzureCredential` finds on the developer's machine is used.
+    """
+
+    client_id: str | None = None
+    managed: bool = False
+    #: Who gives tokens, found when the first is needed, and how it is found.
+    source: TokenSource | None = None
+    open_source: Callable[[], TokenSource] | None = None
+    _kept: dict[str, AnyToken] = field(default_factory=dict)
+    _locks: defaultdict[str, asyncio.Lock] = field(
+        default_factory=lambda: defaultdict(asyncio.Lock)
+    )
+    _stale: bool = False
+
+    async def token(self, scope: str) -> str:
+        """Return a token for the scope; `CredentialUnavailable` when none can be had."""
+        return (await self._current(scope)).token
+
+    def forget(self, scope: str) -> None:
+        """Ask anew next time: the token was refused.
+
+        The SDK's credentials keep tokens too, so they are replaced with it.
+        """
+        if self._kept.pop(scope, None):
+            self._stale = True
+
+    async def get_token(
+        self,
+        *scopes: str,
+        claims: str | None = None,
+        tenant_id: str | None = None,
+        enable_cae: bool = False,  # noqa: ARG002 (part of the SDK's protocol)
+        **_options: Any,  # noqa: ANN401 (likewise)
+    ) -> "AccessToken":
+        """Return a token as the storage SDK asks for it."""
+        from azure.core.credentials import AccessToken  # who asks has imported it
+
+        scope = " ".join(scopes)
+        if claims or tenant_id:  # the storage account's own challenge: an answer to it, not kept
+            given = await self._asked(scope, claims=claims, tenant_id=tenant_id)
+        else:
+            given = await self._current(scope)
+        return AccessToken(given.token, given.expires_on)
+
+    async def _current(self, scope: str) -> AnyToken:
+        async with self._locks[scope]:
+            kept = self._kept.get(scope)
+            if kept and kept.expires_on - time.time() > RENEW_BEFORE_SECONDS:
+                return kept
+            try:
+                kept = await self._asked(scope)
+            except CredentialUnavailable:
+                if kept and kept.expires_on > time.time():
+                    return kept
+                raise
+            self._kept[scope] = kept
+            return kept
+
+    async def close(self) -> None:
+        """Close what gives tokens."""
+        if self.source:
+            await self.source.close()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        trace: TracebackType | None = None,
+    ) -> None:
+        """Leave the credential open: the client that was given it does not own it."""
+
+    async def _asked(
+        self, scope: str, *, claims: str | None = None, tenant_id: str | None = None
+    ) -> AnyToken:
+        try:
+            if self._stale and self.source:
+                refused, self.source, self._stale = self.source, None, False
+                await refused.close()
+            self.source = self.source or (self.open_source or self.opened)()
+            return await self.source.get_token(scope, claims=claims, tenant_id=tenant_id)
+        except CredentialUnavailable as error:
+            raise CredentialUnavailable(f"no token for {scope}: {error}") from error
+        except Exception as error:
+            sentence = str(error).partition("\n")[0]
+            raise CredentialUnavailable(
+                f"no token for {scope}: {type(error).__name__}: {sentence}"
+            ) from error
+
+    def opened(self) -> TokenSource:
+        """Find who gives the tokens that the settings ask for."""
+        # ruff: noqa: PLC0415 (an app with keys needs none of them, one in Azure no SDK)
+
+        if self.managed and (platform := PlatformIdentity.found(os.environ, self.client_id)):
+            return platform
+        from azure.identity.aio import DefaultAzureCredential, ManagedIdentityCredential
+
+        if self.managed:
+            return ManagedIdentityCredential(client_id=self.client_id)
+        return DefaultAzureCredential(
+            managed_identity_client_id=self.client_id,
+            exclude_interactive_browser_credential=True,
+        )

@@ -1,0 +1,129 @@
+"""Pillow's part of the work, in a thread: decode within bounds, cut, squeeze, encode, lay out.
+
+Imported at the first finish of a process, since Pillow costs a cold start that most jobs never
+need. Only the formats that originals have are opened, by their header first: what says it is
+larger than `MAX_PIXELS` is not decoded.
+"""
+
+import io
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import IO, Final
+
+from PIL import Image, ImageDraw, ImageFont, ImageOps
+
+from ..errors import CannotRender
+from ..pictures.renditions import USUAL_QUALITY, Encoding, Wish
+
+#: Twice the pixels of the largest original any model makes (3840x2160 and its like).
+MAX_PIXELS: Final = 1 << 24
+_FORMATS: Final = ("PNG", "JPEG", "WEBP")
+#: Longest edge of a contact sheet, and of a picture on it, pixels.
+_SHEET_EDGE: Final = 4_096
+_CELL_EDGE: Final = 384
+_GAP: Final = 16
+_PAPER: Final = "#f4f4f5"
+_INK: Final = "#27272a"
+
+
+@dataclass(frozen=True, slots=True)
+class Encoded:
+    """A picture that was made: its bytes and what they are."""
+
+    data: bytes
+    content_type: str
+    width: int
+    height: int
+
+
+def make(original: IO[bytes], wishes: Sequence[Wish]) -> list[Encoded]:
+    """Make every wish from an original; `CannotRender` if it can't be opened."""
+    picture = _opened(original)
+    return [_encoded(_shaped(picture, wish), wish.encoding, wish.quality) for wish in wishes]
+
+
+def shrunk(original: IO[bytes], edge: int) -> Image.Image:
+    """Return an original small enough for a cell of a contact sheet."""
+    picture = _opened(original)
+    picture.thumbnail((edge, edge), Image.Resampling.LANCZOS)
+    return picture
+
+
+def cell_edge(count: int) -> int:
+    """Return the edge of a cell, pixels, on a sheet of so many pictures."""
+    return min(_CELL_EDGE, _SHEET_EDGE // _columns(count) - _GAP)
+
+
+def lay_out(pictures: Sequence[tuple[Image.Image, str]]) -> Encoded:
+    """Put pictures side by side, each with its label under it."""
+    columns, edge = _columns(len(pictures)), cell_edge(len(pictures))
+    size = max(11, edge // 24)
+    font = ImageFont.load_default(size)
+    width, height = edge + _GAP, edge + _GAP + 2 * size
+    rows = math.ceil(len(pictures) / columns)
+    sheet = Image.new("RGB", (columns * width + _GAP, rows * height + _GAP), _PAPER)
+    draw = ImageDraw.Draw(sheet)
+    for place, (picture, label) in enumerate(pictures):
+        left, top = _GAP + place % columns * width, _GAP + place // columns * height
+        inset = ((edge - picture.width) // 2, (edge - picture.height) // 2)
+        transparent = picture if picture.mode == "RGBA" else None
+        sheet.paste(picture, (left + inset[0], top + inset[1]), transparent)
+        words = _cut(label, font, edge)
+        draw.text((left + edge / 2, top + edge + size / 2), words, _INK, font, anchor="mt")
+    return _encoded(sheet, "jpeg", USUAL_QUALITY)
+
+
+def _columns(count: int) -> int:
+    return math.ceil(math.sqrt(count))
+
+
+def _cut(label: str, font: ImageFont.FreeTypeFont | ImageFont.ImageFont, width: int) -> str:
+    while label and font.getlength(label) > width:
+        label = label[:-1]
+    return label
+
+
+def _opened(original: IO[bytes]) -> Image.Image:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            picture = Image.open(original, formats=_FORMATS)
+            if picture.width * picture.height > MAX_PIXELS:
+                raise CannotRender(
+                    f"it says it has {picture.width}x{picture.height} pixels; "
+                    f"more than {MAX_PIXELS:,} are not opened"
+                )
+            picture.load()
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Warning) as error:
+        raise CannotRender(f"it can't be opened: {type(error).__name__}: {error}") from error
+    profile = picture.info.get("icc_profile")
+    plain = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+    plain.info = {"icc_profile": profile} if profile else {}
+    return plain
+
+
+def _shaped(picture: Image.Image, wish: Wish) -> Image.Image:
+    shaped = picture
+    if wish.size and wish.squeeze:
+        shaped = picture.resize(wish.size, Image.Resampling.LANCZOS)
+    elif wish.size:
+        shaped = ImageOps.fit(picture, wish.size, Image.Resampling.LANCZOS)
+    if wish.edge:
+        shaped = shaped.copy()
+        shaped.thumbnail((wish.edge, wish.edge), Image.Resampling.LANCZOS)
+    shaped.info = picture.info
+    return shaped
+
+
+def _encoded(picture: Image.Image, encoding: Encoding, quality: int) -> Encoded:
+    if encoding == "jpeg" and picture.mode == "RGBA":
+        paper = Image.new("RGB", picture.size, "white")
+        paper.paste(picture, mask=picture)
+        paper.info = picture.info
+        picture = paper
+    more = {} if encoding == "png" else {"quality": quality}
+    buffer = io.BytesIO()
+    picture.save(buffer, encoding.upper(), icc_profile=picture.info.get("icc_profile"), **more)
+    return Encoded(buffer.getvalue(), f"image/{encoding}", *picture.size)

@@ -1,0 +1,83 @@
+"""Queues to send to: plain UTF-8 text, as host.json's `messageEncoding: none` expects it."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from email.utils import parsedate_to_datetime
+from http import HTTPStatus
+from typing import Final
+from xml.sax.saxutils import escape
+
+from ...errors import NoSuchQueue, TooLarge
+from .rest import StorageRefusal, StorageWire
+
+#: What one message may hold, bytes as stored.
+MAX_MESSAGE_BYTES: Final = 65_536
+#: How long a message may stay invisible, seconds.
+MAX_DELAY_SECONDS: Final = 7 * 86_400
+#: A message that nobody takes must still be there when somebody looks.
+_NEVER_EXPIRES: Final = -1
+_DECLARATION: Final = '<?xml version="1.0" encoding="utf-8"?>'
+_INSERTED: Final = re.compile(rb"<InsertionTime>([^<]+)</InsertionTime>")
+
+
+class StorageQueues:
+    """`Queues` of a storage account."""
+
+    def __init__(self, wire: StorageWire, url: str) -> None:
+        self._wire = wire
+        self._url = url
+
+    async def send(self, queue: str, body: bytes, *, delay: timedelta = timedelta()) -> None:
+        """Send one message that never expires, invisible for `delay` (0 s to 7 days).
+
+        A delay outside those is brought to the nearest of them. An answer that gets lost may send
+        the message twice, as the queue itself may deliver it twice.
+        """
+        if len(body) > MAX_MESSAGE_BYTES:
+            raise TooLarge(
+                f"the message for the queue {queue!r} has {len(body):,} bytes; "
+                f"a queue takes {MAX_MESSAGE_BYTES:,}"
+            )
+        message = f"<MessageText>{escape(body.decode('utf-8'))}</MessageText>"
+        with _there_must_be(queue):
+            await self._wire.ask(
+                "POST",
+                f"{self._url}/{queue}/messages",
+                doing=f"sending to the queue {queue!r}",
+                query={
+                    "visibilitytimeout": str(visibility(delay)),
+                    "messagettl": str(_NEVER_EXPIRES),
+                },
+                headers={"content-type": "application/xml"},
+                body=f"{_DECLARATION}<QueueMessage>{message}</QueueMessage>".encode(),
+            )
+
+    async def oldest(self, queue: str) -> datetime | None:
+        """Return when the message that is next in line was sent; None when none waits."""
+        with _there_must_be(queue):
+            answer = await self._wire.ask(
+                "GET",
+                f"{self._url}/{queue}/messages",
+                doing=f"looking at the queue {queue!r}",
+                query={"peekonly": "true", "numofmessages": "1"},
+            )
+        inserted = _INSERTED.search(answer.body)
+        return parsedate_to_datetime(inserted[1].decode()) if inserted else None
+
+
+def visibility(delay: timedelta) -> int:
+    """Return a delay in whole seconds, never shorter than asked for, within what a queue takes."""
+    seconds = -(-delay // timedelta(seconds=1))
+    return min(max(seconds, 0), MAX_DELAY_SECONDS)
+
+
+@contextmanager
+def _there_must_be(queue: str) -> Iterator[None]:
+    try:
+        yield
+    except StorageRefusal as refusal:
+        if refusal.status == HTTPStatus.NOT_FOUND:
+            raise NoSuchQueue(f"there is no queue {queue!r}; create it first") from refusal
+        raise

@@ -1,0 +1,1 @@
+"""Manifests in, results out: pure, no I/O."""

@@ -1,0 +1,110 @@
+"""`dead`: what the app refused, gave up on or could not deliver."""
+
+from datetime import datetime
+from typing import Annotated
+
+import typer
+
+from ..dead_letters import Letter
+from ..sync_client import ImageJobs
+from .output import AsJson, client, console, print_json, table
+
+app = typer.Typer(
+    name="dead",
+    help="Dead letters: what was refused, given up on or not delivered.",
+    no_args_is_help=True,
+)
+Names = Annotated[list[str], typer.Argument(help="As `dead list` shows them.")]
+SomeNames = Annotated[
+    list[str] | None,
+    typer.Argument(help="As `dead list` shows them; none: all of `--reason` or `--day`."),
+]
+Reason = Annotated[str | None, typer.Option("--reason", help="A code, such as content_refused.")]
+Days = Annotated[int, typer.Option("--days", min=1, help="Up to today, UTC.")]
+Day = Annotated[
+    datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Only of this day, UTC.")
+]
+#: Letters that one command sends again or purges.
+MOST_AT_ONCE = 10_000
+
+
+@app.command("list")
+def list_letters(
+    *,
+    days: Days = 7,
+    day: Day = None,
+    reason: Reason = None,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Of letters.")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List them, the newest day first."""
+    with client() as jobs:
+        letters = _letters(jobs, days=days, day=day, reason=reason, limit=limit)
+    if as_json:
+        for each in letters:
+            print_json(
+                {"name": each.name, "reason": each.reason, "job_id": each.job_id, "said": each.said}
+            )
+        return
+    if not letters:
+        console().print("No dead letters of these days.", style="dim")
+        return
+    rows = table("name", "job", "reason", "")
+    for each in letters:
+        rows.add_row(each.name, each.job_id or "", each.reason, each.said)
+    console().print(rows)
+
+
+@app.command()
+def show(names: Names) -> None:
+    """Print letters whole, as JSON."""
+    with client() as jobs:
+        for name in names:
+            print_json(jobs.operator.dead_letter(name).content)
+
+
+@app.command()
+def replay(
+    names: SomeNames = None, *, reason: Reason = None, day: Day = None, days: Days = 7
+) -> None:
+    """Try them again: refused messages, failed jobs, undelivered events. The letters stay."""
+    with client() as jobs:
+        for name in _chosen(jobs, names, reason=reason, day=day, days=days):
+            console().print(jobs.operator.send_again(name), soft_wrap=True)
+
+
+@app.command()
+def purge(
+    names: SomeNames = None, *, reason: Reason = None, day: Day = None, days: Days = 7
+) -> None:
+    """Delete letters."""
+    with client() as jobs:
+        for name in _chosen(jobs, names, reason=reason, day=day, days=days):
+            jobs.operator.purge(name)
+            console().print(f"{name} is gone", soft_wrap=True)
+
+
+def _chosen(
+    jobs: ImageJobs,
+    names: list[str] | None,
+    *,
+    reason: str | None,
+    day: datetime | None,
+    days: int,
+) -> list[str]:
+    """Return the names that were given, or of all letters with a reason or of a day."""
+    if bool(names) == bool(reason or day):
+        raise typer.BadParameter("give names, or all that have a --reason or are of a --day")
+    if names:
+        return names
+    letters = _letters(jobs, days=days, day=day, reason=reason, limit=MOST_AT_ONCE)
+    return [each.name for each in letters]
+
+
+def _letters(
+    jobs: ImageJobs, *, days: int, day: datetime | None, reason: str | None, limit: int
+) -> list[Letter]:
+    """Return the letters of the last days, or of one day."""
+    if day:
+        return jobs.operator.dead_letters(days=1, limit=limit, reason=reason, last=day.date())
+    return jobs.operator.dead_letters(days=days, limit=limit, reason=reason)

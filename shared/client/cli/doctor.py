@@ -1,0 +1,80 @@
+"""`doctor`: a line for each thing that must be there, and what to do about it."""
+
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from typing import Annotated, Final
+
+import typer
+
+from ...config.settings import Configuration
+from ..checkup import Check
+from ..configuration import NOWHERE
+from .output import AsJson, client, console, print_json
+
+MARKS: Final = {"good": "[green]✔[/]", "doubtful": "[yellow]![/]", "bad": "[red]✘[/]"}
+#: For an endpoint to answer anything at all, seconds.
+PATIENCE: Final = 10.0
+
+
+def doctor(
+    *,
+    send: Annotated[
+        bool,
+        typer.Option("--send", help="Try sending too: a hidden message, taken back at once."),
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Look whether storage and endpoints are there, and whether you may use them.
+
+    Ends with 1 when something is wrong.
+    """
+    checks = []
+    with client() as jobs:
+        for check in (*jobs.operator.check(send=send), *_endpoints(jobs.app)):
+            checks.append(check)
+            if as_json:
+                print_json({"what": check.what, "state": check.state, "said": check.said})
+            else:
+                console().print(f"{MARKS[check.state]} {check.what}  [dim]{check.said}[/]")
+    raise typer.Exit(1 if any(check.state == "bad" for check in checks) else 0)
+
+
+def _endpoints(app: Configuration) -> Iterator[Check]:
+    if not app.deployments:
+        said = "FOUNDRY_DEPLOYMENTS is not set here: jobs are checked field by field, not routed"
+        yield Check("deployments", "doubtful", said)
+    elsewhere = [each for each in app.deployments if each.endpoint != NOWHERE]
+    for endpoint in dict.fromkeys(each.endpoint for each in elsewhere):
+        yield _reached(endpoint)
+    if app.settings.foundry_api_key is None:
+        scopes = dict.fromkeys(each.scope for each in elsewhere if each.scope)
+        yield from (_token(scope, app) for scope in scopes)
+
+
+def _reached(endpoint: str) -> Check:
+    what, began = f"endpoint {endpoint}", time.monotonic()
+    try:
+        request = urllib.request.Request(endpoint, method="HEAD")  # noqa: S310 (checked by Deployment)
+        urllib.request.urlopen(request, timeout=PATIENCE).close()  # noqa: S310 (likewise)
+    except urllib.error.HTTPError as error:
+        error.close()  # any answer is one
+    except OSError as error:
+        return Check(what, "bad", f"does not answer: {error}")
+    return Check(what, "good", f"answers in {(time.monotonic() - began) * 1000:.0f} ms")
+
+
+def _token(scope: str, app: Configuration) -> Check:
+    from azure.core.exceptions import ClientAuthenticationError  # noqa: PLC0415 - slow, seldom
+    from azure.identity import DefaultAzureCredential  # noqa: PLC0415 - likewise
+
+    what = f"token for {scope}"
+    client_id = app.settings.client_id
+    with DefaultAzureCredential(managed_identity_client_id=client_id) as credential:
+        try:
+            credential.get_token(scope)
+        except ClientAuthenticationError as error:
+            why = str(error).partition("\n")[0]
+            return Check(what, "bad", f"{why} Sign in (`az login`); the app has its own identity")
+    return Check(what, "good")

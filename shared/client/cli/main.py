@@ -1,0 +1,70 @@
+"""Where the command begins, and how it ends: every error a sentence, every end an exit code."""
+
+import json
+import sys
+from collections.abc import Sequence
+
+from ...errors import ImageJobsError, Misconfigured, Rejected, Unavailable
+from ...records.transitions import IllegalStep
+from ..dead_letters import NotAMessage
+from ..results import JobEnded, NoSuchBlob, NoSuchJob, StillRunning
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command and return its exit code."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    try:
+        from .commands import app  # noqa: PLC0415 - without the extra `cli` this can't be had
+    except ModuleNotFoundError as error:
+        if error.name not in {"typer", "rich"}:
+            raise
+        return _said("the command needs typer and rich: pip install 'image-jobs[cli]'", 2)
+    try:
+        app(given, prog_name="image-jobs")
+    except SystemExit as end:
+        return end.code if isinstance(end.code, int) else 0
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:
+        sys.stderr.close()  # whoever read us has gone, and need not be told
+        return 0
+    except ImageJobsError as error:
+        return _told(error, as_json="--json" in given)
+    return 0
+
+
+def exit_code(error: ImageJobsError) -> int:
+    """Return the code that a command ends with, as `docs/client.md` lists them."""
+    match error:
+        case JobEnded():
+            return 1
+        case Rejected() | Misconfigured() | NotAMessage() | IllegalStep():
+            return 2
+        case Unavailable():
+            return 3
+        case NoSuchJob() | NoSuchBlob():
+            return 4
+        case StillRunning():
+            return 5
+        case _:
+            return 1
+
+
+def _told(error: ImageJobsError, *, as_json: bool) -> int:
+    code = exit_code(error)
+    if as_json:
+        told: dict[str, object] = {"error": type(error).__name__, "message": str(error)}
+        if isinstance(error, Rejected):
+            told["code"] = error.code
+            told["faults"] = [
+                {"field": fault.field, "message": fault.message} for fault in error.faults
+            ]
+        return _said(json.dumps(told, ensure_ascii=False), code)
+    if isinstance(error, Rejected):
+        return _said("\n".join(map(str, error.faults)), code)
+    return _said(str(error), code)
+
+
+def _said(text: str, code: int) -> int:
+    sys.stderr.write(f"{text}\n")
+    return code

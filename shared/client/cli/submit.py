@@ -1,0 +1,240 @@
+"""Asking for pictures, and asking what would become of a job.
+
+What pictures would cost: size by quality by model.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Annotated, Any, Final
+
+import typer
+from rich.console import Group, RenderableType
+from rich.padding import Padding
+
+from ...config.settings import Configuration
+from ...errors import Rejected
+from ...routing.plan import Plan
+from ..results import Quote, Receipt
+from ..submission import job_from, quoted, supposed
+from ..sync_client import ImageJobs
+from .job_options import Fields, asks_for_a_job
+from .output import (
+    SUPPOSED,
+    AsJson,
+    app_alone,
+    client,
+    console,
+    dollars,
+    now,
+    print_json,
+    quote_json,
+    sizes_of,
+    status_json,
+    table,
+)
+from .watch import OutOption, fetch, follow
+
+
+@asks_for_a_job
+def submit(
+    fields: Fields,
+    *,
+    wait: Annotated[
+        bool, typer.Option("--wait", "-w", help="Stay until the job has ended.")
+    ] = False,
+    out: OutOption = None,
+    as_json: AsJson = False,
+) -> None:
+    """Ask for pictures: check the job, then put it on the queue.
+
+    With --wait it stays until the job has ended, with --out it fetches the pictures too.
+    """
+    with client() as jobs:
+        receipt = jobs.submit(_uploaded(fields, jobs))
+        if not as_json:
+            console().print(_receipt(receipt), soft_wrap=True)
+        if not wait and out is None:
+            if as_json:
+                print_json(receipt_json(receipt))
+            return
+        (status,) = follow(jobs, [receipt], quiet=as_json)
+        files = fetch(jobs, status, out, quiet=as_json) if out else []
+        if as_json:
+            print_json({**status_json(status), "files": list(map(str, files))})
+    raise typer.Exit(0 if status.succeeded else 1)
+
+
+@asks_for_a_job
+def route(fields: Fields, *, as_json: AsJson = False) -> None:
+    """Explain what the app would decide about a job, and send nothing."""
+    app, is_supposed = supposed(app_alone())
+    job = job_from(fields or "a picture", {}, now=now(), chance="")
+    quote = quoted(job, app, prompt_characters=len(job.prompt or ""), now=now())
+    if as_json:
+        print_json({**quote_json(quote), "supposed": is_supposed})
+        return
+    for plan in quote.plans or ():
+        console().print(_explained(plan))
+    if is_supposed:
+        console().print(SUPPOSED)
+
+
+def _uploaded(fields: Fields, jobs: ImageJobs) -> Fields:
+    """Put the files among a job's inputs where the app finds them."""
+
+    def name(said: str) -> str:
+        path = Path(said)
+        return jobs.upload(path.read_bytes()) if path.is_file() else said
+
+    found = dict(fields)
+    if "inputs" in fields:
+        found["inputs"] = [name(each) for each in fields["inputs"]]
+    if "mask" in fields:
+        found["mask"] = name(fields["mask"])
+    return found
+
+
+def receipt_json(receipt: Receipt) -> dict[str, object]:
+    """Return a receipt as JSON."""
+    return {
+        "job_id": receipt.job_id,
+        "fingerprint": receipt.fingerprint,
+        "digest": receipt.digest,
+        "inserted_at": receipt.inserted_at.isoformat(),
+        **quote_json(receipt.quote),
+    }
+
+
+def _receipt(receipt: Receipt) -> str:
+    return f"{receipt.job_id}   {in_short(receipt.quote)}"
+
+
+def in_short(quote: Quote) -> str:
+    """Say in one line what will be made, and for how much."""
+    if quote.plans is None:
+        return "[dim]fields checked; FOUNDRY_DEPLOYMENTS is not set here, so the app routes it[/]"
+    model, size, quality = sizes_of(quote.plans)
+    return f"{model}   {size}   {quality}   about {dollars(quote.estimate_usd)}"
+
+
+def _explained(plan: Plan) -> RenderableType:
+    head = f"[bold]{plan.model}   {plan.width}x{plan.height}   {plan.quality or '-'}[/]"
+    lines = [f"• {reason}" for reason in plan.reasons]
+    lines += [
+        f"[yellow]≠ {made.field}: {made.asked or 'nothing'} → {made.decided}[/] ({made.reason})"
+        for made in plan.adjustments
+    ]
+    lines += [f"[red]! {warning}[/]" for warning in plan.warnings]
+    lines += [
+        f"$ {dollars(plan.estimate_usd)}: {plan.estimate_basis}",
+        f"→ {_calls(plan)} of {', '.join(plan.deployments)}, with "
+        + ", ".join(f"{name}={value}" for name, value in plan.parameters.items()),
+    ]
+    return Group(head, *(Padding(line, (0, 0, 0, 2), expand=False) for line in lines))
+
+
+def _calls(plan: Plan) -> str:
+    return "one call" if len(plan.tasks) == 1 else f"{len(plan.tasks)} calls"
+
+
+#: Shown when no size was asked for.
+SIZES: Final = ("1024x1024", "1536x1024", "3840x2160")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One size, quality and model: its plans, or why there are none."""
+
+    model: str
+    size: str
+    quality: str
+    plans: tuple[Plan, ...] = ()
+    refused: str = ""
+
+
+@asks_for_a_job
+def estimate(fields: Fields, *, as_json: AsJson = False) -> None:
+    """Estimate what a job costs: a line a model, size and quality; all where none is given."""
+    app, is_supposed = supposed(app_alone())
+    lines = [*lines_of(fields, app, now())]
+    if as_json:
+        print_json({"supposed": is_supposed, "lines": [_json(line) for line in lines]})
+        return
+    columns = ("model", "size", "quality", "legacy", "bucket", "pictures", "USD", "s", "")
+    rows = table(*columns, right=("legacy", "bucket", "pictures", "USD", "s"))
+    for line in lines:
+        rows.add_row(line.model, line.size, line.quality, *_cells(line))
+    console().print(rows)
+    console().print(
+        "Output tokens of one picture, both ways of counting; USD of the whole job, by the higher; "
+        "seconds of one call.",
+        style="dim",
+    )
+    if is_supposed:
+        console().print(SUPPOSED)
+
+
+def lines_of(fields: Fields, app: Configuration, now: datetime) -> Iterator[Line]:
+    """Yield a line for each model, size and quality."""
+    asked = {"prompt": "a picture", **fields}
+    models = asked.pop("models", None) or [asked.pop("model", "auto")]
+    asked.pop("model", None)
+    if models == ["auto"]:
+        models = list(dict.fromkeys(each.model or each.name for each in app.deployments))
+    sizes = asked.pop("size", SIZES)
+    for model in models:
+        for size in [sizes] if isinstance(sizes, str) else sizes:
+            known = app.catalogue.models.get(model)
+            levels: list[str] = [level.name for level in known.qualities] if known else []
+            for quality in [asked["quality"]] if "quality" in asked else levels or ["auto"]:
+                yield _line({**asked, "model": model, "size": size, "quality": quality}, app, now)
+
+
+def _line(fields: dict[str, Any], app: Configuration, now: datetime) -> Line:
+    line = Line(fields["model"], fields["size"], fields["quality"])
+    job = job_from(fields, {}, now=now, chance="")
+    try:
+        quote = quoted(job, app, prompt_characters=len(job.prompt or ""), now=now)
+    except Rejected as rejection:
+        return Line(line.model, line.size, line.quality, refused=str(rejection))
+    return Line(line.model, line.size, line.quality, plans=quote.plans or ())
+
+
+def _cells(line: Line) -> tuple[str, ...]:
+    if line.refused:
+        return ("", "", "", "", "", f"[red]{line.refused}[/]")
+    (plan,) = line.plans
+    made = f"{plan.width}x{plan.height}"
+    return (
+        _count(plan.tokens.legacy),
+        _count(plan.tokens.bucket),
+        str(sum(task.n for task in plan.tasks)),
+        dollars(plan.estimate_usd),
+        f"{plan.expected_seconds:.0f}",
+        "" if made == line.size else f"[yellow]{made}[/]",
+    )
+
+
+def _count(tokens: int | None) -> str:
+    return "-" if tokens is None else f"{tokens:,}"
+
+
+def _json(line: Line) -> dict[str, Any]:
+    told: dict[str, Any] = {"model": line.model, "size": line.size, "quality": line.quality}
+    if line.refused:
+        return {**told, "refused": line.refused}
+    (plan,) = line.plans
+    return {
+        **told,
+        "width": plan.width,
+        "height": plan.height,
+        "tokens": plan.tokens.model_dump(),
+        "pictures": sum(task.n for task in plan.tasks),
+        "calls": len(plan.tasks),
+        "estimate_usd": plan.estimate_usd,
+        "estimate_basis": plan.estimate_basis,
+        "expected_seconds": plan.expected_seconds,
+        "lane": plan.lane,
+    }

@@ -1,0 +1,212 @@
+"""Where jobs stand: once, or live until they have ended.
+
+Fetching pictures into files.
+"""
+
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path, PurePosixPath
+from typing import Annotated, Final
+
+import typer
+
+from ...errors import ImageJobsError
+from ...records.record import JobState
+from ..ledger import MOST
+from ..results import NoSuchJob, Receipt, Status, StillRunning
+from ..sync_client import ImageJobs
+from .output import (
+    AsJson,
+    client,
+    console,
+    entries_table,
+    live,
+    now,
+    print_json,
+    status_json,
+    status_table,
+)
+
+#: Between two looks at the jobs, seconds: the first, the longest, by how much they grow.
+FIRST_LOOK: Final = 0.3
+LONGEST_LOOK: Final = 2.0
+GROWTH: Final = 1.3
+
+Ids = Annotated[
+    list[str], typer.Argument(help="Ids of jobs; `-` reads them from stdin, one a line.")
+]
+
+
+def status(job_ids: Ids, *, as_json: AsJson = False) -> None:
+    """Say where jobs stand. Ends with 4 when one of them is not known."""
+    with client() as jobs:
+        found = jobs.status_many(named(job_ids))
+    # Storage that does not answer says more than a job that is not there.
+    trouble = [e for e in found if isinstance(e, ImageJobsError) and not isinstance(e, NoSuchJob)]
+    if as_json:
+        for each in found:
+            print_json(status_json(each) if isinstance(each, Status) else _unknown(each))
+    else:
+        for each in found:
+            if isinstance(each, ImageJobsError) and each not in trouble[:1]:
+                sys.stderr.write(f"{each}\n")
+        known = {each.job_id: each for each in found if isinstance(each, Status)}
+        if known:
+            console().print(status_table(known, now()))
+    if trouble:
+        raise trouble[0]
+    raise typer.Exit(0 if all(isinstance(each, Status) for each in found) else 4)
+
+
+def list_jobs(
+    *,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Of jobs.")] = 20,
+    state: Annotated[
+        JobState | None, typer.Option("--state", help="Only jobs that stand so.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the newest jobs."""
+    with client() as jobs:
+        found = jobs.newest(limit=limit, state=state)
+    if not as_json:
+        console().print(entries_table(found) if found else "[dim]No jobs.[/]")
+    for entry in found if as_json else ():
+        print_json(entry.model_dump(mode="json"))
+
+
+def watch(
+    job_ids: Annotated[
+        list[str] | None,
+        typer.Argument(help="Ids of jobs, `-` for those on stdin; left out: all that run."),
+    ] = None,
+    *,
+    within: Annotated[
+        float | None, typer.Option("--within", help="Seconds; ends with 5 after them.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Follow jobs in a live table until all have ended. Ends with 1 when one has no pictures."""
+    with client() as jobs:
+        ids = named(job_ids) if job_ids else _running(jobs)
+        if not (ids or as_json):
+            console().print("No job is running.", style="dim")
+            return
+        ended = follow(jobs, ids, quiet=as_json, within=within)
+    if as_json:
+        for each in ended:
+            print_json(status_json(each))
+    raise typer.Exit(0 if all(each.succeeded for each in ended) else 1)
+
+
+def _running(jobs: ImageJobs) -> list[str]:
+    return [entry.job_id for entry in jobs.newest(limit=MOST, state=JobState.RUNNING)]
+
+
+def named(job_ids: Sequence[str]) -> list[str]:
+    """Return the ids that were given, those on stdin for `-`."""
+    if list(job_ids) != ["-"]:
+        return list(job_ids)
+    return [line.strip() for line in sys.stdin if line.strip()]
+
+
+def follow(
+    jobs: ImageJobs,
+    whose: Sequence[str | Receipt],
+    *,
+    quiet: bool,
+    within: float | None = None,
+) -> list[Status]:
+    """Return where jobs stand once all have ended, shown live unless `quiet`.
+
+    Raises what storage raises, `Rejected` where the app refused one, `StillRunning` after `within`
+    seconds.
+    """
+    began, pause = time.monotonic(), FIRST_LOOK
+    found: dict[str, Status | None] = {_id(each): None for each in whose}
+    with live(quiet=quiet) as show:
+        while True:
+            open_ones = [each for each in whose if not _ended(found[_id(each)])]
+            for each, seen in zip(open_ones, jobs.status_many(open_ones), strict=True):
+                found[_id(each)] = _seen(seen)
+            show(status_table(found, now()))
+            ended = [each for each in found.values() if each and each.ended]
+            if len(ended) == len(found):
+                return ended
+            if within is not None and time.monotonic() - began >= within:
+                raise StillRunning(f"{_left(found)} not ended within {within:g} s")
+            time.sleep(pause)
+            pause = min(pause * GROWTH, LONGEST_LOOK)
+
+
+def _id(whose: str | Receipt) -> str:
+    return whose if isinstance(whose, str) else whose.job_id
+
+
+def _left(found: Mapping[str, Status | None]) -> str:
+    match [job_id for job_id, status in found.items() if not _ended(status)]:
+        case [only] if len(found) == 1:
+            return f"job {only} has"
+        case [_]:
+            return f"1 of {len(found)} jobs has"
+        case left:
+            return f"{len(left)} of {len(found)} jobs have"
+
+
+def _ended(status: Status | None) -> bool:
+    return status is not None and status.ended
+
+
+def _seen(seen: Status | ImageJobsError) -> Status | None:
+    if isinstance(seen, NoSuchJob):
+        return None
+    if isinstance(seen, ImageJobsError):
+        raise seen
+    return seen
+
+
+def _unknown(error: ImageJobsError) -> dict[str, str]:
+    return {"error": type(error).__name__, "message": str(error)}
+
+
+OutOption = Annotated[
+    Path | None,
+    typer.Option("--out", "-o", metavar="DIR", help="Fetch the pictures into this directory."),
+]
+
+
+def get(job_ids: Ids, *, out: OutOption = None, as_json: AsJson = False) -> None:
+    """Fetch the pictures that jobs have so far, into DIR/JOB/….
+
+    Bytes are checked against the record; a file is there whole or not at all.
+    """
+    with client() as jobs:
+        for job_id in named(job_ids):
+            status = jobs.status(job_id)
+            files = fetch(jobs, status, out or Path(), quiet=as_json)
+            if as_json:
+                print_json({"job_id": job_id, "files": list(map(str, files))})
+            elif not files:
+                console().print(f"{job_id} is {status.state} and has no pictures")
+
+
+def fetch(jobs: ImageJobs, status: Status, out: Path, *, quiet: bool) -> list[Path]:
+    """Fetch a job's pictures and return where they are."""
+    files = []
+    for image in status.images:
+        path = out / file_name(image.blob)
+        jobs.save(image, path)
+        files.append(path)
+        if not quiet:
+            console().print(
+                f"{path}   {image.width}x{image.height}   {image.bytes / 1e6:.1f} MB",
+                soft_wrap=True,
+            )
+    return files
+
+
+def file_name(blob: str) -> Path:
+    """Return where a blob goes: its own name, less the folder of pictures in no locale."""
+    parts = [part for part in PurePosixPath(blob).parts if part not in {"/", "..", "default"}]
+    return Path(*parts)

@@ -1,0 +1,60 @@
+"""What a client is told of the app: the app's own settings, of which it needs fewer.
+
+The names are those of `docs/settings.md`. Storage is required. With `FOUNDRY_DEPLOYMENTS` (and
+`MODEL_CATALOGUE`, where the app has its own models) jobs are routed before they are sent.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from ..catalogue.models import builtin, extended
+from ..config.settings import CONNECTION, Configuration, read_settings, resolve_deployments
+from ..errors import Misconfigured
+
+#: The client calls no model, so where its deployments are does not matter.
+NOWHERE: Final = "https://endpoint.invalid"
+
+
+def configured(environ: Mapping[str, str]) -> Configuration:
+    """Read what the client is told; `Misconfigured` has a line for each wrong variable."""
+    given = {name: value for name, value in environ.items() if value}
+    settings = read_settings({"FOUNDRY_DEPLOYMENTS": "[]", "FOUNDRY_ENDPOINT": NOWHERE} | given)
+    catalogue = builtin()
+    if settings.model_catalogue:
+        catalogue = extended(catalogue, _text_of(settings.model_catalogue))
+    deployments = resolve_deployments(settings, catalogue) if settings.foundry_deployments else ()
+    return Configuration(settings, catalogue, deployments)
+
+
+def environment(
+    environ: Mapping[str, str],
+    *,
+    connection_string: str | None,
+    account: str | None,
+    deployments: Sequence[str | Mapping[str, Any]] | None,
+) -> Mapping[str, str]:
+    """Return the environment with what was said by argument written over it."""
+    said = dict(environ)
+    if connection_string or account:
+        said = {name: said[name] for name in said if name.partition("__")[0] != CONNECTION}
+    if connection_string and account:
+        raise Misconfigured("give the connection string or the account's name, not both")
+    if connection_string:
+        said[CONNECTION] = connection_string
+    if account:
+        for kind in ("queue", "blob"):
+            url = f"https://{account}.{kind}.core.windows.net"
+            said[f"{CONNECTION}__{kind}ServiceUri"] = url
+    if deployments is not None:
+        rows = [{"name": each} if isinstance(each, str) else dict(each) for each in deployments]
+        said["FOUNDRY_DEPLOYMENTS"] = json.dumps(rows)
+    return said
+
+
+def _text_of(path: str) -> str:
+    try:
+        return Path(path).read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise Misconfigured(f"MODEL_CATALOGUE: {path!r} can't be read: {error}") from error

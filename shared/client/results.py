@@ -1,0 +1,200 @@
+"""What the client answers with: receipts, quotes, where a job stands, events.
+
+What a caller of the client may have to catch, beside the tree of `shared.errors`.
+
+* NoSuchJob           no record and no rejection: not taken in yet, or never sent
+* StillRunning        the time given to `wait` is over; the job goes on
+* JobEnded            `result` of a job that ended without all of its pictures
+* NotSubmitted        some jobs may not have been sent; sending them again is safe
+* NoSuchBlob          the picture is not (or no longer) in storage
+* DamagedPicture      the bytes that came are not the ones that were stored
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal
+
+from ..errors import ImageJobsError, Unavailable
+from ..events.data import Image, Spending
+from ..events.projection import images_of, spending_of
+from ..jobs.job import Job
+from ..records.record import JobRecord, JobState, TaskState
+from ..routing.plan import Plan, estimate_usd
+
+#: Where a task stands when no call of it is to come.
+_CLOSED = frozenset(TaskState) - {TaskState.PENDING, TaskState.CALLING}
+
+
+@dataclass(frozen=True, slots=True)
+class Quote:
+    """What the app would make of a job.
+
+    `plans` is None where the client was not told of the app's deployments: then the job was
+    checked field by field, and the app may still refuse what no model of it makes.
+    """
+
+    plans: tuple[Plan, ...] | None
+
+    @property
+    def checked(self) -> Literal["fields", "routing"]:
+        """How far the job was checked before it was sent."""
+        return "fields" if self.plans is None else "routing"
+
+    @property
+    def estimate_usd(self) -> float | None:
+        """The most the job is expected to cost, US dollars; None where that is not known."""
+        return None if self.plans is None else estimate_usd(self.plans)
+
+
+@dataclass(frozen=True, slots=True)
+class Receipt:
+    """A job that is on the queue."""
+
+    job_id: str
+    #: What the job asks for, as `Job.fingerprint`.
+    fingerprint: str
+    #: SHA-256 of the message, and the queue's time of it: by them a rejection is found.
+    digest: str
+    inserted_at: datetime
+    quote: Quote
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """Where a job stands, read off its record."""
+
+    record: JobRecord
+
+    @property
+    def job_id(self) -> str:
+        """Whose status it is."""
+        return self.record.job_id
+
+    @property
+    def state(self) -> JobState:
+        """`running`, or how the job ended."""
+        return self.record.state
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more will happen by itself; a parked job waits for an operator."""
+        return self.record.state is not JobState.RUNNING
+
+    @property
+    def succeeded(self) -> bool:
+        """Whether all of its pictures are there."""
+        return self.record.state is JobState.SUCCEEDED
+
+    @property
+    def calls(self) -> int:
+        """How many paid calls the job is made of."""
+        return len(self.record.tasks)
+
+    @property
+    def calls_ended(self) -> int:
+        """How many of them are over, well or not."""
+        return sum(task.state in _CLOSED for task in self.record.tasks)
+
+    @property
+    def calls_running(self) -> int:
+        """How many of them are being made right now."""
+        return sum(task.state is TaskState.CALLING for task in self.record.tasks)
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """The pictures stored so far."""
+        return images_of(self.record)
+
+    @property
+    def spending(self) -> Spending:
+        """What it cost so far; a call whose outcome is unknown counts with its estimate."""
+        return spending_of(self.record)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A CloudEvent from the events queue or a reply queue; `docs/messages.md` lists their data."""
+
+    id: str
+    type: str
+    source: str
+    subject: str | None
+    time: datetime | None
+    data: Mapping[str, Any]
+
+    @property
+    def job_id(self) -> str | None:
+        """The job it tells of; None for a message that held no readable id, or for a batch."""
+        job_id = self.data.get("job_id")
+        return job_id if isinstance(job_id, str) else None
+
+    @property
+    def images(self) -> tuple[Image, ...]:
+        """The pictures it tells of."""
+        return tuple(
+            Image.model_validate(image, extra="ignore") for image in self.data.get("images", ())
+        )
+
+
+def read_event(text: str) -> Event:
+    """Read a queue message as an event; `ValueError` if it is none."""
+    document = json.loads(text)
+    if not isinstance(document, dict) or document.get("specversion") != "1.0":
+        raise ValueError("it is no CloudEvent 1.0 in structured JSON")
+    data, time = document.get("data"), document.get("time")
+    if not isinstance(data, dict):
+        raise ValueError("its data is no JSON object")  # noqa: TRY004 (one kind of error for all)
+    subject = document.get("subject")
+    return Event(
+        id=str(document.get("id")),
+        type=str(document.get("type")),
+        source=str(document.get("source")),
+        subject=None if subject is None else str(subject),
+        time=None if time is None else datetime.fromisoformat(str(time)),
+        data=data,
+    )
+
+
+class NoSuchJob(ImageJobsError):
+    """No job of this id is known to storage."""
+
+
+class StillRunning(ImageJobsError, TimeoutError):
+    """The job has not ended within the time given."""
+
+
+class JobEnded(ImageJobsError):
+    """The job ended without all of its pictures; `status` tells how, and holds those that came."""
+
+    def __init__(self, status: Status) -> None:
+        failure = status.record.failure
+        why = f": {failure.code}, {failure.message}" if failure else ""
+        super().__init__(f"job {status.job_id} {status.state}{why}")
+        self.status = status
+
+
+class NotSubmitted(Unavailable):
+    """Storage failed while jobs were being sent.
+
+    `receipts` are those of the jobs that surely went out. `jobs` may or may not have: they have
+    their ids, so submitting them again makes nothing twice.
+    """
+
+    def __init__(
+        self, cause: BaseException, *, receipts: Sequence[Receipt], jobs: Sequence[Job]
+    ) -> None:
+        super().__init__(
+            f"{len(jobs)} of {len(receipts) + len(jobs)} jobs may not have been sent: {cause}"
+        )
+        self.receipts = tuple(receipts)
+        self.jobs = tuple(jobs)
+
+
+class NoSuchBlob(ImageJobsError):
+    """No blob of this name is in storage."""
+
+
+class DamagedPicture(ImageJobsError):
+    """The bytes that came are not those that the job's record tells of."""

@@ -1,0 +1,1 @@
+"""Environment variables become settings: pure, no I/O."""

@@ -1,0 +1,98 @@
+"""Webhooks as an operator configures them: where to, signed with what, for which events.
+
+Only settings name receivers, never a job: who may send a job could otherwise make the app knock
+anywhere. Secrets are named, not written: each name is a setting of its own, in Azure a reference to
+a Key Vault.
+"""
+
+import base64
+import binascii
+import fnmatch
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+
+from .url_policy import is_address, is_reachable_here, split_url
+
+_HTTPS: Final = 443
+_PREFIX: Final = "whsec_"
+#: Of a signing key, bytes: what Standard Webhooks asks for.
+_SHORTEST, _LONGEST = 24, 64
+
+
+class Webhook(BaseModel):
+    """One receiver, as `WEBHOOKS` names it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")
+    url: str
+    #: Names of the settings that hold its signing secrets; each signs, so that one can follow
+    #: another.
+    secrets: tuple[str, ...] = Field(min_length=1, max_length=4)
+    #: Patterns of the types of events it gets.
+    events: tuple[str, ...] = Field(default=("*",), min_length=1)
+    #: The secrets themselves, looked up under their names.
+    keys: tuple[SecretStr, ...] = Field(default=(), validate_default=True, repr=False)
+
+    @field_validator("url")
+    @classmethod
+    def _is_a_url(cls, url: str) -> str:
+        split_url(url)
+        return url
+
+    @field_validator("keys", mode="before")
+    @classmethod
+    def _looked_up(cls, _given: object, info: ValidationInfo) -> tuple[str, ...]:
+        environ: Mapping[str, Any] = info.context or {}
+        return tuple(_secret(name, environ.get(name)) for name in info.data.get("secrets", ()))
+
+    def wants(self, event_type: str) -> bool:
+        """Tell whether events of this type are for this receiver."""
+        return any(fnmatch.fnmatchcase(event_type, pattern) for pattern in self.events)
+
+
+def _secret(name: str, value: object) -> str:
+    if not isinstance(value, str) or not value:
+        raise ValueError(f"there is no setting {name!r}; it must hold the signing secret")
+    if value.startswith("@Microsoft.KeyVault("):
+        raise ValueError(
+            f"the Key Vault reference in {name!r} was not resolved; let the app's identity read "
+            "the secret"
+        )
+    try:
+        key = base64.b64decode(value.removeprefix(_PREFIX), validate=True)
+    except binascii.Error:
+        key = b""
+    if not _SHORTEST <= len(key) <= _LONGEST:
+        raise ValueError(
+            f"the secret in {name!r} is none; write whsec_ and base64 of {_SHORTEST} to "
+            f"{_LONGEST} random bytes"
+        )
+    return value
+
+
+def check_hosts(webhooks: Iterable[Webhook], *, hosts: Iterable[str], local: Iterable[str]) -> None:
+    """Refuse (`ValueError`) a receiver that is on neither list, or not reached as it should be.
+
+    A host of `local` is of this machine or network: there http, any port and private addresses do.
+    """
+    hosts, local, names = tuple(hosts), tuple(local), list[str]()
+    for webhook in webhooks:
+        names.append(webhook.name)
+        parts = split_url(webhook.url)
+        host = parts.hostname or ""
+        where = f"the webhook {webhook.name!r}"
+        if host in local:
+            if is_address(host) and not is_reachable_here(host):
+                raise ValueError(f"{where} goes to {host}, where no receiver can be")
+            continue
+        if parts.scheme != "https" or parts.port not in {None, _HTTPS}:
+            raise ValueError(f"{where} must be reached by https on port 443")
+        if is_address(host):
+            raise ValueError(f"{where} goes to an address; give its host's name")
+        if not any(fnmatch.fnmatchcase(host, pattern) for pattern in hosts):
+            raise ValueError(f"{where} goes to {host!r}, which WEBHOOK_HOSTS does not allow")
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        raise ValueError(f"two webhooks are called {twice!r}; name each once")

@@ -1,0 +1,1 @@
+"""CloudEvents out: pure, no I/O."""

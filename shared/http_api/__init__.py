@@ -1,0 +1,1 @@
+"""The documents, problems, queries and headers of the HTTP interface: pure, no I/O."""

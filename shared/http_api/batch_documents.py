@@ -1,0 +1,123 @@
+"""What a caller over HTTP is told of a batch, and of each job of the list that it sent."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Final
+
+from pydantic import Field
+
+from ..batches.data import EntryFault, FileFault, ManifestData, Tally
+from ..batches.events import manifest_data, tally_of
+from ..batches.record import BatchRecord, BatchState, EntryPage, TakenEntry
+from ..errors import Fault, Rejected
+from ..events.data import Data
+from .job_documents import JOB_PATH, LATEST_POLL, SOONEST_POLL
+from .problems import Problem, problem, problem_of
+
+#: Where a batch, and its result manifest, is to be asked for.
+BATCH_PATH: Final = "/api/batches/{batch_id}"
+RESULTS_PATH: Final = "/api/batches/{batch_id}/results"
+#: A batch is worth asking for again after this share of the time that it runs already.
+_POLL_SHARE: Final = 0.25
+
+
+class BatchStatus(Data):
+    """All there is to tell of a batch."""
+
+    batch_id: str
+    state: BatchState
+    manifest: ManifestData
+    read: int = Field(description="Entries read so far; all of them unless it is `reading`.")
+    told: Tally = Field(description="Of entries whose jobs ended, counted a hundred at a time.")
+    waits_for: int | None = Field(
+        description="While it is `running`: the first entry whose job is still waited for."
+    )
+    wrong: tuple[FileFault, ...] = Field(description="What is wrong with the file as a whole.")
+    faults: tuple[EntryFault, ...] = Field(description="The first faults of entries.")
+    path: str
+    results_path: str | None = Field(
+        description="Where this app serves the result manifest; null until it is completed."
+    )
+    results_url: str | None = Field(description="Where it is stored.")
+    created_at: datetime
+    updated_at: datetime
+    completed_at: datetime | None
+    sent_at: datetime | None = Field(description="When its event went out.")
+
+
+class SubmittedJob(Data):
+    """What became of one job of a list."""
+
+    index: int = Field(description="Place in the list, from 0.")
+    job_id: str | None
+    path: str | None = Field(description="Where to ask for it; null where it was refused.")
+    problem: Problem | None
+
+
+class SubmittedList(Data):
+    """What became of each job of a list, in its order, and the batch that they are."""
+
+    accepted: int
+    refused: int
+    jobs: tuple[SubmittedJob, ...]
+    batch: BatchStatus | None = Field(description="Null where all were refused: none was begun.")
+
+
+def batch_status(record: BatchRecord) -> BatchStatus:
+    """Tell everything about a batch."""
+    ended = record.state is BatchState.COMPLETED
+    return BatchStatus(
+        batch_id=record.batch_id,
+        state=record.state,
+        manifest=manifest_data(record),
+        read=record.reading.entries,
+        told=tally_of(record.counts),
+        waits_for=record.waits_for,
+        wrong=record.wrong,
+        faults=record.faults,
+        path=BATCH_PATH.format(batch_id=record.batch_id),
+        results_path=RESULTS_PATH.format(batch_id=record.batch_id) if ended else None,
+        results_url=record.results_url,
+        created_at=record.created_at,
+        updated_at=record.updated_at,
+        completed_at=record.completed_at,
+        sent_at=record.sent_at,
+    )
+
+
+def begun(record: BatchRecord, page: EntryPage) -> SubmittedList:
+    """Tell of a list that became a batch."""
+    return _told([_submitted(entry) for entry in page.entries], batch_status(record))
+
+
+def not_begun(rejections: Sequence[Rejected]) -> SubmittedList:
+    """Tell of a list whose every job is refused."""
+    problems = [problem_of(rejection) for rejection in rejections]
+    return _told([_refused(place, problem) for place, problem in enumerate(problems)], None)
+
+
+def poll_batch_after(record: BatchRecord, now: datetime) -> int:
+    """Return in how many seconds it is worth asking again about a batch under way."""
+    runs = (now - record.created_at).total_seconds()
+    return round(min(max(runs * _POLL_SHARE, SOONEST_POLL), LATEST_POLL))
+
+
+def _told(jobs: Sequence[SubmittedJob], batch: BatchStatus | None) -> SubmittedList:
+    accepted = sum(job.problem is None for job in jobs)
+    return SubmittedList(
+        accepted=accepted, refused=len(jobs) - accepted, jobs=tuple(jobs), batch=batch
+    )
+
+
+def _submitted(entry: TakenEntry) -> SubmittedJob:
+    place = entry.number - 1
+    if entry.job_id:
+        path = JOB_PATH.format(job_id=entry.job_id)
+        return SubmittedJob(index=place, job_id=entry.job_id, path=path, problem=None)
+    faults = [Fault(fault.field, fault.message) for fault in entry.faults]
+    detail = "; ".join(map(str, faults))
+    return _refused(place, problem(entry.code or "", detail, faults=faults, job_id=entry.asked_id))
+
+
+def _refused(place: int, problem: Problem) -> SubmittedJob:
+    return SubmittedJob(index=place, job_id=problem.job_id, path=None, problem=problem)

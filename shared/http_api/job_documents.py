@@ -1,0 +1,371 @@
+"""From a job's record to what a caller is told when it asks.
+
+The documents a caller over HTTP is told jobs in; printed as schemas into `openapi.json`.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+
+from pydantic import Field, JsonValue
+
+from ..catalogue.pricing import TokenEstimate
+from ..events.data import Data, Image, RenditionData, Routing, Spending
+from ..events.projection import contact_sheet_of, event_id, images_of, routing_of, spending_of
+from ..images_api.outcomes import OutcomeKind
+from ..records.index_entry import Entry, Page
+from ..records.record import Attempt, Failure, JobRecord, JobState, TaskRecord, TaskState
+from ..routing.plan import Plan, estimate_usd
+from ..vocabulary import EventType
+
+
+class PlanStatus(Data):
+    """What was decided for one model and size of a job, and what it is expected to cost."""
+
+    routing: Routing
+    deployments: tuple[str, ...] = Field(description="In order of preference.")
+    tasks: int = Field(description="Paid calls.")
+    tokens: TokenEstimate = Field(description="Output tokens of one picture, counted both ways.")
+    expected_seconds: float = Field(description="Of one call.")
+    estimate_usd: float | None = Field(description="US dollars; null where no price is known.")
+    estimate_basis: str
+
+
+class JobEstimate(Data):
+    """What a job would be made into, and at what cost; nothing was stored or paid."""
+
+    plans: tuple[PlanStatus, ...]
+    estimate_usd: float | None = Field(description="US dollars; null where a price is unknown.")
+
+
+class FailureStatus(Data):
+    """Why a task or a job ended without its pictures."""
+
+    code: str
+    message: str
+    retryable: bool
+    categories: tuple[str, ...]
+
+
+class AttemptStatus(Data):
+    """One call that was, or may have been, paid for."""
+
+    deployment: str
+    started_at: datetime
+    ended_at: datetime | None
+    kind: OutcomeKind | None = Field(description="What came of it; null while it runs.")
+    code: str | None
+    message: str | None
+    charged: str = Field(description="`no`, `yes` or `unknown`.")
+    cost_usd: float | None
+    request_id: str | None = Field(description="The provider's.")
+
+
+class TaskStatus(Data):
+    """One paid call of a job."""
+
+    index: int
+    state: TaskState
+    model: str
+    size: str
+    locale: str | None
+    n: int
+    unpaid_retries: int
+    last_unpaid: str | None = Field(description="Code of the last call that cost nothing.")
+    attempts: tuple[AttemptStatus, ...]
+    failure: FailureStatus | None
+
+
+class RenditionStatus(RenditionData):
+    """A picture made from stored ones, and where to get it."""
+
+    path: str = Field(description="Where this app serves it.")
+    read_url: str | None = Field(description="A link for a limited time, if asked for.")
+
+
+class ImageStatus(Image):
+    """A stored picture, and where to get it."""
+
+    renditions: tuple[RenditionStatus, ...] = Field(
+        default=(),
+        description="Made from it, as the job's `finish` asks; it is never touched itself.",
+    )
+
+    number: int = Field(ge=0, description="Place among all planned pictures of the job.")
+    path: str = Field(description="Where this app serves it.")
+    read_url: str | None = Field(description="A link for a limited time, if asked for.")
+
+
+class EventStatus(Data):
+    """An event of the job, and whether it went out."""
+
+    id: str
+    type: EventType
+    time: datetime
+    sent_at: datetime | None
+
+
+class JobStatus(Spending):
+    """All there is to tell of a job."""
+
+    job_id: str
+    state: JobState
+    generation: int
+    opening: int = Field(description="1, and one more each time the ended job is taken up again.")
+    batch_id: str | None = Field(description="The batch that began it, if one did.")
+    cancelling: bool = Field(description="It was cancelled, and a call under way is waited for.")
+    job: dict[str, JsonValue] = Field(description="As it was asked for; defaults are left out.")
+    plans: tuple[PlanStatus, ...]
+    estimate_usd: float | None
+    tasks: tuple[TaskStatus, ...]
+    images: tuple[ImageStatus, ...]
+    contact_sheet: RenditionStatus | None = Field(
+        description="All pictures on one, if the job's `finish` asks for it."
+    )
+    failure: FailureStatus | None
+    events: tuple[EventStatus, ...]
+    accepted_at: datetime
+    updated_at: datetime
+
+
+class JobSummary(Data):
+    """A job in a list of jobs."""
+
+    job_id: str
+    state: JobState
+    generation: int
+    prompt: str | None = Field(description="Its beginning; null where a blob holds it.")
+    models: tuple[str, ...]
+    sizes: tuple[str, ...]
+    tags: dict[str, str]
+    images: int = Field(description="How many are stored; counted when the job ends.")
+    cover_path: str | None = Field(description="Where this app serves the first of them.")
+    cover_url: str | None = Field(
+        description="A link to it, or to its thumbnail if one was made, for a limited time; "
+        "if asked for."
+    )
+    cost_usd: float | None
+    failure: str | None = Field(description="The code.")
+    path: str
+    accepted_at: datetime
+    updated_at: datetime
+
+
+class JobList(Data):
+    """Some jobs, newest first."""
+
+    jobs: tuple[JobSummary, ...]
+    next: str | None = Field(description="What to give as `after` for the jobs that follow.")
+
+
+#: Where a job, and one of its pictures, is to be asked for.
+JOB_PATH: Final = "/api/jobs/{job_id}"
+IMAGE_PATH: Final = "/api/jobs/{job_id}/images/{number}"
+#: Stands for the number of the first picture that a job has.
+FIRST: Final = "first"
+#: Stands for the number of the contact sheet, which has none.
+SHEET: Final = "contact-sheet"
+#: What is asked for of a picture: as it came, cut to the size that was asked for, small, or a
+#: rendition by its quality and type, as `q80.webp`.
+FORMS: Final = r"original|exact|thumbnail|q(?:[1-9][0-9]?|100)\.(?:webp|jpg|avif)"
+ORIGINAL: Final = "original"
+THUMBNAIL: Final = "thumbnail"
+#: Seconds between two questions about a running job.
+SOONEST_POLL: Final = 1
+LATEST_POLL: Final = 30
+
+
+def plan_status(plan: Plan) -> PlanStatus:
+    """Tell a plan."""
+    return PlanStatus(
+        routing=routing_of(plan),
+        deployments=plan.deployments,
+        tasks=len(plan.tasks),
+        tokens=plan.tokens,
+        expected_seconds=plan.expected_seconds,
+        estimate_usd=_rounded(plan.estimate_usd),
+        estimate_basis=plan.estimate_basis,
+    )
+
+
+def estimate_of(plans: tuple[Plan, ...]) -> JobEstimate:
+    """Tell what plans are expected to cost."""
+    return JobEstimate(
+        plans=tuple(map(plan_status, plans)), estimate_usd=_rounded(estimate_usd(plans))
+    )
+
+
+def status_of(record: JobRecord) -> JobStatus:
+    """Tell everything about a job."""
+    return JobStatus(
+        **dict(spending_of(record)),
+        job_id=record.job_id,
+        state=record.state,
+        generation=record.generation,
+        opening=record.openings,
+        batch_id=record.batch.batch_id if record.batch else None,
+        cancelling=record.state is JobState.RUNNING and record.cancel_requested is not None,
+        job=record.job.model_dump(mode="json", exclude_defaults=True),
+        plans=tuple(map(plan_status, record.plans)),
+        estimate_usd=_rounded(record.estimate_usd),
+        tasks=tuple(_task(record, task) for task in record.tasks),
+        images=pictures_of(record),
+        contact_sheet=_sheet(record),
+        failure=_failure(record.failure),
+        events=tuple(
+            EventStatus(
+                id=event_id(record.job_id, entry.type, entry.opening),
+                type=EventType(entry.type),
+                time=entry.time,
+                sent_at=entry.sent_at,
+            )
+            for entry in record.outbox
+        ),
+        accepted_at=record.accepted_at,
+        updated_at=record.updated_at,
+    )
+
+
+def listed(page: Page, urls: Mapping[str, str]) -> JobList:
+    """Tell a page of the register, with the links there are, by blob."""
+    return JobList(jobs=tuple(_listed(entry, urls) for entry in page.entries), next=page.next)
+
+
+def _listed(entry: Entry, urls: Mapping[str, str]) -> JobSummary:
+    cover = IMAGE_PATH.format(job_id=entry.job_id, number=FIRST) if entry.picture else None
+    return JobSummary(
+        job_id=entry.job_id,
+        state=entry.state,
+        generation=entry.generation,
+        prompt=entry.prompt,
+        models=entry.models,
+        sizes=entry.sizes,
+        tags=entry.tags,
+        images=entry.pictures,
+        cover_path=cover,
+        cover_url=urls.get(entry.cover or ""),
+        cost_usd=entry.cost_usd,
+        failure=entry.code,
+        path=JOB_PATH.format(job_id=entry.job_id),
+        accepted_at=entry.accepted_at,
+        updated_at=entry.updated_at,
+    )
+
+
+def pictures_of(record: JobRecord) -> tuple[ImageStatus, ...]:
+    """Tell the stored pictures; a picture keeps its number while others are still to come."""
+    planned = [blob for task in record.planned for blob in task.pictures]
+    numbers = {blob: number for number, blob in enumerate(planned)}
+    found = []
+    for image in images_of(record):
+        number = numbers[image.blob]
+        path = IMAGE_PATH.format(job_id=record.job_id, number=number)
+        made = tuple(_made(each, f"{path}?as={_form(each)}") for each in image.renditions)
+        told = dict(image) | {"renditions": made}
+        found.append(ImageStatus(**told, number=number, path=path, read_url=None))
+    return tuple(found)
+
+
+def numbered(record: JobRecord, number: str, form: str = ORIGINAL) -> str | None:
+    """Return the blob of the picture of this number, or of the first; None if it is none.
+
+    A thumbnail is the picture itself where none was made of it.
+    """
+    as_it_is = form in {ORIGINAL, THUMBNAIL}
+    if number == SHEET:
+        sheet = contact_sheet_of(record)
+        return sheet.blob if sheet and as_it_is else None
+    for image in pictures_of(record):
+        if number in {FIRST, str(image.number)}:
+            made = [each.blob for each in image.renditions if _form(each) == form]
+            return next(iter(made), image.blob if as_it_is else None)
+    return None
+
+
+def blobs_of(status: JobStatus) -> tuple[str, ...]:
+    """Return the blob of every picture that a status tells of."""
+    made = [each.blob for image in status.images for each in image.renditions]
+    sheet = [status.contact_sheet.blob] if status.contact_sheet else []
+    return (*(image.blob for image in status.images), *made, *sheet)
+
+
+def linked(status: JobStatus, urls: Mapping[str, str]) -> JobStatus:
+    """Return the status with a link to each picture, given by the picture's blob."""
+
+    def with_link[P: (ImageStatus, RenditionStatus)](picture: P) -> P:
+        return picture.model_copy(update={"read_url": urls.get(picture.blob)})
+
+    images = []
+    for image in status.images:
+        made = tuple(map(with_link, image.renditions))
+        images.append(with_link(image).model_copy(update={"renditions": made}))
+    sheet = status.contact_sheet and with_link(status.contact_sheet)
+    return status.model_copy(update={"images": tuple(images), "contact_sheet": sheet})
+
+
+def _made(each: RenditionData, path: str) -> RenditionStatus:
+    return RenditionStatus(**dict(each), path=path, read_url=None)
+
+
+def _sheet(record: JobRecord) -> RenditionStatus | None:
+    sheet = contact_sheet_of(record)
+    path = IMAGE_PATH.format(job_id=record.job_id, number=SHEET)
+    return _made(sheet, path) if sheet else None
+
+
+def _form(each: RenditionData) -> str:
+    """Return by what word a picture made from another is asked for."""
+    return ".".join(each.blob.rsplit(".", 2)[1:]) if each.kind == "rendition" else each.kind
+
+
+def poll_after(record: JobRecord, now: datetime) -> int:
+    """Return in how many seconds it is worth asking again about a running job."""
+    expected = max(plan.expected_seconds for plan in record.plans)
+    left = expected - (now - record.accepted_at).total_seconds()
+    return round(min(max(left / 2, SOONEST_POLL), LATEST_POLL))
+
+
+def _task(record: JobRecord, task: TaskRecord) -> TaskStatus:
+    plan, planned = record.plan_of(task.index), record.planned[task.index]
+    made = (*task.attempts, *([task.current] if task.current else []))
+    return TaskStatus(
+        index=task.index,
+        state=task.state,
+        model=plan.model,
+        size=f"{plan.width}x{plan.height}",
+        locale=planned.locale,
+        n=planned.n,
+        unpaid_retries=task.unpaid_retries,
+        last_unpaid=task.last_unpaid,
+        attempts=tuple(map(_attempt, made)),
+        failure=_failure(task.failure),
+    )
+
+
+def _attempt(attempt: Attempt) -> AttemptStatus:
+    return AttemptStatus(
+        deployment=attempt.deployment,
+        started_at=attempt.started_at,
+        ended_at=attempt.ended_at,
+        kind=attempt.kind,
+        code=attempt.code,
+        message=attempt.message,
+        charged=attempt.charged,
+        cost_usd=_rounded(attempt.cost_usd),
+        request_id=attempt.request_id,
+    )
+
+
+def _failure(failure: Failure | None) -> FailureStatus | None:
+    if failure is None:
+        return None
+    return FailureStatus(
+        code=failure.code,
+        message=failure.message,
+        retryable=failure.retryable,
+        categories=failure.categories,
+    )
+
+
+def _rounded(usd: float | None) -> float | None:
+    return None if usd is None else round(usd, 6)

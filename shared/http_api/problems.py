@@ -1,0 +1,136 @@
+"""What a caller over HTTP is told when something is wrong: RFC 9457 problem details.
+
+Every problem has a code of a fixed set, a sentence, and each fault by its field. Nothing of the
+app's inside is told: what storage or the provider said stands in the log alone.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from http import HTTPStatus
+from typing import Final
+
+from pydantic import Field
+
+from ..errors import (
+    ConflictingJob,
+    Fault,
+    ImageJobsError,
+    RecordGone,
+    Rejected,
+    Unavailable,
+    UnreadableCursor,
+)
+from ..events.data import Data
+from ..events.projection import FaultData
+from ..records.transitions import IllegalStep
+from ..vocabulary import REJECTIONS
+
+#: Type of a body that holds a problem.
+PROBLEM_TYPE: Final = "application/problem+json"
+#: A code that says the same stands behind it.
+_TYPE: Final = "urn:image-jobs:problem:{code}"
+
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    status: HTTPStatus
+    title: str
+
+
+#: The problems that no rejected message can have, and what each means.
+_KINDS: Final = {
+    "invalid_query": _Kind(HTTPStatus.BAD_REQUEST, "The query has faults in its parameters."),
+    "no_such_job": _Kind(HTTPStatus.NOT_FOUND, "There is no job of this id."),
+    "no_such_picture": _Kind(HTTPStatus.NOT_FOUND, "The job has no such picture, or not yet."),
+    "no_such_batch": _Kind(HTTPStatus.NOT_FOUND, "There is no batch of this id."),
+    "no_results_yet": _Kind(HTTPStatus.NOT_FOUND, "The batch is not completed."),
+    "batch_conflict": _Kind(
+        HTTPStatus.CONFLICT, "The idempotency key belongs to a batch of other jobs."
+    ),
+    "wrong_state": _Kind(HTTPStatus.CONFLICT, "The job is in a state that does not allow this."),
+    "too_large": _Kind(HTTPStatus.CONTENT_TOO_LARGE, "The body is longer than is taken here."),
+    "unsupported_media_type": _Kind(
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body is of a type that is not read here."
+    ),
+    "range_needed": _Kind(
+        HTTPStatus.BAD_REQUEST, "The picture is too long for one answer; ask for it by Range."
+    ),
+    "range_not_satisfiable": _Kind(
+        HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "The picture has no such bytes."
+    ),
+    "unreadable": _Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "What is stored could not be read."),
+    "unavailable": _Kind(
+        HTTPStatus.SERVICE_UNAVAILABLE, "Something needed did not answer; try again."
+    ),
+}
+
+#: Every code and the status that goes with it.
+STATUSES: Final[dict[str, HTTPStatus]] = {
+    **{code.value: HTTPStatus.BAD_REQUEST for code in REJECTIONS},
+    ConflictingJob.code: HTTPStatus.CONFLICT,
+    **{code: kind.status for code, kind in _KINDS.items()},
+}
+#: Every code and what it means.
+TITLES: Final[dict[str, str]] = {
+    **{code.value: meaning for code, meaning in REJECTIONS.items()},
+    **{code: kind.title for code, kind in _KINDS.items()},
+}
+
+
+class Problem(Data):
+    """Why a request was refused, as RFC 9457 has it."""
+
+    type: str = Field(description="`urn:image-jobs:problem:` and the code.")
+    title: str = Field(description="What the code means.")
+    status: int = Field(description="The HTTP status.")
+    detail: str
+    code: str
+    faults: tuple[FaultData, ...] = Field(description="Every fault found, by its field.")
+    job_id: str | None = Field(description="The job's id where it could be read.")
+
+
+class Refused(ImageJobsError):
+    """A request that cannot be answered as it was made; `problem` says why."""
+
+    def __init__(self, problem: Problem) -> None:
+        super().__init__(problem.detail)
+        self.problem = problem
+
+
+def problem(
+    code: str, detail: str = "", *, faults: Iterable[Fault] = (), job_id: str | None = None
+) -> Problem:
+    """Return the problem of this code; without a `detail` its title says all there is to say."""
+    return Problem(
+        type=_TYPE.format(code=code),
+        title=TITLES[code],
+        status=STATUSES[code],
+        detail=detail or TITLES[code],
+        code=code,
+        faults=tuple(FaultData(field=fault.field, message=fault.message) for fault in faults),
+        job_id=job_id,
+    )
+
+
+def refused(code: str, detail: str = "", *, job_id: str | None = None) -> Refused:
+    """Return the error that carries this problem."""
+    return Refused(problem(code, detail, job_id=job_id))
+
+
+def problem_of(error: ImageJobsError) -> Problem:
+    """Tell an error as a problem: a caller's own faults in full, ours by their kind alone."""
+    match error:
+        case Refused():
+            return error.problem
+        case Rejected():
+            return problem(error.code, str(error), faults=error.faults, job_id=error.job_id)
+        case IllegalStep():
+            return problem("wrong_state", str(error))
+        case UnreadableCursor():
+            return problem("invalid_query", str(error), faults=[Fault("after", str(error))])
+        case RecordGone():
+            return problem("no_such_job")
+        case Unavailable():
+            return problem("unavailable")
+        case _:
+            return problem("unreadable")

@@ -1,0 +1,1 @@
+"""The images endpoint's wire format: pure, no I/O."""

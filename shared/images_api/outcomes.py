@@ -1,0 +1,253 @@
+"""What a reply or a failure means for the job: ten kinds, and one table of what happens next.
+
+The classes are those of the images endpoints of Microsoft Foundry. A refusal is told by its code,
+never by words of its message, with one exception: a resource that is blocked as a whole answers
+403 with the code of every other 403, and only "temporarily blocked" sets it apart.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from http import HTTPStatus
+from types import MappingProxyType
+from typing import Final, Literal
+
+from pydantic import JsonValue
+
+from ..errors import CallFailed, NotSent, UnreadableReply
+from .replies import (
+    categories_of,
+    codes_of,
+    error_of,
+    has_picture,
+    one_line,
+    request_id,
+    retry_after,
+    text_of,
+)
+
+type Charged = Literal["no", "yes", "unknown"]
+
+
+class OutcomeKind(StrEnum):
+    """What became of a paid call."""
+
+    DONE = "done"
+    #: 200 without a picture: seen where moderation says nothing.
+    NO_IMAGE = "no_image"
+    REFUSED = "refused"
+    INVALID = "invalid"
+    UNAUTHORISED = "unauthorised"
+    THROTTLED = "throttled"
+    #: The whole resource is blocked for pictures, whatever the prompt.
+    BLOCKED = "blocked"
+    MISCONFIGURED = "misconfigured"
+    NOT_SENT = "not_sent"
+    #: It may have been made, and paid.
+    UNKNOWN = "unknown"
+
+
+class Next(StrEnum):
+    """What happens after an outcome."""
+
+    STORE = "store"
+    FAIL = "fail"
+    RETRY_LATER = "retry_later"
+    OTHER_DEPLOYMENT_OR_LATER = "other_deployment_or_later"
+    #: By the job's `on_unknown`.
+    RESOLVE_UNKNOWN = "resolve_unknown"
+
+
+NEXT: Final[Mapping[OutcomeKind, Next]] = MappingProxyType(
+    {
+        OutcomeKind.DONE: Next.STORE,
+        OutcomeKind.NO_IMAGE: Next.FAIL,
+        OutcomeKind.REFUSED: Next.FAIL,
+        OutcomeKind.INVALID: Next.FAIL,
+        # The next call has a new token; if that does not help, it is the operator's trouble.
+        OutcomeKind.UNAUTHORISED: Next.OTHER_DEPLOYMENT_OR_LATER,
+        OutcomeKind.THROTTLED: Next.OTHER_DEPLOYMENT_OR_LATER,
+        OutcomeKind.BLOCKED: Next.OTHER_DEPLOYMENT_OR_LATER,
+        # An operator hears of it, and the jobs wait for what they do.
+        OutcomeKind.MISCONFIGURED: Next.OTHER_DEPLOYMENT_OR_LATER,
+        OutcomeKind.NOT_SENT: Next.RETRY_LATER,
+        OutcomeKind.UNKNOWN: Next.RESOLVE_UNKNOWN,
+    }
+)
+
+#: Whether it was paid for. What nobody documents is "unknown"; the rest was refused before work.
+CHARGED: Final[Mapping[OutcomeKind, Charged]] = MappingProxyType(
+    {
+        OutcomeKind.DONE: "yes",
+        OutcomeKind.NO_IMAGE: "unknown",
+        OutcomeKind.REFUSED: "no",
+        OutcomeKind.INVALID: "no",
+        OutcomeKind.UNAUTHORISED: "no",
+        OutcomeKind.THROTTLED: "no",
+        OutcomeKind.BLOCKED: "no",
+        OutcomeKind.MISCONFIGURED: "no",
+        OutcomeKind.NOT_SENT: "no",
+        OutcomeKind.UNKNOWN: "unknown",
+    }
+)
+
+#: Code of a reply that linked its picture, which could not be had from there.
+PICTURE_LINKED: Final = "picture_linked"
+
+#: Content moderation, in lower case: gpt-image, DALL-E, the text filter, MAI.
+_REFUSALS = frozenset(
+    {
+        "moderation_blocked",
+        "content_policy_violation",
+        "contentfilter",
+        "content_filter",
+        "content_safety_violation",
+        "responsibleaipolicyviolation",
+    }
+)
+_OK, _REDIRECT, _BAD, _BROKEN = 200, 300, 400, 500
+#: The other 4xx are invalid requests, and every 5xx is unknown: behind a gateway's error a picture
+#: may have been made.
+_KINDS: Final[Mapping[int, OutcomeKind]] = MappingProxyType(
+    {
+        401: OutcomeKind.UNAUTHORISED,
+        403: OutcomeKind.MISCONFIGURED,  # network, firewall, role
+        404: OutcomeKind.MISCONFIGURED,  # no such deployment, or not at this URL
+        408: OutcomeKind.UNKNOWN,
+        429: OutcomeKind.THROTTLED,
+    }
+)
+#: An event stream has answered 200 before its error came: what the status would have been.
+_STATUS_OF = MappingProxyType(
+    {
+        "rate_limit_exceeded": 429,
+        "too_many_requests": 429,
+        "image_generation_user_error": 400,
+        "invalid_request_error": 400,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What became of one paid call."""
+
+    kind: OutcomeKind
+    #: The provider's code; `http_{status}`, or ours, where it gives none.
+    code: str
+    message: str
+    charged: Charged
+    #: Seconds the provider asks us to wait.
+    retry_after: float | None = None
+    request_id: str | None = None
+    #: What a moderation found, in the provider's words.
+    categories: tuple[str, ...] = ()
+
+    @property
+    def next(self) -> Next:
+        """What happens now."""
+        return NEXT[self.kind]
+
+
+def of_reply(
+    status: int,
+    headers: Mapping[str, str],
+    document: JsonValue = None,
+    text: str = "",
+    *,
+    now: datetime | None = None,
+) -> Outcome:
+    """Classify a reply that came whole, by its status and its JSON, or `text` if it is none.
+
+    `document` may be an `Envelope`'s; that it has fewer pictures than were asked for is for the
+    caller to see, in `Envelope.pictures`. `now` (aware) is only for a `retry-after` that is a
+    date in a reply without one of its own.
+    """
+    error = error_of(document)
+    if status >= _BAD and not error and isinstance(document, dict):
+        error = document  # API Management puts code and message at the top
+    kind, ours = _kind(status, document, error, text)
+    message = text_of(error.get("message")) or text
+    return Outcome(
+        kind=kind,
+        code=one_line(text_of(error.get("code"))) or ours,
+        message=one_line(message) or ours,
+        charged=CHARGED[kind],
+        retry_after=retry_after(headers, now=now),
+        request_id=request_id(headers),
+        categories=categories_of(document, message),
+    )
+
+
+def of_linked(why: str | None, headers: Mapping[str, str]) -> Outcome:
+    """Classify a reply that linked its pictures; `why` one of them could not be had, if so."""
+    kind = OutcomeKind.NO_IMAGE if why else OutcomeKind.DONE
+    return Outcome(
+        kind=kind,
+        code=PICTURE_LINKED if why else "done",
+        message=one_line(why or "done"),
+        charged="yes",
+        request_id=request_id(headers),
+    )
+
+
+def of_failure(error: CallFailed, *, headers: Mapping[str, str] | None = None) -> Outcome:
+    """Classify a call without a complete reply; `headers` if it got as far as that.
+
+    Pictures that were whole before the failure are the caller's to keep.
+    """
+    match error:
+        case NotSent():
+            kind, code = OutcomeKind.NOT_SENT, "not_sent"
+        case UnreadableReply():
+            kind, code = OutcomeKind.NO_IMAGE, "unreadable_reply"
+        case _:
+            kind, code = OutcomeKind.UNKNOWN, "broken_reply"
+    return Outcome(
+        kind=kind,
+        code=code,
+        message=one_line(str(error)) or code,
+        charged=CHARGED[kind],
+        request_id=request_id(headers or {}),
+    )
+
+
+def _kind(
+    status: int, document: JsonValue, error: Mapping[str, JsonValue], text: str
+) -> tuple[OutcomeKind, str]:
+    """Return the kind, and the code of a reply that has none."""
+    moderated = not _REFUSALS.isdisjoint(codes_of(error))
+    ours = f"http_{status}"
+    if _OK <= status < _REDIRECT:
+        if has_picture(document):
+            return OutcomeKind.DONE, "done"
+        if not error:
+            return OutcomeKind.NO_IMAGE, "no_image"
+        status = _BAD if moderated else _told_status(error)
+    if moderated and _BAD <= status < _BROKEN:
+        return OutcomeKind.REFUSED, ours
+    message = text_of(error.get("message")) or text
+    if status == HTTPStatus.FORBIDDEN and "temporarily blocked" in message.lower():
+        return OutcomeKind.BLOCKED, ours
+    return _of_status(status), ours
+
+
+def _of_status(status: int) -> OutcomeKind:
+    if status in _KINDS:
+        return _KINDS[status]
+    if _REDIRECT <= status < _BAD:
+        return OutcomeKind.MISCONFIGURED  # the URL is not the endpoint's
+    return OutcomeKind.INVALID if _BAD <= status < _BROKEN else OutcomeKind.UNKNOWN
+
+
+def _told_status(error: Mapping[str, JsonValue]) -> int:
+    """Return the status that an error would have had, had it come before the 200 of a stream."""
+    for member in ("status", "code", "type"):
+        told = text_of(error.get(member)).lower()
+        if told in _STATUS_OF:
+            return _STATUS_OF[told]
+        if re.fullmatch("[45][0-9]{2}", told):
+            return int(told)
+    return HTTPStatus.INTERNAL_SERVER_ERROR

@@ -1,0 +1,247 @@
+"""What a single field of a job may hold: each type with its check, its sentence and its schema.
+
+A check raises `ValueError` with a sentence that names the value and says what would be right;
+`parsing` turns it into a fault. Prompts are the exception: their text is never repeated.
+"""
+
+import re
+import unicodedata
+from collections.abc import Callable
+from datetime import UTC, datetime
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+
+from ..catalogue.sizes import parse_size
+
+MAX_PROMPT_CHARACTERS = 32_000
+MAX_SIZE_CHARACTERS = 40
+#: Names of blobs in `inputs/`; storage takes 1,024, our prefixes and logs want less.
+MAX_BLOB_NAME = 512
+
+JOB_ID = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
+MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+QUEUE_NAME = r"^[a-z0-9](?:[a-z0-9]|-(?!-)){1,61}[a-z0-9]$"
+EXACT_SIZE = r"^[1-9][0-9]{0,4}x[1-9][0-9]{0,4}$"
+#: https://www.w3.org/TR/trace-context/#traceparent-header: no version ff, no id of zeros.
+TRACEPARENT = r"^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$"
+#: BCP 47 (RFC 5646): language, then script, region and variants; no extensions, no private use.
+LOCALE = (
+    r"^[A-Za-z]{2,3}(?:-[A-Za-z]{4})?(?:-(?:[A-Za-z]{2}|[0-9]{3}))?"
+    r"(?:-(?:[A-Za-z0-9]{5,8}|[0-9][A-Za-z0-9]{3}))*$"
+)
+_PARTS = (
+    r"(?!/)(?!.*//)(?!.*/$)(?!.*\.(?:/|$))"  # no empty part, none that ends with a dot
+    r"[^\\\u0000-\u001f\u007f-\u009f]{1,512}$"
+)
+BLOB_NAME = f"^{_PARTS}"
+#: A blob in `inputs/`; after a slash the container is named too, which no name in one begins with.
+INPUT_NAME = f"^(?:/(?=[^/]+/))?{_PARTS}"
+
+_LONGEST_SHOWN = 60
+
+
+class Asked(BaseModel):
+    """What a caller asks for: read to the letter."""
+
+    # Inputs are hidden because a prompt must not reach a log by way of an error.
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, hide_input_in_errors=True, allow_inf_nan=False
+    )
+
+
+def shown(value: object) -> str:
+    """Return the value as a fault message names it: short, on one line, containers only by kind."""
+    if isinstance(value, dict):
+        return "an object"
+    if isinstance(value, list | tuple):
+        return f"a list of {len(value)}"
+    if value is None or isinstance(value, bool):
+        return {None: "null", True: "true", False: "false"}[value]
+    text = repr(value) if isinstance(value, str) else str(value)
+    if len(text) <= _LONGEST_SHOWN:
+        return text
+    end = text[-1] if isinstance(value, str) else ""
+    return f"{text[: _LONGEST_SHOWN - 1 - len(end)]}…{end}"
+
+
+def is_job_id(value: object) -> bool:
+    """Say whether the value can be a job's id."""
+    return isinstance(value, str) and re.fullmatch(JOB_ID, value) is not None
+
+
+def is_traceparent(value: object) -> bool:
+    """Say whether the value is a W3C traceparent."""
+    return isinstance(value, str) and re.fullmatch(TRACEPARENT, value) is not None
+
+
+def matches(regex: str, rule: str) -> Callable[[str], str]:
+    """Return a check that text is all of `regex`; `rule` says what would be right."""
+    compiled = re.compile(regex)
+
+    def check(value: str) -> str:
+        if compiled.fullmatch(value) is None:
+            raise ValueError(f"{shown(value)} is not allowed; {rule}")
+        return value
+
+    return check
+
+
+def pattern(regex: str, **more: object) -> WithJsonSchema:
+    """Return the JSON Schema of text that is all of `regex`."""
+    return WithJsonSchema({"type": "string", "pattern": regex, **more})
+
+
+def _is_a_prompt(value: str) -> str:
+    if not value or value.isspace():
+        raise ValueError("is empty; say in 1 to 32,000 characters what the picture shows")
+    if len(value) > MAX_PROMPT_CHARACTERS:
+        raise ValueError(
+            f"has {len(value):,} characters; {MAX_PROMPT_CHARACTERS:,} are the most any model takes"
+        )
+    for place, character in enumerate(value):
+        if character not in "\n\r\t" and unicodedata.category(character) in {"Cc", "Cs"}:
+            raise ValueError(
+                f"holds the character U+{ord(character):04X} at position {place}; "
+                "of control characters only line breaks and tabs are allowed"
+            )
+    return value
+
+
+def _is_a_size(value: str) -> str:
+    if len(value) > MAX_SIZE_CHARACTERS:
+        raise ValueError(f"{shown(value)} is too long for a size; write it like '1536x1024'")
+    parse_size(value)
+    return value
+
+
+def _is_an_input_name(value: str) -> str:
+    if value.startswith("/") and "/" not in value[1:]:
+        raise ValueError(
+            f"{shown(value)} is no picture to edit; name a blob in the inputs container, or one "
+            "that was made here, as '/images/fox-7d2c/default/0.png'"
+        )
+    _is_a_blob_name(value.removeprefix("/"))
+    return value
+
+
+def _is_a_blob_name(value: str) -> str:
+    segments = value.split("/")
+    if not value or len(value) > MAX_BLOB_NAME:
+        why = f"it must have 1 to {MAX_BLOB_NAME} characters"
+    elif "\\" in value or any(unicodedata.category(c) in {"Cc", "Cs"} for c in value):
+        why = "it may hold no backslash and no control character"
+    elif any(not segment for segment in segments):
+        why = "it may neither start nor end with '/' nor hold '//'"
+    elif any(segment.endswith(".") for segment in segments):
+        why = "no part between slashes may end with a dot, so '..' is none either"
+    else:
+        return value
+    raise ValueError(f"{shown(value)} is no safe blob name; {why}")
+
+
+def _normal_case(locale: str) -> str:
+    """Write a locale as RFC 5646 section 2.1.1 does: `zh-Hant-TW`, `de-1996`."""
+    language, *rest = locale.split("-")
+    normal = [language.lower()]
+    for part in rest:
+        if len(part) == 4 and part.isalpha():  # noqa: PLR2004 - a script has four letters
+            normal.append(part.title())
+        elif len(part) == 2:  # noqa: PLR2004 - a region has two
+            normal.append(part.upper())
+        else:
+            normal.append(part.lower())
+    return "-".join(normal)
+
+
+def _is_a_moment(value: object) -> object:
+    """Read ISO 8601 text; moments are kept in UTC so that equal ones are equal."""
+    if isinstance(value, str):
+        try:
+            moment = datetime.fromisoformat(value)
+        except ValueError:
+            raise ValueError(
+                f"{shown(value)} is no ISO 8601 time; write it like '2026-11-30T18:00:00Z'"
+            ) from None
+    elif isinstance(value, datetime):
+        moment = value
+    else:
+        raise ValueError(  # noqa: TRY004 - pydantic turns only ValueErrors into faults
+            f"{shown(value)} is no time; write it as ISO 8601 text, '2026-11-30T18:00:00Z'"
+        )
+    if moment.utcoffset() is None:
+        raise ValueError(f"{shown(str(value))} names no time zone; add 'Z' or an offset")
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError(f"{shown(str(value))} is outside the calendar") from None
+
+
+def distinct[T](values: tuple[T, ...]) -> tuple[T, ...]:
+    """Refuse a list that says the same thing twice."""
+    for place, value in enumerate(values):
+        if value in values[:place]:
+            said = shown(value if isinstance(value, str) else str(value))
+            raise ValueError(f"{said} stands there twice; name each once")
+    return values
+
+
+JobId = Annotated[
+    str,
+    AfterValidator(
+        matches(JOB_ID, "use 1 to 64 of A-Z a-z 0-9 _ -, starting with a letter or digit")
+    ),
+    pattern(JOB_ID),
+]
+Prompt = Annotated[
+    str,
+    AfterValidator(_is_a_prompt),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_PROMPT_CHARACTERS}),
+]
+BlobName = Annotated[
+    str, AfterValidator(_is_a_blob_name), pattern(BLOB_NAME, maxLength=MAX_BLOB_NAME)
+]
+InputName = Annotated[
+    str, AfterValidator(_is_an_input_name), pattern(INPUT_NAME, maxLength=MAX_BLOB_NAME + 1)
+]
+ModelName = Annotated[
+    str,
+    AfterValidator(matches(MODEL_NAME, "name a model of the catalogue, or 'auto'")),
+    pattern(MODEL_NAME),
+]
+SizeText = Annotated[
+    str,
+    AfterValidator(_is_a_size),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 40}),
+]
+ExactSize = Annotated[
+    str,
+    AfterValidator(matches(EXACT_SIZE, "write width and height in pixels, like '1200x628'")),
+    pattern(EXACT_SIZE),
+]
+Locale = Annotated[
+    str,
+    AfterValidator(matches(LOCALE, "use a BCP 47 tag such as 'de', 'pt-BR' or 'zh-Hant-TW'")),
+    AfterValidator(_normal_case),
+    pattern(LOCALE),
+]
+QueueName = Annotated[
+    str,
+    AfterValidator(
+        matches(
+            QUEUE_NAME,
+            "a queue's name is 3 to 63 of a-z 0-9 -, no hyphen at its ends nor two in a row",
+        )
+    ),
+    pattern(QUEUE_NAME),
+]
+Moment = Annotated[
+    datetime,
+    BeforeValidator(_is_a_moment),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+Traceparent = Annotated[
+    str,
+    AfterValidator(matches(TRACEPARENT, "it must be a W3C traceparent, 00-<32 hex>-<16 hex>-01")),
+    pattern(TRACEPARENT),
+]

@@ -1,0 +1,263 @@
+"""From a queue message to a job, or to every fault in it.
+
+Tolerant of the envelope (`shared.jobs.parsing`), strict about the job: what is not understood is
+refused, never ignored.
+
+From the bytes of a queue message to the JSON object that should be a job.
+
+Taken: JSON as it is or in base64, with or without a byte order mark; the job bare or as the data of
+a CloudEvent. Refused whole, as `MalformedMessage`: what holds no single JSON object.
+"""
+
+import base64
+import binascii
+import hashlib
+import json
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Final, Never
+
+from pydantic import TypeAdapter, ValidationError
+
+from ..errors import Fault, InvalidJob, MalformedMessage, Rejected
+from .fields import QueueName, is_job_id, is_traceparent, shown
+from .job import Job, clashes
+from .validation import faults_of, in_order, path
+
+#: A queue message as stored (platform.md section 6).
+MAX_MESSAGE_BYTES: Final = 65_536
+#: A job in a CloudEvent is five levels deep.
+_MAX_DEPTH: Final = 32
+_MAX_DIGITS: Final = 40
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
+
+
+type Place = tuple[str | int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """What should be a job, as it was written, and what its envelope said."""
+
+    content: dict[str, Any]
+    #: Where the content says something twice.
+    repeated: tuple[Place, ...] = ()
+    #: Source and id of the CloudEvent; empty for a bare job.
+    seed: str = ""
+    #: The CloudEvent's own time.
+    time: datetime = _EPOCH
+    traceparent: str | None = None
+
+
+class _Object(dict[str, Any]):
+    """A JSON object that remembers which of its names stood there more than once."""
+
+    repeated: frozenset[str] = frozenset()
+
+
+def _object(pairs: list[tuple[str, Any]]) -> _Object:
+    made = _Object(pairs)
+    if len(made) < len(pairs):
+        names = [name for name, _ in pairs]
+        made.repeated = frozenset(name for name in made if names.count(name) > 1)
+    return made
+
+
+def _malformed(message: str) -> Never:
+    raise MalformedMessage([Fault("", message)])
+
+
+def document(body: bytes) -> _Object:
+    """Return the JSON object in the bytes, plain or base64; `MalformedMessage` if there is none."""
+    if len(body) > MAX_MESSAGE_BYTES:
+        _malformed(
+            f"the message has {len(body):,} bytes and {MAX_MESSAGE_BYTES:,} are the most; "
+            "put a long prompt into a blob and name it in prompt_blob"
+        )
+    try:
+        text = body.decode("utf-8-sig").strip()
+    except UnicodeDecodeError as error:
+        _malformed(f"the message is no UTF-8 text: byte {error.start} is 0x{body[error.start]:02x}")
+    if not text:
+        _malformed("the message is empty; it must hold a job as a JSON object")
+    if not text.startswith(("{", "[", '"')):
+        text = _from_base64(text) or text
+    return _parsed(text, "the message")
+
+
+def _from_base64(text: str) -> str | None:
+    try:
+        return base64.b64decode("".join(text.split()), validate=True).decode("utf-8-sig").strip()
+    except (binascii.Error, ValueError):
+        return None
+
+
+def _parsed(text: str, what: str) -> _Object:
+    """Return the text's JSON object; stricter than `json`: no NaN, no endless numbers or depth."""
+    try:
+        value = json.loads(
+            text, object_pairs_hook=_object, parse_constant=_no_number, parse_int=_short_int
+        )
+    except json.JSONDecodeError as error:
+        where = f"line {error.lineno} column {error.colno}"
+        _malformed(f"{what} is neither a JSON object nor base64 of one: {error.msg} at {where}")
+    except RecursionError:
+        _malformed(f"{what} is nested too deeply; {_MAX_DEPTH} levels are the most")
+    except ValueError as error:
+        _malformed(f"{what} is no JSON: {error}")
+    if not isinstance(value, _Object):
+        _malformed(f"{what} holds {_kind(value)}; it must hold one job as a JSON object")
+    if _is_too_deep(value):
+        _malformed(f"{what} is nested too deeply; {_MAX_DEPTH} levels are the most")
+    return value
+
+
+def _kind(value: object) -> str:
+    return "text" if isinstance(value, str) else shown(value)
+
+
+def _no_number(name: str) -> Never:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _short_int(digits: str) -> int:
+    if len(digits) > _MAX_DIGITS:
+        raise ValueError(f"it holds a number of {len(digits):,} digits")
+    return int(digits)
+
+
+def _is_too_deep(value: object) -> bool:
+    level = [value]
+    for _ in range(_MAX_DEPTH):
+        level = [child for parent in level for _, child in _children(parent)]
+        if not level:
+            return False
+    return True
+
+
+def _children(value: object) -> Iterator[tuple[str | int, Any]]:
+    if isinstance(value, dict):
+        yield from value.items()
+    elif isinstance(value, list):
+        yield from enumerate(value)
+
+
+def _repeated(value: object, *parents: str | int) -> Iterator[Place]:
+    """Yield the place of every name that stands in its object more than once."""
+    if isinstance(value, _Object):
+        yield from ((*parents, name) for name in value if name in value.repeated)
+    for name, child in _children(value):
+        yield from _repeated(child, *parents, name)
+
+
+def opened(body: bytes) -> Letter:
+    """Take the job out of its message, and out of its CloudEvent (1.0, structured) if in one."""
+    written = document(body)
+    if "specversion" not in written:
+        return Letter(written, tuple(_repeated(written)))
+    if written["specversion"] != "1.0":
+        _malformed(f"specversion {shown(written['specversion'])} is not '1.0'")
+    for name in ("id", "source", "type"):
+        if not (isinstance(written.get(name), str) and written[name]):
+            _malformed(f"the CloudEvent has no {name}; its id, source and type must be text")
+    traceparent = written.get("traceparent")
+    content = _data(written)
+    return Letter(
+        content=content,
+        repeated=tuple(_repeated(content)),
+        seed=json.dumps([written["source"], written["id"]]),
+        time=_moment(written.get("time")),
+        # A broken trace is no reason to refuse a job: it starts a new one (W3C, section 4.3).
+        traceparent=traceparent if is_traceparent(traceparent) else None,
+    )
+
+
+def _data(document: _Object) -> _Object:
+    data, encoded = document.get("data"), document.get("data_base64")
+    if isinstance(data, _Object):
+        return data
+    if data is not None:
+        _malformed(f"the CloudEvent's data is {_kind(data)}; it must be the job, a JSON object")
+    if not isinstance(encoded, str):
+        _malformed("the CloudEvent has no data; it must be the job, a JSON object")
+    text = _from_base64(encoded)
+    if text is None:
+        _malformed("the CloudEvent's data_base64 is not base64 of UTF-8 text")
+    return _parsed(text, "the CloudEvent's data_base64")
+
+
+def _moment(value: object) -> datetime:
+    """Return the event's own time: the same however often it is sent, so its job's id is too."""
+    try:
+        moment = datetime.fromisoformat(value) if isinstance(value, str) else _EPOCH
+    except ValueError:
+        return _EPOCH
+    return moment if moment.utcoffset() is not None else moment.replace(tzinfo=UTC)
+
+
+def read_job(body: bytes, *, inserted_at: datetime, seed: str) -> Job:
+    """Return the job that a message holds.
+
+    A job without an id gets the same one at every delivery: from `inserted_at` and `seed` (the
+    queue's time and id of the message), or from the CloudEvent's source and id when it came in one,
+    so that an event sent twice is one job.
+    Raises `MalformedMessage` when no job could be found, `InvalidJob` with all faults otherwise.
+    """
+    letter = opened(body)
+    content = dict(letter.content)
+    if letter.traceparent and content.get("traceparent") is None:
+        content["traceparent"] = letter.traceparent
+    made_id = derived_job_id(letter.time if letter.seed else inserted_at, letter.seed or seed)
+    repeated = [path(place) for place in letter.repeated]
+    return job_of(content, made_id=made_id, repeated=repeated)
+
+
+def reply_queue_of(body: bytes, allows: Callable[[str], bool]) -> str | None:
+    """Return the queue that a refused message names in `reply_to`, if it can be read and `allows`.
+
+    No job is made of such a message, so that nothing else has looked at the name.
+    """
+    try:
+        queue = TypeAdapter(QueueName).validate_python(opened(body).content.get("reply_to"))
+    except (Rejected, ValidationError):
+        return None
+    return queue if allows(queue) else None
+
+
+def job_of(content: Mapping[str, Any], *, made_id: str, repeated: Sequence[str] = ()) -> Job:
+    """Return the job that these fields describe, `InvalidJob` with all faults otherwise.
+
+    A field that is None counts as left out; a job that names no id gets `made_id`. `repeated` are
+    the places of names that stood twice.
+    """
+    own_id = content.get("job_id")
+    readable = own_id if is_job_id(own_id) and "job_id" not in repeated else None
+    said = {
+        name: value
+        for name, value in content.items()
+        if value is not None or name not in Job.model_fields
+    }
+    said.setdefault("job_id", made_id)
+    faults = [Fault(name, "stands in the message twice; say it once") for name in repeated]
+    job = None
+    try:
+        job = Job.model_validate(said)
+    except ValidationError as error:
+        faults += faults_of(error)
+        faulty = frozenset(fault.field.partition("[")[0].partition(".")[0] for fault in faults)
+        faults += clashes(said, faulty=faulty)
+    if job is None or faults:
+        raise InvalidJob(in_order(faults), job_id=readable)
+    return job
+
+
+def derived_job_id(inserted_at: datetime, seed: str) -> str:
+    """Return a UUIDv7 (RFC 9562) whose random bits come from `seed`: equal inputs, equal ids."""
+    milliseconds = max(0, int(inserted_at.timestamp() * 1000)) & ((1 << 48) - 1)
+    noise = int.from_bytes(hashlib.sha256(seed.encode("utf-8", "backslashreplace")).digest()[:10])
+    bits = milliseconds << 80 | noise
+    bits = bits & ~(0xF << 76) | 0x7 << 76
+    bits = bits & ~(0x3 << 62) | 0x2 << 62
+    return str(uuid.UUID(int=bits))

@@ -1,0 +1,139 @@
+"""Faults in a caller's words: what pydantic found wrong, as one sentence a field.
+
+Every sentence names the offending value, shortened, and what would be right. A prompt's text is
+never repeated: faults end up in events and logs.
+"""
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any, Final
+
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from ..errors import Fault
+from .fields import shown
+from .finish import Finish, Rendition
+from .job import ONE, SEVERAL, Job
+
+#: Names that other image APIs use, and what we call them.
+_ALIASES: Final = {
+    "aspect_ratio": "size",
+    "height": "size",
+    "output_compression": "compression",
+    "output_format": "format",
+    "width": "size",
+}
+_WANTED: Final = {
+    "dict_type": "an object",
+    "float_type": "a number",
+    "int_from_float": "a whole number",
+    "int_type": "a whole number",
+    "model_attributes_type": "an object",
+    "model_type": "an object",
+    "string_type": "text",
+    "tuple_type": "a list",
+}
+_PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
+
+type _Place = tuple[str | int, ...]
+
+
+def faults_of(error: ValidationError) -> list[Fault]:
+    """Return one fault for each thing wrong with a field; rules between fields are not here."""
+    return [
+        Fault(path(detail["loc"]), _sentence(detail)) for detail in error.errors() if detail["loc"]
+    ]
+
+
+def in_order(faults: Iterable[Fault]) -> list[Fault]:
+    """Return the faults in the order of the job's fields, unknown fields last."""
+    order = {name: place for place, name in enumerate(Job.model_fields)}
+    return sorted(faults, key=lambda fault: order.get(_top(fault.field), len(order)))
+
+
+def _top(field: str) -> str:
+    return re.split(r"[.\[]", field, maxsplit=1)[0]
+
+
+def path(loc: _Place) -> str:
+    """Write a place in a job as a path: `tags.colour`, `size[1]`, `tags['my key']`."""
+    written = ""
+    for place, step in enumerate(loc):
+        if (place == 1 and loc[0] == "size" and step in {ONE, SEVERAL}) or step == "[key]":
+            continue
+        if isinstance(step, str) and _PLAIN_NAME.fullmatch(step):
+            written += f".{step}" if written else step
+        elif isinstance(step, str) and not written:
+            written = shown(step)
+        else:
+            written += f"[{shown(step)}]"
+    return written
+
+
+def _sentence(detail: ErrorDetails) -> str:
+    kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
+    if kind == "extra_forbidden":
+        return _unknown(detail["loc"])
+    if kind in _WANTED:
+        return _wrong_type(value, _WANTED[kind])
+    write = _SENTENCES.get(kind)
+    return write(value, context) if write else f"{shown(value)} is not allowed: {detail['msg']}"
+
+
+def _wrong_type(value: object, wanted: str) -> str:
+    hint = ""
+    if isinstance(value, str) and "number" in wanted:
+        hint = "; write it without quotes"
+    elif isinstance(value, float) and value.is_integer():
+        hint = f"; write {value:.0f}"
+    elif wanted == "a list" and isinstance(value, str):
+        hint = "; write it in brackets"
+    return f"{shown(value)} is not {wanted}{hint}"
+
+
+def _not_among(value: object, context: Mapping[str, Any]) -> str:
+    allowed = re.findall(r"'([^']*)'", context["expected"])
+    close = get_close_matches(value.lower(), allowed, n=1) if isinstance(value, str) else []
+    meant = f"did you mean {close[0]!r}? " if close else ""
+    return f"{shown(value)} is not allowed; {meant}use {context['expected']}"
+
+
+_SENTENCES: Final[Mapping[str, Callable[[Any, Mapping[str, Any]], str]]] = {
+    "value_error": lambda _, context: str(context["error"]),
+    "literal_error": _not_among,
+    "greater_than": lambda v, c: f"{shown(v)} is too small; it must be above {c['gt']:g}",
+    "greater_than_equal": lambda v, c: f"{shown(v)} is too small; at least {c['ge']:g}",
+    "less_than_equal": lambda v, c: f"{shown(v)} is too big; at most {c['le']:g}",
+    "finite_number": lambda v, _: f"{shown(v)} is no finite number",
+    "too_long": lambda _, c: f"has {c['actual_length']} entries; at most {c['max_length']}",
+    "too_short": lambda _, c: f"has {c['actual_length']} entries; at least {c['min_length']}",
+    "string_unicode": lambda *_: "is no valid Unicode text (a lone surrogate); send UTF-8",
+    "missing": lambda *_: "is missing",
+}
+
+
+def _unknown(loc: _Place) -> str:
+    name = str(loc[-1])
+    if loc == ("id",):
+        return (
+            "is no field of a job; use job_id: the queue overwrites its own metadata with payload "
+            "fields of this name"
+        )
+    known = _fields(loc)
+    plain = {_squeezed(field): field for field in known}
+    close = get_close_matches(_squeezed(name), plain, n=1, cutoff=0.7)
+    meant = plain[close[0]] if close else _ALIASES.get(name)
+    if meant in known:
+        return f"is no field here; did you mean {meant!r}?"
+    return f"is no field here; there are {', '.join(known)}"
+
+
+def _squeezed(name: str) -> str:
+    return name.lower().replace("_", "").replace("-", "")
+
+
+def _fields(loc: _Place) -> list[str]:
+    model = Job if len(loc) == 1 else Rendition if "renditions" in loc[:-1] else Finish
+    return list(model.model_fields)

@@ -1,0 +1,1 @@
+"""Rate and money: pure, no I/O."""

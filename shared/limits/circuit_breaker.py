@@ -1,0 +1,168 @@
+"""Circuits: a resource that is blocked, or a deployment that is wrong, is left alone for a time.
+
+    closed ──a call is answered 403 blocked, 401 or 404──▶ open ──its time has come──▶ half-open
+       ▲                                                    ▲                             │
+       └──── the probe is accepted ───────                  └── the probe fails: longer ──┘
+
+Half-open lets one call through, the probe, by a lease: a probe whose host died gives way to
+another when its lease ends. Opening and closing are each told once, by whoever's write did it.
+A closed circuit is no circuit: there is nothing to store.
+
+What a call says of its quota pool and its deployment.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from types import MappingProxyType
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from ..images_api.outcomes import Outcome, OutcomeKind
+
+type Reason = Literal["blocked", "misconfigured"]
+type State = Literal["open", "half_open"]
+
+#: Time to the first probe, and the longest between two.
+FIRST_INTERVAL: Final = timedelta(seconds=30)
+LONGEST_INTERVAL: Final = timedelta(minutes=15)
+_MOST_DOUBLINGS: Final = 16
+
+
+class Circuit(BaseModel):
+    """A circuit that is not closed."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    reason: Reason
+    #: What the service said.
+    message: str
+    opened_at: datetime
+    #: When a probe may be made.
+    probe_at: datetime
+    #: Probes that failed.
+    failures: int = Field(default=0, ge=0)
+    #: The token of the probe under way, and when it must be dead.
+    probe: str | None = None
+    probe_ends_at: datetime | None = None
+
+    @property
+    def interval(self) -> timedelta:
+        """Time from a failed probe to the next."""
+        doublings = min(self.failures, _MOST_DOUBLINGS)
+        return min(FIRST_INTERVAL * (1 << doublings), LONGEST_INTERVAL)
+
+    def state(self, now: datetime) -> State:
+        """Return whether a probe is under way."""
+        probing = self.probe_ends_at is not None and now < self.probe_ends_at
+        return "half_open" if probing else "open"
+
+
+def held_until(circuit: Circuit, *, now: datetime) -> datetime | None:
+    """Return when to ask again; None when the asker may be the probe.
+
+    While a probe is under way that is soon, however long the circuit has been open: what it finds
+    out concerns everybody who waits.
+    """
+    if circuit.probe_ends_at and now < circuit.probe_ends_at:
+        return min(circuit.probe_ends_at, now + FIRST_INTERVAL)
+    return circuit.probe_at if now < circuit.probe_at else None
+
+
+def probing(circuit: Circuit, *, token: str, now: datetime, lease: timedelta) -> Circuit:
+    """Let one call through; `lease` is the longest it can take, waiting included."""
+    if held_until(circuit, now=now) is not None:
+        raise ValueError(f"no probe may be made now: the circuit is {circuit.state(now)}")
+    return circuit.model_copy(update={"probe": token, "probe_ends_at": now + lease})
+
+
+def failed(
+    circuit: Circuit | None, *, reason: Reason, message: str, token: str | None, now: datetime
+) -> tuple[Circuit, bool]:
+    """Return the circuit after a call that was answered so, and whether this opened it.
+
+    Calls that were under way when it opened change nothing: they are no probes.
+    """
+    if circuit is None:
+        first = now + FIRST_INTERVAL
+        return Circuit(reason=reason, message=message, opened_at=now, probe_at=first), True
+    if not _is_probe(circuit, token):
+        return circuit, False
+    again = circuit.model_copy(
+        update={
+            "reason": reason,
+            "message": message,
+            "failures": circuit.failures + 1,
+            "probe": None,
+            "probe_ends_at": None,
+        }
+    )
+    return again.model_copy(update={"probe_at": now + again.interval}), False
+
+
+def healed(circuit: Circuit, *, token: str | None, called_at: datetime) -> bool:
+    """Tell whether an accepted call closes the circuit: it was the probe, or a later call yet."""
+    return _is_probe(circuit, token) or called_at > circuit.opened_at
+
+
+def undecided(circuit: Circuit, *, token: str | None, now: datetime) -> Circuit:
+    """Return the circuit after a probe that told nothing: another one, after the same interval."""
+    if not _is_probe(circuit, token):
+        return circuit
+    return circuit.model_copy(
+        update={"probe": None, "probe_ends_at": None, "probe_at": now + circuit.interval}
+    )
+
+
+def _is_probe(circuit: Circuit, token: str | None) -> bool:
+    return token is not None and token == circuit.probe
+
+
+type FindingKind = Literal["accepted", "throttled", "blocked", "misconfigured", "nothing"]
+
+#: A prompt that was refused was accepted by the counter. What never left, or whose reply was lost,
+#: says nothing.
+_KINDS: Final[Mapping[OutcomeKind, FindingKind]] = MappingProxyType(
+    {
+        OutcomeKind.DONE: "accepted",
+        OutcomeKind.NO_IMAGE: "accepted",
+        OutcomeKind.REFUSED: "accepted",
+        OutcomeKind.INVALID: "accepted",
+        OutcomeKind.THROTTLED: "throttled",
+        OutcomeKind.BLOCKED: "blocked",
+        OutcomeKind.UNAUTHORISED: "misconfigured",
+        OutcomeKind.MISCONFIGURED: "misconfigured",
+        OutcomeKind.NOT_SENT: "nothing",
+        OutcomeKind.UNKNOWN: "nothing",
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What is found; seconds in `retry_after`."""
+
+    kind: FindingKind
+    message: str = ""
+    retry_after: float | None = None
+
+    @property
+    def reason(self) -> Reason | None:
+        """Why a circuit must open, if one must."""
+        return self.kind if self.kind in {"blocked", "misconfigured"} else None
+
+
+#: A permit that was not used.
+NOTHING: Final = Finding("nothing")
+
+
+def finding_of(outcome: Outcome, *, before: str | None = None) -> Finding:
+    """Return what an outcome says of the pool; `before` is the code of the task's last refusal.
+
+    A first 401 is a token that went stale, and the next call has a new one. Only the second says
+    that something is wrong.
+    """
+    if outcome.kind is OutcomeKind.UNAUTHORISED and before != outcome.code:
+        return NOTHING
+    return Finding(_KINDS[outcome.kind], outcome.message, outcome.retry_after)

@@ -1,0 +1,257 @@
+"""One quota pool's ledger: its pace and its circuits, changed by two pure steps, `ask` and `tell`.
+
+Who asks gets one of three answers: a permit (call at that moment), postponed (come back, with a
+place in the plan), or held (the pool is blocked or the deployment wrong: go elsewhere or wait).
+Who had a permit tells what came of it; what operators must hear of that is owed by the ledger
+until somebody says that it was told.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from .adaptive_rate import Quota
+from .circuit_breaker import (
+    Circuit,
+    Finding,
+    Reason,
+    failed,
+    healed,
+    held_until,
+    probing,
+    undecided,
+)
+from .pacing import (
+    Appointment,
+    Pace,
+    Postponed,
+    Priority,
+    Turn,
+    begun,
+    reserve,
+    succeeded,
+    throttled,
+)
+
+#: A probe's lease ends this long after the call it was made for must have ended.
+LEASE_MARGIN: Final = timedelta(seconds=30)
+#: The circuit of a whole pool; those of deployments are kept under their names.
+WHOLE_POOL: Final = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Ask:
+    """Somebody wants to call a deployment."""
+
+    pool: str
+    deployment: str
+    quota: Quota
+    #: The longest the call may take.
+    limit: timedelta
+    priority: Priority = "normal"
+    #: What the message carries; one of another pool means nothing here.
+    appointment: Appointment | None = None
+    #: A turn now, or nothing: whoever has other pools to ask takes no number in each.
+    only_now: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Permit:
+    """A turn at one deployment."""
+
+    pool: str
+    deployment: str
+    turn: Turn
+    #: Set when this call is a probe: what comes of it decides over a circuit.
+    probe: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """A circuit is open: ask again after `delay`, or elsewhere now. Nothing was reserved."""
+
+    pool: str
+    deployment: str
+    reason: Reason
+    message: str
+    delay: timedelta
+
+
+type Answer = Permit | Postponed | Held
+
+
+class Alarm(BaseModel):
+    """Something an operator must see, once: a circuit opened, or closed again."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    kind: Literal["blocked", "healed"]
+    pool: str
+    #: None: the whole pool.
+    deployment: str | None
+    reason: Reason
+    #: What the service said.
+    message: str
+    opened_at: datetime
+    #: When this came to pass.
+    time: datetime
+
+    def __str__(self) -> str:
+        whose = f"pool={self.pool} deployment={self.deployment or 'all'}"
+        return f"{self.kind} {whose} reason={self.reason} opened_at={self.opened_at:%FT%TZ}"
+
+
+class Ledger(BaseModel):
+    """What is stored of a pool."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    version: Literal[1] = 1
+    pace: Pace
+    circuits: dict[str, Circuit] = Field(default_factory=dict)
+    #: Alarms that nobody has yet said to have raised.
+    owed: tuple[Alarm, ...] = ()
+
+
+def ask(
+    ledger: Ledger | None,
+    question: Ask,
+    *,
+    now: datetime,
+    token: str,
+    accepted: Sequence[datetime] = (),
+) -> tuple[Ledger, Answer]:
+    """Answer who wants to call; `token` names the call should it become a probe.
+
+    `accepted` are the turns, `pressed` ones, of calls accepted since the last step.
+    """
+    ledger = ledger or Ledger(pace=begun(question.quota, now=now))
+    pace = succeeded(ledger.pace, quota=question.quota, called_at=tuple(accepted))
+    ledger = ledger.model_copy(update={"pace": pace})
+    if held := _held(ledger, question, now):
+        return ledger, held
+    place = question.appointment
+    pace, answer = reserve(
+        pace,
+        now=now,
+        quota=question.quota,
+        priority=question.priority,
+        appointment=place if place and place.pool == question.pool else None,
+    )
+    named = answer.appointment.model_copy(update={"pool": question.pool})
+    answer = answer.model_copy(update={"appointment": named})
+    if isinstance(answer, Postponed):
+        return ledger if question.only_now else _paced(ledger, pace), answer
+    ledger, probe = _probed(_paced(ledger, pace), question, answer, token=token, now=now)
+    return ledger, Permit(question.pool, question.deployment, answer, probe)
+
+
+def tell(ledger: Ledger, permit: Permit, finding: Finding, *, now: datetime) -> Ledger:
+    """Take in what came of a call."""
+    ledger = _after(ledger, permit, finding, now)
+    name = WHOLE_POOL if finding.kind == "blocked" else permit.deployment
+    for each in (WHOLE_POOL, permit.deployment):
+        if finding.reason and each == name:
+            ledger = _failed(ledger, permit, name, finding, now)
+        elif known := ledger.circuits.get(each):
+            ledger = _otherwise(ledger, permit, each, known, finding, now)
+    return ledger
+
+
+def told(ledger: Ledger, alarms: Sequence[Alarm]) -> Ledger:
+    """Note that these alarms were raised."""
+    return ledger.model_copy(
+        update={"owed": tuple(alarm for alarm in ledger.owed if alarm not in alarms)}
+    )
+
+
+def _paced(ledger: Ledger, pace: Pace) -> Ledger:
+    return ledger.model_copy(update={"pace": pace})
+
+
+def _held(ledger: Ledger, question: Ask, now: datetime) -> Held | None:
+    for name in (WHOLE_POOL, question.deployment):
+        circuit = ledger.circuits.get(name)
+        if circuit and (until := held_until(circuit, now=now)):
+            return Held(
+                question.pool, question.deployment, circuit.reason, circuit.message, until - now
+            )
+    return None
+
+
+def _probed(
+    ledger: Ledger, question: Ask, turn: Turn, *, token: str, now: datetime
+) -> tuple[Ledger, str | None]:
+    """Make the call a probe of whatever circuit is open before it."""
+    lease = turn.wait + question.limit + LEASE_MARGIN
+    probed = {
+        name: probing(circuit, token=token, now=now, lease=lease)
+        for name in (WHOLE_POOL, question.deployment)
+        if (circuit := ledger.circuits.get(name))
+    }
+    if not probed:
+        return ledger, None
+    return ledger.model_copy(update={"circuits": {**ledger.circuits, **probed}}), token
+
+
+def _after(ledger: Ledger, permit: Permit, finding: Finding, now: datetime) -> Ledger:
+    if finding.kind != "throttled":
+        return ledger
+    after = finding.retry_after
+    stop = None if after is None else timedelta(seconds=after)
+    return _paced(ledger, throttled(ledger.pace, now=now, turn=permit.turn, retry_after=stop))
+
+
+def _failed(ledger: Ledger, permit: Permit, name: str, finding: Finding, now: datetime) -> Ledger:
+    if finding.reason is None:
+        return ledger
+    circuit, opened = failed(
+        ledger.circuits.get(name),
+        reason=finding.reason,
+        message=finding.message,
+        token=permit.probe,
+        now=now,
+    )
+    ledger = ledger.model_copy(update={"circuits": {**ledger.circuits, name: circuit}})
+    return _owing(ledger, "blocked", permit, name, circuit, now) if opened else ledger
+
+
+def _otherwise(
+    ledger: Ledger, permit: Permit, name: str, known: Circuit, finding: Finding, now: datetime
+) -> Ledger:
+    """Close a circuit, or leave it to another probe.
+
+    An answer of the service that is not this circuit's trouble says that the trouble is over; but
+    one deployment's trouble says nothing of the pool's, nor a block of a deployment's.
+    """
+    others = {each: circuit for each, circuit in ledger.circuits.items() if each != name}
+    if finding.kind in {"accepted", "throttled"} and healed(
+        known, token=permit.probe, called_at=permit.turn.at
+    ):
+        ledger = ledger.model_copy(update={"circuits": others})
+        return _owing(ledger, "healed", permit, name, known, now)
+    left = undecided(known, token=permit.probe, now=now)
+    return ledger.model_copy(update={"circuits": {**others, name: left}})
+
+
+def _owing(
+    ledger: Ledger,
+    kind: Literal["blocked", "healed"],
+    permit: Permit,
+    name: str,
+    circuit: Circuit,
+    now: datetime,
+) -> Ledger:
+    alarm = Alarm(
+        kind=kind,
+        pool=permit.pool,
+        deployment=name or None,
+        reason=circuit.reason,
+        message=circuit.message,
+        opened_at=circuit.opened_at,
+        time=now,
+    )
+    return ledger.model_copy(update={"owed": (*ledger.owed, alarm)})

@@ -1,0 +1,1 @@
+"""What a picture is, from its bytes: pure, no I/O."""

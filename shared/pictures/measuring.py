@@ -1,0 +1,186 @@
+"""What a picture is, measured as its bytes pass: its kind, size, length and digest.
+
+A walk along the markers of a JPEG as it passes, for its size and its end.
+
+The end is told by structure, not by the last two bytes: a thumbnail within ends like a picture.
+Markers are in ITU-T T.81, annex B (https://www.w3.org/Graphics/JPEG/itu-t81.pdf).
+"""
+
+import hashlib
+import re
+from dataclasses import dataclass
+
+from ..errors import UnreadableReply
+
+JPEG_SIGNATURE = b"\xff\xd8\xff"
+
+#: In coded data: 0xFF before anything but a stuffed zero, a restart marker, a fill byte.
+_MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
+_FILL = 0xFF
+_END = 0xD9
+_SCAN = 0xDA
+#: Markers that stand alone: TEM, RST0 to RST7, SOI.
+_ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
+#: SOF0 to SOF15, without DHT, JPG and DAC, which lie between them.
+_FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+_LENGTH = 2  # bytes of a segment's length, which counts them
+_SEGMENT = 4  # 0xFF, marker, two bytes of length
+_FRAME = 9  # the same, precision, two bytes of height, two of width
+
+
+class JpegWalk:
+    """Follows one JPEG fed to it in any chunks; segments of any length are passed over."""
+
+    def __init__(self) -> None:
+        #: Width and height, zeros until the frame header has passed.
+        self.size = (0, 0)
+        #: Whether the end has passed and nothing but zeros came after it.
+        self.whole = False
+        self._lost = False  # no marker where one must be
+        self._skip = 0
+        self._coded = False
+        self._held = b""
+
+    def feed(self, data: bytes) -> None:
+        """Walk on; at most eight bytes are kept for the next time."""
+        if self._lost:
+            return
+        data = self._held + data
+        at = 0
+        while at < len(data) and not self._lost:
+            if self._skip:
+                step = min(self._skip, len(data) - at)
+                self._skip -= step
+            elif self._coded:
+                marker = _MARKER.search(data, at)
+                if not marker:
+                    at = len(data) - data.endswith(b"\xff")  # it may be half a marker
+                    break
+                self._coded = False
+                step = marker.start() - at
+            elif self.whole:
+                step = len(data) - at
+                self._lost = bool(data[at:].strip(b"\x00"))
+                self.whole = not self._lost
+            else:
+                step = self._pass_marker(data[at : at + _FRAME])
+                if not step:
+                    break
+            at += step
+        self._held = b"" if self._lost else data[at:]
+
+    def _pass_marker(self, start: bytes) -> int:
+        """Return how many bytes are done with, 0 if more are needed to tell."""
+        if start[0] != _FILL or len(start) == 1:
+            self._lost = start[0] != _FILL
+            return 0
+        marker = start[1]
+        if marker == _FILL:
+            return 1
+        if marker == _END or marker in _ALONE:
+            self.whole = marker == _END
+            return 2
+        if len(start) < (_FRAME if marker in _FRAMES else _SEGMENT):
+            return 0
+        length = int.from_bytes(start[2:4])
+        if marker in _FRAMES and not any(self.size):
+            self.size = int.from_bytes(start[7:9]), int.from_bytes(start[5:7])
+        self._lost = length < _LENGTH
+        self._skip = length - _LENGTH
+        self._coded = marker == _SCAN
+        return _SEGMENT
+
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+#: The last chunk of every PNG: no bytes, its name, its checksum.
+_IEND = b"\x00\x00\x00\x00IEND\xaeB\x60\x82"
+#: Signature, length and name of the first chunk, width, height.
+_PNG_HEAD = 24
+_HEAD = 30  # what the longest header (WebP) needs
+_TAIL = len(_IEND)
+
+
+@dataclass(frozen=True, slots=True)
+class PictureFacts:
+    """What was measured of a whole picture."""
+
+    content_type: str
+    width: int
+    height: int
+    bytes: int
+    #: Of the picture as it came, in hexadecimal.
+    sha256: str
+
+
+class PictureMeter:
+    """Measures one PNG, JPEG or WebP fed to it in any chunks; keeps its first and last bytes."""
+
+    def __init__(self) -> None:
+        self._digest = hashlib.sha256()
+        self._length = 0
+        self._head = b""
+        self._tail = b""
+        self._jpeg = JpegWalk()
+
+    def feed(self, data: bytes) -> None:
+        """Take the next bytes of the picture."""
+        self._digest.update(data)
+        self._length += len(data)
+        self._head += data[: _HEAD - len(self._head)]
+        self._tail = (self._tail + data[-_TAIL:])[-_TAIL:]
+        if self._head.startswith(JPEG_SIGNATURE[: len(self._head)]):
+            self._jpeg.feed(data)
+
+    def finish(self) -> PictureFacts:
+        """Return the facts, or raise `UnreadableReply` if this is no whole picture."""
+        content_type, (width, height) = self._read()
+        if not (width and height):
+            raise UnreadableReply(f"The picture is no {content_type}: its header says no size.")
+        return PictureFacts(content_type, width, height, self._length, self._digest.hexdigest())
+
+    def _read(self) -> tuple[str, tuple[int, int]]:
+        if not self._length:
+            raise UnreadableReply("The picture is empty.")
+        if self._head.startswith(_PNG):
+            self._must_be_whole("image/png", whole=self._tail == _IEND)
+            return "image/png", _png_size(self._head)
+        if self._head.startswith(JPEG_SIGNATURE):
+            self._must_be_whole("image/jpeg", whole=self._jpeg.whole)
+            return "image/jpeg", self._jpeg.size
+        if self._head.startswith(b"RIFF") and self._head[8:12] == b"WEBP":
+            said = int.from_bytes(self._head[4:8], "little") + 8
+            self._must_be_whole("image/webp", whole=self._length == said)
+            return "image/webp", _webp_size(self._head)
+        raise UnreadableReply(
+            f"The picture is no PNG, JPEG or WebP: it begins with {self._head[:12]!r}."
+        )
+
+    def _must_be_whole(self, content_type: str, *, whole: bool) -> None:
+        if not whole:
+            raise UnreadableReply(
+                f"The picture is no whole {content_type}: "
+                f"its {self._length:,} bytes do not end where it says it ends."
+            )
+
+
+def _png_size(head: bytes) -> tuple[int, int]:
+    if head[8:16] != b"\x00\x00\x00\x0dIHDR":
+        return 0, 0
+    return int.from_bytes(head[16:20]), int.from_bytes(head[20:_PNG_HEAD])
+
+
+def _webp_size(head: bytes) -> tuple[int, int]:
+    """Read the first chunk; see https://developers.google.com/speed/webp/docs/riff_container."""
+    match head[12:16], head[20:]:
+        case b"VP8X", bits:  # alpha, metadata: flags, 24 bits each of width - 1 and height - 1
+            return _little(bits[4:7]) + 1, _little(bits[7:10]) + 1
+        case b"VP8L", bits if bits[:1] == b"\x2f":  # lossless: 14 bits each, less one
+            packed = _little(bits[1:5])
+            return (packed & 0x3FFF) + 1, (packed >> 14 & 0x3FFF) + 1
+        case b"VP8 ", bits if bits[3:6] == b"\x9d\x01\x2a":  # lossy: a key frame's 14 bits each
+            return _little(bits[6:8]) & 0x3FFF, _little(bits[8:10]) & 0x3FFF
+    return 0, 0
+
+
+def _little(value: bytes) -> int:
+    return int.from_bytes(value, "little")

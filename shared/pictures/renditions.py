@@ -1,0 +1,71 @@
+"""What a job wants made of its stored originals: each wish with its own blob name, and who does it.
+
+Names say all of a wish, so a wish that is made twice is one blob. The originals are never touched:
+what providers sign into them (C2PA) stays valid there, and is not carried over.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from ..jobs.finish import Finish, Kind
+
+type Encoding = Literal["png", "jpeg", "webp", "avif"]
+
+#: Quality of encodings that a job says nothing about.
+USUAL_QUALITY: Final = 85
+_EXTENSIONS: Final[Mapping[Encoding, str]] = {
+    "png": "png",
+    "jpeg": "jpg",
+    "webp": "webp",
+    "avif": "avif",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """One picture to be made from an original."""
+
+    kind: Kind
+    blob: str
+    encoding: Encoding
+    quality: int = USUAL_QUALITY
+    #: Exact pixels, reached by cutting edges or by squeezing; None: the original's.
+    size: tuple[int, int] | None = None
+    squeeze: bool = False
+    #: Longest edge, pixels; None: as `size` says.
+    edge: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """A picture on a contact sheet, and what stands under it."""
+
+    blob: str
+    label: str
+
+
+def wishes_of(finish: Finish, blob: str, encoding: Literal["png", "jpeg"]) -> tuple[Wish, ...]:
+    """Return what is to be made of one original, stored as `blob`."""
+    return tuple(_wishes(finish, blob.rpartition(".")[0], encoding))
+
+
+def _wishes(finish: Finish, stem: str, encoding: Literal["png", "jpeg"]) -> Iterator[Wish]:
+    size, squeeze, mark = None, finish.how == "resize", ""
+    if finish.size:
+        width, height = map(int, finish.size.split("x"))
+        size, mark = (width, height), f".{finish.size}"
+        blob = f"{stem}{mark}.{_EXTENSIONS[encoding]}"
+        yield Wish("exact", blob, encoding, size=size, squeeze=squeeze)
+    for wanted in finish.renditions:
+        blob = f"{stem}{mark}.q{wanted.quality}.{_EXTENSIONS[wanted.format]}"
+        yield Wish("rendition", blob, wanted.format, wanted.quality, size=size, squeeze=squeeze)
+    if finish.thumbnail:
+        blob = f"{stem}{mark}.t{finish.thumbnail}.webp"
+        yield Wish("thumbnail", blob, "webp", size=size, squeeze=squeeze, edge=finish.thumbnail)
+
+
+def sheet_name(job_id: str, generation: int) -> str:
+    """Return the blob name of a job's contact sheet; a replay has pictures that it lacks."""
+    place = job_id if generation == 1 else f"{job_id}/generation-{generation}"
+    return f"{place}/contact-sheet.jpg"

@@ -1,0 +1,1 @@
+"""The truth about a job: pure, no I/O."""

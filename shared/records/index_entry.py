@@ -1,0 +1,160 @@
+"""What the register tells of a job at a glance, and how its names sort newest first.
+
+A name is `{inverted time}-{job_id}.{opening}`. The time is the job's acceptance, so a job keeps its
+place in the list whatever becomes of it; the opening grows each time an ended job is taken up
+again, so that who closes the job late closes an opening that is past.
+"""
+
+import base64
+import binascii
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime, timedelta
+from typing import Final
+from urllib.parse import quote, unquote
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from ..errors import UnreadableCursor
+from ..vocabulary import MAX_NAME, clipped
+from .costs import cost_of
+from .record import JobRecord, JobState
+
+#: Milliseconds that no time of ours reaches (the year 2286); names count down from it.
+_END_OF_TIME: Final = 10**13
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+#: What metadata holds as it is: printable ASCII but `%`, which marks what is encoded, and spaces.
+_SAFE: Final = "!\"#$&'()*+,/:;<=>?@[\\]^`{|}"
+
+#: Bytes of a prompt, as JSON, that a list tells it by.
+MAX_PROMPT: Final = 240
+
+#: A sweep looks at an open job this long after it was accepted, then when the sweep says: most
+#: jobs are over before the first look.
+FIRST_LOOK: Final = timedelta(minutes=2)
+
+
+class Entry(BaseModel):
+    """A job as a list shows it; small enough for the metadata of a blob."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    job_id: str
+    accepted_at: datetime
+    updated_at: datetime
+    state: JobState = JobState.RUNNING
+    #: 1, and one more each time the ended job was released or replayed.
+    opening: int = 1
+    generation: int = 1
+    models: tuple[str, ...] = ()
+    #: As `1536x1024`, without repeats.
+    sizes: tuple[str, ...] = ()
+    #: How many are stored, and the blob of the first.
+    pictures: int = 0
+    picture: str | None = None
+    #: The blob of a small one of that, if one was made.
+    thumbnail: str | None = None
+    cost_usd: float | None = None
+    code: str | None = None
+    #: The beginning of the prompt; None where a blob holds it.
+    prompt: str | None = None
+    tags: dict[str, str] = {}
+
+    @property
+    def place(self) -> str:
+        """Where the job stands among all jobs: names of newer ones sort before it."""
+        milliseconds = (self.accepted_at - _EPOCH) // timedelta(milliseconds=1)
+        return f"{_END_OF_TIME - milliseconds:013d}-{self.job_id}"
+
+    @property
+    def cover(self) -> str | None:
+        """The blob that a list shows."""
+        return self.thumbnail or self.picture
+
+    @property
+    def name(self) -> str:
+        """The name of this opening of the job."""
+        return f"{self.place}.{self.opening}"
+
+    def has_tag(self, tag: tuple[str, str] | None) -> bool:
+        """Tell whether the job bears the tag, a name and its value; None is borne by all."""
+        return tag is None or self.tags.get(tag[0]) == tag[1]
+
+
+def entry_of(record: JobRecord) -> Entry:
+    """Return what the register tells of a record."""
+    sizes = dict.fromkeys(f"{plan.width}x{plan.height}" for plan in record.plans)
+    pictures = record.pictures
+    return Entry(
+        job_id=record.job_id,
+        accepted_at=record.accepted_at,
+        updated_at=record.updated_at,
+        state=record.state,
+        opening=record.openings,
+        generation=record.generation,
+        models=tuple(dict.fromkeys(clipped(plan.model, MAX_NAME) for plan in record.plans)),
+        sizes=tuple(sizes),
+        pictures=len(pictures),
+        picture=pictures[0].blob if pictures else None,
+        thumbnail=_thumbnail(record, pictures[0].blob) if pictures else None,
+        cost_usd=cost_of(record.attempts)[0],
+        code=record.failure.code if record.failure else None,
+        prompt=record.job.prompt and clipped(record.job.prompt, MAX_PROMPT),
+        tags=record.job.tags,
+    )
+
+
+def _thumbnail(record: JobRecord, blob: str) -> str | None:
+    made = record.finishing.rendered if record.finishing else ()
+    return next((each.blob for each in made if (each.of, each.kind) == (blob, "thumbnail")), None)
+
+
+def to_metadata(entry: Entry) -> str:
+    """Return the entry as one value of a blob's metadata."""
+    return quote(entry.model_dump_json(exclude_defaults=True), safe=_SAFE)
+
+
+def from_metadata(value: str) -> Entry:
+    """Read an entry back; `ValueError` if it is none."""
+    return Entry.model_validate_json(unquote(value))
+
+
+def newest(entries: Iterable[Entry]) -> Entry:
+    """Return of one job's entries the one that holds: the last opening's, ended over open."""
+    return max(entries, key=lambda entry: (entry.opening, entry.state is not JobState.RUNNING))
+
+
+class Cursor(BaseModel):
+    """Where a list goes on: after a place, within what the store calls its own pages."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    place: str
+    #: The store's marks of the pages it stood in, by list; None is the first.
+    marks: tuple[str | None, ...] = ()
+
+    def is_before(self, name: str) -> bool:
+        """Tell whether a name comes later in the list, whichever opening it is of."""
+        return name > f"{self.place}/"  # "/" sorts right after the "." before the opening
+
+    def to_text(self) -> str:
+        """Return the cursor as a caller is given it: opaque, and safe in a URL."""
+        return base64.urlsafe_b64encode(self.model_dump_json().encode()).decode().rstrip("=")
+
+
+def read_cursor(text: str) -> Cursor:
+    """Read a caller's cursor; `UnreadableCursor` if it is none of ours."""
+    try:
+        decoded = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+        return Cursor.model_validate(json.loads(decoded))
+    except (ValueError, ValidationError, binascii.Error) as error:
+        raise UnreadableCursor("the cursor is none that a page gave; start without one") from error
+
+
+class Page(BaseModel):
+    """Some entries, newest first, and the cursor of the next page; None when there is none."""
+
+    model_config = ConfigDict(frozen=True)
+
+    entries: tuple[Entry, ...]
+    next: str | None = None

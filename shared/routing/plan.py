@@ -1,0 +1,92 @@
+"""The plan of a job: every decision taken, so that nothing is left to decide when it is called."""
+
+from collections.abc import Sequence
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, JsonValue
+
+from ..catalogue.pricing import TokenEstimate
+from ..config.settings import Lane
+
+
+class _Data(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Adjustment(_Data):
+    """Something decided differently from what was asked, and why."""
+
+    field: str
+    #: What the caller wrote; None where nothing was asked and a default did not quite fit.
+    asked: str | None
+    decided: str
+    reason: str
+
+
+class Task(_Data):
+    """One paid call."""
+
+    #: Its place among the job's tasks, from 0.
+    index: int
+    #: Pictures it asks for.
+    n: int
+    locale: str | None
+    #: Blob names in the images container, in the order of the reply.
+    pictures: tuple[str, ...]
+
+
+class Edit(_Data):
+    """How a call sends the pictures it edits."""
+
+    how: Literal["multipart", "json"]
+    #: Name of the part of the form, or of the first member of the body.
+    field: str
+
+
+class Plan(_Data):
+    """What is called, for what, in which lane, at what expected cost, and why."""
+
+    model: str
+    #: Names of the model's deployments, in order of preference.
+    deployments: tuple[str, ...]
+    asked_size: str
+    asked_quality: str
+    asked_model: str
+    asked_routing: str
+    routing: Literal["legacy", "bucket"]
+    width: int
+    height: int
+    quality: str | None
+    #: The legacy tier and the token bucket of the quality, where the model has them.
+    tier: Literal["small", "standard", "large"] | None
+    bucket: int | None
+    lane: Lane
+    n: int
+    format: Literal["png", "jpeg"]
+    content_type: str
+    compression: int | None
+    background: str | None
+    #: The request body without the prompt, the model and the members of streaming.
+    parameters: dict[str, JsonValue]
+    #: How pictures to edit are sent; None: there are none, the call makes pictures from nothing.
+    edit: Edit | None = None
+    #: The model streams and every call is for one picture; a deployment may still say no.
+    stream: bool
+    tasks: tuple[Task, ...]
+    #: Output tokens of one picture.
+    tokens: TokenEstimate
+    #: The whole job by the higher count; None where no price is known, which is not zero.
+    estimate_usd: float | None
+    estimate_basis: str
+    #: Of one call.
+    expected_seconds: float
+    call_limit_seconds: float
+    adjustments: tuple[Adjustment, ...]
+    reasons: tuple[str, ...]
+    warnings: tuple[str, ...]
+
+
+def estimate_usd(plans: Sequence[Plan]) -> float | None:
+    """Return the estimate of a whole job, USD; None where a part of it has no known price."""
+    known = [plan.estimate_usd for plan in plans if plan.estimate_usd is not None]
+    return round(sum(known), 6) if len(known) == len(plans) else None

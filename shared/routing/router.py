@@ -1,0 +1,301 @@
+"""Routing: a model, its deployments and a whole plan for each model and size of a job.
+
+Or every reason why there is none.
+
+The plan of one variation, written out: lane, calls, limits, blob names, warnings.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from datetime import date
+
+from ..catalogue.deployments import Deployment
+from ..catalogue.models import Catalogue, Model
+from ..catalogue.pricing import Estimate, estimate
+from ..config.settings import Lane
+from ..errors import Fault, UnsupportedRequest
+from ..jobs.job import Job
+from .decision import Decision, decide
+from .plan import Edit, Plan, Task
+
+#: Latency is given for 1024x1024 and taken to grow with the edge; nothing is measured above it.
+BASE_PIXELS = 1_048_576
+#: What each further picture of one call adds, as a share of the first: an assumption, since no
+#: measurement is known, on the long side.
+FURTHER_PICTURE = 0.5
+#: An edit against a picture from nothing: 55, 93 and 240 s against 24, 60 and 160 s were measured
+#: (https://github.com/david-share/Multimodal-Models).
+EDIT_FACTOR = 1.6
+#: Most seconds of a call on the small and on the standard lane.
+LANE_SECONDS: tuple[tuple[Lane, float], ...] = (("small", 45.0), ("standard", 120.0))
+#: 394 s is the slowest success reported (https://docs.openclaw.ai/providers/openai/azure).
+LEAST_CALL_LIMIT = 420.0
+CALL_LIMIT_FACTOR = 5.0
+
+
+def planned(
+    job: Job,
+    decision: Decision,
+    price: Estimate,
+    deployments: tuple[str, ...],
+    *,
+    after: Sequence[Plan],
+    today: date,
+) -> Plan:
+    """Write the plan of a job with one model and one size; `after` are the job's plans before it.
+
+    `price` is that of the job's pictures in one locale.
+    """
+    model, level, shaped = decision.model, decision.level, decision.shaped
+    locales = job.locales or (None,)
+    tasks = _tasks(job, model, after)
+    most = max(task.n for task in tasks)
+    pixels = shaped.width * shaped.height
+    seconds = level.seconds if level else model.seconds
+    seconds *= EDIT_FACTOR if job.inputs else 1.0
+    expected = seconds * max(1.0, math.sqrt(pixels / BASE_PIXELS)) * _factor(most)
+    lane: Lane = next((lane for lane, limit in LANE_SECONDS if expected <= limit), "large")
+    calls = "one call" if len(tasks) == 1 else f"{len(tasks)} calls"
+    decision.reasons.append(
+        f"Lane {lane}: {calls} of up to {most} picture{'s' if most > 1 else ''}, each call expected"
+        f" to take {expected:.0f} s."
+    )
+    return Plan(
+        model=model.name,
+        deployments=deployments,
+        asked_size=str(job.size),
+        asked_quality=job.quality,
+        asked_model=job.model,
+        asked_routing=job.routing,
+        routing=decision.routing,
+        width=shaped.width,
+        height=shaped.height,
+        quality=level.name if level else None,
+        tier=decision.tier,
+        bucket=level.bucket if level else None,
+        lane=lane,
+        n=job.n,
+        format=job.format,
+        content_type=f"image/{job.format}",
+        compression=job.compression if "output_compression" in decision.parameters else None,
+        background=None if job.background == "auto" else job.background,
+        parameters=decision.parameters,
+        edit=Edit(how=model.edits.how, field=model.edits.field)
+        if job.inputs and model.edits
+        else None,
+        stream=model.streams and most == 1,
+        tasks=tasks,
+        tokens=price.tokens,
+        estimate_usd=None if price.usd is None else round(price.usd * len(locales), 6),
+        estimate_basis=price.basis + (f", in {len(locales)} locales" if len(locales) > 1 else ""),
+        expected_seconds=round(expected, 1),
+        call_limit_seconds=round(max(LEAST_CALL_LIMIT, CALL_LIMIT_FACTOR * expected), 1),
+        adjustments=tuple(decision.adjustments),
+        reasons=tuple(decision.reasons),
+        warnings=_warnings(model, pixels, today),
+    )
+
+
+def _factor(n: int) -> float:
+    return 1.0 + FURTHER_PICTURE * (n - 1)
+
+
+def _tasks(job: Job, model: Model, after: Sequence[Plan]) -> tuple[Task, ...]:
+    """Cut the pictures into calls: locale by locale, as many to a call as the model makes.
+
+    A picture's number counts within its locale, over all plans of the job.
+    """
+    extension = "jpg" if job.format == "jpeg" else job.format
+    first = job.n * len(after)
+    numbers, per = range(first, first + job.n), model.max_n_per_call
+    groups = [
+        (locale, numbers[start : start + per])
+        for locale in job.locales or (None,)
+        for start in range(0, job.n, per)
+    ]
+    return tuple(
+        Task(
+            index=index,
+            n=len(group),
+            locale=locale,
+            pictures=tuple(
+                f"{job.job_id}/{locale or 'default'}/{number}.{extension}" for number in group
+            ),
+        )
+        for index, (locale, group) in enumerate(groups, sum(len(plan.tasks) for plan in after))
+    )
+
+
+def _warnings(model: Model, pixels: int, today: date) -> tuple[str, ...]:
+    limit, warnings = model.experimental_above_pixels, []
+    if warning := model.warning(today):
+        warnings.append(warning)
+    if limit is not None and pixels > limit:
+        warnings.append(
+            f"{pixels:,} pixels are above {limit:,}, where {model.name} is experimental"
+        )
+    return tuple(warnings)
+
+
+#: Calls of one job: every one of them rewrites the job's record, whose size grows with them.
+MAX_TASKS = 100
+#: What an input picture that nobody has looked at is taken for, in estimates.
+UNSEEN_PIXELS = 4 << 20
+
+
+def route(
+    job: Job,
+    *,
+    catalogue: Catalogue,
+    deployments: Sequence[Deployment],
+    today: date,
+    prompt_characters: int,
+    input_pixels: Sequence[int] = (),
+) -> tuple[Plan, ...]:
+    """Decide everything about a job: one plan for each model and size, models first.
+
+    The plans' tasks and pictures are numbered through. `UnsupportedRequest` holds every fault of
+    every plan when not all of them can be made: a job is taken whole or not at all.
+    """
+    plans: list[Plan] = []
+    faults: list[Fault] = []
+    for variation in variations(job):
+        try:
+            chosen, price, names = _chosen(
+                variation,
+                catalogue=catalogue,
+                deployments=deployments,
+                today=today,
+                prompt_characters=prompt_characters,
+                input_pixels=input_pixels or (UNSEEN_PIXELS,) * len(job.inputs),
+            )
+        except UnsupportedRequest as error:
+            faults += [fault for fault in _named(job, error) if fault not in faults]
+        else:
+            plans.append(planned(variation, chosen, price, names, after=plans, today=today))
+    if not faults:
+        faults += _too_many(job, plans)
+    if faults:
+        raise UnsupportedRequest(faults)
+    return tuple(plans)
+
+
+def variations(job: Job) -> Iterator[Job]:
+    """Yield the job with one model and one size each, as if it had been asked for alone."""
+    sizes = (job.size,) if isinstance(job.size, str) else job.size
+    for model in job.models or (job.model,):
+        for size in sizes:
+            yield job.model_copy(update={"model": model, "models": (), "size": size})
+
+
+def _named(job: Job, error: UnsupportedRequest) -> Iterator[Fault]:
+    """Yield the faults by the fields that the caller wrote."""
+    for fault in error.faults:
+        models = job.models and fault.field == "model"
+        yield Fault("models", fault.message) if models else fault
+
+
+def _too_many(job: Job, plans: Sequence[Plan]) -> Iterator[Fault]:
+    calls = sum(len(plan.tasks) for plan in plans)
+    if calls <= MAX_TASKS:
+        return
+    several = "locales" if job.locales else "models" if job.models else "size"
+    ways = f"{len(plans)} models and sizes, {len(job.locales) or 1} locales, n {job.n}"
+    yield Fault(
+        several, f"the job comes to {calls} calls ({ways}); {MAX_TASKS} are the most, so divide it"
+    )
+
+
+def _chosen(
+    job: Job,
+    *,
+    catalogue: Catalogue,
+    deployments: Sequence[Deployment],
+    today: date,
+    prompt_characters: int,
+    input_pixels: Sequence[int],
+) -> tuple[Decision, Estimate, tuple[str, ...]]:
+    """Choose the model of one variation; return its decision, price and deployments.
+
+    A model asked for by name is taken or refused. `auto` takes a model that is not retired over
+    one that is, one that does just what was asked over one that adjusts it, the size nearest to the
+    one asked for, one with a known price over one without, and then the cheapest; among equals the
+    one configured first.
+    """
+    configured = _configured(catalogue, deployments)
+    if job.model != "auto":
+        configured = {name: configured[name] for name in [_asked(job, catalogue, configured)]}
+    if not configured:
+        raise UnsupportedRequest(
+            [Fault("model", f"{job.model!r} finds no model, for no deployment is configured")]
+        )
+    decided = [
+        decide(job, model, prompt_characters=prompt_characters) for model in configured.values()
+    ]
+    able = [
+        (decision, _estimate(job, decision, prompt_characters, input_pixels))
+        for decision in decided
+        if not decision.faults
+    ]
+    if not able:
+        raise UnsupportedRequest([fault for decision in decided for fault in decision.faults])
+    decision, price = min(able, key=lambda one: _preference(one[0], one[1], today=today))
+    decision.reasons.insert(0, _why_model(job, decision.model, price, len(configured)))
+    names = tuple(one.name for one in deployments if _model_of(one) == decision.model.name)
+    return decision, price, names
+
+
+def _model_of(deployment: Deployment) -> str:
+    return deployment.model or deployment.name
+
+
+def _configured(catalogue: Catalogue, deployments: Sequence[Deployment]) -> dict[str, Model]:
+    names = dict.fromkeys(map(_model_of, deployments))
+    return {name: catalogue.models[name] for name in names if name in catalogue.models}
+
+
+def _asked(job: Job, catalogue: Catalogue, configured: dict[str, Model]) -> str:
+    if job.model in configured:
+        return job.model
+    try:
+        catalogue.get(job.model)
+    except LookupError as error:
+        raise UnsupportedRequest([Fault("model", str(error.args[0]))]) from error
+    served = ", ".join(configured) or "none"
+    raise UnsupportedRequest(
+        [Fault("model", f"{job.model!r} has no deployment here; configured models: {served}")]
+    )
+
+
+def _estimate(
+    job: Job, decision: Decision, prompt_characters: int, input_pixels: Sequence[int]
+) -> Estimate:
+    quality = decision.level.name if decision.level else None
+    width, height = decision.shaped.width, decision.shaped.height
+    return estimate(
+        decision.model,
+        quality,
+        width,
+        height,
+        n=job.n,
+        prompt_characters=prompt_characters,
+        input_pixels=input_pixels,
+    )
+
+
+def _preference(
+    decision: Decision, price: Estimate, *, today: date
+) -> tuple[bool, bool, float, bool, float]:
+    retired = decision.model.retired(today)
+    # A difference in size that nobody sees must not outweigh the price.
+    distance = round(decision.shaped.distance, 1)
+    return retired, not decision.exact, distance, price.usd is None, price.usd or 0.0
+
+
+def _why_model(job: Job, model: Model, price: Estimate, choices: int) -> str:
+    if job.model != "auto":
+        return f"Model {model.name} as asked."
+    if choices == 1:
+        return f"Model {model.name} is the only one configured."
+    cost = "at an unknown price" if price.usd is None else f"at about ${price.usd:.4f}"
+    return f"Model {model.name} is the best of {choices} configured for this job, {cost}."

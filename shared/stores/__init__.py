@@ -1,0 +1,1 @@
+"""Repositories over `Blobs` and `Queues`."""

@@ -1,0 +1,91 @@
+"""A queue delivery, as the work wants it; the log line, as an operator wants it."""
+
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import AbstractContextManager, nullcontext
+from datetime import UTC, datetime
+from typing import Final
+
+import azure.functions as func
+
+from ..adapters.world import anybody_listens
+from ..config.settings import CONNECTION
+from ..ports import Report
+from ..workflows.intake import JobMessage
+
+type Handler = Callable[[func.QueueMessage], Awaitable[None]]
+
+log: Final = logging.getLogger("image_jobs")
+
+#: Quiet ends and the words for them; everything else is worth a warning.
+_QUIET: Final = frozenset(
+    {
+        "accepted",
+        "controlled",
+        "repeated",
+        "dispatched",
+        "completed",
+        "overtaken",
+        "ignored",
+        "done",
+        "succeeded",
+        "pending",
+        "left_alone",
+        "postponed",
+        "already_ended",
+        "older_generation",
+        "refused",
+        "swept",
+    }
+)
+
+
+def queue_function(blueprint: func.Blueprint, name: str, queue: str) -> Callable[[Handler], object]:
+    """Make what it decorates the function of a queue, under this name."""
+    triggered = blueprint.queue_trigger(
+        arg_name="message",
+        queue_name=queue,
+        connection=CONNECTION,
+        # As bytes, a payload's fields can't overwrite the message's own id and times.
+        data_type=func.DataType.BINARY,
+    )
+
+    def register(handle: Handler) -> object:
+        handle.__name__ = name
+        return blueprint.function_name(name)(triggered(handle))
+
+    return register
+
+
+def received(message: func.QueueMessage) -> JobMessage:
+    """Return a delivery as plain data; its id and insertion time are the same each time."""
+    return JobMessage(
+        body=message.get_body(),
+        message_id=message.id or "",
+        inserted_at=message.insertion_time or datetime.now(UTC),
+    )
+
+
+def tell(function: str, report: Report) -> None:
+    """Log one line about one piece of work, with its words as fields, and count it.
+
+    Alarms are lines of their own, of level ERROR: what operators alert on.
+    """
+    level = logging.INFO if report.what in _QUIET else logging.WARNING
+    fields = {"function": function, "what": str(report.what), "job_id": report.job_id or ""}
+    log.log(level, "%s: %s", function, report, extra=fields)
+    for alarm in report.alarms:
+        log.error("%s: alarm: %s", function, alarm, extra={"function": function, "what": "alarm"})
+    if anybody_listens():
+        from ..adapters.telemetry import note  # noqa: PLC0415 (22 modules that no start needs)
+
+        note(function, report)
+
+
+def following(function: str, traceparent: str | None) -> AbstractContextManager[object]:
+    """Follow what is done within, linked to whoever asked for it, if anybody listens."""
+    if not anybody_listens():
+        return nullcontext()
+    from ..adapters.telemetry import task_span  # noqa: PLC0415 (as above)
+
+    return task_span(function, traceparent)

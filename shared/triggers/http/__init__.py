@@ -1,0 +1,1 @@
+"""The HTTP functions, each imported with its first request."""

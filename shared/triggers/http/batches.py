@@ -1,0 +1,71 @@
+"""HTTP, lists of jobs: each is a batch, begun while the caller waits, and followed by its id."""
+
+import azure.functions as func
+
+from ...adapters.world import open_world
+from ...batches.events import RESULTS
+from ...batches.posted_list import MAX_BATCH_BYTES
+from ...batches.record import KeptBatch
+from ...config.settings import Configuration
+from ...http_api.batch_documents import batch_status, begun, not_begun, poll_batch_after
+from ...http_api.problems import refused
+from ...http_api.queries import has_version
+from ...jobs.fields import is_job_id
+from ...ports import Report, World
+from ...workflows.posted_lists import Begun, begin
+from ..host import tell
+from .images import answer_with
+from .jobs import body_of
+from .responses import document, nothing
+
+
+async def submit_batch(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
+    """Begin a batch of a list of jobs."""
+    body, key = body_of(req, MAX_BATCH_BYTES), req.headers.get("idempotency-key")
+    world = open_world(configuration)
+    made = await begin(body, key, world, configuration)
+    if not isinstance(made, Begun):
+        tell("submit_batch", Report("refused", None, {"jobs": len(made)}))
+        return document(not_begun(made), status=400)
+    record = made.stored.record
+    told = begun(record, made.page)
+    facts = {"accepted": told.accepted, "refused": told.refused}
+    tell("submit_batch", Report("accepted", None, {"batch_id": record.batch_id} | facts))
+    headers = _headers(made.stored, world) | {"Location": f"/api/batches/{record.batch_id}"}
+    return document(told, status=202 if "Retry-After" in headers else 200, headers=headers)
+
+
+async def read_batch(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
+    """Tell how a batch stands."""
+    world = open_world(configuration)
+    stored = await _stored(req, world)
+    headers = _headers(stored, world)
+    if has_version(req.headers.get("if-none-match"), stored.version):
+        return nothing(304, headers)
+    return document(batch_status(stored.record), headers=headers)
+
+
+async def read_results(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
+    """Hand out the results of a completed batch, a line a job."""
+    world = open_world(configuration)
+    record = (await _stored(req, world)).record
+    name = RESULTS.format(batch_id=record.batch_id) if record.results_url else None
+    return await answer_with(
+        name, req, world=world, configuration=configuration, missing="no_results_yet"
+    )
+
+
+async def _stored(req: func.HttpRequest, world: World) -> KeptBatch:
+    batch_id = req.route_params.get("batch_id", "")
+    found = await world.batches.read(batch_id) if is_job_id(batch_id) else None
+    if found is None:
+        raise refused("no_such_batch")
+    return found
+
+
+def _headers(stored: KeptBatch, world: World) -> dict[str, str]:
+    headers = {"ETag": stored.version}
+    if stored.record.completed_at is None:
+        again = poll_batch_after(stored.record, world.clock.now())
+        headers["Retry-After"] = str(again)
+    return headers

@@ -1,0 +1,69 @@
+"""The gallery: one page of static files, without a key since it holds no data.
+
+The page asks the API for all it shows, with the key that its reader types. Nothing on it comes
+from elsewhere, and its policy lets nothing in: no script but ours, no picture but the app's own
+and those that links lead to.
+"""
+
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+import azure.functions as func
+
+from ...adapters.storage.account import address_of
+from ...config.settings import Configuration
+
+_FILES: Final = Path(__file__).parent / "gallery_files"
+_PAGE: Final = "index.html"
+_TYPES: Final = {
+    ".css": "text/css; charset=utf-8",
+    ".html": "text/html; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+}
+_POLICY: Final = (
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+    "img-src 'self' blob:{pictures}; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+)
+
+
+async def gallery(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
+    """Hand out the page."""
+    del req
+    return _answer(_PAGE, _policy(configuration))
+
+
+async def gallery_file(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
+    """Hand out a file of the page."""
+    name = req.route_params.get("name", "")
+    if name == _PAGE or name not in files():
+        return func.HttpResponse(status_code=404)
+    return _answer(name, _policy(configuration))
+
+
+@cache
+def files() -> dict[str, bytes]:
+    """Return every file of the page by its name; a request names one of these or nothing."""
+    return {path.name: path.read_bytes() for path in _FILES.iterdir() if path.suffix in _TYPES}
+
+
+def _policy(configuration: Configuration) -> str:
+    settings = configuration.settings
+    given = settings.read_link_seconds > 0
+    pictures = f" {address_of(settings).origin('blob')}" if given else ""
+    return _POLICY.format(pictures=pictures)
+
+
+def _answer(name: str, policy: str) -> func.HttpResponse:
+    content_type = _TYPES[Path(name).suffix]
+    headers = {
+        "Content-Type": content_type,
+        "Content-Security-Policy": policy,
+        "Cache-Control": "no-cache",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return func.HttpResponse(files()[name], mimetype=content_type, headers=headers)

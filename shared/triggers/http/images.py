@@ -1,0 +1,96 @@
+"""HTTP, what is stored: pictures by their number, in parts that the app can hold."""
+
+from typing import Final
+
+import azure.functions as func
+
+from ...adapters.world import open_world
+from ...config.settings import Configuration
+from ...http_api.job_documents import numbered
+from ...http_api.problems import refused
+from ...http_api.queries import ByteRange, byte_range, has_version, wanted_form
+from ...ports import PicturePart, World
+from .jobs import stored_job
+from .responses import nothing
+
+#: Most bytes of a picture in one answer: the platform holds an answer whole.
+PART_BYTES: Final = 4 << 20
+
+
+async def read_image(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
+    """Hand out a picture, or a part of it, or another form of it."""
+    world = open_world(configuration)
+    stored = await stored_job(req, world)
+    number, form = req.route_params.get("number", ""), wanted_form(req.params)
+    name = numbered(stored.value, number, form)
+    return await answer_with(
+        name, req, world=world, configuration=configuration, missing="no_such_picture"
+    )
+
+
+async def answer_with(
+    name: str | None,
+    req: func.HttpRequest,
+    *,
+    world: World,
+    configuration: Configuration,
+    missing: str,
+) -> func.HttpResponse:
+    """Answer with a blob that stands beside the pictures, whole or in parts; else with a code."""
+    wanted = byte_range(req.headers.get("range"))
+    part = name and await world.pictures.read(
+        name, start=wanted.start if wanted else 0, length=_length(wanted)
+    )
+    if not (name and part):
+        raise refused(missing)
+    if has_version(req.headers.get("if-none-match"), part.version):
+        return nothing(304, {"ETag": part.version})
+    if wanted:
+        return _some(part)
+    if len(part.data) < part.total:
+        return await _elsewhere(name, part, world, configuration)
+    return _part(part, status=200)
+
+
+def _length(wanted: ByteRange | None) -> int:
+    if wanted is None or wanted.end is None:
+        return PART_BYTES
+    return min(PART_BYTES, wanted.end - wanted.start + 1)
+
+
+def _some(part: PicturePart) -> func.HttpResponse:
+    if not part.data:
+        raise refused("range_not_satisfiable", f"there are {part.total:,} bytes")
+    end = part.start + len(part.data) - 1
+    return _part(part, status=206, range=f"bytes {part.start}-{end}/{part.total}")
+
+
+async def _elsewhere(
+    name: str, part: PicturePart, world: World, configuration: Configuration
+) -> func.HttpResponse:
+    """Send the caller to storage for a long picture, where links are given; else ask for ranges."""
+    life = configuration.settings.read_link_life
+    if not life:
+        raise refused(
+            "range_needed",
+            f"there are {part.total:,} bytes, and one answer has at most {PART_BYTES:,}; "
+            "ask with Range: bytes=0-, and on from there",
+        )
+    url = await world.links.link(name, until=world.clock.now() + life)
+    return nothing(302, {"Location": url, "Cache-Control": "no-store"})
+
+
+def _part(part: PicturePart, *, status: int, range: str = "") -> func.HttpResponse:  # noqa: A002 (it is called that)
+    headers = {
+        "ETag": part.version,
+        "Accept-Ranges": "bytes",
+        "Content-Type": part.content_type,
+        "X-Content-Type-Options": "nosniff",
+        # What is stored never changes under its name; which picture is the first may.
+        "Cache-Control": "private, no-cache",
+    }
+    if range:
+        headers["Content-Range"] = range
+    return func.HttpResponse(
+        part.data, status_code=status, mimetype=part.content_type, headers=headers
+    )

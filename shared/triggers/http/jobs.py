@@ -1,0 +1,196 @@
+"""HTTP, the way in: a job is submitted, or foreseen without being made.
+
+HTTP, the orders: a job is cancelled, released, failed or replayed by whoever has a key.
+
+HTTP, the way to look: one job, with all there is to tell of it.
+
+HTTP, the list: the newest jobs, by state or by tag, a page at a time.
+"""
+
+import hashlib
+import uuid
+from datetime import UTC, datetime
+from typing import Final
+from urllib.parse import urlencode
+
+import azure.functions as func
+
+from ...adapters.world import open_world
+from ...config.settings import Configuration
+from ...http_api.job_documents import (
+    JOB_PATH,
+    blobs_of,
+    estimate_of,
+    linked,
+    listed,
+    poll_after,
+    status_of,
+)
+from ...http_api.problems import refused
+from ...http_api.queries import (
+    FILTERS,
+    JSON_TYPES,
+    has_version,
+    is_json,
+    list_query,
+    order_query,
+    wants_links,
+)
+from ...jobs.commands import Action
+from ...jobs.fields import is_job_id
+from ...jobs.parsing import MAX_MESSAGE_BYTES
+from ...ports import Report, Versioned, World
+from ...records.record import JobRecord, JobState
+from ...workflows.acceptance import Accepted
+from ...workflows.control import control
+from ...workflows.intake import Submission, foresee, submit
+from ..host import tell
+from .responses import document, nothing
+
+#: A key makes the same id at any time.
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
+
+
+async def submit_job(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
+    """Take a job in, as the queue would, and tell how it stands."""
+    world = open_world(configuration)
+    accepted = await submit(_submission(req), world, configuration)
+    _tell("submit_job", accepted)
+    return told(accepted.stored, now=world.clock.now())
+
+
+async def estimate_job(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
+    """Say what a job would come to, without making it."""
+    submission = _submission(req)
+    plans = await foresee(submission, open_world(configuration), configuration)
+    return document(estimate_of(plans))
+
+
+def _submission(req: func.HttpRequest) -> Submission:
+    """Take one job.
+
+    Without an id it gets one of the `Idempotency-Key`, where there is one: the same request sent
+    again is the same job.
+    """
+    body = body_of(req, MAX_MESSAGE_BYTES)
+    if key := req.headers.get("idempotency-key"):
+        return Submission(body, f"idempotency-key {key}", _EPOCH)
+    return Submission(body, uuid.uuid4().hex, datetime.now(UTC))
+
+
+def body_of(req: func.HttpRequest, most: int) -> bytes:
+    """Return a body of a type and a length, in bytes, that is read here; else `Refused`."""
+    if not is_json(req.headers.get("content-type")):
+        raise refused("unsupported_media_type", f"send {' or '.join(JSON_TYPES)}")
+    body = req.get_body()
+    if len(body) > most:
+        raise refused("too_large", f"the body has {len(body):,} bytes; {most:,} are the most")
+    return body
+
+
+def told(stored: Versioned[JobRecord], *, now: datetime) -> func.HttpResponse:
+    """Answer with a job: 202 while it runs, 200 when it has ended."""
+    record = stored.value
+    running = record.state is JobState.RUNNING
+    headers = {"Location": JOB_PATH.format(job_id=record.job_id), "ETag": stored.version}
+    if running:
+        headers["Retry-After"] = str(poll_after(record, now))
+    return document(status_of(record), status=202 if running else 200, headers=headers)
+
+
+def _tell(function: str, accepted: Accepted) -> None:
+    what = "accepted" if accepted.is_new else "repeated"
+    tell(function, Report(what, accepted.stored.value.job_id))
+
+
+async def cancel_job(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
+    """Cancel a job."""
+    return await _ordered(Action.CANCEL, req, configuration)
+
+
+async def replay_job(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
+    """Have a job made again."""
+    return await _ordered(Action.REPLAY, req, configuration)
+
+
+async def release_job(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
+    """Let a parked job go on."""
+    return await _ordered(Action.RELEASE, req, configuration)
+
+
+async def fail_job(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
+    """Give a parked job up."""
+    return await _ordered(Action.FAIL, req, configuration)
+
+
+async def _ordered(
+    action: Action, req: func.HttpRequest, configuration: Configuration
+) -> func.HttpResponse:
+    world, job_id = open_world(configuration), req.route_params.get("job_id", "")
+    if not is_job_id(job_id):
+        raise refused("no_such_job")
+    order = order_query(action, job_id, req.params)
+    report = await control(order, world, configuration)
+    tell(f"{action}_job", report)
+    stored = await world.records.read(job_id)
+    if stored is None:
+        raise refused("no_such_job")
+    if report.what == "not_controlled":
+        raise refused("wrong_state", str(report.facts["why"]), job_id=job_id)
+    return told(stored, now=world.clock.now())
+
+
+async def read_job(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
+    """Tell of one job, with links to its pictures where they are wanted and given."""
+    world = open_world(configuration)
+    links = wants_links(req.params, configuration.settings)
+    stored = await stored_job(req, world)
+    record, now = stored.value, world.clock.now()
+    # With links a document is another one each time, so it has no version of its own.
+    headers = {} if links else {"ETag": stored.version}
+    if record.state is JobState.RUNNING:
+        headers["Retry-After"] = str(poll_after(record, now))
+    if not links and has_version(req.headers.get("if-none-match"), stored.version):
+        return nothing(304, headers)
+    status = status_of(record)
+    if links:
+        until = now + configuration.settings.read_link_life
+        urls = {blob: await world.links.link(blob, until=until) for blob in blobs_of(status)}
+        status = linked(status, urls)
+    return document(status, headers=headers)
+
+
+async def stored_job(req: func.HttpRequest, world: World) -> Versioned[JobRecord]:
+    """Return the job that the path names; `Refused` if there is none."""
+    job_id = req.route_params.get("job_id", "")
+    found = await world.records.read(job_id) if is_job_id(job_id) else None
+    if found is None:
+        raise refused("no_such_job")
+    return found
+
+
+async def list_jobs(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
+    """Tell of the newest jobs, a page at a time."""
+    world, wanted = open_world(configuration), list_query(req.params)
+    links = wants_links(req.params, configuration.settings)
+    page = await world.register.page(
+        after=wanted.after, limit=wanted.limit, state=wanted.state, tag=wanted.tag
+    )
+    urls: dict[str, str] = {}
+    if links:
+        until = world.clock.now() + configuration.settings.read_link_life
+        covers = [entry.cover for entry in page.entries if entry.cover]
+        urls = {blob: await world.links.link(blob, until=until) for blob in covers}
+    jobs = listed(page, urls)
+    headers = {}
+    if page.next:
+        # Only what this list knows: a key that came in the query must not come out again.
+        asked = {name: req.params[name] for name in FILTERS if name in req.params}
+        following = urlencode({**asked, "after": page.next})
+        headers["Link"] = f'</api/jobs?{following}>; rel="next"'
+    if not links:
+        digest = hashlib.sha256(jobs.model_dump_json().encode()).hexdigest()
+        headers["ETag"] = f'"{digest[:32]}"'
+        if has_version(req.headers.get("if-none-match"), headers["ETag"]):
+            return nothing(304, headers)
+    return document(jobs, headers=headers)

@@ -1,0 +1,76 @@
+"""HTTP: every route, and who answers it.
+
+Who answers is imported with the first request: most instances of the app are started by a queue and
+never get one.
+"""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Final
+
+import azure.functions as func
+
+from ...config.settings import Configuration
+
+type Handler = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
+type Answer = Callable[[func.HttpRequest, Configuration], Awaitable[func.HttpResponse]]
+
+_READ: Final = ("GET", "HEAD")
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """A function of the app that answers requests."""
+
+    name: str
+    methods: tuple[str, ...]
+    path: str
+    #: The module beside this one whose coroutine of this name answers.
+    module: str
+    #: Whether it takes no key, since it tells nothing of anybody.
+    is_open: bool = False
+
+
+ROUTES: Final = (
+    Route("submit_job", ("POST",), "jobs", "jobs"),
+    Route("estimate_job", ("POST",), "estimate", "jobs"),
+    Route("list_jobs", _READ, "jobs", "jobs"),
+    Route("read_job", _READ, "jobs/{job_id}", "jobs"),
+    Route("read_image", ("GET",), "jobs/{job_id}/images/{number}", "images"),
+    Route("cancel_job", ("DELETE",), "jobs/{job_id}", "jobs"),
+    Route("replay_job", ("POST",), "jobs/{job_id}/replay", "jobs"),
+    Route("release_job", ("POST",), "jobs/{job_id}/release", "jobs"),
+    Route("fail_job", ("POST",), "jobs/{job_id}/fail", "jobs"),
+    Route("submit_batch", ("POST",), "jobs/batch", "batches"),
+    Route("read_batch", _READ, "batches/{batch_id}", "batches"),
+    Route("read_results", ("GET",), "batches/{batch_id}/results", "batches"),
+    Route("read_overview", _READ, "overview", "operations"),
+    Route("gallery", _READ, "gallery", "gallery", is_open=True),
+    Route("gallery_file", _READ, "gallery/{name}", "gallery", is_open=True),
+    Route("health", ("GET",), "health", "operations", is_open=True),
+)
+
+
+def functions(configuration: Configuration) -> func.Blueprint:
+    """Return a function for each route."""
+    blueprint = func.Blueprint()
+    for route in ROUTES:
+        decorate = blueprint.route(
+            route=route.path,
+            methods=route.methods,
+            auth_level=func.AuthLevel.ANONYMOUS if route.is_open else None,
+        )
+        blueprint.function_name(route.name)(decorate(_handler(route, configuration)))
+    return blueprint
+
+
+def _handler(route: Route, configuration: Configuration) -> Handler:
+    async def handle(req: func.HttpRequest) -> func.HttpResponse:
+        from .responses import answered  # noqa: PLC0415 (see the module)
+
+        answer: Answer = getattr(import_module(f"{__package__}.{route.module}"), route.name)
+        return await answered(route.name, answer(req, configuration))
+
+    handle.__name__ = route.name
+    return handle

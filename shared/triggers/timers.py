@@ -1,0 +1,60 @@
+"""The two timers: the sweep of open jobs, and the measurement of how long jobs wait.
+
+The sweep is imported with its first run: one instance of all runs it.
+"""
+
+# ruff: noqa: PLC0415 (see above)
+
+from typing import Final
+
+import azure.functions as func
+
+from ..adapters.world import anybody_listens, open_world
+from ..config.settings import Configuration
+from ..errors import ImageJobsError
+from .host import log, tell
+
+#: Second, minute, hour … of UTC. An alert looks at a quarter of an hour.
+EVERY_FIVE_MINUTES: Final = "0 */5 * * * *"
+
+
+def sweep(configuration: Configuration) -> func.Blueprint:
+    """Return the function that continues or ends jobs that no message wakes."""
+    blueprint = func.Blueprint()
+
+    @blueprint.function_name("sweep")
+    @blueprint.timer_trigger(
+        arg_name="timer",
+        schedule=configuration.settings.sweep_schedule,
+        # A run that was missed is made up for by the next one: no state to keep.
+        use_monitor=False,
+    )
+    async def handle(timer: func.TimerRequest) -> None:
+        from ..workflows.sweep import sweep
+
+        del timer
+        tell("sweep", await sweep(open_world(configuration), configuration))
+
+    return blueprint
+
+
+def watch(configuration: Configuration) -> func.Blueprint:
+    """Return the function that measures the age of the oldest message of each queue."""
+    blueprint = func.Blueprint()
+
+    @blueprint.function_name("watch")
+    @blueprint.timer_trigger(arg_name="timer", schedule=EVERY_FIVE_MINUTES)
+    async def handle(timer: func.TimerRequest) -> None:
+        del timer
+        if not anybody_listens():
+            return
+        from ..adapters.telemetry import note_ages
+        from ..workflows.overview import ages
+
+        try:
+            note_ages(await ages(open_world(configuration), configuration))
+        except ImageJobsError as error:
+            # The next one is minutes away, and silence is an alert of its own.
+            log.warning("watch: the queues can't be looked at: %s", error)
+
+    return blueprint

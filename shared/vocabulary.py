@@ -1,0 +1,142 @@
+"""The words by which events are told apart: their types, and the codes of what went wrong.
+
+How blobs are called that more than one part of the house looks for.
+
+Texts cut to what an event, or the metadata of a blob, has room for.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from itertools import accumulate
+from typing import Final
+
+
+class EventType(StrEnum):
+    """The types of events."""
+
+    ACCEPTED = "image.job.accepted"
+    REJECTED = "image.job.rejected"
+    SUCCEEDED = "image.job.succeeded"
+    FAILED = "image.job.failed"
+    PARKED = "image.job.parked"
+    CANCELLED = "image.job.cancelled"
+    POOL_BLOCKED = "image.pool.blocked"
+    POOL_HEALED = "image.pool.healed"
+
+
+#: Types of events that are about a quota pool, and not about a job.
+OF_POOLS: Final = frozenset({EventType.POOL_BLOCKED, EventType.POOL_HEALED})
+
+
+class RejectionCode(StrEnum):
+    """Why a message was refused before anything was paid."""
+
+    MALFORMED_MESSAGE = "malformed_message"
+    INVALID_JOB = "invalid_job"
+    UNSUPPORTED_REQUEST = "unsupported_request"
+    OVER_COST_LIMIT = "over_cost_limit"
+    CONFLICT = "conflict"
+    POISONED = "poisoned"
+
+
+class FailureCode(StrEnum):
+    """Why a job ended without all of its pictures."""
+
+    CONTENT_REFUSED = "content_refused"
+    PROVIDER_REJECTED = "provider_rejected"
+    NO_IMAGE = "no_image"
+    PICTURE_LINKED = "picture_linked"
+    FEWER_IMAGES = "fewer_images"
+    OUTCOME_UNKNOWN = "outcome_unknown"
+    DEADLINE_EXCEEDED = "deadline_exceeded"
+    PROMPT_MISSING = "prompt_missing"
+    INPUT_CHANGED = "input_changed"
+    FINISH_FAILED = "finish_failed"
+    MISCONFIGURED = "misconfigured"
+    POISONED = "poisoned"
+    CANCELLED = "cancelled"
+    OVER_BUDGET = "over_budget"
+    OVER_COST_LIMIT = "over_cost_limit"
+    UNCLASSIFIED = "unclassified"
+
+
+#: What each code means, as `docs/messages.md` says it.
+REJECTIONS: Final[dict[RejectionCode, str]] = {
+    RejectionCode.MALFORMED_MESSAGE: "The message holds no job.",
+    RejectionCode.INVALID_JOB: "The job has faults in its fields, or names what is not there.",
+    RejectionCode.UNSUPPORTED_REQUEST: "No configured model makes what the job asks for.",
+    RejectionCode.OVER_COST_LIMIT: "The estimate is above the job's `max_cost_usd`, or the app's "
+    "budget of a day.",
+    RejectionCode.CONFLICT: "The job's id belongs to a job with other content.",
+    RejectionCode.POISONED: "The platform gave the message up before a job came of it.",
+}
+FAILURES: Final[dict[FailureCode, str]] = {
+    FailureCode.CONTENT_REFUSED: "A content filter of the provider refused the prompt or picture.",
+    FailureCode.PROVIDER_REJECTED: "The provider refused the request for another reason.",
+    FailureCode.NO_IMAGE: "The provider answered with success and without a picture.",
+    FailureCode.PICTURE_LINKED: "The provider linked a picture that is paid for, and it could not "
+    "be had from there; the message says why.",
+    FailureCode.FEWER_IMAGES: "Some pictures of the job came, and not all.",
+    FailureCode.OUTCOME_UNKNOWN: "A reply was lost, so the call may have been paid for.",
+    FailureCode.DEADLINE_EXCEEDED: "The job's deadline, or the longest life of a job, passed.",
+    FailureCode.PROMPT_MISSING: "The blob that held the prompt is gone.",
+    FailureCode.INPUT_CHANGED: "A picture to edit was changed or removed after the job was taken.",
+    FailureCode.FINISH_FAILED: "The originals are stored, and could not be finished as asked.",
+    FailureCode.MISCONFIGURED: "No deployment takes our requests: an operator must act.",
+    FailureCode.POISONED: "The platform gave the job's message up after repeated crashes.",
+    FailureCode.CANCELLED: "The job was cancelled.",
+    FailureCode.OVER_BUDGET: "The app's budget of the day is spent; the job goes on when a new day "
+    "begins (UTC), or when it is released.",
+    FailureCode.OVER_COST_LIMIT: "Another call might have passed the job's `max_cost_usd`.",
+    FailureCode.UNCLASSIFIED: "None of the others; the message says what is known.",
+}
+
+
+def record_name(job_id: str) -> str:
+    """Return the blob name of a job's record."""
+    return f"{job_id}.json"
+
+
+def dead_letter_name(name: str, time: datetime) -> str:
+    """Return the blob name of a dead letter: by day, then by job id or digest."""
+    return f"{time:%Y/%m/%d}/{name}.json"
+
+
+def picture_name(digest: str, content_type: str) -> str:
+    """Return the blob name of a picture to edit, by the SHA-256 of its bytes."""
+    return f"pictures/{digest}.{'png' if content_type == 'image/png' else 'jpg'}"
+
+
+def prompt_name(digest: str) -> str:
+    """Return the blob name of a prompt too long for a message, by the SHA-256 of its text.
+
+    By its content, so that a job sent again names the same blob and is the same job.
+    """
+    return f"prompts/{digest}.txt"
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Where one picture of a call goes: its index within the task, and its blob."""
+
+    index: int
+    blob: str
+
+
+MAX_TEXT: Final = 400
+MAX_NAME: Final = 120
+
+
+def clipped(text: str, limit: int = MAX_TEXT) -> str:
+    """Return the text, cut so that it takes at most `limit` bytes of ASCII JSON."""
+    if _bytes(text) <= limit:
+        return text
+    left = limit - _bytes("…")
+    kept = sum(size <= left for size in accumulate(map(_bytes, text)))
+    return f"{text[:kept]}…"
+
+
+def _bytes(text: str) -> int:
+    return len(json.dumps(text)) - len('""')

@@ -1,0 +1,164 @@
+"""Acceptance: a job becomes a record and a task on a lane; the queue and HTTP share it.
+
+Order of writes: the marker of an open job, the record (create-only), the lane messages, the event.
+Stopped between any two, the same job asked for again finds the record and carries on from there;
+so does a sweep, which finds the marker.
+
+Whether a job may go ahead: its plans, or every reason why not; nothing is written.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final
+
+from ..config.settings import Configuration
+from ..errors import AlreadyExists, ConflictingJob, Fault, InvalidJob, Rejected
+from ..jobs.job import Job
+from ..pictures.inputs import HEAD_BYTES, InputPicture, read_inputs
+from ..ports import Versioned, World
+from ..records.index_entry import FIRST_LOOK, entry_of
+from ..records.record import BatchPlace, JobRecord, JobState, TaskState
+from ..records.task_messages import TaskMessage
+from ..records.transitions import open_record
+from ..routing.admission import faults_of, plans_of
+from ..routing.plan import Plan
+from .finishing import wake_finish
+from .outbox import announce
+
+if TYPE_CHECKING:  # a module less at the start
+    from ..ports import Marker
+
+#: A prompt has at most 32,000 characters (foundry-api: the images API reference), each at most
+#: four bytes of UTF-8.
+MAX_PROMPT_BYTES: Final = 4 * 32_000
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """What is made of a job that may go ahead: its plans, and the pictures it edits."""
+
+    plans: tuple[Plan, ...]
+    inputs: tuple[InputPicture, ...]
+
+
+async def judge(job: Job, world: World, configuration: Configuration) -> Judged:
+    """Return what is made of a job that may go ahead, or raise `Rejected` with every fault."""
+    settings = configuration.settings
+    faults = list(faults_of(job, settings))
+    characters = len(job.prompt or "")
+    if job.prompt_blob:
+        try:
+            prompt = await world.inputs.read_text(job.prompt_blob, max_bytes=MAX_PROMPT_BYTES)
+        except InvalidJob as error:
+            faults += error.faults
+        else:
+            if prompt is None:
+                where = f"{settings.inputs_container}/{job.prompt_blob}"
+                faults.append(Fault("prompt_blob", f"there is no blob {where}"))
+            elif not prompt.strip():
+                faults.append(Fault("prompt_blob", f"{job.prompt_blob!r} holds no prompt"))
+            characters = len(prompt or "")
+    pictures, more = await _pictures(job, world)
+    faults += more
+    if faults:
+        raise InvalidJob(faults, job_id=job.job_id)
+    plans = plans_of(
+        job,
+        configuration,
+        prompt_characters=characters,
+        today=world.clock.now().date(),
+        input_pixels=[each.width * each.height for each in pictures if each.role == "input"],
+    )
+    return Judged(plans, pictures)
+
+
+async def _pictures(job: Job, world: World) -> tuple[tuple[InputPicture, ...], tuple[Fault, ...]]:
+    names = dict.fromkeys([*job.inputs, *([job.mask] if job.mask else [])])
+    heads = {name: await world.inputs.head(name, most=HEAD_BYTES) for name in names}
+    return read_inputs(job.inputs, job.mask, heads)
+
+
+@dataclass(frozen=True, slots=True)
+class Accepted:
+    """A job that is taken: its record as it stands, and whether this call made it."""
+
+    stored: Versioned[JobRecord]
+    is_new: bool
+
+
+async def accept(
+    job: Job, world: World, configuration: Configuration, *, batch: BatchPlace | None = None
+) -> Accepted:
+    """Take a job that may go ahead, or the same job asked for again.
+
+    A job that has ended is announced again, and nothing is made anew. `batch` is the entry that
+    begins it. Raises `Rejected` with every fault (`ConflictingJob` for an id that belongs to
+    another job), or `Unavailable`.
+    """
+    settings = configuration.settings
+    try:
+        judged = await judge(job, world, configuration)
+    except Rejected:
+        # It may have been accepted when a model was there, or its prompt's blob.
+        stored, is_new = await _same(job, world), False
+        if stored is None:
+            raise
+    else:
+        record = open_record(
+            job,
+            judged.plans,
+            inputs=judged.inputs,
+            now=world.clock.now(),
+            announce=settings.announce_accepted,
+            batch=batch,
+        )
+        stored, is_new = await _opened(record, world)
+    await wake(stored.value, world, configuration)
+    ended = not is_new and stored.value.state is not JobState.RUNNING
+    stored = await announce(stored, world, source=settings.event_source, again=ended)
+    return Accepted(stored, is_new)
+
+
+async def _opened(record: JobRecord, world: World) -> tuple[Versioned[JobRecord], bool]:
+    """Write a job's first record, or find the one it has; tell whether it was written."""
+    marker = await world.register.enter(entry_of(record), look_at=record.accepted_at + FIRST_LOOK)
+    try:
+        return Versioned(record, await world.records.create(record)), True
+    except AlreadyExists:
+        return await _existing(record.job, world, marker), False
+
+
+async def _existing(job: Job, world: World, marker: "Marker") -> Versioned[JobRecord]:
+    """Return the record that the job's id has; the marker just made is that job's, or no one's."""
+    stored = await world.records.read(job.job_id)
+    if stored is None or entry_of(stored.value).place != marker.entry.place:
+        await world.register.withdraw(marker)
+    if stored is None or stored.value.fingerprint != job.fingerprint:
+        raise ConflictingJob(
+            [Fault("job_id", f"{job.job_id!r} belongs to a job with other content; use a new id")],
+            job_id=job.job_id,
+        )
+    return stored
+
+
+async def _same(job: Job, world: World) -> Versioned[JobRecord] | None:
+    """Return the record of this very job, if there is one."""
+    stored = await world.records.read(job.job_id)
+    return stored if stored and stored.value.fingerprint == job.fingerprint else None
+
+
+async def wake(record: JobRecord, world: World, configuration: Configuration) -> None:
+    """Send one message for each task that nobody has begun, or for the finish that is next.
+
+    A second one does no harm.
+    """
+    await wake_finish(record, world, configuration)
+    for task in record.tasks:
+        if task.state is TaskState.PENDING:
+            queue = configuration.settings.lanes[record.plan_of(task.index).lane]
+            message = TaskMessage(
+                job_id=record.job_id,
+                task=task.index,
+                generation=record.generation,
+                traceparent=record.job.traceparent,
+            )
+            await world.queues.send(queue, message.to_bytes())

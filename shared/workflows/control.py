@@ -1,0 +1,72 @@
+"""Controlling: an order is carried out on the job's record, and whoever must know is told.
+
+Order of writes: what the job owed before, the marker of its next opening, the record, the lane
+messages, the event. Stopped between any two, the same order finds what is done and goes on; a sweep
+finds the marker.
+"""
+
+from collections.abc import Callable
+from datetime import datetime
+from typing import Any
+
+from ..config.settings import Configuration
+from ..errors import StaleVersion, StoreUnavailable
+from ..jobs.commands import Order
+from ..ports import Report, Versioned, World
+from ..records.commands import obey
+from ..records.index_entry import FIRST_LOOK, entry_of
+from ..records.record import JobRecord, JobState
+from ..records.transitions import IllegalStep
+from .acceptance import wake
+from .outbox import MAX_TRIES, announce
+
+
+async def control(order: Order, world: World, configuration: Configuration) -> Report:
+    """Carry an order out; raises only `Unavailable`. What can't be done is told in the report."""
+
+    def step(record: JobRecord, now: datetime) -> JobRecord:
+        return obey(record, order, now=now)
+
+    facts: dict[str, Any] = {"control": order.control}
+    try:
+        state = await take_up(order.job_id, step, world, configuration)
+    except IllegalStep as error:
+        return Report("not_controlled", order.job_id, facts | {"why": str(error)})
+    if state is None:
+        return Report("no_such_job", order.job_id, facts)
+    return Report("controlled", order.job_id, facts | {"state": state})
+
+
+async def take_up(
+    job_id: str,
+    step: Callable[[JobRecord, datetime], JobRecord],
+    world: World,
+    configuration: Configuration,
+) -> JobState | None:
+    """Take a step that may open a job anew, and do what follows; None when there is no such job."""
+    source = configuration.settings.event_source
+    for _ in range(MAX_TRIES):
+        stored = await world.records.read(job_id)
+        if stored is None:
+            return None
+        stored = await announce(stored, world, source=source)
+        try:
+            stored = await _taken(step, stored, world)
+        except StaleVersion:
+            continue
+        await wake(stored.value, world, configuration)
+        stored = await announce(stored, world, source=source)
+        return stored.value.state
+    raise StoreUnavailable(f"the record of {job_id!r} changed {MAX_TRIES} times meanwhile")
+
+
+async def _taken(
+    step: Callable[[JobRecord, datetime], JobRecord], stored: Versioned[JobRecord], world: World
+) -> Versioned[JobRecord]:
+    now = world.clock.now()
+    record = step(stored.value, now)
+    if record == stored.value:
+        return stored
+    if record.openings > stored.value.openings:
+        await world.register.enter(entry_of(record), look_at=now + FIRST_LOOK)
+    return Versioned(record, await world.records.replace(record, stored.version))

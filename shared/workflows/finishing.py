@@ -1,0 +1,168 @@
+"""Finish: when all calls of a job have ended, what it wants made of the originals is made.
+
+Original by original, each written down before the next, so that whoever is stopped is followed by
+one who goes on; blobs have names of their own and the first one stays, so two at once do no harm.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from functools import partial
+from typing import Final
+
+from ..config.settings import Configuration
+from ..errors import CannotRender
+from ..jobs.finish import Kind
+from ..jobs.tags import as_metadata
+from ..pictures.measuring import PictureFacts
+from ..pictures.renditions import Cell, Wish, sheet_name, wishes_of
+from ..ports import Report, Versioned, World
+from ..records.record import JobRecord, Picture, Rendered
+from ..records.task_messages import FinishMessage
+from ..records.transitions import finish_failure, finished, rendered
+from ..routing.plan import Plan
+from ..vocabulary import FailureCode
+from .outbox import announce, change
+
+#: After so long a delivery makes room for others, and the rest is done by the next one.
+MOST_AT_ONCE: Final = timedelta(minutes=3)
+
+
+async def finish(message: FinishMessage, world: World, configuration: Configuration) -> Report:
+    """Do what is left of a job's finish; raises only `Unavailable` (it is delivered again)."""
+    return await _Finish(message, world, configuration).work()
+
+
+async def wake_finish(record: JobRecord, world: World, configuration: Configuration) -> None:
+    """Send the message that has a job's originals finished, if that is next; twice does no harm."""
+    if record.awaits_finish:
+        message = FinishMessage(job_id=record.job_id, generation=record.generation)
+        await world.queues.send(configuration.settings.finish_queue, message.to_bytes())
+
+
+@dataclass(frozen=True, slots=True)
+class _Finish:
+    """The finish of one job, as far as one delivery takes it."""
+
+    message: FinishMessage
+    world: World
+    configuration: Configuration
+
+    async def work(self) -> Report:
+        stored = await self.world.records.read(self.message.job_id)
+        if stored is None:
+            return self.report("no_such_job")
+        if not self.is_wanted(stored.value):
+            await self.announce(stored)
+            return self.report("already_ended")
+        until = self.world.clock.now() + MOST_AT_ONCE
+        try:
+            for picture in stored.value.pictures:
+                stored = await self.one(stored, picture)
+                if self.world.clock.now() > until:
+                    await wake_finish(stored.value, self.world, self.configuration)
+                    return self.report("pending")
+            stored = await self.sheet(stored)
+        except CannotRender as error:
+            failure = finish_failure(FailureCode.FINISH_FAILED, str(error))
+            stored = await self.change(stored, partial(finished, failure=failure))
+        else:
+            stored = await self.change(stored, finished)
+        await self.announce(stored)
+        return self.report(stored.value.state)
+
+    def is_wanted(self, record: JobRecord) -> bool:
+        """Tell whether it is still to be made: a job may be cancelled meanwhile, or replayed."""
+        return record.awaits_finish and record.generation == self.message.generation
+
+    async def one(self, stored: Versioned[JobRecord], picture: Picture) -> Versioned[JobRecord]:
+        """Make what is missing of one original, and write it down."""
+        record, job = stored.value, stored.value.job
+        known = {each.blob for each in record.finishing.rendered} if record.finishing else set()
+        wishes = wishes_of(job.finish, picture.blob, job.format) if job.finish else ()
+        missing = [wish for wish in wishes if wish.blob not in known]
+        if not missing or not self.is_wanted(record):
+            return stored
+        facts = await self.facts_of(record, picture, missing)
+        made = [
+            _rendered(picture, wish.blob, wish.kind, each, of=picture.blob)
+            for wish, each in zip(missing, facts, strict=True)
+        ]
+        return await self.change(stored, partial(rendered, made=made))
+
+    async def facts_of(
+        self, record: JobRecord, picture: Picture, wishes: Sequence[Wish]
+    ) -> tuple[PictureFacts, ...]:
+        """Return what each wish came to; what an earlier delivery has stored is not made again."""
+        found = {}
+        for wish in wishes:
+            if there := await self.world.pictures.find(wish.blob):
+                found[wish.blob] = there.facts
+        missing = [wish for wish in wishes if wish.blob not in found]
+        if missing:
+            metadata = self.metadata(record, of=picture.blob)
+            made = await self.world.renderer.render(picture.blob, missing, metadata=metadata)
+            found |= {wish.blob: facts for wish, facts in zip(missing, made, strict=True)}
+        return tuple(found[wish.blob] for wish in wishes)
+
+    async def sheet(self, stored: Versioned[JobRecord]) -> Versioned[JobRecord]:
+        """Make the contact sheet, if one is asked for."""
+        record = stored.value
+        if not (record.job.finish and record.job.finish.contact_sheet and self.is_wanted(record)):
+            return stored
+        blob, first = sheet_name(record.job_id, record.generation), record.pictures[0]
+        if there := await self.world.pictures.find(blob):
+            facts = there.facts
+        else:
+            cells = [
+                Cell(picture.blob, _label_of(plan, picture))
+                for plan in record.plans
+                for task in plan.tasks
+                for picture in record.tasks[task.index].pictures
+            ]
+            facts = await self.world.renderer.sheet(cells, blob, metadata=self.metadata(record))
+        made = [_rendered(first, blob, "contact_sheet", facts, of=None)]
+        return await self.change(stored, partial(rendered, made=made))
+
+    def metadata(self, record: JobRecord, *, of: str = "") -> dict[str, str]:
+        return {**as_metadata(record.job.tags), "job_id": record.job_id, "made_from": of}
+
+    async def change(
+        self, stored: Versioned[JobRecord], step: Callable[..., JobRecord]
+    ) -> Versioned[JobRecord]:
+        now = self.world.clock.now()
+        return await change(
+            self.world.records,
+            stored,
+            lambda record: step(record, now=now) if self.is_wanted(record) else record,
+        )
+
+    async def announce(self, stored: Versioned[JobRecord]) -> None:
+        await announce(stored, self.world, source=self.configuration.settings.event_source)
+
+    def report(self, what: str) -> Report:
+        return Report(what, self.message.job_id, {})
+
+
+def _rendered(
+    beside: Picture, blob: str, kind: Kind, facts: PictureFacts, *, of: str | None
+) -> Rendered:
+    """Write down a picture that was made; it is in the container of its original."""
+    return Rendered(
+        of=of,
+        kind=kind,
+        blob=blob,
+        url=beside.url.removesuffix(beside.blob) + blob,
+        content_type=facts.content_type,
+        width=facts.width,
+        height=facts.height,
+        bytes=facts.bytes,
+        sha256=facts.sha256,
+    )
+
+
+def _label_of(plan: Plan, picture: Picture) -> str:
+    """Name a picture on a contact sheet, in Latin letters."""
+    size = f"{picture.width}x{picture.height}"
+    said = (plan.model, plan.quality, size, picture.locale, f"#{picture.index}")
+    return " · ".join(word for word in said if word)

@@ -1,0 +1,130 @@
+"""One paid call: what is sent, and what comes back, whatever it is, as an outcome.
+
+What takes a reply in is imported with the first good one, not at the start: 10 ms, in which the
+endpoint draws if it streams.
+"""
+
+import json
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Final
+
+from pydantic import JsonValue
+
+from ...catalogue.pricing import Usage
+from ...errors import BrokenReply, CallFailed, CredentialUnavailable, StoreUnavailable
+from ...images_api.outcomes import Outcome, OutcomeKind, of_failure, of_linked, of_reply
+from ...images_api.replies import links_of, request_id
+from ...images_api.requests import ImageRequest
+from ...ports import Reply, StoredPicture, World
+from ...vocabulary import Slot
+
+if TYPE_CHECKING:
+    from .receive import Receiver
+
+#: Error bodies are small; what is longer than this is cut before it is read.
+MAX_ERROR_BYTES: Final = 65_536
+
+
+@dataclass(frozen=True, slots=True)
+class CallResult:
+    """What a call came to: its outcome, the pictures stored, and what it used."""
+
+    outcome: Outcome
+    stored: Mapping[int, StoredPicture]
+    usage: Usage | None = None
+
+
+async def call(
+    world: World,
+    request: ImageRequest,
+    slots: Sequence[Slot],
+    *,
+    metadata: Mapping[str, str],
+    limit: timedelta,
+    client_request_id: str,
+) -> CallResult:
+    """Make one call and store what comes back; whatever happens is told as an outcome."""
+    receiver: Receiver | None = None
+    stored: dict[int, StoredPicture] = {}
+    headers: Mapping[str, str] = {}
+    now = world.clock.now
+    begun_at = now()
+    try:
+        async with world.endpoint.post(
+            request, limit=limit, client_request_id=client_request_id
+        ) as reply:
+            headers = reply.headers
+            if reply.status != HTTPStatus.OK:
+                document, text = await _error_body(reply)
+                outcome = of_reply(reply.status, headers, document, text, now=now())
+                return CallResult(outcome, {})
+            from . import receive  # noqa: PLC0415 (see the module)
+
+            receiver = receive.Receiver(world.pictures, slots, metadata, stored)
+            document = await receive.receive(reply, receiver)
+        outcome = of_reply(HTTPStatus.OK, headers, document, "", now=now())
+        if links := links_of(document)[: len(slots)]:
+            from .receive import follow  # noqa: PLC0415 (rare: no start waits for it)
+
+            left = max(limit - (now() - begun_at), timedelta())
+            why = await follow(links, request, receiver.take, world.endpoint, limit=left)
+            outcome = of_linked(why, headers)
+        return CallResult(outcome, stored, Usage.read(document.get("usage")))
+    except CallFailed as error:
+        return CallResult(of_failure(error, headers=headers), stored)
+    except CredentialUnavailable as error:
+        return CallResult(_not_asked(error), {})
+    except StoreUnavailable as error:
+        return CallResult(_not_stored(error, headers), stored)
+    finally:
+        if receiver:
+            await receiver.close()
+
+
+async def _error_body(reply: Reply) -> tuple[JsonValue | None, str]:
+    """Return an error reply's body as JSON where it is JSON, and as text.
+
+    A body that breaks off is taken as far as it came: the status alone says whether it was paid.
+    """
+    body = b""
+    try:
+        async for chunk in _bounded(reply.chunks(), MAX_ERROR_BYTES):
+            body += chunk
+    except BrokenReply:
+        pass
+    text = body.decode("utf-8", "replace")
+    try:
+        document: JsonValue = json.loads(text)
+    except (ValueError, RecursionError):
+        return None, text
+    return document, text
+
+
+async def _bounded(chunks: AsyncIterator[bytes], limit: int) -> AsyncIterator[bytes]:
+    left = limit
+    async for chunk in chunks:
+        yield chunk[:left]
+        left -= len(chunk)
+        if left <= 0:
+            return
+
+
+def _not_asked(error: CredentialUnavailable) -> Outcome:
+    """Return the outcome of a call that was never made, for want of a token."""
+    return Outcome(
+        kind=OutcomeKind.NOT_SENT, code="no_credential", message=str(error), charged="no"
+    )
+
+
+def _not_stored(error: StoreUnavailable, headers: Mapping[str, str]) -> Outcome:
+    """Return the outcome of a picture that was made and paid for, and could not be kept."""
+    return Outcome(
+        kind=OutcomeKind.UNKNOWN,
+        code="store_failed",
+        message=f"the picture was made and could not be stored: {error}",
+        charged="yes",
+        request_id=request_id(headers),
+    )

@@ -1,0 +1,241 @@
+"""Generate: a wakened task looks at its record, pays at most once, and says what came of it.
+
+Order of writes: a turn of the quota pool, money of the day's budget, the intent (a claim), the
+pictures, the result, what it cost, the event, what the pool must know. Any line may be the last one
+executed; the next delivery reads the record and goes on from there.
+"""
+
+from dataclasses import dataclass, replace
+from datetime import timedelta
+
+from ...catalogue.deployments import Deployment
+from ...config.settings import Configuration
+from ...errors import StaleVersion
+from ...images_api.requests import request_of
+from ...jobs.localization import adapted
+from ...jobs.tags import as_metadata
+from ...limits.budget import Refusal
+from ...limits.circuit_breaker import finding_of
+from ...limits.pacing import Postponed
+from ...limits.pool_ledger import Answer, Held, Permit
+from ...ports import Report, Versioned, World
+from ...records.record import Attempt, Failure, JobRecord
+from ...records.task_messages import TaskMessage
+from ...records.transitions import claim
+from ...vocabulary import FailureCode, Slot
+from ..acceptance import MAX_PROMPT_BYTES
+from .attempts import call_limit, died, intent
+from .call import CallResult, call
+from .reroute import rerouted
+from .reservations import NO_MONEY, Wish, give_back, no_money_yet, seek, set_aside
+from .steps import Converge, GiveUp, LeaveAlone, Pay, Resolve, decide
+from .task import Woken
+
+type _NoTurn = Held | Postponed | Failure | Refusal
+
+
+async def generate(message: TaskMessage, world: World, configuration: Configuration) -> Report:
+    """Do what a lane message asks for; raises only `Unavailable` (it is delivered again)."""
+    task = Woken(message, world, configuration)
+    stored = await world.records.read(message.job_id)
+    permit: Permit | None = None
+    prompt: str | None = None
+    while stored and message.task < len(stored.value.tasks):
+        now = world.clock.now()
+        step = decide(stored.value, message, now=now, configuration=configuration)
+        if permit and not (isinstance(step, Pay) and permit.deployment in step.names):
+            await task.release(permit)
+            permit = None
+        if not isinstance(step, Pay):
+            return await _without_a_call(task, stored, step)
+        if prompt is None:  # looked at once, and before a turn is taken that it may not need
+            found = await _prompt(task, stored.value)
+            if isinstance(found, Failure):
+                return await task.fail(stored, found)
+            prompt = found
+        try:
+            if permit is None:
+                answer = await _turn(task, stored.value, step)
+                if isinstance(answer, Permit):
+                    permit = answer  # and time has passed: is there still something to pay for?
+                elif changed := _rerouted(task, stored.value, answer, prompt):
+                    stored = await _replaced(world, changed, stored)
+                else:
+                    return await _go_away(task, stored, step, answer)
+                continue
+            intended = await _written_down(task, stored, step, permit)
+        except StaleVersion:
+            stored = await world.records.read(message.job_id)
+            continue
+        return await _go_on(task, stored, intended, permit, prompt)
+    await task.release(permit)
+    return task.report("no_such_task")
+
+
+async def _without_a_call(
+    task: Woken, stored: Versioned[JobRecord], step: Converge | LeaveAlone | GiveUp | Resolve
+) -> Report:
+    match step:
+        case Converge(why):
+            await task.announce(stored)
+            return task.report(why)
+        case LeaveAlone(until):
+            return await task.leave_alone(stored.value, until)
+        case GiveUp(failure):
+            return await task.fail(stored, failure)
+        case Resolve(attempt):
+            return await task.conclude(stored, attempt, CallResult(died(attempt), {}))
+
+
+async def _turn(task: Woken, record: JobRecord, step: Pay) -> Answer | Failure | Refusal:
+    if task.message.held == NO_MONEY:
+        # Asked before it takes a turn: whoever has money must not wait behind turns not used.
+        index, now = task.message.task, task.world.clock.now()
+        trial = intent(record, index, step, step.deployments[0], task.configuration, now=now)
+        if why := await no_money_yet(trial, record, task.world, task.configuration):
+            return why
+    wish = Wish(
+        deployments=step.deployments,
+        limit=call_limit(record, task.message.task, task.configuration),
+        priority=record.job.priority,
+        appointment=task.message.appointment,
+        give_up_at=step.give_up_at,
+    )
+    return await seek(wish, task.world.pools, task.world.clock)
+
+
+async def _go_away(task: Woken, stored: Versioned[JobRecord], step: Pay, answer: _NoTurn) -> Report:
+    """Put the message back until its time has come, or until it is too late for it."""
+    if isinstance(answer, Failure | Refusal):
+        return await _without_money(task, stored, answer)
+    record = stored.value
+    until = min(task.world.clock.now() + answer.delay, step.give_up_at)
+    if isinstance(answer, Held):
+        return await task.hold(record, answer, until)
+    return await task.wait(record, answer.appointment, until)
+
+
+def _rerouted(task: Woken, record: JobRecord, answer: _NoTurn, prompt: str) -> JobRecord | None:
+    if not isinstance(answer, Held):
+        return None
+    return rerouted(
+        record,
+        task.message.task,
+        answer,
+        task.configuration,
+        prompt_characters=len(prompt),
+        now=task.world.clock.now(),
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Intent:
+    """What is written down, and about to be paid for."""
+
+    stored: Versioned[JobRecord]
+    attempt: Attempt
+    deployment: Deployment
+    slots: tuple[Slot, ...]
+
+
+async def _written_down(
+    task: Woken, stored: Versioned[JobRecord], step: Pay, permit: Permit
+) -> _Intent | Failure | Refusal:
+    """Set money aside, then write the intent to pay, or say why there is no money for it.
+
+    Raises `StaleVersion` when the record was changed meanwhile.
+    """
+    index, now = task.message.task, task.world.clock.now()
+    deployment = next(each for each in step.deployments if each.name == permit.deployment)
+    attempt = intent(stored.value, index, step, deployment, task.configuration, now=now)
+    held = await set_aside(attempt, stored.value, task.world, task.configuration)
+    if not isinstance(held, Attempt):
+        return held
+    try:
+        claimed = await _replaced(task.world, claim(stored.value, index, held), stored)
+    except StaleVersion:
+        await give_back(held, task.world)
+        raise
+    return _Intent(claimed, held, deployment, step.slots)
+
+
+async def _go_on(
+    task: Woken,
+    stored: Versioned[JobRecord],
+    intended: _Intent | Failure | Refusal,
+    permit: Permit,
+    prompt: str,
+) -> Report:
+    """Pay what was written down, or give the turn back and wait for money."""
+    if isinstance(intended, _Intent):
+        return await _pay(task, intended, permit, prompt)
+    await task.release(permit)
+    return await _without_money(task, stored, intended)
+
+
+async def _without_money(
+    task: Woken, stored: Versioned[JobRecord], why: Failure | Refusal
+) -> Report:
+    if isinstance(why, Failure):
+        return await task.park(stored, why)
+    return await task.wait_for_money(stored.value)
+
+
+async def _pay(task: Woken, paid: _Intent, permit: Permit, prompt: str) -> Report:
+    """Call, and write the result; tell the pool last, it only paces."""
+    result = await _call(task, paid, prompt)
+    report = await task.conclude(paid.stored, paid.attempt, result, permit)
+    before = paid.stored.value.tasks[task.message.task].last_unpaid
+    finding = finding_of(result.outcome, before=before)
+    return replace(report, alarms=await task.tell(permit, finding))
+
+
+async def _call(task: Woken, paid: _Intent, prompt: str) -> CallResult:
+    record, attempt = paid.stored.value, paid.attempt
+    plan = record.plan_of(task.message.task)
+    blobs = tuple(slot.blob for slot in paid.slots)
+    missing = record.planned[task.message.task].model_copy(
+        update={"n": len(blobs), "pictures": blobs}
+    )
+    template = task.configuration.settings.locale_template
+    prompt = adapted(prompt, missing.locale, template)
+    return await call(
+        task.world,
+        request_of(plan, missing, paid.deployment, prompt=prompt, inputs=record.inputs),
+        paid.slots,
+        metadata={
+            **as_metadata(record.job.tags),
+            "job_id": record.job_id,
+            "model": plan.model,
+            "locale": missing.locale or "",
+            "attempt": str(attempt.token),
+        },
+        limit=timedelta(seconds=attempt.limit_seconds),
+        client_request_id=attempt.client_request_id,
+    )
+
+
+async def _replaced(
+    world: World, record: JobRecord, stored: Versioned[JobRecord]
+) -> Versioned[JobRecord]:
+    return Versioned(record, await world.records.replace(record, stored.version))
+
+
+async def _prompt(task: Woken, record: JobRecord) -> str | Failure:
+    """Return the prompt, or what became of it or of another input since the job was taken."""
+    inputs, blob = task.world.inputs, record.job.prompt_blob
+    prompt = await inputs.read_text(blob, max_bytes=MAX_PROMPT_BYTES) if blob else record.job.prompt
+    if prompt is None:
+        return Failure(code=FailureCode.PROMPT_MISSING, message=f"the prompt blob {blob!r} is gone")
+    for picture in record.inputs:
+        found = await inputs.head(picture.blob, most=1)
+        if found is None or found.version != picture.version:
+            return _input_changed(picture.blob)
+    return prompt
+
+
+def _input_changed(blob: str) -> Failure:
+    return Failure(
+        code=FailureCode.INPUT_CHANGED,
+        message=f"the input {blob!r} was changed or removed after the job was taken",
+    )

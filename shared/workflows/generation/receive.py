@@ -1,0 +1,195 @@
+"""A reply on its way into storage: through the decoder, picture by picture.
+
+A picture is committed as soon as its last byte is in, so what was received whole before a reply
+breaks is kept: it was paid for. Nothing here holds a picture or a reply.
+
+Pictures that a reply links instead of sending: fetched from where it is safe to, and stored.
+
+A link is a stranger's word. It is followed to the endpoint that gave it, or by https to a host that
+the operator has named for the deployment; with no credentials, no redirect, and within bounds. It
+gives access to whoever holds it, so nothing but its host is ever told.
+"""
+
+import fnmatch
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Final
+from urllib.parse import urlsplit
+
+from pydantic import JsonValue
+
+from ...config.url_policy import is_address, split_url
+from ...errors import BrokenReply, CallFailed, UnreadableReply
+from ...images_api.decoder import (
+    PictureData,
+    PictureDropped,
+    PictureEnded,
+    PictureStarted,
+    Piece,
+    ReplyDecoder,
+)
+from ...images_api.requests import ImageRequest
+from ...pictures.measuring import PictureMeter
+from ...ports import ImagesEndpoint, Pictures, PictureWriter, Reply, StoredPicture
+from ...vocabulary import Slot
+
+
+async def receive(reply: Reply, receiver: "Receiver") -> dict[str, JsonValue]:
+    """Hand the pictures of a reply to the receiver as they arrive, and return the rest of it.
+
+    Raises `BrokenReply` if it is cut or none, `StoreUnavailable` if a picture can't be kept.
+    """
+    decoder = ReplyDecoder(reply.headers.get("content-type", ""))
+    async for chunk in reply.chunks():
+        for piece in decoder.feed(chunk):
+            await receiver.take(piece)
+    return decoder.finish().document
+
+
+class Receiver:
+    """Takes the decoder's pieces and keeps one writer open at a time.
+
+    `stored` gets each picture as it ends, by its index within the task.
+    """
+
+    def __init__(
+        self,
+        pictures: Pictures,
+        slots: Sequence[Slot],
+        metadata: Mapping[str, str],
+        stored: dict[int, StoredPicture],
+    ) -> None:
+        self._stored = stored
+        self._pictures = pictures
+        self._slots = slots
+        self._metadata = metadata
+        self._writer: PictureWriter | None = None
+        self._meter = PictureMeter()
+
+    async def take(self, piece: Piece) -> None:
+        """Take the next piece; `StoreUnavailable` if a picture can't be kept."""
+        match piece:
+            case PictureStarted(index) if index < len(self._slots):
+                self._meter = PictureMeter()
+                self._writer = self._pictures.create(self._slots[index].blob)
+            case PictureData(_, data) if self._writer:
+                self._meter.feed(data)
+                await self._writer.write(data)
+            case PictureEnded(index) if self._writer:
+                facts = self._meter.finish()
+                slot = self._slots[index]
+                self._stored[slot.index] = await self._writer.commit(facts, self._metadata)
+                await self.close()
+            case PictureDropped():
+                await self.close()
+            case _:
+                # More pictures than were asked for: there is no place for them, and no one waits.
+                pass
+
+    async def close(self) -> None:
+        """Forget a picture that has not ended; safe at any time."""
+        writer, self._writer = self._writer, None
+        if writer:
+            await writer.abandon()
+
+
+#: A linked picture is at most so long, bytes: four bytes a pixel of the largest there is, 4K.
+MOST_BYTES: Final = 4 * 3840 * 2160
+#: All links of a reply together take no longer; they are called for when a picture is there.
+MOST_TIME: Final = timedelta(seconds=60)
+#: A picture that is paid for is asked for again when the way to it broke.
+TRIES: Final = 3
+
+_HTTPS: Final = 443
+
+type Take = Callable[[Piece], Awaitable[None]]
+
+
+async def follow(
+    links: Sequence[str],
+    request: ImageRequest,
+    take: Take,
+    endpoint: ImagesEndpoint,
+    *,
+    limit: timedelta,
+) -> str | None:
+    """Hand over the pieces of every linked picture; return why one could not be had, if any."""
+    each = min(limit, MOST_TIME) / (len(links) * TRIES)
+    follower = _Follower(request, take, endpoint, each)
+    reasons = [await follower.fetch(index, link) for index, link in enumerate(links)]
+    return next(filter(None, reasons), None)
+
+
+def refusal_of(link: str, request: ImageRequest) -> str | None:
+    """Return why a link is not followed; None when it is."""
+    try:
+        parts = split_url(link)
+    except ValueError as error:
+        return f"the reply links its picture by an address that is not followed: {error}"
+    if _is_own(link, request):
+        return None
+    host = (parts.hostname or "").lower()
+    if parts.scheme != "https" or parts.port not in {None, _HTTPS}:
+        return f"the reply links its picture at {host!r}, not by https on port 443"
+    if not is_address(host) and any(
+        fnmatch.fnmatchcase(host, pattern) for pattern in request.picture_hosts
+    ):
+        return None
+    return (
+        f"the reply links its picture at {host!r} instead of sending it; if that host is the "
+        "provider's, name it in picture_hosts of the deployment"
+    )
+
+
+def _is_own(link: str, request: ImageRequest) -> bool:
+    """Tell whether a link leads to the very origin that was called."""
+    return _origin(link) == _origin(request.url)
+
+
+def _origin(url: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(url)
+    return parts.scheme, parts.hostname, parts.port or {"https": _HTTPS}.get(parts.scheme)
+
+
+@dataclass(frozen=True, slots=True)
+class _Follower:
+    """Who follows the links of one reply."""
+
+    request: ImageRequest
+    take: Take
+    endpoint: ImagesEndpoint
+    #: Of one try.
+    limit: timedelta
+
+    async def fetch(self, index: int, link: str) -> str | None:
+        """Try a link until its picture is stored; return what stands against it."""
+        why = refusal_of(link, self.request)
+        tries = 0 if why else TRIES
+        for _ in range(tries):
+            try:
+                return await self._once(index, link)
+            except CallFailed as error:
+                await self.take(PictureDropped(index))
+                why = f"the picture that the reply links could not be fetched: {error}"
+                if isinstance(error, UnreadableReply):
+                    break
+        return why
+
+    async def _once(self, index: int, link: str) -> str | None:
+        host, own = urlsplit(link).hostname, _is_own(link, self.request)
+        async with self.endpoint.follow(link, own=own, limit=self.limit) as reply:
+            if reply.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                raise BrokenReply(f"{host} answered {reply.status}")
+            if reply.status != HTTPStatus.OK:
+                return f"the picture that the reply links was not given: {host} said {reply.status}"
+            length = 0
+            await self.take(PictureStarted(index))
+            async for chunk in reply.chunks():
+                length += len(chunk)
+                if length > MOST_BYTES:
+                    raise UnreadableReply(f"it has more than {MOST_BYTES:,} bytes")
+                await self.take(PictureData(index, chunk))
+            await self.take(PictureEnded(index))
+        return None

@@ -1,0 +1,89 @@
+"""Another model for a job that left the choice to us, when the chosen one can't be called at all.
+
+Only for `model: auto`, and only for a plan of which nothing was made or may have been made: its
+pictures keep their names and its tasks their numbers, so nobody has to be told of it but the
+record, where it stands among the adjustments.
+"""
+
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from ...config.settings import Configuration
+from ...errors import UnsupportedRequest
+from ...limits.pool_ledger import Held
+from ...records.record import JobRecord, TaskState
+from ...routing.admission import plans_of
+from ...routing.plan import Adjustment, Plan, estimate_usd
+
+#: What `Job.model` says when the choice is ours, and the field that tells of it.
+AUTO: Final = "auto"
+_FIELD: Final = "model"
+
+
+def rerouted(
+    record: JobRecord,
+    index: int,
+    held: Held,
+    configuration: Configuration,
+    *,
+    prompt_characters: int,
+    now: datetime,
+) -> JobRecord | None:
+    """Return the record with another model in the plan of a task, or None where none will do.
+
+    A model is left once and for all, so that two that are both held do not send a job to and fro.
+    """
+    plan = record.plan_of(index)
+    chosen = record.job.model != AUTO or record.job.models
+    if chosen or not _untouched(record, plan):
+        return None
+    left = {plan.model, *(each.asked for each in plan.adjustments if each.field == _FIELD)}
+    others = tuple(each for each in configuration.deployments if each.model not in left)
+    try:
+        plans = plans_of(
+            record.job,
+            replace(configuration, deployments=others),
+            prompt_characters=prompt_characters,
+            today=now.date(),
+            input_pixels=[
+                each.width * each.height for each in record.inputs if each.role == "input"
+            ],
+        )
+    except UnsupportedRequest:
+        return None
+    place = record.plans.index(plan)
+    if len(plans) != len(record.plans) or plans[place].tasks != plan.tasks:
+        return None
+    fresh = _told(plans[place], plan, held)
+    changed = (*record.plans[:place], fresh, *record.plans[place + 1 :])
+    if _too_dear(record, changed):
+        return None
+    return record.model_copy(update={"plans": changed, "updated_at": now})
+
+
+def _untouched(record: JobRecord, plan: Plan) -> bool:
+    tasks = [record.tasks[task.index] for task in plan.tasks]
+    return all(
+        task.state is TaskState.PENDING and not task.attempts and not task.pictures
+        for task in tasks
+    )
+
+
+def _told(fresh: Plan, plan: Plan, held: Held) -> Plan:
+    earlier = [each for each in plan.adjustments if each.field == _FIELD]
+    fallback = Adjustment(
+        field=_FIELD,
+        asked=plan.model,
+        decided=fresh.model,
+        reason=f"{plan.model} can't be called: {held.reason}, {held.message}",
+    )
+    return fresh.model_copy(update={"adjustments": (*earlier, fallback, *fresh.adjustments)})
+
+
+def _too_dear(record: JobRecord, plans: tuple[Plan, ...]) -> bool:
+    limit = record.job.max_cost_usd
+    if limit is None:
+        return False
+    estimate = estimate_usd(plans)
+    return estimate is None or estimate > limit

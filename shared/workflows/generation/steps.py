@@ -1,0 +1,117 @@
+"""What to do about a wakened task: decided from its record alone, before anything is done."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Literal
+
+from ...catalogue.deployments import Deployment
+from ...config.settings import Configuration
+from ...records.costs import would_pass_its_limit
+from ...records.record import Attempt, Failure, JobRecord, TaskRecord
+from ...records.task_messages import TaskMessage
+from ...records.transitions import OPEN
+from ...vocabulary import FailureCode, Slot
+
+
+@dataclass(frozen=True, slots=True)
+class Converge:
+    """Nothing to do but to make sure that the world was told."""
+
+    why: Literal["already_ended", "older_generation"]
+
+
+@dataclass(frozen=True, slots=True)
+class LeaveAlone:
+    """A live attempt holds the task; look again when it must be dead."""
+
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Resolve:
+    """An attempt died between its intent and its result: the outcome is unknown."""
+
+    attempt: Attempt
+
+
+@dataclass(frozen=True, slots=True)
+class GiveUp:
+    """The task can't be done any more, and nothing is paid for that."""
+
+    failure: Failure
+
+
+@dataclass(frozen=True, slots=True)
+class Pay:
+    """Call one of these deployments for the pictures that are missing."""
+
+    #: The one that is to be asked for a turn first comes first.
+    deployments: tuple[Deployment, ...]
+    slots: tuple[Slot, ...]
+    #: No call is begun at or after this.
+    give_up_at: datetime
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the deployments."""
+        return tuple(deployment.name for deployment in self.deployments)
+
+
+type Step = Converge | LeaveAlone | Resolve | GiveUp | Pay
+
+
+def decide(
+    record: JobRecord, message: TaskMessage, *, now: datetime, configuration: Configuration
+) -> Step:
+    """Return what to do about a wakened task."""
+    task = record.tasks[message.task]
+    if message.generation != record.generation:
+        return Converge("older_generation")
+    if task.state not in OPEN:
+        return Converge("already_ended")
+    if task.current:
+        if now < task.current.deadline_at:
+            return LeaveAlone(task.current.deadline_at)
+        return Resolve(task.current)
+    give_up_at = record.give_up_at(configuration.settings.job_lifetime)
+    if now >= give_up_at:
+        return GiveUp(_too_late(give_up_at, task, message))
+    names = record.plan_of(task.index).deployments
+    first = task.unpaid_retries % len(names)
+    known = map(configuration.deployment, (*names[first:], *names[:first]))
+    deployments = tuple(deployment for deployment in known if deployment)
+    if not deployments:
+        return GiveUp(
+            Failure(
+                code=FailureCode.MISCONFIGURED,
+                message=f"no deployment of the plan is configured any more: {', '.join(names)}",
+                retryable=True,
+            )
+        )
+    stored = {picture.blob for picture in task.pictures}
+    slots = tuple(
+        Slot(index, blob)
+        for index, blob in enumerate(record.planned[task.index].pictures)
+        if blob not in stored
+    )
+    if would_pass_its_limit(record, record.estimate_of(task.index, len(slots))):
+        return GiveUp(_over_its_limit(record))
+    return Pay(deployments, slots, give_up_at)
+
+
+def _too_late(give_up_at: datetime, task: TaskRecord, message: TaskMessage) -> Failure:
+    tried = f"; the last answer was {task.last_unpaid}" if task.last_unpaid else ""
+    held = f"; it was held: {message.held}" if message.held else ""
+    return Failure(
+        code=FailureCode.DEADLINE_EXCEEDED,
+        message=f"not made by {give_up_at.isoformat(timespec='seconds')}{tried}{held}",
+        retryable=True,
+    )
+
+
+def _over_its_limit(record: JobRecord) -> Failure:
+    return Failure(
+        code=FailureCode.OVER_COST_LIMIT,
+        message=f"one more call might bring the job above its max_cost_usd, "
+        f"${record.job.max_cost_usd}",
+    )

@@ -1,0 +1,99 @@
+"""Telling the world: the outbox of a record, emptied after the record is written, never before.
+
+What events are made of is imported with the first one: no paid call waits for it.
+
+Changing a record that others change too: read, take a step, write if nobody was faster.
+"""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Final
+
+from ..errors import RecordGone, StaleVersion, StoreUnavailable
+from ..ports import Records, Versioned, World
+from ..records.costs import next_day, waits_for_money
+from ..records.index_entry import entry_of
+from ..records.record import Announcement, JobRecord, JobState
+from ..records.transitions import mark_sent
+from ..vocabulary import EventType, dead_letter_name
+
+#: A job has at most a hundred writers, one a call; losing this often means something else is wrong.
+MAX_TRIES: Final = 200
+
+
+async def change(
+    records: Records,
+    stored: Versioned[JobRecord],
+    step: Callable[[JobRecord], JobRecord],
+) -> Versioned[JobRecord]:
+    """Write the next record, taking the step anew from whatever another writer left.
+
+    The step may raise to stop (`transitions.Superseded`, say). Raises `RecordGone` when the record
+    was deleted meanwhile, `StoreUnavailable` when other writers win without end.
+    """
+    for _ in range(MAX_TRIES):
+        record = step(stored.value)
+        if record == stored.value:
+            return stored
+        try:
+            return Versioned(record, await records.replace(record, stored.version))
+        except StaleVersion:
+            fresh = await records.read(stored.value.job_id)
+            if fresh is None:
+                raise RecordGone(f"the record of {stored.value.job_id!r} is gone") from None
+            stored = fresh
+    raise StoreUnavailable(
+        f"the record of {stored.value.job_id!r} changed {MAX_TRIES} times under our hands"
+    )
+
+
+#: The file a storage-triggered workflow waits for: written once, when all pictures are in place.
+SIDECAR: Final = "{job_id}/job.json"
+
+
+async def announce(
+    stored: Versioned[JobRecord], world: World, *, source: str, again: bool = False
+) -> Versioned[JobRecord]:
+    """Send what the record owes the world, then note that it went out.
+
+    A stop between the two sends an event twice, with the same id: at least once is the promise.
+    A job whose end was told leaves the register of open jobs, so that no sweep looks at it.
+    `again` repeats the job's latest event, for a message that asks for a job already done.
+    """
+    owed = [entry for entry in stored.value.outbox if entry.sent_at is None]
+    if again and not owed:
+        owed = list(stored.value.outbox[-1:])
+    for entry in owed:
+        await _send(stored.value, entry, world, source=source)
+        if entry.sent_at is None:
+            step = partial(mark_sent, event_type=entry.type, now=world.clock.now())
+            stored = await change(world.records, stored, step)
+    if owed and stored.value.state is not JobState.RUNNING:
+        await file_away(stored.value, world)
+    return stored
+
+
+async def file_away(record: JobRecord, world: World) -> None:
+    """Note in the register that a job has ended, or until when it is parked."""
+    if waits_for_money(record):
+        await world.register.enter(entry_of(record), look_at=next_day(record))
+    else:
+        await world.register.close(entry_of(record))
+
+
+async def _send(record: JobRecord, entry: Announcement, world: World, *, source: str) -> None:
+    from ..events import cloud_events  # noqa: PLC0415 (see the module)
+    from ..events.projection import data_of  # noqa: PLC0415 (see the module)
+
+    event = cloud_events.build(record, EventType(entry.type), source=source, time=entry.time)
+    if entry.type == EventType.SUCCEEDED:
+        name = SIDECAR.format(job_id=record.job_id)
+        whole = data_of(record, EventType.SUCCEEDED, time=entry.time)
+        await world.pictures.put_sidecar(name, whole.model_dump_json(indent=2).encode())
+    if entry.type == EventType.CANCELLED:
+        for blob in (blob for task in record.tasks for blob in task.dropped):
+            await world.pictures.remove(blob)
+    if entry.type == EventType.FAILED:
+        body = record.model_dump_json(indent=2).encode()
+        await world.dead_letters.put(dead_letter_name(record.job_id, entry.time), body)
+    await world.announcer.announce(event, reply_to=record.job.reply_to)

@@ -1,0 +1,143 @@
+"""How the whole app stands, at a glance: what it serves, what waits, what the pools allow.
+
+How long the jobs wait: what an operator wants to be woken by, if it is long.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from pydantic import Field
+
+from ..catalogue.deployments import Deployment
+from ..config.settings import Configuration
+from ..errors import ImageJobsError
+from ..events.data import Data
+from ..http_api.limits import PaceStatus, SpendStatus, pace_status, spend_status
+from ..http_api.problems import problem_of
+from ..limits.adaptive_rate import Quota
+from ..ports import World
+
+
+class LaneStatus(Data):
+    """One lane of calls."""
+
+    lane: str
+    oldest_seconds: float | None = Field(
+        description="How long the message next in line has waited; null when none waits, or "
+        "see `problem`."
+    )
+    problem: str | None = Field(description="Why its queue could not be looked at.")
+
+
+class PoolStatus(Data):
+    """One quota pool."""
+
+    pool: str
+    deployments: tuple[str, ...]
+    quota_rpm: float = Field(description="Requests a minute, as configured.")
+    pace: PaceStatus | None = Field(description="As its ledger has it; null: see `problem`.")
+    problem: str | None = Field(description="Why its ledger could not be looked at.")
+
+
+class Overview(Data):
+    """How the app stands."""
+
+    models: tuple[str, ...]
+    pools: tuple[PoolStatus, ...]
+    spend: SpendStatus | None = Field(description="Today's money; null: see `spend_problem`.")
+    spend_problem: str | None = Field(description="Why the budget could not be looked at.")
+    lanes: tuple[LaneStatus, ...]
+    links: bool = Field(description="Whether links to pictures are given to who asks.")
+    time: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One look around; what can't be looked at is told in its place, and hides nothing else."""
+
+    world: World
+    configuration: Configuration
+    now: datetime
+    #: For the log: who asks is told no more than their kind.
+    errors: list[ImageJobsError] = field(default_factory=list)
+
+    async def lane(self, lane: str, queue: str) -> LaneStatus:
+        oldest, problem = await self.tried(lambda: self.world.queues.oldest(queue))
+        waited = None if oldest is None else max(0.0, (self.now - oldest).total_seconds())
+        return LaneStatus(
+            lane=lane,
+            oldest_seconds=None if waited is None else round(waited, 1),
+            problem=problem,
+        )
+
+    async def pool(self, deployments: list[Deployment]) -> PoolStatus:
+        first = deployments[0]
+        quota = Quota(rpm=first.rpm or 0.0)
+
+        async def look() -> PaceStatus:
+            return pace_status(await self.world.pools.look(first.pool), quota, now=self.now)
+
+        pace, problem = await self.tried(look)
+        return PoolStatus(
+            pool=first.pool,
+            deployments=tuple(each.name for each in deployments),
+            quota_rpm=quota.rpm,
+            pace=pace,
+            problem=problem,
+        )
+
+    async def spend(self) -> tuple[SpendStatus | None, str | None]:
+        day, limit = self.now.astimezone(UTC).date(), self.configuration.settings.daily_budget_usd
+
+        async def look() -> SpendStatus:
+            return spend_status(await self.world.budget.look(day), day=day, limit_usd=limit)
+
+        return await self.tried(look)
+
+    async def tried[T](self, look: Callable[[], Awaitable[T]]) -> tuple[T | None, str | None]:
+        try:
+            return await look(), None
+        except ImageJobsError as error:
+            self.errors.append(error)
+            return None, problem_of(error).detail
+
+
+async def overview(
+    world: World, configuration: Configuration
+) -> tuple[Overview, tuple[ImageJobsError, ...]]:
+    """Tell how the app stands, and what could not be looked at.
+
+    One look at each lane's queue, each pool's ledger and the day's.
+    """
+    settings, look = configuration.settings, _Look(world, configuration, world.clock.now())
+    lanes = await world.abreast.run(look.lane(*each) for each in settings.lanes.items())
+    pools = await world.abreast.run(look.pool(each) for each in _pools(configuration))
+    spend, spend_problem = await look.spend()
+    return Overview(
+        models=tuple(dict.fromkeys(each.model or each.name for each in configuration.deployments)),
+        pools=tuple(pools),
+        spend=spend,
+        spend_problem=spend_problem,
+        lanes=tuple(lanes),
+        links=settings.read_link_seconds > 0,
+        time=look.now,
+    ), tuple(look.errors)
+
+
+def _pools(configuration: Configuration) -> list[list[Deployment]]:
+    members: dict[str, list[Deployment]] = {}
+    for deployment in configuration.deployments:
+        members.setdefault(deployment.pool, []).append(deployment)
+    return list(members.values())
+
+
+async def ages(world: World, configuration: Configuration) -> Mapping[str, float]:
+    """Return the age of the oldest message that waits in each queue, seconds; 0 where none does."""
+    settings = configuration.settings
+    now = world.clock.now()
+    found: dict[str, float] = {}
+    for queue in (settings.jobs_queue, *settings.lanes.values(), settings.deliveries_queue):
+        sent_at = await world.queues.oldest(queue)
+        found[queue] = max((now - sent_at).total_seconds(), 0.0) if sent_at else 0.0
+    return found

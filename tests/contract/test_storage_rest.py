@@ -1,0 +1,238 @@
+"""Requests to storage: signed as the service wants it, repeated where that helps, told plainly."""
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from functools import cmp_to_key
+
+import pytest
+from aiohttp import web
+from azure.storage.blob import ContainerSasPermissions, generate_container_sas
+from azure.storage.blob._shared.authentication import compare
+from hypothesis import given
+from hypothesis import strategies as st
+
+from local.stack.azurite import ACCOUNT, KEY
+from shared.adapters.storage.account import SCOPE, StorageAddress, Token, _service_order
+from shared.adapters.storage.blobs import IF_NEW, Blobs, if_still
+from shared.adapters.storage.rest import StorageRefusal, StorageTuning, StorageWire, _proxy
+from shared.errors import Misconfigured, StoreUnavailable
+from tests.contract.conftest import AT_ONCE, Account, wire_to
+from tests.contract.endpoints import FakeTokens
+
+NAMES = ["plain.png", "with space.png", "a/b~c.png", "Küste & 海+%41?#.png", "a=b,c;d(e)'f'.png"]
+
+type Handler = Callable[[web.Request], Awaitable[web.Response]]
+
+
+@asynccontextmanager
+async def service(handler: Handler, tuning: StorageTuning = AT_ONCE) -> AsyncIterator[Blobs]:
+    """Blobs of a service that answers as told, asked with tokens."""
+    app = web.Application()
+    app.router.add_route("*", "/{path:.*}", handler)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    wire = StorageWire(Token(FakeTokens()), tuning)
+    try:
+        yield Blobs(wire, f"http://{host}:{port}/images")
+    finally:
+        await wire.close()
+        await runner.cleanup()
+
+
+@pytest.mark.parametrize("name", NAMES)
+async def test_a_blob_of_any_name_comes_back(account: Account, name: str) -> None:
+    blobs = await account.filled()
+    version = await blobs.put(name, b"body", doing="writing", metadata={"a_1": "x", "a1": "y"})
+    found = await blobs.read(name, doing="reading")
+    assert found is not None
+    assert (found.body, found.version, found.content_type) == (b"body", version, "application/json")
+    assert found.metadata == {"a_1": "x", "a1": "y"}
+    assert await blobs.find(name, doing="looking") is not None
+
+
+async def test_conditions_are_kept(account: Account) -> None:
+    blobs = await account.filled()
+    version = await blobs.put("a", b"1", doing="writing", condition=IF_NEW)
+    for condition in (IF_NEW, if_still('"0x1"')):
+        with pytest.raises(StorageRefusal) as refused:
+            await blobs.put("a", b"2", doing="writing", condition=condition)
+        assert refused.value.status in {409, 412}
+    await blobs.put("a", b"3", doing="writing", condition=if_still(version))
+
+
+async def test_a_shared_access_signature_does_as_well(account: Account) -> None:
+    await account.container()
+    signature = generate_container_sas(
+        ACCOUNT,
+        account.name,
+        account_key=KEY,
+        permission=ContainerSasPermissions(read=True, write=True, create=True),
+        expiry=datetime.now(UTC) + timedelta(minutes=5),
+    )
+    endpoint = account.address.url("blob")
+    address = StorageAddress(f"BlobEndpoint={endpoint};SharedAccessSignature={signature}")
+    wire = wire_to(address)
+    blobs = Blobs(wire, f"{address.url('blob')}/{account.name}")
+    await blobs.put("a", b"body", doing="writing")
+    found = await blobs.read("a", doing="reading", most=2)
+    await wire.close()
+    assert found is not None
+    assert found.body == b"bo"
+
+
+@given(st.lists(st.from_regex(r"x-ms-[a-z0-9_-]{1,12}", fullmatch=True), unique=True))
+def test_headers_are_sorted_as_the_sdk_sorts_them(names: list[str]) -> None:
+    by_the_sdk = sorted(names, key=cmp_to_key(compare))
+    ours = sorted(names, key=_service_order)
+    assert [*map(_service_order, ours)] == [*map(_service_order, by_the_sdk)]
+
+
+@pytest.mark.parametrize("status", [408, 429, 500, 503])
+async def test_what_may_pass_is_asked_again(status: int) -> None:
+    asked: list[str] = []
+
+    async def busy_twice(request: web.Request) -> web.Response:
+        asked.append(request.method)
+        return web.Response(status=status if len(asked) < 3 else 200, body=b"body")
+
+    async with service(busy_twice) as blobs:
+        assert await blobs.read("a", doing="reading") is not None
+    assert len(asked) == 3
+
+
+@pytest.mark.parametrize("status", [400, 403, 501])
+async def test_what_will_not_pass_is_told_at_once(status: int) -> None:
+    asked: list[str] = []
+
+    async def refuses(request: web.Request) -> web.Response:
+        asked.append(request.method)
+        return web.Response(status=status, headers={"x-ms-error-code": "SaidSo"})
+
+    async with service(refuses) as blobs:
+        with pytest.raises(StorageRefusal, match=f"reading: {status} SaidSo") as refused:
+            await blobs.read("a", doing="reading")
+    assert (len(asked), refused.value.code) == (1, "SaidSo")
+
+
+async def test_a_service_that_stays_busy_is_given_up_on() -> None:
+    asked: list[str] = []
+
+    async def busy(request: web.Request) -> web.Response:
+        asked.append(request.method)
+        return web.Response(status=503)
+
+    async with service(busy) as blobs:
+        with pytest.raises(StoreUnavailable, match="reading: 503 Service Unavailable"):
+            await blobs.read("a", doing="reading")
+    assert len(asked) == 1 + AT_ONCE.retries
+
+
+async def test_a_refused_token_is_replaced_once() -> None:
+    seen: list[str] = []
+
+    async def refuses(request: web.Request) -> web.Response:
+        seen.append(request.headers["authorization"])
+        return web.Response(status=401, headers={"x-ms-error-code": "InvalidAuthenticationInfo"})
+
+    async with service(refuses) as blobs:
+        with pytest.raises(StorageRefusal, match="401 InvalidAuthenticationInfo"):
+            await blobs.read("a", doing="reading")
+    assert seen == [f"Bearer token-{number}-for-{SCOPE}" for number in (1, 2)]
+
+
+async def test_a_connection_that_breaks_is_made_again() -> None:
+    asked: list[str] = []
+
+    async def breaks_once(request: web.Request) -> web.Response:
+        asked.append(request.method)
+        if len(asked) == 1:
+            assert request.transport is not None
+            request.transport.abort()
+        return web.Response(body=b"body")
+
+    async with service(breaks_once) as blobs:
+        assert await blobs.read("a", doing="reading") is not None
+
+
+async def test_a_service_that_says_nothing_is_told() -> None:
+    never = asyncio.Event()
+
+    async def silent(_request: web.Request) -> web.Response:
+        await never.wait()
+        return web.Response()
+
+    async with service(silent, StorageTuning(retries=0, read_seconds=0.05)) as blobs:
+        with pytest.raises(StoreUnavailable, match=r"reading: .*Timeout"):
+            await blobs.read("a", doing="reading")
+        never.set()
+
+
+def test_repeats_wait_longer_each_time_and_the_first_does_not() -> None:
+    tuning = StorageTuning(jitter_seconds=0)
+    assert [tuning.wait(repeats) for repeats in range(5)] == [0, 2, 4, 8, 16]
+
+
+@pytest.mark.parametrize(
+    ("text", "blob", "queue"),
+    [
+        (
+            "UseDevelopmentStorage=true",
+            "http://127.0.0.1:10000/devstoreaccount1",
+            "http://127.0.0.1:10001/devstoreaccount1",
+        ),
+        (
+            "DefaultEndpointsProtocol=https;AccountName=a;AccountKey=aGk=;EndpointSuffix=x.example;",
+            "https://a.blob.x.example",
+            "https://a.queue.x.example",
+        ),
+        (
+            "AccountName=a;AccountKey=aGk=",
+            "https://a.blob.core.windows.net",
+            "https://a.queue.core.windows.net",
+        ),
+        (
+            "BlobEndpoint=https://b.example/;QueueEndpoint=https://q.example;SharedAccessSignature=sig=1",
+            "https://b.example",
+            "https://q.example",
+        ),
+    ],
+)
+def test_a_connection_string_says_where(text: str, blob: str, queue: str) -> None:
+    address = StorageAddress(text)
+    assert (address.url("blob"), address.url("queue")) == (blob, queue)
+    address.signature(FakeTokens())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "nonsense",
+        "EndpointSuffix=core.windows.net",
+        "AccountName=a",
+        "AccountName=a;AccountKey=no base64",
+    ],
+)
+def test_a_malformed_connection_string_is_refused(text: str) -> None:
+    address = StorageAddress(text)
+    with pytest.raises(Misconfigured, match="ImageStorage"):
+        _ = address.url("blob"), address.signature(FakeTokens())
+
+
+def test_an_identity_asks_the_services_it_was_told_of() -> None:
+    address = StorageAddress(
+        blob_service_uri="https://a.blob.example/", queue_service_uri="https://a.queue.example"
+    )
+    assert address.url("blob") == "https://a.blob.example"
+    assert address.url("queue") == "https://a.queue.example"
+    assert isinstance(address.signature(FakeTokens()), Token)
+
+
+def test_a_proxy_is_used_unless_the_host_is_exempt(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1,.internal")
+    assert _proxy("https://a.blob.example/images") == "http://proxy.example:3128"
+    assert _proxy("https://a.internal/images") is None

@@ -1,0 +1,68 @@
+"""Who makes pictures from stored originals, in memory: no picture is ever drawn."""
+
+import hashlib
+from collections import deque
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from shared.errors import CannotRender
+from shared.pictures.measuring import PictureFacts
+from shared.pictures.renditions import Cell, Wish
+from shared.ports import Pictures
+from tests.simulation.steps import Steps
+
+
+@dataclass(slots=True)
+class FakeRenderer:
+    """Stores a line about each wish, as large as it is asked to be."""
+
+    pictures: Pictures
+    steps: Steps = field(default_factory=Steps)
+    #: What cannot be opened.
+    broken: set[str] = field(default_factory=set)
+    #: Originals that were opened.
+    opened: list[str] = field(default_factory=list)
+    sheets: list[tuple[Cell, ...]] = field(default_factory=list)
+    #: What happens while an original is being rendered, in order.
+    meanwhile: deque[Callable[[], Awaitable[None]]] = field(default_factory=deque)
+
+    async def render(
+        self, source: str, wishes: Sequence[Wish], *, metadata: Mapping[str, str]
+    ) -> tuple[PictureFacts, ...]:
+        await self.steps.take("renderer.render")
+        if source in self.broken:
+            raise CannotRender(f"{source!r}: it can't be opened")
+        self.opened.append(source)
+        if self.meanwhile:
+            await self.meanwhile.popleft()()
+        found = await self.pictures.find(source)
+        assert found, source
+        original = found.facts
+        made = []
+        for wish in wishes:
+            width, height = wish.size or (original.width, original.height)
+            if wish.edge:
+                shrink = min(1, wish.edge / max(width, height))
+                width, height = round(width * shrink), round(height * shrink)
+            facts = (f"image/{wish.encoding}", width, height)
+            made.append(await self._store(wish.blob, facts, metadata))
+        return tuple(made)
+
+    async def sheet(
+        self, cells: Sequence[Cell], blob: str, *, metadata: Mapping[str, str]
+    ) -> PictureFacts:
+        await self.steps.take("renderer.sheet")
+        self.sheets.append(tuple(cells))
+        return await self._store(blob, ("image/jpeg", 800, 600), metadata)
+
+    async def _store(
+        self, blob: str, facts: tuple[str, int, int], metadata: Mapping[str, str]
+    ) -> PictureFacts:
+        writer = self.pictures.create(blob)
+        try:
+            await writer.write(blob.encode())
+            digest = hashlib.sha256(blob.encode()).hexdigest()
+            measured = PictureFacts(*facts, len(blob), digest)
+            return (await writer.commit(measured, metadata)).facts
+        finally:
+            await writer.abandon()

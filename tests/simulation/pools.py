@@ -1,0 +1,223 @@
+"""A discrete-event simulation of hosts that share a quota pool: pure, seeded, on a fake clock.
+
+The service counts as the Foundry emulator does: a bucket as large as one slice of the minute, at
+least one call, and a refused call counts as well. Messages wait on a queue that deals in whole
+seconds and is polled; a call reaches the service some tens of milliseconds after its turn.
+"""
+
+import heapq
+import math
+import random
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import partial
+
+from shared.limits.adaptive_rate import Quota
+from shared.limits.pacing import (
+    Appointment,
+    Pace,
+    Postponed,
+    Turn,
+    begun,
+    reserve,
+    stands,
+    succeeded,
+    throttled,
+)
+
+START = datetime(2026, 11, 1, tzinfo=UTC)
+
+
+def at(seconds: float) -> datetime:
+    return START + timedelta(seconds=seconds)
+
+
+@dataclass(slots=True)
+class Service:
+    """The endpoint's quota; `rpm` may be changed at any moment, unannounced."""
+
+    rpm: float
+    slice_seconds: float
+    tokens: float | None = None
+    filled_at: float = 0.0
+    accepted: list[float] = field(default_factory=list)
+    refused: list[float] = field(default_factory=list)
+
+    def call(self, now: float) -> float | None:
+        """Count a call; None when accepted, else the seconds of its `retry-after-ms`."""
+        largest, rate = max(1.0, self.rpm * self.slice_seconds / 60), self.rpm / 60
+        held = largest if self.tokens is None else self.tokens
+        held = min(largest, held + (now - self.filled_at) * rate)
+        left = max(held - 1, -largest)
+        self.tokens, self.filled_at = left, now
+        (self.accepted if held >= 1 else self.refused).append(now)
+        return None if held >= 1 else math.ceil((1 - left) / rate * 1000) / 1000
+
+
+@dataclass(slots=True)
+class Message:
+    number: int
+    arrived: float
+    dequeues: int = 0
+    appointment: Appointment | None = None
+    called: float | None = None
+
+
+@dataclass(slots=True)
+class Run:
+    """What is simulated, and what came of it."""
+
+    quota: Quota
+    service: Service
+    hosts: int
+    slots: int
+    seconds: float
+    backlog: int
+    seed: int = 1
+    service_seconds: float = 45.0
+    changes: tuple[tuple[float, float], ...] = ()
+    #: Seconds from a turn to its arrival at the service.
+    latency: tuple[float, float] = (0.02, 0.06)
+    #: Seconds until somebody looks at the queue after a message has come to light, at most.
+    polling: float = 0.5
+    done: list[Message] = field(default_factory=list)
+    busy: float = 0.0
+    served: float = 0.0
+    pace: Pace | None = None
+
+    def go(self) -> "Run":
+        world = _World(self)
+        world.run()
+        return self
+
+    def used(self, since: float, until: float, rpm: float) -> float:
+        """Part of the quota that was used."""
+        calls = sum(since <= when < until for when in self.service.accepted)
+        return calls / (rpm * (until - since) / 60)
+
+    def wasted(self, since: float = 0.0) -> float:
+        """Calls answered 429, per call accepted."""
+        accepted = sum(when >= since for when in self.service.accepted)
+        return sum(when >= since for when in self.service.refused) / max(accepted, 1)
+
+    def dequeues(self, since: float = 0.0) -> float:
+        """Times that a message was taken off the queue, per call accepted."""
+        counts = [each.dequeues for each in self.done if (each.called or 0.0) >= since]
+        return sum(counts) / max(len(counts), 1)
+
+
+class _World:
+    def __init__(self, run: Run) -> None:
+        self.run_ = run
+        self.random = random.Random(run.seed)  # noqa: S311 (a simulation)
+        self.now = 0.0
+        self.events: list[tuple[float, int, Callable[[], None]]] = []
+        self.order = 0
+        self.visible: deque[Message] = deque()
+        self.free = [run.slots] * run.hosts
+        self.pace = begun(run.quota, now=START)
+        self.successes: list[list[datetime]] = [[] for _ in range(run.hosts)]
+        self.messages = 0
+
+    def at(self, when: float, what: Callable[[], None]) -> None:
+        self.order += 1
+        heapq.heappush(self.events, (when, self.order, what))
+
+    def run(self) -> None:
+        run = self.run_
+        for _ in range(run.backlog):
+            self._arrive()
+        for when, rpm in run.changes:
+            self.at(when, partial(setattr, run.service, "rpm", rpm))
+        while self.events:
+            when, _, what = heapq.heappop(self.events)
+            if when > run.seconds:
+                break
+            self.now = when
+            what()
+        run.pace = self.pace
+
+    def _arrive(self) -> None:
+        self.messages += 1
+        self.visible.append(Message(self.messages, self.now))
+        self.at(self.now, self._dequeue)
+
+    def _dequeue(self) -> None:
+        while self.visible and any(self.free):
+            host = max(range(len(self.free)), key=self.free.__getitem__)
+            self.free[host] -= 1
+            self._ask(self.visible.popleft(), host)
+
+    def _ask(self, message: Message, host: int) -> None:
+        run, now = self.run_, at(self.now)
+        message.dequeues += 1
+        if self.successes[host]:
+            told, self.successes[host] = tuple(self.successes[host]), []
+            self.pace = succeeded(self.pace, quota=run.quota, called_at=told)
+        self.pace, answer = reserve(
+            self.pace, now=now, quota=run.quota, appointment=message.appointment
+        )
+        if isinstance(answer, Postponed):
+            self._put_back(message, answer.appointment, answer.delay.total_seconds())
+            self._release(host)
+            return
+        turn, asked = answer, self.now
+        if not turn.wait:
+            self._go(message, host, turn, asked)
+        else:
+            when = self.now + turn.wait.total_seconds()
+            self.at(when, lambda: self._look_again(message, host, turn, asked))
+
+    def _look_again(self, message: Message, host: int, turn: Turn, asked: float) -> None:
+        if stands(self.pace, turn):
+            self._go(message, host, turn, asked)
+            return
+        self.run_.busy += self.now - asked
+        message.appointment = turn.appointment
+        message.dequeues -= 1  # it asks again within the slot
+        self._ask(message, host)
+
+    def _go(self, message: Message, host: int, turn: Turn, asked: float) -> None:
+        called = self.now + self.random.uniform(*self.run_.latency)
+        self.at(called, lambda: self._call(message, host, turn, asked))
+
+    def _call(self, message: Message, host: int, turn: Turn, asked: float) -> None:
+        run = self.run_
+        refused = run.service.call(self.now)
+        if refused is not None:
+            self.pace = throttled(
+                self.pace, now=at(self.now), turn=turn, retry_after=timedelta(seconds=refused)
+            )
+            self._put_back(message, turn.appointment, refused)
+            run.busy += self.now - asked
+            self._release(host)
+            return
+        message.called = self.now
+        # Whoever was served makes room for one more: the backlog stays as long as it was.
+        self._arrive()
+        takes = min(max(self.random.lognormvariate(math.log(run.service_seconds), 0.5), 8), 180)
+        run.served += takes
+        run.busy += self.now + takes - asked
+        self.at(self.now + takes, lambda: self._finish(message, host, turn))
+
+    def _finish(self, message: Message, host: int, turn: Turn) -> None:
+        self.run_.done.append(message)
+        if turn.pressed:
+            self.successes[host].append(turn.at)
+        self._release(host)
+
+    def _put_back(self, message: Message, place: Appointment, delay: float) -> None:
+        message.appointment = place
+        seen = self.now + math.ceil(delay) + self.random.uniform(0.0, self.run_.polling)
+
+        def show() -> None:
+            self.visible.append(message)
+            self._dequeue()
+
+        self.at(seen, show)
+
+    def _release(self, host: int) -> None:
+        self.free[host] += 1
+        self.at(self.now, self._dequeue)

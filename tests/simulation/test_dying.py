@@ -1,0 +1,153 @@
+"""A job survives the death of its process at any step, and what the platform gave up on."""
+
+import asyncio
+import json
+from datetime import timedelta
+
+import pytest
+
+from shared.errors import StoreUnavailable
+from shared.records.record import JobState
+from shared.records.task_messages import TaskMessage
+from shared.workflows.intake import JobMessage
+from tests.simulation.mishaps import POLICIES
+from tests.simulation.reckoning import reckoned
+from tests.simulation.scene import Delivery, Scene, configured, data, ended, run
+
+JOB = {"job_id": "fox-1", "prompt": "a fox in the snow", "model": "gpt-image-2"}
+
+
+#: Whole runs, and each sweep, take fewer steps than this.
+MOST_STEPS = 32
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("crash_at", range(MOST_STEPS))
+async def test_a_process_that_dies_at_any_step_loses_nothing(crash_at: int, policy: str) -> None:
+    scene = Scene(configured(ON_UNKNOWN_OUTCOME=policy))
+    scene.world.steps.crash_at = crash_at
+    scene.submit({**JOB, "n": 2})
+    await scene.run()
+    await scene.sweep_on()
+    record = reckoned(scene)
+    if policy == "retry_once":
+        assert record.state is JobState.SUCCEEDED
+
+
+async def test_the_crashes_reach_every_step_of_a_run() -> None:
+    scene = await run({**JOB, "n": 2})
+    assert len(scene.world.steps.taken) < MOST_STEPS
+
+
+@pytest.mark.parametrize("policy", POLICIES)
+@pytest.mark.parametrize("crash_at", range(MOST_STEPS))
+async def test_a_sweep_finds_what_died_when_no_message_comes_back(
+    crash_at: int, policy: str
+) -> None:
+    scene = Scene(configured(ON_UNKNOWN_OUTCOME=policy))
+    scene.submit({**JOB, "n": 2})
+    await scene.run_until_death(crash_at)
+    await scene.sweep_on()
+    if not scene.world.records.stored:
+        assert not scene.world.register.open
+        return  # nobody was told that it was accepted: its message comes back, or is poison
+    record = reckoned(scene)
+    if policy == "retry_once":
+        assert record.state is JobState.SUCCEEDED
+
+
+@pytest.mark.parametrize("in_sweep", range(12))
+@pytest.mark.parametrize("crash_at", range(2, MOST_STEPS, 2))
+async def test_a_sweep_that_dies_at_any_step_is_made_up_for(crash_at: int, in_sweep: int) -> None:
+    scene = Scene(configured(ON_UNKNOWN_OUTCOME="park"))
+    scene.submit({**JOB, "n": 2})
+    await scene.run_until_death(crash_at)
+    scene.world.clock.advance(timedelta(minutes=20))
+    scene.world.steps.crash_at = len(scene.world.steps.taken) + in_sweep
+    await scene.sweep()
+    scene.world.steps.crash_at = None
+    await scene.sweep_on()
+    reckoned(scene)
+
+
+@pytest.mark.parametrize("crash_at", range(14))
+@pytest.mark.parametrize("queue", ["image-jobs", "image-jobs-standard"])
+async def test_a_burial_that_dies_at_any_step_is_made_up_for(queue: str, crash_at: int) -> None:
+    scene = Scene()
+    scene.submit(JOB)
+    await scene.run_until_death(4)
+    lane = TaskMessage(job_id="fox-1", task=0).to_bytes()
+    body = json.dumps(JOB).encode() if queue == "image-jobs" else lane
+    now = scene.world.clock.now()
+    scene.waiting.append(Delivery(f"{queue}-poison", JobMessage(body, "poisoned", now), now))
+    scene.world.steps.crash_at = len(scene.world.steps.taken) + crash_at
+    await scene.run()
+    scene.world.steps.crash_at = None
+    await scene.sweep_on()
+    reckoned(scene)
+    assert scene.world.dead_letters.letters
+
+
+@pytest.mark.parametrize("crash_at", range(MOST_STEPS))
+async def test_sweeps_beside_the_work_change_nothing(crash_at: int) -> None:
+    scene = Scene()
+    scene.submit({**JOB, "n": 2})
+    scene.world.steps.crash_at = crash_at
+    while scene.waiting:
+        scene.world.clock.advance(timedelta(minutes=3))
+        await asyncio.gather(scene.sweep(), scene.sweep(), scene.deliver(scene.waiting.pop(0)))
+        scene.take_sent()
+    await scene.sweep_on()
+    reckoned(scene)
+
+
+async def test_a_task_the_platform_gave_up_on_ends_as_a_dead_letter_and_an_event() -> None:
+    scene = Scene()
+    scene.submit(JOB)
+    await scene.deliver(scene.waiting.pop())
+    lane = scene.world.queues.sent[0]
+    message = JobMessage(lane.body, "poisoned-1", scene.world.clock.now())
+    await scene.deliver(Delivery(f"{lane.queue}-poison", message, message.inserted_at))
+    assert ended(scene) == ("image.job.failed", "poisoned", 0)
+    assert len(scene.world.dead_letters.letters) == 2  # the message, and the job
+
+
+async def test_a_job_message_the_platform_gave_up_on_is_rejected_when_nothing_came_of_it() -> None:
+    scene = Scene()
+    message = JobMessage(json.dumps(JOB).encode(), "poisoned-1", scene.world.clock.now())
+    await scene.deliver(Delivery("image-jobs-poison", message, message.inserted_at))
+    assert scene.world.announcer.types() == ["image.job.rejected"]
+    assert data(scene)["code"] == "poisoned"
+    assert data(scene)["job_id"] == "fox-1"
+
+
+@pytest.mark.parametrize(
+    ("wish", "told"),
+    [
+        ({"reply_to": "replies-shop"}, {"replies-shop"}),
+        ({"reply_to": "replies-shop", "n": 11}, {"replies-shop"}),
+        ({"reply_to": "secrets"}, set()),
+        ({}, set()),
+    ],
+)
+async def test_what_the_platform_gave_up_on_is_told_on_the_reply_queue_that_is_allowed(
+    wish: dict[str, object], told: set[str]
+) -> None:
+    scene = Scene()
+    body = json.dumps({**JOB, **wish}).encode()
+    message = JobMessage(body, "poisoned-1", scene.world.clock.now())
+    await scene.deliver(Delivery("image-jobs-poison", message, message.inserted_at))
+    assert scene.world.announcer.types() == ["image.job.rejected"]
+    assert set(scene.world.announcer.replies) == told
+
+
+async def test_a_job_message_the_platform_gave_up_on_is_carried_on_when_it_has_a_record() -> None:
+    scene = Scene()
+    scene.submit(JOB)
+    scene.world.steps.failing["queues.send"] = [StoreUnavailable("busy")]
+    delivery = scene.waiting[0]
+    with pytest.raises(StoreUnavailable):
+        await scene.deliver(delivery)
+    scene.waiting[0].queue = "image-jobs-poison"
+    await scene.run()
+    assert scene.world.announcer.types() == ["image.job.succeeded"]

@@ -1,0 +1,256 @@
+"""Manifests: every entry once, by number and line, however the bytes come and wherever it stops."""
+
+import csv
+import io
+import json
+import tracemalloc
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.batches.entries import MAX_ENTRY_BYTES, ManifestEntry
+from shared.batches.manifest import Format
+from shared.batches.reader import Reading
+
+JOBS: list[dict[str, Any]] = [
+    {"prompt": "a fox, in the snow"},
+    {"prompt": 'she said "hi"\nand left', "n": 2},
+    {"prompt": "狐 in the \\ snow ] } { [", "size": "2k", "tags": {"a": "ü|b"}},
+]
+
+
+def read(
+    written: Format, data: bytes, chunks: Sequence[int] = (), *, stops: bool = False
+) -> tuple[list[ManifestEntry], list[str]]:
+    """Read in pieces of these sizes; with `stops`, in a new process after each entry."""
+    reading, entries, wrong = Reading(written), list[ManifestEntry](), list[str]()
+    sizes = iter([*chunks, *([1 << 16] * (len(data) // (1 << 16) + 2))])
+    while not reading.is_over:
+        for entry in reading.take():
+            entries.append(entry)
+            if stops:
+                reading = Reading(written, reading.state)
+                break
+        else:
+            if reading.is_over:
+                break
+            size = next(sizes, 1 << 16)
+            piece = data[reading.wanted : reading.wanted + size]
+            reading.feed(piece)
+            if reading.wanted >= len(data):
+                reading.end()
+        wrong = [f"{line}: {fault}" for line, fault in reading.wrong]
+    wrong = [f"{line}: {fault}" for line, fault in reading.wrong]
+    return entries, wrong
+
+
+def jsonl(jobs: Sequence[Any], *, end: str = "\n") -> bytes:
+    return end.join(json.dumps(job, ensure_ascii=False) for job in jobs).encode()
+
+
+def as_list(jobs: Sequence[Any], *, indent: int | None = None) -> bytes:
+    return json.dumps(jobs, ensure_ascii=False, indent=indent).encode()
+
+
+def as_csv(jobs: Sequence[dict[str, Any]], *, delimiter: str = ",") -> bytes:
+    columns = ["prompt", "n", "size", "tag_a"]
+    out = io.StringIO(newline="")
+    writer = csv.writer(out, delimiter=delimiter)
+    writer.writerow(columns)
+    for job in jobs:
+        flat = job | {"tag_a": job.get("tags", {}).get("a", "")}
+        writer.writerow([flat.get(column, "") for column in columns])
+    return out.getvalue().encode()
+
+
+WRITTEN = {
+    Format.JSONL: jsonl(JOBS),
+    Format.JSON: as_list(JOBS, indent=2),
+    Format.CSV: as_csv(JOBS),
+}
+
+
+@pytest.mark.parametrize("written", Format)
+@given(
+    chunks=st.lists(st.integers(1, 40), max_size=40),
+    bom=st.booleans(),
+    stops=st.booleans(),
+    end=st.sampled_from([b"", b"\n", b" \r\n\n"]),
+)
+def test_every_entry_comes_once_however_the_bytes_arrive(
+    written: Format, chunks: list[int], end: bytes, *, bom: bool, stops: bool
+) -> None:
+    data = (b"\xef\xbb\xbf" if bom else b"") + WRITTEN[written] + end
+    entries, wrong = read(written, data, chunks, stops=stops)
+    assert [json.loads(entry.body) for entry in entries] == JOBS
+    assert [entry.number for entry in entries] == [1, 2, 3]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("written", "lines"),
+    [(Format.JSONL, [1, 2, 3]), (Format.JSON, [2, 5, 9]), (Format.CSV, [2, 3, 5])],
+)
+def test_an_entry_says_on_which_line_it_begins(written: Format, lines: list[int]) -> None:
+    entries, _ = read(written, WRITTEN[written])
+    assert [entry.line for entry in entries] == lines
+
+
+def test_a_file_that_is_one_job_is_one_entry() -> None:
+    (entry,), wrong = read(Format.JSON, json.dumps(JOBS[0]).encode())
+    assert json.loads(entry.body) == JOBS[0]
+    assert wrong == []
+
+
+def test_blank_lines_are_no_entries_and_count_as_lines() -> None:
+    entries, _ = read(Format.JSONL, b'\n{"a": 1}\r\n\n  \n{"a": 2}')
+    assert [(entry.number, entry.line, entry.body) for entry in entries] == [
+        (1, 2, b'{"a": 1}'),
+        (2, 5, b'{"a": 2}'),
+    ]
+    rows, _ = read(Format.CSV, b"prompt,n\n\na,1\n,\nb,2\n")
+    assert [(entry.number, entry.line) for entry in rows] == [(1, 3), (2, 5)]
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+def test_csv_may_be_cut_by_commas_semicolons_or_tabs(delimiter: str) -> None:
+    entries, _ = read(Format.CSV, as_csv(JOBS, delimiter=delimiter))
+    assert [json.loads(entry.body) for entry in entries] == JOBS
+
+
+def test_cells_become_what_their_fields_hold() -> None:
+    data = (
+        "prompt,SIZE,models,locales,n,max_cost_usd,tag_Campaign,tag_n,finish,compression\n"
+        '"a, b",2k|4k 16:9,gpt-image-2|MAI-Image-2.5,de,3,0.5, winter ,7,"{""size"": ""1x2""}",\n'
+    )
+    (entry,), _ = read(Format.CSV, data.encode())
+    assert json.loads(entry.body) == {
+        "prompt": "a, b",
+        "size": ["2k", "4k 16:9"],
+        "models": ["gpt-image-2", "MAI-Image-2.5"],
+        "locales": ["de"],
+        "n": 3,
+        "max_cost_usd": 0.5,
+        "tags": {"Campaign": "winter", "n": "7"},
+        "finish": {"size": "1x2"},
+    }
+
+
+@pytest.mark.parametrize(
+    ("header", "said"),
+    [
+        ("promt,n", "no field of a job is called 'promt'"),
+        ("prompt,prompt", "two columns are called 'prompt'"),
+        ("prompt,", "is called ''"),
+        ("prompt,tags", "is called 'tags'"),
+        ("prompt,tag_", "is called 'tag_'"),
+        ('prompt,"n', "never closed|no CSV"),
+    ],
+)
+def test_a_header_that_names_no_fields_is_told_once_and_nothing_is_taken(
+    header: str, said: str
+) -> None:
+    entries, (wrong,) = read(Format.CSV, f"{header}\na,b\nc,d\n".encode())
+    assert entries == []
+    assert any(part in wrong for part in said.split("|"))
+    assert wrong.startswith("1: ")
+
+
+def test_a_row_of_another_width_is_a_fault_of_its_own() -> None:
+    entries, _ = read(Format.CSV, b"prompt,n\na,1,2\nb,1\nc\n")
+    assert [str(entry.fault or "") for entry in entries] == [
+        "the row has 3 cells and the header 2",
+        "",
+        "the row has 1 cells and the header 2",
+    ]
+
+
+def test_a_stray_quote_spoils_one_row_and_not_the_file() -> None:
+    entries, wrong = read(Format.CSV, b'prompt,n\na,1\n"b,2\nc,3\nd,4\n')
+    assert [(entry.line, bool(entry.fault)) for entry in entries] == [
+        (2, False),
+        (3, True),
+        (4, False),
+        (5, False),
+    ]
+    assert wrong == []
+
+
+def test_text_of_another_encoding_is_told() -> None:
+    entries, _ = read(Format.CSV, "prompt\nKüste\nsea\n".encode("latin-1"))
+    assert "no UTF-8" in str(entries[0].fault)
+    assert json.loads(entries[1].body) == {"prompt": "sea"}
+    assert read(Format.CSV, b"pr\xffmpt\nsea\n")[1] == [
+        "1: the row is no UTF-8 text: its byte 2 is none"
+    ]
+
+
+@pytest.mark.parametrize("written", [Format.JSONL, Format.CSV])
+def test_an_endless_line_is_skipped_in_flat_memory(written: Format) -> None:
+    head = b"prompt\n" if written is Format.CSV else b""
+    good = b"fox\n" if written is Format.CSV else b'{"prompt": "fox"}\n'
+    data = head + good + b'"x' * (3 * MAX_ENTRY_BYTES) + b"\n" + good
+    entries, wrong = read(written, data)
+    assert [bool(entry.fault) for entry in entries] == [False, True, False]
+    assert "longer than" in str(entries[1].fault)
+    assert [entry.line - entries[0].line for entry in entries] == [0, 1, 2]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("data", "taken", "said"),
+    [
+        (b'[{"a": 1}, {"a": 2}', 2, "the list is not closed"),
+        (b'[{"a": 1}, {"a": "x', 2, "the list is not closed"),
+        (b"[", 0, "the list is not closed"),
+        (b'[{"a": 1}] [{"a": 2}]', 1, "something stands after the list"),
+        (b'[{"a": 1}, "' + b"x" * (2 * MAX_ENTRY_BYTES) + b'"]', 1, "nothing from here on"),
+    ],
+)
+def test_a_list_that_is_broken_says_where(data: bytes, taken: int, said: str) -> None:
+    entries, (wrong,) = read(Format.JSON, data)
+    assert len(entries) == taken
+    assert said in wrong
+
+
+@pytest.mark.parametrize("data", [b"[]", b" [ ]\n", b"", b"\xef\xbb\xbf", b"  \n"])
+def test_nothing_is_no_entry(data: bytes) -> None:
+    assert read(Format.JSON, data) == ([], [])
+
+
+def lots(written: Format, number: int) -> Iterator[bytes]:
+    """The bytes of a large manifest, made as they are wanted."""
+    job = {"prompt": "a fox in the snow " * 12, "size": "1536x1024"}
+    if written is Format.CSV:
+        yield b"prompt,size\n"
+    for nth in range(number):
+        if written is Format.CSV:
+            yield f'"{job["prompt"]}, {nth}",{job["size"]}\n'.encode()
+        else:
+            before = {Format.JSON: b"," if nth else b"["}.get(written, b"")
+            yield before + json.dumps(job | {"job_id": f"fox-{nth}"}).encode() + b"\n"
+    if written is Format.JSON:
+        yield b"]"
+
+
+@pytest.mark.parametrize("written", Format)
+def test_a_large_manifest_is_read_in_flat_memory(written: Format) -> None:
+    reading, count, number = Reading(written), 0, 20_000
+    source, piece = lots(written, number), bytearray()
+    tracemalloc.start()
+    for line in source:
+        piece += line
+        if len(piece) > 1 << 18:
+            reading.feed(bytes(piece))
+            piece.clear()
+            count += sum(1 for _ in reading.take())
+    reading.feed(bytes(piece))
+    reading.end()
+    count += sum(1 for _ in reading.take())
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert count == number
+    assert peak < 3 << 19  # the file has more than 4 MiB

@@ -1,0 +1,142 @@
+from datetime import date
+
+import pytest
+
+from shared.catalogue.models import builtin, extended
+from shared.errors import Misconfigured
+
+TODAY = date(2026, 11, 22)
+ROWS = list(builtin().models)
+
+
+def test_the_catalogue_holds_the_models_of_the_line_up() -> None:
+    assert set(ROWS) == {
+        "gpt-image-2",
+        "gpt-image-2.5-flare",
+        "gpt-image-2.5-sunburst",
+        "gpt-image-1.5",
+        "gpt-image-1",
+        "gpt-image-1-mini",
+        "MAI-Image-2e",
+        "MAI-Image-2.5",
+        "MAI-Image-2.5-Flash",
+        "MAI-Image-2.6",
+        "MAI-Image-2.6-Flash",
+        "FLUX.2-pro",
+        "FLUX.2-flex",
+    }
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_every_fact_that_may_change_has_its_source(name: str) -> None:
+    model = builtin().get(name)
+    for field in ("url", "scope", "sizes", "parameters", "rpm", "prices", "max_prompt_characters"):
+        assert model.sources.get(field), field
+    if model.qualities:
+        assert model.sources.get("qualities")
+    if model.retires:
+        assert model.sources.get("retires")
+
+
+def test_levels_carry_the_published_grids() -> None:
+    def grids(name: str) -> dict[str, tuple[int | None, int | None]]:
+        return {level.name: (level.bucket, level.grid) for level in builtin().get(name).qualities}
+
+    assert grids("gpt-image-2") == {"low": (16, 16), "medium": (48, 32), "high": (96, 64)}
+    assert grids("gpt-image-2.5-sunburst") == {
+        "low": (16, 16),
+        "medium": (24, 32),
+        "high": (48, 64),
+        "xhigh": (64, None),
+        "max": (96, None),
+    }
+    assert grids("gpt-image-1-mini") == {
+        "low": (None, 16),
+        "medium": (None, 32),
+        "high": (None, 64),
+    }
+
+
+def test_a_model_that_ends_soon_or_has_ended_says_so() -> None:
+    catalogue = builtin()
+    assert catalogue.get("gpt-image-2").warning(TODAY) is None
+    soon = catalogue.get("gpt-image-1.5").warning(TODAY)
+    assert soon == (
+        "gpt-image-1.5 retires on 2026-12-16, in 24 days; its replacement is gpt-image-2"
+    )
+    gone = catalogue.get("gpt-image-1").warning(TODAY)
+    assert gone is not None
+    assert "was retired on 2026-10-23" in gone
+    assert catalogue.get("gpt-image-1").retired(TODAY)
+    assert not catalogue.get("MAI-Image-2.6").retired(TODAY)
+
+
+def test_notice_is_given_sixty_days_ahead_and_no_earlier() -> None:
+    model = builtin().get("gpt-image-2")
+    assert model.warning(date(2027, 2, 19)) is None
+    assert model.warning(date(2027, 2, 20)) == "gpt-image-2 retires on 2027-04-21, in 60 days"
+    assert model.warning(date(2027, 4, 20)) == "gpt-image-2 retires on 2027-04-21, in 1 day"
+
+
+def test_the_version_of_a_shape_that_is_not_the_models_own() -> None:
+    model = builtin().get("gpt-image-2")
+    assert model.api_version_for("deployment") == "2025-04-01-preview"
+    assert model.api_version_for("v1") == "preview"
+    assert builtin().get("MAI-Image-2.5").api_version_for("mai") == ""
+
+
+def test_an_unknown_name_is_told_with_the_close_ones() -> None:
+    with pytest.raises(LookupError, match=r"'mai-image-2\.5'.*did you mean MAI-Image-2\.5"):
+        builtin().get("mai-image-2.5")
+    with pytest.raises(LookupError, match=r"'zzz'.*it has FLUX"):
+        builtin().get("zzz")
+
+
+def test_one_fact_of_a_model_can_be_changed() -> None:
+    own = "[models.gpt-image-2]\nrpm = 60\nprices.image_out = 25.0\nqualities.low.seconds = 10"
+    model = extended(builtin(), own).get("gpt-image-2")
+    before = builtin().get("gpt-image-2")
+    assert model.rpm == 60
+    assert model.prices is not None
+    assert (model.prices.image_out, model.prices.text_in) == (25.0, 5.0)
+    assert [level.seconds for level in model.qualities] == [10, 60, 160]
+    assert model.sizes == before.sizes
+
+
+def test_a_model_can_be_added_as_a_copy_of_another() -> None:
+    own = (
+        '{"models": {"house": {"like": "gpt-image-2", "retires": null, "prices": null, '
+        '"sizes": {"kind": "fixed", "sizes": [[1024, 1024]]}, "usual_sizes": [[1024, 1024]]}}}'
+    )
+    catalogue = extended(builtin(), own)
+    house = catalogue.get("house")
+    assert (house.name, house.retires, house.prices) == ("house", None, None)
+    assert house.sizes.kind == "fixed"
+    assert catalogue.get("gpt-image-2") == builtin().get("gpt-image-2")
+
+
+@pytest.mark.parametrize(
+    ("own", "words"),
+    [
+        ("[models.gpt-image-2]\nrpm = -1", ["gpt-image-2", "'rpm'", "-1"]),
+        ("[models.gpt-image-2]\ncolour = 1", ["gpt-image-2", "'colour'", "1"]),
+        ("[models.gpt-image-2]\nsizes.grid = 0", ["gpt-image-2", "sizes.free.grid", "0"]),
+        ("[models.new]\nfamily = 'mai'", ["'new'", "'url'", "Field required"]),
+        ("[models.new]\nlike = 'gone'", ["'new'", "'like'", "'gone'"]),
+        ("[models]\nnew = 3", ["'new'", "3"]),
+        ("[models.gpt-image-2]\nusual_sizes = [[512, 512]]", ["gpt-image-2", "655,360"]),
+        ("[models.gpt-image-2]\nqualities.max.seconds = 9", ["gpt-image-2", "'max'", "grid"]),
+        ('[models."MAI-Image-2.6"]\ntokens = "grid"', ["MAI-Image-2.6", "no qualities"]),
+        ('[models."MAI-Image-2.6".prices]\ntext_in = 1', ["MAI-Image-2.6", "image_out"]),
+        ('[models."FLUX.2-pro"]\nqualities = 3', ["FLUX.2-pro", "qualities"]),
+        ("nonsense", ["neither TOML nor JSON"]),
+        ('{"models": ', ["neither TOML nor JSON"]),
+        ('{"gpt-image-2": {}}', ["'models'", "gpt-image-2"]),
+        ("", ["'models'", "nothing"]),
+    ],
+)
+def test_a_wrong_catalogue_is_refused_by_model_and_field(own: str, words: list[str]) -> None:
+    with pytest.raises(Misconfigured) as caught:
+        extended(builtin(), own)
+    for word in words:
+        assert word in str(caught.value)

@@ -1,0 +1,294 @@
+"""The command without storage: what it reckons, what it refuses, how it ends."""
+
+import io
+import json
+import sys
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+import pytest
+from rich.console import Console
+
+from shared.client.cli import dead_letters, output, watch
+from shared.client.cli.main import exit_code, main
+from shared.client.cli.watch import file_name
+from shared.client.dead_letters import Letter
+from shared.client.results import JobEnded, NoSuchBlob, NoSuchJob, Status, StillRunning
+from shared.errors import (
+    Fault,
+    ImageJobsError,
+    InvalidJob,
+    Misconfigured,
+    Rejected,
+    StoreUnavailable,
+)
+from tests.builders.ended_jobs import record
+
+
+@pytest.fixture(autouse=True)
+def _nothing_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("ImageStorage", "FOUNDRY_DEPLOYMENTS", "FOUNDRY_ENDPOINT", "MODEL_CATALOGUE"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: str, code: int = 0) -> str:
+    ended = main(arguments)
+    out, err = capsys.readouterr()
+    assert ended == code, f"{out}{err}"
+    return out if code == 0 else err
+
+
+def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:  # noqa: ANN401 (any JSON)
+    return json.loads(said(capsys, *arguments, "--json"))
+
+
+def test_an_estimate_has_a_line_for_each_model_size_and_quality(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    asked = ("estimate", "-m", "gpt-image-2", "-m", "MAI-Image-2.5", "-s", "1024x1024", "-s", "4k")
+    lines = told(capsys, *asked)["lines"]
+    assert [(line["model"], line["size"], line["quality"]) for line in lines] == [
+        *[("gpt-image-2", size, level) for size in ("1024x1024", "4k") for level in LEVELS],
+        ("MAI-Image-2.5", "1024x1024", "auto"),
+        ("MAI-Image-2.5", "4k", "auto"),
+    ]
+    assert lines[0]["tokens"] == {"legacy": 208, "bucket": 196}
+    assert "$0.0063" in said(capsys, *asked)
+
+
+LEVELS = ("low", "medium", "high")
+
+
+def test_an_estimate_covers_every_deployed_model_or_the_whole_catalogue(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    supposed = told(capsys, "estimate", "-s", "1024x1024")
+    assert supposed["supposed"] is True
+    assert len({line["model"] for line in supposed["lines"]}) > 5
+    monkeypatch.setenv("FOUNDRY_DEPLOYMENTS", '[{"name": "gpt-image-1-mini"}]')
+    known = told(capsys, "estimate", "-s", "1024x1024", "-q", "low")
+    assert known["supposed"] is False
+    assert [line["model"] for line in known["lines"]] == ["gpt-image-1-mini"]
+
+
+def test_an_estimate_says_what_a_model_does_not_make(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ("estimate", "-m", "gpt-image-2", "-s", "4000x500", "-q", "low", "--fit", "reject")
+    assert "nearest" in told(capsys, *asked)["lines"][0]["refused"]
+    assert "nearest" in said(capsys, *asked)
+
+
+def test_a_route_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ("route", "a fox", "-m", "gpt-image-2", "-s", "7680x4320", "-n", "2")
+    (plan,) = told(capsys, *asked)["plans"]
+    assert (plan["width"], plan["height"]) == (3840, 2160)
+    explained = said(capsys, *asked)
+    assert "≠ size: 7680x4320 → 3840x2160" in explained
+    assert "• Model gpt-image-2 as asked." in explained
+
+
+def test_json_may_be_asked_for_before_the_sub_command(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = ("route", "a fox", "--id", "fox", "-m", "gpt-image-2")
+    assert json.loads(said(capsys, "--json", *asked)) == told(capsys, *asked)
+    wrong = json.loads(said(capsys, "--json", *asked, "-n", "11", code=2))
+    assert wrong["faults"][0]["field"] == "n"
+    monkeypatch.setattr(dead_letters, "client", lambda: nullcontext(NoLetters()))
+    assert said(capsys, "--json", "dead", "list") == ""
+    assert said(capsys, "dead", "list") == "No dead letters of these days.\n"
+
+
+class NoLetters:
+    @property
+    def operator(self) -> "NoLetters":
+        return self
+
+    def dead_letters(self, **_: object) -> list[Letter]:
+        return []
+
+
+def test_a_matrix_is_explained_part_by_part(capsys: pytest.CaptureFixture[str]) -> None:
+    asked = ("route", "a fox", "-m", "gpt-image-2", "-m", "MAI-Image-2.5", "-l", "de", "-l", "ja")
+    plans = told(capsys, *asked)["plans"]
+    assert [(plan["model"], len(plan["tasks"])) for plan in plans] == [
+        ("gpt-image-2", 2),
+        ("MAI-Image-2.5", 2),
+    ]
+
+
+def test_every_option_fills_its_field(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "stdin", io.StringIO('{"prompt": "a fox", "n": 4}'))
+    (plan,) = told(
+        capsys,
+        *("route", "-f", "-", "--id", "fox", "-m", "gpt-image-2", "-s", "3:2", "-q", "low"),
+        *("--routing", "bucket", "--fit", "reject", "-n", "2", "--format", "jpeg"),
+        *("--compression", "80", "--background", "opaque", "--on-unknown", "park"),
+        *("--max-cost", "1", "--deadline", "2099-01-01T00:00:00Z", "--priority", "normal"),
+        *("-t", "a=b=c", "-t", "d="),
+    )["plans"]
+    assert plan["parameters"] == {
+        "size": "1536x1024",
+        "quality": "low",
+        "n": 2,
+        "output_format": "jpeg",
+        "output_compression": 80,
+        "background": "opaque",
+    }
+    assert plan["tasks"][0]["pictures"][0] == "fox/default/0.jpg"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "sentence"),
+    [
+        (("route", "a fox", "-n", "0"), "n: 0 is too small"),
+        (("route", "a fox", "-t", "tag"), "tags: 'tag' is no tag; write NAME=VALUE"),
+        (("route", "-f", "no-such-file"), "can't be read"),
+        (("route", "a fox", "--finish", "{"), "is no JSON"),
+        (("submit", "a fox"), "set ImageStorage"),
+        (("paint",), "No such command"),
+    ],
+)
+def test_what_is_wrong_is_said_and_ends_with_2(
+    capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], sentence: str
+) -> None:
+    assert sentence in " ".join(said(capsys, *arguments, code=2).replace("│", "").split())
+
+
+def test_a_file_that_holds_no_job_is_refused(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    file = tmp_path / "job.json"
+    file.write_text("[]")
+    assert "holds no job" in said(capsys, "route", "-f", str(file), code=2)
+
+
+def test_errors_are_json_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    refused = json.loads(said(capsys, "route", "a fox", "-n", "0", "-q", "best", "--json", code=2))
+    assert refused["error"] == "InvalidJob"
+    assert [fault["field"] for fault in refused["faults"]] == ["quality", "n"]
+    nowhere = json.loads(said(capsys, "status", "fox", "--json", code=2))
+    assert nowhere["error"] == "Misconfigured"
+
+
+@pytest.mark.parametrize(
+    ("error", "code"),
+    [
+        (JobEnded(Status(record())), 1),
+        (Rejected([Fault("", "no")]), 2),
+        (InvalidJob([Fault("", "no")]), 2),
+        (Misconfigured("no"), 2),
+        (StoreUnavailable("no"), 3),
+        (NoSuchJob("no"), 4),
+        (NoSuchBlob("no"), 4),
+        (StillRunning("no"), 5),
+        (ImageJobsError("no"), 1),
+    ],
+)
+def test_each_error_has_its_code(error: ImageJobsError, code: int) -> None:
+    assert exit_code(error) == code
+
+
+def test_help_is_no_error(capsys: pytest.CaptureFixture[str]) -> None:
+    assert "--on-unknown" in said(capsys, "submit", "--help")
+
+
+@pytest.mark.parametrize(
+    ("blob", "file"),
+    [
+        ("fox/default/0.png", "fox/0.png"),
+        ("fox/de/1.jpg", "fox/de/1.jpg"),
+        ("/../fox/../../etc/0.png", "fox/etc/0.png"),
+    ],
+)
+def test_a_file_stays_in_its_directory(blob: str, file: str) -> None:
+    assert file_name(blob) == Path(file)
+
+
+def test_every_option_of_a_job_goes_by_a_long_name_that_can_be_guessed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    (plan,) = told(capsys, "route", "a fox", "-m", "gpt-image-2", "--n", "2")["plans"]
+    assert plan["n"] == 2
+    for guess, meant in (("--nn", "--n"), ("--qualty", "--quality")):
+        assert meant in said(capsys, "route", "a fox", guess, "2", code=2)
+
+
+@pytest.mark.parametrize(
+    ("option", "begun", "words"),
+    [
+        ("--quality", "", {"auto", "low", "medium", "high", "xhigh", "max"}),
+        ("-q", "m", {"medium", "max"}),
+        ("--on-unknown", "", {"retry_once", "park", "fail"}),
+        ("--priority", "l", {"low"}),
+        ("--model", "gpt-image-2.5-f", {"gpt-image-2.5-flare"}),
+    ],
+)
+def test_the_shell_completes_the_words_of_an_option(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    option: str,
+    begun: str,
+    words: set[str],
+) -> None:
+    monkeypatch.setenv("_IMAGE_JOBS_COMPLETE", "complete_bash")
+    monkeypatch.setenv("COMP_WORDS", f"image-jobs submit {option} {begun}")
+    monkeypatch.setenv("COMP_CWORD", "3")
+    assert set(said(capsys).split()) == words
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ([NoSuchJob("no")], 4),
+        ([StoreUnavailable("away")], 3),
+        ([NoSuchJob("no"), StoreUnavailable("away")], 3),
+    ],
+)
+def test_a_status_that_storage_does_not_tell_is_no_unknown_job(
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    wrong: list[ImageJobsError],
+    code: int,
+) -> None:
+    class Jobs:
+        def status_many(self, _ids: list[str]) -> list[ImageJobsError]:
+            return wrong
+
+    monkeypatch.setattr(watch, "client", lambda: nullcontext(Jobs()))
+    lines = said(capsys, "status", "fox", "owl", code=code).splitlines()
+    assert sorted(lines) == sorted(map(str, wrong))
+
+
+def test_an_empty_list_is_told_in_words_and_whoever_has_not_ended_is_counted(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Jobs:
+        def newest(self, **_: object) -> list[str]:
+            return []
+
+        def status_many(self, ids: list[str]) -> list[ImageJobsError]:
+            return [NoSuchJob(each) for each in ids]
+
+    monkeypatch.setattr(watch, "client", lambda: nullcontext(Jobs()))
+    assert said(capsys, "list") == "No jobs.\n"
+    assert said(capsys, "watch") == "No job is running.\n"
+    assert said(capsys, "watch", "--json") == ""
+    late = ("--within", "0", "--json")
+    assert "2 of 2 jobs have not ended" in said(capsys, "watch", "fox", "owl", *late, code=5)
+    assert "job fox has not ended" in said(capsys, "watch", "fox", *late, code=5)
+
+
+def test_what_was_live_ends_its_line_in_a_pipe(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    piped = Console(file=sys.stdout, width=80)
+    monkeypatch.setattr(output, "console", lambda: piped)
+    with output.live(quiet=False) as show:
+        show("one")
+        show("two")
+    with output.live(quiet=True) as show:
+        show("three")
+    assert capsys.readouterr().out == "two\n"

@@ -1,0 +1,153 @@
+from datetime import timedelta
+
+import pytest
+
+from shared.http_api.job_documents import (
+    ImageStatus,
+    RenditionStatus,
+    blobs_of,
+    estimate_of,
+    linked,
+    listed,
+    numbered,
+    pictures_of,
+    poll_after,
+    status_of,
+)
+from shared.http_api.queries import wanted_form
+from shared.records.index_entry import Page, entry_of
+from shared.records.record import JobState, TaskState
+from tests.builders.ended_jobs import AT, attempt, failed, plan, record
+from tests.simulation.scene import run
+
+
+async def test_a_finished_job_is_told_whole() -> None:
+    scene = await run({"job_id": "fox-1", "prompt": "a fox", "n": 2, "tags": {"a": "b"}})
+    told = status_of(scene.record("fox-1"))
+    assert (told.state, told.attempts) == (JobState.SUCCEEDED, 1)
+    assert told.job == {"job_id": "fox-1", "prompt": "a fox", "n": 2, "tags": {"a": "b"}}
+    assert [image.path for image in told.images] == [
+        "/api/jobs/fox-1/images/0",
+        "/api/jobs/fox-1/images/1",
+    ]
+    assert told.tasks[0].attempts[0].charged == "yes"
+    (event,) = told.events
+    assert event.id == scene.world.announcer.events[0].get_id()
+    assert event.sent_at is not None
+
+
+def test_a_running_call_is_told_among_the_attempts() -> None:
+    running = record(
+        plan=plan(n=1),
+        tasks=(
+            failed(attempt())
+            .tasks[0]
+            .model_copy(update={"state": TaskState.CALLING, "current": attempt(30, kind=None)}),
+        ),
+        state=JobState.RUNNING,
+    )
+    assert [each.kind for each in status_of(running).tasks[0].attempts] == ["done", None]
+
+
+def test_a_picture_keeps_its_number_while_an_earlier_one_is_still_to_come() -> None:
+    whole = record(plan=plan(n=2))
+    first, second = whole.tasks
+    late = whole.model_copy(update={"tasks": (first.model_copy(update={"pictures": ()}), second)})
+    assert [image.number for image in pictures_of(whole)] == [0, 1]
+    assert [image.number for image in pictures_of(late)] == [1]
+    assert numbered(late, "1") == second.pictures[0].blob
+    assert numbered(late, "0") is None
+    assert numbered(late, "01") is None
+
+
+def test_links_are_told_with_the_pictures_they_read() -> None:
+    status = status_of(record(plan=plan(n=1)))
+    (image,) = status.images
+    assert image.read_url is None
+    (image,) = linked(status, {image.blob: "https://account.example/x?sig=1"}).images
+    assert image.read_url == "https://account.example/x?sig=1"
+
+
+FINISH = {
+    "size": "1000x600",
+    "renditions": [{"format": "webp"}, {"format": "jpeg", "quality": 100}],
+    "thumbnail": 64,
+    "contact_sheet": True,
+}
+
+
+async def test_what_a_finish_made_is_told_with_the_path_that_gives_it() -> None:
+    scene = await run({"job_id": "fox-1", "prompt": "a fox", "n": 2, "finish": FINISH})
+    finished = scene.record("fox-1")
+    told = status_of(finished)
+    for number, image in enumerate(told.images):
+        paths = [each.path for each in image.renditions]
+        assert paths == [
+            f"/api/jobs/fox-1/images/{number}?as={form}"
+            for form in ("exact", "q80.webp", "q100.jpg", "thumbnail")
+        ]
+        for each in image.renditions:
+            form = each.path.partition("=")[2]
+            assert wanted_form({"as": form}) == form
+            assert numbered(finished, str(number), form) == each.blob
+        assert numbered(finished, str(number)) == image.blob
+        assert numbered(finished, str(number), "q7.webp") is None
+    assert told.contact_sheet
+    assert told.contact_sheet.path == "/api/jobs/fox-1/images/contact-sheet"
+    assert numbered(finished, "contact-sheet") == told.contact_sheet.blob
+    assert numbered(finished, "contact-sheet", "exact") is None
+    assert numbered(record(), "contact-sheet") is None
+
+
+async def test_everything_a_finish_made_gets_its_link() -> None:
+    scene = await run({"job_id": "fox-1", "prompt": "a fox", "finish": FINISH})
+    status = status_of(scene.record("fox-1"))
+    blobs = blobs_of(status)
+    assert len(set(blobs)) == len(blobs) == 6
+    told = linked(status, {blob: f"https://account.example/{blob}" for blob in blobs})
+    assert told.contact_sheet
+    (image,) = told.images
+    every: list[ImageStatus | RenditionStatus] = [image, *image.renditions, told.contact_sheet]
+    for each in every:
+        assert each.read_url == f"https://account.example/{each.blob}"
+
+
+async def test_a_list_links_the_thumbnail_where_one_was_made() -> None:
+    scene = await run({"job_id": "fox-1", "prompt": "a fox", "finish": {"thumbnail": 64}})
+    entry = entry_of(scene.record("fox-1"))
+    assert entry.picture == "fox-1/default/0.png"
+    assert entry.cover == "fox-1/default/0.t64.webp"
+    (line,) = listed(Page(entries=(entry,)), {entry.cover: "https://x.example"}).jobs
+    assert line.cover_url == "https://x.example"
+
+
+def test_a_line_of_a_list_holds_the_beginning_of_the_prompt_and_the_first_picture() -> None:
+    entry = entry_of(record({"prompt": "fox " * 1000}, plan=plan(n=2)))
+    (line,) = listed(Page(entries=(entry,)), {}).jobs
+    assert line.prompt is not None
+    assert len(line.prompt) < 250
+    assert line.prompt.endswith("…")
+    assert (line.cover_path, line.images) == ("/api/jobs/fox/images/first", 2)
+    assert line.cover_url is None
+    (line,) = listed(Page(entries=(entry,)), {entry.picture or "": "https://x.example"}).jobs
+    assert line.cover_url == "https://x.example"
+
+
+def test_the_first_picture_is_the_first_there_is() -> None:
+    whole = record(plan=plan(n=2))
+    first, second = whole.tasks
+    late = whole.model_copy(update={"tasks": (first.model_copy(update={"pictures": ()}), second)})
+    assert numbered(late, "first") == second.pictures[0].blob
+    assert numbered(failed(attempt()), "first") is None
+
+
+def test_an_estimate_with_an_unknown_price_is_unknown() -> None:
+    known, unknown = plan(estimate_usd=0.1234567), plan(estimate_usd=None)
+    assert estimate_of((known, known)).estimate_usd == pytest.approx(0.246913)
+    assert estimate_of((known, unknown)).estimate_usd is None
+
+
+@pytest.mark.parametrize(("after", "wait"), [(0, 15), (20, 5), (28.5, 1), (500, 1)])
+def test_a_caller_is_told_to_ask_again_when_it_may_be_worth_it(after: float, wait: int) -> None:
+    running = record(state=JobState.RUNNING)
+    assert poll_after(running, AT + timedelta(seconds=after)) == wait

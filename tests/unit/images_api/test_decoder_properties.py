@@ -1,0 +1,98 @@
+import json
+from typing import Any
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.images_api.decoder import Envelope
+from tests.builders.replies import (
+    JSON,
+    SSE,
+    as_json,
+    b64,
+    broken,
+    decode,
+    escapings,
+    event,
+    generation,
+    pictures,
+    replies,
+    sizes,
+    texts,
+    written,
+)
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(replies(), sizes)
+def test_any_picture_in_any_spelling_and_chunking_comes_out(
+    reply: tuple[list[bytes], bytes, dict[str, Any]], sizes: list[int]
+) -> None:
+    made, body, document = reply
+    received, envelope = decode(body, JSON, sizes)
+    assert received.whole == made
+    assert envelope == Envelope(document, len(made))
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(st.data(), pictures, sizes)
+def test_any_picture_in_any_event_stream_comes_out(
+    data: st.DataObject, made: list[bytes], sizes: list[int]
+) -> None:
+    escape, prompt, named = data.draw(escapings), data.draw(texts), data.draw(st.booleans())
+    end = data.draw(st.sampled_from(["\n", "\r\n", "\r"]))
+    stream = ": keep-alive" + 2 * end + "retry: 5" + end
+    for picture in made:
+        for kind in ("partial_image", "completed"):
+            name = f"image_generation.{kind}"
+            stream += f"event: {name}{end}" if named else ""
+            stream += f'data: {{"prompt":{json.dumps(prompt)},"type":"{name}",'
+            stream += written(picture, "b64_json", escape, "") + ',"usage":{"total":7}}' + 2 * end
+    stream += "data: [DONE]" + 2 * end
+    received, envelope = decode(stream.encode(), SSE, sizes)
+    assert received.whole == made
+    assert (received.started, received.dropped) == (len(made), 0)
+    assert envelope.pictures == len(made)
+    assert envelope.document["usage"] == {"total": 7}
+    assert envelope.document["prompt"] == prompt
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(replies(), sizes, st.integers(min_value=0))
+def test_a_reply_cut_anywhere_is_broken_and_its_whole_pictures_are_kept(
+    reply: tuple[list[bytes], bytes, dict[str, Any]], sizes: list[int], at: int
+) -> None:
+    made, body, _ = reply
+    received = broken(body[: at % len(body)], JSON, sizes)
+    assert received.whole == made[: len(received.whole)]
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(pictures, st.integers(min_value=0), sizes, st.booleans())
+def test_an_event_stream_cut_before_its_last_picture_ends_is_broken(
+    made: list[bytes],
+    at: int,
+    sizes: list[int],
+    named: bool,  # noqa: FBT001 - drawn
+) -> None:
+    name = "image_generation.completed" if named else None
+    events = [event(name, generation("completed", b64_json=b64(p))) for p in made]
+    start = len(b"".join(events[:-1]))
+    if name:
+        start += len(f"event: {name}\ndata: ")  # a name alone is no event: nothing is missing
+    else:
+        start += len("data: ")
+    stream = b"".join(events)
+    cut = start + 1 + at % (len(stream) - start - 3)
+    received = broken(stream[:cut], SSE, sizes)
+    assert received.whole == made[: len(received.whole)]
+    assert len(received.whole) >= len(made) - 1
+
+
+def test_a_reply_cut_at_every_place_is_broken() -> None:
+    made = [b"first", b"second"]
+    body = as_json({"data": [{"b64_json": b64(each)} for each in made], "usage": {"total": 1}})
+    for at in range(len(body)):
+        received = broken(body[:at])
+        assert received.whole == made[: len(received.whole)]
+        assert body[:at].count(b'"}') <= len(received.whole)

@@ -1,0 +1,210 @@
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.errors import BrokenReply, CallFailed, NotSent, UnreadableReply
+from shared.images_api.outcomes import (
+    CHARGED,
+    NEXT,
+    Next,
+    Outcome,
+    OutcomeKind,
+    of_failure,
+    of_reply,
+)
+from tests.builders.error_bodies import E1, E2, E3, E4, E5, E6, E7, E8, E9, E10, coded
+
+KIND = OutcomeKind
+
+
+def reply(status: int, document: Any = None, text: str = "") -> Outcome:  # noqa: ANN401 - any JSON
+    return of_reply(status, {"x-request-id": "r", "retry-after": "3"}, document, text)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind", "code"),
+    [
+        pytest.param(400, E1, KIND.REFUSED, "moderation_blocked", id="E1"),
+        pytest.param(400, E2, KIND.REFUSED, "content_policy_violation", id="E2"),
+        pytest.param(400, E3, KIND.REFUSED, "contentFilter", id="E3"),
+        pytest.param(400, E4, KIND.REFUSED, "content_filter", id="E4"),
+        pytest.param(400, E5, KIND.INVALID, "invalid_value", id="E5"),
+        pytest.param(400, E6, KIND.INVALID, "unsupported_request_value", id="E6"),
+        pytest.param(403, E7, KIND.BLOCKED, "Forbidden", id="E7"),
+        pytest.param(404, E8, KIND.MISCONFIGURED, "DeploymentNotFound", id="E8"),
+        pytest.param(404, E9, KIND.MISCONFIGURED, "404", id="E9"),
+        pytest.param(408, E10, KIND.UNKNOWN, "Timeout", id="E10"),
+    ],
+)
+def test_every_error_body_seen_is_classified(status: int, body: Any, kind: KIND, code: str) -> None:  # noqa: ANN401 - any JSON
+    outcome = reply(status, body)
+    assert (outcome.kind, outcome.code) == (kind, code)
+    assert outcome.message == body["error"]["message"]
+    assert (outcome.request_id, outcome.retry_after) == ("r", 3)
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (200, {"data": [{"b64_json": "#0"}]}, KIND.DONE),
+        (200, {"b64_json": "#0", "usage": {}}, KIND.DONE),
+        (200, {"data": []}, KIND.NO_IMAGE),
+        (200, {"data": [{"b64_json": None}]}, KIND.NO_IMAGE),
+        (200, None, KIND.NO_IMAGE),
+        (200, {"error": None, "data": []}, KIND.NO_IMAGE),
+        (400, coded("unknown_parameter"), KIND.INVALID),
+        (400, {"error": {"code": None, "message": "No."}}, KIND.INVALID),
+        (400, coded("content_safety_violation"), KIND.REFUSED),
+        (422, coded("content_safety_violation"), KIND.REFUSED),
+        (400, {"error": {"inner_error": {"code": "ResponsibleAIPolicyViolation"}}}, KIND.REFUSED),
+        (400, coded("invalid_value", "violates our content_policy_violation"), KIND.INVALID),
+        (401, None, KIND.UNAUTHORISED),
+        (403, None, KIND.MISCONFIGURED),
+        (403, coded("content_policy_violation"), KIND.REFUSED),
+        (403, {"message": "It is Temporarily Blocked."}, KIND.BLOCKED),
+        (400, coded("Forbidden", "temporarily blocked"), KIND.INVALID),
+        (404, None, KIND.MISCONFIGURED),
+        (409, None, KIND.INVALID),
+        (413, None, KIND.INVALID),
+        (415, None, KIND.INVALID),
+        (422, None, KIND.INVALID),
+        (499, None, KIND.INVALID),
+        (408, None, KIND.UNKNOWN),
+        (429, coded("429"), KIND.THROTTLED),
+        (429, {"statusCode": 429, "message": "Rate limit is exceeded."}, KIND.THROTTLED),
+        (500, coded("moderation_blocked"), KIND.UNKNOWN),
+        (502, None, KIND.UNKNOWN),
+        (503, None, KIND.UNKNOWN),
+        (504, None, KIND.UNKNOWN),
+        (524, None, KIND.UNKNOWN),
+        (302, None, KIND.MISCONFIGURED),
+        (101, None, KIND.UNKNOWN),
+    ],
+)
+def test_every_row_of_the_table_is_kept(status: int, body: Any, kind: KIND) -> None:  # noqa: ANN401 - any JSON
+    assert reply(status, body).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (E1["error"], KIND.REFUSED),
+        ({"code": "content_filter"}, KIND.REFUSED),
+        ({"code": "rate_limit_exceeded"}, KIND.THROTTLED),
+        ({"code": 429}, KIND.THROTTLED),
+        ({"status": 401, "code": "PermissionDenied"}, KIND.UNAUTHORISED),
+        (E5["error"], KIND.INVALID),
+        ({"type": "invalid_request_error"}, KIND.INVALID),
+        ({"code": "server_error"}, KIND.UNKNOWN),
+        ("It broke.", KIND.UNKNOWN),
+    ],
+)
+def test_an_error_within_a_stream_is_told_by_what_it_says(error: Any, kind: KIND) -> None:  # noqa: ANN401 - any JSON
+    assert reply(200, {"error": error}).kind is kind
+
+
+def test_an_error_after_a_picture_does_not_unmake_it() -> None:
+    assert reply(200, {"b64_json": "#0", "error": {"code": "server_error"}}).kind is KIND.DONE
+
+
+@pytest.mark.parametrize("kind", OutcomeKind)
+def test_the_tables_are_complete(kind: OutcomeKind) -> None:
+    assert kind in NEXT
+    assert kind in CHARGED
+
+
+def test_what_is_refused_before_work_is_free_and_what_nobody_documents_is_unknown() -> None:
+    unsure = {KIND.NO_IMAGE, KIND.UNKNOWN}
+    assert {kind for kind in KIND if CHARGED[kind] == "unknown"} == unsure
+    assert {kind for kind in KIND if CHARGED[kind] == "yes"} == {KIND.DONE}
+
+
+def test_an_outcome_knows_what_happens_next() -> None:
+    assert reply(429).next is Next.OTHER_DEPLOYMENT_OR_LATER
+    assert reply(500).next is Next.RESOLVE_UNKNOWN
+    assert reply(500).charged == "unknown"
+
+
+def test_the_categories_of_a_refusal_are_told_in_every_spelling() -> None:
+    assert reply(400, E1).categories == ("violence",)
+    assert reply(400, E2).categories == ()
+    assert reply(400, E4).categories == ("sexual", "custom_blocklists")
+    both = coded("moderation_blocked", "safety_violations=[sexual, violence].")
+    assert reply(400, both).categories == ("sexual", "violence")
+    filtered = {"data": [], "prompt_filter_results": [{"hate": {"filtered": True}}]}
+    assert reply(200, filtered).categories == ("hate",)
+
+
+def test_a_failure_without_a_body_is_named_by_its_status() -> None:
+    outcome = reply(502)
+    assert (outcome.code, outcome.message) == ("http_502", "http_502")
+
+
+def test_a_body_that_is_no_json_is_quoted_in_one_line() -> None:
+    assert reply(502, text="<html>\n  Bad Gateway\n").message == "<html> Bad Gateway"
+
+
+def test_the_message_of_a_gateway_is_found_at_the_top() -> None:
+    assert reply(401, {"statusCode": 401, "message": "Access denied."}).message == "Access denied."
+
+
+def test_a_message_can_be_written_as_utf_8_and_is_bounded() -> None:
+    message = reply(400, coded("x", "\ud800" + "y" * 5_000)).message
+    assert len(message.encode()) == 1_000
+
+
+@pytest.mark.parametrize(
+    ("error", "kind", "code"),
+    [
+        (NotSent("no route"), KIND.NOT_SENT, "not_sent"),
+        (BrokenReply("cut"), KIND.UNKNOWN, "broken_reply"),
+        (UnreadableReply("no picture"), KIND.NO_IMAGE, "unreadable_reply"),
+        (CallFailed("odd"), KIND.UNKNOWN, "broken_reply"),
+    ],
+)
+def test_every_failure_is_classified(error: CallFailed, kind: KIND, code: str) -> None:
+    outcome = of_failure(error, headers={"x-request-id": "r"})
+    assert (outcome.kind, outcome.code, outcome.message) == (kind, code, str(error))
+    assert outcome.request_id == "r"
+    assert of_failure(error).request_id is None
+
+
+words = st.sampled_from(
+    ["error", "code", "message", "innererror", "status", "type", "b64_json", "filtered", "data"]
+)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text() | words,
+    lambda inner: st.lists(inner) | st.dictionaries(words | st.text(), inner),
+)
+names = st.sampled_from(["retry-after", "Retry-After-Ms", "date", "X-Request-Id"]) | st.text()
+
+
+@settings(deadline=None)  # the machine may be busy
+@given(st.integers(-1, 1000), st.dictionaries(names, st.text()), values, st.text())
+def test_any_reply_has_an_outcome(
+    status: int,
+    headers: dict[str, str],
+    document: Any,  # noqa: ANN401 - any JSON
+    text: str,
+) -> None:
+    outcome = of_reply(status, headers, document, text, now=datetime(2026, 11, 22, tzinfo=UTC))
+    assert outcome.kind in OutcomeKind
+    assert outcome.charged == CHARGED[outcome.kind]
+    assert outcome.code.encode()
+    assert outcome.message.encode()
+    if status in {408, 504, 524} or 500 <= status < 600:
+        assert outcome.kind is OutcomeKind.UNKNOWN
+
+
+def test_a_number_too_long_to_write_is_no_code() -> None:
+    assert reply(400, {"error": {"code": 10**5000}}).code == "http_400"
+
+
+def test_a_document_of_any_depth_is_read() -> None:
+    document: Any = {"b64_json": "#0"}
+    for _ in range(100_000):
+        document = [document]
+    assert reply(200, document).kind is OutcomeKind.DONE

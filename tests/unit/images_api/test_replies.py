@@ -1,0 +1,51 @@
+from datetime import UTC, datetime
+
+import pytest
+
+from shared.images_api.replies import request_id, retry_after
+
+
+def named(**headers: str) -> str | None:
+    return request_id({name.replace("_", "-"): value for name, value in headers.items()})
+
+
+def test_the_request_id_is_the_gateways_before_the_services() -> None:
+    assert named(X_Request_Id="b", APIM_Request_Id=" a ") == "a"
+    assert named(x_request_id="b", apim_request_id=" ") == "b"
+    assert named(x_ms_request_id="c") == "c"
+    assert named() is None
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"retry-after-ms": "1500", "retry-after": "9"}, 1.5),
+        ({"Retry-After-MS": "soon", "Retry-After": "9"}, 9),
+        ({"retry-after": "0.25"}, 0.25),
+        ({"retry-after": "86400"}, 3600),
+        ({"retry-after-ms": "86400000"}, 3600),
+        ({"retry-after": "-5"}, 0),
+        ({"retry-after": "nan"}, None),
+        ({"retry-after": "1e999"}, None),
+        ({"retry-after": "soon"}, None),
+        ({}, None),
+        (
+            {
+                "retry-after": "Sun, 22 Nov 2026 10:01:00 GMT",
+                "date": "Sun, 22 Nov 2026 10:00:18 GMT",
+            },
+            42,
+        ),
+        ({"retry-after": "Sun, 22 Nov 2026 10:01:00 GMT"}, 60),
+        ({"retry-after": "Sun, 22 Nov 2026 10:01:00 -0000"}, 60),
+        ({"retry-after": "Sun, 22 Nov 2026 09:00:00 GMT"}, 0),
+        ({"retry-after": "Sun, 99 Nov 2026 09:00:00 GMT"}, None),
+    ],
+)
+def test_the_wait_is_taken_from_the_headers(headers: dict[str, str], seconds: float | None) -> None:
+    now = datetime(2026, 11, 22, 10, tzinfo=UTC)
+    assert retry_after(headers, now=now) == seconds
+
+
+def test_a_date_without_any_clock_is_no_wait() -> None:
+    assert retry_after({"retry-after": "Sun, 22 Nov 2026 10:01:00 GMT"}) is None

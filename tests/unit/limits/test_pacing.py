@@ -1,0 +1,300 @@
+from datetime import UTC, datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from shared.limits.adaptive_rate import Quota
+from shared.limits.pacing import (
+    GRACE,
+    LONGEST_DELAY,
+    MOST_YIELDS,
+    PATIENCE,
+    SHORT_WAIT,
+    SHORTEST_DELAY,
+    Appointment,
+    Pace,
+    Postponed,
+    Priority,
+    Turn,
+    begun,
+    burst,
+    reserve,
+    stands,
+    succeeded,
+    throttled,
+)
+
+START = datetime(2026, 11, 1, tzinfo=UTC)
+SECOND = timedelta(seconds=1)
+
+
+class Counter:
+    """A pool's counter and the time, as tests move them."""
+
+    def __init__(self, rpm: float = 60) -> None:
+        self.quota = Quota(rpm, growth=1)
+        self.now = START
+        self.pace: Pace = begun(self.quota, now=START)
+        self.turns: list[Turn] = []
+
+    def ask(
+        self, appointment: Appointment | None = None, *, priority: Priority = "normal"
+    ) -> Turn | Postponed:
+        self.pace, answer = reserve(
+            self.pace,
+            now=self.now,
+            quota=self.quota,
+            priority=priority,
+            appointment=appointment,
+        )
+        # Through JSON, as a blob keeps it.
+        self.pace = Pace.model_validate_json(self.pace.model_dump_json())
+        if isinstance(answer, Turn):
+            self.turns.append(answer)
+        return answer
+
+    def turn(self, *given: Any, **named: Any) -> Turn:  # noqa: ANN401 - as `ask` takes them
+        answer = self.ask(*given, **named)
+        assert isinstance(answer, Turn)
+        return answer
+
+    def number(self, *given: Any, **named: Any) -> Postponed:  # noqa: ANN401 - as `ask` takes them
+        answer = self.ask(*given, **named)
+        assert isinstance(answer, Postponed)
+        return answer
+
+    def fill(self) -> None:
+        """Give away every turn that can be waited for."""
+        while isinstance(self.ask(), Turn):
+            pass
+
+    def refuse(self, turn: Turn, seconds: float | None = None) -> None:
+        after = None if seconds is None else timedelta(seconds=seconds)
+        self.pace = throttled(self.pace, now=self.now, turn=turn, retry_after=after)
+
+
+def test_the_first_call_goes_at_once_and_the_next_ones_in_its_wake() -> None:
+    counter = Counter()
+    assert [counter.turn().wait for _ in range(4)] == [n * SECOND for n in range(4)]
+
+
+def test_a_turn_that_is_too_far_away_to_wait_for_is_a_number() -> None:
+    counter = Counter()
+    counter.fill()
+    assert counter.turns[-1].wait <= SHORT_WAIT
+    assert counter.number().delay >= SHORTEST_DELAY
+
+
+def test_whoever_comes_back_when_told_gets_their_turn() -> None:
+    counter = Counter()
+    counter.fill()
+    places = [counter.number() for _ in range(20)]
+    counter.now += places[-1].delay
+    turn = counter.turn(places[-1].appointment)
+    assert turn.wait <= PATIENCE
+
+
+def test_whoever_has_a_number_goes_before_those_who_come_without() -> None:
+    counter = Counter()
+    counter.fill()
+    place = counter.number()
+    counter.now += place.delay
+    assert isinstance(counter.ask(), Postponed)
+    counter.turn(place.appointment)
+
+
+def test_numbers_whose_holders_never_come_are_called_and_pass() -> None:
+    counter = Counter()
+    counter.fill()
+    for _ in range(30):
+        counter.number()
+    counter.now += timedelta(minutes=2)
+    assert not counter.turn().wait
+
+
+def test_after_a_night_without_anybody_the_numbers_are_good_in_their_order() -> None:
+    counter = Counter()
+    counter.fill()
+    places = [counter.number().appointment for _ in range(8)]
+    counter.now += timedelta(hours=8)
+    answers = [counter.ask(place) for place in places]
+    waits = [answer.wait for answer in answers if isinstance(answer, Turn)]
+    assert waits == sorted(waits)
+    assert all(later - earlier == SECOND for earlier, later in pairwise(waits))
+
+
+def test_a_number_of_another_counter_is_taken_as_one_that_is_due() -> None:
+    counter = Counter()
+    stranger = Appointment(epoch=START - timedelta(days=1), number=7_000, at=START)
+    assert not counter.turn(stranger).wait
+
+
+def test_a_refusal_stops_everybody_until_the_service_said() -> None:
+    counter = Counter()
+    refused, waiting = counter.turn(), counter.turn()
+    assert stands(counter.pace, waiting)
+    counter.refuse(refused, seconds=30)
+    assert not stands(counter.pace, waiting)
+    counter.now += 25 * SECOND
+    assert counter.turn(waiting.appointment).at >= START + 30 * SECOND
+
+
+def test_the_refused_call_and_those_that_were_void_come_first_after_the_stop() -> None:
+    counter = Counter()
+    turns = [counter.turn() for _ in range(3)]
+    counter.fill()
+    later = [counter.number() for _ in range(6)]
+    counter.refuse(turns[0], seconds=20)
+    counter.now += 20 * SECOND
+    again = [counter.turn(turn.appointment).at for turn in turns]
+    assert again == sorted(again)
+    assert again[0] <= START + 20 * SECOND
+    assert later[-1].appointment.number > turns[-1].appointment.number
+
+
+def test_a_stop_calls_each_number_once() -> None:
+    counter = Counter()
+    turn = counter.turn()
+    counter.refuse(turn, seconds=1)
+    counter.now += SECOND
+    counter.turn(turn.appointment)
+    assert counter.turn().wait <= 2 * SECOND, "nobody is before us"
+
+
+def test_a_shorter_stop_within_a_longer_one_changes_nothing() -> None:
+    counter = Counter()
+    first, second = counter.turn(), counter.turn()
+    counter.refuse(first, seconds=60)
+    stopped = counter.pace.stopped_until
+    counter.refuse(second, seconds=1)
+    assert counter.pace.stopped_until == stopped
+
+
+def test_a_refusal_without_a_word_stops_for_one_turn() -> None:
+    counter = Counter()
+    counter.refuse(counter.turn())
+    assert counter.pace.stopped_until == START + counter.pace.tempo.spacing
+
+
+def test_a_stop_of_weeks_is_not_believed() -> None:
+    counter = Counter()
+    counter.refuse(counter.turn(), seconds=1e7)
+    assert counter.pace.stopped_until == START + timedelta(days=1)
+
+
+def test_low_priority_waits_while_anybody_else_does() -> None:
+    counter = Counter()
+    counter.fill()
+    low = counter.number(priority="low")
+    normal = [counter.number() for _ in range(10)]
+    counter.now += low.delay
+    again = counter.number(low.appointment, priority="low")
+    assert again.appointment.number >= normal[-1].appointment.number
+    assert again.appointment.yielded == 1
+
+
+def test_low_priority_goes_at_once_where_nobody_waits() -> None:
+    counter = Counter()
+    assert not counter.turn(priority="low").wait
+
+
+def test_low_priority_yields_a_few_times_and_then_counts_as_normal() -> None:
+    counter = Counter()
+    counter.fill()
+    place = counter.number(priority="low").appointment
+    for _ in range(60 * 10):
+        counter.ask()  # normal ones come all the time, twice as many as there are turns
+        counter.ask()
+        if counter.now >= place.at - SECOND:
+            answer = counter.ask(place, priority="low")
+            if isinstance(answer, Turn):
+                break
+            place = answer.appointment
+        counter.now += SECOND
+    else:
+        raise AssertionError("it starved")
+    assert place.yielded == MOST_YIELDS
+
+
+def test_success_under_pressure_is_told_and_lifts_a_rate_that_was_cut() -> None:
+    counter = Counter()
+    counter.refuse(counter.turn(), seconds=1)
+    slow = counter.pace.tempo.rpm
+    counter.pace = succeeded(
+        counter.pace, quota=counter.quota, called_at=(START + timedelta(minutes=1),)
+    )
+    assert counter.pace.tempo.rpm > slow
+
+
+@pytest.mark.parametrize(("rpm", "at_once"), [(6, 1), (60, 1), (120, 1), (600, 5), (6000, 50)])
+def test_as_many_go_at_once_as_half_a_second_holds(rpm: float, at_once: int) -> None:
+    counter = Counter(rpm)
+    counter.now += GRACE
+    for _ in range(at_once + 1):
+        counter.ask()
+    assert [turn.wait for turn in counter.turns].count(timedelta()) == at_once
+
+
+@given(
+    rpm=st.sampled_from([2.0, 6.0, 60.0, 600.0]),
+    moves=st.lists(
+        st.tuples(st.sampled_from(["new", "back", "low", "wait"]), st.floats(0, 30)),
+        max_size=80,
+    ),
+)
+def test_turns_are_spaced_by_the_rate_whoever_asks_and_when(
+    rpm: float, moves: list[tuple[str, float]]
+) -> None:
+    counter, places = Counter(rpm), list[tuple[Appointment, Priority]]()
+    for move, seconds in moves:
+        if move == "wait":
+            counter.now += timedelta(seconds=seconds)
+            continue
+        place, priority = None, "low" if move == "low" else "normal"
+        if move == "back" and places:
+            place, priority = places.pop(int(seconds) % len(places))
+        answer = counter.ask(place, priority=priority)  # type: ignore[arg-type]  # one of the two
+        if isinstance(answer, Postponed):
+            assert SHORTEST_DELAY <= answer.delay <= LONGEST_DELAY
+            places.append((answer.appointment, priority))  # type: ignore[arg-type]  # as above
+        else:
+            assert timedelta() <= answer.wait <= PATIENCE + counter.pace.tempo.spacing
+    spacing, slack = counter.pace.tempo.spacing, burst(counter.pace.tempo)
+    times = [turn.at for turn in counter.turns]
+    assert times == sorted(times)
+    for first in range(len(times)):
+        for last in range(first + 1, len(times)):
+            least = (last - first) * spacing - slack
+            assert times[last] - times[first] >= least - timedelta(milliseconds=1)
+
+
+@given(
+    rpm=st.sampled_from([6.0, 60.0, 600.0]),
+    jobs=st.integers(1, 60),
+    stops=st.lists(st.tuples(st.integers(0, 59), st.floats(0.1, 120)), max_size=3),
+)
+def test_everybody_who_comes_back_when_told_is_served_and_nobody_often(
+    rpm: float, jobs: int, stops: list[tuple[int, float]]
+) -> None:
+    counter, left = Counter(rpm), list[tuple[datetime, Appointment | None, int]]()
+    left = [(START, None, 0)] * jobs
+    refusals = dict(stops)
+    served = 0
+    while left:
+        left.sort(key=lambda each: each[0])
+        when, place, dequeues = left.pop(0)
+        counter.now = max(counter.now, when)
+        answer = counter.ask(place)
+        if isinstance(answer, Postponed):
+            assert dequeues < 4 + 3 * len(stops), "sent away again and again"
+            left.append((counter.now + answer.delay, answer.appointment, dequeues + 1))
+            continue
+        served += 1
+        if (seconds := refusals.pop(served, None)) is not None:
+            counter.now = max(counter.now, answer.at)
+            counter.refuse(answer, seconds)
+            left.append((counter.now + timedelta(seconds=seconds), answer.appointment, 0))
+    assert served >= jobs

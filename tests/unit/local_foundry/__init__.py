@@ -1,1 +1,0 @@
-"""The Foundry emulator, called in-process."""

@@ -1,0 +1,226 @@
+"""Pictures to edit: told by their first bytes, refused before a cent is spent."""
+
+from typing import Any
+
+import pytest
+
+from shared.errors import InvalidJob
+from shared.events.projection import images_of
+from shared.jobs.parsing import job_of
+from shared.pictures.inputs import HEAD_BYTES, MAX_INPUT_BYTES, InputHead, place_of, read_inputs
+from tests.builders.pictures import drawn
+from tests.builders.routed import plan, refusal
+from tests.builders.strategies import deployment
+from tests.simulation.scene import SETTINGS, Scene, configured, data
+
+JOB = {"job_id": "fox-1", "prompt": "a scarf", "model": "gpt-image-2", "inputs": ["a.png"]}
+
+
+def head(body: bytes, length: int | None = None) -> InputHead:
+    return InputHead('"1"', len(body) if length is None else length, body[:HEAD_BYTES])
+
+
+def test_a_png_and_a_jpeg_are_told_by_their_heads() -> None:
+    heads = {
+        "a": head(drawn()),
+        "b": head(drawn("JPEG", size=(33, 44))),
+        "m": head(drawn(mode="RGBA")),
+    }
+    pictures, faults = read_inputs(["a", "b"], "m", heads)
+    assert faults == ()
+    assert [(each.blob, each.content_type, each.width, each.height) for each in pictures] == [
+        ("a", "image/png", 60, 40),
+        ("b", "image/jpeg", 33, 44),
+        ("m", "image/png", 60, 40),
+    ]
+    assert [each.role for each in pictures] == ["input", "input", "mask"]
+
+
+@pytest.mark.parametrize(
+    ("found", "said"),
+    [
+        (None, "is not there"),
+        (head(b""), "is no PNG and no JPEG"),
+        (head(drawn("WEBP")), "is no PNG and no JPEG"),
+        (head(drawn(), MAX_INPUT_BYTES), "has 52,428,800 bytes; it must have less than 52,428,800"),
+        (head(drawn()[:16] + b"\x00\x01\x00\x00" * 2 + b"\x08\x02"), "has 4,294,967,296 pixels"),
+        (head(drawn("JPEG")[:20]), "says no size within its first 262,144 bytes"),
+    ],
+)
+def test_what_cannot_be_edited_is_told_with_its_field(found: InputHead | None, said: str) -> None:
+    _, (fault,) = read_inputs(["a.png"], None, {"a.png": found})
+    assert fault.field == "inputs[0]"
+    assert fault.message.startswith("'a.png' ")
+    assert said in fault.message
+
+
+@pytest.mark.parametrize(
+    ("mask", "said"),
+    [
+        (drawn("JPEG"), "is no PNG"),
+        (drawn(), "has no alpha channel"),
+        (drawn(mode="RGBA", size=(40, 60)), "is 40x60 and the first input 60x40"),
+        (drawn(mode="RGBA") + bytes(4 << 20), "it must have less than 4,194,304"),
+    ],
+)
+def test_a_mask_must_fit_its_picture(mask: bytes, said: str) -> None:
+    _, (fault,) = read_inputs(["a"], "m", {"a": head(drawn()), "m": head(mask)})
+    assert fault.field == "mask"
+    assert said in fault.message
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "said"),
+    [
+        ("MAI-Image-2.5", {"inputs": ("a", "b")}, "2 pictures are over the 1 of MAI-Image-2.5"),
+        ("MAI-Image-2.5", {"inputs": ("a",), "mask": "m"}, "MAI-Image-2.5 takes no mask"),
+        ("FLUX.2-pro", {"inputs": ("a",), "mask": "m"}, "FLUX.2-pro takes no mask"),
+        (
+            "MAI-Image-2.5",
+            {"inputs": ("a",), "size": "1:1", "fit": "reject"},
+            "has the shape of its input",
+        ),
+    ],
+)
+def test_what_a_family_cannot_edit_is_refused(model: str, asked: dict[str, Any], said: str) -> None:
+    assert said in refusal(deployment(model), **asked)
+
+
+def test_a_mai_edit_says_that_its_size_is_the_inputs() -> None:
+    made = plan(deployment("MAI-Image-2.5"), inputs=("a",), size="16:9")
+    assert {"width", "height"}.isdisjoint(made.parameters)
+    assert made.adjustments[0].decided == "the shape of the input"
+
+
+def test_an_edit_is_estimated_with_its_inputs_and_takes_longer() -> None:
+    plain, edit = plan(quality="low"), plan(quality="low", inputs=("a", "b"))
+    assert edit.estimate_usd is not None
+    assert plain.estimate_usd is not None
+    assert edit.estimate_usd - plain.estimate_usd == pytest.approx(2 * 1_536 * 8 / 1e6)
+    assert edit.expected_seconds > plain.expected_seconds
+    flux = [plan(deployment("FLUX.2-pro"), inputs=inputs) for inputs in ((), ("a",))]
+    assert flux[1].estimate_usd == pytest.approx((flux[0].estimate_usd or 0) + 4 * 0.015)
+
+
+@pytest.mark.parametrize(
+    ("name", "place"),
+    [
+        ("images/a.png", ("in", "images/a.png")),
+        ("/images/a.png", ("images", "a.png")),
+        ("/images/fox-1/default/0.png", ("images", "fox-1/default/0.png")),
+        ("/images", None),
+        ("/in/a.png", None),
+        ("/jobs/fox-1.json", None),
+        ("/images-2/a.png", None),
+    ],
+)
+def test_a_slash_stands_before_what_was_made_here(name: str, place: tuple[str, str] | None) -> None:
+    assert place_of(name, inputs="in", images="images") == place
+
+
+@pytest.mark.parametrize("name", ["//images/a.png", "/images//a.png", "/images/../jobs/a", "../a"])
+def test_a_name_that_leads_elsewhere_is_none(name: str) -> None:
+    for fields in ({"inputs": [name]}, {"inputs": ["a.png"], "mask": name}):
+        with pytest.raises(InvalidJob, match="is no safe blob name"):
+            job_of({"prompt": "a scarf", **fields}, made_id="fox-1")
+
+
+async def test_a_picture_that_was_made_here_is_edited_by_the_name_it_is_told_with() -> None:
+    scene = Scene()
+    scene.submit({"job_id": "fox-1", "prompt": "a fox", "model": "gpt-image-2"})
+    await scene.run()
+    (image,) = images_of(scene.record("fox-1"))
+    assert image.as_input == "/images/fox-1/default/0.png"
+    scene.world.inputs.blobs[image.as_input] = drawn()
+    scene.submit({**JOB, "job_id": "fox-2", "inputs": [image.as_input]}, message_id="2")
+    await scene.run()
+    assert scene.record("fox-2").state == "succeeded"
+    assert [each.picture.blob for each in scene.world.endpoint.requests[-1].uploads] == [
+        image.as_input
+    ]
+
+
+async def test_what_is_not_there_after_a_slash_is_told_with_what_may_stand_there() -> None:
+    scene = edit_scene()
+    scene.submit({**JOB, "inputs": ["/jobs/fox-1.json"]})
+    await scene.run()
+    (fault,) = data(scene)["faults"]
+    assert fault["field"] == "inputs[0]"
+    assert "after a slash only pictures made here are found" in fault["message"]
+
+
+def edit_scene(**blobs: bytes) -> Scene:
+    scene = Scene()
+    scene.world.inputs.blobs |= {"a.png": drawn(), **blobs}
+    return scene
+
+
+async def test_an_edit_sends_the_very_files_that_were_looked_at() -> None:
+    scene = edit_scene(m=drawn(mode="RGBA"))
+    scene.submit({**JOB, "mask": "m"})
+    await scene.run()
+    assert scene.world.announcer.types() == ["image.job.succeeded"]
+    (request,) = scene.world.endpoint.requests
+    assert "/deployments/gpt-image-2/images/edits?" in request.url
+    assert request.form
+    assert [(each.field, each.picture.blob) for each in request.uploads] == [
+        ("image[]", "a.png"),
+        ("mask", "m"),
+    ]
+
+
+async def test_bad_inputs_are_refused_with_every_fault_before_anything_is_paid() -> None:
+    scene = edit_scene(**{"b.gif": b"GIF89a"})
+    scene.submit({**JOB, "inputs": ["a.png", "b.gif", "c.png"], "reply_to": "secrets"})
+    await scene.run()
+    told = data(scene)
+    assert told["code"] == "invalid_job"
+    assert [fault["field"] for fault in told["faults"]] == ["reply_to", "inputs[1]", "inputs[2]"]
+    assert not scene.world.endpoint.requests
+
+
+@pytest.mark.parametrize("after", [None, drawn(size=(60, 41))])
+async def test_an_input_that_changes_before_its_call_ends_the_job_unpaid(
+    after: bytes | None,
+) -> None:
+    scene = edit_scene()
+    scene.submit(JOB)
+    await scene.deliver(scene.waiting.pop())
+    if after is None:
+        del scene.world.inputs.blobs["a.png"]
+    else:
+        scene.world.inputs.blobs["a.png"] = after
+    await scene.run()
+    assert scene.world.announcer.types() == ["image.job.failed"]
+    told = data(scene)
+    assert (told["code"], told["cost_usd"]) == ("input_changed", 0.0)
+    assert "'a.png' was changed or removed" in told["message"]
+    assert not scene.world.endpoint.requests
+
+
+async def test_a_job_that_ended_is_told_again_though_its_inputs_are_gone() -> None:
+    scene = edit_scene()
+    scene.submit(JOB)
+    await scene.run()
+    scene.world.inputs.blobs.clear()
+    scene.submit(JOB, message_id="again")
+    await scene.run()
+    assert scene.world.announcer.types() == ["image.job.succeeded"] * 2
+    assert len(scene.world.endpoint.requests) == 1
+
+
+async def test_the_families_have_their_own_fields() -> None:
+    names = ("gpt-image-2", "MAI-Image-2.5", "FLUX.2-pro")
+    served = ", ".join(f'{{"name": "{name}"}}' for name in names)
+    scene = Scene(configured(**{**SETTINGS, "FOUNDRY_DEPLOYMENTS": f"[{served}]"}))
+    scene.world.inputs.blobs |= {"a.png": drawn(), "b.png": drawn()}
+    scene.submit({**JOB, "model": "FLUX.2-pro", "inputs": ["a.png", "b.png"]})
+    scene.submit({**JOB, "job_id": "fox-2", "model": "MAI-Image-2.5"}, message_id="2")
+    while len(scene.world.endpoint.requests) < 2:
+        scene.take_sent()
+        await scene.deliver(scene.waiting.pop(0))
+    flux, mai = sorted(scene.world.endpoint.requests, key=lambda request: request.form)
+    assert [each.field for each in flux.uploads] == ["input_image", "input_image_2"]
+    assert mai.url.endswith("/mai/v1/images/edits")
+    assert [each.field for each in mai.uploads] == ["image"]
+    assert "width" not in mai.body

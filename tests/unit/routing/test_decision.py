@@ -1,0 +1,162 @@
+from typing import Any
+
+import pytest
+
+from shared.catalogue.models import builtin, extended
+from shared.routing.router import route
+from tests.builders.routed import TODAY, job_of, plan, refusal
+from tests.builders.strategies import deployment
+
+
+@pytest.mark.parametrize(
+    ("size", "pixels"),
+    [
+        ("auto", (1024, 1024)), ("large", (1024, 1024)), ("1:1", (1024, 1024)),
+        ("3:2", (1536, 1024)), ("2:3", (1024, 1536)), ("small 3:2", (1536, 1024)),
+        ("16:9", (1280, 720)), ("1k", (1024, 1024)), ("2k", (2048, 2048)), ("4k", (3840, 2160)),
+        ("1k 16:9", (1280, 720)), ("2k 16:9", (2560, 1440)), ("16:9 4k", (3840, 2160)),
+        ("4k 1:1", (2880, 2880)), ("1k 3:2", (1248, 832)), ("1920x1088", (1920, 1088)),
+    ],
+)  # fmt: skip
+def test_a_size_within_the_limits_is_made_as_asked(size: str, pixels: tuple[int, int]) -> None:
+    made = plan(size=size, fit="reject")
+    assert (made.width, made.height) == pixels
+    assert [one for one in made.adjustments if one.asked] == []
+
+
+def test_an_oversize_is_scaled_to_the_largest_that_fits() -> None:
+    made = plan(size="7680x4320")
+    assert (made.width, made.height) == (3840, 2160)
+    (change,) = made.adjustments
+    assert (change.field, change.asked, change.decided) == ("size", "7680x4320", "3840x2160")
+    assert "over 3840" in change.reason
+
+
+def test_a_size_off_the_grid_is_refused_with_the_rule_and_the_nearest() -> None:
+    said = refusal(size="1920x1080", fit="reject")
+    for part in ("1920x1080", "multiples of 16", "1920x1088"):
+        assert part in said
+
+
+@pytest.mark.parametrize(
+    ("model", "size", "made", "rule"),
+    [
+        ("MAI-Image-2.5", "2k", "1024x1024", "2k is 1,048,577 to"),
+        ("MAI-Image-2.5", "2:1", "1360x768", "more stretched than 1.778:1"),
+        ("MAI-Image-2.5", "1536x1024", "1248x832", "over 1,048,576"),
+        ("gpt-image-1.5", "16:9", "1536x1024", "no 16:9"),
+        ("gpt-image-1.5", "4k", "1536x1024", "no 16:9"),
+        ("gpt-image-1.5", "1k 3:2", "1536x1024", "1k is 1 to"),
+        ("gpt-image-2", "4:1", "1728x576", "more stretched than 3:1"),
+        ("FLUX.2-pro", "4k", "2560x1440", "4k is 4,194,305 to"),
+        ("FLUX.2-pro", "1k 1:18", "256x4608", "1k is 1 to"),
+    ],
+)
+def test_a_class_out_of_reach_is_scaled_or_refused(
+    model: str, size: str, made: str, rule: str
+) -> None:
+    scaled = plan(deployment(model), size=size)
+    assert f"{scaled.width}x{scaled.height}" == made
+    assert any(rule in change.reason for change in scaled.adjustments if change.asked)
+    said = refusal(deployment(model), size=size, fit="reject")
+    assert rule in said
+    assert made in said
+
+
+@pytest.mark.parametrize(
+    ("asked", "routing", "quality", "tier", "bucket"),
+    [
+        ({}, "legacy", "medium", "standard", 48),
+        ({"size": "small"}, "legacy", "low", "small", 16),
+        ({"size": "large 16:9"}, "legacy", "high", "large", 96),
+        ({"size": "1536x1024"}, "legacy", "medium", "standard", 48),
+        ({"size": "1k"}, "bucket", "medium", "standard", 48),
+        ({"size": "4k"}, "bucket", "high", "large", 96),
+        ({"size": "1920x1088"}, "bucket", "medium", "standard", 48),
+        ({"size": "1936x1088"}, "bucket", "high", "large", 96),
+        ({"size": "4k", "routing": "legacy"}, "legacy", "medium", "standard", 48),
+        ({"size": "1024x1024", "routing": "bucket"}, "bucket", "medium", "standard", 48),
+        ({"size": "4k", "quality": "low"}, "bucket", "low", "small", 16),
+    ],
+)
+def test_routing_decides_the_quality(
+    asked: dict[str, Any], routing: str, quality: str, tier: str, bucket: int
+) -> None:
+    made = plan(**asked)
+    assert (made.routing, made.quality, made.tier, made.bucket) == (routing, quality, tier, bucket)
+
+
+def test_a_bucket_without_a_level_takes_the_next_not_lower_and_says_so() -> None:
+    made = plan(size="1k")
+    (change,) = made.adjustments
+    assert change.asked is None
+    assert change.reason == (
+        "bucket 36 has no level of gpt-image-2; medium (48) is the next not lower"
+    )
+    exact = plan(deployment("gpt-image-2.5-flare"), size="2560x1440")
+    assert (exact.quality, exact.bucket, exact.tier, exact.adjustments) == ("xhigh", 64, None, ())
+
+
+def test_a_bucket_above_every_level_takes_the_highest() -> None:
+    own = "[models.gpt-image-2.qualities.high]\nbucket = 64"
+    job = job_of(size="4k")
+    (made,) = route(
+        job,
+        catalogue=extended(builtin(), own),
+        deployments=[deployment("gpt-image-2")],
+        today=TODAY,
+        prompt_characters=1,
+    )
+    assert made.quality == "high"
+    assert "is the highest" in made.adjustments[0].reason
+
+
+def test_an_explicit_quality_wins_over_a_tier_and_says_so() -> None:
+    made = plan(size="large", quality="low")
+    assert made.quality == "low"
+    assert [(one.asked, one.decided) for one in made.adjustments] == [("large", "1024x1024, low")]
+    assert plan(size="small", quality="low").adjustments == ()
+
+
+def test_bucket_routing_asked_for_wins_over_a_tier_and_says_so() -> None:
+    made = plan(size="small", routing="bucket")
+    assert made.quality == "medium"
+    assert "bucket routing was asked for" in made.adjustments[-1].reason
+
+
+def test_a_model_without_buckets_is_routed_by_tiers() -> None:
+    asked = plan(deployment("gpt-image-1.5"), routing="bucket")
+    assert (asked.routing, asked.quality) == ("legacy", "medium")
+    assert [one.field for one in asked.adjustments] == ["routing"]
+    silent = plan(deployment("gpt-image-1.5"), size="1k")
+    assert (silent.routing, silent.adjustments) == ("legacy", ())
+
+
+def test_a_model_without_levels_drops_quality_and_tier_and_says_so() -> None:
+    made = plan(deployment("MAI-Image-2.5"), size="large", quality="high")
+    assert (made.quality, made.tier, made.bucket) == (None, None, None)
+    assert [(one.field, one.asked) for one in made.adjustments] == [
+        ("quality", "high"), ("size", "large"),
+    ]  # fmt: skip
+
+
+def test_every_fault_is_told_and_not_the_first() -> None:
+    said = refusal(
+        deployment("MAI-Image-2.6"), model="MAI-Image-2.6", format="jpeg", size="8000x100",
+        fit="reject", characters=40_000,
+    )  # fmt: skip
+    for part in ("8000x100", "'jpeg'", "40,000", "32,000"):
+        assert part in said
+    assert "'transparent'" in refusal(deployment("FLUX.2-pro"), background="transparent")
+    assert "2 pictures" in refusal(deployment("MAI-Image-2.6"), inputs=["a.png", "b.png"])
+    said = refusal(quality="xhigh", model="gpt-image-2")
+    assert "'xhigh'" in said
+    assert "low, medium, high" in said
+
+
+def test_a_compression_that_a_model_does_not_know_is_dropped_and_said() -> None:
+    made = plan(deployment("FLUX.2-pro"), format="jpeg", compression=80)
+    assert (made.compression, made.adjustments[0].asked) == (None, "80")
+    kept = plan(format="jpeg", compression=80)
+    assert (kept.compression, kept.parameters["output_compression"]) == (80, 80)
+    assert kept.tasks[0].pictures == ("job-1/default/0.jpg",)

@@ -1,0 +1,172 @@
+from typing import Any
+
+import pytest
+from hypothesis import given
+
+from shared.catalogue.models import builtin
+from shared.catalogue.sizes import broken_rules
+from shared.errors import UnsupportedRequest
+from shared.images_api.requests import request_of
+from shared.jobs.job import Job
+from shared.routing.plan import Plan
+from shared.routing.router import route
+from tests.builders.routed import TODAY, job_of, plan, refusal
+from tests.builders.strategies import deployment, every_deployment, jobs
+
+EVERY = every_deployment()
+
+
+def test_an_unknown_or_unconfigured_model_is_told() -> None:
+    assert "did you mean gpt-image-2" in refusal(model="gpt-image-3")
+    said = refusal(model="gpt-image-1.5")
+    assert "'gpt-image-1.5'" in said
+    assert "configured models: gpt-image-2" in said
+    job = job_of()
+    with pytest.raises(UnsupportedRequest, match="no deployment is configured"):
+        route(job, catalogue=builtin(), deployments=[], today=TODAY, prompt_characters=1)
+
+
+@pytest.mark.parametrize(
+    ("served", "asked", "chosen"),
+    [
+        # Cheapest that does it as asked.
+        (["gpt-image-2", "gpt-image-1-mini"], {}, "gpt-image-1-mini"),
+        (["gpt-image-2", "gpt-image-1-mini"], {"size": "4k"}, "gpt-image-2"),
+        (["FLUX.2-pro", "gpt-image-2"], {"quality": "high"}, "gpt-image-2"),
+        (["gpt-image-2", "gpt-image-2.5-flare"], {"quality": "max"}, "gpt-image-2.5-flare"),
+        # None can exactly: the cheapest that can after adjusting.
+        (["MAI-Image-2.6", "FLUX.2-flex", "FLUX.2-pro"], {"quality": "low"}, "FLUX.2-pro"),
+        # Not retired before retired, known prices before unknown ones.
+        (["MAI-Image-2.5-Flash", "gpt-image-2"], {"size": "1k"}, "gpt-image-2"),
+        (["MAI-Image-2.6", "gpt-image-2"], {}, "gpt-image-2"),
+        # What it can't do at all is no choice, however cheap.
+        (["FLUX.2-pro", "gpt-image-2"], {"background": "transparent"}, "gpt-image-2"),
+        # Among equals the one configured first.
+        (["gpt-image-2.5-sunburst", "gpt-image-2.5-flare"], {}, "gpt-image-2.5-sunburst"),
+    ],
+)
+def test_auto_takes_the_best_configured_model(
+    served: list[str], asked: dict[str, Any], chosen: str
+) -> None:
+    assert plan(*map(deployment, served), **asked).model == chosen
+
+
+def test_when_no_model_can_each_says_why() -> None:
+    said = refusal(deployment("MAI-Image-2.6"), deployment("FLUX.2-pro"), background="transparent")
+    assert "MAI-Image-2.6 makes no background" in said
+    assert "FLUX.2-pro makes no background" in said
+
+
+def test_all_deployments_of_the_model_are_kept_in_order() -> None:
+    served = [deployment(name, model="gpt-image-2") for name in ("west", "east")]
+    made = plan(*served, deployment("gpt-image-2.5-flare"), model="gpt-image-2")
+    assert made.deployments == ("west", "east")
+
+
+@pytest.mark.parametrize(
+    ("asked", "lane", "expected", "limit"),
+    [
+        ({"quality": "low"}, "small", 24, 420),
+        ({"quality": "medium"}, "standard", 60, 420),
+        ({"quality": "high"}, "large", 160, 800),
+        ({"quality": "low", "size": "2k"}, "standard", 48, 420),
+        ({"quality": "low", "n": 3}, "standard", 48, 420),
+        ({"quality": "medium", "size": "4k 1:1"}, "large", 168.75, 843.75),
+    ],
+)
+def test_the_lane_follows_the_seconds_of_a_call(
+    asked: dict[str, Any], lane: str, expected: float, limit: float
+) -> None:
+    made = plan(**asked)
+    assert made.lane == lane
+    assert made.expected_seconds == pytest.approx(expected, abs=0.1)
+    assert made.call_limit_seconds == pytest.approx(limit, abs=0.1)
+
+
+def test_several_pictures_are_one_call_where_the_model_makes_several() -> None:
+    made = plan(n=3)
+    (task,) = made.tasks
+    assert (task.n, made.stream, made.parameters["n"]) == (3, False, 3)
+    assert task.pictures == tuple(f"job-1/default/{index}.png" for index in range(3))
+    assert plan().stream
+
+
+def test_several_pictures_are_several_calls_where_it_makes_one() -> None:
+    made = plan(deployment("MAI-Image-2.6"), n=3)
+    assert [(task.index, task.n, task.pictures) for task in made.tasks] == [
+        (index, 1, (f"job-1/default/{index}.png",)) for index in range(3)
+    ]
+    assert not made.stream
+    assert made.estimate_usd is None
+
+
+def test_warnings_tell_of_retirement_and_of_experimental_sizes() -> None:
+    assert "retires on 2026-12-16" in plan(deployment("gpt-image-1.5")).warnings[0]
+    assert "experimental" in plan(size="4k").warnings[0]
+    assert plan().warnings == ()
+
+
+def test_reasons_are_sentences_and_the_plan_keeps_what_was_asked() -> None:
+    made = plan(size="2k 16:9")
+    assert made.asked_size == "2k 16:9"
+    assert made.asked_model == made.asked_quality == made.asked_routing == "auto"
+    assert all(reason.endswith(".") for reason in made.reasons)
+    assert any("needs bucket 64" in reason for reason in made.reasons)
+
+
+@given(jobs())
+def test_every_plan_is_one_that_its_model_accepts(job: Job) -> None:
+    catalogue = builtin()
+    try:
+        (made,) = route(
+            job, catalogue=catalogue, deployments=EVERY, today=TODAY, prompt_characters=16
+        )
+    except UnsupportedRequest as refused:
+        named = {"size": job.size, "quality": job.quality, "format": job.format,
+                 "background": job.background}  # fmt: skip
+        for fault in refused.faults:
+            assert fault.field in named
+        return
+    model = catalogue.get(made.model)
+    assert broken_rules(model.sizes, made.width, made.height) == ()
+    assert made.quality in {level.name for level in model.qualities} or not model.qualities
+    assert set(made.parameters) <= set(model.parameters)
+    assert made.estimate_usd is None or made.estimate_usd > 0
+    assert Plan.model_validate_json(made.model_dump_json()) == made
+    names = [name for task in made.tasks for name in task.pictures]
+    assert len(set(names)) == len(names) == job.n == sum(task.n for task in made.tasks)
+    (served,) = [one for one in EVERY if one.name == made.deployments[0]]
+    for task in made.tasks:
+        request = request_of(made, task, served, prompt="a fox", user="0f")
+        assert set(request.body) <= set(model.parameters)
+        assert request.stream is (request.body.get("stream", False))
+
+
+@given(jobs(model="gpt-image-2", fit="reject"))
+def test_every_refusal_names_the_value(job: Job) -> None:
+    try:
+        (made,) = route(
+            job, catalogue=builtin(), deployments=EVERY, today=TODAY, prompt_characters=16
+        )
+    except UnsupportedRequest as refused:
+        said = str(refused)
+        assert repr(job.quality) in said or "is no size of gpt-image-2" in said
+    else:
+        assert all(one.field != "size" or "tier" in one.reason or "bucket" in one.reason
+                   for one in made.adjustments)  # fmt: skip
+
+
+def test_an_oversize_goes_to_the_model_that_comes_nearest_and_not_to_the_cheapest() -> None:
+    served = (deployment("gpt-image-1-mini"), deployment("gpt-image-2"))
+    assert (plan(*served, size="7680x4320").model, plan(*served, size="1024x1024").model) == (
+        "gpt-image-2",
+        "gpt-image-1-mini",
+    )
+
+
+def test_a_price_decides_between_models_that_come_about_as_near() -> None:
+    served = (deployment("gpt-image-2"), deployment("gpt-image-2.5-flare"))
+    dear, cheap = (plan(one, size="7680x4320", quality="medium").estimate_usd for one in served)
+    assert dear is not None
+    assert cheap is not None
+    assert plan(*served, size="7680x4320", quality="medium").estimate_usd == min(dear, cheap)

@@ -1,0 +1,230 @@
+"""What becomes of jobs whose deployments are busy, blocked or wrong: nothing is lost or hidden."""
+
+import json
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.errors import Misconfigured
+from shared.images_api.outcomes import OutcomeKind
+from shared.records.record import JobState
+from shared.records.task_messages import read_task
+from tests.fakes.endpoint import Answer
+from tests.simulation.scene import Scene, configured, data, ended, error_reply
+
+JOB = {"job_id": "fox-1", "prompt": "a fox in the snow", "model": "gpt-image-2"}
+BLOCKED = error_reply(403, "Forbidden", "Your resource has been temporarily blocked")
+WRONG = error_reply(404, "DeploymentNotFound", "no such deployment")
+THROTTLED = error_reply(429, "429", retry_after_ms="20000")
+
+
+def deployments(*names: str, model: str = "gpt-image-2", rpm: float = 6) -> str:
+    """Deployments of one model, each with a quota of its own."""
+    return json.dumps([{"name": n, "model": model, "pool": n, "rpm": rpm} for n in names])
+
+
+async def submitted(*answers: Answer, jobs: int = 1, **settings: str) -> Scene:
+    scene = Scene(configured(**settings))
+    scene.world.endpoint.script.extend(answers)
+    for number in range(jobs):
+        job = JOB | {"job_id": f"fox-{number + 1}"}
+        scene.submit(job, message_id=f"message-{number}")
+    return scene
+
+
+def alarms(scene: Scene) -> list[dict[str, Any]]:
+    """The events about pools, their type among their data."""
+    events = scene.world.announcer.events
+    return [
+        {"type": event.get_type(), **dict(event.get_data())}  # type: ignore[arg-type]  # a mapping
+        for event in events
+        if event.get_type().startswith("image.pool.")
+    ]
+
+
+def called(scene: Scene) -> list[str]:
+    """The deployment of each call, in order."""
+    return [request.url.split("/deployments/")[1].split("/")[0] for request in _requests(scene)]
+
+
+def _requests(scene: Scene) -> list[Any]:
+    return list(scene.world.endpoint.requests)
+
+
+async def test_a_block_is_told_once_and_so_is_its_end_and_every_job_is_made() -> None:
+    scene = await submitted(BLOCKED, BLOCKED, jobs=5)
+    await scene.run(most=600)
+    told = alarms(scene)
+    assert [alarm["type"] for alarm in told] == ["image.pool.blocked", "image.pool.healed"]
+    assert told[0]["pool"] == "gpt-image-2"
+    assert told[0]["deployment"] is None
+    assert "temporarily blocked" in told[0]["message"]
+    states = {scene.record(f"fox-{n}").state for n in range(1, 6)}
+    assert states == {JobState.SUCCEEDED}
+    assert len(scene.world.endpoint.requests) == 5 + 2, "nobody but the probe called"
+
+
+async def test_an_alarm_stands_in_the_log_as_well() -> None:
+    scene = await submitted(BLOCKED)
+    await scene.run()
+    lines = [str(alarm) for report in scene.reports for alarm in report.alarms]
+    assert lines[0].startswith("blocked pool=gpt-image-2 deployment=all reason=blocked")
+    assert lines[1].startswith("healed pool=gpt-image-2")
+
+
+async def test_a_wrong_deployment_makes_way_for_the_next_one() -> None:
+    scene = await submitted(WRONG, jobs=3, FOUNDRY_DEPLOYMENTS=deployments("one", "two", rpm=600))
+    await scene.run()
+    assert called(scene) == ["one", "two", "two", "two"]
+    assert [alarm["deployment"] for alarm in alarms(scene)] == ["one"]
+
+
+async def test_a_busy_quota_makes_way_for_another_one_of_the_same_model() -> None:
+    scene = await submitted(jobs=2, FOUNDRY_DEPLOYMENTS=deployments("one", "two", rpm=2))
+    await scene.run()
+    assert called(scene) == ["one", "two"]
+    assert not any(each.delay for each in scene.world.queues.sent)
+
+
+async def test_when_every_quota_is_busy_a_job_waits_for_the_one_that_is_free_first() -> None:
+    slow, fast = json.loads(deployments("slow", rpm=1)), json.loads(deployments("fast", rpm=4))
+    scene = await submitted(jobs=4, FOUNDRY_DEPLOYMENTS=json.dumps(slow + fast))
+    await scene.run()
+    assert called(scene) == ["slow", "fast", "fast", "fast"]
+
+
+async def test_a_throttled_job_comes_back_with_its_place_and_burns_nothing() -> None:
+    scene = await submitted(THROTTLED)
+    await scene.run()
+    (again,) = [each for each in scene.world.queues.sent if each.delay]
+    assert again.delay == timedelta(seconds=20)
+    assert read_task(again.body).appointment is not None
+    assert data(scene)["attempts"] == 1
+    task = scene.record("fox-1").tasks[0]
+    assert (task.unpaid_retries, len(task.attempts)) == (1, 1)
+
+
+async def test_a_429_stops_every_job_of_the_pool() -> None:
+    scene = await submitted(THROTTLED, jobs=3, FOUNDRY_DEPLOYMENTS=deployments("one", rpm=60))
+    began = scene.world.clock.now()
+    await scene.run()
+    assert len(scene.world.endpoint.requests) == 4
+    starts = sorted(scene.record(f"fox-{n}").attempts[0].started_at for n in range(1, 4))
+    assert starts[0] >= began + timedelta(seconds=20)
+
+
+async def test_a_turn_that_is_seconds_away_is_waited_for_and_the_intent_is_written_then() -> None:
+    scene = await submitted(jobs=2, FOUNDRY_DEPLOYMENTS=deployments("one", rpm=20))
+    await scene.run()
+    first, second = (scene.record(f"fox-{n}").attempts[0].started_at for n in (1, 2))
+    assert second - first == timedelta(seconds=3)
+    assert not any(each.delay for each in scene.world.queues.sent)
+
+
+async def test_waiting_for_a_turn_ends_with_the_deadline() -> None:
+    scene = Scene(configured(FOUNDRY_DEPLOYMENTS=deployments("one", rpm=1)))
+    deadline = scene.world.clock.now() + timedelta(seconds=90)
+    for number in range(5):
+        job = JOB | {"job_id": f"fox-{number + 1}", "deadline": deadline.isoformat()}
+        scene.submit(job, message_id=f"message-{number}")
+    await scene.run()
+    assert len(scene.world.endpoint.requests) == 2
+    states = [scene.record(f"fox-{n}").state for n in range(1, 6)]
+    assert states.count(JobState.FAILED) == 3
+    assert all(each.attempts[0].started_at < deadline for each in _called(scene))
+    assert scene.world.clock.now() < deadline + timedelta(seconds=5)
+
+
+def _called(scene: Scene) -> list[Any]:
+    records = (scene.record(f"fox-{n}") for n in range(1, 6))
+    return [record for record in records if record.attempts]
+
+
+async def test_a_job_that_was_held_until_its_deadline_says_why() -> None:
+    scene = Scene(configured())
+    scene.world.endpoint.otherwise = WRONG
+    deadline = scene.world.clock.now() + timedelta(hours=2)
+    scene.submit(JOB | {"deadline": deadline.isoformat()})
+    await scene.run()
+    assert ended(scene)[:2] == ("image.job.failed", "deadline_exceeded")
+    assert "no such deployment" in data(scene)["message"]
+    assert data(scene)["cost_usd"] == 0
+    assert [alarm["type"] for alarm in alarms(scene)] == ["image.pool.blocked"]
+
+
+async def test_low_priority_goes_last() -> None:
+    scene = Scene(configured(FOUNDRY_DEPLOYMENTS=deployments("one", rpm=4)))
+    for number, priority in enumerate(["normal", "low", "normal", "normal", "normal"]):
+        job = JOB | {"job_id": f"fox-{number + 1}", "priority": priority}
+        scene.submit(job, message_id=f"message-{number}")
+    await scene.run()
+    starts = {n: scene.record(f"fox-{n}").attempts[0].started_at for n in range(1, 6)}
+    assert max(starts, key=lambda number: starts[number]) == 2
+
+
+TWO_MODELS = json.dumps(
+    [
+        {"name": "flash", "model": "gpt-image-1-mini", "rpm": 600},
+        {"name": "main", "model": "gpt-image-2", "rpm": 600},
+    ]
+)
+
+
+async def test_a_job_that_left_the_model_to_us_goes_to_another_one_and_says_so() -> None:
+    scene = Scene(configured(FOUNDRY_DEPLOYMENTS=TWO_MODELS))
+    scene.submit(JOB | {"model": "auto", "size": "1024x1024"})
+    await scene.deliver(scene.waiting.pop())
+    chosen = scene.record("fox-1").plans[0].model
+    scene.world.endpoint.script.append(BLOCKED)
+    await scene.run()
+    plan = scene.record("fox-1").plans[0]
+    assert plan.model != chosen
+    (note,) = [each for each in plan.adjustments if each.field == "model"]
+    assert (note.asked, note.decided) == (chosen, plan.model)
+    assert "temporarily blocked" in note.reason
+    assert data(scene)["model"] == plan.model
+    assert scene.record("fox-1").state is JobState.SUCCEEDED
+
+
+async def test_a_job_that_named_its_model_waits_for_it() -> None:
+    scene = await submitted(BLOCKED, FOUNDRY_DEPLOYMENTS=TWO_MODELS)
+    await scene.run()
+    assert set(called(scene)) == {"main"}
+    assert scene.record("fox-1").state is JobState.SUCCEEDED
+
+
+async def test_a_job_that_may_have_been_paid_for_stays_with_its_model() -> None:
+    scene = Scene(configured(FOUNDRY_DEPLOYMENTS=TWO_MODELS))
+    scene.submit(JOB | {"model": "auto", "size": "1024x1024"})
+    scene.world.endpoint.script.extend([error_reply(504, "504"), BLOCKED])
+    await scene.run()
+    record = scene.record("fox-1")
+    assert record.tasks[0].attempts[0].kind is OutcomeKind.UNKNOWN
+    assert not [each for each in record.plans[0].adjustments if each.field == "model"]
+
+
+async def test_two_models_that_are_both_blocked_send_a_job_to_and_fro_only_once() -> None:
+    scene = Scene(configured(FOUNDRY_DEPLOYMENTS=TWO_MODELS))
+    scene.submit(JOB | {"model": "auto", "size": "1024x1024"})
+    scene.world.endpoint.script.extend([BLOCKED, BLOCKED])
+    await scene.run()
+    plan = scene.record("fox-1").plans[0]
+    assert len([each for each in plan.adjustments if each.field == "model"]) == 1
+    assert scene.record("fox-1").state is JobState.SUCCEEDED
+
+
+def test_deployments_of_one_pool_have_one_quota() -> None:
+    def two(**second: Any) -> str:  # noqa: ANN401 - fields of a deployment
+        first = {"name": "one", "model": "gpt-image-2", "rpm": 6}
+        return json.dumps([first, {"name": "two", "model": "gpt-image-2"} | second])
+
+    configured(FOUNDRY_DEPLOYMENTS=two(rpm=6))
+    configured(FOUNDRY_DEPLOYMENTS=two(rpm=9, pool="elsewhere"))
+    with pytest.raises(Misconfigured, match="'one' and 'two' share the pool 'gpt-image-2'"):
+        configured(FOUNDRY_DEPLOYMENTS=two(rpm=9))
+
+
+def test_a_pool_is_named_so_that_a_blob_can_be() -> None:
+    with pytest.raises(Misconfigured, match="pool"):
+        configured(FOUNDRY_DEPLOYMENTS='[{"name": "gpt-image-2", "pool": "../jobs/x"}]')

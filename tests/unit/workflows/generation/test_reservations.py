@@ -1,0 +1,142 @@
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+
+from shared.catalogue.deployments import Deployment
+from shared.limits.adaptive_rate import Quota
+from shared.limits.circuit_breaker import Finding
+from shared.limits.pacing import Postponed
+from shared.limits.pool_ledger import Ask, Held, Permit
+from shared.workflows.generation.reservations import Wish, seek
+from tests.fakes.pools import FakePools
+from tests.fakes.world import FakeClock
+
+LIMIT = timedelta(minutes=5)
+
+
+def deployment(name: str, *, pool: str = "", rpm: float = 60) -> Deployment:
+    return Deployment(name=name, model="gpt-image-2", pool=pool or name, rpm=rpm)
+
+
+@dataclass(slots=True)
+class World:
+    """Pools, and the time; whoever waits hears what happens meanwhile."""
+
+    clock: FakeClock = field(default_factory=FakeClock)
+    pools: FakePools = field(init=False)
+    meanwhile: list[tuple[Permit, Finding]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.pools = FakePools(self.clock, self.clock.advance)
+
+    def wish(self, *deployments: Deployment) -> Wish:
+        return Wish(
+            deployments=deployments,
+            limit=LIMIT,
+            priority="normal",
+            appointment=None,
+            give_up_at=self.clock.now() + timedelta(days=1),
+        )
+
+    async def seek(self, wish: Wish) -> Permit | Postponed | Held:
+        return await seek(wish, self.pools, self.clock)
+
+    async def take(self, pool: str, *, times: int, rpm: float = 60) -> list[Permit]:
+        """Take turns of a pool, without waiting for them."""
+        question = Ask(pool, pool, Quota(rpm), LIMIT)
+        answers = [await self.pools.ask(question) for _ in range(times)]
+        return [answer for answer in answers if isinstance(answer, Permit)]
+
+    def numbers(self, pool: str) -> float:
+        """Numbers that are out."""
+        pace = self.pools.ledgers[pool].pace
+        return round(pace.promised - pace.calling, 3)
+
+
+async def test_a_turn_that_is_seconds_away_is_waited_for() -> None:
+    world = World()
+    await world.take("one", times=3)
+    began = world.clock.now()
+    answer = await world.seek(world.wish(deployment("one")))
+    assert isinstance(answer, Permit)
+    assert world.clock.now() - began == timedelta(seconds=3)
+
+
+async def test_a_turn_that_became_void_while_it_was_waited_for_is_not_used() -> None:
+    world = World()
+    first, *_ = await world.take("one", times=3)
+    waits: list[timedelta] = []
+
+    def refused_meanwhile(by: timedelta) -> None:
+        waits.append(by)
+        world.clock.advance(by)
+        if len(waits) == 1:
+            known = world.pools.ledgers["one"]
+            stopped = known.pace.model_copy(update={"stops": known.pace.stops + 1})
+            world.pools.ledgers["one"] = known.model_copy(update={"pace": stopped})
+
+    world.pools.pass_time = refused_meanwhile
+    answer = await world.seek(world.wish(deployment("one")))
+    assert isinstance(answer, Permit)
+    assert answer.turn.stops == first.turn.stops + 1
+    assert len(waits) == 2
+
+
+async def test_no_number_is_taken_where_another_quota_is_free() -> None:
+    world = World()
+    await world.take("one", times=6)
+    answer = await world.seek(world.wish(deployment("one"), deployment("two")))
+    assert isinstance(answer, Permit)
+    assert answer.deployment == "two"
+    assert world.numbers("one") == 0
+
+
+async def test_one_number_is_taken_where_every_quota_is_busy_and_at_the_quickest() -> None:
+    world = World()
+    await world.take("slow", times=2, rpm=2)
+    await world.take("fast", times=7)
+    wish = world.wish(deployment("slow", rpm=2), deployment("fast"))
+    answer = await world.seek(wish)
+    assert isinstance(answer, Postponed)
+    assert answer.appointment.pool == "fast"
+    assert (world.numbers("slow"), world.numbers("fast")) == (1, 2)
+
+
+async def test_a_place_that_is_held_is_asked_for_first() -> None:
+    world = World()
+    await world.take("two", times=6)
+    place = await world.pools.ask(Ask("two", "two", Quota(60), LIMIT))
+    assert isinstance(place, Postponed)
+    world.clock.advance(place.delay)
+    wish = world.wish(deployment("one"), deployment("two"))
+    answer = await world.seek(replace(wish, appointment=place.appointment))
+    assert isinstance(answer, Permit)
+    assert answer.deployment == "two"
+
+
+async def test_the_next_deployment_of_a_pool_stands_in_for_a_wrong_one() -> None:
+    world = World()
+    (permit,) = await world.take("one", times=1)
+    await world.pools.tell(permit, Finding("misconfigured", "no such deployment"))
+    answer = await world.seek(world.wish(deployment("one"), deployment("two", pool="one")))
+    assert isinstance(answer, Permit)
+    assert answer.deployment == "two"
+
+
+async def test_when_nothing_can_be_called_it_is_told_when_to_look_again() -> None:
+    world = World()
+    for name in ("one", "two"):
+        (permit,) = await world.take(name, times=1)
+        await world.pools.tell(permit, Finding("blocked", "temporarily blocked"))
+        world.clock.advance(timedelta(seconds=10))
+    answer = await world.seek(world.wish(deployment("one"), deployment("two")))
+    assert isinstance(answer, Held)
+    assert (answer.pool, answer.delay) == ("one", timedelta(seconds=10))
+
+
+async def test_a_turn_after_the_end_is_of_no_use() -> None:
+    world = World()
+    await world.take("one", times=4)
+    wish = replace(
+        world.wish(deployment("one")), give_up_at=world.clock.now() + timedelta(seconds=2)
+    )
+    assert isinstance(await world.seek(wish), Postponed)

@@ -1,0 +1,195 @@
+"""The day's budget and a job's own limit hold, and what waits for money goes on."""
+
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+
+from shared.limits.budget import DayLedger, millionths
+from shared.records.record import JobState
+from tests.simulation.controlled_job import JOB, after, order
+from tests.simulation.reckoning import reckoned
+from tests.simulation.scene import Scene, configured, data, error_reply, reply_to, run
+
+#: What the fake bills a call, and what it is estimated at (gpt-image-2, 1024x1024).
+COST = (10 * 5 + 1000 * 30) / 1_000_000
+
+
+def ledger(scene: Scene, day: date | None = None) -> DayLedger:
+    return scene.world.budget.ledgers[day or scene.world.clock.now().date()]
+
+
+async def estimate_usd() -> float:
+    scene = await after(DAILY_BUDGET_USD="100")
+    (attempt,) = scene.record("fox-1").attempts
+    assert attempt.estimate_usd is not None
+    return attempt.estimate_usd
+
+
+async def test_what_is_spent_stands_in_the_ledger_of_the_day() -> None:
+    scene = await after(DAILY_BUDGET_USD="100")
+    assert ledger(scene).held == {}
+    assert ledger(scene).spent == millionths(COST)
+
+
+async def test_without_a_budget_no_ledger_is_kept() -> None:
+    scene = await after()
+    assert scene.world.budget.ledgers == {}
+    assert not [step for step in scene.world.steps.taken if step.startswith("budget")]
+
+
+async def test_a_call_that_cost_nothing_is_given_back() -> None:
+    scene = await after(error_reply(400, "moderation_blocked"), DAILY_BUDGET_USD="100")
+    assert ledger(scene).committed == 0
+
+
+async def test_an_unknown_outcome_counts_with_its_estimate() -> None:
+    scene = await after(error_reply(500, "500"), DAILY_BUDGET_USD="100", ON_UNKNOWN_OUTCOME="park")
+    assert ledger(scene).spent == millionths(await estimate_usd())
+
+
+async def over_budget(**job: object) -> Scene:
+    """A second job whose call would pass the day's budget."""
+    scene = Scene(configured(DAILY_BUDGET_USD=str(await estimate_usd() * 1.01)))
+    scene.submit({**JOB, "job_id": "first"}, message_id="first")
+    await scene.run()
+    scene.submit({**JOB, **job})
+    await scene.run()
+    return scene
+
+
+async def test_over_the_budget_a_job_is_parked_and_goes_on_the_next_day() -> None:
+    scene = await over_budget()
+    assert data(scene)["code"] == "over_budget"
+    assert data(scene)["attempts"] == 0
+    assert "2026-11-23T00:00+00:00" in data(scene)["message"]
+    assert scene.record("fox-1").state is JobState.PARKED
+    scene.world.clock.time = datetime(2026, 11, 22, 23, 59, 30, tzinfo=UTC)
+    await scene.sweep()
+    await scene.run()
+    assert scene.record("fox-1").state is JobState.PARKED
+    scene.world.clock.advance(timedelta(minutes=1))
+    await scene.sweep()
+    await scene.run()
+    assert scene.world.announcer.types()[1:] == ["image.job.parked", "image.job.succeeded"]
+    assert data(scene)["possible_duplicate_charge"] is False
+    assert ledger(scene).spent == millionths(COST)
+    assert not scene.world.register.open
+
+
+async def test_what_is_only_set_aside_is_waited_for() -> None:
+    scene = Scene(
+        configured(
+            DAILY_BUDGET_USD=str(await estimate_usd() * 1.6),
+            FOUNDRY_DEPLOYMENTS='[{"name": "gpt-image-2", "rpm": 6000}]',
+        )
+    )
+    for name in ("one", "two", "three"):
+        scene.submit({**JOB, "job_id": name}, message_id=name)
+
+    async def meanwhile() -> None:
+        for delivery in [each for each in scene.waiting if each.queue != "image-jobs"]:
+            scene.waiting.remove(delivery)
+            await scene.deliver(delivery)
+
+    scene.world.endpoint.meanwhile.append(meanwhile)
+    await scene.run()
+    assert [report.what for report in scene.reports].count("held") == 2
+    assert scene.world.announcer.types().count("image.job.succeeded") == 2
+    assert scene.world.announcer.types()[-1] == "image.job.parked"
+
+
+async def test_who_waits_for_money_takes_no_turns_meanwhile() -> None:
+    scene = Scene(configured(DAILY_BUDGET_USD=str(await estimate_usd() * 1.6)))
+    scene.submit({**JOB, "job_id": "dies"}, message_id="dies")
+    trial = await run({**JOB, "job_id": "dies"}, DAILY_BUDGET_USD="100")
+    await scene.run_until_death(trial.world.steps.taken.index("endpoint.post") + 1)
+    assert ledger(scene).held
+    scene.submit(JOB)
+    while sum(report.what == "held" for report in scene.reports) < 20:
+        scene.take_sent()
+        await scene.deliver(scene.waiting.pop(0))
+    assert scene.world.steps.taken.count("pools.ask") <= 3
+    scene.world.clock.advance(timedelta(minutes=20))
+    await scene.sweep()
+    await scene.sweep_on()
+    assert scene.record("fox-1").state is JobState.SUCCEEDED
+
+
+async def test_a_job_that_waits_for_money_past_its_deadline_has_failed() -> None:
+    scene = await over_budget(deadline="2026-11-22T18:00:00Z")
+    scene.world.clock.time = datetime(2026, 11, 22, 18, 0, 1, tzinfo=UTC)
+    await scene.sweep()
+    await scene.run()
+    assert scene.world.announcer.types()[1:] == ["image.job.parked", "image.job.failed"]
+    assert data(scene)["code"] == "deadline_exceeded"
+    assert len(scene.world.endpoint.requests) == 1
+
+
+async def test_a_job_that_is_released_by_hand_may_pass_the_budget() -> None:
+    scene = await over_budget()
+    order(scene, "release")
+    await scene.run()
+    assert scene.record("fox-1").state is JobState.SUCCEEDED
+    assert ledger(scene).spent == 2 * millionths(COST)
+
+
+async def test_a_call_that_no_day_could_pay_is_refused_before_anything_is_written() -> None:
+    scene = await after(DAILY_BUDGET_USD="0.001")
+    assert scene.world.announcer.types() == ["image.job.rejected"]
+    assert data(scene)["code"] == "over_cost_limit"
+    assert "whole budget of a day" in data(scene)["faults"][0]["message"]
+
+
+async def test_a_second_paid_call_that_would_pass_the_jobs_limit_is_not_made() -> None:
+    limit = await estimate_usd() * 1.5
+    scene = await after(error_reply(500, "500"), job={**JOB, "max_cost_usd": limit})
+    assert scene.world.announcer.types() == ["image.job.failed"]
+    assert data(scene)["code"] == "over_cost_limit"
+    assert len(scene.world.endpoint.requests) == 1
+    reckoned(scene)
+
+
+async def test_a_limit_of_exactly_the_estimate_pays_for_every_call() -> None:
+    job = {**JOB, "locales": ["de", "en", "fr"]}
+    scene = await after(job=job, DAILY_BUDGET_USD="100")
+    estimate = scene.record("fox-1").estimate_usd
+    again = await after(job={**job, "max_cost_usd": estimate})
+    assert again.record("fox-1").state is JobState.SUCCEEDED
+
+
+async def test_calls_that_cost_nothing_do_not_count_against_the_jobs_limit() -> None:
+    limit = await estimate_usd() * 1.01
+    storm = [error_reply(429, "429")] * 3
+    scene = await after(*storm, job={**JOB, "max_cost_usd": limit})
+    assert scene.record("fox-1").state is JobState.SUCCEEDED
+
+
+@pytest.mark.parametrize("policy", ["retry_once", "park", "fail"])
+@pytest.mark.parametrize("lost", [False, True], ids=["redelivered", "lost"])
+@pytest.mark.parametrize("crash_at", range(36))
+async def test_the_ledger_counts_every_bill_wherever_a_process_dies(
+    crash_at: int,
+    lost: bool,  # noqa: FBT001 (by parametrize)
+    policy: str,
+) -> None:
+    scene = Scene(configured(DAILY_BUDGET_USD="100", ON_UNKNOWN_OUTCOME=policy))
+    scene.world.endpoint.script.extend([error_reply(429, "429"), reply_to])
+    scene.submit(JOB)
+    if lost:
+        await scene.run_until_death(crash_at)
+    else:
+        scene.world.steps.crash_at = crash_at
+        await scene.run()
+    await scene.sweep_on()
+    if not scene.world.records.stored:
+        return
+    reckoned(scene)
+    bills = scene.world.endpoint.pictured
+    day = datetime(2026, 11, 22, tzinfo=UTC).date()
+    found = scene.world.budget.ledgers.get(day, DayLedger())
+    assert found.committed >= bills * millionths(COST), "less is counted than was billed"
+    scene.world.clock.advance(timedelta(hours=1))
+    await scene.sweep()
+    found = scene.world.budget.ledgers.get(day, DayLedger())
+    assert found.held == {}, "money is set aside for ever"
+    assert found.spent >= bills * millionths(COST)

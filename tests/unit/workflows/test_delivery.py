@@ -1,0 +1,164 @@
+"""An event on its way to a sink: taken, tried again later and longer, or kept."""
+
+import json
+from datetime import timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import JsonValue
+
+from shared.errors import MalformedMessage, NotTaken
+from shared.events.delivery import (
+    FIRST_WAIT,
+    JITTER,
+    LONGEST_WAIT,
+    Dispatch,
+    read_dispatch,
+    wait_after,
+)
+from shared.ports import Report
+from shared.workflows.delivery import bury_dispatch, dispatch
+from shared.workflows.intake import JobMessage
+from tests.fakes.sinks import FakeSink
+from tests.fakes.world import FakeWorld, fake_world
+from tests.simulation.scene import configured
+
+EVENT: dict[str, JsonValue] = {
+    "specversion": "1.0",
+    "id": "c1a8cfd5-2a1b-5d0e-9d63-58b0bb1a6f10",
+    "type": "image.job.succeeded",
+    "source": "/image-jobs",
+    "data": {"job_id": "fox-1"},
+}
+
+
+def sent(world: FakeWorld, sink: str = "elsewhere") -> JobMessage:
+    now = world.clock.now()
+    body = Dispatch(sink=sink, since=now, event=EVENT).to_bytes()
+    return JobMessage(body, "m", now)
+
+
+async def run(world: FakeWorld, message: JobMessage, **settings: str) -> Report:
+    """Deliver the message, and whatever comes back, until nothing does."""
+    configuration = configured(**settings)
+    while True:
+        seen = len(world.queues.sent)
+        report = await dispatch(message, world, configuration)
+        if len(world.queues.sent) == seen:
+            return report
+        (back,) = world.queues.sent[seen:]
+        assert back.queue == "image-deliveries"
+        world.clock.advance(back.delay)
+        message = JobMessage(back.body, "m", world.clock.now())
+
+
+@pytest.fixture
+def sink() -> FakeSink:
+    return FakeSink()
+
+
+@pytest.fixture
+def world(sink: FakeSink) -> FakeWorld:
+    made = fake_world()
+    made.sinks[sink.name] = sink
+    return made
+
+
+async def test_an_event_is_handed_to_its_sink(world: FakeWorld, sink: FakeSink) -> None:
+    report = await run(world, sent(world))
+    assert sink.taken == [EVENT]
+    assert (report.what, report.job_id) == ("dispatched", "fox-1")
+    assert not world.dead_letters.letters
+
+
+async def test_what_is_not_taken_is_offered_again_each_time_after_a_longer_wait(
+    world: FakeWorld, sink: FakeSink
+) -> None:
+    sink.refusals = [NotTaken("503 busy", status=503)] * 4
+    report = await run(world, sent(world))
+    assert sink.taken == [EVENT]
+    assert report.facts["tries"] == 4
+    waits = [each.delay for each in world.queues.sent]
+    assert waits == sorted(waits)
+    assert waits[0] >= timedelta(seconds=FIRST_WAIT)
+
+
+async def test_a_sink_is_left_alone_for_as_long_as_it_asked(
+    world: FakeWorld, sink: FakeSink
+) -> None:
+    sink.refusals = [NotTaken("429", status=429, retry_after=700)]
+    await run(world, sent(world))
+    (back,) = world.queues.sent
+    assert back.delay >= timedelta(seconds=700)
+    assert sink.taken == [EVENT]
+
+
+async def test_after_the_window_the_event_is_kept_with_all_that_is_known(
+    world: FakeWorld, sink: FakeSink
+) -> None:
+    sink.refusals = [NotTaken("503 busy", status=503)] * 100
+    began = world.clock.now()
+    report = await run(world, sent(world), DELIVERY_WINDOW_SECONDS="3600")
+    assert report.what == "undeliverable"
+    assert world.clock.now() - began <= timedelta(hours=1)
+    ((name, body),) = world.dead_letters.letters.items()
+    letter = json.loads(body)
+    assert name.endswith(f"/{EVENT['id']}.elsewhere.json")
+    assert (letter["reason"], letter["sink"], letter["why"], letter["event"]) == (
+        *("undeliverable", "elsewhere", "503 busy"),
+        EVENT,
+    )
+    assert letter["tries"] == len(world.queues.sent) + 1
+
+
+async def test_what_would_be_refused_each_time_is_offered_once(
+    world: FakeWorld, sink: FakeSink
+) -> None:
+    sink.refusals = [NotTaken("410 Gone", status=410, final=True)]
+    assert (await run(world, sent(world))).what == "undeliverable"
+    assert not world.queues.sent
+    assert len(world.dead_letters.letters) == 1
+
+
+async def test_an_event_for_a_sink_that_was_removed_is_kept(world: FakeWorld) -> None:
+    report = await run(world, sent(world, "gone"))
+    assert report.what == "undeliverable"
+    assert "'gone'" in report.facts["why"]
+
+
+async def test_an_event_that_waited_past_its_window_is_offered_once_all_the_same(
+    world: FakeWorld, sink: FakeSink
+) -> None:
+    message = sent(world)
+    world.clock.advance(timedelta(days=3))
+    assert (await run(world, message)).what == "dispatched"
+    assert sink.taken == [EVENT]
+
+
+@pytest.mark.parametrize("body", [b"", b"{}", b'{"sink": "a"}', b"\xff"])
+async def test_a_message_that_is_no_dispatch_is_kept(world: FakeWorld, body: bytes) -> None:
+    report = await dispatch(JobMessage(body, "m", world.clock.now()), world, configured())
+    assert (report.what, len(world.dead_letters.letters)) == ("undeliverable", 1)
+
+
+@pytest.mark.parametrize("event_id", ["../../x", "", 7, None, "a" * 65])
+def test_an_event_whose_id_could_be_a_path_is_refused(event_id: object) -> None:
+    body = {"sink": "a", "since": "2026-11-22T12:00:00Z", "event": {"id": event_id}}
+    with pytest.raises(MalformedMessage):
+        read_dispatch(json.dumps(body).encode())
+
+
+async def test_what_the_platform_gave_up_on_is_kept(world: FakeWorld) -> None:
+    await bury_dispatch(sent(world), world)
+    await bury_dispatch(JobMessage(b"junk", "m", world.clock.now()), world)
+    reasons = {json.loads(body)["reason"] for body in world.dead_letters.letters.values()}
+    assert reasons == {"undeliverable", "poisoned"}
+
+
+@given(tries=st.integers(0, 200), asked=st.none() | st.floats(0, 3600))
+def test_a_wait_is_within_its_bounds(tries: int, asked: float | None) -> None:
+    world = fake_world()
+    made = Dispatch(sink="a", since=world.clock.now(), event=EVENT, tries=tries)
+    seconds = wait_after(made, asked).total_seconds()
+    assert max(FIRST_WAIT, asked or 0) <= seconds <= LONGEST_WAIT * (1 + JITTER)

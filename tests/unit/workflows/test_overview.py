@@ -1,0 +1,127 @@
+"""The whole app at a glance: live, read-only, and honest about what can't be looked at."""
+
+import json
+from collections import Counter
+from datetime import timedelta
+
+from shared.errors import StoreUnavailable
+from shared.limits.adaptive_rate import Quota
+from shared.limits.circuit_breaker import Finding
+from shared.limits.pool_ledger import Ask, Permit
+from shared.workflows.overview import Overview, overview
+from tests.simulation.scene import Scene, configured
+
+FOX = {"job_id": "fox", "prompt": "a fox", "model": "gpt-image-2", "size": "1024x1024"}
+TWO_POOLS = json.dumps(
+    [
+        {"name": "near", "model": "gpt-image-2", "rpm": 60},
+        {"name": "far", "model": "gpt-image-2", "rpm": 60},
+        {"name": "MAI-Image-2.5", "rpm": 6},
+    ]
+)
+
+
+def a_scene(**settings: str) -> Scene:
+    return Scene(configured(FOUNDRY_DEPLOYMENTS=TWO_POOLS, **settings))
+
+
+async def told_of(scene: Scene) -> Overview:
+    told, errors = await overview(scene.world, scene.configuration)
+    assert errors == ()
+    return told
+
+
+async def permitted(scene: Scene, pool: str, deployment: str) -> Permit:
+    question = Ask(pool, deployment, Quota(60), timedelta(minutes=2))
+    answer = await scene.world.pools.ask(question)
+    assert isinstance(answer, Permit)
+    return answer
+
+
+async def test_an_app_that_was_never_called_tells_its_quotas() -> None:
+    told = await told_of(a_scene())
+    assert [(pool.pool, pool.deployments, pool.quota_rpm) for pool in told.pools] == [
+        ("gpt-image-2", ("near", "far"), 60),
+        ("MAI-Image-2.5", ("MAI-Image-2.5",), 6),
+    ]
+    assert [pool.pace and pool.pace.rate_rpm for pool in told.pools] == [60, 6]
+
+
+async def test_a_pool_tells_its_pace_as_it_is_now() -> None:
+    scene = a_scene()
+    permit = await permitted(scene, "gpt-image-2", "near")
+    await scene.world.pools.tell(permit, Finding("blocked", "temporarily blocked"))
+    first, second = (await told_of(scene)).pools
+    assert first.pace
+    assert second.pace
+    assert [circuit.message for circuit in first.pace.circuits] == ["temporarily blocked"]
+    assert first.pace.next_turn_at == scene.world.clock.now() + timedelta(seconds=30)
+    assert second.pace.circuits == ()
+
+
+async def test_a_day_tells_what_is_spent_and_what_is_set_aside() -> None:
+    scene = a_scene(DAILY_BUDGET_USD="5")
+    scene.submit(FOX)
+    await scene.run()
+    spend = (await told_of(scene)).spend
+    assert spend
+    assert spend.limit_usd == 5
+    assert spend.spent_usd == scene.record("fox").attempts[0].cost_usd
+    assert (spend.reserved_usd, spend.calls) == (0, 0)
+
+
+async def test_without_a_budget_none_limits_and_nothing_is_claimed_to_be_known() -> None:
+    scene = a_scene()
+    scene.submit(FOX)
+    await scene.run()
+    spend = (await told_of(scene)).spend
+    assert spend
+    assert (spend.limit_usd, spend.spent_usd, spend.reserved_usd) == (None, None, None)
+
+
+async def test_a_ledger_that_does_not_answer_is_said_to_and_hides_no_other() -> None:
+    scene = a_scene()
+    lost = StoreUnavailable("reading the ledger of the pool 'gpt-image-2': a secret address")
+    scene.world.steps.failing["pools.look"] = [lost]
+    told, errors = await overview(scene.world, scene.configuration)
+    assert errors == (lost,)
+    first, second = told.pools
+    assert first.pace is None
+    assert first.problem == "Something needed did not answer; try again."
+    assert second.pace
+    assert second.problem is None
+    assert told.spend
+
+
+async def test_a_lane_that_does_not_answer_is_said_to_and_hides_no_other() -> None:
+    scene = a_scene()
+    scene.world.steps.failing["queues.oldest"] = [StoreUnavailable("x")]
+    told, errors = await overview(scene.world, scene.configuration)
+    assert len(errors) == 1
+    lost, *others = told.lanes
+    assert lost.oldest_seconds is None
+    assert lost.problem == "Something needed did not answer; try again."
+    assert [lane.problem for lane in others] == [None, None]
+    assert all(pool.pace for pool in told.pools)
+
+
+async def test_a_budget_that_does_not_answer_is_said_to() -> None:
+    scene = a_scene(DAILY_BUDGET_USD="5")
+    scene.world.steps.failing["budget.look"] = [StoreUnavailable("x")]
+    told, errors = await overview(scene.world, scene.configuration)
+    assert (told.spend, len(errors)) == (None, 1)
+    assert told.spend_problem
+    assert all(pool.pace for pool in told.pools)
+
+
+async def test_a_look_around_is_one_read_each_and_no_write() -> None:
+    scene = a_scene(DAILY_BUDGET_USD="5")
+    scene.submit(FOX)
+    await scene.run()
+    before = len(scene.world.steps.taken)
+    await told_of(scene)
+    assert Counter(scene.world.steps.taken[before:]) == {
+        "queues.oldest": 3,
+        "pools.look": 2,
+        "budget.look": 1,
+    }

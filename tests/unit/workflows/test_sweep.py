@@ -1,0 +1,180 @@
+"""What nobody comes back for is found and carried on; sweeping costs what is open."""
+
+from datetime import timedelta
+
+import pytest
+
+from shared.errors import StoreUnavailable
+from shared.records.index_entry import FIRST_LOOK, entry_of
+from shared.records.record import JobState
+from shared.workflows.sweep import MOST_LOOKS, ORPHAN_AFTER
+from tests.simulation.scene import Scene, configured, data, run
+from tests.simulation.steps import Crash
+
+JOB = {"job_id": "fox-1", "prompt": "a fox in the snow", "model": "gpt-image-2"}
+
+
+async def accepted(**settings: str) -> Scene:
+    """A job that is accepted, and whose lane message is lost."""
+    scene = Scene(configured(**settings))
+    scene.submit(JOB)
+    await scene.deliver(scene.waiting.pop())
+    scene.take_sent()
+    scene.waiting.clear()
+    return scene
+
+
+async def died_in(step: str, *, nth: int = 0, **settings: str) -> Scene:
+    """A job whose process died before a step, its message never to come back."""
+    scene = await accepted(**settings)
+    trial = await run(JOB)
+    taken = [number for number, name in enumerate(trial.world.steps.taken) if name == step]
+    scene.world.steps.crash_at = taken[nth]
+    lane = scene.world.queues.sent[0]
+    scene.submit(lane.body)
+    (delivery,) = scene.waiting
+    delivery.queue = lane.queue
+    with pytest.raises(Crash):
+        await scene.work(delivery.queue, delivery.message)
+    scene.world.steps.crash_at = None
+    scene.waiting.clear()
+    return scene
+
+
+def words(scene: Scene) -> dict[str, int]:
+    """What all sweeps did, added up."""
+    found: dict[str, int] = {}
+    for report in scene.reports:
+        if report.what.startswith("swept"):
+            for word, count in report.facts.items():
+                if isinstance(count, int):
+                    found[word] = found.get(word, 0) + count
+    return found
+
+
+async def test_a_job_that_ended_is_not_looked_at() -> None:
+    scene = await run(JOB)
+    before = len(scene.world.steps.taken)
+    scene.world.clock.advance(timedelta(days=1))
+    await scene.sweep()
+    assert scene.world.steps.taken[before:] == ["register.open_entries"]
+
+
+async def test_a_young_job_is_not_looked_at() -> None:
+    scene = await accepted()
+    scene.world.clock.advance(FIRST_LOOK / 2)
+    await scene.sweep()
+    assert words(scene) == {"looks": 0}
+
+
+async def test_a_task_whose_message_was_lost_is_woken() -> None:
+    scene = await accepted()
+    await scene.sweep_on()
+    assert words(scene)["woken"] == 1
+    assert scene.world.announcer.types() == ["image.job.succeeded"]
+
+
+async def test_a_task_that_waits_for_long_is_woken_ever_more_rarely() -> None:
+    scene = await accepted()
+    for _ in range(23 * 60):
+        scene.world.clock.advance(timedelta(minutes=1))
+        await scene.sweep()
+    # After 15, 30, 60, 120, 240, 480 and 960 minutes.
+    assert words(scene)["woken"] == 7
+    assert words(scene)["looks"] < 40
+
+
+async def test_an_attempt_that_died_is_resolved_without_its_message() -> None:
+    scene = await died_in("endpoint.post", ON_UNKNOWN_OUTCOME="park")
+    await scene.sweep_on()
+    assert words(scene)["resolved"] == 1
+    assert data(scene)["code"] == "outcome_unknown"
+    assert scene.record("fox-1").state is JobState.PARKED
+
+
+async def test_an_event_that_did_not_go_out_is_sent() -> None:
+    scene = await died_in("announcer.announce")
+    assert scene.record("fox-1").state is JobState.SUCCEEDED
+    await scene.sweep_on()
+    assert words(scene)["events_sent"] == 1
+    assert scene.world.announcer.types() == ["image.job.succeeded"]
+    assert scene.world.register.ended == {
+        entry_of(scene.record("fox-1")).name: entry_of(scene.record("fox-1"))
+    }
+
+
+async def test_a_job_past_its_deadline_is_ended_though_its_lane_stands_still() -> None:
+    scene = await accepted(JOB_LIFETIME_SECONDS="600")
+    for _ in range(12):
+        scene.world.clock.advance(timedelta(minutes=1))
+        await scene.sweep()
+    assert scene.world.announcer.types() == ["image.job.failed"]
+    assert data(scene)["code"] == "deadline_exceeded"
+    assert scene.world.endpoint.requests == []
+    assert not scene.world.register.open
+
+
+async def test_a_marker_without_a_record_stays_until_its_message_must_have_come_back() -> None:
+    scene = Scene()
+    scene.submit(JOB)
+    scene.world.steps.crash_at = 1
+    await scene.deliver(scene.waiting.pop())
+    scene.waiting.clear()
+    scene.world.clock.advance(FIRST_LOOK)
+    await scene.sweep()
+    assert len(scene.world.register.open) == 1
+    scene.world.clock.advance(ORPHAN_AFTER)
+    await scene.sweep()
+    assert not scene.world.register.open
+    assert words(scene)["withdrawn"] == 1
+
+
+async def test_a_marker_of_a_second_acceptance_is_taken_away() -> None:
+    scene = Scene()
+    scene.submit(JOB)
+    scene.world.steps.crash_at = 1
+    await scene.run()  # comes back ten minutes later, and is accepted under another time
+    assert scene.record("fox-1").state is JobState.SUCCEEDED
+    assert len(scene.world.register.open) == 1
+    await scene.sweep_on()
+    assert len(scene.world.register.ended) == 1
+
+
+async def test_a_job_that_is_asked_for_again_leaves_no_marker() -> None:
+    scene = await run(JOB)
+    scene.world.clock.advance(timedelta(hours=1))
+    scene.submit(JOB, message_id="again")
+    await scene.run()
+    assert not scene.world.register.open
+    assert len(scene.world.register.ended) == 1
+
+
+async def test_a_job_that_cannot_be_looked_at_does_not_keep_the_others_from_it() -> None:
+    scene = Scene()
+    for name in ("one", "two"):
+        scene.submit({**JOB, "job_id": name}, message_id=name)
+        await scene.deliver(scene.waiting.pop())
+    scene.take_sent()
+    scene.waiting.clear()
+    scene.world.clock.advance(timedelta(minutes=20))
+    scene.world.steps.failing["records.read"] = [StoreUnavailable("busy")]
+    await scene.sweep()
+    assert scene.reports[-1].what == "swept_in_part"
+    assert words(scene)["woken"] == 1
+    await scene.sweep()
+    assert words(scene)["woken"] == 2
+
+
+async def test_a_run_is_bounded_and_the_next_one_goes_on() -> None:
+    scene = Scene()
+    jobs = MOST_LOOKS + 20
+    for number in range(jobs):
+        scene.submit({**JOB, "job_id": f"fox-{number}"}, message_id=f"m-{number}")
+        await scene.deliver(scene.waiting.pop())
+    scene.world.clock.advance(FIRST_LOOK)
+    await scene.sweep()
+    assert words(scene)["looks"] == MOST_LOOKS
+    await scene.sweep()
+    assert words(scene)["looks"] == jobs
+    await scene.sweep()
+    assert words(scene)["looks"] == jobs
