@@ -121,7 +121,7 @@ class UnreadableReply(BrokenReply):
     """The reply came, and it or a picture in it makes no sense: it was probably paid."""
 
 
-class NotTaken(ImageJobsError):
+class DeliveryFailed(ImageJobsError):
     """A sink did not take an event.
 
     `status` is the HTTP status of its answer, if it gave one; `retry_after` is how long it asked

@@ -25,12 +25,12 @@ from pydantic import JsonValue
 
 from .images_api.requests import ImageRequest
 from .limits.budget import DayLedger, Hold, Refusal
-from .limits.circuit_breaker import Finding
-from .limits.pool_ledger import Alarm, Answer, Ask, Ledger, Permit
+from .limits.circuit_breaker import CallFeedback
+from .limits.pool_ledger import AcquireRequest, AcquireResult, Alarm, Ledger, Reservation
 from .pictures.inputs import InputHead
 from .pictures.measuring import PictureFacts
-from .pictures.renditions import Cell, Wish
-from .records.index_entry import Entry, Page
+from .pictures.renditions import RenditionSpec, SheetCell
+from .records.index_entry import IndexEntry, Page
 from .records.record import JobRecord, JobState
 
 if TYPE_CHECKING:  # no start waits for what is seldom asked for
@@ -40,38 +40,38 @@ if TYPE_CHECKING:  # no start waits for what is seldom asked for
 
 
 @dataclass(frozen=True, slots=True)
-class Marker:
+class OpenEntry:
     """An open job as the register has it, and the version that a conditional step must name."""
 
-    entry: Entry
+    entry: IndexEntry
     #: From when on a sweep should look at it.
-    look_at: datetime
+    next_check_at: datetime
     version: str
 
 
-class Register(Protocol):
+class Index(Protocol):
     """Which jobs are open, and all jobs newest first, without reading a record."""
 
-    async def enter(self, entry: Entry, *, look_at: datetime) -> Marker:
-        """Mark a job as open before its record says so; a sweep looks at it from `look_at` on.
+    async def enter(self, entry: IndexEntry, *, next_check_at: datetime) -> OpenEntry:
+        """Add an open job before its record exists; sweeps check it from `next_check_at` on.
 
         An equal opening is written over.
         """
         ...
 
-    async def postpone(self, marker: Marker, *, look_at: datetime) -> None:
+    async def postpone(self, marker: OpenEntry, *, next_check_at: datetime) -> None:
         """Have sweeps look at the job later, unless its marker was changed or taken away."""
         ...
 
-    async def withdraw(self, marker: Marker) -> None:
+    async def withdraw(self, marker: OpenEntry) -> None:
         """Take a marker away that no job needs, unless it was changed meanwhile."""
         ...
 
-    async def close(self, entry: Entry) -> None:
+    async def close(self, entry: IndexEntry) -> None:
         """Keep the entry of an ended job, then take the marker of its opening away."""
         ...
 
-    def open_entries(self, *, due: datetime) -> AsyncIterator[Marker]:
+    def open_entries(self, *, due: datetime) -> AsyncIterator[OpenEntry]:
         """Yield the open jobs that a sweep should have looked at by then."""
         ...
 
@@ -177,22 +177,22 @@ class Pools(Protocol):
     Steps of `shared.limits.pool_ledger`, each taken for everybody at once or not at all.
     """
 
-    async def ask(self, question: Ask) -> Answer:
-        """Ask for a turn."""
+    async def acquire(self, question: AcquireRequest) -> AcquireResult:
+        """AcquireRequest for a turn."""
         ...
 
-    async def wait_for(self, permit: Permit) -> bool:
+    async def wait_for(self, reservation: Reservation) -> bool:
         """Let others work until the turn has come; tell whether it may still be used then."""
         ...
 
-    async def tell(self, permit: Permit, finding: Finding) -> tuple[Alarm, ...]:
+    async def report(self, reservation: Reservation, finding: CallFeedback) -> tuple[Alarm, ...]:
         """Say what came of a turn; returns every alarm of the pool that is not raised yet.
 
         That a call was accepted is kept, and said with the next ask.
         """
         ...
 
-    async def told(self, pool: str, alarms: Sequence[Alarm]) -> None:
+    async def mark_sent(self, pool: str, alarms: Sequence[Alarm]) -> None:
         """Note that these alarms were raised."""
         ...
 
@@ -204,10 +204,10 @@ class Pools(Protocol):
         ...
 
 
-class Announcer(Protocol):
+class Publisher(Protocol):
     """Where events go out: the events queue, the job's own reply queue, the sinks."""
 
-    async def announce(self, event: "CloudEvent", *, reply_to: str | None) -> None:
+    async def publish(self, event: "CloudEvent", *, reply_to: str | None) -> None:
         """Send the event to the queues, and on its way to every sink; at least once.
 
         A reply queue that does not exist is passed over.
@@ -430,13 +430,13 @@ class Renderer(Protocol):
     """Who makes pictures from stored originals, and stores them: the first one of a name stays."""
 
     async def render(
-        self, source: str, wishes: Sequence[Wish], *, metadata: Mapping[str, str]
+        self, source: str, wishes: Sequence[RenditionSpec], *, metadata: Mapping[str, str]
     ) -> tuple[PictureFacts, ...]:
         """Make every wish from the original; `CannotRender` if it is none that can be opened."""
         ...
 
     async def sheet(
-        self, cells: Sequence[Cell], blob: str, *, metadata: Mapping[str, str]
+        self, cells: Sequence[SheetCell], blob: str, *, metadata: Mapping[str, str]
     ) -> PictureFacts:
         """Put pictures side by side, each with its label under it."""
         ...
@@ -448,7 +448,7 @@ class World:
 
     clock: Clock
     records: Records
-    register: "Register"
+    index: "Index"
     budget: "Budget"
     queues: Queues
     pictures: Pictures
@@ -460,7 +460,7 @@ class World:
     abreast: "Abreast"
     dead_letters: DeadLetters
     pools: Pools
-    announcer: "Announcer"
+    publisher: "Publisher"
     #: By name.
     sinks: "Mapping[str, Sink]"
     endpoint: ImagesEndpoint

@@ -4,7 +4,7 @@ from typing import Final
 
 from shared.http_api.job_documents import FORMS, ORIGINAL
 from shared.http_api.queries import MAX_PAGE_JOBS, PAGE_JOBS
-from shared.jobs.commands import MOST_OPENINGS
+from shared.jobs.commands import MAX_RUNS
 from shared.records.record import JobState
 
 type Schema = dict[str, object]
@@ -99,11 +99,9 @@ LISTED: Final[tuple[Schema, ...]] = (
 
 
 OPENING: Final[Schema] = {
-    "name": "opening",
+    "name": "run",
     "in": "query",
-    "schema": {
-        "anyOf": [{"type": "integer", "minimum": 1, "maximum": MOST_OPENINGS}, {"const": ""}]
-    },
+    "schema": {"anyOf": [{"type": "integer", "minimum": 1, "maximum": MAX_RUNS}, {"const": ""}]},
     "description": "Of the job as the caller knows it: an order sent twice is carried out once.",
 }
 REASON: Final[Schema] = {

@@ -12,7 +12,7 @@ from typing import Final, Protocol
 
 from pydantic import JsonValue
 
-from ..errors import CredentialUnavailable, NotTaken
+from ..errors import CredentialUnavailable, DeliveryFailed
 from .webhook import Poster
 
 SCOPE: Final = "https://eventgrid.azure.net/.default"
@@ -50,15 +50,15 @@ class EventGridTopic:
         return True
 
     async def take(self, event: Mapping[str, JsonValue]) -> None:
-        """Publish the event; `NotTaken` unless the topic has it."""
+        """Publish the event; `DeliveryFailed` unless the topic has it."""
         body = json.dumps(event).encode()
         url = f"{self.endpoint}?api-version={_API_VERSION}"
         try:
             headers = {"content-type": _CONTENT_TYPE} | await self._authorisation()
             await self.poster.post(url, body, headers, final=_FINAL)
         except CredentialUnavailable as error:
-            raise NotTaken(str(error)) from error
-        except NotTaken as error:
+            raise DeliveryFailed(str(error)) from error
+        except DeliveryFailed as error:
             if error.status == HTTPStatus.UNAUTHORIZED and not self.key:
                 self.tokens.forget(SCOPE)
             raise

@@ -20,7 +20,7 @@ import httpx
 from ..errors import BrokenReply, NotSent
 from ..images_api.requests import ImageRequest
 from ..ports import Inputs
-from .foundry_transport import EVIDENCE, Evidence, FoundryReply, new_client, said
+from .foundry_transport import EVIDENCE, Evidence, FoundryReply, describe_error, new_client
 from .request_bodies import RequestBody
 
 #: The version is the one of pyproject.toml; a test holds them together.
@@ -136,7 +136,7 @@ class FoundryEndpoint:
                 timeout=httpx.Timeout(None, connect=connect, pool=connect),
             )
         except (httpx.InvalidURL, ValueError) as error:
-            raise NotSent(f"no request can be made for {host}: {said(error)}") from error
+            raise NotSent(f"no request can be made for {host}: {describe_error(error)}") from error
 
     async def _send(
         self, sending: httpx.Request, body: RequestBody, evidence: Evidence, host: str
@@ -147,7 +147,9 @@ class FoundryEndpoint:
         except Exception as error:
             if body.failure:
                 # Fewer bytes went out than were announced: no endpoint acts on half a request.
-                raise NotSent(f"an input broke off: {said(body.failure)}") from body.failure
+                raise NotSent(
+                    f"an input broke off: {describe_error(body.failure)}"
+                ) from body.failure
             raise _failure(error, evidence, host) from error
         finally:
             EVIDENCE.reset(noting)
@@ -155,15 +157,15 @@ class FoundryEndpoint:
 
 def _failure(error: Exception, evidence: Evidence, host: str) -> NotSent | BrokenReply:
     if isinstance(error, _BEFORE_SENDING) and not evidence.connected:
-        return NotSent(f"no connection to {host}: {said(error)}")
-    return BrokenReply(f"{host} took the request and gave no reply: {said(error)}")
+        return NotSent(f"no connection to {host}: {describe_error(error)}")
+    return BrokenReply(f"{host} took the request and gave no reply: {describe_error(error)}")
 
 
 def _host(url: str) -> str:
     try:
         return urlsplit(url).hostname or url
     except ValueError as error:
-        raise NotSent(f"{url!r} is no URL: {said(error)}") from error
+        raise NotSent(f"{url!r} is no URL: {describe_error(error)}") from error
 
 
 async def _close(response: httpx.Response) -> None:

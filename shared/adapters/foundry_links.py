@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 import httpx
 from aiohttp.abc import AbstractResolver
 
-from ..errors import BrokenReply, CallFailed, NotTaken
+from ..errors import BrokenReply, CallFailed, DeliveryFailed
 from .foundry_transport import EVIDENCE, Evidence, FoundryReply, WideTransport, new_client
 from .webhook import USER_AGENT, GuardedResolver
 
@@ -51,8 +51,8 @@ async def followed(
         if not total.expired():
             raise  # the caller's own
         raise BrokenReply(f"{host} did not give it within {limit.total_seconds():g} s") from error
-    except (httpx.HTTPError, httpx.InvalidURL, NotTaken, OSError) as error:
-        said = str(error) if isinstance(error, NotTaken) else type(error).__name__
+    except (httpx.HTTPError, httpx.InvalidURL, DeliveryFailed, OSError) as error:
+        said = str(error) if isinstance(error, DeliveryFailed) else type(error).__name__
         raise BrokenReply(f"{host}: {said}") from error
     finally:
         EVIDENCE.reset(noting)

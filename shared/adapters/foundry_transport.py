@@ -130,7 +130,9 @@ class FoundryReply:
                     f"nothing came for {self._read_seconds:g} s"
                 ) from error
             except Exception as error:
-                raise BrokenReply(f"the reply of {self._host} broke off: {said(error)}") from error
+                raise BrokenReply(
+                    f"the reply of {self._host} broke off: {describe_error(error)}"
+                ) from error
             if chunk is None:
                 self._total.reschedule(None)  # what the caller still does with it is not the call
                 return
@@ -150,7 +152,7 @@ class FoundryReply:
         )
 
 
-def said(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """Return what an error says, after its name."""
     return f"{type(error).__name__} {error}".strip()
 

@@ -16,12 +16,12 @@ from opentelemetry.trace import SpanKind, StatusCode
 from ..images_api.requests import ImageRequest
 from ..pictures.measuring import PictureFacts
 from ..ports import (
-    Announcer,
     DeadLetters,
     ImagesEndpoint,
     PicturePart,
     Pictures,
     PictureWriter,
+    Publisher,
     Reply,
     StoredPicture,
     World,
@@ -42,7 +42,7 @@ def measured(world: World) -> World:
     """Return the world with its announcements, calls and pictures measured."""
     return replace(
         world,
-        announcer=MeasuredAnnouncer(world.announcer),
+        publisher=MeasuredAnnouncer(world.publisher),
         endpoint=MeasuredEndpoint(world.endpoint),
         pictures=MeasuredPictures(world.pictures),
         dead_letters=MeasuredDeadLetters(world.dead_letters),
@@ -51,13 +51,13 @@ def measured(world: World) -> World:
 
 @dataclass(frozen=True, slots=True)
 class MeasuredAnnouncer:
-    """`Announcer` that counts what goes out; a repeat, which is rare, counts again."""
+    """`Publisher` that counts what goes out; a repeat, which is rare, counts again."""
 
-    inner: Announcer
+    inner: Publisher
 
-    async def announce(self, event: "CloudEvent", *, reply_to: str | None) -> None:
+    async def publish(self, event: "CloudEvent", *, reply_to: str | None) -> None:
         """Send the event, then count it."""
-        await self.inner.announce(event, reply_to=reply_to)
+        await self.inner.publish(event, reply_to=reply_to)
         if not event.get_type().startswith(_ENDED):
             return
         data = event.get_data()

@@ -15,7 +15,7 @@ from typing import IO, Final
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from ..errors import CannotRender
-from ..pictures.renditions import USUAL_QUALITY, Encoding, Wish
+from ..pictures.renditions import USUAL_QUALITY, Encoding, RenditionSpec
 
 #: Twice the pixels of the largest original any model makes (3840x2160 and its like).
 MAX_PIXELS: Final = 1 << 24
@@ -38,7 +38,7 @@ class Encoded:
     height: int
 
 
-def make(original: IO[bytes], wishes: Sequence[Wish]) -> list[Encoded]:
+def make(original: IO[bytes], wishes: Sequence[RenditionSpec]) -> list[Encoded]:
     """Make every wish from an original; `CannotRender` if it can't be opened."""
     picture = _opened(original)
     return [_encoded(_shaped(picture, wish), wish.encoding, wish.quality) for wish in wishes]
@@ -104,7 +104,7 @@ def _opened(original: IO[bytes]) -> Image.Image:
     return plain
 
 
-def _shaped(picture: Image.Image, wish: Wish) -> Image.Image:
+def _shaped(picture: Image.Image, wish: RenditionSpec) -> Image.Image:
     shaped = picture
     if wish.size and wish.squeeze:
         shaped = picture.resize(wish.size, Image.Resampling.LANCZOS)

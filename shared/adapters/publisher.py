@@ -25,7 +25,7 @@ _LOG: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class QueueAnnouncer:
+class EventPublisher:
     """`Announcer` over queues, all of one account: what it takes, it has for every sink."""
 
     queues: Queues
@@ -34,7 +34,7 @@ class QueueAnnouncer:
     clock: Clock
     sinks: Collection[Sink] = ()
 
-    async def announce(self, event: "CloudEvent", *, reply_to: str | None) -> None:
+    async def publish(self, event: "CloudEvent", *, reply_to: str | None) -> None:
         """Send the event to the events queue, to `reply_to`, and a dispatch for each sink.
 
         A reply queue that does not exist is the caller's loss, told in the log: were it an error,
@@ -51,14 +51,16 @@ class QueueAnnouncer:
                 _LOG.warning("event %s of %s: %s", event.get_type(), event.get_subject(), error)
         wanting = [sink for sink in self.sinks if sink.wants(event.get_type())]
         if wanting:
-            from ..events.delivery import Dispatch
+            from ..events.delivery import Delivery
 
             for sink in wanting:
-                dispatch = Dispatch(sink=sink.name, since=self.clock.now(), event=json.loads(body))
+                dispatch = Delivery(sink=sink.name, since=self.clock.now(), event=json.loads(body))
                 await self.queues.send(self.deliveries_queue, dispatch.to_bytes())
 
 
-def sinks_of(settings: Settings, tokens: "Tokens", stack: AsyncExitStack | None) -> dict[str, Sink]:
+def configured_sinks(
+    settings: Settings, tokens: "Tokens", stack: AsyncExitStack | None
+) -> dict[str, Sink]:
     """Return every configured sink by its name; what they open, `stack` closes if there is one."""
     return {sink.name: sink for sink in _configured(settings, tokens, stack or AsyncExitStack())}
 

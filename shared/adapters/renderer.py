@@ -14,7 +14,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 from ..errors import CannotRender
 from ..pictures.measuring import PictureFacts
-from ..pictures.renditions import Cell, Wish
+from ..pictures.renditions import RenditionSpec, SheetCell
 from ..ports import Pictures
 
 if TYPE_CHECKING:
@@ -34,7 +34,7 @@ class PillowRenderer:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="renderer")
 
     async def render(
-        self, source: str, wishes: Sequence[Wish], *, metadata: Mapping[str, str]
+        self, source: str, wishes: Sequence[RenditionSpec], *, metadata: Mapping[str, str]
     ) -> tuple[PictureFacts, ...]:
         """Make every wish from the original and store it; what is there already stays."""
         from .pillow import make  # noqa: PLC0415 (Pillow is loaded when it is needed)
@@ -49,7 +49,7 @@ class PillowRenderer:
         )
 
     async def sheet(
-        self, cells: Sequence[Cell], blob: str, *, metadata: Mapping[str, str]
+        self, cells: Sequence[SheetCell], blob: str, *, metadata: Mapping[str, str]
     ) -> PictureFacts:
         """Put pictures side by side, each with its label under it."""
         from .pillow import cell_edge, lay_out, shrunk  # noqa: PLC0415 (as above)

@@ -20,7 +20,7 @@ from pydantic import JsonValue
 
 from ..config.url_policy import is_public, is_reachable_here
 from ..config.webhooks import Webhook
-from ..errors import NotTaken
+from ..errors import DeliveryFailed
 from ..images_api.replies import retry_after
 
 #: The version is the one of pyproject.toml; a test holds them together.
@@ -59,7 +59,7 @@ class Poster:
         *,
         final: frozenset[int] = frozenset(),
     ) -> None:
-        """Send the body once; `NotTaken` unless the answer is a success.
+        """Send the body once; `DeliveryFailed` unless the answer is a success.
 
         An answer whose status is in `final` would be the same each time.
         """
@@ -72,16 +72,16 @@ class Poster:
             ):
                 if HTTPStatus.OK <= response.status < HTTPStatus.MULTIPLE_CHOICES:
                     return
-                raise NotTaken(
+                raise DeliveryFailed(
                     await _words(response),
                     status=response.status,
                     retry_after=retry_after(response.headers),
                     final=response.status in final,
                 )
         except TimeoutError as error:
-            raise NotTaken(f"no answer within {self.limit_seconds:g} s") from error
+            raise DeliveryFailed(f"no answer within {self.limit_seconds:g} s") from error
         except (aiohttp.ClientError, OSError, ValueError) as error:
-            raise NotTaken(f"{type(error).__name__}: {error}") from error
+            raise DeliveryFailed(f"{type(error).__name__}: {error}") from error
 
     async def close(self) -> None:
         """Close what is open."""
@@ -141,7 +141,7 @@ class WebhookSink:
         return self.webhook.wants(event_type)
 
     async def take(self, event: Mapping[str, JsonValue]) -> None:
-        """Sign and send the event; `NotTaken` unless the receiver says that it has it."""
+        """Sign and send the event; `DeliveryFailed` unless the receiver says that it has it."""
         # Here, not above: most apps have no webhook.
         from standardwebhooks import Webhook as Signer  # noqa: PLC0415 - as said above
 
@@ -174,12 +174,12 @@ class GuardedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """Return the addresses of a name; `NotTaken` if any of them is none to connect to."""
+        """Return the addresses of a name; `DeliveryFailed` if any of them is none to connect to."""
         found = await self._inner.resolve(host, port, family)
         allowed = is_reachable_here if host in self._local else is_public
         for each in found:
             if not allowed(each["host"]):
-                raise NotTaken(f"{host} is at {each['host']}, where no receiver can be")
+                raise DeliveryFailed(f"{host} is at {each['host']}, where no receiver can be")
         return found
 
     async def close(self) -> None:

@@ -64,7 +64,7 @@ class SystemClock:
         return datetime.now(UTC)
 
 
-def anybody_listens() -> bool:
+def telemetry_enabled() -> bool:
     """Tell whether spans and metrics can reach anybody.
 
     Whoever takes them has imported OpenTelemetry before the app is loaded, as the worker does in
@@ -81,7 +81,7 @@ def open_world(configuration: Configuration) -> World:
     the next call tries again.
     """
     world = _built(configuration.settings, None)
-    if not anybody_listens():
+    if not telemetry_enabled():
         return world
     from .measured_world import measured
 
@@ -109,20 +109,20 @@ def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
     from ..stores.records import BlobRecords
     from .foundry import CallLimits, FoundryEndpoint
     from .identity import EntraCredential
-    from .publisher import QueueAnnouncer, sinks_of
+    from .publisher import EventPublisher, configured_sinks
     from .renderer import PillowRenderer
     from .storage.account import address_of
     from .storage.blobs import Blobs
     from .storage.queues import StorageQueues
-    from .storage.rest import StorageWire
-    from .storage.signed_links import LateLinks
+    from .storage.rest import StorageClient
+    from .storage.signed_links import LazySignedLinks
 
     key = settings.foundry_api_key
     credential = EntraCredential(
         client_id=settings.client_id, managed=settings.storage_credential == "managedidentity"
     )
     address = address_of(settings)
-    wire = StorageWire(address.signature(credential))
+    wire = StorageClient(address.signature(credential))
 
     def container(name: str) -> Blobs:
         return Blobs(wire, f"{address.url('blob')}/{name}")
@@ -141,12 +141,12 @@ def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
         ),
         api_key=key.get_secret_value() if key else None,
     )
-    links = LateLinks(address, credential, settings.images_container)
+    links = LazySignedLinks(address, credential, settings.images_container)
     if stack:
         for opened_thing in (credential, wire, links, endpoint):
             stack.push_async_callback(opened_thing.close)
     clock, queues = SystemClock(), StorageQueues(wire, address.url("queue"))
-    sinks = sinks_of(settings, credential, stack)
+    sinks = configured_sinks(settings, credential, stack)
     pictures = BlobPictures(
         container(settings.images_container),
         BlockSizes(
@@ -158,7 +158,7 @@ def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
     return World(
         clock=clock,
         records=BlobRecords(container(settings.jobs_container)),
-        register=BlobRegister(container(settings.jobs_container)),
+        index=BlobRegister(container(settings.jobs_container)),
         budget=BlobBudget(container(settings.jobs_container)),
         queues=queues,
         pictures=pictures,
@@ -172,7 +172,7 @@ def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
         abreast=BoundedAbreast(),
         dead_letters=BlobDeadLetters(container(settings.dead_letters_container)),
         pools=BlobPools(container(settings.pace_container), clock),
-        announcer=QueueAnnouncer(
+        publisher=EventPublisher(
             queues,
             settings.events_queue,
             settings.deliveries_queue,

@@ -42,7 +42,7 @@ class ManifestEntry:
 
 
 @dataclass(slots=True)
-class Pending:
+class EntryBuffer:
     """The bytes that belong to no entry yet, and the state before them."""
 
     state: ReadingState

@@ -19,7 +19,7 @@ from ..errors import Fault
 from ..jobs.fields import shown
 from ..jobs.job import Job
 from ..jobs.tags import TAG_KEY
-from .entries import MAX_ENTRY_BYTES, TOO_LONG, ManifestEntry, Pending
+from .entries import MAX_ENTRY_BYTES, TOO_LONG, EntryBuffer, ManifestEntry
 
 _SPACE: Final = b" \t\r\n"
 #: A whole text, or a mark of structure; a quote alone opens a text that is not all there.
@@ -27,7 +27,7 @@ _TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[][{},"]', re.DOTALL)
 _COMMA, _BRACKET = b",", b"]"
 
 
-def elements(pending: Pending) -> Iterator[ManifestEntry]:
+def elements(pending: EntryBuffer) -> Iterator[ManifestEntry]:
     """Yield each element of the list, or the one job that the file is."""
     if pending.state.phase == "start":
         yield from _begun(pending)
@@ -50,7 +50,7 @@ def elements(pending: Pending) -> Iterator[ManifestEntry]:
             pending.stop("something stands after the list; a file holds one list or one job")
 
 
-def _begun(pending: Pending) -> Iterator[ManifestEntry]:
+def _begun(pending: EntryBuffer) -> Iterator[ManifestEntry]:
     """Step into the list; a file that is no list is one entry, once it is all there."""
     _pass_space(pending)
     if pending.data.startswith(b"["):
@@ -62,7 +62,7 @@ def _begun(pending: Pending) -> Iterator[ManifestEntry]:
         pending.go(phase="end")
 
 
-def _ended(pending: Pending, body: bytes, size: int) -> Iterator[ManifestEntry]:
+def _ended(pending: EntryBuffer, body: bytes, size: int) -> Iterator[ManifestEntry]:
     """Step out of the list, then yield its last element: whoever stops there is out of it."""
     last = _element(pending, body, size) if body.strip() else None
     if last is None:
@@ -72,7 +72,7 @@ def _ended(pending: Pending, body: bytes, size: int) -> Iterator[ManifestEntry]:
         yield last
 
 
-def _unfinished(pending: Pending) -> Iterator[ManifestEntry]:
+def _unfinished(pending: EntryBuffer) -> Iterator[ManifestEntry]:
     """Tell of a list that has no end, or of an element that is too long to wait for."""
     if pending.is_last:
         if pending.data.strip():
@@ -82,13 +82,13 @@ def _unfinished(pending: Pending) -> Iterator[ManifestEntry]:
         pending.stop(f"{TOO_LONG}; nothing from here on was read")
 
 
-def _element(pending: Pending, body: bytes, size: int) -> ManifestEntry:
+def _element(pending: EntryBuffer, body: bytes, size: int) -> ManifestEntry:
     before = len(body) - len(body.lstrip(_SPACE))
     line = pending.state.line + body.count(b"\n", 0, before)
     return pending.entry(size, body.strip(), line=line)
 
 
-def _pass_space(pending: Pending) -> None:
+def _pass_space(pending: EntryBuffer) -> None:
     pending.skip(len(pending.data) - len(pending.data.lstrip(_SPACE)))
 
 
@@ -202,7 +202,7 @@ def _from_json(text: str) -> Any:  # noqa: ANN401 (what JSON can hold)
         return text  # then it is told as what it is: text where an object should be
 
 
-def lines(pending: Pending) -> Iterator[ManifestEntry]:
+def lines(pending: EntryBuffer) -> Iterator[ManifestEntry]:
     """Yield each line of JSONL that is not blank."""
     while (line := pending.line()) is not None:
         if pending.is_cut or line.strip():
@@ -211,7 +211,7 @@ def lines(pending: Pending) -> Iterator[ManifestEntry]:
             pending.skip(len(line))
 
 
-def rows(pending: Pending) -> Iterator[ManifestEntry]:
+def rows(pending: EntryBuffer) -> Iterator[ManifestEntry]:
     """Yield each row of CSV; the first one names the columns and is no entry."""
     while pending.state.phase != "end" and (record := _record(pending)) is not None:
         if pending.is_cut:
@@ -224,7 +224,7 @@ def rows(pending: Pending) -> Iterator[ManifestEntry]:
             _read_header(pending, record)
 
 
-def _record(pending: Pending) -> bytes | None:
+def _record(pending: EntryBuffer) -> bytes | None:
     """Return the next row, line breaks within quotes included; None while it is not all there.
 
     A row is at its end where its quotes are even. Where they never are, its first line alone is
@@ -244,7 +244,7 @@ def _record(pending: Pending) -> bytes | None:
     return first
 
 
-def _row(pending: Pending, record: bytes) -> ManifestEntry:
+def _row(pending: EntryBuffer, record: bytes) -> ManifestEntry:
     state = pending.state
     try:
         made = message_of(state.columns, cells_of(_text(record), state.delimiter))
@@ -253,7 +253,7 @@ def _row(pending: Pending, record: bytes) -> ManifestEntry:
     return pending.entry(len(record), made)
 
 
-def _read_header(pending: Pending, record: bytes) -> None:
+def _read_header(pending: EntryBuffer, record: bytes) -> None:
     try:
         text = _text(record)
         delimiter = delimiter_of(text)

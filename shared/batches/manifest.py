@@ -40,7 +40,7 @@ _EXTENSIONS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Dropped:
+class DroppedFile:
     """A blob that was created."""
 
     container: str
@@ -64,7 +64,7 @@ class Continuation(BaseModel):
         return self.model_dump_json().encode()
 
 
-def read_notice(body: bytes) -> Dropped | Continuation | None:
+def read_notice(body: bytes) -> DroppedFile | Continuation | None:
     """Read a message of the manifests queue; None for an event that starts nothing.
 
     Raises `MalformedMessage`.
@@ -86,7 +86,7 @@ def read_notice(body: bytes) -> Dropped | Continuation | None:
         return None
     version = told.get("eTag", told.get("etag"))
     container, name = _place(content.get("subject"))
-    return Dropped(container, name, unquoted(version) if isinstance(version, str) else None)
+    return DroppedFile(container, name, unquoted(version) if isinstance(version, str) else None)
 
 
 def _place(subject: object) -> tuple[str, str]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import Final
 
 from ..errors import Fault
-from .entries import ManifestEntry, Pending, ReadingState
+from .entries import EntryBuffer, ManifestEntry, ReadingState
 from .formats import elements, lines, rows
 from .manifest import Format
 
@@ -12,7 +12,7 @@ _BOM: Final = b"\xef\xbb\xbf"
 _READERS: Final = {Format.JSON: elements, Format.JSONL: lines, Format.CSV: rows}
 
 
-class Reading:
+class ManifestReader:
     """A manifest under way: `feed` bytes and `take` entries in turn; `end` before the last take.
 
     After each entry `state` tells where the next one begins: reading can stop there and go on in
@@ -21,7 +21,7 @@ class Reading:
 
     def __init__(self, written: Format, state: ReadingState | None = None) -> None:
         self._format = written
-        self._pending = Pending(state or ReadingState())
+        self._pending = EntryBuffer(state or ReadingState())
 
     @property
     def state(self) -> ReadingState:

@@ -16,11 +16,11 @@ from ..errors import (
 )
 from ..events.data import Image
 from ..jobs.job import Job
-from ..records.index_entry import Entry
+from ..records.index_entry import IndexEntry
 from ..records.record import JobState
 from ..records.transitions import IllegalStep
 from .async_client import AsyncImageJobs
-from .dead_letters import Letter, NotAMessage
+from .dead_letters import DeadLetter, NotAMessage
 from .results import (
     DamagedPicture,
     Event,
@@ -39,18 +39,18 @@ __all__ = [
     "AsyncImageJobs",
     "ConflictingJob",
     "DamagedPicture",
-    "Entry",
+    "DeadLetter",
     "Event",
     "Fault",
     "IllegalStep",
     "Image",
     "ImageJobs",
     "ImageJobsError",
+    "IndexEntry",
     "InvalidJob",
     "Job",
     "JobEnded",
     "JobState",
-    "Letter",
     "Misconfigured",
     "NoSuchBlob",
     "NoSuchJob",

@@ -18,15 +18,15 @@ from ..events.data import Image
 from ..jobs.commands import Action
 from ..jobs.job import Job
 from ..limits.pool_ledger import Ledger
-from ..records.index_entry import Entry
+from ..records.index_entry import IndexEntry
 from ..records.record import JobState
 from . import batches, checkup, control, dead_letters, download, following, ledger, submission
 from .async_storage import AsyncStorage
 from .batches import Checked, Dropped
 from .checkup import Check
 from .configuration import configured, environment
-from .control import ORDER_SECONDS
-from .dead_letters import Letter
+from .control import COMMAND_SECONDS
+from .dead_letters import DeadLetter
 from .ledger import Today
 from .results import Event, Quote, Receipt, Status
 from .storage import Storage
@@ -55,7 +55,7 @@ class AsyncOperator:
         limit: int = 50,
         reason: str | None = None,
         last: date | None = None,
-    ) -> list[Letter]:
+    ) -> list[DeadLetter]:
         """List what the app refused, gave up on or could not deliver, the newest day first.
 
         `last` is the newest of the days (UTC), today where it is None. With a `reason` (a code),
@@ -65,7 +65,7 @@ class AsyncOperator:
             self._storage, self._app.settings, days=days, limit=limit, reason=reason, last=last
         )
 
-    async def dead_letter(self, name: str, /) -> Letter:
+    async def dead_letter(self, name: str, /) -> DeadLetter:
         """Read one dead letter; `NoSuchBlob` when there is none."""
         return await dead_letters.letter_of(name, self._storage, self._app.settings)
 
@@ -203,7 +203,7 @@ class AsyncImageJobs:
         *,
         result: Literal["keep", "drop"] = "keep",
         reason: str = "",
-        within: float = ORDER_SECONDS,
+        within: float = COMMAND_SECONDS,
     ) -> Status:
         """Cancel what was not paid for yet, and return the job once that is done.
 
@@ -212,12 +212,12 @@ class AsyncImageJobs:
         """
         return await self._order(job, Action.CANCEL, within=within, result=result, reason=reason)
 
-    async def release(self, job: str | Receipt, /, *, within: float = ORDER_SECONDS) -> Status:
+    async def release(self, job: str | Receipt, /, *, within: float = COMMAND_SECONDS) -> Status:
         """Let a parked job go on, though it may have been paid for; raises as `cancel`."""
         return await self._order(job, Action.RELEASE, within=within)
 
     async def fail(
-        self, job: str | Receipt, /, *, reason: str = "", within: float = ORDER_SECONDS
+        self, job: str | Receipt, /, *, reason: str = "", within: float = COMMAND_SECONDS
     ) -> Status:
         """End a parked job as failed; raises as `cancel`."""
         return await self._order(job, Action.FAIL, within=within, reason=reason)
@@ -228,7 +228,7 @@ class AsyncImageJobs:
         /,
         *,
         pictures: Literal["keep", "remake"] = "keep",
-        within: float = ORDER_SECONDS,
+        within: float = COMMAND_SECONDS,
     ) -> Status:
         """Begin a failed, parked or cancelled job again; raises as `cancel`.
 
@@ -236,7 +236,7 @@ class AsyncImageJobs:
         """
         return await self._order(job, Action.REPLAY, within=within, pictures=pictures)
 
-    async def newest(self, *, limit: int = 20, state: JobState | None = None) -> list[Entry]:
+    async def newest(self, *, limit: int = 20, state: JobState | None = None) -> list[IndexEntry]:
         """List the newest jobs, of one state if it is given, without reading their records."""
         settings = self._app.settings
         return await ledger.newest_jobs(self._storage, settings, limit=limit, state=state)

@@ -10,7 +10,7 @@ from typing import Final
 from pydantic import ValidationError
 
 from ..batches.manifest import Format, batch_id_of, format_of
-from ..batches.reader import Reading
+from ..batches.reader import ManifestReader
 from ..batches.record import BatchRecord, BatchState
 from ..config.settings import Configuration
 from ..errors import AlreadyExists, Fault, Rejected, UnreadableRecord
@@ -65,7 +65,7 @@ def check(manifest: Iterable[bytes], name: str, app: Configuration, storage: Sto
     `ValueError` when the name's extension is of no manifest.
     """
     priced, is_supposed = supposed(app)
-    found, reading = Checked(supposed=is_supposed), Reading(format_of(name))
+    found, reading = Checked(supposed=is_supposed), ManifestReader(format_of(name))
     for piece in manifest:
         reading.feed(piece)
         _take(reading, found, app, priced, storage)
@@ -76,7 +76,11 @@ def check(manifest: Iterable[bytes], name: str, app: Configuration, storage: Sto
 
 
 def _take(
-    reading: Reading, found: Checked, app: Configuration, priced: Configuration, storage: Storage
+    reading: ManifestReader,
+    found: Checked,
+    app: Configuration,
+    priced: Configuration,
+    storage: Storage,
 ) -> None:
     now = storage.now()
     for entry in reading.take():

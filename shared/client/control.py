@@ -4,15 +4,15 @@ from datetime import timedelta
 from typing import Final, Literal
 
 from ..config.settings import Settings
-from ..jobs.commands import Action, Order
-from ..records.commands import obey
+from ..jobs.commands import Action, Command
+from ..records.commands import apply_command
 from .following import status_of
 from .results import Receipt, Status, StillRunning
 from .storage import Storage
 
 #: How long an order is waited for, seconds: the app takes one within its polling of a quiet queue,
 #: up to a minute.
-ORDER_SECONDS: Final = 90.0
+COMMAND_SECONDS: Final = 90.0
 #: Between two looks whether an order was carried out, seconds.
 LOOK: Final = 0.5
 
@@ -34,17 +34,17 @@ async def give(
     `StillRunning` when it was not within so many seconds: the order stays on the queue.
     """
     before = await status_of(whose, storage, settings)
-    order = Order(
-        control=action,
+    command = Command(
+        command=action,
         job_id=before.job_id,
-        opening=before.record.openings,
+        run=before.record.runs,
         result=result,
         pictures=pictures,
         reason=reason,
     )
-    if obey(before.record, order, now=storage.now()) == before.record:
+    if apply_command(before.record, command, now=storage.now()) == before.record:
         return before
-    await storage.send(settings.jobs_queue, order.to_bytes())
+    await storage.send(settings.jobs_queue, command.to_bytes())
     end = storage.now() + timedelta(seconds=within)
     while storage.now() < end:
         await storage.pause(LOOK)
@@ -57,7 +57,7 @@ async def give(
 
 
 def _is_done(action: Action, before: Status, after: Status) -> bool:
-    opened_anew = after.record.openings > before.record.openings
+    opened_anew = after.record.runs > before.record.runs
     if action is not Action.CANCEL:
         return opened_anew
     return opened_anew or after.ended or after.record.cancel_requested is not None

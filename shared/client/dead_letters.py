@@ -10,8 +10,8 @@ from typing import Any, Final
 
 from ..config.settings import Settings
 from ..errors import ImageJobsError
-from ..events.delivery import Dispatch
-from ..jobs.commands import Action, Order
+from ..events.delivery import Delivery
+from ..jobs.commands import Action, Command
 from .results import NoSuchBlob
 from .storage import Storage
 
@@ -27,7 +27,7 @@ class NotAMessage(ImageJobsError):
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class DeadLetter:
     """One dead letter."""
 
     #: Its blob, less the extension: day, then job or digest.
@@ -74,19 +74,19 @@ class Letter:
             return None
 
     @property
-    def replay(self) -> Order | None:
+    def replay(self) -> Command | None:
         """The order that replays the letter's job, where it has a record: once, if sent twice."""
         if not ("tasks" in self.content or self._task) or self.job_id is None:
             return None
-        opening = self.content.get("openings", 1) if "tasks" in self.content else None
-        return Order(control=Action.REPLAY, job_id=self.job_id, opening=opening)
+        run = self.content.get("runs", 1) if "tasks" in self.content else None
+        return Command(command=Action.REPLAY, job_id=self.job_id, run=run)
 
-    def dispatch(self, now: datetime) -> Dispatch | None:
+    def dispatch(self, now: datetime) -> Delivery | None:
         """The event that a sink would not have, to be offered for another day."""
         sink, event = self.content.get("sink"), self.content.get("event")
         if self.reason != "undeliverable" or not (sink and event):
             return None
-        return Dispatch(sink=sink, since=now, event=event)
+        return Delivery(sink=sink, since=now, event=event)
 
     @property
     def _task(self) -> Mapping[str, Any]:
@@ -112,14 +112,14 @@ async def newest_letters(
     limit: int,
     reason: str | None = None,
     last: date | None = None,
-) -> list[Letter]:
+) -> list[DeadLetter]:
     """Return the letters of the last days, the newest day first: a listing a day, a read each.
 
     `last` is the newest of those days, today where it is None. With a `reason`, those that have
     it; what was read and has another is not counted.
     """
     container, newest = settings.dead_letters_container, last or storage.now().date()
-    found: list[Letter] = []
+    found: list[DeadLetter] = []
     for back in range(days):
         listed = await storage.listed(container, prefix=_day(newest, back), most=MOST_A_DAY)
         names = [each.name.removesuffix(_SUFFIX) for each in listed]
@@ -133,23 +133,23 @@ async def newest_letters(
     return found[:limit]
 
 
-async def _read(names: Sequence[str], storage: Storage, settings: Settings) -> list[Letter]:
+async def _read(names: Sequence[str], storage: Storage, settings: Settings) -> list[DeadLetter]:
     reads = [partial(letter_of, name, storage, settings) for name in names]
-    found: list[Letter] = []
+    found: list[DeadLetter] = []
     for each in await storage.all_of(reads):
-        if isinstance(each, Letter):
+        if isinstance(each, DeadLetter):
             found.append(each)
         elif not isinstance(each, NoSuchBlob):  # purged since it was listed
             raise each
     return found
 
 
-async def letter_of(name: str, storage: Storage, settings: Settings) -> Letter:
+async def letter_of(name: str, storage: Storage, settings: Settings) -> DeadLetter:
     """Read one letter; `NoSuchBlob` when there is none."""
     stored = await storage.read(settings.dead_letters_container, f"{name}{_SUFFIX}")
     if stored is None:
         raise NoSuchBlob(f"there is no dead letter {name!r}; `dead list` names them")
-    return Letter(name, json.loads(stored.body))
+    return DeadLetter(name, json.loads(stored.body))
 
 
 async def send_again(name: str, storage: Storage, settings: Settings) -> str:
@@ -163,9 +163,9 @@ async def send_again(name: str, storage: Storage, settings: Settings) -> str:
     if letter.message is not None and letter.is_of(settings.jobs_queue):
         await storage.send(settings.jobs_queue, letter.message)
         return f"{name} is on the queue again"
-    if order := letter.replay:
-        await storage.send(settings.jobs_queue, order.to_bytes())
-        return f"{name}: the replay of {order.job_id} is on the queue"
+    if command := letter.replay:
+        await storage.send(settings.jobs_queue, command.to_bytes())
+        return f"{name}: the replay of {command.job_id} is on the queue"
     if dispatch := letter.dispatch(storage.now()):
         await storage.send(settings.deliveries_queue, dispatch.to_bytes())
         return f"{name}: the event is on its way to {dispatch.sink} again"

@@ -18,7 +18,7 @@ from ..config.settings import Settings
 from ..errors import UnreadableRecord
 from ..limits.budget import DayLedger, ledger_name
 from ..limits.pool_ledger import Ledger
-from ..records.index_entry import Entry, from_metadata, newest
+from ..records.index_entry import IndexEntry, from_metadata, newest
 from ..records.record import JobState
 from .storage import Listed, Storage, Stored
 
@@ -37,7 +37,7 @@ class Spent:
     unpriced: int = 0
 
 
-def spent_by_day(entries: Iterable[Entry], *, today: date, days: int) -> tuple[Spent, ...]:
+def spent_by_day(entries: Iterable[IndexEntry], *, today: date, days: int) -> tuple[Spent, ...]:
     """Add up the jobs of the last `days` days, newest first; a day is UTC's, of acceptance."""
     sums: dict[tuple[date, str], Spent] = {}
     for entry in entries:
@@ -65,14 +65,14 @@ MOST: Final = 5_000
 
 async def newest_jobs(
     storage: Storage, settings: Settings, *, limit: int, state: JobState | None
-) -> list[Entry]:
+) -> list[IndexEntry]:
     """Return the newest jobs, of one state if it is given: one listing or two.
 
     With a state, as many as are found among the newest 5,000.
     """
     most = min(limit if state is None else MOST, MOST)
     prefixes = (OPEN,) if state is JobState.RUNNING else (OPEN, ENDED)
-    found: list[Entry] = []
+    found: list[IndexEntry] = []
     for prefix in prefixes:
         blobs = await storage.listed(settings.jobs_container, prefix=prefix, most=most)
         found += map(_entry, blobs)
@@ -81,7 +81,7 @@ async def newest_jobs(
     return [job for job in jobs if state in {None, job.state}][:limit]
 
 
-def _entry(blob: Listed) -> Entry:
+def _entry(blob: Listed) -> IndexEntry:
     return from_metadata(blob.metadata[_ENTRY])
 
 

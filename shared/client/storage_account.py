@@ -68,7 +68,7 @@ def storage_errors(doing: str) -> Iterator[None]:
     try:
         yield
     except (AzureError, OSError) as error:
-        raise StoreUnavailable(f"{doing}: {said(error)}") from error
+        raise StoreUnavailable(f"{doing}: {describe_error(error)}") from error
 
 
 @contextmanager
@@ -97,7 +97,7 @@ def head_of(blob: BlobProperties, first: bytes) -> InputHead:
     return InputHead(str(blob.etag), length, first)
 
 
-def said(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """Return an SDK's error in one line, with what mends it where that is known."""
     if isinstance(error, ClientAuthenticationError) and not error.status_code:
         return f"no token: {str(error).partition('\n')[0]}; `az login`, or pass a credential"

@@ -18,7 +18,7 @@ from ..errors import Fault, InvalidJob, StoreUnavailable
 from ..jobs.job import Job
 from ..jobs.parsing import derived_job_id, job_of
 from ..pictures.inputs import HEAD_BYTES, InputHead, place_of, read_inputs
-from ..routing.admission import faults_of, plans_of
+from ..routing.admission import plans_of, setting_faults
 from ..vocabulary import picture_name, prompt_name
 from .results import NotSubmitted, Quote, Receipt
 from .storage import Storage
@@ -84,7 +84,7 @@ def quoted(
     settings = configuration.settings
     faults = [
         fault
-        for fault in faults_of(job, settings)
+        for fault in setting_faults(job, settings)
         # Where the client was not told which reply queues the app allows, only the app can say.
         if fault.field != "reply_to" or settings.reply_queues
     ]

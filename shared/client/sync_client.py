@@ -19,19 +19,19 @@ from ..events.data import Image
 from ..jobs.commands import Action
 from ..jobs.job import Job
 from ..limits.pool_ledger import Ledger
-from ..records.index_entry import Entry
+from ..records.index_entry import IndexEntry
 from ..records.record import JobState
 from . import batches, checkup, control, dead_letters, download, following, ledger, submission
 from .batches import Checked, Dropped
 from .checkup import Check
 from .configuration import configured, environment
-from .control import ORDER_SECONDS
-from .dead_letters import Letter
+from .control import COMMAND_SECONDS
+from .dead_letters import DeadLetter
 from .ledger import Today
 from .results import Event, Quote, Receipt, Status
 from .storage import Storage
 from .submission import Wishes, job_from
-from .sync_storage import SyncStorage, driven, iterated
+from .sync_storage import SyncStorage, run_coroutine, run_generator
 
 
 class Operator:
@@ -43,11 +43,11 @@ class Operator:
 
     def pools(self) -> dict[str, Ledger]:
         """Tell how fast each quota pool is called, and what is blocked, by the pool's name."""
-        return driven(ledger.pools_of(self._storage, self._app.settings))
+        return run_coroutine(ledger.pools_of(self._storage, self._app.settings))
 
     def today(self) -> Today:
         """Tell what today's calls (UTC) have cost, and what is set aside for those under way."""
-        return driven(ledger.today_of(self._storage, self._app.settings))
+        return run_coroutine(ledger.today_of(self._storage, self._app.settings))
 
     def dead_letters(
         self,
@@ -56,36 +56,38 @@ class Operator:
         limit: int = 50,
         reason: str | None = None,
         last: date | None = None,
-    ) -> list[Letter]:
+    ) -> list[DeadLetter]:
         """List what the app refused, gave up on or could not deliver, the newest day first.
 
         `last` is the newest of the days (UTC), today where it is None. With a `reason` (a code),
         those that have it.
         """
-        return driven(
+        return run_coroutine(
             dead_letters.newest_letters(
                 self._storage, self._app.settings, days=days, limit=limit, reason=reason, last=last
             )
         )
 
-    def dead_letter(self, name: str, /) -> Letter:
+    def dead_letter(self, name: str, /) -> DeadLetter:
         """Read one dead letter; `NoSuchBlob` when there is none."""
-        return driven(dead_letters.letter_of(name, self._storage, self._app.settings))
+        return run_coroutine(dead_letters.letter_of(name, self._storage, self._app.settings))
 
     def send_again(self, name: str, /) -> str:
         """Try a dead letter again (its message, job or event), and tell how; the letter stays."""
-        return driven(dead_letters.send_again(name, self._storage, self._app.settings))
+        return run_coroutine(dead_letters.send_again(name, self._storage, self._app.settings))
 
     def purge(self, name: str, /) -> None:
         """Delete a dead letter."""
-        driven(dead_letters.purge(name, self._storage, self._app.settings))
+        run_coroutine(dead_letters.purge(name, self._storage, self._app.settings))
 
     def check(self, *, send: bool = False) -> Iterator[Check]:
         """Yield a line for each queue, container and right that callers and the app need.
 
         With `send`, a message is put on the jobs queue, hidden, and taken back.
         """
-        return iterated(checkup.storage_checks(self._app.settings, self._storage, may_send=send))
+        return run_generator(
+            checkup.storage_checks(self._app.settings, self._storage, may_send=send)
+        )
 
 
 class ImageJobs:
@@ -139,14 +141,16 @@ class ImageJobs:
         self, asked: str | Job | Mapping[str, Any] = "", /, **fields: Unpack[Wishes]
     ) -> Quote:
         """Say what the app would make of a job, and for how much; nothing is sent."""
-        return driven(submission.quote_of(self.prepare(asked, **fields), self._storage, self._app))
+        return run_coroutine(
+            submission.quote_of(self.prepare(asked, **fields), self._storage, self._app)
+        )
 
     def upload(self, picture: bytes, /) -> str:
         """Put a picture to edit, or a mask, where a job can name it, and return that name.
 
         The same bytes again are the same name. `InvalidJob` if no edit could use them.
         """
-        return driven(submission.upload(picture, self._storage, self._app))
+        return run_coroutine(submission.upload(picture, self._storage, self._app))
 
     def submit(
         self, asked: str | Job | Mapping[str, Any] = "", /, **fields: Unpack[Wishes]
@@ -156,12 +160,14 @@ class ImageJobs:
         Raises `Rejected` with every fault (nothing is sent), or `NotSubmitted`, whose `jobs` can be
         submitted again: they have their ids, and nothing is made twice.
         """
-        return driven(submission.submit(self.prepare(asked, **fields), self._storage, self._app))
+        return run_coroutine(
+            submission.submit(self.prepare(asked, **fields), self._storage, self._app)
+        )
 
     def submit_many(self, asked: Iterable[str | Job | Mapping[str, Any]], /) -> list[Receipt]:
         """Check all jobs, then put them on the queue; none is sent when one has a fault."""
         jobs = [self.prepare(each) for each in asked]
-        return driven(submission.submit_all(jobs, self._storage, self._app))
+        return run_coroutine(submission.submit_all(jobs, self._storage, self._app))
 
     def check_manifest(self, manifest: bytes, name: str, /) -> Checked:
         """Read a file of jobs as the app would; `name` says by its end how it is written."""
@@ -172,11 +178,11 @@ class ImageJobs:
 
         `AlreadyExists` if this very file was dropped before; `anew`, any word, makes it another.
         """
-        return driven(batches.drop(manifest, name, self._storage, self._app, anew=anew))
+        return run_coroutine(batches.drop(manifest, name, self._storage, self._app, anew=anew))
 
     def batch(self, batch_id: str, /) -> BatchRecord | None:
         """Say where a batch stands, of a file or a list; None when the app knows of none."""
-        return driven(batches.batch_of(batch_id, self._storage, self._app))
+        return run_coroutine(batches.batch_of(batch_id, self._storage, self._app))
 
     def wait_for_batch(
         self,
@@ -187,17 +193,17 @@ class ImageJobs:
         seen: Callable[[BatchRecord | None], None] | None = None,
     ) -> BatchRecord:
         """Return a batch once its last job has ended; `seen` is told of each look until then."""
-        return driven(
+        return run_coroutine(
             batches.wait_for_batch(batch_id, self._storage, self._app, within=within, seen=seen)
         )
 
     def status(self, job: str | Receipt, /) -> Status:
         """Say where a job stands; `NoSuchJob` when nothing is known of it, or not yet."""
-        return driven(following.status_of(job, self._storage, self._app.settings))
+        return run_coroutine(following.status_of(job, self._storage, self._app.settings))
 
     def status_many(self, jobs: Sequence[str | Receipt], /) -> list[Status | ImageJobsError]:
         """Say where jobs stand, in order; for each, its status or what `status` would raise."""
-        return driven(following.statuses_of(jobs, self._storage, self._app.settings))
+        return run_coroutine(following.statuses_of(jobs, self._storage, self._app.settings))
 
     def cancel(
         self,
@@ -206,24 +212,26 @@ class ImageJobs:
         *,
         result: Literal["keep", "drop"] = "keep",
         reason: str = "",
-        within: float = ORDER_SECONDS,
+        within: float = COMMAND_SECONDS,
     ) -> Status:
         """Cancel what was not paid for yet, and return the job once that is done.
 
         `result` says what becomes of pictures that are being made. Raises `IllegalStep` when
         nothing is left to cancel, `StillRunning` when it is not done `within` so many seconds.
         """
-        return driven(self._order(job, Action.CANCEL, within=within, result=result, reason=reason))
+        return run_coroutine(
+            self._order(job, Action.CANCEL, within=within, result=result, reason=reason)
+        )
 
-    def release(self, job: str | Receipt, /, *, within: float = ORDER_SECONDS) -> Status:
+    def release(self, job: str | Receipt, /, *, within: float = COMMAND_SECONDS) -> Status:
         """Let a parked job go on, though it may have been paid for; raises as `cancel`."""
-        return driven(self._order(job, Action.RELEASE, within=within))
+        return run_coroutine(self._order(job, Action.RELEASE, within=within))
 
     def fail(
-        self, job: str | Receipt, /, *, reason: str = "", within: float = ORDER_SECONDS
+        self, job: str | Receipt, /, *, reason: str = "", within: float = COMMAND_SECONDS
     ) -> Status:
         """End a parked job as failed; raises as `cancel`."""
-        return driven(self._order(job, Action.FAIL, within=within, reason=reason))
+        return run_coroutine(self._order(job, Action.FAIL, within=within, reason=reason))
 
     def replay(
         self,
@@ -231,18 +239,18 @@ class ImageJobs:
         /,
         *,
         pictures: Literal["keep", "remake"] = "keep",
-        within: float = ORDER_SECONDS,
+        within: float = COMMAND_SECONDS,
     ) -> Status:
         """Begin a failed, parked or cancelled job again; raises as `cancel`.
 
         Pictures that are there are kept, or made again under new names.
         """
-        return driven(self._order(job, Action.REPLAY, within=within, pictures=pictures))
+        return run_coroutine(self._order(job, Action.REPLAY, within=within, pictures=pictures))
 
-    def newest(self, *, limit: int = 20, state: JobState | None = None) -> list[Entry]:
+    def newest(self, *, limit: int = 20, state: JobState | None = None) -> list[IndexEntry]:
         """List the newest jobs, of one state if it is given, without reading their records."""
         settings = self._app.settings
-        return driven(ledger.newest_jobs(self._storage, settings, limit=limit, state=state))
+        return run_coroutine(ledger.newest_jobs(self._storage, settings, limit=limit, state=state))
 
     def wait(self, job: str | Receipt, /, *, within: float | None = None) -> Status:
         """Return once the job has ended, well or not; `StillRunning` after `within` seconds.
@@ -250,7 +258,7 @@ class ImageJobs:
         With the receipt, a job that the app refused raises `Rejected` with every fault.
         """
         settings = self._app.settings
-        return driven(following.wait_for(job, self._storage, settings, within=within))
+        return run_coroutine(following.wait_for(job, self._storage, settings, within=within))
 
     def result(self, job: str | Receipt, /, *, within: float | None = None) -> Status:
         """Wait for all of a job's pictures; `JobEnded` when it ended without them."""
@@ -269,7 +277,7 @@ class ImageJobs:
         An event is deleted when the next one is asked for: whoever stops or raises before that gets
         it again, after `hidden_seconds` at the latest.
         """
-        return iterated(
+        return run_generator(
             following.events_of(
                 queue or self._app.settings.events_queue,
                 self._storage,
@@ -280,7 +288,7 @@ class ImageJobs:
 
     def open(self, image: Image, /) -> Iterator[bytes]:
         """Yield a picture's bytes as they arrive, checked at the end; `DamagedPicture` if wrong."""
-        return iterated(download.picture_of(image, self._storage))
+        return run_generator(download.picture_of(image, self._storage))
 
     def save(self, image: Image, path: str | Path, /) -> None:
         """Keep a picture in a file, which is there whole or not at all; raises as `open` does."""
@@ -288,7 +296,7 @@ class ImageJobs:
 
     def close(self) -> None:
         """Close the connections."""
-        driven(self._storage.close())
+        run_coroutine(self._storage.close())
 
     def __enter__(self) -> Self:
         return self

@@ -43,7 +43,7 @@ from .storage_account import (
 )
 
 
-def driven[T](work: Awaitable[T]) -> T:
+def run_coroutine[T](work: Awaitable[T]) -> T:
     """Return what the work comes to; `RuntimeError` if it waits for an event loop."""
     steps = work.__await__()
     try:
@@ -54,17 +54,17 @@ def driven[T](work: Awaitable[T]) -> T:
     raise RuntimeError("synchronous work waited for an event loop: its storage is not synchronous")
 
 
-def iterated[T](values: AsyncGenerator[T]) -> Iterator[T]:
+def run_generator[T](values: AsyncGenerator[T]) -> Iterator[T]:
     """Yield what an asynchronous generator yields; closing this closes that."""
     try:
         while True:
             try:
-                value = driven(values.__anext__())
+                value = run_coroutine(values.__anext__())
             except StopAsyncIteration:
                 return
             yield value
     finally:
-        driven(values.aclose())
+        run_coroutine(values.aclose())
 
 
 class SyncStorage:
@@ -107,7 +107,7 @@ class SyncStorage:
 
         def made(call: Callable[[], Awaitable[T]]) -> T | BaseException:
             try:
-                return driven(call())
+                return run_coroutine(call())
             except Exception as error:  # noqa: BLE001 (told to whoever asked for all)
                 return error
 

@@ -22,7 +22,7 @@ LONGEST_WAIT: Final = 3600.0
 JITTER: Final = 0.25
 
 
-class Dispatch(BaseModel):
+class Delivery(BaseModel):
     """The event, the sink it goes to, and what was tried so far."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -52,10 +52,10 @@ class Dispatch(BaseModel):
         return self.model_dump_json().encode()
 
 
-def read_dispatch(body: bytes) -> Dispatch:
+def read_delivery(body: bytes) -> Delivery:
     """Read a message of the deliveries queue; `MalformedMessage` if it is none of ours."""
     try:
-        return Dispatch.model_validate_json(body)
+        return Delivery.model_validate_json(body)
     except ValidationError as error:
         faults = [
             Fault(".".join(map(str, fault["loc"])), fault["msg"])
@@ -64,7 +64,7 @@ def read_dispatch(body: bytes) -> Dispatch:
         raise MalformedMessage(faults) from error
 
 
-def wait_after(dispatch: Dispatch, asked: float | None) -> timedelta:
+def wait_after(dispatch: Delivery, asked: float | None) -> timedelta:
     """Return how long the next try waits: not before the sink said, and longer each time.
 
     The jitter comes from the event and the sink, so that events spread and a test can tell.

@@ -343,9 +343,9 @@ _UNEXPLAINED: Final = {
 }
 
 
-def event_id(job_id: str, event_type: str, opening: int) -> str:
+def event_id(job_id: str, event_type: str, run: int) -> str:
     """Return the id of a job's event: the same whenever it is told again."""
-    return str(uuid.uuid5(_NAMESPACE, f"{job_id}/{event_type}/{opening}"))
+    return str(uuid.uuid5(_NAMESPACE, f"{job_id}/{event_type}/{run}"))
 
 
 def data_of(record: JobRecord, event_type: EventType, *, time: datetime) -> Data:

@@ -13,7 +13,7 @@ from ..catalogue.pricing import TokenEstimate
 from ..events.data import Data, Image, RenditionData, Routing, Spending
 from ..events.projection import contact_sheet_of, event_id, images_of, routing_of, spending_of
 from ..images_api.outcomes import OutcomeKind
-from ..records.index_entry import Entry, Page
+from ..records.index_entry import IndexEntry, Page
 from ..records.record import Attempt, Failure, JobRecord, JobState, TaskRecord, TaskState
 from ..routing.plan import Plan, estimate_usd
 from ..vocabulary import EventType
@@ -111,7 +111,7 @@ class JobStatus(Spending):
     job_id: str
     state: JobState
     generation: int
-    opening: int = Field(description="1, and one more each time the ended job is taken up again.")
+    run: int = Field(description="1, and one more each time the ended job is taken up again.")
     batch_id: str | None = Field(description="The batch that began it, if one did.")
     cancelling: bool = Field(description="It was cancelled, and a call under way is waited for.")
     job: dict[str, JsonValue] = Field(description="As it was asked for; defaults are left out.")
@@ -202,7 +202,7 @@ def status_of(record: JobRecord) -> JobStatus:
         job_id=record.job_id,
         state=record.state,
         generation=record.generation,
-        opening=record.openings,
+        run=record.runs,
         batch_id=record.batch.batch_id if record.batch else None,
         cancelling=record.state is JobState.RUNNING and record.cancel_requested is not None,
         job=record.job.model_dump(mode="json", exclude_defaults=True),
@@ -214,7 +214,7 @@ def status_of(record: JobRecord) -> JobStatus:
         failure=_failure(record.failure),
         events=tuple(
             EventStatus(
-                id=event_id(record.job_id, entry.type, entry.opening),
+                id=event_id(record.job_id, entry.type, entry.run),
                 type=EventType(entry.type),
                 time=entry.time,
                 sent_at=entry.sent_at,
@@ -226,12 +226,12 @@ def status_of(record: JobRecord) -> JobStatus:
     )
 
 
-def listed(page: Page, urls: Mapping[str, str]) -> JobList:
+def job_list(page: Page, urls: Mapping[str, str]) -> JobList:
     """Tell a page of the register, with the links there are, by blob."""
     return JobList(jobs=tuple(_listed(entry, urls) for entry in page.entries), next=page.next)
 
 
-def _listed(entry: Entry, urls: Mapping[str, str]) -> JobSummary:
+def _listed(entry: IndexEntry, urls: Mapping[str, str]) -> JobSummary:
     cover = IMAGE_PATH.format(job_id=entry.job_id, number=FIRST) if entry.picture else None
     return JobSummary(
         job_id=entry.job_id,
@@ -266,7 +266,7 @@ def pictures_of(record: JobRecord) -> tuple[ImageStatus, ...]:
     return tuple(found)
 
 
-def numbered(record: JobRecord, number: str, form: str = ORIGINAL) -> str | None:
+def find_picture(record: JobRecord, number: str, form: str = ORIGINAL) -> str | None:
     """Return the blob of the picture of this number, or of the first; None if it is none.
 
     A thumbnail is the picture itself where none was made of it.
@@ -289,7 +289,7 @@ def blobs_of(status: JobStatus) -> tuple[str, ...]:
     return (*(image.blob for image in status.images), *made, *sheet)
 
 
-def linked(status: JobStatus, urls: Mapping[str, str]) -> JobStatus:
+def add_read_links(status: JobStatus, urls: Mapping[str, str]) -> JobStatus:
     """Return the status with a link to each picture, given by the picture's blob."""
 
     def with_link[P: (ImageStatus, RenditionStatus)](picture: P) -> P:

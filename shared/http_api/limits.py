@@ -6,10 +6,10 @@ from typing import Literal
 from pydantic import Field
 
 from ..events.data import Data
-from ..limits.adaptive_rate import Quota, tuned
+from ..limits.adaptive_rate import Quota, adjusted
 from ..limits.budget import MILLION, DayLedger
-from ..limits.circuit_breaker import Circuit, held_until
-from ..limits.pacing import begun, next_turn, waiting
+from ..limits.circuit_breaker import Circuit, open_until
+from ..limits.pacing import new_pace, next_turn, waiting
 from ..limits.pool_ledger import WHOLE_POOL, Ledger
 
 
@@ -63,13 +63,13 @@ class HoldStatus(Data):
 
 def pace_status(ledger: Ledger | None, quota: Quota, *, now: datetime) -> PaceStatus:
     """Tell how a pool stands for who asks now; without a ledger it was never called."""
-    ledger = ledger or Ledger(pace=begun(quota, now=now))
+    ledger = ledger or Ledger(pace=new_pace(quota, now=now))
     pace, whole = ledger.pace, ledger.circuits.get(WHOLE_POOL)
     turn = next_turn(pace, now=now, quota=quota)
-    held = held_until(whole, now=now) if whole else None
+    held = open_until(whole, now=now) if whole else None
     stop = pace.stopped_until
     return PaceStatus(
-        rate_rpm=round(tuned(pace.tempo, quota).rpm, 2),
+        rate_rpm=round(adjusted(pace.rate, quota).rpm, 2),
         waiting=waiting(pace, now=now, quota=quota),
         next_turn_at=max(turn, held) if held else turn,
         stopped_until=stop if stop and stop > now else None,
@@ -106,7 +106,7 @@ def _circuit(deployment: str | None, circuit: Circuit, now: datetime) -> Circuit
         reason=circuit.reason,
         message=circuit.message,
         since=circuit.opened_at,
-        until=held_until(circuit, now=now),
+        until=open_until(circuit, now=now),
     )
 
 

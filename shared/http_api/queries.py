@@ -12,10 +12,10 @@ from pydantic import ValidationError
 
 from ..config.settings import Settings
 from ..errors import Fault, UnreadableCursor
-from ..jobs.commands import Action, Order
+from ..jobs.commands import Action, Command
 from ..jobs.fields import shown
 from ..jobs.tags import TAG_KEY
-from ..jobs.validation import faults_of
+from ..jobs.validation import validation_faults
 from ..records.index_entry import read_cursor
 from ..records.record import JobState
 from .job_documents import FORMS, ORIGINAL
@@ -29,7 +29,7 @@ MAX_PAGE_JOBS: Final = 200
 FILTERS: Final = ("limit", "state", "tag", "links")
 
 #: Parameters of an order.
-_OF_AN_ORDER: Final = ("opening", "result", "pictures", "reason")
+_COMMAND_FIELDS: Final = ("run", "result", "pictures", "reason")
 _TRUTHS: Final = {"true": True, "false": False}
 
 
@@ -115,13 +115,13 @@ def wanted_form(query: Mapping[str, str]) -> str:
     raise invalid([Fault("as", f"{said} the quality and type of a rendition")])
 
 
-def order_query(action: Action, job_id: str, query: Mapping[str, str]) -> Order:
+def command_query(action: Action, job_id: str, query: Mapping[str, str]) -> Command:
     """Read what is to be done to a job; `Refused` with every fault."""
-    content = {name: query[name] for name in _OF_AN_ORDER if query.get(name)}
+    content = {name: query[name] for name in _COMMAND_FIELDS if query.get(name)}
     try:
-        return Order.model_validate({"control": action, "job_id": job_id, **content})
+        return Command.model_validate({"command": action, "job_id": job_id, **content})
     except ValidationError as error:
-        raise invalid(faults_of(error)) from error
+        raise invalid(validation_faults(error)) from error
 
 
 def invalid(faults: list[Fault]) -> Refused:

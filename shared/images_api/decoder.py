@@ -14,7 +14,7 @@ import pybase64
 from pydantic import JsonValue
 
 from ..errors import BrokenReply, UnreadableReply
-from .json_extractor import EXCERPT_BYTES, Diversion, Edge, excerpt
+from .json_extractor import EXCERPT_BYTES, Edge, JsonExtractor, excerpt
 from .sse import EventData, EventName, EventPart, EventStream
 
 
@@ -159,7 +159,7 @@ type Piece = PictureStarted | PictureData | PictureEnded | PictureDropped
 
 
 @dataclass(frozen=True, slots=True)
-class Envelope:
+class ReplyRest:
     """A complete reply without its pictures.
 
     `document` has `#0`, `#1`, ... where pictures were. Of an event stream it is what the
@@ -201,7 +201,7 @@ class ReplyDecoder:
             self._fault = fault
         return pieces
 
-    def finish(self) -> Envelope:
+    def finish(self) -> ReplyRest:
         """Return the rest of a complete reply; `BrokenReply` says why it is none."""
         if self._fault:
             raise self._fault
@@ -216,7 +216,7 @@ class _JsonBody:
     """
 
     def __init__(self, *, max_rest_bytes: int, first: int = 0) -> None:
-        self._diversion = Diversion("b64_json", max_rest_bytes=max_rest_bytes)
+        self._diversion = JsonExtractor("b64_json", max_rest_bytes=max_rest_bytes)
         self._base64 = Base64Stream()
         #: Index of the picture at hand, or of the next one.
         self.index = first
@@ -242,8 +242,8 @@ class _JsonBody:
         """Return the text of a top-level member that came before the picture at hand."""
         return self._diversion.told(member)
 
-    def finish(self) -> Envelope:
-        return Envelope(self._diversion.finish(), self.index)
+    def finish(self) -> ReplyRest:
+        return ReplyRest(self._diversion.finish(), self.index)
 
     def _data(self, data: bytes) -> Iterator[Piece]:
         if data:
@@ -269,13 +269,13 @@ class _EventBody:
         for part in self._events.feed(chunk):
             yield from self._take(part)
 
-    def finish(self) -> Envelope:
+    def finish(self) -> ReplyRest:
         for part in self._events.finish():
             for _ in self._take(part):
                 raise BrokenReply("The reply is cut before the event of its last picture ends.")
         if self._document is None:
             raise BrokenReply("The reply ends without a completed event.")
-        return Envelope(self._document, self._pictures)
+        return ReplyRest(self._document, self._pictures)
 
     def _begin(self) -> None:
         self._kind = EventKind.UNTOLD
@@ -351,7 +351,7 @@ class _ForeignBody:
         self._start += chunk[: EXCERPT_BYTES - len(self._start)]
         return iter(())
 
-    def finish(self) -> Envelope:
+    def finish(self) -> ReplyRest:
         raise UnreadableReply(
             f"The reply is {self._content_type or 'of no content type'}, "
             f"not application/json or text/event-stream: {excerpt(self._start)}"

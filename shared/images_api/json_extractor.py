@@ -33,7 +33,7 @@ class _State(Enum):
     DIVERTED = auto()
 
 
-class Diversion:
+class JsonExtractor:
     """Diverts every string that is the value of a member called `member`, at any depth.
 
     It knows the syntax of JSON strings and nothing else, so a text of any size passes at the

@@ -7,11 +7,11 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import InvalidJob
 from .fields import JobId
-from .parsing import opened
-from .validation import faults_of, in_order
+from .parsing import open_envelope
+from .validation import in_order, validation_faults
 
 #: No job is opened as often; a bound, so that a number of any length is refused.
-MOST_OPENINGS: Final = 999_999_999
+MAX_RUNS: Final = 999_999_999
 
 
 class Action(StrEnum):
@@ -23,15 +23,15 @@ class Action(StrEnum):
     REPLAY = "replay"
 
 
-class Order(BaseModel):
+class Command(BaseModel):
     """One order."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    control: Action
+    command: Action
     job_id: JobId
     #: Of which opening: an order that comes twice is carried out once. None: of the newest.
-    opening: int | None = Field(default=None, ge=1, le=MOST_OPENINGS)
+    run: int | None = Field(default=None, ge=1, le=MAX_RUNS)
     #: Of a cancelled job: what becomes of pictures that are being paid for.
     result: Literal["keep", "drop"] = "keep"
     #: Of a replayed job: whether pictures that are there are made again, under new names.
@@ -43,15 +43,15 @@ class Order(BaseModel):
         return self.model_dump_json(exclude_defaults=True).encode()
 
 
-def read_order(body: bytes) -> Order | None:
+def read_command(body: bytes) -> Command | None:
     """Return the order that a message of the jobs queue holds, None when it holds none.
 
     Raises `MalformedMessage` when it holds nothing, `InvalidJob` with the faults of an order.
     """
-    content = opened(body).content
-    if "control" not in content:
+    content = open_envelope(body).content
+    if "command" not in content:
         return None
     try:
-        return Order.model_validate(content)
+        return Command.model_validate(content)
     except ValidationError as error:
-        raise InvalidJob(in_order([*faults_of(error)]), job_id=None) from error
+        raise InvalidJob(in_order([*validation_faults(error)]), job_id=None) from error

@@ -41,7 +41,7 @@ INPUT_NAME = f"^(?:/(?=[^/]+/))?{_PARTS}"
 _LONGEST_SHOWN = 60
 
 
-class Asked(BaseModel):
+class RequestModel(BaseModel):
     """What a caller asks for: read to the letter."""
 
     # Inputs are hidden because a prompt must not reach a log by way of an error.

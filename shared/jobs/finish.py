@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, Strict, model_validator
 
-from .fields import Asked, ExactSize, distinct
+from .fields import ExactSize, RequestModel, distinct
 
 type Kind = Literal["exact", "rendition", "thumbnail", "contact_sheet"]
 MAX_RENDITIONS: Final = 8
@@ -16,14 +16,14 @@ MAX_FINISHED_PIXELS: Final = 1 << 25
 MAX_RENDERED: Final = 500
 
 
-class Rendition(Asked):
+class Rendition(RequestModel):
     """Another encoding of the picture, made from the stored original."""
 
     format: Literal["webp", "jpeg", "avif"]
     quality: int = Field(default=80, ge=1, le=100, description="Of the encoder, not of the model.")
 
 
-class Finish(Asked):
+class Finish(RequestModel):
     """What is made from the stored original, in a step of its own."""
 
     size: ExactSize | None = Field(

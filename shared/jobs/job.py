@@ -22,7 +22,6 @@ from pydantic import (
 
 from ..errors import Fault
 from .fields import (
-    Asked,
     BlobName,
     InputName,
     JobId,
@@ -31,6 +30,7 @@ from .fields import (
     Moment,
     Prompt,
     QueueName,
+    RequestModel,
     SizeText,
     Traceparent,
     distinct,
@@ -39,7 +39,9 @@ from .finish import Finish
 from .tags import Tags
 
 
-def clashes(given: Mapping[str, Any], *, faulty: frozenset[str] = frozenset()) -> tuple[Fault, ...]:
+def conflicting_fields(
+    given: Mapping[str, Any], *, faulty: frozenset[str] = frozenset()
+) -> tuple[Fault, ...]:
     """Return the faults between fields: `given` are those the caller wrote, as they were written.
 
     Fields in `faulty` were refused already and count as given; no rule judges their value.
@@ -119,7 +121,7 @@ _Size = Annotated[
 ]
 
 
-class Job(Asked):
+class Job(RequestModel):
     """One request for pictures, as a caller wrote it, with the defaults filled in."""
 
     job_id: JobId = Field(
@@ -214,7 +216,7 @@ class Job(Asked):
 
     @model_validator(mode="after")
     def _fields_agree(self) -> "Job":
-        found = clashes(self.model_dump(exclude_defaults=True))
+        found = conflicting_fields(self.model_dump(exclude_defaults=True))
         if found:
             raise ValueError("; ".join(map(str, found)))
         return self

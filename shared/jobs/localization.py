@@ -20,7 +20,7 @@ type Direction = Literal["left to right", "right to left"]
 
 
 @dataclass(frozen=True, slots=True)
-class Spoken:
+class LocaleName:
     """What a locale is, in words: `Portuguese (Brazil)`, `Latin script`, `left to right`."""
 
     locale: str
@@ -29,7 +29,7 @@ class Spoken:
     direction: Direction
 
 
-def spoken(locale: str) -> Spoken:
+def locale_name(locale: str) -> LocaleName:
     """Name a BCP 47 tag in the case of RFC 5646; LookupError with a sentence if nobody speaks it.
 
     A language that is mistaken for a country (`jp`) would cost a picture in no language at all.
@@ -48,7 +48,7 @@ def spoken(locale: str) -> Spoken:
             script = part
     where = f" ({known['regions'][region][0]})" if region else ""
     backwards = script in known["right_to_left"]["scripts"]
-    return Spoken(
+    return LocaleName(
         locale=locale,
         language=f"{name}{where}",
         script=known["scripts"][script],
@@ -108,7 +108,7 @@ def adapted(prompt: str, locale: str | None, template: str | None = None) -> str
     """
     if locale is None:
         return prompt
-    said = spoken(locale)
+    said = locale_name(locale)
     lettering = _lettering(prompt, said.language)
     template = template or DEFAULT_TEMPLATE
     if not lettering:

@@ -23,8 +23,8 @@ from pydantic import TypeAdapter, ValidationError
 
 from ..errors import Fault, InvalidJob, MalformedMessage, Rejected
 from .fields import QueueName, is_job_id, is_traceparent, shown
-from .job import Job, clashes
-from .validation import faults_of, in_order, path
+from .job import Job, conflicting_fields
+from .validation import in_order, path, validation_faults
 
 #: A queue message as stored (platform.md section 6).
 MAX_MESSAGE_BYTES: Final = 65_536
@@ -38,7 +38,7 @@ type Place = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class Envelope:
     """What should be a job, as it was written, and what its envelope said."""
 
     content: dict[str, Any]
@@ -51,14 +51,14 @@ class Letter:
     traceparent: str | None = None
 
 
-class _Object(dict[str, Any]):
+class _JsonObject(dict[str, Any]):
     """A JSON object that remembers which of its names stood there more than once."""
 
     repeated: frozenset[str] = frozenset()
 
 
-def _object(pairs: list[tuple[str, Any]]) -> _Object:
-    made = _Object(pairs)
+def _object(pairs: list[tuple[str, Any]]) -> _JsonObject:
+    made = _JsonObject(pairs)
     if len(made) < len(pairs):
         names = [name for name, _ in pairs]
         made.repeated = frozenset(name for name in made if names.count(name) > 1)
@@ -69,7 +69,7 @@ def _malformed(message: str) -> Never:
     raise MalformedMessage([Fault("", message)])
 
 
-def document(body: bytes) -> _Object:
+def document(body: bytes) -> _JsonObject:
     """Return the JSON object in the bytes, plain or base64; `MalformedMessage` if there is none."""
     if len(body) > MAX_MESSAGE_BYTES:
         _malformed(
@@ -94,7 +94,7 @@ def _from_base64(text: str) -> str | None:
         return None
 
 
-def _parsed(text: str, what: str) -> _Object:
+def _parsed(text: str, what: str) -> _JsonObject:
     """Return the text's JSON object; stricter than `json`: no NaN, no endless numbers or depth."""
     try:
         value = json.loads(
@@ -107,7 +107,7 @@ def _parsed(text: str, what: str) -> _Object:
         _malformed(f"{what} is nested too deeply; {_MAX_DEPTH} levels are the most")
     except ValueError as error:
         _malformed(f"{what} is no JSON: {error}")
-    if not isinstance(value, _Object):
+    if not isinstance(value, _JsonObject):
         _malformed(f"{what} holds {_kind(value)}; it must hold one job as a JSON object")
     if _is_too_deep(value):
         _malformed(f"{what} is nested too deeply; {_MAX_DEPTH} levels are the most")
@@ -146,17 +146,17 @@ def _children(value: object) -> Iterator[tuple[str | int, Any]]:
 
 def _repeated(value: object, *parents: str | int) -> Iterator[Place]:
     """Yield the place of every name that stands in its object more than once."""
-    if isinstance(value, _Object):
+    if isinstance(value, _JsonObject):
         yield from ((*parents, name) for name in value if name in value.repeated)
     for name, child in _children(value):
         yield from _repeated(child, *parents, name)
 
 
-def opened(body: bytes) -> Letter:
+def open_envelope(body: bytes) -> Envelope:
     """Take the job out of its message, and out of its CloudEvent (1.0, structured) if in one."""
     written = document(body)
     if "specversion" not in written:
-        return Letter(written, tuple(_repeated(written)))
+        return Envelope(written, tuple(_repeated(written)))
     if written["specversion"] != "1.0":
         _malformed(f"specversion {shown(written['specversion'])} is not '1.0'")
     for name in ("id", "source", "type"):
@@ -164,7 +164,7 @@ def opened(body: bytes) -> Letter:
             _malformed(f"the CloudEvent has no {name}; its id, source and type must be text")
     traceparent = written.get("traceparent")
     content = _data(written)
-    return Letter(
+    return Envelope(
         content=content,
         repeated=tuple(_repeated(content)),
         seed=json.dumps([written["source"], written["id"]]),
@@ -174,9 +174,9 @@ def opened(body: bytes) -> Letter:
     )
 
 
-def _data(document: _Object) -> _Object:
+def _data(document: _JsonObject) -> _JsonObject:
     data, encoded = document.get("data"), document.get("data_base64")
-    if isinstance(data, _Object):
+    if isinstance(data, _JsonObject):
         return data
     if data is not None:
         _malformed(f"the CloudEvent's data is {_kind(data)}; it must be the job, a JSON object")
@@ -205,7 +205,7 @@ def read_job(body: bytes, *, inserted_at: datetime, seed: str) -> Job:
     so that an event sent twice is one job.
     Raises `MalformedMessage` when no job could be found, `InvalidJob` with all faults otherwise.
     """
-    letter = opened(body)
+    letter = open_envelope(body)
     content = dict(letter.content)
     if letter.traceparent and content.get("traceparent") is None:
         content["traceparent"] = letter.traceparent
@@ -220,7 +220,7 @@ def reply_queue_of(body: bytes, allows: Callable[[str], bool]) -> str | None:
     No job is made of such a message, so that nothing else has looked at the name.
     """
     try:
-        queue = TypeAdapter(QueueName).validate_python(opened(body).content.get("reply_to"))
+        queue = TypeAdapter(QueueName).validate_python(open_envelope(body).content.get("reply_to"))
     except (Rejected, ValidationError):
         return None
     return queue if allows(queue) else None
@@ -245,9 +245,9 @@ def job_of(content: Mapping[str, Any], *, made_id: str, repeated: Sequence[str] 
     try:
         job = Job.model_validate(said)
     except ValidationError as error:
-        faults += faults_of(error)
+        faults += validation_faults(error)
         faulty = frozenset(fault.field.partition("[")[0].partition(".")[0] for fault in faults)
-        faults += clashes(said, faulty=faulty)
+        faults += conflicting_fields(said, faulty=faulty)
     if job is None or faults:
         raise InvalidJob(in_order(faults), job_id=readable)
     return job

@@ -40,7 +40,7 @@ _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 type _Place = tuple[str | int, ...]
 
 
-def faults_of(error: ValidationError) -> list[Fault]:
+def validation_faults(error: ValidationError) -> list[Fault]:
     """Return one fault for each thing wrong with a field; rules between fields are not here."""
     return [
         Fault(path(detail["loc"]), _sentence(detail)) for detail in error.errors() if detail["loc"]

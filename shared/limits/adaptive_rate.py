@@ -58,7 +58,7 @@ class Quota:
             raise ValueError(f"a growth of {self.growth} is below 1: lower the rpm instead")
 
 
-class Tempo(BaseModel):
+class AdaptiveRate(BaseModel):
     """The rate of a pool, and what it was learnt from."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -83,72 +83,74 @@ class Tempo(BaseModel):
         return timedelta(minutes=1) / self.rpm
 
 
-def tuned(tempo: Tempo | None, quota: Quota) -> Tempo:
+def adjusted(rate: AdaptiveRate | None, quota: Quota) -> AdaptiveRate:
     """Return the tempo, begun anew when an operator has configured another quota."""
-    if tempo is None or tempo.configured != quota.rpm:
-        return Tempo(configured=quota.rpm, rpm=quota.rpm, proven=quota.rpm, ceiling=quota.rpm)
-    return tempo
+    if rate is None or rate.configured != quota.rpm:
+        return AdaptiveRate(
+            configured=quota.rpm, rpm=quota.rpm, proven=quota.rpm, ceiling=quota.rpm
+        )
+    return rate
 
 
-def raised(tempo: Tempo, quota: Quota, called_at: Iterable[datetime]) -> Tempo:
+def raised(rate: AdaptiveRate, quota: Quota, called_at: Iterable[datetime]) -> AdaptiveRate:
     """Return the tempo after calls were accepted that were made at full rate.
 
     Calls made before the last lowering say nothing of the rate since.
     """
-    last = tempo.lowered_at
+    last = rate.lowered_at
     fresh = [called for called in called_at if last is None or called > last]
     if not fresh:
-        return tempo
-    rpm = max(tempo.rpm, min(tempo.ceiling, tempo.rpm * RAISE ** len(fresh)))
-    if rpm < tempo.ceiling:
-        return tempo.model_copy(update={"rpm": rpm})
-    quiet, since = tempo.quiet + len(fresh), tempo.quiet_since or min(fresh)
-    counted = tempo.model_copy(update={"rpm": rpm, "quiet": quiet, "quiet_since": since})
-    patience, lasted = 1 << min(tempo.failed_trials, MOST_DOUBLINGS), max(fresh) - since
+        return rate
+    rpm = max(rate.rpm, min(rate.ceiling, rate.rpm * RAISE ** len(fresh)))
+    if rpm < rate.ceiling:
+        return rate.model_copy(update={"rpm": rpm})
+    quiet, since = rate.quiet + len(fresh), rate.quiet_since or min(fresh)
+    counted = rate.model_copy(update={"rpm": rpm, "quiet": quiet, "quiet_since": since})
+    patience, lasted = 1 << min(rate.failed_trials, MOST_DOUBLINGS), max(fresh) - since
     if quiet < PROOF * patience or lasted < PROOF_TIME * patience:
         return counted
-    if quiet * tempo.spacing < lasted * FULL:
+    if quiet * rate.spacing < lasted * FULL:
         # Not at full rate after all: who has a place comes as fast as the rate was back then.
         return counted.model_copy(update={"quiet": 0, "quiet_since": None})
     return _tried(counted, quota)
 
 
-def _tried(tempo: Tempo, quota: Quota) -> Tempo:
+def _tried(rate: AdaptiveRate, quota: Quota) -> AdaptiveRate:
     """Return the tempo now that its rate is proven: the next step is tried, if there is one."""
     # What an operator said is worth a proof of its own before it is exceeded.
-    stop = quota.rpm if tempo.rpm < quota.rpm else quota.rpm * quota.growth
-    rpm = max(tempo.rpm, min(tempo.rpm * STEP, stop))
-    return tempo.model_copy(
+    stop = quota.rpm if rate.rpm < quota.rpm else quota.rpm * quota.growth
+    rpm = max(rate.rpm, min(rate.rpm * STEP, stop))
+    return rate.model_copy(
         update={
             "rpm": rpm,
-            "proven": tempo.rpm,
+            "proven": rate.rpm,
             "ceiling": rpm,
             "quiet": 0,
             "quiet_since": None,
             "cuts": 0,
-            "failed_trials": 0 if tempo.rpm > tempo.proven else tempo.failed_trials,
+            "failed_trials": 0 if rate.rpm > rate.proven else rate.failed_trials,
         }
     )
 
 
-def lowered(tempo: Tempo, *, called_at: datetime, now: datetime) -> Tempo:
+def lowered(rate: AdaptiveRate, *, called_at: datetime, now: datetime) -> AdaptiveRate:
     """Return the tempo after a 429 of a call that was made at `called_at`."""
-    last = tempo.lowered_at
+    last = rate.lowered_at
     if last and (now - last < LOWER_EVERY or called_at <= last):
-        return tempo.model_copy(update={"quiet": 0, "quiet_since": None})
-    failed, cuts = tempo.failed_trials, tempo.cuts
-    if tempo.rpm > tempo.proven:
-        rpm, ceiling, proven = tempo.proven * REFILL, tempo.proven, tempo.proven
+        return rate.model_copy(update={"quiet": 0, "quiet_since": None})
+    failed, cuts = rate.failed_trials, rate.cuts
+    if rate.rpm > rate.proven:
+        rpm, ceiling, proven = rate.proven * REFILL, rate.proven, rate.proven
         failed += 1
     else:
-        rpm = tempo.rpm * (1 - min(CUT * (1 << min(cuts, MOST_DOUBLINGS)), LARGEST_CUT))
-        proven = ceiling = tempo.rpm * NEAR
+        rpm = rate.rpm * (1 - min(CUT * (1 << min(cuts, MOST_DOUBLINGS)), LARGEST_CUT))
+        proven = ceiling = rate.rpm * NEAR
         cuts += 1
-    return tempo.model_copy(
+    return rate.model_copy(
         update={
-            "rpm": max(rpm, tempo.configured * LEAST),
-            "ceiling": max(ceiling, tempo.configured * LEAST),
-            "proven": max(proven, tempo.configured * LEAST),
+            "rpm": max(rpm, rate.configured * LEAST),
+            "ceiling": max(ceiling, rate.configured * LEAST),
+            "proven": max(proven, rate.configured * LEAST),
             "lowered_at": now,
             "cuts": cuts,
             "failed_trials": failed,

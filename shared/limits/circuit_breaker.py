@@ -55,11 +55,11 @@ class Circuit(BaseModel):
 
     def state(self, now: datetime) -> State:
         """Return whether a probe is under way."""
-        probing = self.probe_ends_at is not None and now < self.probe_ends_at
-        return "half_open" if probing else "open"
+        start_probe = self.probe_ends_at is not None and now < self.probe_ends_at
+        return "half_open" if start_probe else "open"
 
 
-def held_until(circuit: Circuit, *, now: datetime) -> datetime | None:
+def open_until(circuit: Circuit, *, now: datetime) -> datetime | None:
     """Return when to ask again; None when the asker may be the probe.
 
     While a probe is under way that is soon, however long the circuit has been open: what it finds
@@ -70,14 +70,14 @@ def held_until(circuit: Circuit, *, now: datetime) -> datetime | None:
     return circuit.probe_at if now < circuit.probe_at else None
 
 
-def probing(circuit: Circuit, *, token: str, now: datetime, lease: timedelta) -> Circuit:
+def start_probe(circuit: Circuit, *, token: str, now: datetime, lease: timedelta) -> Circuit:
     """Let one call through; `lease` is the longest it can take, waiting included."""
-    if held_until(circuit, now=now) is not None:
+    if open_until(circuit, now=now) is not None:
         raise ValueError(f"no probe may be made now: the circuit is {circuit.state(now)}")
     return circuit.model_copy(update={"probe": token, "probe_ends_at": now + lease})
 
 
-def failed(
+def after_failure(
     circuit: Circuit | None, *, reason: Reason, message: str, token: str | None, now: datetime
 ) -> tuple[Circuit, bool]:
     """Return the circuit after a call that was answered so, and whether this opened it.
@@ -101,12 +101,12 @@ def failed(
     return again.model_copy(update={"probe_at": now + again.interval}), False
 
 
-def healed(circuit: Circuit, *, token: str | None, called_at: datetime) -> bool:
+def closes(circuit: Circuit, *, token: str | None, called_at: datetime) -> bool:
     """Tell whether an accepted call closes the circuit: it was the probe, or a later call yet."""
     return _is_probe(circuit, token) or called_at > circuit.opened_at
 
 
-def undecided(circuit: Circuit, *, token: str | None, now: datetime) -> Circuit:
+def after_undecided_probe(circuit: Circuit, *, token: str | None, now: datetime) -> Circuit:
     """Return the circuit after a probe that told nothing: another one, after the same interval."""
     if not _is_probe(circuit, token):
         return circuit
@@ -119,11 +119,11 @@ def _is_probe(circuit: Circuit, token: str | None) -> bool:
     return token is not None and token == circuit.probe
 
 
-type FindingKind = Literal["accepted", "throttled", "blocked", "misconfigured", "nothing"]
+type FeedbackKind = Literal["accepted", "throttled", "blocked", "misconfigured", "nothing"]
 
 #: A prompt that was refused was accepted by the counter. What never left, or whose reply was lost,
 #: says nothing.
-_KINDS: Final[Mapping[OutcomeKind, FindingKind]] = MappingProxyType(
+_KINDS: Final[Mapping[OutcomeKind, FeedbackKind]] = MappingProxyType(
     {
         OutcomeKind.DONE: "accepted",
         OutcomeKind.NO_IMAGE: "accepted",
@@ -140,10 +140,10 @@ _KINDS: Final[Mapping[OutcomeKind, FindingKind]] = MappingProxyType(
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CallFeedback:
     """What is found; seconds in `retry_after`."""
 
-    kind: FindingKind
+    kind: FeedbackKind
     message: str = ""
     retry_after: float | None = None
 
@@ -154,10 +154,10 @@ class Finding:
 
 
 #: A permit that was not used.
-NOTHING: Final = Finding("nothing")
+NOTHING: Final = CallFeedback("nothing")
 
 
-def finding_of(outcome: Outcome, *, before: str | None = None) -> Finding:
+def feedback_of(outcome: Outcome, *, before: str | None = None) -> CallFeedback:
     """Return what an outcome says of the pool; `before` is the code of the task's last refusal.
 
     A first 401 is a token that went stale, and the next call has a new one. Only the second says
@@ -165,4 +165,4 @@ def finding_of(outcome: Outcome, *, before: str | None = None) -> Finding:
     """
     if outcome.kind is OutcomeKind.UNAUTHORISED and before != outcome.code:
         return NOTHING
-    return Finding(_KINDS[outcome.kind], outcome.message, outcome.retry_after)
+    return CallFeedback(_KINDS[outcome.kind], outcome.message, outcome.retry_after)

@@ -23,7 +23,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from .adaptive_rate import Quota, Tempo, lowered, raised, tuned
+from .adaptive_rate import AdaptiveRate, Quota, adjusted, lowered, raised
 
 type Priority = Literal["normal", "low"]
 
@@ -37,7 +37,7 @@ class Pace(_Data):
 
     #: When this counter was begun: numbers of an earlier one mean nothing here.
     epoch: datetime
-    tempo: Tempo
+    rate: AdaptiveRate
     #: The next free turn, and the number called then.
     free_at: datetime
     calling: float = 0.0
@@ -52,7 +52,7 @@ class Pace(_Data):
     lapsed: float = 0.0
 
 
-class Appointment(_Data):
+class Ticket(_Data):
     """A place in the plan, carried by the message that waits."""
 
     pool: str = Field(default="", max_length=64)
@@ -65,7 +65,7 @@ class Appointment(_Data):
     yielded: int = Field(default=0, ge=0)
 
 
-class Turn(_Data):
+class CallTime(_Data):
     """The right to make one call at `at`, `wait` from now."""
 
     at: datetime
@@ -75,13 +75,13 @@ class Turn(_Data):
     #: Others were just before it: that it is accepted proves the rate.
     pressed: bool
     #: Its place, should the call be refused: it comes back with this and is due at once.
-    appointment: Appointment
+    ticket: Ticket
 
 
 class Postponed(_Data):
     """Come back after `delay` with this appointment."""
 
-    appointment: Appointment
+    ticket: Ticket
     delay: timedelta
 
 
@@ -110,9 +110,9 @@ _NOBODY: Final = 1e-6
 _NONE: Final = timedelta()
 
 
-def begun(quota: Quota, *, now: datetime) -> Pace:
+def new_pace(quota: Quota, *, now: datetime) -> Pace:
     """Return the state of a pool that was never called."""
-    return Pace(epoch=now, tempo=tuned(None, quota), free_at=now)
+    return Pace(epoch=now, rate=adjusted(None, quota), free_at=now)
 
 
 def reserve(
@@ -121,8 +121,8 @@ def reserve(
     now: datetime,
     quota: Quota,
     priority: Priority = "normal",
-    appointment: Appointment | None = None,
-) -> tuple[Pace, Turn | Postponed]:
+    ticket: Ticket | None = None,
+) -> tuple[Pace, CallTime | Postponed]:
     """Give a turn that is at most 5 s away, or a number.
 
     Normal and low priority: a job of low priority gets a turn only while no number is out to a job
@@ -131,48 +131,48 @@ def reserve(
     normal, with the number it has.
     """
     idle = now - pace.free_at > GRACE
-    pace = _advanced(pace.model_copy(update={"tempo": tuned(pace.tempo, quota)}), now)
+    pace = _advanced(pace.model_copy(update={"rate": adjusted(pace.rate, quota)}), now)
     wait = max(pace.free_at - now, _NONE)
-    if appointment and appointment.epoch != pace.epoch:
-        appointment = appointment.model_copy(update={"epoch": pace.epoch, "number": pace.calling})
-    yielding = priority == "low" and (not appointment or appointment.yielded < MOST_YIELDS)
-    if appointment is None:
+    if ticket and ticket.epoch != pace.epoch:
+        ticket = ticket.model_copy(update={"epoch": pace.epoch, "number": pace.calling})
+    yielding = priority == "low" and (not ticket or ticket.yielded < MOST_YIELDS)
+    if ticket is None:
         out = max(pace.promised, pace.promised_low) if yielding else pace.promised
         if wait <= SHORT_WAIT and (idle or out - pace.calling < _NOBODY):
             return _granted(pace, pace.calling, None, now)
-        return _numbered(pace, None, now, yielding=yielding)
+        return _with_ticket(pace, None, now, yielding=yielding)
     if yielding and pace.promised - pace.calling >= _NOBODY and not idle:
-        if appointment.number >= pace.promised:
-            return pace, _postponed(pace, appointment.number, appointment, now)
-        return _numbered(pace, appointment, now, yielding=True)
-    due = _due(pace, appointment.number) - now
-    came_when_told = now + SHORT_WAIT >= appointment.at
+        if ticket.number >= pace.promised:
+            return pace, _postponed(pace, ticket.number, ticket, now)
+        return _with_ticket(pace, ticket, now, yielding=True)
+    due = _due(pace, ticket.number) - now
+    came_when_told = now + SHORT_WAIT >= ticket.at
     # Whose number was called already takes the next turn, or those who come early took it forever.
-    overdue = pace.tempo.spacing if appointment.number < pace.calling else _NONE
+    overdue = pace.rate.spacing if ticket.number < pace.calling else _NONE
     if wait <= PATIENCE + overdue and (idle or due <= PATIENCE or came_when_told):
-        return _granted(pace, appointment.number, appointment, now)
-    back = min(pace.lapsed, max(0.0, pace.calling - appointment.number))
+        return _granted(pace, ticket.number, ticket, now)
+    back = min(pace.lapsed, max(0.0, pace.calling - ticket.number))
     pace = pace.model_copy(update={"calling": pace.calling - back, "lapsed": pace.lapsed - back})
-    return pace, _postponed(pace, appointment.number, appointment, now)
+    return pace, _postponed(pace, ticket.number, ticket, now)
 
 
 def throttled(
-    pace: Pace, *, now: datetime, turn: Turn, retry_after: timedelta | None = None
+    pace: Pace, *, now: datetime, turn: CallTime, retry_after: timedelta | None = None
 ) -> Pace:
     """Return the pace after a 429: the display stops until the service said, for everybody.
 
-    Turns that were given and not yet called are void (`stands`), and their numbers are called
-    again, as is the refused one. Without a `retry-after` the stop lasts one turn.
+    Times that were granted and not yet used are void (`is_still_valid`), and their tickets are
+    called again, as is the refused one. Without a `retry-after` the stop lasts one turn.
     """
     pace = _advanced(pace, now)
-    tempo = lowered(pace.tempo, called_at=turn.at, now=now)
-    stop = min(tempo.spacing if retry_after is None else retry_after, LONGEST_PENALTY)
+    rate = lowered(pace.rate, called_at=turn.at, now=now)
+    stop = min(rate.spacing if retry_after is None else retry_after, LONGEST_PENALTY)
     until = now + stop
     if pace.stopped_until and until <= pace.stopped_until:
-        return pace.model_copy(update={"tempo": tempo, "calling": pace.calling - 1})
+        return pace.model_copy(update={"rate": rate, "calling": pace.calling - 1})
     return pace.model_copy(
         update={
-            "tempo": tempo,
+            "rate": rate,
             "free_at": until,
             "calling": pace.calling - 1 - _given(pace, now),
             "stopped_until": until,
@@ -181,15 +181,15 @@ def throttled(
     )
 
 
-def stands(pace: Pace, turn: Turn) -> bool:
+def is_still_valid(pace: Pace, turn: CallTime) -> bool:
     """Tell whether a turn may still be used: look just before the call, if it had to wait."""
-    return turn.appointment.epoch == pace.epoch and turn.stops == pace.stops
+    return turn.ticket.epoch == pace.epoch and turn.stops == pace.stops
 
 
 def succeeded(pace: Pace, *, quota: Quota, called_at: tuple[datetime, ...]) -> Pace:
     """Return the pace after calls were accepted whose turns were `pressed`."""
-    tempo = raised(tuned(pace.tempo, quota), quota, called_at)
-    return pace if tempo == pace.tempo else pace.model_copy(update={"tempo": tempo})
+    rate = raised(adjusted(pace.rate, quota), quota, called_at)
+    return pace if rate == pace.rate else pace.model_copy(update={"rate": rate})
 
 
 def waiting(pace: Pace, *, now: datetime, quota: Quota) -> int:
@@ -198,7 +198,7 @@ def waiting(pace: Pace, *, now: datetime, quota: Quota) -> int:
     It is told to people and decides nothing: a number of low priority that others passed shares
     its place with theirs, and who holds a number may be gone; then it passes.
     """
-    pace = _advanced(pace.model_copy(update={"tempo": tuned(pace.tempo, quota)}), now)
+    pace = _advanced(pace.model_copy(update={"rate": adjusted(pace.rate, quota)}), now)
     numbers = max(pace.promised, pace.promised_low) - pace.calling
     return _given(pace, now) + max(math.ceil(numbers - _NOBODY), 0)
 
@@ -206,20 +206,20 @@ def waiting(pace: Pace, *, now: datetime, quota: Quota) -> int:
 def next_turn(pace: Pace, *, now: datetime, quota: Quota) -> datetime:
     """Return when who asks now, without a number, would call."""
     _, answer = reserve(pace, now=now, quota=quota)
-    return answer.at if isinstance(answer, Turn) else answer.appointment.at
+    return answer.at if isinstance(answer, CallTime) else answer.ticket.at
 
 
-def burst(tempo: Tempo) -> timedelta:
+def burst(rate: AdaptiveRate) -> timedelta:
     """Return how far behind the clock the next free turn may stay, to be caught up with."""
-    return max(BURST - tempo.spacing, _NONE)
+    return max(BURST - rate.spacing, _NONE)
 
 
 def _advanced(pace: Pace, now: datetime) -> Pace:
     """Let the display go on over turns that nobody took."""
-    passed = now - burst(pace.tempo) - pace.free_at
+    passed = now - burst(pace.rate) - pace.free_at
     if passed <= _NONE:
         return pace
-    calling = pace.calling + passed / pace.tempo.spacing
+    calling = pace.calling + passed / pace.rate.spacing
     lapsed = pace.lapsed + min(calling, pace.promised) - min(pace.calling, pace.promised)
     nobody = calling >= pace.promised
     return pace.model_copy(
@@ -228,7 +228,7 @@ def _advanced(pace: Pace, now: datetime) -> Pace:
             "calling": calling,
             "promised": max(pace.promised, calling),
             # A plan that has run out owes nothing, but holders may still come for an hour or so.
-            "lapsed": lapsed if not nobody else min(lapsed, LONGEST_DELAY / pace.tempo.spacing),
+            "lapsed": lapsed if not nobody else min(lapsed, LONGEST_DELAY / pace.rate.spacing),
         }
     )
 
@@ -236,62 +236,58 @@ def _advanced(pace: Pace, now: datetime) -> Pace:
 def _given(pace: Pace, now: datetime) -> int:
     """Return how many turns were given that are still to come."""
     if pace.stopped_until and pace.stopped_until > now:
-        return round(max(pace.free_at - pace.stopped_until, _NONE) / pace.tempo.spacing)
-    return max(math.ceil((pace.free_at - now) / pace.tempo.spacing) - 1, 0)
+        return round(max(pace.free_at - pace.stopped_until, _NONE) / pace.rate.spacing)
+    return max(math.ceil((pace.free_at - now) / pace.rate.spacing) - 1, 0)
 
 
 def _granted(
-    pace: Pace, number: float, appointment: Appointment | None, now: datetime
-) -> tuple[Pace, Turn]:
+    pace: Pace, number: float, ticket: Ticket | None, now: datetime
+) -> tuple[Pace, CallTime]:
     at = max(pace.free_at, now)
     calling = pace.calling + 1
-    place = _place(pace, number, appointment, at)
-    turn = Turn(
+    place = _ticket(pace, number, ticket, at)
+    turn = CallTime(
         at=at,
         wait=at - now,
         stops=pace.stops,
         pressed=pace.free_at > now,
-        appointment=place,
+        ticket=place,
     )
     return pace.model_copy(
         update={
-            "free_at": pace.free_at + pace.tempo.spacing,
+            "free_at": pace.free_at + pace.rate.spacing,
             "calling": calling,
             "promised": max(pace.promised, calling),
         }
     ), turn
 
 
-def _numbered(
-    pace: Pace, appointment: Appointment | None, now: datetime, *, yielding: bool
+def _with_ticket(
+    pace: Pace, ticket: Ticket | None, now: datetime, *, yielding: bool
 ) -> tuple[Pace, Postponed]:
     """Give the next number of the plan, or the next behind it."""
     frontier = "promised_low" if yielding else "promised"
     number = max(pace.promised, pace.promised_low if yielding else pace.calling)
-    if appointment:
-        appointment = appointment.model_copy(update={"yielded": appointment.yielded + 1})
+    if ticket:
+        ticket = ticket.model_copy(update={"yielded": ticket.yielded + 1})
     pace = pace.model_copy(update={frontier: number + 1})
-    return pace, _postponed(pace, number, appointment, now)
+    return pace, _postponed(pace, number, ticket, now)
 
 
-def _postponed(
-    pace: Pace, number: float, appointment: Appointment | None, now: datetime
-) -> Postponed:
-    ahead = max(number - pace.calling, 0.0) * pace.tempo.spacing
+def _postponed(pace: Pace, number: float, ticket: Ticket | None, now: datetime) -> Postponed:
+    ahead = max(number - pace.calling, 0.0) * pace.rate.spacing
     at = max(pace.free_at, now) + ahead
-    place = _place(pace, number, appointment, at)
+    place = _ticket(pace, number, ticket, at)
     lead = LONGER_LEAD if place.postponed else LEAD
     place = place.model_copy(update={"postponed": place.postponed + 1})
-    return Postponed(
-        appointment=place, delay=min(max(at - now - lead, SHORTEST_DELAY), LONGEST_DELAY)
-    )
+    return Postponed(ticket=place, delay=min(max(at - now - lead, SHORTEST_DELAY), LONGEST_DELAY))
 
 
-def _place(pace: Pace, number: float, appointment: Appointment | None, at: datetime) -> Appointment:
-    if appointment is None:
-        return Appointment(epoch=pace.epoch, number=number, at=at)
-    return appointment.model_copy(update={"number": number, "at": at})
+def _ticket(pace: Pace, number: float, ticket: Ticket | None, at: datetime) -> Ticket:
+    if ticket is None:
+        return Ticket(epoch=pace.epoch, number=number, at=at)
+    return ticket.model_copy(update={"number": number, "at": at})
 
 
 def _due(pace: Pace, number: float) -> datetime:
-    return pace.free_at + max(number - pace.calling, 0.0) * pace.tempo.spacing
+    return pace.free_at + max(number - pace.calling, 0.0) * pace.rate.spacing

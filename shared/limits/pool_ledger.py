@@ -1,4 +1,4 @@
-"""One quota pool's ledger: its pace and its circuits, changed by two pure steps, `ask` and `tell`.
+"""One quota pool's ledger: its pace and its circuits, changed by `acquire` and `report`.
 
 Who asks gets one of three answers: a permit (call at that moment), postponed (come back, with a
 place in the plan), or held (the pool is blocked or the deployment wrong: go elsewhere or wait).
@@ -15,22 +15,22 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from .adaptive_rate import Quota
 from .circuit_breaker import (
+    CallFeedback,
     Circuit,
-    Finding,
     Reason,
-    failed,
-    healed,
-    held_until,
-    probing,
-    undecided,
+    after_failure,
+    after_undecided_probe,
+    closes,
+    open_until,
+    start_probe,
 )
 from .pacing import (
-    Appointment,
+    CallTime,
     Pace,
     Postponed,
     Priority,
-    Turn,
-    begun,
+    Ticket,
+    new_pace,
     reserve,
     succeeded,
     throttled,
@@ -43,7 +43,7 @@ WHOLE_POOL: Final = ""
 
 
 @dataclass(frozen=True, slots=True)
-class Ask:
+class AcquireRequest:
     """Somebody wants to call a deployment."""
 
     pool: str
@@ -53,24 +53,24 @@ class Ask:
     limit: timedelta
     priority: Priority = "normal"
     #: What the message carries; one of another pool means nothing here.
-    appointment: Appointment | None = None
+    ticket: Ticket | None = None
     #: A turn now, or nothing: whoever has other pools to ask takes no number in each.
     only_now: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Permit:
+class Reservation:
     """A turn at one deployment."""
 
     pool: str
     deployment: str
-    turn: Turn
+    turn: CallTime
     #: Set when this call is a probe: what comes of it decides over a circuit.
     probe: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
-class Held:
+class CircuitOpen:
     """A circuit is open: ask again after `delay`, or elsewhere now. Nothing was reserved."""
 
     pool: str
@@ -80,7 +80,7 @@ class Held:
     delay: timedelta
 
 
-type Answer = Permit | Postponed | Held
+type AcquireResult = Reservation | Postponed | CircuitOpen
 
 
 class Alarm(BaseModel):
@@ -116,52 +116,54 @@ class Ledger(BaseModel):
     owed: tuple[Alarm, ...] = ()
 
 
-def ask(
+def acquire(
     ledger: Ledger | None,
-    question: Ask,
+    question: AcquireRequest,
     *,
     now: datetime,
     token: str,
     accepted: Sequence[datetime] = (),
-) -> tuple[Ledger, Answer]:
+) -> tuple[Ledger, AcquireResult]:
     """Answer who wants to call; `token` names the call should it become a probe.
 
     `accepted` are the turns, `pressed` ones, of calls accepted since the last step.
     """
-    ledger = ledger or Ledger(pace=begun(question.quota, now=now))
+    ledger = ledger or Ledger(pace=new_pace(question.quota, now=now))
     pace = succeeded(ledger.pace, quota=question.quota, called_at=tuple(accepted))
     ledger = ledger.model_copy(update={"pace": pace})
-    if held := _held(ledger, question, now):
+    if held := _open_circuit(ledger, question, now):
         return ledger, held
-    place = question.appointment
+    place = question.ticket
     pace, answer = reserve(
         pace,
         now=now,
         quota=question.quota,
         priority=question.priority,
-        appointment=place if place and place.pool == question.pool else None,
+        ticket=place if place and place.pool == question.pool else None,
     )
-    named = answer.appointment.model_copy(update={"pool": question.pool})
-    answer = answer.model_copy(update={"appointment": named})
+    named = answer.ticket.model_copy(update={"pool": question.pool})
+    answer = answer.model_copy(update={"ticket": named})
     if isinstance(answer, Postponed):
         return ledger if question.only_now else _paced(ledger, pace), answer
     ledger, probe = _probed(_paced(ledger, pace), question, answer, token=token, now=now)
-    return ledger, Permit(question.pool, question.deployment, answer, probe)
+    return ledger, Reservation(question.pool, question.deployment, answer, probe)
 
 
-def tell(ledger: Ledger, permit: Permit, finding: Finding, *, now: datetime) -> Ledger:
+def report(
+    ledger: Ledger, reservation: Reservation, finding: CallFeedback, *, now: datetime
+) -> Ledger:
     """Take in what came of a call."""
-    ledger = _after(ledger, permit, finding, now)
-    name = WHOLE_POOL if finding.kind == "blocked" else permit.deployment
-    for each in (WHOLE_POOL, permit.deployment):
+    ledger = _after(ledger, reservation, finding, now)
+    name = WHOLE_POOL if finding.kind == "blocked" else reservation.deployment
+    for each in (WHOLE_POOL, reservation.deployment):
         if finding.reason and each == name:
-            ledger = _failed(ledger, permit, name, finding, now)
+            ledger = _failed(ledger, reservation, name, finding, now)
         elif known := ledger.circuits.get(each):
-            ledger = _otherwise(ledger, permit, each, known, finding, now)
+            ledger = _otherwise(ledger, reservation, each, known, finding, now)
     return ledger
 
 
-def told(ledger: Ledger, alarms: Sequence[Alarm]) -> Ledger:
+def mark_sent(ledger: Ledger, alarms: Sequence[Alarm]) -> Ledger:
     """Note that these alarms were raised."""
     return ledger.model_copy(
         update={"owed": tuple(alarm for alarm in ledger.owed if alarm not in alarms)}
@@ -172,23 +174,23 @@ def _paced(ledger: Ledger, pace: Pace) -> Ledger:
     return ledger.model_copy(update={"pace": pace})
 
 
-def _held(ledger: Ledger, question: Ask, now: datetime) -> Held | None:
+def _open_circuit(ledger: Ledger, question: AcquireRequest, now: datetime) -> CircuitOpen | None:
     for name in (WHOLE_POOL, question.deployment):
         circuit = ledger.circuits.get(name)
-        if circuit and (until := held_until(circuit, now=now)):
-            return Held(
+        if circuit and (until := open_until(circuit, now=now)):
+            return CircuitOpen(
                 question.pool, question.deployment, circuit.reason, circuit.message, until - now
             )
     return None
 
 
 def _probed(
-    ledger: Ledger, question: Ask, turn: Turn, *, token: str, now: datetime
+    ledger: Ledger, question: AcquireRequest, turn: CallTime, *, token: str, now: datetime
 ) -> tuple[Ledger, str | None]:
     """Make the call a probe of whatever circuit is open before it."""
     lease = turn.wait + question.limit + LEASE_MARGIN
     probed = {
-        name: probing(circuit, token=token, now=now, lease=lease)
+        name: start_probe(circuit, token=token, now=now, lease=lease)
         for name in (WHOLE_POOL, question.deployment)
         if (circuit := ledger.circuits.get(name))
     }
@@ -197,30 +199,39 @@ def _probed(
     return ledger.model_copy(update={"circuits": {**ledger.circuits, **probed}}), token
 
 
-def _after(ledger: Ledger, permit: Permit, finding: Finding, now: datetime) -> Ledger:
+def _after(
+    ledger: Ledger, reservation: Reservation, finding: CallFeedback, now: datetime
+) -> Ledger:
     if finding.kind != "throttled":
         return ledger
     after = finding.retry_after
     stop = None if after is None else timedelta(seconds=after)
-    return _paced(ledger, throttled(ledger.pace, now=now, turn=permit.turn, retry_after=stop))
+    return _paced(ledger, throttled(ledger.pace, now=now, turn=reservation.turn, retry_after=stop))
 
 
-def _failed(ledger: Ledger, permit: Permit, name: str, finding: Finding, now: datetime) -> Ledger:
+def _failed(
+    ledger: Ledger, reservation: Reservation, name: str, finding: CallFeedback, now: datetime
+) -> Ledger:
     if finding.reason is None:
         return ledger
-    circuit, opened = failed(
+    circuit, opened = after_failure(
         ledger.circuits.get(name),
         reason=finding.reason,
         message=finding.message,
-        token=permit.probe,
+        token=reservation.probe,
         now=now,
     )
     ledger = ledger.model_copy(update={"circuits": {**ledger.circuits, name: circuit}})
-    return _owing(ledger, "blocked", permit, name, circuit, now) if opened else ledger
+    return _owing(ledger, "blocked", reservation, name, circuit, now) if opened else ledger
 
 
 def _otherwise(
-    ledger: Ledger, permit: Permit, name: str, known: Circuit, finding: Finding, now: datetime
+    ledger: Ledger,
+    reservation: Reservation,
+    name: str,
+    known: Circuit,
+    finding: CallFeedback,
+    now: datetime,
 ) -> Ledger:
     """Close a circuit, or leave it to another probe.
 
@@ -228,26 +239,26 @@ def _otherwise(
     one deployment's trouble says nothing of the pool's, nor a block of a deployment's.
     """
     others = {each: circuit for each, circuit in ledger.circuits.items() if each != name}
-    if finding.kind in {"accepted", "throttled"} and healed(
-        known, token=permit.probe, called_at=permit.turn.at
+    if finding.kind in {"accepted", "throttled"} and closes(
+        known, token=reservation.probe, called_at=reservation.turn.at
     ):
         ledger = ledger.model_copy(update={"circuits": others})
-        return _owing(ledger, "healed", permit, name, known, now)
-    left = undecided(known, token=permit.probe, now=now)
+        return _owing(ledger, "healed", reservation, name, known, now)
+    left = after_undecided_probe(known, token=reservation.probe, now=now)
     return ledger.model_copy(update={"circuits": {**others, name: left}})
 
 
 def _owing(
     ledger: Ledger,
     kind: Literal["blocked", "healed"],
-    permit: Permit,
+    reservation: Reservation,
     name: str,
     circuit: Circuit,
     now: datetime,
 ) -> Ledger:
     alarm = Alarm(
         kind=kind,
-        pool=permit.pool,
+        pool=reservation.pool,
         deployment=name or None,
         reason=circuit.reason,
         message=circuit.message,

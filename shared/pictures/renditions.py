@@ -23,7 +23,7 @@ _EXTENSIONS: Final[Mapping[Encoding, str]] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class RenditionSpec:
     """One picture to be made from an original."""
 
     kind: Kind
@@ -38,31 +38,37 @@ class Wish:
 
 
 @dataclass(frozen=True, slots=True)
-class Cell:
+class SheetCell:
     """A picture on a contact sheet, and what stands under it."""
 
     blob: str
     label: str
 
 
-def wishes_of(finish: Finish, blob: str, encoding: Literal["png", "jpeg"]) -> tuple[Wish, ...]:
+def rendition_specs(
+    finish: Finish, blob: str, encoding: Literal["png", "jpeg"]
+) -> tuple[RenditionSpec, ...]:
     """Return what is to be made of one original, stored as `blob`."""
-    return tuple(_wishes(finish, blob.rpartition(".")[0], encoding))
+    return tuple(_specs(finish, blob.rpartition(".")[0], encoding))
 
 
-def _wishes(finish: Finish, stem: str, encoding: Literal["png", "jpeg"]) -> Iterator[Wish]:
+def _specs(finish: Finish, stem: str, encoding: Literal["png", "jpeg"]) -> Iterator[RenditionSpec]:
     size, squeeze, mark = None, finish.how == "resize", ""
     if finish.size:
         width, height = map(int, finish.size.split("x"))
         size, mark = (width, height), f".{finish.size}"
         blob = f"{stem}{mark}.{_EXTENSIONS[encoding]}"
-        yield Wish("exact", blob, encoding, size=size, squeeze=squeeze)
+        yield RenditionSpec("exact", blob, encoding, size=size, squeeze=squeeze)
     for wanted in finish.renditions:
         blob = f"{stem}{mark}.q{wanted.quality}.{_EXTENSIONS[wanted.format]}"
-        yield Wish("rendition", blob, wanted.format, wanted.quality, size=size, squeeze=squeeze)
+        yield RenditionSpec(
+            "rendition", blob, wanted.format, wanted.quality, size=size, squeeze=squeeze
+        )
     if finish.thumbnail:
         blob = f"{stem}{mark}.t{finish.thumbnail}.webp"
-        yield Wish("thumbnail", blob, "webp", size=size, squeeze=squeeze, edge=finish.thumbnail)
+        yield RenditionSpec(
+            "thumbnail", blob, "webp", size=size, squeeze=squeeze, edge=finish.thumbnail
+        )
 
 
 def sheet_name(job_id: str, generation: int) -> str:

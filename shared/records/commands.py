@@ -14,33 +14,33 @@ import re
 from datetime import datetime
 from typing import Final, Literal
 
-from ..jobs.commands import Action, Order
+from ..jobs.commands import Action, Command
 from ..routing.plan import Plan
 from ..vocabulary import FailureCode
 from .costs import is_over_budget, waits_for_money
 from .record import Failure, JobRecord, JobState, TaskRecord, TaskState
-from .transitions import IllegalStep, cancelled, settled, unfinished
+from .transitions import IllegalStep, advance_job, cancelled, unfinished
 
 _GENERATION: Final = re.compile(r"^([^/]+)/(?:generation-\d+/)?")
 _ENDED_BADLY: Final = {JobState.FAILED, JobState.PARKED, JobState.CANCELLED}
 
 
-def obey(record: JobRecord, order: Order, *, now: datetime) -> JobRecord:
+def apply_command(record: JobRecord, command: Command, *, now: datetime) -> JobRecord:
     """Return the record after an order; the same one if it was carried out before.
 
     Raises `IllegalStep` with what stands against it.
     """
-    if order.opening is not None and order.opening < record.openings:
+    if command.run is not None and command.run < record.runs:
         return record
-    match order.control:
+    match command.command:
         case Action.CANCEL:
-            return cancel(record, result=order.result, reason=order.reason, now=now)
+            return cancel(record, result=command.result, reason=command.reason, now=now)
         case Action.RELEASE:
             return release(record, now=now)
         case Action.FAIL:
-            return fail(record, reason=order.reason, now=now)
+            return fail(record, reason=command.reason, now=now)
         case Action.REPLAY:
-            return replay(record, remake=order.pictures == "remake", now=now)
+            return replay(record, remake=command.pictures == "remake", now=now)
 
 
 def cancel(
@@ -53,7 +53,7 @@ def cancel(
     if record.state is JobState.CANCELLED:
         return record
     if record.state is JobState.PARKED:
-        record = _opened(record, record.tasks, now)
+        record = _reopened(record, record.tasks, now)
     elif record.state is not JobState.RUNNING:
         raise IllegalStep(f"{record.job_id} has {record.state} already: nothing is left to cancel")
     elif record.awaits_finish:
@@ -70,7 +70,7 @@ def cancel(
     record = record.model_copy(
         update={"tasks": tasks, "cancel_requested": result, "updated_at": now}
     )
-    return settled(record, now)
+    return advance_job(record, now)
 
 
 def release(record: JobRecord, *, now: datetime) -> JobRecord:
@@ -80,7 +80,7 @@ def release(record: JobRecord, *, now: datetime) -> JobRecord:
     """
     _require(record, {JobState.PARKED}, "release")
     record = record.model_copy(update={"budget_waived": True})
-    return _opened(
+    return _reopened(
         record,
         tuple(_pending(task) if task.state is TaskState.PARKED else task for task in record.tasks),
         now,
@@ -107,7 +107,7 @@ def resume(record: JobRecord, *, now: datetime) -> JobRecord:
         else task
         for task in record.tasks
     )
-    return settled(_opened(record, tasks, now), now)
+    return advance_job(_reopened(record, tasks, now), now)
 
 
 def fail(record: JobRecord, *, reason: str, now: datetime) -> JobRecord:
@@ -126,7 +126,7 @@ def fail(record: JobRecord, *, reason: str, now: datetime) -> JobRecord:
         else task
         for task in record.tasks
     )
-    return settled(_opened(record, tasks, now), now)
+    return advance_job(_reopened(record, tasks, now), now)
 
 
 def replay(record: JobRecord, *, remake: bool, now: datetime) -> JobRecord:
@@ -147,7 +147,7 @@ def replay(record: JobRecord, *, remake: bool, now: datetime) -> JobRecord:
     record = record.model_copy(
         update={"generation": generation, "plans": plans, "past": record.attempts}
     )
-    return settled(_opened(record, tasks, now), now)
+    return advance_job(_reopened(record, tasks, now), now)
 
 
 def _require(record: JobRecord, states: set[JobState], action: str) -> None:
@@ -156,15 +156,15 @@ def _require(record: JobRecord, states: set[JobState], action: str) -> None:
         raise IllegalStep(f"{record.job_id} is {record.state}; only a {allowed} job can {action}")
 
 
-def _opened(record: JobRecord, tasks: tuple[TaskRecord, ...], now: datetime) -> JobRecord:
+def _reopened(record: JobRecord, tasks: tuple[TaskRecord, ...], now: datetime) -> JobRecord:
     if any(entry.sent_at is None for entry in record.outbox):
         raise IllegalStep(f"{record.job_id} was not told to have {record.state} yet; ask again")
     return record.model_copy(
         update={
             "state": JobState.RUNNING,
             "tasks": tasks,
-            "openings": record.openings + 1,
-            "opened_at": now,
+            "runs": record.runs + 1,
+            "run_started_at": now,
             "updated_at": now,
             "cancel_requested": None,
             "finishing": None,

@@ -31,10 +31,10 @@ MAX_PROMPT: Final = 240
 
 #: A sweep looks at an open job this long after it was accepted, then when the sweep says: most
 #: jobs are over before the first look.
-FIRST_LOOK: Final = timedelta(minutes=2)
+FIRST_CHECK_AFTER: Final = timedelta(minutes=2)
 
 
-class Entry(BaseModel):
+class IndexEntry(BaseModel):
     """A job as a list shows it; small enough for the metadata of a blob."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -44,7 +44,7 @@ class Entry(BaseModel):
     updated_at: datetime
     state: JobState = JobState.RUNNING
     #: 1, and one more each time the ended job was released or replayed.
-    opening: int = 1
+    run: int = 1
     generation: int = 1
     models: tuple[str, ...] = ()
     #: As `1536x1024`, without repeats.
@@ -74,23 +74,23 @@ class Entry(BaseModel):
     @property
     def name(self) -> str:
         """The name of this opening of the job."""
-        return f"{self.place}.{self.opening}"
+        return f"{self.place}.{self.run}"
 
     def has_tag(self, tag: tuple[str, str] | None) -> bool:
         """Tell whether the job bears the tag, a name and its value; None is borne by all."""
         return tag is None or self.tags.get(tag[0]) == tag[1]
 
 
-def entry_of(record: JobRecord) -> Entry:
+def index_entry_of(record: JobRecord) -> IndexEntry:
     """Return what the register tells of a record."""
     sizes = dict.fromkeys(f"{plan.width}x{plan.height}" for plan in record.plans)
     pictures = record.pictures
-    return Entry(
+    return IndexEntry(
         job_id=record.job_id,
         accepted_at=record.accepted_at,
         updated_at=record.updated_at,
         state=record.state,
-        opening=record.openings,
+        run=record.runs,
         generation=record.generation,
         models=tuple(dict.fromkeys(clipped(plan.model, MAX_NAME) for plan in record.plans)),
         sizes=tuple(sizes),
@@ -109,19 +109,19 @@ def _thumbnail(record: JobRecord, blob: str) -> str | None:
     return next((each.blob for each in made if (each.of, each.kind) == (blob, "thumbnail")), None)
 
 
-def to_metadata(entry: Entry) -> str:
+def to_metadata(entry: IndexEntry) -> str:
     """Return the entry as one value of a blob's metadata."""
     return quote(entry.model_dump_json(exclude_defaults=True), safe=_SAFE)
 
 
-def from_metadata(value: str) -> Entry:
+def from_metadata(value: str) -> IndexEntry:
     """Read an entry back; `ValueError` if it is none."""
-    return Entry.model_validate_json(unquote(value))
+    return IndexEntry.model_validate_json(unquote(value))
 
 
-def newest(entries: Iterable[Entry]) -> Entry:
+def newest(entries: Iterable[IndexEntry]) -> IndexEntry:
     """Return of one job's entries the one that holds: the last opening's, ended over open."""
-    return max(entries, key=lambda entry: (entry.opening, entry.state is not JobState.RUNNING))
+    return max(entries, key=lambda entry: (entry.run, entry.state is not JobState.RUNNING))
 
 
 class Cursor(BaseModel):
@@ -156,5 +156,5 @@ class Page(BaseModel):
 
     model_config = ConfigDict(frozen=True)
 
-    entries: tuple[Entry, ...]
+    entries: tuple[IndexEntry, ...]
     next: str | None = None

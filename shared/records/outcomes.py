@@ -27,7 +27,7 @@ _CODES: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class Ended:
+class FinishedCall:
     """A call that is over: its attempt with cost and times, its outcome, the task's pictures."""
 
     attempt: Attempt
@@ -43,8 +43,8 @@ class Conclusion:
     wake_after: timedelta | None = None
 
 
-def conclude(
-    record: JobRecord, index: int, ended: Ended, *, on_unknown: OnUnknown, now: datetime
+def apply_outcome(
+    record: JobRecord, index: int, ended: FinishedCall, *, on_unknown: OnUnknown, now: datetime
 ) -> Conclusion:
     """Apply an outcome to the task its attempt holds; raises `transitions.Superseded`."""
     if record.cancel_requested:
@@ -54,7 +54,7 @@ def conclude(
     return _by_outcome(record, index, ended, on_unknown=on_unknown, now=now)
 
 
-def _cancelled(record: JobRecord, index: int, ended: Ended, *, now: datetime) -> JobRecord:
+def _cancelled(record: JobRecord, index: int, ended: FinishedCall, *, now: datetime) -> JobRecord:
     """Close a task of a cancelled job: what came in time is kept, or is to be deleted."""
     keeps = record.cancel_requested == "keep"
     return finish(
@@ -70,7 +70,7 @@ def _cancelled(record: JobRecord, index: int, ended: Ended, *, now: datetime) ->
 
 
 def _by_outcome(
-    record: JobRecord, index: int, ended: Ended, *, on_unknown: OnUnknown, now: datetime
+    record: JobRecord, index: int, ended: FinishedCall, *, on_unknown: OnUnknown, now: datetime
 ) -> Conclusion:
     task, outcome = record.tasks[index], ended.outcome
     wanted = len(record.planned[index].pictures)

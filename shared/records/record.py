@@ -123,17 +123,17 @@ class TaskRecord(_Frozen):
         return (*self.attempts, *([self.current] if self.current else []))
 
 
-class Announcement(_Frozen):
+class OutboxEntry(_Frozen):
     """An event that this job owes the world, and whether it went out."""
 
     type: str
     time: datetime
     sent_at: datetime | None = None
     #: Of which opening of the job: ids of events differ between them.
-    opening: int = 1
+    run: int = 1
 
 
-class Rendered(_Frozen):
+class StoredRendition(_Frozen):
     """A picture made from a stored original."""
 
     #: Blob of the original; None for the contact sheet, which is made from all.
@@ -148,17 +148,17 @@ class Rendered(_Frozen):
     sha256: str
 
 
-class Finishing(_Frozen):
+class FinishRecord(_Frozen):
     """What is being made from the originals, when all calls have ended."""
 
     state: Literal["pending", "done", "failed"] = "pending"
     #: Of the record: a replay finishes anew.
     generation: int
-    rendered: tuple[Rendered, ...] = ()
+    rendered: tuple[StoredRendition, ...] = ()
     failure: Failure | None = None
 
 
-class BatchPlace(_Frozen):
+class BatchEntryRef(_Frozen):
     """The entry of a batch that began a job."""
 
     batch_id: str
@@ -174,7 +174,7 @@ class JobRecord(_Frozen):
     #: 1, and one more for each replay: calls of a generation are counted anew.
     generation: int = 1
     #: 1, and one more each time the ended job was taken up again: a release, a replay, a verdict.
-    openings: int = 1
+    runs: int = 1
     state: JobState = JobState.RUNNING
     job: Job
     #: One for each model and size that the job is made in.
@@ -184,14 +184,14 @@ class JobRecord(_Frozen):
     #: One for each task of the plans, in their order.
     tasks: tuple[TaskRecord, ...]
     #: None until all calls have ended, and for good where the job asks for no finish.
-    finishing: Finishing | None = None
-    outbox: tuple[Announcement, ...] = ()
+    finishing: FinishRecord | None = None
+    outbox: tuple[OutboxEntry, ...] = ()
     #: None for a job that came alone.
-    batch: BatchPlace | None = None
+    batch: BatchEntryRef | None = None
     accepted_at: datetime
     updated_at: datetime
     #: When the newest opening began, if that is not the first.
-    opened_at: datetime | None = None
+    run_started_at: datetime | None = None
     #: Somebody wants the job no more; what is still being called for is kept or dropped.
     cancel_requested: Literal["keep", "drop"] | None = None
     #: Somebody released the job by hand: it may pass the day's budget.
@@ -204,9 +204,9 @@ class JobRecord(_Frozen):
 
         A deadline that was past when the job was taken up again does not count.
         """
-        begun = self.opened_at or self.accepted_at
+        begun = self.run_started_at or self.accepted_at
         deadline = self.job.deadline
-        if deadline and (self.opened_at is None or deadline > begun):
+        if deadline and (self.run_started_at is None or deadline > begun):
             return deadline
         return begun + lifetime
 

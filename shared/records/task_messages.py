@@ -3,7 +3,7 @@
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import Fault, MalformedMessage
-from ..limits.pacing import Appointment
+from ..limits.pacing import Ticket
 
 
 class TaskMessage(BaseModel):
@@ -18,7 +18,7 @@ class TaskMessage(BaseModel):
     #: Trace of whoever asked for the job, for telemetry alone.
     traceparent: str | None = Field(default=None, max_length=64)
     #: Its place in the plan of a quota pool, when it comes back from waiting.
-    appointment: Appointment | None = None
+    ticket: Ticket | None = None
     #: Why it waits for an operator, when every deployment of its plan is held.
     held: str | None = Field(default=None, max_length=400)
 

@@ -9,7 +9,7 @@ What a person may do beyond that (cancel, release, fail, replay) stands in `comm
 A claim is the *intent to pay*, written before the call. Its token is the fencing token: whoever
 holds an older one gets `Superseded` and may no longer change the task.
 When the last open task closes, the job ends, or has its originals finished first
-(`settled`).
+(`advance_job`).
 
 How a job ends: when its last task has closed, and its originals are finished if it asks for it.
 
@@ -29,15 +29,15 @@ from ..pictures.inputs import InputPicture
 from ..routing.plan import Plan
 from ..vocabulary import EventType, FailureCode
 from .record import (
-    Announcement,
     Attempt,
-    BatchPlace,
+    BatchEntryRef,
     Failure,
-    Finishing,
+    FinishRecord,
     JobRecord,
     JobState,
+    OutboxEntry,
     Picture,
-    Rendered,
+    StoredRendition,
     TaskRecord,
     TaskState,
 )
@@ -53,7 +53,7 @@ EVENT_OF: Final = {
 }
 
 
-def settled(record: JobRecord, now: datetime) -> JobRecord:
+def advance_job(record: JobRecord, now: datetime) -> JobRecord:
     """Take the next step when no task is open any more: finish the originals, or end."""
     states = {task.state for task in record.tasks}
     if states & OPEN:
@@ -66,13 +66,15 @@ def settled(record: JobRecord, now: datetime) -> JobRecord:
         return _ended(record, JobState.CANCELLED, now)
     begun = record.finishing and record.finishing.generation == record.generation
     if record.job.finish and record.pictures and not begun:
-        finishing = Finishing(generation=record.generation)
+        finishing = FinishRecord(generation=record.generation)
         record = record.model_copy(update={"finishing": finishing})
         return unfinished(record, cancelled(), now=now) if record.cancel_requested else record
     return _end_of_tasks(record, now)
 
 
-def rendered(record: JobRecord, made: Sequence[Rendered], *, now: datetime) -> JobRecord:
+def add_renditions(
+    record: JobRecord, made: Sequence[StoredRendition], *, now: datetime
+) -> JobRecord:
     """Note what was made of an original; nothing happens once the finish is over."""
     if not record.awaits_finish or record.finishing is None:
         return record
@@ -82,7 +84,7 @@ def rendered(record: JobRecord, made: Sequence[Rendered], *, now: datetime) -> J
     return record.model_copy(update={"finishing": finishing, "updated_at": now})
 
 
-def finished(record: JobRecord, failure: Failure | None = None, *, now: datetime) -> JobRecord:
+def end_finish(record: JobRecord, failure: Failure | None = None, *, now: datetime) -> JobRecord:
     """End the finish, and the job with it; nothing happens once it is over."""
     if not record.awaits_finish or record.finishing is None:
         return record
@@ -117,7 +119,7 @@ def _end_of_tasks(record: JobRecord, now: datetime) -> JobRecord:
 
 
 def _ended(record: JobRecord, state: JobState, now: datetime) -> JobRecord:
-    owed = Announcement(type=EVENT_OF[state], time=now, opening=record.openings)
+    owed = OutboxEntry(type=EVENT_OF[state], time=now, run=record.runs)
     return record.model_copy(update={"state": state, "outbox": (*record.outbox, owed)})
 
 
@@ -136,7 +138,7 @@ def open_record(
     inputs: tuple[InputPicture, ...] = (),
     now: datetime,
     announce: bool,
-    batch: BatchPlace | None = None,
+    batch: BatchEntryRef | None = None,
 ) -> JobRecord:
     """Return the first record of an accepted job; `announce` owes an `accepted` event."""
     return JobRecord(
@@ -146,7 +148,7 @@ def open_record(
         plans=plans,
         inputs=inputs,
         tasks=tuple(TaskRecord(index=task.index) for plan in plans for task in plan.tasks),
-        outbox=(Announcement(type=EventType.ACCEPTED, time=now),) if announce else (),
+        outbox=(OutboxEntry(type=EventType.ACCEPTED, time=now),) if announce else (),
         batch=batch,
         accepted_at=now,
         updated_at=now,
@@ -159,7 +161,7 @@ def claim(record: JobRecord, index: int, attempt: Attempt) -> JobRecord:
     _require(record, task, TaskState.PENDING)
     if attempt.token != task.claims + 1:
         raise IllegalStep(f"claim {attempt.token} of a task that has {task.claims}")
-    return with_task(
+    return replace_task(
         record,
         task.model_copy(
             update={"state": TaskState.CALLING, "claims": attempt.token, "current": attempt}
@@ -173,7 +175,7 @@ def put_back_unpaid(
 ) -> JobRecord:
     """Make the task pending again after a call that surely cost nothing."""
     task = _held(record, index, token)
-    return with_task(
+    return replace_task(
         record,
         task.model_copy(
             update={
@@ -192,7 +194,7 @@ def put_back_unknown(
 ) -> JobRecord:
     """Make the task pending again though the call may have been paid: the next one is flagged."""
     task = _held(record, index, ended.token)
-    return with_task(
+    return replace_task(
         record,
         task.model_copy(
             update={
@@ -230,7 +232,7 @@ def finish(
             "dropped": tuple(dropped),
         }
     )
-    return settled(with_task(record, closed, now), now)
+    return advance_job(replace_task(record, closed, now), now)
 
 
 def give_up(record: JobRecord, index: int, failure: Failure, *, now: datetime) -> JobRecord:
@@ -250,7 +252,7 @@ def give_up(record: JobRecord, index: int, failure: Failure, *, now: datetime) -
             "failure": failure,
         }
     )
-    return settled(with_task(record, closed, now), now)
+    return advance_job(replace_task(record, closed, now), now)
 
 
 def park(record: JobRecord, index: int, failure: Failure, *, now: datetime) -> JobRecord:
@@ -258,7 +260,7 @@ def park(record: JobRecord, index: int, failure: Failure, *, now: datetime) -> J
     task = record.tasks[index]
     _require(record, task, TaskState.PENDING)
     parked = task.model_copy(update={"state": TaskState.PARKED, "failure": failure})
-    return settled(with_task(record, parked, now), now)
+    return advance_job(replace_task(record, parked, now), now)
 
 
 def mark_sent(record: JobRecord, event_type: str, *, now: datetime) -> JobRecord:
@@ -291,7 +293,7 @@ def _require(record: JobRecord, task: TaskRecord, state: TaskState) -> None:
         raise IllegalStep(f"task {task.index} of {record.job_id} is {task.state}, not {state}")
 
 
-def with_task(record: JobRecord, task: TaskRecord, now: datetime) -> JobRecord:
+def replace_task(record: JobRecord, task: TaskRecord, now: datetime) -> JobRecord:
     """Put a task's next state into the record."""
     tasks = tuple(task if other.index == task.index else other for other in record.tasks)
     return record.model_copy(update={"tasks": tasks, "updated_at": now})

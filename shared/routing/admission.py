@@ -11,14 +11,14 @@ from ..config.settings import Configuration, Settings
 from ..errors import Fault, UnsupportedRequest
 from ..jobs.finish import MAX_RENDERED
 from ..jobs.job import Job
-from ..jobs.localization import longest, spoken
-from ..pictures.renditions import wishes_of
+from ..jobs.localization import locale_name, longest
+from ..pictures.renditions import rendition_specs
 from ..vocabulary import RejectionCode
 from .plan import Plan, estimate_usd
 from .router import route
 
 
-def faults_of(job: Job, settings: Settings) -> tuple[Fault, ...]:
+def setting_faults(job: Job, settings: Settings) -> tuple[Fault, ...]:
     """Return every fault of a valid job that an app of these settings finds before routing it."""
     faults = (*_unspoken(job), *_too_much_finish(job))
     if job.reply_to and not settings.allows_reply_to(job.reply_to):
@@ -57,16 +57,16 @@ def plans_of(
     except UnsupportedRequest as error:
         raise UnsupportedRequest(error.faults, job_id=job.job_id) from error
     if job.max_cost_usd is not None:
-        _refuse_dear(job, plans)
+        _check_cost_limit(job, plans)
     if configuration.settings.daily_budget_usd is not None:
-        _refuse_beyond(configuration.settings.daily_budget_usd, job, plans)
+        _check_call_limit(configuration.settings.daily_budget_usd, job, plans)
     return plans
 
 
 def _too_much_finish(job: Job) -> Iterator[Fault]:
     if job.finish is None:
         return
-    each = len(wishes_of(job.finish, "", job.format))
+    each = len(rendition_specs(job.finish, "", job.format))
     parts = max(1, len(job.models)) * (1 if isinstance(job.size, str) else len(job.size))
     pictures = parts * max(1, len(job.locales)) * job.n * each
     if pictures > MAX_RENDERED:
@@ -77,12 +77,12 @@ def _too_much_finish(job: Job) -> Iterator[Fault]:
 def _unspoken(job: Job) -> Iterator[Fault]:
     for place, locale in enumerate(job.locales):
         try:
-            spoken(locale)
+            locale_name(locale)
         except LookupError as error:
             yield Fault(f"locales[{place}]", str(error.args[0]))
 
 
-def _refuse_dear(job: Job, plans: tuple[Plan, ...]) -> None:
+def _check_cost_limit(job: Job, plans: tuple[Plan, ...]) -> None:
     limit = job.max_cost_usd
     estimate = estimate_usd(plans)
     if estimate is None:
@@ -96,7 +96,7 @@ def _refuse_dear(job: Job, plans: tuple[Plan, ...]) -> None:
     raise _too_dear(Fault("max_cost_usd", problem), job)
 
 
-def _refuse_beyond(budget: float, job: Job, plans: tuple[Plan, ...]) -> None:
+def _check_call_limit(budget: float, job: Job, plans: tuple[Plan, ...]) -> None:
     """Refuse a job of which a call could be made on no day."""
     for plan in plans:
         if plan.estimate_usd is None:

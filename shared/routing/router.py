@@ -33,7 +33,7 @@ LEAST_CALL_LIMIT = 420.0
 CALL_LIMIT_FACTOR = 5.0
 
 
-def planned(
+def plan_part(
     job: Job,
     decision: Decision,
     price: Estimate,
@@ -172,7 +172,7 @@ def route(
         except UnsupportedRequest as error:
             faults += [fault for fault in _named(job, error) if fault not in faults]
         else:
-            plans.append(planned(variation, chosen, price, names, after=plans, today=today))
+            plans.append(plan_part(variation, chosen, price, names, after=plans, today=today))
     if not faults:
         faults += _too_many(job, plans)
     if faults:

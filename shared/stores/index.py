@@ -14,10 +14,10 @@ from typing import Final
 from ..adapters.storage.blobs import Blob, Blobs, if_still
 from ..adapters.storage.rest import StorageRefusal
 from ..errors import UnreadableCursor
-from ..ports import Marker
+from ..ports import OpenEntry
 from ..records.index_entry import (
     Cursor,
-    Entry,
+    IndexEntry,
     Page,
     from_metadata,
     newest,
@@ -29,7 +29,7 @@ from ..records.record import JobState
 _OPEN: Final = "open/"
 _ENDED: Final = "ended/"
 _ENTRY: Final = "entry"
-_LOOK_AT: Final = "look_at"
+_NEXT_CHECK_AT: Final = "next_check_at"
 #: The most that one listing returns.
 _MOST: Final = 5_000
 #: Listings that one page may cost, however many jobs its filter passes over.
@@ -42,43 +42,45 @@ class BlobRegister:
     def __init__(self, blobs: Blobs) -> None:
         self._blobs = blobs
 
-    async def enter(self, entry: Entry, *, look_at: datetime) -> Marker:
+    async def enter(self, entry: IndexEntry, *, next_check_at: datetime) -> OpenEntry:
         """Mark a job as open; one write."""
         doing = f"marking the job {entry.job_id} as open"
-        labels = _metadata(entry, look_at)
+        labels = _metadata(entry, next_check_at)
         version = await self._blobs.put(_open(entry), b"", doing=doing, metadata=labels)
-        return Marker(entry, look_at, version)
+        return OpenEntry(entry, next_check_at, version)
 
-    async def postpone(self, marker: Marker, *, look_at: datetime) -> None:
+    async def postpone(self, marker: OpenEntry, *, next_check_at: datetime) -> None:
         """Have sweeps look at the job later; one write."""
         doing = f"postponing the look at job {marker.entry.job_id}"
-        labels, condition = _metadata(marker.entry, look_at), if_still(marker.version)
+        labels, condition = _metadata(marker.entry, next_check_at), if_still(marker.version)
         with _unless_changed():
-            await self._blobs.label(_open(marker.entry), labels, doing=doing, condition=condition)
+            await self._blobs.set_metadata(
+                _open(marker.entry), labels, doing=doing, condition=condition
+            )
 
-    async def withdraw(self, marker: Marker) -> None:
+    async def withdraw(self, marker: OpenEntry) -> None:
         """Take a marker away that no job needs; one delete."""
         doing, condition = f"unmarking the job {marker.entry.job_id}", if_still(marker.version)
         with _unless_changed():
             await self._blobs.delete(_open(marker.entry), doing=doing, condition=condition)
 
-    async def close(self, entry: Entry) -> None:
+    async def close(self, entry: IndexEntry) -> None:
         """Keep the entry of an ended job, then take its marker away; one write, one delete."""
         doing, labels = f"closing the job {entry.job_id}", {_ENTRY: to_metadata(entry)}
         await self._blobs.put(f"{_ENDED}{entry.name}", b"", doing=doing, metadata=labels)
         with _unless_changed():
             await self._blobs.delete(_open(entry), doing=doing)
 
-    async def open_entries(self, *, due: datetime) -> AsyncIterator[Marker]:
+    async def open_entries(self, *, due: datetime) -> AsyncIterator[OpenEntry]:
         """Yield the open jobs to look at by then; one listing for each 5,000 open jobs."""
         mark: str | None = None
         while True:
             doing = "listing the open jobs"
-            listing = await self._blobs.listed(_OPEN, doing=doing, most=_MOST, after=mark)
+            listing = await self._blobs.list(_OPEN, doing=doing, most=_MOST, after=mark)
             for blob in listing.found.values():
-                look_at = datetime.fromisoformat(blob.metadata[_LOOK_AT])
-                if look_at <= due:
-                    yield Marker(_entry(blob), look_at, blob.version)
+                next_check_at = datetime.fromisoformat(blob.metadata[_NEXT_CHECK_AT])
+                if next_check_at <= due:
+                    yield OpenEntry(_entry(blob), next_check_at, blob.version)
             mark = listing.next
             if mark is None:
                 return
@@ -100,7 +102,7 @@ class BlobRegister:
             _Listing(self._blobs, prefix, cursor, number=number, size=size)
             for number, prefix in enumerate(prefixes)
         ]
-        found: list[Entry] = []
+        found: list[IndexEntry] = []
         while len(found) < limit and sum(each.asked for each in listings) <= _LISTINGS:
             group = await _next_job(listings)
             if not group:
@@ -134,12 +136,12 @@ class _Listing:
         self.asked = 0
         self._cursor = cursor
         self._prefix = prefix
-        self._entries: deque[Entry] = deque()
+        self._entries: deque[IndexEntry] = deque()
         self._next: str | None = self.mark
         self._blobs = blobs
         self._size = size
 
-    async def head(self) -> Entry | None:
+    async def head(self) -> IndexEntry | None:
         """Return the next entry and leave it there, or None at the end."""
         while not self._entries:
             if self.asked and not self._next:
@@ -147,7 +149,7 @@ class _Listing:
             self.mark = self._next
             self.asked += 1
             try:
-                listing = await self._blobs.listed(
+                listing = await self._blobs.list(
                     self._prefix, doing="listing the jobs", most=self._size, after=self.mark
                 )
             except StorageRefusal as refusal:
@@ -159,35 +161,35 @@ class _Listing:
             self._entries.extend(map(_entry, ahead))
         return self._entries[0]
 
-    def take(self) -> Entry:
+    def take(self) -> IndexEntry:
         return self._entries.popleft()
 
     def _is_ahead(self, name: str) -> bool:
         return self._cursor is None or self._cursor.is_before(name.removeprefix(self._prefix))
 
 
-async def _next_job(listings: list[_Listing]) -> list[Entry]:
+async def _next_job(listings: list[_Listing]) -> list[IndexEntry]:
     """Take every entry of the job that comes next: its openings follow one another."""
     heads = [entry for listing in listings if (entry := await listing.head())]
     if not heads:
         return []
     place = min(heads, key=lambda entry: entry.name).place
-    group: list[Entry] = []
+    group: list[IndexEntry] = []
     for listing in listings:
         while (entry := await listing.head()) and entry.place == place:
             group.append(listing.take())
     return group
 
 
-def _open(entry: Entry) -> str:
+def _open(entry: IndexEntry) -> str:
     return f"{_OPEN}{entry.name}"
 
 
-def _metadata(entry: Entry, look_at: datetime) -> dict[str, str]:
-    return {_ENTRY: to_metadata(entry), _LOOK_AT: look_at.isoformat()}
+def _metadata(entry: IndexEntry, next_check_at: datetime) -> dict[str, str]:
+    return {_ENTRY: to_metadata(entry), _NEXT_CHECK_AT: next_check_at.isoformat()}
 
 
-def _entry(blob: Blob) -> Entry:
+def _entry(blob: Blob) -> IndexEntry:
     return from_metadata(blob.metadata[_ENTRY])
 
 

@@ -22,9 +22,18 @@ from pydantic import ValidationError
 from ..adapters.storage.blobs import IF_NEW, Blobs, if_still
 from ..adapters.storage.rest import StorageRefusal
 from ..errors import ImageJobsError, StaleVersion, StoreUnavailable
-from ..limits.circuit_breaker import Finding
-from ..limits.pacing import stands
-from ..limits.pool_ledger import Alarm, Answer, Ask, Ledger, Permit, ask, tell, told
+from ..limits.circuit_breaker import CallFeedback
+from ..limits.pacing import is_still_valid
+from ..limits.pool_ledger import (
+    AcquireRequest,
+    AcquireResult,
+    Alarm,
+    Ledger,
+    Reservation,
+    acquire,
+    mark_sent,
+    report,
+)
 from ..ports import Clock, Versioned
 
 _LOG: Final = logging.getLogger(__name__)
@@ -49,44 +58,44 @@ class BlobPools:
         self._clock = clock
         self._counters: dict[str, _Counter] = {}
 
-    async def ask(self, question: Ask) -> Answer:
+    async def acquire(self, question: AcquireRequest) -> AcquireResult:
         """Ask for a turn; what was accepted since the last time is said along with it."""
         counter, token = self._counter(question.pool), uuid.uuid4().hex
         accepted, counter.accepted = tuple(counter.accepted), []
 
-        def step(ledger: Ledger | None, now: datetime) -> tuple[Ledger, Answer]:
-            return ask(ledger, question, now=now, token=token, accepted=accepted)
+        def step(ledger: Ledger | None, now: datetime) -> tuple[Ledger, AcquireResult]:
+            return acquire(ledger, question, now=now, token=token, accepted=accepted)
 
         return await counter.change(step)
 
-    async def wait_for(self, permit: Permit) -> bool:
+    async def wait_for(self, reservation: Reservation) -> bool:
         """Let others work until the turn has come; tell whether it may still be used then."""
-        wait = permit.turn.at - self._clock.now()
+        wait = reservation.turn.at - self._clock.now()
         await asyncio.sleep(max(wait.total_seconds(), 0))
-        ledger = await self._counter(permit.pool).look(fresh=FRESH)
-        return ledger is not None and stands(ledger.pace, permit.turn)
+        ledger = await self._counter(reservation.pool).look(fresh=FRESH)
+        return ledger is not None and is_still_valid(ledger.pace, reservation.turn)
 
-    async def tell(self, permit: Permit, finding: Finding) -> tuple[Alarm, ...]:
+    async def report(self, reservation: Reservation, finding: CallFeedback) -> tuple[Alarm, ...]:
         """Say what came of a turn; returns every alarm of the pool that is not raised yet."""
-        counter = self._counter(permit.pool)
-        if permit.probe is None and finding.kind in {"accepted", "nothing"}:
-            if finding.kind == "accepted" and permit.turn.pressed:
-                counter.accepted.append(permit.turn.at)
+        counter = self._counter(reservation.pool)
+        if reservation.probe is None and finding.kind in {"accepted", "nothing"}:
+            if finding.kind == "accepted" and reservation.turn.pressed:
+                counter.accepted.append(reservation.turn.at)
             return ()
 
         def step(ledger: Ledger | None, now: datetime) -> tuple[Ledger | None, tuple[Alarm, ...]]:
             if ledger is None:  # an operator has thrown it away, and what it knew
                 return None, ()
-            ledger = tell(ledger, permit, finding, now=now)
+            ledger = report(ledger, reservation, finding, now=now)
             return ledger, ledger.owed
 
         return await counter.change(step)
 
-    async def told(self, pool: str, alarms: Sequence[Alarm]) -> None:
+    async def mark_sent(self, pool: str, alarms: Sequence[Alarm]) -> None:
         """Note that these alarms were raised."""
 
         def step(ledger: Ledger | None, _now: datetime) -> tuple[Ledger | None, None]:
-            return (told(ledger, alarms) if ledger else None), None
+            return (mark_sent(ledger, alarms) if ledger else None), None
 
         await self._counter(pool).change(step)
 

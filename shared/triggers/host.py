@@ -8,7 +8,7 @@ from typing import Final
 
 import azure.functions as func
 
-from ..adapters.world import anybody_listens
+from ..adapters.world import telemetry_enabled
 from ..config.settings import CONNECTION
 from ..ports import Report
 from ..workflows.intake import JobMessage
@@ -57,7 +57,7 @@ def queue_function(blueprint: func.Blueprint, name: str, queue: str) -> Callable
     return register
 
 
-def received(message: func.QueueMessage) -> JobMessage:
+def job_message(message: func.QueueMessage) -> JobMessage:
     """Return a delivery as plain data; its id and insertion time are the same each time."""
     return JobMessage(
         body=message.get_body(),
@@ -66,7 +66,7 @@ def received(message: func.QueueMessage) -> JobMessage:
     )
 
 
-def tell(function: str, report: Report) -> None:
+def log_report(function: str, report: Report) -> None:
     """Log one line about one piece of work, with its words as fields, and count it.
 
     Alarms are lines of their own, of level ERROR: what operators alert on.
@@ -76,15 +76,15 @@ def tell(function: str, report: Report) -> None:
     log.log(level, "%s: %s", function, report, extra=fields)
     for alarm in report.alarms:
         log.error("%s: alarm: %s", function, alarm, extra={"function": function, "what": "alarm"})
-    if anybody_listens():
+    if telemetry_enabled():
         from ..adapters.telemetry import note  # noqa: PLC0415 (22 modules that no start needs)
 
         note(function, report)
 
 
-def following(function: str, traceparent: str | None) -> AbstractContextManager[object]:
+def traced(function: str, traceparent: str | None) -> AbstractContextManager[object]:
     """Follow what is done within, linked to whoever asked for it, if anybody listens."""
-    if not anybody_listens():
+    if not telemetry_enabled():
         return nullcontext()
     from ..adapters.telemetry import task_span  # noqa: PLC0415 (as above)
 

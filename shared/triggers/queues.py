@@ -12,8 +12,8 @@ from ..config.settings import Configuration
 from ..errors import MalformedMessage
 from ..ports import Report
 from ..records.task_messages import read_finish, read_task
-from ..workflows.intake import take_in
-from .host import Handler, following, queue_function, received, tell
+from ..workflows.intake import handle_job_message
+from .host import Handler, job_message, log_report, queue_function, traced
 
 
 def intake(configuration: Configuration) -> func.Blueprint:
@@ -22,7 +22,12 @@ def intake(configuration: Configuration) -> func.Blueprint:
 
     @queue_function(blueprint, "intake", configuration.settings.jobs_queue)
     async def handle(message: func.QueueMessage) -> None:
-        tell("intake", await take_in(received(message), open_world(configuration), configuration))
+        log_report(
+            "intake",
+            await handle_job_message(
+                job_message(message), open_world(configuration), configuration
+            ),
+        )
 
     return blueprint
 
@@ -43,10 +48,10 @@ def _lane(name: str, configuration: Configuration) -> Handler:
         try:
             task = read_task(message.get_body())
         except MalformedMessage as error:
-            tell(name, Report("malformed", None, {"why": error}))
+            log_report(name, Report("malformed", None, {"why": error}))
             raise
-        with following(name, task.traceparent):
-            tell(name, await generate(task, open_world(configuration), configuration))
+        with traced(name, task.traceparent):
+            log_report(name, await generate(task, open_world(configuration), configuration))
 
     return handle
 
@@ -62,9 +67,9 @@ def finish(configuration: Configuration) -> func.Blueprint:
         try:
             wanted = read_finish(message.get_body())
         except MalformedMessage as error:
-            tell("finish", Report("malformed", None, {"why": error}))
+            log_report("finish", Report("malformed", None, {"why": error}))
             raise
-        tell("finish", await finish(wanted, open_world(configuration), configuration))
+        log_report("finish", await finish(wanted, open_world(configuration), configuration))
 
     return blueprint
 
@@ -79,14 +84,16 @@ def batch(configuration: Configuration) -> func.Blueprint:
         from ..workflows.batches import advance
 
         world = open_world(configuration)
-        tell("batch", await advance(received(message), world, configuration))
+        log_report("batch", await advance(job_message(message), world, configuration))
 
     @queue_function(blueprint, "poison_batch", f"{queue}-poison")
     async def handle_poison(message: func.QueueMessage) -> None:
-        from ..workflows.batches import bury_notice
+        from ..workflows.batches import handle_poison_notice
 
         world = open_world(configuration)
-        tell("poison_batch", await bury_notice(received(message), world, configuration))
+        log_report(
+            "poison_batch", await handle_poison_notice(job_message(message), world, configuration)
+        )
 
     return blueprint
 
@@ -98,16 +105,19 @@ def deliver(configuration: Configuration) -> func.Blueprint:
 
     @queue_function(blueprint, "dispatch", queue)
     async def handle(message: func.QueueMessage) -> None:
-        from ..workflows.delivery import dispatch
+        from ..workflows.delivery import deliver
 
         world = open_world(configuration)
-        tell("dispatch", await dispatch(received(message), world, configuration))
+        log_report("dispatch", await deliver(job_message(message), world, configuration))
 
     @queue_function(blueprint, "poison_dispatch", f"{queue}-poison")
     async def handle_poison(message: func.QueueMessage) -> None:
-        from ..workflows.delivery import bury_dispatch
+        from ..workflows.delivery import handle_poison_delivery
 
-        tell("poison_dispatch", await bury_dispatch(received(message), open_world(configuration)))
+        log_report(
+            "poison_dispatch",
+            await handle_poison_delivery(job_message(message), open_world(configuration)),
+        )
 
     return blueprint
 
@@ -127,9 +137,11 @@ def poison(configuration: Configuration) -> func.Blueprint:
 
 def _poison(name: str, queue: str, configuration: Configuration) -> Handler:
     async def handle(message: func.QueueMessage) -> None:
-        from ..workflows.poison import bury
+        from ..workflows.poison import handle_poison
 
-        report = await bury(received(message), queue, open_world(configuration), configuration)
-        tell(name, report)
+        report = await handle_poison(
+            job_message(message), queue, open_world(configuration), configuration
+        )
+        log_report(name, report)
 
     return handle

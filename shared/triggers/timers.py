@@ -9,10 +9,10 @@ from typing import Final
 
 import azure.functions as func
 
-from ..adapters.world import anybody_listens, open_world
+from ..adapters.world import open_world, telemetry_enabled
 from ..config.settings import Configuration
 from ..errors import ImageJobsError
-from .host import log, tell
+from .host import log, log_report
 
 #: Second, minute, hour … of UTC. An alert looks at a quarter of an hour.
 EVERY_FIVE_MINUTES: Final = "0 */5 * * * *"
@@ -33,7 +33,7 @@ def sweep(configuration: Configuration) -> func.Blueprint:
         from ..workflows.sweep import sweep
 
         del timer
-        tell("sweep", await sweep(open_world(configuration), configuration))
+        log_report("sweep", await sweep(open_world(configuration), configuration))
 
     return blueprint
 
@@ -46,7 +46,7 @@ def watch(configuration: Configuration) -> func.Blueprint:
     @blueprint.timer_trigger(arg_name="timer", schedule=EVERY_FIVE_MINUTES)
     async def handle(timer: func.TimerRequest) -> None:
         del timer
-        if not anybody_listens():
+        if not telemetry_enabled():
             return
         from ..adapters.telemetry import note_ages
         from ..workflows.overview import ages

@@ -15,17 +15,17 @@ from ..errors import AlreadyExists, ConflictingJob, Fault, InvalidJob, Rejected
 from ..jobs.job import Job
 from ..pictures.inputs import HEAD_BYTES, InputPicture, read_inputs
 from ..ports import Versioned, World
-from ..records.index_entry import FIRST_LOOK, entry_of
-from ..records.record import BatchPlace, JobRecord, JobState, TaskState
+from ..records.index_entry import FIRST_CHECK_AFTER, index_entry_of
+from ..records.record import BatchEntryRef, JobRecord, JobState, TaskState
 from ..records.task_messages import TaskMessage
 from ..records.transitions import open_record
-from ..routing.admission import faults_of, plans_of
+from ..routing.admission import plans_of, setting_faults
 from ..routing.plan import Plan
 from .finishing import wake_finish
-from .outbox import announce
+from .outbox import publish_pending
 
 if TYPE_CHECKING:  # a module less at the start
-    from ..ports import Marker
+    from ..ports import OpenEntry
 
 #: A prompt has at most 32,000 characters (foundry-api: the images API reference), each at most
 #: four bytes of UTF-8.
@@ -33,17 +33,17 @@ MAX_PROMPT_BYTES: Final = 4 * 32_000
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class ValidatedJob:
     """What is made of a job that may go ahead: its plans, and the pictures it edits."""
 
     plans: tuple[Plan, ...]
     inputs: tuple[InputPicture, ...]
 
 
-async def judge(job: Job, world: World, configuration: Configuration) -> Judged:
+async def validate_job(job: Job, world: World, configuration: Configuration) -> ValidatedJob:
     """Return what is made of a job that may go ahead, or raise `Rejected` with every fault."""
     settings = configuration.settings
-    faults = list(faults_of(job, settings))
+    faults = list(setting_faults(job, settings))
     characters = len(job.prompt or "")
     if job.prompt_blob:
         try:
@@ -68,7 +68,7 @@ async def judge(job: Job, world: World, configuration: Configuration) -> Judged:
         today=world.clock.now().date(),
         input_pixels=[each.width * each.height for each in pictures if each.role == "input"],
     )
-    return Judged(plans, pictures)
+    return ValidatedJob(plans, pictures)
 
 
 async def _pictures(job: Job, world: World) -> tuple[tuple[InputPicture, ...], tuple[Fault, ...]]:
@@ -86,7 +86,7 @@ class Accepted:
 
 
 async def accept(
-    job: Job, world: World, configuration: Configuration, *, batch: BatchPlace | None = None
+    job: Job, world: World, configuration: Configuration, *, batch: BatchEntryRef | None = None
 ) -> Accepted:
     """Take a job that may go ahead, or the same job asked for again.
 
@@ -96,7 +96,7 @@ async def accept(
     """
     settings = configuration.settings
     try:
-        judged = await judge(job, world, configuration)
+        judged = await validate_job(job, world, configuration)
     except Rejected:
         # It may have been accepted when a model was there, or its prompt's blob.
         stored, is_new = await _same(job, world), False
@@ -114,24 +114,26 @@ async def accept(
         stored, is_new = await _opened(record, world)
     await wake(stored.value, world, configuration)
     ended = not is_new and stored.value.state is not JobState.RUNNING
-    stored = await announce(stored, world, source=settings.event_source, again=ended)
+    stored = await publish_pending(stored, world, source=settings.event_source, again=ended)
     return Accepted(stored, is_new)
 
 
 async def _opened(record: JobRecord, world: World) -> tuple[Versioned[JobRecord], bool]:
     """Write a job's first record, or find the one it has; tell whether it was written."""
-    marker = await world.register.enter(entry_of(record), look_at=record.accepted_at + FIRST_LOOK)
+    marker = await world.index.enter(
+        index_entry_of(record), next_check_at=record.accepted_at + FIRST_CHECK_AFTER
+    )
     try:
         return Versioned(record, await world.records.create(record)), True
     except AlreadyExists:
         return await _existing(record.job, world, marker), False
 
 
-async def _existing(job: Job, world: World, marker: "Marker") -> Versioned[JobRecord]:
+async def _existing(job: Job, world: World, marker: "OpenEntry") -> Versioned[JobRecord]:
     """Return the record that the job's id has; the marker just made is that job's, or no one's."""
     stored = await world.records.read(job.job_id)
-    if stored is None or entry_of(stored.value).place != marker.entry.place:
-        await world.register.withdraw(marker)
+    if stored is None or index_entry_of(stored.value).place != marker.entry.place:
+        await world.index.withdraw(marker)
     if stored is None or stored.value.fingerprint != job.fingerprint:
         raise ConflictingJob(
             [Fault("job_id", f"{job.job_id!r} belongs to a job with other content; use a new id")],

@@ -6,7 +6,7 @@ from ..batches.data import FileFault
 from ..batches.entries import ManifestEntry
 from ..batches.events import entry_fault
 from ..batches.manifest import entry_seed, format_of
-from ..batches.reader import Reading
+from ..batches.reader import ManifestReader
 from ..batches.record import (
     PAGE_ENTRIES,
     POSTED,
@@ -20,7 +20,7 @@ from ..config.settings import Configuration
 from ..errors import Fault, InvalidJob, Rejected, StaleVersion, UnreadableRecord
 from ..jobs.parsing import read_job
 from ..ports import World
-from ..records.record import BatchPlace
+from ..records.record import BatchEntryRef
 from ..vocabulary import RejectionCode, clipped
 from .acceptance import accept
 
@@ -55,7 +55,7 @@ async def _read(record: BatchRecord, world: World) -> tuple[list[ManifestEntry],
     manifest, entries = record.manifest, list[ManifestEntry]()
     wrong: list[tuple[int, Fault]] = []
     try:
-        reading = Reading(format_of(manifest.name), record.reading)
+        reading = ManifestReader(format_of(manifest.name), record.reading)
     except ValueError as error:
         after = record.reading.model_copy(update={"phase": "end"})
         fault = FileFault(line=1, message=clipped(str(error)))
@@ -87,7 +87,7 @@ async def _read(record: BatchRecord, world: World) -> tuple[list[ManifestEntry],
 _CHANGED: Final = "the manifest was changed or deleted while it was read; nothing from here on was"
 
 
-async def _feed(reading: Reading, record: BatchRecord, world: World) -> None:
+async def _feed(reading: ManifestReader, record: BatchRecord, world: World) -> None:
     if reading.wanted < record.manifest.bytes:
         reading.feed(await _bytes(record, world, start=reading.wanted))
     if reading.wanted >= record.manifest.bytes:
@@ -123,7 +123,7 @@ async def _take(
             inserted_at=manifest.modified_at,
             seed=entry_seed(manifest.name, manifest.version, entry.number),
         )
-        place = BatchPlace(batch_id=record.batch_id, entry=entry.number)
+        place = BatchEntryRef(batch_id=record.batch_id, entry=entry.number)
         await accept(job, world, configuration, batch=place)
     except UnreadableRecord as error:
         fault = entry_fault(entry.number, entry.line, field="job_id", message=str(error))

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from ..batches.data import Result
 from ..batches.events import RESULTS, build_completed, counted, result_of
-from ..batches.manifest import Continuation, Dropped, batch_id_of, read_notice, unquoted
+from ..batches.manifest import Continuation, DroppedFile, batch_id_of, read_notice, unquoted
 from ..batches.record import (
     BatchRecord,
     BatchState,
@@ -150,7 +150,9 @@ async def advance(message: JobMessage, world: World, configuration: Configuratio
     return await _Moved(stored, None, world, configuration).work()
 
 
-async def bury_notice(message: JobMessage, world: World, configuration: Configuration) -> Report:
+async def handle_poison_notice(
+    message: JobMessage, world: World, configuration: Configuration
+) -> Report:
     """Keep a message that the platform gave up on, and see that its batch goes on all the same."""
     report = await _keep(message, "poisoned", world, why="the app stopped at it again and again")
     queue = configuration.settings.manifests_queue
@@ -163,7 +165,7 @@ async def bury_notice(message: JobMessage, world: World, configuration: Configur
     return report
 
 
-async def _opened(dropped: Dropped, found: FoundManifest, world: World) -> KeptBatch:
+async def _opened(dropped: DroppedFile, found: FoundManifest, world: World) -> KeptBatch:
     now = world.clock.now()
     manifest = Manifest(
         container=dropped.container,
@@ -258,7 +260,7 @@ class _Moved:
             event = build_completed(
                 self.record, source=settings.event_source, container=settings.images_container
             )
-            await self.world.announcer.announce(event, reply_to=None)
+            await self.world.publisher.publish(event, reply_to=None)
             sent = {"sent_at": self.world.clock.now()}
             await self.write(self.record.model_copy(update=sent))
 

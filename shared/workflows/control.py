@@ -11,33 +11,33 @@ from typing import Any
 
 from ..config.settings import Configuration
 from ..errors import StaleVersion, StoreUnavailable
-from ..jobs.commands import Order
+from ..jobs.commands import Command
 from ..ports import Report, Versioned, World
-from ..records.commands import obey
-from ..records.index_entry import FIRST_LOOK, entry_of
+from ..records.commands import apply_command
+from ..records.index_entry import FIRST_CHECK_AFTER, index_entry_of
 from ..records.record import JobRecord, JobState
 from ..records.transitions import IllegalStep
 from .acceptance import wake
-from .outbox import MAX_TRIES, announce
+from .outbox import MAX_TRIES, publish_pending
 
 
-async def control(order: Order, world: World, configuration: Configuration) -> Report:
+async def execute_command(command: Command, world: World, configuration: Configuration) -> Report:
     """Carry an order out; raises only `Unavailable`. What can't be done is told in the report."""
 
     def step(record: JobRecord, now: datetime) -> JobRecord:
-        return obey(record, order, now=now)
+        return apply_command(record, command, now=now)
 
-    facts: dict[str, Any] = {"control": order.control}
+    facts: dict[str, Any] = {"command": command.command}
     try:
-        state = await take_up(order.job_id, step, world, configuration)
+        state = await reopen(command.job_id, step, world, configuration)
     except IllegalStep as error:
-        return Report("not_controlled", order.job_id, facts | {"why": str(error)})
+        return Report("not_controlled", command.job_id, facts | {"why": str(error)})
     if state is None:
-        return Report("no_such_job", order.job_id, facts)
-    return Report("controlled", order.job_id, facts | {"state": state})
+        return Report("no_such_job", command.job_id, facts)
+    return Report("controlled", command.job_id, facts | {"state": state})
 
 
-async def take_up(
+async def reopen(
     job_id: str,
     step: Callable[[JobRecord, datetime], JobRecord],
     world: World,
@@ -49,13 +49,13 @@ async def take_up(
         stored = await world.records.read(job_id)
         if stored is None:
             return None
-        stored = await announce(stored, world, source=source)
+        stored = await publish_pending(stored, world, source=source)
         try:
             stored = await _taken(step, stored, world)
         except StaleVersion:
             continue
         await wake(stored.value, world, configuration)
-        stored = await announce(stored, world, source=source)
+        stored = await publish_pending(stored, world, source=source)
         return stored.value.state
     raise StoreUnavailable(f"the record of {job_id!r} changed {MAX_TRIES} times meanwhile")
 
@@ -67,6 +67,6 @@ async def _taken(
     record = step(stored.value, now)
     if record == stored.value:
         return stored
-    if record.openings > stored.value.openings:
-        await world.register.enter(entry_of(record), look_at=now + FIRST_LOOK)
+    if record.runs > stored.value.runs:
+        await world.index.enter(index_entry_of(record), next_check_at=now + FIRST_CHECK_AFTER)
     return Versioned(record, await world.records.replace(record, stored.version))

@@ -9,21 +9,21 @@ import json
 from typing import Any
 
 from ..config.settings import Configuration
-from ..errors import MalformedMessage, NotTaken
-from ..events.delivery import Dispatch, read_dispatch, wait_after
+from ..errors import DeliveryFailed, MalformedMessage
+from ..events.delivery import Delivery, read_delivery, wait_after
 from ..ports import Report, World
 from ..vocabulary import dead_letter_name
 from .intake import JobMessage
 
 
-async def dispatch(message: JobMessage, world: World, configuration: Configuration) -> Report:
+async def deliver(message: JobMessage, world: World, configuration: Configuration) -> Report:
     """Offer the event of a message to its sink.
 
     What is not taken comes back later, each time after a longer wait, for as long as
     `DELIVERY_WINDOW_SECONDS` says. Raises only `Unavailable`.
     """
     try:
-        sending = read_dispatch(message.body)
+        sending = read_delivery(message.body)
     except MalformedMessage as error:
         return await _keep_message(message, "malformed", str(error), world)
     sink = world.sinks.get(sending.sink)
@@ -31,22 +31,22 @@ async def dispatch(message: JobMessage, world: World, configuration: Configurati
         return await _keep(sending, f"there is no sink {sending.sink!r} any more", world)
     try:
         await sink.take(sending.event)
-    except NotTaken as error:
+    except DeliveryFailed as error:
         return await _again(sending, error, world, configuration)
     return _report("dispatched", sending)
 
 
-async def bury_dispatch(message: JobMessage, world: World) -> Report:
+async def handle_poison_delivery(message: JobMessage, world: World) -> Report:
     """Keep a message that the platform gave up on; raises only `Unavailable`."""
     try:
-        sending = read_dispatch(message.body)
+        sending = read_delivery(message.body)
     except MalformedMessage as error:
         return await _keep_message(message, "poisoned", str(error), world)
     return await _keep(sending, "the app stopped at this event again and again", world)
 
 
 async def _again(
-    sending: Dispatch, error: NotTaken, world: World, configuration: Configuration
+    sending: Delivery, error: DeliveryFailed, world: World, configuration: Configuration
 ) -> Report:
     wait = wait_after(sending, error.retry_after)
     tried = sending.model_copy(update={"tries": sending.tries + 1})
@@ -60,7 +60,7 @@ async def _again(
     )
 
 
-async def _keep(sending: Dispatch, why: str, world: World) -> Report:
+async def _keep(sending: Delivery, why: str, world: World) -> Report:
     """Make a dead letter of an event that a sink will not have."""
     now = world.clock.now()
     letter = {
@@ -89,7 +89,7 @@ async def _keep_message(message: JobMessage, reason: str, why: str, world: World
     return Report("undeliverable", None, {"why": why, "dead_letter": name})
 
 
-def _report(what: str, sending: Dispatch, **facts: Any) -> Report:  # noqa: ANN401 (what a log line can hold)
+def _report(what: str, sending: Delivery, **facts: Any) -> Report:  # noqa: ANN401 (what a log line can hold)
     data = sending.event.get("data")
     job_id = data.get("job_id") if isinstance(data, dict) else None
     told = {

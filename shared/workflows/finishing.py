@@ -15,14 +15,14 @@ from ..errors import CannotRender
 from ..jobs.finish import Kind
 from ..jobs.tags import as_metadata
 from ..pictures.measuring import PictureFacts
-from ..pictures.renditions import Cell, Wish, sheet_name, wishes_of
+from ..pictures.renditions import RenditionSpec, SheetCell, rendition_specs, sheet_name
 from ..ports import Report, Versioned, World
-from ..records.record import JobRecord, Picture, Rendered
+from ..records.record import JobRecord, Picture, StoredRendition
 from ..records.task_messages import FinishMessage
-from ..records.transitions import finish_failure, finished, rendered
+from ..records.transitions import add_renditions, end_finish, finish_failure
 from ..routing.plan import Plan
 from ..vocabulary import FailureCode
-from .outbox import announce, change
+from .outbox import publish_pending, update_record
 
 #: After so long a delivery makes room for others, and the rest is done by the next one.
 MOST_AT_ONCE: Final = timedelta(minutes=3)
@@ -53,7 +53,7 @@ class _Finish:
         if stored is None:
             return self.report("no_such_job")
         if not self.is_wanted(stored.value):
-            await self.announce(stored)
+            await self.publish_pending(stored)
             return self.report("already_ended")
         until = self.world.clock.now() + MOST_AT_ONCE
         try:
@@ -65,10 +65,10 @@ class _Finish:
             stored = await self.sheet(stored)
         except CannotRender as error:
             failure = finish_failure(FailureCode.FINISH_FAILED, str(error))
-            stored = await self.change(stored, partial(finished, failure=failure))
+            stored = await self.update_record(stored, partial(end_finish, failure=failure))
         else:
-            stored = await self.change(stored, finished)
-        await self.announce(stored)
+            stored = await self.update_record(stored, end_finish)
+        await self.publish_pending(stored)
         return self.report(stored.value.state)
 
     def is_wanted(self, record: JobRecord) -> bool:
@@ -79,7 +79,7 @@ class _Finish:
         """Make what is missing of one original, and write it down."""
         record, job = stored.value, stored.value.job
         known = {each.blob for each in record.finishing.rendered} if record.finishing else set()
-        wishes = wishes_of(job.finish, picture.blob, job.format) if job.finish else ()
+        wishes = rendition_specs(job.finish, picture.blob, job.format) if job.finish else ()
         missing = [wish for wish in wishes if wish.blob not in known]
         if not missing or not self.is_wanted(record):
             return stored
@@ -88,10 +88,10 @@ class _Finish:
             _rendered(picture, wish.blob, wish.kind, each, of=picture.blob)
             for wish, each in zip(missing, facts, strict=True)
         ]
-        return await self.change(stored, partial(rendered, made=made))
+        return await self.update_record(stored, partial(add_renditions, made=made))
 
     async def facts_of(
-        self, record: JobRecord, picture: Picture, wishes: Sequence[Wish]
+        self, record: JobRecord, picture: Picture, wishes: Sequence[RenditionSpec]
     ) -> tuple[PictureFacts, ...]:
         """Return what each wish came to; what an earlier delivery has stored is not made again."""
         found = {}
@@ -115,30 +115,30 @@ class _Finish:
             facts = there.facts
         else:
             cells = [
-                Cell(picture.blob, _label_of(plan, picture))
+                SheetCell(picture.blob, _label_of(plan, picture))
                 for plan in record.plans
                 for task in plan.tasks
                 for picture in record.tasks[task.index].pictures
             ]
             facts = await self.world.renderer.sheet(cells, blob, metadata=self.metadata(record))
         made = [_rendered(first, blob, "contact_sheet", facts, of=None)]
-        return await self.change(stored, partial(rendered, made=made))
+        return await self.update_record(stored, partial(add_renditions, made=made))
 
     def metadata(self, record: JobRecord, *, of: str = "") -> dict[str, str]:
         return {**as_metadata(record.job.tags), "job_id": record.job_id, "made_from": of}
 
-    async def change(
+    async def update_record(
         self, stored: Versioned[JobRecord], step: Callable[..., JobRecord]
     ) -> Versioned[JobRecord]:
         now = self.world.clock.now()
-        return await change(
+        return await update_record(
             self.world.records,
             stored,
             lambda record: step(record, now=now) if self.is_wanted(record) else record,
         )
 
-    async def announce(self, stored: Versioned[JobRecord]) -> None:
-        await announce(stored, self.world, source=self.configuration.settings.event_source)
+    async def publish_pending(self, stored: Versioned[JobRecord]) -> None:
+        await publish_pending(stored, self.world, source=self.configuration.settings.event_source)
 
     def report(self, what: str) -> Report:
         return Report(what, self.message.job_id, {})
@@ -146,9 +146,9 @@ class _Finish:
 
 def _rendered(
     beside: Picture, blob: str, kind: Kind, facts: PictureFacts, *, of: str | None
-) -> Rendered:
+) -> StoredRendition:
     """Write down a picture that was made; it is in the container of its original."""
-    return Rendered(
+    return StoredRendition(
         of=of,
         kind=kind,
         blob=blob,

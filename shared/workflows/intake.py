@@ -12,13 +12,13 @@ from typing import Any
 
 from ..config.settings import Configuration
 from ..errors import Rejected
-from ..jobs.commands import read_order
+from ..jobs.commands import read_command
 from ..jobs.parsing import read_job, reply_queue_of
 from ..ports import Report, World
 from ..records.record import JobRecord
 from ..routing.plan import Plan
 from ..vocabulary import dead_letter_name
-from .acceptance import Accepted, accept, judge
+from .acceptance import Accepted, accept, validate_job
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +31,9 @@ class JobMessage:
     inserted_at: datetime
 
 
-async def take_in(message: JobMessage, world: World, configuration: Configuration) -> Report:
+async def handle_job_message(
+    message: JobMessage, world: World, configuration: Configuration
+) -> Report:
     """Accept, repeat or reject one job of the jobs queue, or carry an order out.
 
     Raises only `Unavailable` (the queue delivers the message again); whatever is wrong with the
@@ -39,10 +41,10 @@ async def take_in(message: JobMessage, world: World, configuration: Configuratio
     """
     digest = hashlib.sha256(message.body).hexdigest()
     try:
-        if order := read_order(message.body):
-            from .control import control  # noqa: PLC0415 (orders are rare: no start waits for them)
+        if command := read_command(message.body):
+            from .control import execute_command  # noqa: PLC0415 (orders are rare: no start waits for them)
 
-            return await control(order, world, configuration)
+            return await execute_command(command, world, configuration)
         job = read_job(message.body, inserted_at=message.inserted_at, seed=message.message_id)
         accepted = await accept(job, world, configuration)
     except Rejected as rejection:
@@ -94,7 +96,7 @@ async def _reject(
         time=message.inserted_at,
     )
     reply_to = reply_queue_of(message.body, configuration.settings.allows_reply_to)
-    await world.announcer.announce(event, reply_to=reply_to)
+    await world.publisher.publish(event, reply_to=reply_to)
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,9 +115,9 @@ async def submit(submission: Submission, world: World, configuration: Configurat
     return await accept(job, world, configuration)
 
 
-async def foresee(
+async def estimate(
     submission: Submission, world: World, configuration: Configuration
 ) -> tuple[Plan, ...]:
     """Return the plans a job would get; nothing is stored. Raises `Rejected` or `Unavailable`."""
     job = read_job(submission.body, inserted_at=submission.at, seed=submission.seed)
-    return (await judge(job, world, configuration)).plans
+    return (await validate_job(job, world, configuration)).plans

@@ -12,8 +12,8 @@ from typing import Final
 from ..errors import RecordGone, StaleVersion, StoreUnavailable
 from ..ports import Records, Versioned, World
 from ..records.costs import next_day, waits_for_money
-from ..records.index_entry import entry_of
-from ..records.record import Announcement, JobRecord, JobState
+from ..records.index_entry import index_entry_of
+from ..records.record import JobRecord, JobState, OutboxEntry
 from ..records.transitions import mark_sent
 from ..vocabulary import EventType, dead_letter_name
 
@@ -21,7 +21,7 @@ from ..vocabulary import EventType, dead_letter_name
 MAX_TRIES: Final = 200
 
 
-async def change(
+async def update_record(
     records: Records,
     stored: Versioned[JobRecord],
     step: Callable[[JobRecord], JobRecord],
@@ -51,7 +51,7 @@ async def change(
 SIDECAR: Final = "{job_id}/job.json"
 
 
-async def announce(
+async def publish_pending(
     stored: Versioned[JobRecord], world: World, *, source: str, again: bool = False
 ) -> Versioned[JobRecord]:
     """Send what the record owes the world, then note that it went out.
@@ -67,21 +67,21 @@ async def announce(
         await _send(stored.value, entry, world, source=source)
         if entry.sent_at is None:
             step = partial(mark_sent, event_type=entry.type, now=world.clock.now())
-            stored = await change(world.records, stored, step)
+            stored = await update_record(world.records, stored, step)
     if owed and stored.value.state is not JobState.RUNNING:
-        await file_away(stored.value, world)
+        await update_index(stored.value, world)
     return stored
 
 
-async def file_away(record: JobRecord, world: World) -> None:
+async def update_index(record: JobRecord, world: World) -> None:
     """Note in the register that a job has ended, or until when it is parked."""
     if waits_for_money(record):
-        await world.register.enter(entry_of(record), look_at=next_day(record))
+        await world.index.enter(index_entry_of(record), next_check_at=next_day(record))
     else:
-        await world.register.close(entry_of(record))
+        await world.index.close(index_entry_of(record))
 
 
-async def _send(record: JobRecord, entry: Announcement, world: World, *, source: str) -> None:
+async def _send(record: JobRecord, entry: OutboxEntry, world: World, *, source: str) -> None:
     from ..events import cloud_events  # noqa: PLC0415 (see the module)
     from ..events.projection import data_of  # noqa: PLC0415 (see the module)
 
@@ -96,4 +96,4 @@ async def _send(record: JobRecord, entry: Announcement, world: World, *, source:
     if entry.type == EventType.FAILED:
         body = record.model_dump_json(indent=2).encode()
         await world.dead_letters.put(dead_letter_name(record.job_id, entry.time), body)
-    await world.announcer.announce(event, reply_to=record.job.reply_to)
+    await world.publisher.publish(event, reply_to=record.job.reply_to)

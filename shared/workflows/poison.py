@@ -18,17 +18,17 @@ from ..jobs.parsing import read_job, reply_queue_of
 from ..ports import Report, Versioned, World
 from ..records.record import Failure, JobRecord
 from ..records.task_messages import read_finish, read_task
-from ..records.transitions import OPEN, finish_failure, finished, give_up
+from ..records.transitions import OPEN, end_finish, finish_failure, give_up
 from ..vocabulary import FailureCode, RejectionCode, dead_letter_name
 from .acceptance import wake
 from .finishing import wake_finish
 from .intake import JobMessage
-from .outbox import announce, change
+from .outbox import publish_pending, update_record
 
 _WHY: Final = "the app stopped at this message again and again, so the platform set it aside"
 
 
-async def bury(
+async def handle_poison(
     message: JobMessage, queue: str, world: World, configuration: Configuration
 ) -> Report:
     """Keep the message, see that its job ends if it has one, and tell the world.
@@ -57,7 +57,7 @@ async def bury(
             rejection, digest=digest, source=source, time=message.inserted_at
         )
         reply_to = reply_queue_of(message.body, configuration.settings.allows_reply_to)
-        await world.announcer.announce(event, reply_to=reply_to)
+        await world.publisher.publish(event, reply_to=reply_to)
         return Report("buried", job_id, facts)
     if lane and (alive := _live_until(stored.value, task, world)):
         await world.queues.send(queue, message.body, delay=alive - world.clock.now())
@@ -69,7 +69,7 @@ async def bury(
         await wake_finish(stored.value, world, configuration)
     else:
         await wake(stored.value, world, configuration)
-    await announce(stored, world, source=source)
+    await publish_pending(stored, world, source=source)
     return Report("buried", job_id, facts)
 
 
@@ -119,11 +119,11 @@ async def _end(
                 record = give_up(record, candidate.index, failure, now=world.clock.now())
         return record
 
-    return await change(world.records, stored, step)
+    return await update_record(world.records, stored, step)
 
 
 async def _end_finish(stored: Versioned[JobRecord], world: World) -> Versioned[JobRecord]:
     step = partial(
-        finished, failure=finish_failure(FailureCode.POISONED, _WHY), now=world.clock.now()
+        end_finish, failure=finish_failure(FailureCode.POISONED, _WHY), now=world.clock.now()
     )
-    return await change(world.records, stored, step)
+    return await update_record(world.records, stored, step)

@@ -28,7 +28,7 @@ from ..errors import AlreadyExists, Rejected, StaleVersion, StoreUnavailable
 from ..http_api.problems import Refused, refused
 from ..jobs.parsing import derived_job_id, read_job
 from ..ports import World
-from .acceptance import judge
+from .acceptance import validate_job
 from .batch_entries import take_page
 from .batches import FIRST_WAIT
 
@@ -80,7 +80,7 @@ async def _rejections(
     for place, message in enumerate(messages):
         try:
             job = read_job(message, inserted_at=world.clock.now(), seed=str(place))
-            await judge(job, world, configuration)
+            await validate_job(job, world, configuration)
         except Rejected as rejection:
             found.append(rejection)
         else:

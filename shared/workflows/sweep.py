@@ -16,18 +16,18 @@ from typing import Any, Final
 
 from ..config.settings import Configuration
 from ..errors import Unavailable, UnreadableRecord
-from ..ports import Marker, Report, Versioned, World
+from ..ports import OpenEntry, Report, Versioned, World
 from ..records.commands import resume
 from ..records.costs import next_day, waits_for_money
-from ..records.index_entry import entry_of
+from ..records.index_entry import index_entry_of
 from ..records.record import JobRecord, JobState, TaskRecord, TaskState
 from ..records.task_messages import TaskMessage
-from .control import take_up
+from .control import reopen
 from .finishing import wake_finish
 from .generation.generate import generate
 from .generation.reservations import reconcile
-from .generation.steps import GiveUp, Resolve, decide
-from .outbox import announce, file_away
+from .generation.steps import GiveUp, Resolve, next_step
+from .outbox import publish_pending, update_index
 
 #: How long a task or a finish may be pending before its message is taken for lost, and then twice
 #: as long each time: a message too many finds nothing left to do, but costs a delivery.
@@ -39,7 +39,7 @@ SHORTEST: Final = timedelta(minutes=1)
 LONGEST: Final = timedelta(hours=1)
 
 
-def next_look(record: JobRecord, *, now: datetime, lifetime: timedelta) -> datetime:
+def next_check_at(record: JobRecord, *, now: datetime, lifetime: timedelta) -> datetime:
     """Return when there may be something to do for a running job."""
     moments = [record.give_up_at(lifetime), *_moments(record, now)]
     return min(max(min(moments) + MARGIN, now + SHORTEST), now + LONGEST)
@@ -106,7 +106,7 @@ async def sweep(world: World, configuration: Configuration) -> Report:
 
     A job that can't be looked at now does not keep the others from it: its look stays due.
     """
-    broom = _Broom(world, configuration, world.clock.now())
+    broom = _SweepRun(world, configuration, world.clock.now())
     await broom.run()
     await broom.reconcile()
     return broom.report()
@@ -117,7 +117,7 @@ def _resumed(record: JobRecord, now: datetime) -> JobRecord:
 
 
 @dataclass(slots=True)
-class _Broom:
+class _SweepRun:
     """One run of a sweep."""
 
     world: World
@@ -128,7 +128,7 @@ class _Broom:
     looks: int = 0
 
     async def run(self) -> None:
-        async for marker in self.world.register.open_entries(due=self.began_at):
+        async for marker in self.world.index.open_entries(due=self.began_at):
             late = self.world.clock.now() - self.began_at > LONGEST_RUN
             if late or self.looks >= MOST_LOOKS:
                 self.done["left_for_the_next_run"] += 1
@@ -145,10 +145,10 @@ class _Broom:
         except (Unavailable, UnreadableRecord) as error:
             self.failed["budget"] = str(error)
 
-    async def look(self, marker: Marker) -> None:
+    async def look(self, marker: OpenEntry) -> None:
         """Carry one job on; then it is closed, or looked at later."""
         stored = await self.world.records.read(marker.entry.job_id)
-        if stored is None or entry_of(stored.value).name != marker.entry.name:
+        if stored is None or index_entry_of(stored.value).name != marker.entry.name:
             await self.pass_over(marker, stored)
             return
         stored = await self.tell(stored)
@@ -156,53 +156,55 @@ class _Broom:
             await self.carry_on(stored.value, marker)
             return
         if waits_for_money(stored.value) and next_day(stored.value) <= self.began_at:
-            await take_up(stored.value.job_id, _resumed, self.world, self.configuration)
-            await self.world.register.withdraw(marker)  # of the opening that is past
+            await reopen(stored.value.job_id, _resumed, self.world, self.configuration)
+            await self.world.index.withdraw(marker)  # of the opening that is past
             self.done["resumed"] += 1
             return
-        await file_away(stored.value, self.world)
+        await update_index(stored.value, self.world)
         self.done["closed"] += 1
 
-    async def pass_over(self, marker: Marker, stored: Versioned[JobRecord] | None) -> None:
+    async def pass_over(self, marker: OpenEntry, stored: Versioned[JobRecord] | None) -> None:
         """Take a marker away that is of an opening long past, or never came to be."""
         past = stored is not None and (
-            entry_of(stored.value).place != marker.entry.place
-            or stored.value.openings > marker.entry.opening
+            index_entry_of(stored.value).place != marker.entry.place
+            or stored.value.runs > marker.entry.run
         )
         if past or self.began_at - marker.entry.updated_at >= ORPHAN_AFTER:
-            await self.world.register.withdraw(marker)
+            await self.world.index.withdraw(marker)
             self.done["withdrawn"] += 1
         else:
             later = marker.entry.updated_at + ORPHAN_AFTER
-            await self.world.register.postpone(marker, look_at=later)
+            await self.world.index.postpone(marker, next_check_at=later)
 
     async def tell(self, stored: Versioned[JobRecord]) -> Versioned[JobRecord]:
         owed = sum(entry.sent_at is None for entry in stored.value.outbox)
         source = self.configuration.settings.event_source
-        stored = await announce(stored, self.world, source=source)
+        stored = await publish_pending(stored, self.world, source=source)
         self.done["events_sent"] += owed
         return stored
 
-    async def carry_on(self, record: JobRecord, marker: Marker) -> None:
+    async def carry_on(self, record: JobRecord, marker: OpenEntry) -> None:
         """End what must be dead or is too late, wake what was forgotten, and come back later."""
         now = self.world.clock.now()
-        if is_finish_forgotten(record, looked_until=marker.look_at, now=now):
+        if is_finish_forgotten(record, looked_until=marker.next_check_at, now=now):
             await wake_finish(record, self.world, self.configuration)
             self.done["woken"] += 1
         for task in record.tasks:
-            await self.carry_on_with(record, task, marker.look_at)
+            await self.carry_on_with(record, task, marker.next_check_at)
         lifetime = self.configuration.settings.job_lifetime
-        later = next_look(record, now=self.world.clock.now(), lifetime=lifetime)
-        await self.world.register.postpone(marker, look_at=later)
+        later = next_check_at(record, now=self.world.clock.now(), lifetime=lifetime)
+        await self.world.index.postpone(marker, next_check_at=later)
 
-    async def carry_on_with(self, record: JobRecord, task: TaskRecord, look_at: datetime) -> None:
+    async def carry_on_with(
+        self, record: JobRecord, task: TaskRecord, next_check_at: datetime
+    ) -> None:
         message = TaskMessage(job_id=record.job_id, task=task.index, generation=record.generation)
         now = self.world.clock.now()
-        step = decide(record, message, now=now, configuration=self.configuration)
+        step = next_step(record, message, now=now, configuration=self.configuration)
         if isinstance(step, Resolve | GiveUp):
             await generate(message, self.world, self.configuration)
             self.done["resolved" if isinstance(step, Resolve) else "given_up"] += 1
-        elif is_forgotten(record, task, looked_until=look_at, now=now):
+        elif is_forgotten(record, task, looked_until=next_check_at, now=now):
             queue = self.configuration.settings.lanes[record.plan_of(task.index).lane]
             await self.world.queues.send(queue, message.to_bytes())
             self.done["woken"] += 1

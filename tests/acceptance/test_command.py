@@ -16,7 +16,7 @@ from shared.client.cli.main import main
 from shared.limits.adaptive_rate import Quota
 from shared.limits.budget import DayLedger, Hold
 from shared.limits.circuit_breaker import Circuit
-from shared.limits.pacing import begun
+from shared.limits.pacing import new_pace
 from shared.limits.pool_ledger import Ledger
 from tests.acceptance.running_stack import RunningStack, running_stack
 from tests.simulation.waiting import until
@@ -134,9 +134,12 @@ def test_the_ledger_tells_todays_budget_and_what_is_blocked(
     body = day.model_dump_json().encode()
     stack.blobs.get_blob_client("jobs", f"budget/{now.date()}.json").upload_blob(body)
     circuit = Circuit(
-        reason="blocked", message="[red]stopped", opened_at=now, probe_at=now + timedelta(minutes=5)
+        reason="blocked",
+        message="[red]stopped",
+        opened_at=now,
+        probe_at=now + timedelta(minutes=5),
     )
-    pool = Ledger(pace=begun(Quota(60), now=now), circuits={"": circuit})
+    pool = Ledger(pace=new_pace(Quota(60), now=now), circuits={"": circuit})
     body = pool.model_dump_json().encode()
     stack.blobs.get_blob_client("pace", "elsewhere.json").upload_blob(body)
 

@@ -37,11 +37,11 @@ def test_a_parked_job_is_released_once_however_often_the_order_comes(caller: Cal
     job = {**FOX, "job_id": "http-12", "prompt": "a fox [[fault-once:cut]]", "on_unknown": "park"}
     caller.call("POST", "/api/jobs", job)
     parked = caller.ended("/api/jobs/http-12")
-    assert (parked["state"], parked["opening"]) == ("parked", 1)
-    order = "/api/jobs/http-12/release?opening=1"
+    assert (parked["state"], parked["run"]) == ("parked", 1)
+    order = "/api/jobs/http-12/release?run=1"
     assert [caller.call("POST", order).status for _ in range(2)] == [202, 202]
     told = caller.ended("/api/jobs/http-12")
-    assert (told["state"], told["opening"]) == ("succeeded", 2)
+    assert (told["state"], told["run"]) == ("succeeded", 2)
     assert told["possible_duplicate_charge"] is True
     assert caller.call("POST", order).status == 200
 
@@ -69,5 +69,5 @@ def test_an_order_that_makes_no_sense_is_refused(caller: Caller) -> None:
     refused = caller.call("POST", "/api/jobs/http-14/replay")
     assert (refused.status, refused.json["code"]) == (409, "wrong_state")
     assert caller.call("DELETE", "/api/jobs/nobody").json["code"] == "no_such_job"
-    query = caller.call("DELETE", "/api/jobs/http-14?result=burn&opening=x").json
-    assert [fault["field"] for fault in query["faults"]] == ["opening", "result"]
+    query = caller.call("DELETE", "/api/jobs/http-14?result=burn&run=x").json
+    assert [fault["field"] for fault in query["faults"]] == ["run", "result"]

@@ -15,10 +15,10 @@ from uuid import uuid4
 from pydantic import BaseModel, TypeAdapter
 
 from local.stack.stack import create_all
-from shared.adapters.storage.rest import StorageWire
+from shared.adapters.storage.rest import StorageClient
 from shared.adapters.world import open_world
 from shared.ports import World
-from shared.records.index_entry import entry_of
+from shared.records.index_entry import index_entry_of
 from shared.records.record import JobRecord
 from shared.workflows.sweep import sweep
 from tests.benchmarks.orders import Order
@@ -59,7 +59,7 @@ async def _rows(addresses: Addresses) -> list[Row]:
     world = open_world(ours.configuration)
     for _ in range(TIMES):
         await _make(ours)
-    newest = (await world.register.page(limit=1)).entries[0]
+    newest = (await world.index.page(limit=1)).entries[0]
     made = await world.records.read(newest.job_id)
     if made is None:
         raise RuntimeError(f"the job {newest.job_id} was made and has no record")
@@ -71,7 +71,7 @@ async def _rows(addresses: Addresses) -> list[Row]:
                 past=past,
                 job=await _cost(lambda: _make(ours)),
                 sweep=await _cost(lambda: sweep(world, ours.configuration)),
-                page=await _cost(lambda: world.register.page(limit=50)),
+                page=await _cost(lambda: world.index.page(limit=50)),
                 write=await _cost(lambda: world.records.create(_like(made.value))),
             )
         )
@@ -91,7 +91,7 @@ async def _age(world: World, made: JobRecord, jobs: int) -> None:
         for _ in numbers:
             record = _like(made)
             await world.records.create(record)
-            await world.register.close(entry_of(record))
+            await world.index.close(index_entry_of(record))
 
     async with asyncio.TaskGroup() as group:
         for _ in range(_AT_A_TIME):
@@ -120,13 +120,13 @@ class _Counted:
     @classmethod
     def watch(cls) -> None:
         """Begin to count."""
-        once = StorageWire._once
+        once = StorageClient._once
 
         async def counted(*given: object) -> object:
             cls.requests += 1
             return await once(*given)  # type: ignore[arg-type] # as it was called
 
-        StorageWire._once = counted  # type: ignore[method-assign,assignment] # nothing else sees each try
+        StorageClient._once = counted  # type: ignore[method-assign,assignment] # nothing else sees each try
 
 
 def main() -> None:

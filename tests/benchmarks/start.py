@@ -41,14 +41,14 @@ async def first_call(mark: Callable[[str], None] = lambda _: None) -> None:
     from shared.adapters.world import open_world
     from shared.records.task_messages import TaskMessage
     from shared.workflows.generation.generate import generate
-    from shared.workflows.intake import JobMessage, take_in
+    from shared.workflows.intake import JobMessage, handle_job_message
 
     mark("indexed")
     world = replace(open_world(configuration), endpoint=Stops())  # type: ignore[arg-type] # it stops
     mark("opened")
     job_id = f"bench-{uuid.uuid4().hex}"
     body = json.dumps({"job_id": job_id, "prompt": "a fox"}).encode()
-    await take_in(JobMessage(body, "id", datetime.now(UTC)), world, configuration)
+    await handle_job_message(JobMessage(body, "id", datetime.now(UTC)), world, configuration)
     mark("accepted")
     try:
         await generate(TaskMessage(job_id=job_id, task=0), world, configuration)

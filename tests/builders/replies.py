@@ -12,12 +12,12 @@ from pydantic import JsonValue
 
 from shared.errors import BrokenReply
 from shared.images_api.decoder import (
-    Envelope,
     PictureData,
     PictureDropped,
     PictureEnded,
     PictureStarted,
     ReplyDecoder,
+    ReplyRest,
 )
 
 JSON = "application/json"
@@ -67,7 +67,7 @@ def chunks(reply: bytes, sizes: list[int]) -> Iterable[bytes]:
 
 def decode(
     reply: bytes, content_type: str = JSON, sizes: list[int] | None = None, **limits: int
-) -> tuple[Received, Envelope]:
+) -> tuple[Received, ReplyRest]:
     received, decoder = Received(), ReplyDecoder(content_type, **limits)
     for chunk in chunks(reply, sizes or [len(reply) + 1]):
         received.take(decoder.feed(chunk))

@@ -12,7 +12,7 @@ from azure.storage.blob.aio import ContainerClient
 from shared.adapters.storage.account import StorageAddress
 from shared.adapters.storage.blobs import Blobs
 from shared.adapters.storage.queues import StorageQueues
-from shared.adapters.storage.rest import StorageTuning, StorageWire
+from shared.adapters.storage.rest import StorageClient, StorageTuning
 from shared.adapters.storage.sdk import StorageAccount
 from shared.catalogue.deployments import Deployment
 from shared.catalogue.models import builtin
@@ -36,8 +36,8 @@ class NoTokens:
         raise AssertionError(scope)
 
 
-def wire_to(address: StorageAddress, tuning: StorageTuning = AT_ONCE) -> StorageWire:
-    return StorageWire(address.signature(NoTokens()), tuning)
+def wire_to(address: StorageAddress, tuning: StorageTuning = AT_ONCE) -> StorageClient:
+    return StorageClient(address.signature(NoTokens()), tuning)
 
 
 @dataclass(slots=True)
@@ -46,7 +46,7 @@ class Account:
 
     address: StorageAddress
     client: StorageAccount
-    wire: StorageWire
+    wire: StorageClient
     name: str = field(default_factory=lambda: f"t{uuid.uuid4().hex}")
 
     @property

@@ -8,7 +8,7 @@ from aiohttp import web
 
 from shared.adapters.event_grid import SCOPE, EventGridTopic
 from shared.adapters.webhook import USER_AGENT, Poster
-from shared.errors import CredentialUnavailable, NotTaken
+from shared.errors import CredentialUnavailable, DeliveryFailed
 from tests.contract.endpoints import FakeTokens
 from tests.contract.receivers import EVENT, Receiver, receiving
 
@@ -51,7 +51,7 @@ async def test_with_a_key_no_token_is_asked_for(topic: Receiver, poster: Poster)
 
 async def test_a_busy_topic_says_when_to_come_back(topic: Receiver, poster: Poster) -> None:
     topic.answers = [web.Response(status=503, headers={"retry-after": "30"}, text="try later")]
-    with pytest.raises(NotTaken, match="503 Service Unavailable: try later") as caught:
+    with pytest.raises(DeliveryFailed, match="503 Service Unavailable: try later") as caught:
         await EventGridTopic(topic.url, FakeTokens(), poster=poster).take(EVENT)
     assert (caught.value.retry_after, caught.value.final) == (30, False)
 
@@ -61,7 +61,7 @@ async def test_a_topic_of_another_schema_refuses_for_good(
     topic: Receiver, poster: Poster, status: int, *, final: bool
 ) -> None:
     topic.answers = [web.Response(status=status)]
-    with pytest.raises(NotTaken) as caught:
+    with pytest.raises(DeliveryFailed) as caught:
         await EventGridTopic(topic.url, FakeTokens(), poster=poster).take(EVENT)
     assert (caught.value.status, caught.value.final) == (status, final)
 
@@ -69,14 +69,14 @@ async def test_a_topic_of_another_schema_refuses_for_good(
 async def test_a_refused_token_is_forgotten(topic: Receiver, poster: Poster) -> None:
     tokens = FakeTokens()
     topic.answers = [web.Response(status=401)]
-    with pytest.raises(NotTaken, match="401"):
+    with pytest.raises(DeliveryFailed, match="401"):
         await EventGridTopic(topic.url, tokens, poster=poster).take(EVENT)
     assert tokens.forgotten == [SCOPE]
 
 
 async def test_without_a_token_nothing_is_sent(topic: Receiver, poster: Poster) -> None:
     tokens = FakeTokens(failing=CredentialUnavailable("no identity"))
-    with pytest.raises(NotTaken, match="no identity"):
+    with pytest.raises(DeliveryFailed, match="no identity"):
         await EventGridTopic(topic.url, tokens, poster=poster).take(EVENT)
     assert not topic.received
 
@@ -85,11 +85,11 @@ async def test_a_topic_that_never_answers_is_given_up_on_in_time(topic: Receiver
     topic.is_silent = True
     poster = Poster(limit_seconds=0.3)
     async with asyncio.timeout(5):
-        with pytest.raises(NotTaken, match=r"no answer within 0\.3 s"):
+        with pytest.raises(DeliveryFailed, match=r"no answer within 0\.3 s"):
             await EventGridTopic(topic.url, FakeTokens(), poster=poster).take(EVENT)
     await poster.close()
 
 
 async def test_a_topic_that_is_not_there_is_told(poster: Poster) -> None:
-    with pytest.raises(NotTaken, match="Connect"):
+    with pytest.raises(DeliveryFailed, match="Connect"):
         await EventGridTopic("http://127.0.0.1:9/x", FakeTokens(), poster=poster).take(EVENT)

@@ -5,14 +5,14 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from shared.errors import UnreadableCursor
-from shared.ports import Marker, Register
+from shared.ports import Index, OpenEntry
 from shared.records.index_entry import (
-    FIRST_LOOK,
+    FIRST_CHECK_AFTER,
     MAX_PROMPT,
-    Entry,
+    IndexEntry,
     Page,
-    entry_of,
     from_metadata,
+    index_entry_of,
     to_metadata,
 )
 from shared.records.record import JobState
@@ -25,31 +25,31 @@ LATER = NOW + timedelta(hours=1)
 
 
 @pytest.fixture
-async def register(real: Account | None) -> Register:
+async def register(real: Account | None) -> Index:
     return BlobRegister(await real.filled()) if real else FakeRegister()
 
 
-def an_entry(number: int = 1, *, opening: int = 1, **tags: str) -> Entry:
+def an_entry(number: int = 1, *, run: int = 1, **tags: str) -> IndexEntry:
     """A running job; the higher its number, the later it was accepted."""
     moment = NOW + timedelta(seconds=number)
-    return Entry(
-        job_id=f"job-{number}", accepted_at=moment, updated_at=moment, opening=opening, tags=tags
+    return IndexEntry(
+        job_id=f"job-{number}", accepted_at=moment, updated_at=moment, run=run, tags=tags
     )
 
 
-def ended(entry: Entry, state: JobState = JobState.SUCCEEDED) -> Entry:
+def ended(entry: IndexEntry, state: JobState = JobState.SUCCEEDED) -> IndexEntry:
     return entry.model_copy(update={"state": state, "pictures": 1, "cost_usd": 0.05})
 
 
-async def due(register: Register, at: datetime = LATER) -> list[Entry]:
+async def due(register: Index, at: datetime = LATER) -> list[IndexEntry]:
     return [marker.entry async for marker in register.open_entries(due=at)]
 
 
-async def open_job(register: Register, entry: Entry) -> Marker:
-    return await register.enter(entry, look_at=entry.accepted_at + FIRST_LOOK)
+async def open_job(register: Index, entry: IndexEntry) -> OpenEntry:
+    return await register.enter(entry, next_check_at=entry.accepted_at + FIRST_CHECK_AFTER)
 
 
-async def jobs(register: Register, **filters: object) -> list[str]:
+async def jobs(register: Index, **filters: object) -> list[str]:
     """All job ids, a page of two at a time."""
     found: list[str] = []
     after: str | None = None
@@ -62,21 +62,21 @@ async def jobs(register: Register, **filters: object) -> list[str]:
         after = page.next
 
 
-async def test_an_open_job_is_looked_at_when_it_is_due(register: Register) -> None:
+async def test_an_open_job_is_looked_at_when_it_is_due(register: Index) -> None:
     entry = an_entry(customer="Zoë  & Söhne 100 %", note=" kept ")
     await open_job(register, entry)
-    assert await due(register, entry.accepted_at + FIRST_LOOK / 2) == []
-    assert await due(register, entry.accepted_at + FIRST_LOOK) == [entry]
+    assert await due(register, entry.accepted_at + FIRST_CHECK_AFTER / 2) == []
+    assert await due(register, entry.accepted_at + FIRST_CHECK_AFTER) == [entry]
 
 
-async def test_a_look_is_put_off(register: Register) -> None:
+async def test_a_look_is_put_off(register: Index) -> None:
     marker = await open_job(register, an_entry())
-    await register.postpone(marker, look_at=LATER)
+    await register.postpone(marker, next_check_at=LATER)
     assert await due(register, LATER - timedelta(seconds=1)) == []
     assert await due(register) == [an_entry()]
 
 
-async def test_a_closed_job_is_open_no_more(register: Register) -> None:
+async def test_a_closed_job_is_open_no_more(register: Index) -> None:
     await open_job(register, an_entry())
     await register.close(ended(an_entry()))
     await register.close(ended(an_entry()))
@@ -84,30 +84,30 @@ async def test_a_closed_job_is_open_no_more(register: Register) -> None:
     assert (await register.page()).entries == (ended(an_entry()),)
 
 
-async def test_what_a_sweep_read_is_not_put_over_what_changed_since(register: Register) -> None:
+async def test_what_a_sweep_read_is_not_put_over_what_changed_since(register: Index) -> None:
     marker = await open_job(register, an_entry())
-    await open_job(register, an_entry(opening=1, fresh="yes"))
-    await register.postpone(marker, look_at=LATER + timedelta(days=1))
+    await open_job(register, an_entry(run=1, fresh="yes"))
+    await register.postpone(marker, next_check_at=LATER + timedelta(days=1))
     await register.withdraw(marker)
     assert await due(register) == [an_entry(fresh="yes")]
 
 
-async def test_what_a_sweep_read_does_not_come_back_when_it_is_gone(register: Register) -> None:
+async def test_what_a_sweep_read_does_not_come_back_when_it_is_gone(register: Index) -> None:
     marker = await open_job(register, an_entry())
     await register.close(ended(an_entry()))
-    await register.postpone(marker, look_at=NOW)
+    await register.postpone(marker, next_check_at=NOW)
     await register.withdraw(marker)
     assert await due(register) == []
 
 
-async def test_a_marker_that_no_job_needs_is_withdrawn(register: Register) -> None:
+async def test_a_marker_that_no_job_needs_is_withdrawn(register: Index) -> None:
     await register.withdraw(await open_job(register, an_entry()))
     assert await due(register) == []
     assert (await register.page()).entries == ()
 
 
-async def test_who_closes_late_does_not_close_the_next_opening(register: Register) -> None:
-    first, second = an_entry(), an_entry(opening=2)
+async def test_who_closes_late_does_not_close_the_next_opening(register: Index) -> None:
+    first, second = an_entry(), an_entry(run=2)
     await open_job(register, first)
     await register.close(ended(first, JobState.PARKED))
     await open_job(register, second)
@@ -118,7 +118,7 @@ async def test_who_closes_late_does_not_close_the_next_opening(register: Registe
     assert (await register.page()).entries == (ended(second),)
 
 
-async def test_pages_go_from_the_newest_to_the_oldest(register: Register) -> None:
+async def test_pages_go_from_the_newest_to_the_oldest(register: Index) -> None:
     for number in range(1, 8):
         await open_job(register, an_entry(number))
     for number in (1, 2, 4, 7):
@@ -126,7 +126,7 @@ async def test_pages_go_from_the_newest_to_the_oldest(register: Register) -> Non
     assert await jobs(register) == [f"job-{number}" for number in range(7, 0, -1)]
 
 
-async def test_a_job_is_listed_once_though_it_ends_between_two_pages(register: Register) -> None:
+async def test_a_job_is_listed_once_though_it_ends_between_two_pages(register: Index) -> None:
     for number in range(1, 6):
         await open_job(register, an_entry(number))
     first = await register.page(limit=2)
@@ -150,7 +150,7 @@ async def test_a_job_is_listed_once_though_it_ends_between_two_pages(register: R
     ],
 )
 async def test_a_list_can_be_of_one_state_or_one_tag(
-    register: Register, filters: dict[str, object], found: list[str]
+    register: Index, filters: dict[str, object], found: list[str]
 ) -> None:
     for number in range(1, 6):
         entry = an_entry(number, odd="yes" if number % 2 else "no")
@@ -162,12 +162,12 @@ async def test_a_list_can_be_of_one_state_or_one_tag(
 
 
 @pytest.mark.parametrize("cursor", ["", "%%", "eyJhIjoxfQ", "bm90IGpzb24", "ÿ"])
-async def test_a_cursor_that_no_page_gave_is_told(register: Register, cursor: str) -> None:
+async def test_a_cursor_that_no_page_gave_is_told(register: Index, cursor: str) -> None:
     with pytest.raises(UnreadableCursor, match="start without one"):
         await register.page(after=cursor)
 
 
-async def test_jobs_of_one_moment_and_alike_names_keep_apart(register: Register) -> None:
+async def test_jobs_of_one_moment_and_alike_names_keep_apart(register: Index) -> None:
     entries = [
         an_entry().model_copy(update={"job_id": name}) for name in ("a", "a-b", "a_b", "ab", "A")
     ]
@@ -175,7 +175,7 @@ async def test_jobs_of_one_moment_and_alike_names_keep_apart(register: Register)
         await open_job(register, entry)
         await register.close(ended(entry))
     for entry in entries:
-        await open_job(register, entry.model_copy(update={"opening": 2}))
+        await open_job(register, entry.model_copy(update={"run": 2}))
     assert sorted(await jobs(register)) == ["A", "a", "a-b", "a_b", "ab"]
 
 
@@ -183,19 +183,19 @@ async def test_the_register_lives_beside_the_records(account: Account) -> None:
     blobs = await account.filled()
     await BlobRecords(blobs).create(a_record("open"))
     register = BlobRegister(blobs)
-    await open_job(register, entry_of(a_record("open")))
+    await open_job(register, index_entry_of(a_record("open")))
     assert [entry.job_id for entry in await due(register)] == ["open"]
     found = await BlobRecords(blobs).read("open")
     assert found is not None
 
 
 def test_the_fullest_entry_fits_the_metadata_of_a_blob() -> None:
-    entry = Entry(
+    entry = IndexEntry(
         job_id="j" * 64,
         accepted_at=datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC),
         updated_at=datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC),
         state=JobState.SUCCEEDED,
-        opening=10**6,
+        run=10**6,
         generation=10**6,
         models=tuple("m" * 120 for _ in range(8)),
         prompt="海" * (MAX_PROMPT // 6),

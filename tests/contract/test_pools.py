@@ -10,9 +10,9 @@ import pytest
 
 from shared.adapters.storage.blobs import Blobs
 from shared.limits.adaptive_rate import Quota
-from shared.limits.circuit_breaker import NOTHING, Finding
+from shared.limits.circuit_breaker import NOTHING, CallFeedback
 from shared.limits.pacing import Postponed, waiting
-from shared.limits.pool_ledger import Ask, Held, Permit
+from shared.limits.pool_ledger import AcquireRequest, CircuitOpen, Reservation
 from shared.ports import Pools
 from shared.stores.pools import BlobPools, _LedgerBlob
 from tests.contract.conftest import Account, account_of
@@ -23,8 +23,8 @@ RPM = 60.0
 LIMIT = timedelta(minutes=2)
 
 
-def question(deployment: str = "one", *, rpm: float = RPM) -> Ask:
-    return Ask("pool", deployment, Quota(rpm), LIMIT)
+def question(deployment: str = "one", *, rpm: float = RPM) -> AcquireRequest:
+    return AcquireRequest("pool", deployment, Quota(rpm), LIMIT)
 
 
 @pytest.fixture
@@ -37,9 +37,9 @@ async def pools(real: Account | None, clock: FakeClock) -> Pools:
     return BlobPools(await real.filled(), clock) if real else FakePools(clock, clock.advance)
 
 
-async def permitted(pools: Pools, asked: Ask) -> Permit:
-    answer = await pools.ask(asked)
-    assert isinstance(answer, Permit)
+async def permitted(pools: Pools, asked: AcquireRequest) -> Reservation:
+    answer = await pools.acquire(asked)
+    assert isinstance(answer, Reservation)
     return answer
 
 
@@ -49,8 +49,8 @@ async def test_turns_are_given_one_after_the_other(pools: Pools, clock: FakeCloc
 
 
 async def test_whoever_comes_when_it_is_full_gets_a_number(pools: Pools) -> None:
-    answers = [await pools.ask(question()) for _ in range(9)]
-    numbers = [each.appointment.number for each in answers if isinstance(each, Postponed)]
+    answers = [await pools.acquire(question()) for _ in range(9)]
+    numbers = [each.ticket.number for each in answers if isinstance(each, Postponed)]
     assert numbers == sorted(set(numbers))
     assert len(numbers) == 3
 
@@ -59,62 +59,66 @@ async def test_a_refusal_is_heard_by_everybody(pools: Pools, clock: FakeClock) -
     first, second, third = [await permitted(pools, question()) for _ in range(3)]
     clock.advance(second.turn.wait)
     assert await pools.wait_for(second)
-    await pools.tell(first, Finding("throttled", retry_after=60))
+    await pools.report(first, CallFeedback("throttled", retry_after=60))
     clock.advance(timedelta(seconds=2))
     assert not await pools.wait_for(third)
-    assert isinstance(await pools.ask(question()), Postponed)
+    assert isinstance(await pools.acquire(question()), Postponed)
 
 
 async def test_a_block_is_owed_until_it_was_told(pools: Pools) -> None:
-    permit = await permitted(pools, question())
-    (alarm,) = await pools.tell(permit, Finding("blocked", "temporarily blocked"))
+    reservation = await permitted(pools, question())
+    (alarm,) = await pools.report(reservation, CallFeedback("blocked", "temporarily blocked"))
     assert (alarm.kind, alarm.pool, alarm.deployment) == ("blocked", "pool", None)
-    assert await pools.tell(permit, Finding("blocked", "temporarily blocked")) == (alarm,)
-    await pools.told("pool", [alarm])
-    assert await pools.tell(permit, Finding("blocked", "temporarily blocked")) == ()
+    assert await pools.report(reservation, CallFeedback("blocked", "temporarily blocked")) == (
+        alarm,
+    )
+    await pools.mark_sent("pool", [alarm])
+    assert await pools.report(reservation, CallFeedback("blocked", "temporarily blocked")) == ()
 
 
 async def test_a_blocked_pool_lets_one_call_through_and_its_success_heals_it(
     pools: Pools, clock: FakeClock
 ) -> None:
-    permit = await permitted(pools, question())
-    await pools.told("pool", await pools.tell(permit, Finding("blocked", "temporarily blocked")))
-    held = await pools.ask(question("two"))
-    assert isinstance(held, Held)
+    reservation = await permitted(pools, question())
+    await pools.mark_sent(
+        "pool", await pools.report(reservation, CallFeedback("blocked", "temporarily blocked"))
+    )
+    held = await pools.acquire(question("two"))
+    assert isinstance(held, CircuitOpen)
     clock.advance(held.delay)
     probe = await permitted(pools, question())
-    assert isinstance(await pools.ask(question()), Held)
-    (alarm,) = await pools.tell(probe, Finding("accepted"))
+    assert isinstance(await pools.acquire(question()), CircuitOpen)
+    (alarm,) = await pools.report(probe, CallFeedback("accepted"))
     assert alarm.kind == "healed"
-    assert isinstance(await pools.ask(question()), Permit)
+    assert isinstance(await pools.acquire(question()), Reservation)
 
 
 async def test_a_probe_that_is_given_up_makes_way_for_another(
     pools: Pools, clock: FakeClock
 ) -> None:
-    permit = await permitted(pools, question())
-    await pools.tell(permit, Finding("misconfigured", "no such deployment"))
+    reservation = await permitted(pools, question())
+    await pools.report(reservation, CallFeedback("misconfigured", "no such deployment"))
     clock.advance(timedelta(seconds=30))
     probe = await permitted(pools, question())
-    await pools.tell(probe, NOTHING)
+    await pools.report(probe, NOTHING)
     clock.advance(timedelta(seconds=30))
     assert (await permitted(pools, question())).probe not in {None, probe.probe}
 
 
 async def test_pools_do_not_know_of_each_other(pools: Pools) -> None:
-    await pools.ask(question())
-    other = await permitted(pools, Ask("another", "three", Quota(6), LIMIT))
+    await pools.acquire(question())
+    other = await permitted(pools, AcquireRequest("another", "three", Quota(6), LIMIT))
     assert not other.turn.wait
 
 
 async def test_what_was_accepted_is_said_with_the_next_ask(pools: Pools, clock: FakeClock) -> None:
     refused = await permitted(pools, question())
-    await pools.tell(refused, Finding("throttled", retry_after=0.1))
+    await pools.report(refused, CallFeedback("throttled", retry_after=0.1))
     clock.advance(timedelta(seconds=1))
-    again = replace(question(), appointment=refused.turn.appointment)
+    again = replace(question(), ticket=refused.turn.ticket)
     turns = [await permitted(pools, again), await permitted(pools, question())]
     assert turns[1].turn.pressed
-    await pools.tell(turns[1], Finding("accepted"))
+    await pools.report(turns[1], CallFeedback("accepted"))
     turns += [await permitted(pools, question()) for _ in range(2)]
     waits = [later.turn.at - earlier.turn.at for earlier, later in pairwise(turns)]
     assert waits[2] < waits[0]
@@ -132,9 +136,9 @@ async def test_hosts_that_ask_at_once_never_get_the_same_turn(
 ) -> None:
     several = [BlobPools(blobs, clock) for _ in range(hosts)]
     answers = await asyncio.gather(
-        *(pools.ask(question(rpm=6000)) for pools in several for _ in range(20))
+        *(pools.acquire(question(rpm=6000)) for pools in several for _ in range(20))
     )
-    turns = sorted(each.turn.at for each in answers if isinstance(each, Permit))
+    turns = sorted(each.turn.at for each in answers if isinstance(each, Reservation))
     assert len(turns) == hosts * 20
     assert len(set(turns)) == len(turns)
     assert turns[-1] - turns[0] == timedelta(milliseconds=10) * (len(turns) - 1)
@@ -158,29 +162,29 @@ async def test_steps_that_wait_travel_together(
 ) -> None:
     writes = counted(monkeypatch, "write")
     one = BlobPools(blobs, clock)
-    await asyncio.gather(*(one.ask(question()) for _ in range(50)))
+    await asyncio.gather(*(one.acquire(question()) for _ in range(50)))
     assert len(writes) == 2  # the first, and those that came while it was under way
 
 
 async def test_whoever_is_cancelled_takes_nobody_along(blobs: Blobs, clock: FakeClock) -> None:
     pools = BlobPools(blobs, clock)
-    asks = [asyncio.create_task(pools.ask(question(rpm=6000))) for _ in range(10)]
+    asks = [asyncio.create_task(pools.acquire(question(rpm=6000))) for _ in range(10)]
     await asyncio.sleep(0)
     asks[0].cancel()
     asks[5].cancel()
     answers = await asyncio.gather(*asks, return_exceptions=True)
-    assert sum(isinstance(each, Permit) for each in answers) == 8
+    assert sum(isinstance(each, Reservation) for each in answers) == 8
 
 
 async def test_a_ledger_that_makes_no_sense_is_begun_anew(blobs: Blobs, clock: FakeClock) -> None:
     await blobs.put("pool.json", b'{"version": 9}', doing="a test")
-    assert isinstance(await BlobPools(blobs, clock).ask(question()), Permit)
+    assert isinstance(await BlobPools(blobs, clock).acquire(question()), Reservation)
 
 
 async def test_a_look_tells_how_a_pool_stands(pools: Pools, clock: FakeClock) -> None:
     assert await pools.look("pool") is None
     for _ in range(9):
-        await pools.ask(question())
+        await pools.acquire(question())
     ledger = await pools.look("pool")
     assert ledger is not None
     assert waiting(ledger.pace, now=clock.now(), quota=Quota(RPM)) == 8
@@ -193,7 +197,7 @@ async def test_a_look_sees_what_another_host_has_done_and_writes_nothing(
     one, other = BlobPools(blobs, clock), BlobPools(blobs, clock)
     assert await one.look("pool") is None
     assert await blobs.read("pool.json", doing="a test") is None
-    await other.ask(question())
+    await other.acquire(question())
     clock.advance(timedelta(seconds=2))
     before = await blobs.read("pool.json", doing="a test")
     ledger = await one.look("pool")

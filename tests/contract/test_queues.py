@@ -7,11 +7,11 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from cloudevents.core.v1.event import CloudEvent
 
-from shared.adapters.publisher import QueueAnnouncer
+from shared.adapters.publisher import EventPublisher
 from shared.adapters.storage.queues import MAX_DELAY_SECONDS, MAX_MESSAGE_BYTES, visibility
 from shared.errors import NoSuchQueue, StoreUnavailable, TooLarge
 from shared.events.cloud_events import to_json
-from shared.events.delivery import read_dispatch
+from shared.events.delivery import read_delivery
 from shared.ports import Queues
 from tests.contract.conftest import Account
 from tests.fakes.sinks import FakeSink
@@ -122,25 +122,25 @@ EVENT = CloudEvent(
 )
 
 
-def announcing(queues: Queues, events_queue: str, *sinks: FakeSink) -> QueueAnnouncer:
-    return QueueAnnouncer(queues, events_queue, events_queue, FakeClock(), sinks)
+def announcing(queues: Queues, events_queue: str, *sinks: FakeSink) -> EventPublisher:
+    return EventPublisher(queues, events_queue, events_queue, FakeClock(), sinks)
 
 
 async def test_an_event_goes_to_the_events_queue_and_to_the_reply_queue(
     queues: Queues, real: Account | None, queue: str
 ) -> None:
-    announcer = announcing(queues, queue)
-    await announcer.announce(EVENT, reply_to=None)
-    await announcer.announce(EVENT, reply_to=queue)
+    publisher = announcing(queues, queue)
+    await publisher.publish(EVENT, reply_to=None)
+    await publisher.publish(EVENT, reply_to=queue)
     assert await bodies(queues, real, queue) == [to_json(EVENT)] * 3
 
 
 async def test_a_reply_queue_that_does_not_exist_is_passed_over(
     queues: Queues, real: Account | None, queue: str, caplog: pytest.LogCaptureFixture
 ) -> None:
-    announcer = announcing(queues, queue)
+    publisher = announcing(queues, queue)
     with caplog.at_level(logging.WARNING):
-        await announcer.announce(EVENT, reply_to="no-such-queue")
+        await publisher.publish(EVENT, reply_to="no-such-queue")
     assert await bodies(queues, real, queue) == [to_json(EVENT)]
     assert "no-such-queue" in caplog.text
 
@@ -148,17 +148,17 @@ async def test_a_reply_queue_that_does_not_exist_is_passed_over(
 async def test_an_events_queue_that_does_not_exist_is_told(queues: Queues, queue: str) -> None:
     assert queue
     with pytest.raises(StoreUnavailable):
-        await announcing(queues, "no-such-queue").announce(EVENT, reply_to=None)
+        await announcing(queues, "no-such-queue").publish(EVENT, reply_to=None)
 
 
 async def test_each_sink_that_wants_an_event_has_a_dispatch_of_its_own(
     queues: Queues, real: Account | None, queue: str
 ) -> None:
     sinks = FakeSink("one"), FakeSink("two"), FakeSink("three", types={"image.job.parked"})
-    await announcing(queues, queue, *sinks).announce(EVENT, reply_to=None)
+    await announcing(queues, queue, *sinks).publish(EVENT, reply_to=None)
     event, *dispatches = await bodies(queues, real, queue)
     assert event == to_json(EVENT)
-    sent = [read_dispatch(body) for body in dispatches]
+    sent = [read_delivery(body) for body in dispatches]
     assert [dispatch.sink for dispatch in sent] == ["one", "two"]
     assert {(dispatch.tries, dispatch.since) for dispatch in sent} == {(0, FakeClock().now())}
     assert all(dispatch.event == json.loads(event) for dispatch in sent)

@@ -14,7 +14,7 @@ from azure.storage.blob.aio import BlobServiceClient
 from shared.adapters.identity import EntraCredential
 from shared.adapters.storage.account import StorageAddress
 from shared.adapters.storage.sdk import SignedLinks
-from shared.adapters.storage.signed_links import LateLinks
+from shared.adapters.storage.signed_links import LazySignedLinks
 from shared.errors import StoreUnavailable
 from tests.contract.conftest import Account
 
@@ -102,7 +102,9 @@ async def test_an_account_that_brings_no_key_and_no_identity_says_so() -> None:
 
 
 async def test_others_have_their_turn_while_the_first_link_loads_the_sdk() -> None:
-    links = LateLinks(StorageAddress("UseDevelopmentStorage=true"), EntraCredential(), "images")
+    links = LazySignedLinks(
+        StorageAddress("UseDevelopmentStorage=true"), EntraCredential(), "images"
+    )
     ended = []
 
     async def linked() -> None:

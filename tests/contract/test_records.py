@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 from aiohttp import ClientConnectionResetError
 
-from shared.adapters.storage.account import Asking
+from shared.adapters.storage.account import Request
 from shared.adapters.storage.blobs import Blobs
-from shared.adapters.storage.rest import Answer, Body, StorageWire
+from shared.adapters.storage.rest import Body, Response, StorageClient
 from shared.errors import AlreadyExists, StaleVersion, StoreUnavailable, UnreadableRecord
 from shared.ports import Records
 from shared.stores.records import BlobRecords
@@ -83,12 +83,12 @@ async def test_of_two_writers_at_once_one_wins(records: Records) -> None:
     assert sorted(type(result).__name__ for result in results) == ["StaleVersion", "str"]
 
 
-class LosesTheAnswer(StorageWire):
+class LosesTheAnswer(StorageClient):
     """The first write arrives, and its answer does not."""
 
     lost = False
 
-    async def _once(self, asking: Asking, body: bytes | Body, doing: str) -> Answer:
+    async def _once(self, asking: Request, body: bytes | Body, doing: str) -> Response:
         answer = await super()._once(asking, body, doing)
         if asking.method == "PUT" and not self.lost:
             self.lost = True

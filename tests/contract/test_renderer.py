@@ -11,7 +11,7 @@ from shared.adapters.pillow import MAX_PIXELS
 from shared.adapters.renderer import PIECE_BYTES, PillowRenderer
 from shared.errors import CannotRender
 from shared.pictures.measuring import PictureFacts, PictureMeter
-from shared.pictures.renditions import Cell, Wish
+from shared.pictures.renditions import RenditionSpec, SheetCell
 from shared.ports import Pictures
 from shared.stores.pictures import BlobPictures
 from tests.contract.conftest import Account
@@ -66,8 +66,8 @@ def drawn(kind: str = "PNG", mode: str = "RGB", size: tuple[int, int] = (192, 10
     return buffer.getvalue()
 
 
-def wish(encoding: str = "png", **facts: object) -> Wish:
-    return Wish("rendition", f"job/0.made.{encoding}", encoding, **facts)  # type: ignore[arg-type]  # what the test says
+def wish(encoding: str = "png", **facts: object) -> RenditionSpec:
+    return RenditionSpec("rendition", f"job/0.made.{encoding}", encoding, **facts)  # type: ignore[arg-type]  # what the test says
 
 
 async def test_exact_pixels_are_cut_out_of_the_middle_and_nothing_is_scaled(studio: Studio) -> None:
@@ -111,7 +111,10 @@ async def test_every_encoding_is_made_and_measured(
 
 async def test_a_thumbnail_keeps_its_shape_and_never_grows(studio: Studio) -> None:
     await studio.put("job/0.jpg", drawn("JPEG"))
-    small, large = Wish("thumbnail", "a", "webp", edge=64), Wish("thumbnail", "b", "webp", edge=999)
+    small, large = (
+        RenditionSpec("thumbnail", "a", "webp", edge=64),
+        RenditionSpec("thumbnail", "b", "webp", edge=999),
+    )
     facts = await studio.renderer.render("job/0.jpg", [small, large], metadata={})
     assert [(each.width, each.height) for each in facts] == [(64, 36), (192, 108)]
 
@@ -156,7 +159,11 @@ async def test_an_original_that_is_gone_is_told(studio: Studio) -> None:
 async def test_a_contact_sheet_shows_every_picture_with_its_label(studio: Studio) -> None:
     await studio.put("a.png", drawn())
     await studio.put("b.png", drawn(mode="RGBA", size=(108, 192)))
-    cells = [Cell("a.png", "gpt-image-2 · ja · #0"), Cell("b.png", "x" * 500), Cell("a.png", "")]
+    cells = [
+        SheetCell("a.png", "gpt-image-2 · ja · #0"),
+        SheetCell("b.png", "x" * 500),
+        SheetCell("a.png", ""),
+    ]
     facts = await studio.renderer.sheet(cells, "job/contact-sheet.jpg", metadata={})
     sheet = await studio.opened("job/contact-sheet.jpg")
     assert sheet.size == (facts.width, facts.height) == (816, 880)
@@ -165,5 +172,5 @@ async def test_a_contact_sheet_shows_every_picture_with_its_label(studio: Studio
 
 async def test_a_sheet_of_five_hundred_pictures_stays_within_its_bounds(studio: Studio) -> None:
     await studio.put("a.png", drawn(size=(32, 32)))
-    facts = await studio.renderer.sheet([Cell("a.png", "#")] * 500, "sheet.jpg", metadata={})
+    facts = await studio.renderer.sheet([SheetCell("a.png", "#")] * 500, "sheet.jpg", metadata={})
     assert max(facts.width, facts.height) < 5_000

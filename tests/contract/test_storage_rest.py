@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from local.stack.azurite import ACCOUNT, KEY
 from shared.adapters.storage.account import SCOPE, StorageAddress, Token, _service_order
 from shared.adapters.storage.blobs import IF_NEW, Blobs, if_still
-from shared.adapters.storage.rest import StorageRefusal, StorageTuning, StorageWire, _proxy
+from shared.adapters.storage.rest import StorageClient, StorageRefusal, StorageTuning, _proxy
 from shared.errors import Misconfigured, StoreUnavailable
 from tests.contract.conftest import AT_ONCE, Account, wire_to
 from tests.contract.endpoints import FakeTokens
@@ -35,7 +35,7 @@ async def service(handler: Handler, tuning: StorageTuning = AT_ONCE) -> AsyncIte
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     host, port = runner.addresses[0][:2]
-    wire = StorageWire(Token(FakeTokens()), tuning)
+    wire = StorageClient(Token(FakeTokens()), tuning)
     try:
         yield Blobs(wire, f"http://{host}:{port}/images")
     finally:

@@ -13,7 +13,7 @@ from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
 from shared.adapters.webhook import MAX_ANSWER_BYTES, GuardedResolver, Poster, WebhookSink, guarded
-from shared.errors import Misconfigured, NotTaken
+from shared.errors import DeliveryFailed, Misconfigured
 from tests.contract.receivers import EVENT, Received, Receiver, receiving
 from tests.simulation.scene import configured
 
@@ -86,14 +86,14 @@ async def test_all_but_a_success_is_not_taken(
     receiver: Receiver, poster: Poster, status: int, *, final: bool
 ) -> None:
     receiver.answers = [web.Response(status=status, headers={"retry-after": "7"}, text="no\nway")]
-    with pytest.raises(NotTaken, match="no way") as caught:
+    with pytest.raises(DeliveryFailed, match="no way") as caught:
         await sink(poster, hook(receiver.url)).take(EVENT)
     assert (caught.value.final, caught.value.retry_after) == (final, 7)
 
 
 async def test_a_redirect_is_not_followed(receiver: Receiver, poster: Poster) -> None:
     receiver.answers = [web.Response(status=307, headers={"location": "/elsewhere"})]
-    with pytest.raises(NotTaken, match="a redirect is not followed"):
+    with pytest.raises(DeliveryFailed, match="a redirect is not followed"):
         await sink(poster, hook(receiver.url)).take(EVENT)
     assert [got.path for got in receiver.received] == ["/in"]
 
@@ -103,14 +103,14 @@ async def test_a_receiver_that_is_silent_is_left_in_time(receiver: Receiver) -> 
     poster = guarded(("127.0.0.1",))
     poster.limit_seconds = 0.3
     async with asyncio.timeout(5):
-        with pytest.raises(NotTaken, match="no answer within"):
+        with pytest.raises(DeliveryFailed, match="no answer within"):
             await sink(poster, hook(receiver.url)).take(EVENT)
     await poster.close()
 
 
 async def test_of_an_endless_answer_little_is_read(receiver: Receiver, poster: Poster) -> None:
     receiver.answers = [web.Response(status=500, body=b"x" * (MAX_ANSWER_BYTES * 1000))]
-    with pytest.raises(NotTaken) as caught:
+    with pytest.raises(DeliveryFailed) as caught:
         await sink(poster, hook(receiver.url)).take(EVENT)
     assert len(str(caught.value)) < 300
 
@@ -152,7 +152,7 @@ class Names(AbstractResolver):
 )
 async def test_a_name_that_leads_inward_is_not_connected_to(addresses: tuple[str, ...]) -> None:
     poster = Poster(open_resolver=lambda: GuardedResolver((), lambda: Names(addresses)))
-    with pytest.raises(NotTaken, match="where no receiver can be"):
+    with pytest.raises(DeliveryFailed, match="where no receiver can be"):
         await sink(poster, hook("https://hooks.example/in")).take(EVENT)
     await poster.close()
 
@@ -174,7 +174,7 @@ async def test_a_name_is_looked_up_once_and_its_answer_is_what_is_connected_to(
 
 async def test_a_local_host_is_not_let_to_metadata_either() -> None:
     resolver = GuardedResolver(("inside.test",), lambda: Names(("169.254.169.254",)))
-    with pytest.raises(NotTaken, match="where no receiver can be"):
+    with pytest.raises(DeliveryFailed, match="where no receiver can be"):
         await resolver.resolve("inside.test")
 
 

@@ -5,7 +5,7 @@ import subprocess
 import sys
 
 from shared.adapters.foundry import CallLimits, FoundryEndpoint
-from shared.adapters.publisher import QueueAnnouncer
+from shared.adapters.publisher import EventPublisher
 from shared.adapters.world import open_world, opened
 from shared.config.settings import configure, read_settings
 
@@ -36,8 +36,8 @@ async def test_the_world_follows_the_settings() -> None:
         assert isinstance(world.endpoint, FoundryEndpoint)
         assert world.endpoint.limits == CallLimits(3, 77)
         assert world.endpoint.api_key == "a-key"
-        assert isinstance(world.announcer, QueueAnnouncer)
-        assert world.announcer.events_queue == "our-events"
+        assert isinstance(world.publisher, EventPublisher)
+        assert world.publisher.events_queue == "our-events"
         assert world.clock.now().tzinfo is not None
 
 

@@ -5,10 +5,10 @@ from dataclasses import dataclass, field
 from datetime import date, datetime
 
 from shared.limits.budget import DayLedger, Hold, Refusal, overdue, reserve, settle
-from shared.ports import Marker
+from shared.ports import OpenEntry
 from shared.records.index_entry import (
     Cursor,
-    Entry,
+    IndexEntry,
     Page,
     from_metadata,
     newest,
@@ -23,37 +23,37 @@ from tests.simulation.steps import Steps
 class FakeRegister:
     steps: Steps = field(default_factory=Steps)
     #: By name.
-    open: dict[str, Marker] = field(default_factory=dict)
-    ended: dict[str, Entry] = field(default_factory=dict)
+    open: dict[str, OpenEntry] = field(default_factory=dict)
+    ended: dict[str, IndexEntry] = field(default_factory=dict)
     writes: int = 0
 
-    async def enter(self, entry: Entry, *, look_at: datetime) -> Marker:
+    async def enter(self, entry: IndexEntry, *, next_check_at: datetime) -> OpenEntry:
         await self.steps.take("register.enter")
-        marker = self._mark(entry, look_at)
+        marker = self._mark(entry, next_check_at)
         self.steps.had("register.enter")
         return marker
 
-    async def postpone(self, marker: Marker, *, look_at: datetime) -> None:
+    async def postpone(self, marker: OpenEntry, *, next_check_at: datetime) -> None:
         await self.steps.take("register.postpone")
         if self._is_there(marker):
-            self._mark(marker.entry, look_at)
+            self._mark(marker.entry, next_check_at)
 
-    async def withdraw(self, marker: Marker) -> None:
+    async def withdraw(self, marker: OpenEntry) -> None:
         await self.steps.take("register.withdraw")
         if self._is_there(marker):
             del self.open[marker.entry.name]
 
-    async def close(self, entry: Entry) -> None:
+    async def close(self, entry: IndexEntry) -> None:
         await self.steps.take("register.close")
         self.ended[entry.name] = from_metadata(to_metadata(entry))
         await self.steps.take("register.close")
         self.open.pop(entry.name, None)
         self.steps.had("register.close")
 
-    async def open_entries(self, *, due: datetime) -> AsyncIterator[Marker]:
+    async def open_entries(self, *, due: datetime) -> AsyncIterator[OpenEntry]:
         await self.steps.take("register.open_entries")
         for _, marker in sorted(self.open.items()):
-            if marker.look_at <= due:
+            if marker.next_check_at <= due:
                 yield marker
 
     async def page(
@@ -66,7 +66,7 @@ class FakeRegister:
     ) -> Page:
         cursor = read_cursor(after) if after is not None else None
         await self.steps.take("register.page")
-        jobs: dict[str, list[Entry]] = {}
+        jobs: dict[str, list[IndexEntry]] = {}
         marked = {name: marker.entry for name, marker in self.open.items()}
         lists = (marked,) if state is JobState.RUNNING else (marked, self.ended)
         for name, entry in sorted(pair for each in lists for pair in each.items()):
@@ -80,13 +80,13 @@ class FakeRegister:
         more = Cursor(place=found[limit - 1].place).to_text() if len(found) > limit else None
         return Page(entries=tuple(found[:limit]), next=more)
 
-    def _mark(self, entry: Entry, look_at: datetime) -> Marker:
+    def _mark(self, entry: IndexEntry, next_check_at: datetime) -> OpenEntry:
         self.writes += 1
-        marker = Marker(from_metadata(to_metadata(entry)), look_at, f'"{self.writes}"')
+        marker = OpenEntry(from_metadata(to_metadata(entry)), next_check_at, f'"{self.writes}"')
         self.open[entry.name] = marker
         return marker
 
-    def _is_there(self, marker: Marker) -> bool:
+    def _is_there(self, marker: OpenEntry) -> bool:
         there = self.open.get(marker.entry.name)
         return there is not None and there.version == marker.version
 

@@ -4,9 +4,18 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from shared.limits.circuit_breaker import Finding
-from shared.limits.pacing import stands
-from shared.limits.pool_ledger import Alarm, Answer, Ask, Ledger, Permit, ask, tell, told
+from shared.limits.circuit_breaker import CallFeedback
+from shared.limits.pacing import is_still_valid
+from shared.limits.pool_ledger import (
+    AcquireRequest,
+    AcquireResult,
+    Alarm,
+    Ledger,
+    Reservation,
+    acquire,
+    mark_sent,
+    report,
+)
 from shared.ports import Clock
 from tests.simulation.steps import Steps
 
@@ -21,10 +30,10 @@ class FakePools:
     accepted: dict[str, list[datetime]] = field(default_factory=dict)
     asked: int = 0
 
-    async def ask(self, question: Ask) -> Answer:
+    async def acquire(self, question: AcquireRequest) -> AcquireResult:
         await self.steps.take("pools.ask")
         self.asked += 1
-        ledger, answer = ask(
+        ledger, answer = acquire(
             self.ledgers.get(question.pool),
             question,
             now=self.clock.now(),
@@ -35,28 +44,28 @@ class FakePools:
         self.steps.had("pools.ask")
         return answer
 
-    async def wait_for(self, permit: Permit) -> bool:
+    async def wait_for(self, reservation: Reservation) -> bool:
         await self.steps.take("pools.wait_for")  # lets others run
-        self.pass_time(max(permit.turn.at - self.clock.now(), timedelta()))
-        ledger = self.ledgers.get(permit.pool)
-        return ledger is not None and stands(ledger.pace, permit.turn)
+        self.pass_time(max(reservation.turn.at - self.clock.now(), timedelta()))
+        ledger = self.ledgers.get(reservation.pool)
+        return ledger is not None and is_still_valid(ledger.pace, reservation.turn)
 
-    async def tell(self, permit: Permit, finding: Finding) -> tuple[Alarm, ...]:
-        if permit.probe is None and finding.kind in {"accepted", "nothing"}:
-            if finding.kind == "accepted" and permit.turn.pressed:
-                self.accepted.setdefault(permit.pool, []).append(permit.turn.at)
+    async def report(self, reservation: Reservation, finding: CallFeedback) -> tuple[Alarm, ...]:
+        if reservation.probe is None and finding.kind in {"accepted", "nothing"}:
+            if finding.kind == "accepted" and reservation.turn.pressed:
+                self.accepted.setdefault(reservation.pool, []).append(reservation.turn.at)
             return ()
         await self.steps.take("pools.tell")
-        known = self.ledgers.get(permit.pool)
+        known = self.ledgers.get(reservation.pool)
         if known is None:
             return ()
-        self._write(permit.pool, tell(known, permit, finding, now=self.clock.now()))
+        self._write(reservation.pool, report(known, reservation, finding, now=self.clock.now()))
         self.steps.had("pools.tell")
-        return self.ledgers[permit.pool].owed
+        return self.ledgers[reservation.pool].owed
 
-    async def told(self, pool: str, alarms: Sequence[Alarm]) -> None:
+    async def mark_sent(self, pool: str, alarms: Sequence[Alarm]) -> None:
         await self.steps.take("pools.told")
-        self._write(pool, told(self.ledgers[pool], alarms))
+        self._write(pool, mark_sent(self.ledgers[pool], alarms))
         self.steps.had("pools.told")
 
     async def look(self, pool: str) -> Ledger | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from shared.errors import CannotRender
 from shared.pictures.measuring import PictureFacts
-from shared.pictures.renditions import Cell, Wish
+from shared.pictures.renditions import RenditionSpec, SheetCell
 from shared.ports import Pictures
 from tests.simulation.steps import Steps
 
@@ -22,12 +22,12 @@ class FakeRenderer:
     broken: set[str] = field(default_factory=set)
     #: Originals that were opened.
     opened: list[str] = field(default_factory=list)
-    sheets: list[tuple[Cell, ...]] = field(default_factory=list)
+    sheets: list[tuple[SheetCell, ...]] = field(default_factory=list)
     #: What happens while an original is being rendered, in order.
     meanwhile: deque[Callable[[], Awaitable[None]]] = field(default_factory=deque)
 
     async def render(
-        self, source: str, wishes: Sequence[Wish], *, metadata: Mapping[str, str]
+        self, source: str, wishes: Sequence[RenditionSpec], *, metadata: Mapping[str, str]
     ) -> tuple[PictureFacts, ...]:
         await self.steps.take("renderer.render")
         if source in self.broken:
@@ -49,7 +49,7 @@ class FakeRenderer:
         return tuple(made)
 
     async def sheet(
-        self, cells: Sequence[Cell], blob: str, *, metadata: Mapping[str, str]
+        self, cells: Sequence[SheetCell], blob: str, *, metadata: Mapping[str, str]
     ) -> PictureFacts:
         await self.steps.take("renderer.sheet")
         self.sheets.append(tuple(cells))

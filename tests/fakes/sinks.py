@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from cloudevents.core.v1.event import CloudEvent
 from pydantic import JsonValue
 
-from shared.errors import NotTaken
+from shared.errors import DeliveryFailed
 from tests.simulation.steps import Steps
 
 
@@ -17,7 +17,7 @@ class FakeAnnouncer:
     #: The same events by the reply queue they went to as well.
     replies: dict[str, list[CloudEvent]] = field(default_factory=dict)
 
-    async def announce(self, event: CloudEvent, *, reply_to: str | None) -> None:
+    async def publish(self, event: CloudEvent, *, reply_to: str | None) -> None:
         await self.steps.take("announcer.announce")
         self.events.append(event)
         if reply_to is not None:
@@ -34,7 +34,7 @@ class FakeSink:
 
     name: str = "elsewhere"
     types: set[str] | None = None
-    refusals: list[NotTaken] = field(default_factory=list)
+    refusals: list[DeliveryFailed] = field(default_factory=list)
     taken: list[Mapping[str, JsonValue]] = field(default_factory=list)
 
     def wants(self, event_type: str) -> bool:

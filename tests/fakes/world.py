@@ -238,7 +238,7 @@ class FakeWorld(World):
     steps: Steps
     clock: FakeClock
     records: FakeRecords
-    register: FakeRegister
+    index: FakeRegister
     budget: FakeBudget
     queues: FakeQueues
     pictures: FakePictures
@@ -250,7 +250,7 @@ class FakeWorld(World):
     abreast: FakeAbreast
     dead_letters: FakeDeadLetters
     pools: FakePools
-    announcer: FakeAnnouncer
+    publisher: FakeAnnouncer
     sinks: dict[str, Sink]
     endpoint: FakeEndpoint
 
@@ -262,7 +262,7 @@ def fake_world() -> FakeWorld:
         steps=steps,
         clock=clock,
         records=FakeRecords(steps),
-        register=FakeRegister(steps),
+        index=FakeRegister(steps),
         budget=FakeBudget(steps),
         queues=FakeQueues(steps),
         pictures=pictures,
@@ -274,7 +274,7 @@ def fake_world() -> FakeWorld:
         abreast=FakeAbreast(),
         dead_letters=FakeDeadLetters(steps),
         pools=FakePools(clock, clock.advance, steps),
-        announcer=FakeAnnouncer(steps),
+        publisher=FakeAnnouncer(steps),
         sinks={},
         endpoint=FakeEndpoint(steps),
     )

@@ -40,9 +40,9 @@ OWN_NEEDS = {
     ("blobs", "put"): {"write"},
     ("blobs", "stage"): {"write"},
     ("blobs", "commit"): {"write"},
-    ("blobs", "label"): {"write"},
+    ("blobs", "set_metadata"): {"write"},
     ("blobs", "delete"): {"delete"},
-    ("blobs", "listed"): {"read"},
+    ("blobs", "list"): {"read"},
     ("blobs", "read"): {"read"},
     ("blobs", "find"): {"read"},
 }

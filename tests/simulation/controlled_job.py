@@ -17,9 +17,9 @@ def cut(request: ImageRequest) -> FakeReply:
     return FakeReply(body=whole.body[:-90], chunk_bytes=700, error=BrokenReply("cut"))
 
 
-def order(scene: Scene, control: str, **more: Any) -> None:  # noqa: ANN401 (any field of an order)
+def command(scene: Scene, control: str, **more: Any) -> None:  # noqa: ANN401 (any field of an order)
     """Put an order on the jobs queue."""
-    body = {"control": control, "job_id": "fox-1", **more}
+    body = {"command": control, "job_id": "fox-1", **more}
     scene.submit(body, message_id=f"order-{control}")
 
 

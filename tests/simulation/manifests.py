@@ -49,9 +49,9 @@ class Drop:
     def drop(self, name: str, body: str | bytes, *, times: int = 1) -> None:
         self.world.manifests.blobs[name] = body if isinstance(body, bytes) else body.encode()
         for _ in range(times):
-            self.tell(notice(self.world, name))
+            self.report(notice(self.world, name))
 
-    def tell(self, message: Mapping[str, Any]) -> None:
+    def report(self, message: Mapping[str, Any]) -> None:
         self.scene.submit(message, queue="image-manifests")
 
     async def run(self) -> "Drop":
@@ -71,7 +71,7 @@ class Drop:
     @property
     def events(self) -> list[dict[str, Any]]:
         """The events of batches."""
-        told = [json.loads(to_json(event)) for event in self.world.announcer.events]
+        told = [json.loads(to_json(event)) for event in self.world.publisher.events]
         return [event for event in told if event["type"] == "image.batch.completed"]
 
 

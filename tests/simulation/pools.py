@@ -16,13 +16,13 @@ from functools import partial
 
 from shared.limits.adaptive_rate import Quota
 from shared.limits.pacing import (
-    Appointment,
+    CallTime,
     Pace,
     Postponed,
-    Turn,
-    begun,
+    Ticket,
+    is_still_valid,
+    new_pace,
     reserve,
-    stands,
     succeeded,
     throttled,
 )
@@ -61,7 +61,7 @@ class Message:
     number: int
     arrived: float
     dequeues: int = 0
-    appointment: Appointment | None = None
+    ticket: Ticket | None = None
     called: float | None = None
 
 
@@ -114,16 +114,16 @@ class _World:
         self.random = random.Random(run.seed)  # noqa: S311 (a simulation)
         self.now = 0.0
         self.events: list[tuple[float, int, Callable[[], None]]] = []
-        self.order = 0
+        self.command = 0
         self.visible: deque[Message] = deque()
         self.free = [run.slots] * run.hosts
-        self.pace = begun(run.quota, now=START)
+        self.pace = new_pace(run.quota, now=START)
         self.successes: list[list[datetime]] = [[] for _ in range(run.hosts)]
         self.messages = 0
 
     def at(self, when: float, what: Callable[[], None]) -> None:
-        self.order += 1
-        heapq.heappush(self.events, (when, self.order, what))
+        self.command += 1
+        heapq.heappush(self.events, (when, self.command, what))
 
     def run(self) -> None:
         run = self.run_
@@ -156,11 +156,9 @@ class _World:
         if self.successes[host]:
             told, self.successes[host] = tuple(self.successes[host]), []
             self.pace = succeeded(self.pace, quota=run.quota, called_at=told)
-        self.pace, answer = reserve(
-            self.pace, now=now, quota=run.quota, appointment=message.appointment
-        )
+        self.pace, answer = reserve(self.pace, now=now, quota=run.quota, ticket=message.ticket)
         if isinstance(answer, Postponed):
-            self._put_back(message, answer.appointment, answer.delay.total_seconds())
+            self._put_back(message, answer.ticket, answer.delay.total_seconds())
             self._release(host)
             return
         turn, asked = answer, self.now
@@ -170,27 +168,27 @@ class _World:
             when = self.now + turn.wait.total_seconds()
             self.at(when, lambda: self._look_again(message, host, turn, asked))
 
-    def _look_again(self, message: Message, host: int, turn: Turn, asked: float) -> None:
-        if stands(self.pace, turn):
+    def _look_again(self, message: Message, host: int, turn: CallTime, asked: float) -> None:
+        if is_still_valid(self.pace, turn):
             self._go(message, host, turn, asked)
             return
         self.run_.busy += self.now - asked
-        message.appointment = turn.appointment
+        message.ticket = turn.ticket
         message.dequeues -= 1  # it asks again within the slot
         self._ask(message, host)
 
-    def _go(self, message: Message, host: int, turn: Turn, asked: float) -> None:
+    def _go(self, message: Message, host: int, turn: CallTime, asked: float) -> None:
         called = self.now + self.random.uniform(*self.run_.latency)
         self.at(called, lambda: self._call(message, host, turn, asked))
 
-    def _call(self, message: Message, host: int, turn: Turn, asked: float) -> None:
+    def _call(self, message: Message, host: int, turn: CallTime, asked: float) -> None:
         run = self.run_
         refused = run.service.call(self.now)
         if refused is not None:
             self.pace = throttled(
                 self.pace, now=at(self.now), turn=turn, retry_after=timedelta(seconds=refused)
             )
-            self._put_back(message, turn.appointment, refused)
+            self._put_back(message, turn.ticket, refused)
             run.busy += self.now - asked
             self._release(host)
             return
@@ -202,14 +200,14 @@ class _World:
         run.busy += self.now + takes - asked
         self.at(self.now + takes, lambda: self._finish(message, host, turn))
 
-    def _finish(self, message: Message, host: int, turn: Turn) -> None:
+    def _finish(self, message: Message, host: int, turn: CallTime) -> None:
         self.run_.done.append(message)
         if turn.pressed:
             self.successes[host].append(turn.at)
         self._release(host)
 
-    def _put_back(self, message: Message, place: Appointment, delay: float) -> None:
-        message.appointment = place
+    def _put_back(self, message: Message, place: Ticket, delay: float) -> None:
+        message.ticket = place
         seen = self.now + math.ceil(delay) + self.random.uniform(0.0, self.run_.polling)
 
         def show() -> None:

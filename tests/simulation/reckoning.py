@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from shared.pictures.renditions import sheet_name, wishes_of
-from shared.records.index_entry import entry_of, newest
+from shared.pictures.renditions import rendition_specs, sheet_name
+from shared.records.index_entry import index_entry_of, newest
 from shared.records.record import JobRecord, JobState
 from shared.vocabulary import OF_POOLS
 from shared.workflows.sweep import LONGEST
@@ -22,18 +22,18 @@ def reckoned(scene: Scene, job_id: str = "fox-1") -> JobRecord:
     _told_once_an_opening(scene, record)
     _paid_twice_only_if_it_says_so(scene, record)
     _its_pictures_are_there(scene, record)
-    assert not scene.world.register.open, "a sweep would look at it for ever"
-    entries = [entry for entry in scene.world.register.ended.values() if entry.job_id == job_id]
-    assert newest(entries) == entry_of(record)
+    assert not scene.world.index.open, "a sweep would look at it for ever"
+    entries = [entry for entry in scene.world.index.ended.values() if entry.job_id == job_id]
+    assert newest(entries) == index_entry_of(record)
     return record
 
 
 def _told_once_an_opening(scene: Scene, record: JobRecord) -> None:
     assert all(entry.sent_at for entry in record.outbox)
-    assert len(record.outbox) == record.openings, "one end an opening"
-    ids = {event.get_id() for event in scene.world.announcer.events}
+    assert len(record.outbox) == record.runs, "one end an opening"
+    ids = {event.get_id() for event in scene.world.publisher.events}
     assert len(ids) == len(record.outbox), "one event an end, however often it is told"
-    assert scene.world.announcer.types()[-1] == f"image.job.{record.state}"
+    assert scene.world.publisher.types()[-1] == f"image.job.{record.state}"
 
 
 def _paid_twice_only_if_it_says_so(scene: Scene, record: JobRecord) -> None:
@@ -78,7 +78,9 @@ def _being_made(record: JobRecord) -> set[str]:
     """What a finish may have been making when the job was cancelled: a replay finds it there."""
     if record.state is not JobState.CANCELLED or not record.job.finish:
         return set()
-    of = (wishes_of(record.job.finish, each.blob, record.job.format) for each in record.pictures)
+    of = (
+        rendition_specs(record.job.finish, each.blob, record.job.format) for each in record.pictures
+    )
     sheet = sheet_name(record.job_id, record.generation)
     return {sheet, *(wish.blob for wishes in of for wish in wishes)}
 
@@ -99,7 +101,7 @@ def all_reckoned(scene: Scene, submitted: set[str], billed: Sequence[str]) -> No
     for job_id, record in records.items():
         assert record.state is not JobState.RUNNING, f"{job_id} never ended"
         assert [*ends[job_id].values()][-1] == f"image.job.{record.state}"
-        assert len(ends[job_id]) == record.openings
+        assert len(ends[job_id]) == record.runs
         assert all(entry.sent_at for entry in record.outbox)
         for task in record.tasks:
             calls = paid[f"{job_id}.{record.generation}.{task.index}"]
@@ -113,13 +115,13 @@ def all_reckoned(scene: Scene, submitted: set[str], billed: Sequence[str]) -> No
     assert known <= stored, "a record without its picture"
     _sidecars_came_last(scene)
     assert not scene.world.pictures.open
-    assert not scene.world.register.open, "a sweep would look at it for ever"
+    assert not scene.world.index.open, "a sweep would look at it for ever"
 
 
 def ends_of(scene: Scene) -> dict[str, dict[str, str]]:
     """Return each job's ends, by the id of the event that told it."""
     ends: dict[str, dict[str, str]] = {}
-    for event in scene.world.announcer.events:
+    for event in scene.world.publisher.events:
         if event.get_type() in OF_POOLS:
             continue
         data = event.get_data()
@@ -141,5 +143,5 @@ def brought_on(scene: Scene, due: list[tuple[JobRecord, datetime]]) -> None:
     """Hold that sweeps brought these jobs to an end before they were given up on."""
     for before, end in due:
         told = scene.record(before.job_id).outbox
-        (time,) = (each.time for each in told if each.opening == before.openings)
+        (time,) = (each.time for each in told if each.run == before.runs)
         assert time < end, f"a sweep only gave up on {before.job_id}"

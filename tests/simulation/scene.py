@@ -18,11 +18,11 @@ from shared.ports import Report
 from shared.records.record import JobRecord
 from shared.records.task_messages import read_finish, read_task
 from shared.vocabulary import OF_POOLS
-from shared.workflows.batches import advance, bury_notice
+from shared.workflows.batches import advance, handle_poison_notice
 from shared.workflows.finishing import finish
 from shared.workflows.generation.generate import generate
-from shared.workflows.intake import JobMessage, take_in
-from shared.workflows.poison import bury
+from shared.workflows.intake import JobMessage, handle_job_message
+from shared.workflows.poison import handle_poison
 from shared.workflows.sweep import sweep
 from tests.fakes.endpoint import FakeReply
 from tests.fakes.world import FakeWorld, fake_world
@@ -162,13 +162,13 @@ class Scene:
         """Let time pass and sweeps run, and deliver what they send, until no job is open."""
         for _ in range(most):
             await self.run()
-            markers = self.world.register.open.values()
+            markers = self.world.index.open.values()
             if not markers:
                 return
             clock = self.world.clock
-            clock.time = max(clock.time, min(marker.look_at for marker in markers))
+            clock.time = max(clock.time, min(marker.next_check_at for marker in markers))
             await self.sweep()
-        raise AssertionError(f"still {len(self.world.register.open)} open jobs")
+        raise AssertionError(f"still {len(self.world.index.open)} open jobs")
 
     async def deliver(self, delivery: Delivery) -> None:
         if await self._dies_in(delivery):
@@ -192,10 +192,10 @@ class Scene:
         if queue.endswith("-poison"):
             source = queue.removesuffix("-poison")
             if source == settings.manifests_queue:
-                return await bury_notice(message, self.world, self.configuration)
-            return await bury(message, source, self.world, self.configuration)
+                return await handle_poison_notice(message, self.world, self.configuration)
+            return await handle_poison(message, source, self.world, self.configuration)
         if queue == settings.jobs_queue:
-            return await take_in(message, self.world, self.configuration)
+            return await handle_job_message(message, self.world, self.configuration)
         if queue == settings.finish_queue:
             return await finish(read_finish(message.body), self.world, self.configuration)
         if queue == settings.manifests_queue:
@@ -228,13 +228,13 @@ async def run(*jobs: Mapping[str, Any], **settings: str) -> Scene:
 
 def data(scene: Scene) -> dict[str, Any]:
     """The data of the newest event of a job."""
-    newest = [each for each in scene.world.announcer.events if _is_of_a_job(each)][-1]
+    newest = [each for each in scene.world.publisher.events if _is_of_a_job(each)][-1]
     return dict(newest.get_data())  # type: ignore[arg-type]  # ours is a mapping
 
 
 def ended(scene: Scene) -> tuple[str, str | None, int]:
     """The event, its code, and how many calls were made."""
-    (event,) = [each.get_type() for each in scene.world.announcer.events if _is_of_a_job(each)]
+    (event,) = [each.get_type() for each in scene.world.publisher.events if _is_of_a_job(each)]
     return event, data(scene).get("code"), len(scene.world.endpoint.requests)
 
 

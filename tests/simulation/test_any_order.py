@@ -131,8 +131,8 @@ class AnyOrder(RuleBasedStateMachine):
         result=st.sampled_from(["keep", "drop"]),
         pictures=st.sampled_from(["keep", "remake"]),
     )
-    def order(self, job_id: str, control: str, result: str, pictures: str) -> None:
-        wish = {"control": control, "job_id": job_id}
+    def command(self, job_id: str, control: str, result: str, pictures: str) -> None:
+        wish = {"command": control, "job_id": job_id}
         if control == "cancel":
             wish["result"] = result
         if control == "replay":
@@ -198,9 +198,9 @@ class AnyOrder(RuleBasedStateMachine):
 
     @invariant()
     def each_opening_has_one_end(self) -> None:
-        openings = {record.job_id: record.openings for record in self.scene.records()}
+        runs = {record.job_id: record.runs for record in self.scene.records()}
         for job_id, ends in ends_of(self.scene).items():
-            assert len(ends) <= openings[job_id], f"{job_id} was told to have ended as {ends}"
+            assert len(ends) <= runs[job_id], f"{job_id} was told to have ended as {ends}"
 
     @invariant()
     def nothing_is_paid_before_it_is_written_down(self) -> None:

@@ -49,7 +49,7 @@ async def test_a_sweep_finds_what_died_when_no_message_comes_back(
     await scene.run_until_death(crash_at)
     await scene.sweep_on()
     if not scene.world.records.stored:
-        assert not scene.world.register.open
+        assert not scene.world.index.open
         return  # nobody was told that it was accepted: its message comes back, or is poison
     record = reckoned(scene)
     if policy == "retry_once":
@@ -116,7 +116,7 @@ async def test_a_job_message_the_platform_gave_up_on_is_rejected_when_nothing_ca
     scene = Scene()
     message = JobMessage(json.dumps(JOB).encode(), "poisoned-1", scene.world.clock.now())
     await scene.deliver(Delivery("image-jobs-poison", message, message.inserted_at))
-    assert scene.world.announcer.types() == ["image.job.rejected"]
+    assert scene.world.publisher.types() == ["image.job.rejected"]
     assert data(scene)["code"] == "poisoned"
     assert data(scene)["job_id"] == "fox-1"
 
@@ -137,8 +137,8 @@ async def test_what_the_platform_gave_up_on_is_told_on_the_reply_queue_that_is_a
     body = json.dumps({**JOB, **wish}).encode()
     message = JobMessage(body, "poisoned-1", scene.world.clock.now())
     await scene.deliver(Delivery("image-jobs-poison", message, message.inserted_at))
-    assert scene.world.announcer.types() == ["image.job.rejected"]
-    assert set(scene.world.announcer.replies) == told
+    assert scene.world.publisher.types() == ["image.job.rejected"]
+    assert set(scene.world.publisher.replies) == told
 
 
 async def test_a_job_message_the_platform_gave_up_on_is_carried_on_when_it_has_a_record() -> None:
@@ -150,4 +150,4 @@ async def test_a_job_message_the_platform_gave_up_on_is_carried_on_when_it_has_a
         await scene.deliver(delivery)
     scene.waiting[0].queue = "image-jobs-poison"
     await scene.run()
-    assert scene.world.announcer.types() == ["image.job.succeeded"]
+    assert scene.world.publisher.types() == ["image.job.succeeded"]

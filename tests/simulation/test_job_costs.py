@@ -70,10 +70,10 @@ async def test_another_call_of_a_job_costs_its_own_steps_and_no_more() -> None:
 def remember(scene: Scene, jobs: int) -> None:
     """Give the scene a past of so many jobs that ended."""
     kept = scene.world.records.stored["fox-1"].value
-    (entry,) = scene.world.register.ended.values()
+    (entry,) = scene.world.index.ended.values()
     for number in range(jobs):
         scene.world.records.stored[f"past-{number}"] = Versioned(kept, '"1"')
-        scene.world.register.ended[f"past-{number}"] = entry
+        scene.world.index.ended[f"past-{number}"] = entry
 
 
 @pytest.mark.parametrize("past", [100, 100_000])

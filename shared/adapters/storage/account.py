@@ -27,7 +27,7 @@ _SIGNED: Final = (
 
 
 @dataclass(slots=True)
-class Asking:
+class Request:
     """A request on its way out; header names are in lower case."""
 
     method: str
@@ -40,7 +40,7 @@ class Asking:
 class Signature(Protocol):
     """One of the ways to say who asks."""
 
-    async def sign(self, asking: Asking) -> None:
+    async def sign(self, asking: Request) -> None:
         """Put what is needed into the request; each try is signed anew."""
         ...
 
@@ -67,7 +67,7 @@ class Token:
 
     tokens: Tokens
 
-    async def sign(self, asking: Asking) -> None:
+    async def sign(self, asking: Request) -> None:
         """Put the token into the request."""
         asking.headers["authorization"] = f"Bearer {await self.tokens.token(SCOPE)}"
 
@@ -83,7 +83,7 @@ class SharedAccess:
 
     parameters: Mapping[str, str] = field(repr=False)
 
-    async def sign(self, asking: Asking) -> None:
+    async def sign(self, asking: Request) -> None:
         """Put the signature into the query."""
         asking.query.update(self.parameters)
 
@@ -110,7 +110,7 @@ class SharedKey:
         except binascii.Error as error:
             raise Misconfigured(f"ImageStorage: its AccountKey is no base64 ({error})") from error
 
-    async def sign(self, asking: Asking) -> None:
+    async def sign(self, asking: Request) -> None:
         """Sign everything that the service looks at."""
         asking.headers["x-ms-date"] = formatdate(usegmt=True)
         digest = hmac.digest(self.key, self.text(asking).encode(), "sha256")
@@ -121,7 +121,7 @@ class SharedKey:
         """Nothing else is known."""
         return False
 
-    def text(self, asking: Asking) -> str:
+    def text(self, asking: Request) -> str:
         """Return what is signed."""
         headers = asking.headers
         values = [headers.get(name, "") for name in _SIGNED]

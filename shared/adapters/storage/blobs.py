@@ -10,7 +10,7 @@ from typing import Final
 from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
-from .rest import Answer, Body, StorageRefusal, StorageWire
+from .rest import Body, Response, StorageClient, StorageRefusal
 
 #: Conditions of a write.
 IF_NEW: Final = {"if-none-match": "*"}
@@ -52,7 +52,7 @@ class Blobs:
     A write whose condition does not hold is refused with status 409 or 412.
     """
 
-    wire: StorageWire
+    client: StorageClient
     #: The container's, without a query.
     url: str
 
@@ -140,7 +140,7 @@ class Blobs:
                 return None
             raise
 
-    async def label(
+    async def set_metadata(
         self,
         name: str,
         metadata: Mapping[str, str],
@@ -158,13 +158,13 @@ class Blobs:
         """Delete a blob."""
         await self._ask("DELETE", name, doing=doing, headers=condition)
 
-    async def listed(
+    async def list(
         self, prefix: str, *, doing: str, most: int, after: str | None = None
     ) -> Listing:
         """Return at most so many blobs of a prefix, from where an earlier listing ended."""
         query = {"restype": "container", "comp": "list", "prefix": prefix, "include": "metadata"}
         query |= {"maxresults": str(most)} | ({"marker": after} if after else {})
-        return _listing((await self.wire.ask("GET", self.url, doing=doing, query=query)).body)
+        return _listing((await self.client.send("GET", self.url, doing=doing, query=query)).body)
 
     async def _put(
         self,
@@ -174,18 +174,18 @@ class Blobs:
         doing: str,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
-    ) -> Answer:
-        return await self.wire.ask(
+    ) -> Response:
+        return await self.client.send(
             "PUT", self.address(name), doing=doing, query=query, headers=headers, body=body
         )
 
     async def _ask(
         self, method: str, name: str, *, doing: str, headers: Mapping[str, str] | None = None
-    ) -> Answer:
-        return await self.wire.ask(method, self.address(name), doing=doing, headers=headers)
+    ) -> Response:
+        return await self.client.send(method, self.address(name), doing=doing, headers=headers)
 
 
-def _blob(answer: Answer) -> Blob:
+def _blob(answer: Response) -> Blob:
     metadata = {
         name.lower().removeprefix(_META): value
         for name, value in answer.headers.items()

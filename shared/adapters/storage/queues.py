@@ -10,7 +10,7 @@ from typing import Final
 from xml.sax.saxutils import escape
 
 from ...errors import NoSuchQueue, TooLarge
-from .rest import StorageRefusal, StorageWire
+from .rest import StorageClient, StorageRefusal
 
 #: What one message may hold, bytes as stored.
 MAX_MESSAGE_BYTES: Final = 65_536
@@ -25,8 +25,8 @@ _INSERTED: Final = re.compile(rb"<InsertionTime>([^<]+)</InsertionTime>")
 class StorageQueues:
     """`Queues` of a storage account."""
 
-    def __init__(self, wire: StorageWire, url: str) -> None:
-        self._wire = wire
+    def __init__(self, client: StorageClient, url: str) -> None:
+        self._client = client
         self._url = url
 
     async def send(self, queue: str, body: bytes, *, delay: timedelta = timedelta()) -> None:
@@ -42,7 +42,7 @@ class StorageQueues:
             )
         message = f"<MessageText>{escape(body.decode('utf-8'))}</MessageText>"
         with _there_must_be(queue):
-            await self._wire.ask(
+            await self._client.send(
                 "POST",
                 f"{self._url}/{queue}/messages",
                 doing=f"sending to the queue {queue!r}",
@@ -57,7 +57,7 @@ class StorageQueues:
     async def oldest(self, queue: str) -> datetime | None:
         """Return when the message that is next in line was sent; None when none waits."""
         with _there_must_be(queue):
-            answer = await self._wire.ask(
+            answer = await self._client.send(
                 "GET",
                 f"{self._url}/{queue}/messages",
                 doing=f"looking at the queue {queue!r}",

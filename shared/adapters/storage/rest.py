@@ -20,7 +20,7 @@ import aiohttp
 from yarl import URL
 
 from ...errors import StoreUnavailable
-from .account import API_VERSION, Asking, Signature
+from .account import API_VERSION, Request, Signature
 
 USER_AGENT: Final = "image-jobs"
 #: Statuses that a later try may mend, beside 500 and above.
@@ -70,7 +70,7 @@ class Body(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Response:
     """What the service said; header names are looked up in any case."""
 
     status: int
@@ -99,7 +99,7 @@ class StorageRefusal(StoreUnavailable):
         )
 
 
-class StorageWire:
+class StorageClient:
     """The connections to one account, kept alive, and what all requests have in common.
 
     Nothing is opened, and no event loop is needed, before the first request.
@@ -110,7 +110,7 @@ class StorageWire:
         self._tuning = tuning or StorageTuning()
         self._session: aiohttp.ClientSession | None = None
 
-    async def ask(
+    async def send(
         self,
         method: str,
         url: str,
@@ -119,7 +119,7 @@ class StorageWire:
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
         body: bytes | Body = b"",
-    ) -> Answer:
+    ) -> Response:
         """Send a request until it is answered with success or for good.
 
         Raises `StorageRefusal` for any other answer, `StoreUnavailable` for none; `doing` begins
@@ -127,7 +127,7 @@ class StorageWire:
         """
         repeats, renewed = 0, False
         while True:
-            asking = Asking(method, url, dict(query or {}), dict(headers or {}))
+            asking = Request(method, url, dict(query or {}), dict(headers or {}))
             try:
                 return await self._once(asking, body, doing)
             except StorageRefusal as refusal:
@@ -138,7 +138,7 @@ class StorageWire:
                     raise
             except (aiohttp.ClientError, OSError) as error:
                 if repeats == self._tuning.retries:
-                    raise StoreUnavailable(f"{doing}: {_said(error)}") from error
+                    raise StoreUnavailable(f"{doing}: {_describe_error(error)}") from error
             await asyncio.sleep(self._tuning.wait(repeats))
             repeats += 1
 
@@ -148,7 +148,7 @@ class StorageWire:
         if session:
             await session.close()
 
-    async def _once(self, asking: Asking, body: bytes | Body, doing: str) -> Answer:
+    async def _once(self, asking: Request, body: bytes | Body, doing: str) -> Response:
         asking.headers["x-ms-version"] = API_VERSION
         if asking.method not in {"GET", "HEAD"}:
             asking.headers["content-length"] = str(len(body))
@@ -165,7 +165,7 @@ class StorageWire:
             if response.status >= 300:  # noqa: PLR2004 (none is followed, none is expected)
                 code = response.headers.get("x-ms-error-code", "")
                 raise StorageRefusal(doing, response.status, code, response.reason)
-            return Answer(response.status, response.headers, said)
+            return Response(response.status, response.headers, said)
 
     def _opened(self, url: str) -> aiohttp.ClientSession:
         if self._session is None:
@@ -192,5 +192,5 @@ def _proxy(url: str) -> str | None:
     return getproxies().get(parts.scheme)
 
 
-def _said(error: Exception) -> str:
+def _describe_error(error: Exception) -> str:
     return f"{type(error).__name__}: {str(error).partition('\n')[0]}"

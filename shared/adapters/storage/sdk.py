@@ -34,8 +34,8 @@ __all__ = [
     "StorageAccount",
     "StorageAddress",
     "StorageTuning",
+    "describe_error",
     "error_code",
-    "said",
     "storage_errors",
 ]
 
@@ -114,7 +114,7 @@ def storage_errors(doing: str) -> Iterator[None]:
     try:
         yield
     except (AzureError, aiohttp.ClientError, OSError) as error:
-        raise StoreUnavailable(f"{doing}: {said(error)}") from error
+        raise StoreUnavailable(f"{doing}: {describe_error(error)}") from error
 
 
 #: What a status means that no retry mends.
@@ -125,7 +125,7 @@ _ADVICE: Final = {
 }
 
 
-def said(error: Exception) -> str:
+def describe_error(error: Exception) -> str:
     """Return an SDK error in one line, without the XML and the ids that its text carries."""
     if isinstance(error, HttpResponseError) and error.status_code:
         code = error_code(error) or error.reason or type(error).__name__

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from .sdk import SignedLinks, StorageAccount
 
 
-class LateLinks:
+class LazySignedLinks:
     """`ReadLinks` to the blobs of one container."""
 
     def __init__(

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ..control import ORDER_SECONDS
+from ..control import COMMAND_SECONDS
 from ..results import Status
 from .output import AsJson, client, console, now, print_json, status_json, status_table
 from .watch import Ids, named
@@ -20,7 +20,7 @@ def cancel(
         bool, typer.Option("--drop", help="Pictures that are being made are dropped, too.")
     ] = False,
     reason: Reason = "",
-    within: Within = ORDER_SECONDS,
+    within: Within = COMMAND_SECONDS,
     as_json: AsJson = False,
 ) -> None:
     """Cancel what was not paid for yet."""
@@ -31,7 +31,7 @@ def cancel(
     _show(found, as_json=as_json)
 
 
-def release(job_ids: Ids, *, within: Within = ORDER_SECONDS, as_json: AsJson = False) -> None:
+def release(job_ids: Ids, *, within: Within = COMMAND_SECONDS, as_json: AsJson = False) -> None:
     """Let parked jobs go on, though a call of theirs may have been paid for."""
     with client() as jobs:
         found = [jobs.release(each, within=within) for each in named(job_ids)]
@@ -39,7 +39,7 @@ def release(job_ids: Ids, *, within: Within = ORDER_SECONDS, as_json: AsJson = F
 
 
 def fail(
-    job_ids: Ids, *, reason: Reason = "", within: Within = ORDER_SECONDS, as_json: AsJson = False
+    job_ids: Ids, *, reason: Reason = "", within: Within = COMMAND_SECONDS, as_json: AsJson = False
 ) -> None:
     """End parked jobs as failed."""
     with client() as jobs:
@@ -53,7 +53,7 @@ def replay(
     remake: Annotated[
         bool, typer.Option("--remake", help="Make pictures that are there again, under new names.")
     ] = False,
-    within: Within = ORDER_SECONDS,
+    within: Within = COMMAND_SECONDS,
     as_json: AsJson = False,
 ) -> None:
     """Begin failed, parked or cancelled jobs again; what is there is kept, and not paid twice."""

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ..dead_letters import Letter
+from ..dead_letters import DeadLetter
 from ..sync_client import ImageJobs
 from .output import AsJson, client, console, print_json, table
 
@@ -103,7 +103,7 @@ def _chosen(
 
 def _letters(
     jobs: ImageJobs, *, days: int, day: datetime | None, reason: str | None, limit: int
-) -> list[Letter]:
+) -> list[DeadLetter]:
     """Return the letters of the last days, or of one day."""
     if day:
         return jobs.operator.dead_letters(days=1, limit=limit, reason=reason, last=day.date())

@@ -55,7 +55,7 @@ def ledger(
 
 def _quota(ledger: Ledger) -> Quota:
     """Return the quota as the app had it configured when it last called."""
-    return Quota(ledger.pace.tempo.configured)
+    return Quota(ledger.pace.rate.configured)
 
 
 def _pace(ledger: Ledger, time: datetime) -> PaceStatus:

@@ -20,7 +20,7 @@ from rich.text import Text
 
 from ...config.settings import CONNECTION, Configuration
 from ...http_api.job_documents import status_of
-from ...records.index_entry import Entry
+from ...records.index_entry import IndexEntry
 from ...records.record import JobState
 from ...routing.plan import Plan
 from ..configuration import configured
@@ -156,7 +156,7 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def entries_table(entries: Sequence[Entry]) -> Table:
+def entries_table(entries: Sequence[IndexEntry]) -> Table:
     """Return a row a job of a list."""
     rows = table("job", "accepted", "model", "size", "state", "pictures", "USD", "tags", "")
     for entry in entries:

@@ -13,7 +13,7 @@ from ...http_api.queries import has_version
 from ...jobs.fields import is_job_id
 from ...ports import Report, World
 from ...workflows.posted_lists import Begun, begin
-from ..host import tell
+from ..host import log_report
 from .images import answer_with
 from .jobs import body_of
 from .responses import document, nothing
@@ -25,12 +25,12 @@ async def submit_batch(req: func.HttpRequest, configuration: Configuration) -> f
     world = open_world(configuration)
     made = await begin(body, key, world, configuration)
     if not isinstance(made, Begun):
-        tell("submit_batch", Report("refused", None, {"jobs": len(made)}))
+        log_report("submit_batch", Report("refused", None, {"jobs": len(made)}))
         return document(not_begun(made), status=400)
     record = made.stored.record
     told = begun(record, made.page)
     facts = {"accepted": told.accepted, "refused": told.refused}
-    tell("submit_batch", Report("accepted", None, {"batch_id": record.batch_id} | facts))
+    log_report("submit_batch", Report("accepted", None, {"batch_id": record.batch_id} | facts))
     headers = _headers(made.stored, world) | {"Location": f"/api/batches/{record.batch_id}"}
     return document(told, status=202 if "Retry-After" in headers else 200, headers=headers)
 

@@ -6,7 +6,7 @@ import azure.functions as func
 
 from ...adapters.world import open_world
 from ...config.settings import Configuration
-from ...http_api.job_documents import numbered
+from ...http_api.job_documents import find_picture
 from ...http_api.problems import refused
 from ...http_api.queries import ByteRange, byte_range, has_version, wanted_form
 from ...ports import PicturePart, World
@@ -22,7 +22,7 @@ async def read_image(req: func.HttpRequest, configuration: Configuration) -> fun
     world = open_world(configuration)
     stored = await stored_job(req, world)
     number, form = req.route_params.get("number", ""), wanted_form(req.params)
-    name = numbered(stored.value, number, form)
+    name = find_picture(stored.value, number, form)
     return await answer_with(
         name, req, world=world, configuration=configuration, missing="no_such_picture"
     )

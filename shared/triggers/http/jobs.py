@@ -19,10 +19,10 @@ from ...adapters.world import open_world
 from ...config.settings import Configuration
 from ...http_api.job_documents import (
     JOB_PATH,
+    add_read_links,
     blobs_of,
     estimate_of,
-    linked,
-    listed,
+    job_list,
     poll_after,
     status_of,
 )
@@ -30,10 +30,10 @@ from ...http_api.problems import refused
 from ...http_api.queries import (
     FILTERS,
     JSON_TYPES,
+    command_query,
     has_version,
     is_json,
     list_query,
-    order_query,
     wants_links,
 )
 from ...jobs.commands import Action
@@ -42,9 +42,9 @@ from ...jobs.parsing import MAX_MESSAGE_BYTES
 from ...ports import Report, Versioned, World
 from ...records.record import JobRecord, JobState
 from ...workflows.acceptance import Accepted
-from ...workflows.control import control
-from ...workflows.intake import Submission, foresee, submit
-from ..host import tell
+from ...workflows.control import execute_command
+from ...workflows.intake import Submission, estimate, submit
+from ..host import log_report
 from .responses import document, nothing
 
 #: A key makes the same id at any time.
@@ -56,13 +56,13 @@ async def submit_job(req: func.HttpRequest, configuration: Configuration) -> fun
     world = open_world(configuration)
     accepted = await submit(_submission(req), world, configuration)
     _tell("submit_job", accepted)
-    return told(accepted.stored, now=world.clock.now())
+    return submitted(accepted.stored, now=world.clock.now())
 
 
 async def estimate_job(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
     """Say what a job would come to, without making it."""
     submission = _submission(req)
-    plans = await foresee(submission, open_world(configuration), configuration)
+    plans = await estimate(submission, open_world(configuration), configuration)
     return document(estimate_of(plans))
 
 
@@ -88,7 +88,7 @@ def body_of(req: func.HttpRequest, most: int) -> bytes:
     return body
 
 
-def told(stored: Versioned[JobRecord], *, now: datetime) -> func.HttpResponse:
+def submitted(stored: Versioned[JobRecord], *, now: datetime) -> func.HttpResponse:
     """Answer with a job: 202 while it runs, 200 when it has ended."""
     record = stored.value
     running = record.state is JobState.RUNNING
@@ -100,7 +100,7 @@ def told(stored: Versioned[JobRecord], *, now: datetime) -> func.HttpResponse:
 
 def _tell(function: str, accepted: Accepted) -> None:
     what = "accepted" if accepted.is_new else "repeated"
-    tell(function, Report(what, accepted.stored.value.job_id))
+    log_report(function, Report(what, accepted.stored.value.job_id))
 
 
 async def cancel_job(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
@@ -129,15 +129,15 @@ async def _ordered(
     world, job_id = open_world(configuration), req.route_params.get("job_id", "")
     if not is_job_id(job_id):
         raise refused("no_such_job")
-    order = order_query(action, job_id, req.params)
-    report = await control(order, world, configuration)
-    tell(f"{action}_job", report)
+    command = command_query(action, job_id, req.params)
+    report = await execute_command(command, world, configuration)
+    log_report(f"{action}_job", report)
     stored = await world.records.read(job_id)
     if stored is None:
         raise refused("no_such_job")
     if report.what == "not_controlled":
         raise refused("wrong_state", str(report.facts["why"]), job_id=job_id)
-    return told(stored, now=world.clock.now())
+    return submitted(stored, now=world.clock.now())
 
 
 async def read_job(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
@@ -156,7 +156,7 @@ async def read_job(req: func.HttpRequest, configuration: Configuration) -> func.
     if links:
         until = now + configuration.settings.read_link_life
         urls = {blob: await world.links.link(blob, until=until) for blob in blobs_of(status)}
-        status = linked(status, urls)
+        status = add_read_links(status, urls)
     return document(status, headers=headers)
 
 
@@ -173,7 +173,7 @@ async def list_jobs(req: func.HttpRequest, configuration: Configuration) -> func
     """Tell of the newest jobs, a page at a time."""
     world, wanted = open_world(configuration), list_query(req.params)
     links = wants_links(req.params, configuration.settings)
-    page = await world.register.page(
+    page = await world.index.page(
         after=wanted.after, limit=wanted.limit, state=wanted.state, tag=wanted.tag
     )
     urls: dict[str, str] = {}
@@ -181,7 +181,7 @@ async def list_jobs(req: func.HttpRequest, configuration: Configuration) -> func
         until = world.clock.now() + configuration.settings.read_link_life
         covers = [entry.cover for entry in page.entries if entry.cover]
         urls = {blob: await world.links.link(blob, until=until) for blob in covers}
-    jobs = listed(page, urls)
+    jobs = job_list(page, urls)
     headers = {}
     if page.next:
         # Only what this list knows: a key that came in the query must not come out again.

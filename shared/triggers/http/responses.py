@@ -9,7 +9,7 @@ from ...errors import ImageJobsError, Rejected, Unavailable
 from ...events.data import Data
 from ...http_api.problems import PROBLEM_TYPE, Refused, problem_of
 from ...ports import Report
-from ..host import log, tell
+from ..host import log, log_report
 
 #: What every answer of the API says: it is one caller's, and it is what it says it is.
 _ALWAYS: Final = {
@@ -49,7 +49,9 @@ def _tell(name: str, error: ImageJobsError) -> None:
             return  # the caller's own affair: a wrong id, a wrong type
         case Rejected():
             faults = [str(fault) for fault in error.faults]
-            tell(name, Report("refused", error.job_id, {"code": error.code, "faults": faults}))
+            log_report(
+                name, Report("refused", error.job_id, {"code": error.code, "faults": faults})
+            )
         case _:
             log.warning("%s: %s", name, error)
 

@@ -15,9 +15,9 @@ from ...images_api.requests import request_of
 from ...jobs.localization import adapted
 from ...jobs.tags import as_metadata
 from ...limits.budget import Refusal
-from ...limits.circuit_breaker import finding_of
+from ...limits.circuit_breaker import feedback_of
 from ...limits.pacing import Postponed
-from ...limits.pool_ledger import Answer, Held, Permit
+from ...limits.pool_ledger import AcquireResult, CircuitOpen, Reservation
 from ...ports import Report, Versioned, World
 from ...records.record import Attempt, Failure, JobRecord
 from ...records.task_messages import TaskMessage
@@ -27,25 +27,32 @@ from ..acceptance import MAX_PROMPT_BYTES
 from .attempts import call_limit, died, intent
 from .call import CallResult, call
 from .reroute import rerouted
-from .reservations import NO_MONEY, Wish, give_back, no_money_yet, seek, set_aside
-from .steps import Converge, GiveUp, LeaveAlone, Pay, Resolve, decide
-from .task import Woken
+from .reservations import (
+    NO_MONEY,
+    ReservationRequest,
+    acquire_reservation,
+    no_money_yet,
+    release_budget,
+    reserve_budget,
+)
+from .steps import AlreadyEnded, GiveUp, InProgress, Pay, Resolve, next_step
+from .task import TaskRun
 
-type _NoTurn = Held | Postponed | Failure | Refusal
+type _NotGranted = CircuitOpen | Postponed | Failure | Refusal
 
 
 async def generate(message: TaskMessage, world: World, configuration: Configuration) -> Report:
     """Do what a lane message asks for; raises only `Unavailable` (it is delivered again)."""
-    task = Woken(message, world, configuration)
+    task = TaskRun(message, world, configuration)
     stored = await world.records.read(message.job_id)
-    permit: Permit | None = None
+    reservation: Reservation | None = None
     prompt: str | None = None
     while stored and message.task < len(stored.value.tasks):
         now = world.clock.now()
-        step = decide(stored.value, message, now=now, configuration=configuration)
-        if permit and not (isinstance(step, Pay) and permit.deployment in step.names):
-            await task.release(permit)
-            permit = None
+        step = next_step(stored.value, message, now=now, configuration=configuration)
+        if reservation and not (isinstance(step, Pay) and reservation.deployment in step.names):
+            await task.release(reservation)
+            reservation = None
         if not isinstance(step, Pay):
             return await _without_a_call(task, stored, step)
         if prompt is None:  # looked at once, and before a turn is taken that it may not need
@@ -54,69 +61,77 @@ async def generate(message: TaskMessage, world: World, configuration: Configurat
                 return await task.fail(stored, found)
             prompt = found
         try:
-            if permit is None:
-                answer = await _turn(task, stored.value, step)
-                if isinstance(answer, Permit):
-                    permit = answer  # and time has passed: is there still something to pay for?
+            if reservation is None:
+                answer = await _acquire(task, stored.value, step)
+                if isinstance(answer, Reservation):
+                    reservation = (
+                        answer  # and time has passed: is there still something to pay for?
+                    )
                 elif changed := _rerouted(task, stored.value, answer, prompt):
                     stored = await _replaced(world, changed, stored)
                 else:
-                    return await _go_away(task, stored, step, answer)
+                    return await _requeue(task, stored, step, answer)
                 continue
-            intended = await _written_down(task, stored, step, permit)
+            intended = await _record_intent(task, stored, step, reservation)
         except StaleVersion:
             stored = await world.records.read(message.job_id)
             continue
-        return await _go_on(task, stored, intended, permit, prompt)
-    await task.release(permit)
+        return await _pay_or_wait(task, stored, intended, reservation, prompt)
+    await task.release(reservation)
     return task.report("no_such_task")
 
 
 async def _without_a_call(
-    task: Woken, stored: Versioned[JobRecord], step: Converge | LeaveAlone | GiveUp | Resolve
+    task: TaskRun, stored: Versioned[JobRecord], step: AlreadyEnded | InProgress | GiveUp | Resolve
 ) -> Report:
     match step:
-        case Converge(why):
-            await task.announce(stored)
+        case AlreadyEnded(why):
+            await task.publish_pending(stored)
             return task.report(why)
-        case LeaveAlone(until):
+        case InProgress(until):
             return await task.leave_alone(stored.value, until)
         case GiveUp(failure):
             return await task.fail(stored, failure)
         case Resolve(attempt):
-            return await task.conclude(stored, attempt, CallResult(died(attempt), {}))
+            return await task.apply_outcome(stored, attempt, CallResult(died(attempt), {}))
 
 
-async def _turn(task: Woken, record: JobRecord, step: Pay) -> Answer | Failure | Refusal:
+async def _acquire(
+    task: TaskRun, record: JobRecord, step: Pay
+) -> AcquireResult | Failure | Refusal:
     if task.message.held == NO_MONEY:
         # Asked before it takes a turn: whoever has money must not wait behind turns not used.
         index, now = task.message.task, task.world.clock.now()
         trial = intent(record, index, step, step.deployments[0], task.configuration, now=now)
         if why := await no_money_yet(trial, record, task.world, task.configuration):
             return why
-    wish = Wish(
+    wish = ReservationRequest(
         deployments=step.deployments,
         limit=call_limit(record, task.message.task, task.configuration),
         priority=record.job.priority,
-        appointment=task.message.appointment,
+        ticket=task.message.ticket,
         give_up_at=step.give_up_at,
     )
-    return await seek(wish, task.world.pools, task.world.clock)
+    return await acquire_reservation(wish, task.world.pools, task.world.clock)
 
 
-async def _go_away(task: Woken, stored: Versioned[JobRecord], step: Pay, answer: _NoTurn) -> Report:
+async def _requeue(
+    task: TaskRun, stored: Versioned[JobRecord], step: Pay, answer: _NotGranted
+) -> Report:
     """Put the message back until its time has come, or until it is too late for it."""
     if isinstance(answer, Failure | Refusal):
         return await _without_money(task, stored, answer)
     record = stored.value
     until = min(task.world.clock.now() + answer.delay, step.give_up_at)
-    if isinstance(answer, Held):
+    if isinstance(answer, CircuitOpen):
         return await task.hold(record, answer, until)
-    return await task.wait(record, answer.appointment, until)
+    return await task.wait(record, answer.ticket, until)
 
 
-def _rerouted(task: Woken, record: JobRecord, answer: _NoTurn, prompt: str) -> JobRecord | None:
-    if not isinstance(answer, Held):
+def _rerouted(
+    task: TaskRun, record: JobRecord, answer: _NotGranted, prompt: str
+) -> JobRecord | None:
+    if not isinstance(answer, CircuitOpen):
         return None
     return rerouted(
         record,
@@ -138,59 +153,59 @@ class _Intent:
     slots: tuple[Slot, ...]
 
 
-async def _written_down(
-    task: Woken, stored: Versioned[JobRecord], step: Pay, permit: Permit
+async def _record_intent(
+    task: TaskRun, stored: Versioned[JobRecord], step: Pay, reservation: Reservation
 ) -> _Intent | Failure | Refusal:
     """Set money aside, then write the intent to pay, or say why there is no money for it.
 
     Raises `StaleVersion` when the record was changed meanwhile.
     """
     index, now = task.message.task, task.world.clock.now()
-    deployment = next(each for each in step.deployments if each.name == permit.deployment)
+    deployment = next(each for each in step.deployments if each.name == reservation.deployment)
     attempt = intent(stored.value, index, step, deployment, task.configuration, now=now)
-    held = await set_aside(attempt, stored.value, task.world, task.configuration)
+    held = await reserve_budget(attempt, stored.value, task.world, task.configuration)
     if not isinstance(held, Attempt):
         return held
     try:
         claimed = await _replaced(task.world, claim(stored.value, index, held), stored)
     except StaleVersion:
-        await give_back(held, task.world)
+        await release_budget(held, task.world)
         raise
     return _Intent(claimed, held, deployment, step.slots)
 
 
-async def _go_on(
-    task: Woken,
+async def _pay_or_wait(
+    task: TaskRun,
     stored: Versioned[JobRecord],
     intended: _Intent | Failure | Refusal,
-    permit: Permit,
+    reservation: Reservation,
     prompt: str,
 ) -> Report:
     """Pay what was written down, or give the turn back and wait for money."""
     if isinstance(intended, _Intent):
-        return await _pay(task, intended, permit, prompt)
-    await task.release(permit)
+        return await _pay(task, intended, reservation, prompt)
+    await task.release(reservation)
     return await _without_money(task, stored, intended)
 
 
 async def _without_money(
-    task: Woken, stored: Versioned[JobRecord], why: Failure | Refusal
+    task: TaskRun, stored: Versioned[JobRecord], why: Failure | Refusal
 ) -> Report:
     if isinstance(why, Failure):
         return await task.park(stored, why)
     return await task.wait_for_money(stored.value)
 
 
-async def _pay(task: Woken, paid: _Intent, permit: Permit, prompt: str) -> Report:
+async def _pay(task: TaskRun, paid: _Intent, reservation: Reservation, prompt: str) -> Report:
     """Call, and write the result; tell the pool last, it only paces."""
     result = await _call(task, paid, prompt)
-    report = await task.conclude(paid.stored, paid.attempt, result, permit)
+    report = await task.apply_outcome(paid.stored, paid.attempt, result, reservation)
     before = paid.stored.value.tasks[task.message.task].last_unpaid
-    finding = finding_of(result.outcome, before=before)
-    return replace(report, alarms=await task.tell(permit, finding))
+    finding = feedback_of(result.outcome, before=before)
+    return replace(report, alarms=await task.tell(reservation, finding))
 
 
-async def _call(task: Woken, paid: _Intent, prompt: str) -> CallResult:
+async def _call(task: TaskRun, paid: _Intent, prompt: str) -> CallResult:
     record, attempt = paid.stored.value, paid.attempt
     plan = record.plan_of(task.message.task)
     blobs = tuple(slot.blob for slot in paid.slots)
@@ -221,7 +236,7 @@ async def _replaced(
     return Versioned(record, await world.records.replace(record, stored.version))
 
 
-async def _prompt(task: Woken, record: JobRecord) -> str | Failure:
+async def _prompt(task: TaskRun, record: JobRecord) -> str | Failure:
     """Return the prompt, or what became of it or of another input since the job was taken."""
     inputs, blob = task.world.inputs, record.job.prompt_blob
     prompt = await inputs.read_text(blob, max_bytes=MAX_PROMPT_BYTES) if blob else record.job.prompt

@@ -11,7 +11,7 @@ from typing import Final
 
 from ...config.settings import Configuration
 from ...errors import UnsupportedRequest
-from ...limits.pool_ledger import Held
+from ...limits.pool_ledger import CircuitOpen
 from ...records.record import JobRecord, TaskState
 from ...routing.admission import plans_of
 from ...routing.plan import Adjustment, Plan, estimate_usd
@@ -24,7 +24,7 @@ _FIELD: Final = "model"
 def rerouted(
     record: JobRecord,
     index: int,
-    held: Held,
+    held: CircuitOpen,
     configuration: Configuration,
     *,
     prompt_characters: int,
@@ -70,7 +70,7 @@ def _untouched(record: JobRecord, plan: Plan) -> bool:
     )
 
 
-def _told(fresh: Plan, plan: Plan, held: Held) -> Plan:
+def _told(fresh: Plan, plan: Plan, held: CircuitOpen) -> Plan:
     earlier = [each for each in plan.adjustments if each.field == _FIELD]
     fallback = Adjustment(
         field=_FIELD,

@@ -15,16 +15,16 @@ from ...catalogue.deployments import Deployment
 from ...config.settings import Configuration
 from ...limits.adaptive_rate import Quota
 from ...limits.budget import Hold, Refusal, millionths
-from ...limits.pacing import Appointment, Postponed, Priority
-from ...limits.pool_ledger import Answer, Ask, Held, Permit
+from ...limits.pacing import Postponed, Priority, Ticket
+from ...limits.pool_ledger import AcquireRequest, AcquireResult, CircuitOpen, Reservation
 from ...ports import Clock, Pools, Versioned, World
 from ...records.costs import billed, over_budget
 from ...records.record import Attempt, Failure, JobRecord, JobState
-from ..outbox import change
+from ..outbox import update_record
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
+class ReservationRequest:
     """What a task wants of the pools."""
 
     #: In order of preference; at least one.
@@ -33,47 +33,49 @@ class Wish:
     limit: timedelta
     priority: Priority
     #: The place its message came back with.
-    appointment: Appointment | None
+    ticket: Ticket | None
     #: A turn at or after this is of no use.
     give_up_at: datetime
 
 
-async def seek(wish: Wish, pools: Pools, clock: Clock) -> Answer:
+async def acquire_reservation(
+    wish: ReservationRequest, pools: Pools, clock: Clock
+) -> AcquireResult:
     """Return a permit to be used at once, or how long to go away; raises `StoreUnavailable`."""
     while True:
-        answer = await _asked(wish, pools)
-        if not isinstance(answer, Permit):
+        answer = await _acquired(wish, pools)
+        if not isinstance(answer, Reservation):
             return answer
         turn = answer.turn
         if clock.now() + turn.wait >= wish.give_up_at:
-            return Postponed(appointment=turn.appointment, delay=turn.wait)
+            return Postponed(ticket=turn.ticket, delay=turn.wait)
         if not turn.wait:
             return answer
         if await pools.wait_for(answer):
             return answer
-        wish = replace(wish, appointment=turn.appointment)
+        wish = replace(wish, ticket=turn.ticket)
 
 
-async def _asked(wish: Wish, pools: Pools) -> Answer:
+async def _acquired(wish: ReservationRequest, pools: Pools) -> AcquireResult:
     """Ask one pool after the other: for a turn now, and then for a number where it is called first.
 
     A place that the message holds already is asked for first. Numbers are not taken on trial: one
     whose holder goes elsewhere is called in vain.
     """
-    place = wish.appointment
+    place = wish.ticket
     order = sorted(wish.deployments, key=lambda each: not (place and place.pool == each.pool))
     several = len({each.pool for each in order}) > 1
     waits: dict[str, tuple[Deployment, Postponed]] = {}
-    held: list[Held] = []
+    held: list[CircuitOpen] = []
     for deployment in order:
         if deployment.pool in waits:
             continue
         has_place = bool(place and place.pool == deployment.pool)
         question = _question(wish, deployment)
-        answer = await pools.ask(replace(question, only_now=several and not has_place))
-        if isinstance(answer, Permit):
+        answer = await pools.acquire(replace(question, only_now=several and not has_place))
+        if isinstance(answer, Reservation):
             return answer
-        if isinstance(answer, Held):
+        if isinstance(answer, CircuitOpen):
             held.append(answer)
         else:
             waits[deployment.pool] = deployment, answer
@@ -82,17 +84,17 @@ async def _asked(wish: Wish, pools: Pools) -> Answer:
     deployment, soonest = min(waits.values(), key=lambda each: each[1].delay)
     if not several or (place and place.pool == deployment.pool):
         return soonest
-    return await pools.ask(_question(wish, deployment))
+    return await pools.acquire(_question(wish, deployment))
 
 
-def _question(wish: Wish, deployment: Deployment) -> Ask:
-    return Ask(
+def _question(wish: ReservationRequest, deployment: Deployment) -> AcquireRequest:
+    return AcquireRequest(
         pool=deployment.pool,
         deployment=deployment.name,
         quota=Quota(rpm=deployment.rpm or 0.0),
         limit=wish.limit,
         priority=wish.priority,
-        appointment=wish.appointment,
+        ticket=wish.ticket,
     )
 
 
@@ -102,7 +104,7 @@ ASK_AGAIN: Final = timedelta(seconds=15)
 NO_MONEY: Final = "the rest of the day's budget is set aside for calls under way"
 
 
-async def set_aside(
+async def reserve_budget(
     attempt: Attempt, record: JobRecord, world: World, configuration: Configuration
 ) -> Attempt | Failure | Literal[Refusal.HELD]:
     """Return the attempt with its ticket, or why there is no money for it today, or not yet."""
@@ -129,13 +131,13 @@ async def set_aside(
     return attempt.model_copy(update={"ticket": ticket})
 
 
-async def settle_up(attempt: Attempt, world: World) -> None:
+async def settle_budget(attempt: Attempt, world: World) -> None:
     """Settle a call whose result is written."""
     if attempt.ticket is not None:
         await world.budget.settle(attempt.ticket, billed(attempt))
 
 
-async def give_back(attempt: Attempt, world: World) -> None:
+async def release_budget(attempt: Attempt, world: World) -> None:
     """Let go what was set aside for a call that was not made."""
     if attempt.ticket is not None:
         await world.budget.settle(attempt.ticket, 0)
@@ -145,10 +147,10 @@ async def no_money_yet(
     attempt: Attempt, record: JobRecord, world: World, configuration: Configuration
 ) -> Failure | Literal[Refusal.HELD] | None:
     """Tell why there would be no money for a call, None when there is; nothing stays set aside."""
-    held = await set_aside(attempt, record, world, configuration)
+    held = await reserve_budget(attempt, record, world, configuration)
     if not isinstance(held, Attempt):
         return held
-    await give_back(held, world)
+    await release_budget(held, world)
     return None
 
 
@@ -193,7 +195,7 @@ async def _fenced(stored: Versioned[JobRecord], ticket: str, world: World) -> Ve
             return record
         return record.model_copy(update={"updated_at": world.clock.now()})
 
-    return await change(world.records, stored, step)
+    return await update_record(world.records, stored, step)
 
 
 def _attempt(record: JobRecord, ticket: str) -> Attempt | None:

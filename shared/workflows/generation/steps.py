@@ -14,14 +14,14 @@ from ...vocabulary import FailureCode, Slot
 
 
 @dataclass(frozen=True, slots=True)
-class Converge:
+class AlreadyEnded:
     """Nothing to do but to make sure that the world was told."""
 
     why: Literal["already_ended", "older_generation"]
 
 
 @dataclass(frozen=True, slots=True)
-class LeaveAlone:
+class InProgress:
     """A live attempt holds the task; look again when it must be dead."""
 
     until: datetime
@@ -57,21 +57,21 @@ class Pay:
         return tuple(deployment.name for deployment in self.deployments)
 
 
-type Step = Converge | LeaveAlone | Resolve | GiveUp | Pay
+type NextStep = AlreadyEnded | InProgress | Resolve | GiveUp | Pay
 
 
-def decide(
+def next_step(
     record: JobRecord, message: TaskMessage, *, now: datetime, configuration: Configuration
-) -> Step:
+) -> NextStep:
     """Return what to do about a wakened task."""
     task = record.tasks[message.task]
     if message.generation != record.generation:
-        return Converge("older_generation")
+        return AlreadyEnded("older_generation")
     if task.state not in OPEN:
-        return Converge("already_ended")
+        return AlreadyEnded("already_ended")
     if task.current:
         if now < task.current.deadline_at:
-            return LeaveAlone(task.current.deadline_at)
+            return InProgress(task.current.deadline_at)
         return Resolve(task.current)
     give_up_at = record.give_up_at(configuration.settings.job_lifetime)
     if now >= give_up_at:

@@ -7,19 +7,19 @@ from typing import Any, Final
 
 from ...config.settings import Configuration
 from ...images_api.outcomes import OutcomeKind
-from ...limits.circuit_breaker import NOTHING, Finding
-from ...limits.pacing import Appointment
-from ...limits.pool_ledger import Alarm, Held, Permit
+from ...limits.circuit_breaker import NOTHING, CallFeedback
+from ...limits.pacing import Ticket
+from ...limits.pool_ledger import Alarm, CircuitOpen, Reservation
 from ...ports import Report, StoredPicture, Versioned, World
-from ...records.outcomes import Ended, conclude
+from ...records.outcomes import FinishedCall, apply_outcome
 from ...records.record import Attempt, Failure, JobRecord, TaskState
 from ...records.task_messages import TaskMessage
 from ...records.transitions import OPEN, Superseded, give_up, park
 from ..finishing import wake_finish
-from ..outbox import announce, change
+from ..outbox import publish_pending, update_record
 from .attempts import ended, pictures_of
 from .call import CallResult
-from .reservations import ASK_AGAIN, NO_MONEY, settle_up
+from .reservations import ASK_AGAIN, NO_MONEY, settle_budget
 
 #: A delayed copy of a message comes back this long after the attempt it waits for must be dead.
 LOOK_AGAIN_MARGIN: Final = timedelta(seconds=2)
@@ -28,7 +28,7 @@ MAX_HELD: Final = 400
 
 
 @dataclass(frozen=True, slots=True)
-class Woken:
+class TaskRun:
     """A task, the message that has wakened it, and what it takes to work on it."""
 
     message: TaskMessage
@@ -41,17 +41,17 @@ class Woken:
         await self.wake(record, wait)
         return self.report("left_alone", again_in_seconds=_seconds(wait))
 
-    async def wait(self, record: JobRecord, place: Appointment, until: datetime) -> Report:
+    async def wait(self, record: JobRecord, place: Ticket, until: datetime) -> Report:
         """Go away until shortly before a turn."""
         wait = until - self.world.clock.now()
-        await self.wake(record, wait, appointment=place)
+        await self.wake(record, wait, ticket=place)
         return self.report("postponed", pool=place.pool, again_in_seconds=_seconds(wait))
 
-    async def hold(self, record: JobRecord, held: Held, until: datetime) -> Report:
+    async def hold(self, record: JobRecord, held: CircuitOpen, until: datetime) -> Report:
         """Go away until a pool that can't be called may be tried again."""
         wait = until - self.world.clock.now()
         why = f"the pool {held.pool} is {held.reason}: {held.message}"[:MAX_HELD]
-        await self.wake(record, wait, appointment=self.message.appointment, held=why)
+        await self.wake(record, wait, ticket=self.message.ticket, held=why)
         return self.report(
             "held", pool=held.pool, reason=held.reason, again_in_seconds=_seconds(wait)
         )
@@ -89,22 +89,22 @@ class Woken:
         stored: Versioned[JobRecord],
         failure: Failure,
     ) -> Report:
-        stored = await change(self.world.records, stored, step)
-        await self.announce(stored)
+        stored = await update_record(self.world.records, stored, step)
+        await self.publish_pending(stored)
         state = stored.value.tasks[self.message.task].state
         return self.report(state, code=failure.code, why=failure.message)
 
-    async def conclude(
+    async def apply_outcome(
         self,
         stored: Versioned[JobRecord],
         attempt: Attempt,
         result: CallResult,
-        permit: Permit | None = None,
+        reservation: Reservation | None = None,
     ) -> Report:
         """Write the result of an attempt, wake the task again if it must be, tell the world."""
         record, index = stored.value, self.message.task
         found = await self._look_for(record, result)
-        came_to = Ended(
+        came_to = FinishedCall(
             ended(record, index, attempt, result, self.configuration, now=self.world.clock.now()),
             result.outcome,
             pictures_of(record, index, found),
@@ -114,7 +114,7 @@ class Woken:
 
         def step(current: JobRecord) -> JobRecord:
             nonlocal wake_after
-            conclusion = conclude(
+            conclusion = apply_outcome(
                 current, index, came_to, on_unknown=on_unknown, now=self.world.clock.now()
             )
             wake_after = conclusion.wake_after
@@ -122,55 +122,55 @@ class Woken:
 
         facts = _facts(came_to.attempt, len(result.stored))
         try:
-            stored = await change(self.world.records, stored, step)
+            stored = await update_record(self.world.records, stored, step)
         except Superseded:
             return self.report("superseded", **facts)
-        await settle_up(came_to.attempt, self.world)
+        await settle_budget(came_to.attempt, self.world)
         if wake_after is not None:
             # Whoever was refused by the counter is due at once when it comes back.
-            refused = permit and result.outcome.kind is OutcomeKind.THROTTLED
-            place = permit.turn.appointment if permit and refused else None
-            await self.wake(stored.value, wake_after, appointment=place)
+            refused = reservation and result.outcome.kind is OutcomeKind.THROTTLED
+            place = reservation.turn.ticket if reservation and refused else None
+            await self.wake(stored.value, wake_after, ticket=place)
             facts["again_in_seconds"] = _seconds(wake_after)
-        await self.announce(stored)
+        await self.publish_pending(stored)
         return self.report(stored.value.tasks[index].state, **facts)
 
-    async def tell(self, permit: Permit, finding: Finding) -> tuple[Alarm, ...]:
+    async def tell(self, reservation: Reservation, finding: CallFeedback) -> tuple[Alarm, ...]:
         """Tell the pool what came of a turn, and operators what the pool owes them; return that.
 
         A stop after the event and before the note of it repeats the event, with the same id.
         """
-        alarms = await self.world.pools.tell(permit, finding)
+        alarms = await self.world.pools.report(reservation, finding)
         for alarm in alarms:
             from ...events.cloud_events import alarm_event  # noqa: PLC0415 (rare: no call waits for it)
 
             event = alarm_event(alarm, source=self.configuration.settings.event_source)
-            await self.world.announcer.announce(event, reply_to=None)
+            await self.world.publisher.publish(event, reply_to=None)
         if alarms:
-            await self.world.pools.told(permit.pool, alarms)
+            await self.world.pools.mark_sent(reservation.pool, alarms)
         return alarms
 
-    async def release(self, permit: Permit | None) -> None:
+    async def release(self, reservation: Reservation | None) -> None:
         """Give up a turn that will not be used: a probe's must not keep the pool waiting."""
-        if permit and permit.probe:
-            await self.tell(permit, NOTHING)
+        if reservation and reservation.probe:
+            await self.tell(reservation, NOTHING)
 
-    async def announce(self, stored: Versioned[JobRecord]) -> None:
+    async def publish_pending(self, stored: Versioned[JobRecord]) -> None:
         """Bring about what comes next: the finish of the originals, or the news of the end."""
         await wake_finish(stored.value, self.world, self.configuration)
-        await announce(stored, self.world, source=self.configuration.settings.event_source)
+        await publish_pending(stored, self.world, source=self.configuration.settings.event_source)
 
     async def wake(
         self,
         record: JobRecord,
         delay: timedelta,
         *,
-        appointment: Appointment | None = None,
+        ticket: Ticket | None = None,
         held: str | None = None,
     ) -> None:
         """Send a copy of the message back to its lane; the platform's dequeue count starts anew."""
         queue = self.configuration.settings.lanes[record.plan_of(self.message.task).lane]
-        copy = self.message.model_copy(update={"appointment": appointment, "held": held})
+        copy = self.message.model_copy(update={"ticket": ticket, "held": held})
         await self.world.queues.send(queue, copy.to_bytes(), delay=max(delay, timedelta()))
 
     def report(self, what: str, **facts: Any) -> Report:  # noqa: ANN401 (what a log line can hold)

@@ -8,7 +8,7 @@ from shared.adapters.world import open_world
 from shared.config.settings import configure
 from shared.records.task_messages import TaskMessage
 from shared.workflows.generation.generate import generate
-from shared.workflows.intake import JobMessage, take_in
+from shared.workflows.intake import JobMessage, handle_job_message
 from tests.benchmarks.orders import Order
 from tests.benchmarks.ways import API_KEY, MODEL, Addresses
 
@@ -36,7 +36,7 @@ class Ours:
             "n": order.pictures,
         }
         message = JobMessage(json.dumps(job).encode(), f"id-{order.key}", datetime.now(UTC))
-        report = await take_in(message, self._world, self.configuration)
+        report = await handle_job_message(message, self._world, self.configuration)
         if report.what != "accepted":
             raise RuntimeError(f"the job was not taken in: {report}")
         task = TaskMessage(job_id=order.key, task=0)

@@ -14,7 +14,7 @@ from shared.adapters.identity import EntraCredential
 from shared.adapters.storage.account import StorageAddress
 from shared.adapters.storage.blobs import Blobs
 from shared.adapters.storage.queues import StorageQueues
-from shared.adapters.storage.rest import StorageWire
+from shared.adapters.storage.rest import StorageClient
 from shared.stores.picture_blocks import SLICE_BYTES, BlockSizes
 from tests.benchmarks.orders import Order
 from tests.benchmarks.ways import API_KEY, API_VERSION, CONTAINER, EVENTS, MODEL, Addresses
@@ -45,7 +45,7 @@ class RawCopy:
         )
         address = StorageAddress(addresses.storage)
         self._client = new_client("raw-copy")
-        self._wire = StorageWire(address.signature(EntraCredential()))
+        self._wire = StorageClient(address.signature(EntraCredential()))
         self.account = address.url("blob")
         self.blobs = self.container(CONTAINER)
         self.queues = StorageQueues(self._wire, address.url("queue"))

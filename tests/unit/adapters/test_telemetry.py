@@ -16,7 +16,7 @@ from shared.errors import NotSent
 from shared.images_api.outcomes import OutcomeKind
 from shared.ports import Report
 from shared.records.task_messages import TaskMessage, read_task
-from shared.triggers.host import tell
+from shared.triggers.host import log_report
 from shared.vocabulary import EventType
 from shared.workflows.generation.generate import generate
 from shared.workflows.overview import ages
@@ -41,7 +41,7 @@ def labels(**values: object) -> tuple[tuple[str, object], ...]:
 
 def test_a_task_is_one_span_linked_to_whoever_asked(told: Told) -> None:
     with task_span("generate_small", TRACEPARENT):
-        tell("generate_small", Report("done", "fox-1", {"outcome": OutcomeKind.DONE}))
+        log_report("generate_small", Report("done", "fox-1", {"outcome": OutcomeKind.DONE}))
     (span,) = told.spans
     assert span.name == "generate_small"
     (link,) = span.links
@@ -120,8 +120,8 @@ async def test_announcements_are_counted_by_outcome_with_their_tokens_and_wait(t
     event = CloudEvent(
         {"id": "1", "source": "/image-jobs", "type": EventType.SUCCEEDED.value}, data
     )
-    await measured(world).announcer.announce(event, reply_to=None)
-    assert world.announcer.types() == [EventType.SUCCEEDED]
+    await measured(world).publisher.publish(event, reply_to=None)
+    assert world.publisher.types() == [EventType.SUCCEEDED]
     assert told.sums("image_jobs.jobs") == {labels(outcome="succeeded", model="gpt-image-2"): 1}
     assert sum(told.sums("image_jobs.tokens").values()) == 1010
     assert sum(told.sums("image_jobs.waiting").values()) == 3
@@ -129,7 +129,7 @@ async def test_announcements_are_counted_by_outcome_with_their_tokens_and_wait(t
 
 async def test_a_batch_is_no_job(told: Told) -> None:
     event = CloudEvent({"id": "1", "source": "/x", "type": "image.batch.completed"}, {})
-    await measured(fake_world()).announcer.announce(event, reply_to=None)
+    await measured(fake_world()).publisher.publish(event, reply_to=None)
     assert told.sums("image_jobs.jobs") == {}
 
 
@@ -170,7 +170,7 @@ async def test_a_call_that_fails_ends_its_span_with_the_kind_of_its_error(told: 
 
 def test_a_log_line_has_its_words_as_fields(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "image_jobs"):
-        tell("intake", Report("accepted", "fox-1", {"lane": "small"}))
+        log_report("intake", Report("accepted", "fox-1", {"lane": "small"}))
     (record,) = caplog.records
     assert (record.function, record.what, record.job_id) == ("intake", "accepted", "fox-1")  # type: ignore[attr-defined] # fields of our own
 

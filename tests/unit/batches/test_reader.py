@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from shared.batches.entries import MAX_ENTRY_BYTES, ManifestEntry
 from shared.batches.manifest import Format
-from shared.batches.reader import Reading
+from shared.batches.reader import ManifestReader
 
 JOBS: list[dict[str, Any]] = [
     {"prompt": "a fox, in the snow"},
@@ -26,13 +26,13 @@ def read(
     written: Format, data: bytes, chunks: Sequence[int] = (), *, stops: bool = False
 ) -> tuple[list[ManifestEntry], list[str]]:
     """Read in pieces of these sizes; with `stops`, in a new process after each entry."""
-    reading, entries, wrong = Reading(written), list[ManifestEntry](), list[str]()
+    reading, entries, wrong = ManifestReader(written), list[ManifestEntry](), list[str]()
     sizes = iter([*chunks, *([1 << 16] * (len(data) // (1 << 16) + 2))])
     while not reading.is_over:
         for entry in reading.take():
             entries.append(entry)
             if stops:
-                reading = Reading(written, reading.state)
+                reading = ManifestReader(written, reading.state)
                 break
         else:
             if reading.is_over:
@@ -238,7 +238,7 @@ def lots(written: Format, number: int) -> Iterator[bytes]:
 
 @pytest.mark.parametrize("written", Format)
 def test_a_large_manifest_is_read_in_flat_memory(written: Format) -> None:
-    reading, count, number = Reading(written), 0, 20_000
+    reading, count, number = ManifestReader(written), 0, 20_000
     source, piece = lots(written, number), bytearray()
     tracemalloc.start()
     for line in source:

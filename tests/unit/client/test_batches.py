@@ -9,7 +9,7 @@ from shared.batches.manifest import batch_id_of
 from shared.batches.record import BatchRecord, BatchState, Manifest, open_batch
 from shared.client import batches
 from shared.client.results import StillRunning
-from shared.client.sync_storage import driven
+from shared.client.sync_storage import run_coroutine
 from shared.errors import AlreadyExists, UnreadableRecord
 from tests.fakes.account import BEGAN, FakeStorage
 from tests.unit.client.test_submission import FIELDS_ONLY, ROUTING
@@ -52,14 +52,14 @@ def test_a_model_that_only_the_app_may_know_is_no_fault_and_has_no_price() -> No
 
 def test_a_file_is_dropped_once_unless_it_is_asked_for_anew() -> None:
     storage = FakeStorage()
-    dropped = driven(batches.drop(CSV, "Foxes & Co.CSV", storage, ROUTING))
+    dropped = run_coroutine(batches.drop(CSV, "Foxes & Co.CSV", storage, ROUTING))
     assert storage.blobs[f"manifests/{dropped.name}"] == CSV
     assert dropped.name.endswith(".csv")
     assert "Foxes" not in dropped.name
     assert dropped.batch_id == batch_id_of(dropped.name, str(hash(CSV)), BEGAN)
     with pytest.raises(AlreadyExists, match="dropped before"):
-        driven(batches.drop(CSV, "foxes.csv", storage, ROUTING))
-    assert driven(batches.drop(CSV, "foxes.csv", storage, ROUTING, anew="2")) != dropped
+        run_coroutine(batches.drop(CSV, "foxes.csv", storage, ROUTING))
+    assert run_coroutine(batches.drop(CSV, "foxes.csv", storage, ROUTING, anew="2")) != dropped
 
 
 def test_a_batch_is_followed_to_its_end() -> None:
@@ -73,7 +73,9 @@ def test_a_batch_is_followed_to_its_end() -> None:
         storage.blobs["jobs/batches/b1/batch.json"] = now.model_dump_json().encode()
 
     storage.meanwhile = meanwhile
-    done = driven(batches.wait_for_batch("b1", storage, ROUTING, within=None, seen=seen.append))
+    done = run_coroutine(
+        batches.wait_for_batch("b1", storage, ROUTING, within=None, seen=seen.append)
+    )
     assert done.state is BatchState.COMPLETED
     assert [each and each.state for each in seen] == [None, "reading", "running", "completed"]
 
@@ -81,11 +83,11 @@ def test_a_batch_is_followed_to_its_end() -> None:
 def test_a_batch_that_takes_longer_goes_on() -> None:
     storage = FakeStorage()
     with pytest.raises(StillRunning, match="b1"):
-        driven(batches.wait_for_batch("b1", storage, ROUTING, within=3))
+        run_coroutine(batches.wait_for_batch("b1", storage, ROUTING, within=3))
     assert storage.time - BEGAN >= timedelta(seconds=3)
 
 
 def test_a_record_of_a_later_version_is_told_as_such() -> None:
     storage = FakeStorage(blobs={"jobs/batches/b1/batch.json": json.dumps({"version": 2}).encode()})
     with pytest.raises(UnreadableRecord, match="b1"):
-        driven(batches.batch_of("b1", storage, ROUTING))
+        run_coroutine(batches.batch_of("b1", storage, ROUTING))

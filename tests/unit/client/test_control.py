@@ -6,9 +6,9 @@ import pytest
 
 from shared.client import control
 from shared.client.results import NoSuchJob, Status, StillRunning
-from shared.client.sync_storage import driven
-from shared.jobs.commands import Action, read_order
-from shared.records.commands import obey
+from shared.client.sync_storage import run_coroutine
+from shared.jobs.commands import Action, read_command
+from shared.records.commands import apply_command
 from shared.records.record import JobRecord, JobState, TaskState
 from shared.records.transitions import IllegalStep
 from tests.builders.ended_jobs import record
@@ -32,15 +32,15 @@ FAILED = standing(JobState.FAILED, TaskState.FAILED)
 def given(storage: FakeStorage, action: Action, *, app_is_up: bool = True) -> Status:
     def carried_out() -> None:
         (message,) = storage.queues["image-jobs"]
-        order = read_order(message.text.encode())
-        assert order is not None
-        name = f"jobs/{order.job_id}.json"
+        command = read_command(message.text.encode())
+        assert command is not None
+        name = f"jobs/{command.job_id}.json"
         before = JobRecord.model_validate_json(storage.blobs[name])
-        after = obey(before, order, now=storage.now())
+        after = apply_command(before, command, now=storage.now())
         storage.blobs[name] = after.model_dump_json().encode()
 
     storage.meanwhile = carried_out if app_is_up else lambda: None
-    return driven(control.give("fox", action, storage, SETTINGS, within=5))
+    return run_coroutine(control.give("fox", action, storage, SETTINGS, within=5))
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_an_order_is_sent_and_waited_for(
     storage = stored(before)
     assert given(storage, action).state is state
     (message,) = storage.queues["image-jobs"]
-    assert json.loads(message.text) == {"control": action, "job_id": "fox", "opening": 1}
+    assert json.loads(message.text) == {"command": action, "job_id": "fox", "run": 1}
 
 
 def test_an_order_against_the_record_is_not_sent() -> None:

@@ -9,7 +9,7 @@ import pytest
 
 from shared.client import dead_letters
 from shared.client.results import NoSuchBlob
-from shared.client.sync_storage import driven
+from shared.client.sync_storage import run_coroutine
 from shared.records.record import Failure, JobRecord
 from shared.records.task_messages import TaskMessage
 from shared.vocabulary import dead_letter_name
@@ -39,8 +39,10 @@ def kept(*letters: tuple[int, str, dict[str, Any] | JobRecord]) -> FakeStorage:
     return storage
 
 
-def listed(storage: FakeStorage, *, days: int = 7, limit: int = 50) -> list[dead_letters.Letter]:
-    return driven(dead_letters.newest_letters(storage, SETTINGS, days=days, limit=limit))
+def listed(
+    storage: FakeStorage, *, days: int = 7, limit: int = 50
+) -> list[dead_letters.DeadLetter]:
+    return run_coroutine(dead_letters.newest_letters(storage, SETTINGS, days=days, limit=limit))
 
 
 def test_letters_are_listed_by_day_with_their_reasons() -> None:
@@ -64,7 +66,7 @@ def test_a_letter_may_say_little() -> None:
 @pytest.mark.parametrize("letter", [REFUSED, {**POISONED, "queue": "image-jobs"}])
 def test_a_refused_message_is_sent_again_as_it_was(letter: dict[str, Any]) -> None:
     storage = kept((0, "digest", letter))
-    driven(dead_letters.send_again("2026/11/30/digest", storage, SETTINGS))
+    run_coroutine(dead_letters.send_again("2026/11/30/digest", storage, SETTINGS))
     (message,) = storage.queues["image-jobs"]
     assert message.text.encode() == BODY
     assert len(listed(storage)) == 1
@@ -73,7 +75,7 @@ def test_a_refused_message_is_sent_again_as_it_was(letter: dict[str, Any]) -> No
 def sent_again(letter: Any, queue: str) -> dict[str, Any]:  # noqa: ANN401 (either kind)
     """The message that was sent for a letter."""
     storage = kept((0, "fox", letter))
-    driven(dead_letters.send_again("2026/11/30/fox", storage, SETTINGS))
+    run_coroutine(dead_letters.send_again("2026/11/30/fox", storage, SETTINGS))
     assert storage.sends == 1
     (message,) = storage.queues[queue]
     sent: dict[str, Any] = json.loads(message.text)
@@ -81,7 +83,7 @@ def sent_again(letter: Any, queue: str) -> dict[str, Any]:  # noqa: ANN401 (eith
 
 
 def test_a_job_that_failed_is_replayed_once() -> None:
-    replay = {"control": "replay", "job_id": "fox", "opening": 1}
+    replay = {"command": "replay", "job_id": "fox", "run": 1}
     assert sent_again(FAILED, "image-jobs") == replay
 
 
@@ -89,7 +91,7 @@ def test_the_job_of_a_lane_message_is_replayed() -> None:
     message = TaskMessage(job_id="fox", task=0).to_bytes()
     letter = {"reason": "poisoned", "queue": "image-jobs-small"}
     letter["message_base64"] = base64.b64encode(message).decode()
-    assert sent_again(letter, "image-jobs") == {"control": "replay", "job_id": "fox"}
+    assert sent_again(letter, "image-jobs") == {"command": "replay", "job_id": "fox"}
 
 
 def test_an_event_that_was_not_delivered_is_offered_for_another_day() -> None:
@@ -102,13 +104,13 @@ def test_an_event_that_was_not_delivered_is_offered_for_another_day() -> None:
 def test_what_holds_nothing_to_send_is_told(letter: dict[str, Any]) -> None:
     storage = kept((0, "fox", letter))
     with pytest.raises(dead_letters.NotAMessage):
-        driven(dead_letters.send_again("2026/11/30/fox", storage, SETTINGS))
+        run_coroutine(dead_letters.send_again("2026/11/30/fox", storage, SETTINGS))
     assert storage.sends == 0
 
 
 def test_letters_are_found_by_their_reason() -> None:
     storage = kept((1, "fox", FAILED), *((0, f"digest-{n}", REFUSED) for n in range(150)))
-    found = driven(
+    found = run_coroutine(
         dead_letters.newest_letters(storage, SETTINGS, days=7, limit=5, reason="content_refused")
     )
     assert [each.job_id for each in found] == ["fox"]
@@ -116,7 +118,7 @@ def test_letters_are_found_by_their_reason() -> None:
 
 def test_letters_of_one_day_are_found() -> None:
     storage = kept((1, "fox", FAILED), (0, "digest", REFUSED), (2, "old", REFUSED))
-    found = driven(
+    found = run_coroutine(
         dead_letters.newest_letters(storage, SETTINGS, days=1, limit=50, last=date(2026, 11, 29))
     )
     assert [each.name for each in found] == ["2026/11/29/fox"]
@@ -124,9 +126,9 @@ def test_letters_of_one_day_are_found() -> None:
 
 def test_a_letter_is_purged_once() -> None:
     storage = kept((0, "digest", REFUSED))
-    driven(dead_letters.purge("2026/11/30/digest", storage, SETTINGS))
+    run_coroutine(dead_letters.purge("2026/11/30/digest", storage, SETTINGS))
     assert listed(storage) == []
     with pytest.raises(NoSuchBlob, match="digest"):
-        driven(dead_letters.purge("2026/11/30/digest", storage, SETTINGS))
+        run_coroutine(dead_letters.purge("2026/11/30/digest", storage, SETTINGS))
     with pytest.raises(NoSuchBlob, match="digest"):
-        driven(dead_letters.letter_of("2026/11/30/digest", storage, SETTINGS))
+        run_coroutine(dead_letters.letter_of("2026/11/30/digest", storage, SETTINGS))

@@ -8,9 +8,9 @@ import pytest
 from shared.client import following
 from shared.client.ledger import newest_jobs
 from shared.client.results import JobEnded, NoSuchJob, Quote, Receipt, Status, StillRunning
-from shared.client.sync_storage import driven
+from shared.client.sync_storage import run_coroutine
 from shared.errors import ConflictingJob, Rejected, UnreadableRecord
-from shared.records.index_entry import entry_of, to_metadata
+from shared.records.index_entry import index_entry_of, to_metadata
 from shared.records.record import JobRecord, JobState
 from shared.vocabulary import dead_letter_name
 from tests.builders.ended_jobs import record
@@ -32,7 +32,7 @@ def receipt_of(one: JobRecord, *, fingerprint: str = "") -> Receipt:
 
 def test_a_status_tells_what_the_record_does() -> None:
     one = record()
-    status = driven(following.status_of(one.job_id, stored(one), SETTINGS))
+    status = run_coroutine(following.status_of(one.job_id, stored(one), SETTINGS))
     assert status.record == one
     assert (status.job_id, status.state, status.ended) == (one.job_id, JobState.SUCCEEDED, True)
     assert (status.calls, status.calls_ended, status.calls_running) == (2, 2, 0)
@@ -42,7 +42,7 @@ def test_a_status_tells_what_the_record_does() -> None:
 
 def test_a_job_that_has_no_record_is_unknown() -> None:
     with pytest.raises(NoSuchJob, match="'none' has no record in jobs/"):
-        driven(following.status_of("none", FakeStorage(), SETTINGS))
+        run_coroutine(following.status_of("none", FakeStorage(), SETTINGS))
 
 
 def test_waiting_ends_with_the_job_and_looks_less_and_less_often() -> None:
@@ -54,7 +54,7 @@ def test_waiting_ends_with_the_job_and_looks_less_and_less_often() -> None:
             storage.blobs.update(stored(one).blobs)
 
     storage.meanwhile = meanwhile
-    status = driven(following.wait_for(one.job_id, storage, SETTINGS, within=None))
+    status = run_coroutine(following.wait_for(one.job_id, storage, SETTINGS, within=None))
     assert status.ended
     assert storage.waits == sorted(storage.waits)
     assert (storage.waits[0], storage.waits[-1]) == (following.FIRST_LOOK, following.LONGEST_LOOK)
@@ -64,7 +64,7 @@ def test_waiting_ends_in_time_though_the_job_goes_on() -> None:
     running = record().model_copy(update={"state": JobState.RUNNING})
     for storage in (FakeStorage(), stored(running)):
         with pytest.raises(StillRunning, match="within 7 s"):
-            driven(following.wait_for(running.job_id, storage, SETTINGS, within=7))
+            run_coroutine(following.wait_for(running.job_id, storage, SETTINGS, within=7))
         assert storage.time - BEGAN == timedelta(seconds=7)
 
 
@@ -78,24 +78,26 @@ def test_a_refused_message_is_found_by_its_receipt() -> None:
     name = dead_letter_name("digest", BEGAN)
     storage = FakeStorage(blobs={f"dead-letters/{name}": json.dumps(letter).encode()})
     with pytest.raises(Rejected, match="size: too wide") as refused:
-        driven(following.wait_for(receipt, storage, SETTINGS, within=None))
+        run_coroutine(following.wait_for(receipt, storage, SETTINGS, within=None))
     assert (refused.value.code, refused.value.job_id) == ("unsupported_request", one.job_id)
     storage.blobs[f"dead-letters/{name}"] = b'{"reason": "poisoned"}'
     with pytest.raises(Rejected, match="poisoned"):
-        driven(following.status_of(receipt, storage, SETTINGS))
+        run_coroutine(following.status_of(receipt, storage, SETTINGS))
 
 
 def test_the_record_of_another_job_of_this_id_is_a_conflict() -> None:
     one = record()
     with pytest.raises(ConflictingJob, match="other content"):
-        driven(following.status_of(receipt_of(one, fingerprint="f" * 64), stored(one), SETTINGS))
-    assert driven(following.status_of(receipt_of(one), stored(one), SETTINGS)).ended
+        run_coroutine(
+            following.status_of(receipt_of(one, fingerprint="f" * 64), stored(one), SETTINGS)
+        )
+    assert run_coroutine(following.status_of(receipt_of(one), stored(one), SETTINGS)).ended
 
 
 def test_a_record_of_a_later_version_is_told_as_such() -> None:
     storage = FakeStorage(blobs={"jobs/fox.json": b'{"version": 2}'})
     with pytest.raises(UnreadableRecord, match="use the version of the app"):
-        driven(following.status_of("fox", storage, SETTINGS))
+        run_coroutine(following.status_of("fox", storage, SETTINGS))
 
 
 def test_a_result_is_a_job_with_all_of_its_pictures() -> None:
@@ -109,7 +111,7 @@ def test_a_result_is_a_job_with_all_of_its_pictures() -> None:
 
 def test_several_jobs_are_looked_at_in_order() -> None:
     one = record()
-    found = driven(following.statuses_of([one.job_id, "none"], stored(one), SETTINGS))
+    found = run_coroutine(following.statuses_of([one.job_id, "none"], stored(one), SETTINGS))
     assert [type(each) for each in found] == [Status, NoSuchJob]
 
 
@@ -119,18 +121,18 @@ def test_the_newest_jobs_are_listed_once_each_and_by_state() -> None:
         one = record().model_copy(
             update={"job_id": f"fox-{minute}", "accepted_at": BEGAN + timedelta(minutes=minute)}
         )
-        entry = entry_of(one)
+        entry = index_entry_of(one)
         running = entry.model_copy(update={"state": JobState.RUNNING})
         for prefix, each in (("ended", entry), ("open", running)):
             if prefix == "open" or minute % 2:
                 name = f"jobs/{prefix}/{each.name}"
                 storage.blobs[name] = b""
                 storage.metadata[name] = {"entry": to_metadata(each)}
-    jobs = driven(newest_jobs(storage, SETTINGS, limit=3, state=None))
+    jobs = run_coroutine(newest_jobs(storage, SETTINGS, limit=3, state=None))
     assert [(job.job_id, job.state) for job in jobs] == [
         ("fox-3", "succeeded"),
         ("fox-2", "running"),
         ("fox-1", "succeeded"),
     ]
-    ended = driven(newest_jobs(storage, SETTINGS, limit=9, state=JobState.SUCCEEDED))
+    ended = run_coroutine(newest_jobs(storage, SETTINGS, limit=9, state=JobState.SUCCEEDED))
     assert [job.job_id for job in ended] == ["fox-3", "fox-1"]

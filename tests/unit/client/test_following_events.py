@@ -12,7 +12,7 @@ import pytest
 from shared.client.download import keep, picture_of
 from shared.client.following import AT_A_TIME, events_of
 from shared.client.results import DamagedPicture, NoSuchBlob, read_event
-from shared.client.sync_storage import driven, iterated
+from shared.client.sync_storage import run_coroutine, run_generator
 from shared.events.data import Image
 from shared.vocabulary import EventType
 from tests.builders.ended_jobs import record, told
@@ -22,7 +22,7 @@ QUEUE = "replies"
 
 
 def events(storage: FakeStorage, *, idle: float | None = 0.0, hidden_seconds: int = 300) -> Any:  # noqa: ANN401 (an iterator that can be closed)
-    return iterated(events_of(QUEUE, storage, idle=idle, hidden_seconds=hidden_seconds))
+    return run_generator(events_of(QUEUE, storage, idle=idle, hidden_seconds=hidden_seconds))
 
 
 def filled(*job_ids: str) -> FakeStorage:
@@ -30,7 +30,7 @@ def filled(*job_ids: str) -> FakeStorage:
     for job_id in job_ids:
         event = {"specversion": "1.0", "id": job_id, "type": "t", "source": "/s"}
         body = json.dumps(event | {"data": {"job_id": job_id}})
-        driven(storage.send(QUEUE, body.encode()))
+        run_coroutine(storage.send(QUEUE, body.encode()))
     return storage
 
 
@@ -61,7 +61,7 @@ def test_an_event_whose_time_is_up_is_somebody_elses() -> None:
     storage = filled("a", "b")
     seen = events(storage, hidden_seconds=30)
     assert next(seen).id == "a"
-    driven(storage.pause(31))
+    run_coroutine(storage.pause(31))
     assert [each.id for each in events(storage)] == ["a", "b"]
     assert list(seen) == []
 
@@ -81,7 +81,7 @@ def test_more_events_than_one_look_takes_all_come() -> None:
 def test_what_is_no_event_is_left_there_with_a_warning(caplog: pytest.LogCaptureFixture) -> None:
     storage = filled("a")
     for text in ("no JSON", "[]", '{"specversion": "1.0", "data": 1}'):
-        driven(storage.send(QUEUE, text.encode()))
+        run_coroutine(storage.send(QUEUE, text.encode()))
     with caplog.at_level(logging.WARNING):
         assert [each.id for each in events(storage)] == ["a"]
     assert len(storage.queues[QUEUE]) == 3
@@ -125,26 +125,26 @@ def with_picture(body: bytes = BODY) -> FakeStorage:
 
 
 def test_a_picture_comes_as_it_arrives_and_is_kept_whole(tmp_path: Path) -> None:
-    chunks = list(iterated(picture_of(IMAGE, with_picture())))
+    chunks = list(run_generator(picture_of(IMAGE, with_picture())))
     assert len(chunks) > 1
     assert b"".join(chunks) == BODY
     file = tmp_path / "new" / "fox.png"
-    keep(iterated(picture_of(IMAGE, with_picture())), file)
+    keep(run_generator(picture_of(IMAGE, with_picture())), file)
     assert file.read_bytes() == BODY
 
 
 @pytest.mark.parametrize("body", [BODY[:-1], BODY[::-1]])
 def test_a_damaged_picture_is_told_and_not_kept(body: bytes, tmp_path: Path) -> None:
     with pytest.raises(DamagedPicture, match="instead of"):
-        keep(iterated(picture_of(IMAGE, with_picture(body))), tmp_path / "fox.png")
+        keep(run_generator(picture_of(IMAGE, with_picture(body))), tmp_path / "fox.png")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_picture_that_is_gone_is_told(tmp_path: Path) -> None:
     with pytest.raises(NoSuchBlob):
-        keep(iterated(picture_of(IMAGE, FakeStorage())), tmp_path / "fox.png")
+        keep(run_generator(picture_of(IMAGE, FakeStorage())), tmp_path / "fox.png")
 
 
 def test_work_that_waits_for_a_loop_is_no_work_without_one() -> None:
     with pytest.raises(RuntimeError, match="not synchronous"):
-        driven(asyncio.sleep(0))
+        run_coroutine(asyncio.sleep(0))

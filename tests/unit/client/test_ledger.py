@@ -3,13 +3,13 @@
 from datetime import date, timedelta
 
 from shared.client.ledger import Spent, spent_by_day
-from shared.records.index_entry import Entry
+from shared.records.index_entry import IndexEntry
 from tests.fakes.account import BEGAN
 
 
-def entry(days_ago: int, model: str = "gpt-image-2", *, usd: float | None = 0.25) -> Entry:
+def entry(days_ago: int, model: str = "gpt-image-2", *, usd: float | None = 0.25) -> IndexEntry:
     at = BEGAN - timedelta(days=days_ago)
-    return Entry(
+    return IndexEntry(
         job_id="fox", accepted_at=at, updated_at=at, models=(model,), pictures=2, cost_usd=usd
     )
 

@@ -12,7 +12,7 @@ from shared.client import submission
 from shared.client.configuration import NOWHERE, configured, environment
 from shared.client.results import NotSubmitted, Quote
 from shared.client.submission import MAX_INLINE_BYTES, Wishes, job_from, packed
-from shared.client.sync_storage import driven
+from shared.client.sync_storage import run_coroutine
 from shared.errors import InvalidJob, Misconfigured, Rejected, UnsupportedRequest
 from shared.jobs.job import Job
 from tests.builders.messages import messages, read
@@ -84,13 +84,13 @@ def test_a_prompt_that_does_not_fit_becomes_a_blob_named_by_its_content() -> Non
 def test_the_blob_is_there_before_the_message_is() -> None:
     storage = FakeStorage(failing={1})
     with pytest.raises(NotSubmitted):
-        driven(submission.submit(a_job("雪" * 20_000), storage, FIELDS_ONLY))
+        run_coroutine(submission.submit(a_job("雪" * 20_000), storage, FIELDS_ONLY))
     assert [name.partition("/")[0] for name in storage.blobs] == ["inputs"]
 
 
 def test_a_receipt_tells_what_was_sent() -> None:
     storage = FakeStorage()
-    receipt = driven(submission.submit(a_job(), storage, ROUTING))
+    receipt = run_coroutine(submission.submit(a_job(), storage, ROUTING))
     (message,) = storage.queues["image-jobs"]
     assert json.loads(message.text) == {"job_id": receipt.job_id, "prompt": "a fox"}
     assert receipt.quote.checked == "routing"
@@ -99,7 +99,7 @@ def test_a_receipt_tells_what_was_sent() -> None:
 
 
 def test_without_deployments_the_fields_alone_are_checked_and_it_says_so() -> None:
-    receipt = driven(
+    receipt = run_coroutine(
         submission.submit(a_job(size="4000x500", fit="reject"), FakeStorage(), FIELDS_ONLY)
     )
     assert (receipt.quote.checked, receipt.quote.estimate_usd) == ("fields", None)
@@ -108,9 +108,9 @@ def test_without_deployments_the_fields_alone_are_checked_and_it_says_so() -> No
 def test_what_no_deployment_makes_is_not_sent() -> None:
     storage = FakeStorage()
     with pytest.raises(UnsupportedRequest, match="nearest"):
-        driven(submission.submit(a_job(size="4000x500", fit="reject"), storage, ROUTING))
+        run_coroutine(submission.submit(a_job(size="4000x500", fit="reject"), storage, ROUTING))
     with pytest.raises(UnsupportedRequest, match="above"):
-        driven(submission.submit(a_job(quality="high", max_cost_usd=0.01), storage, ROUTING))
+        run_coroutine(submission.submit(a_job(quality="high", max_cost_usd=0.01), storage, ROUTING))
     assert storage.sends == 0
 
 
@@ -118,7 +118,7 @@ def test_none_of_several_jobs_is_sent_when_one_has_a_fault() -> None:
     storage = FakeStorage()
     jobs = [a_job(), a_job(size="4000x500", fit="reject")]
     with pytest.raises(Rejected):
-        driven(submission.submit_all(jobs, storage, ROUTING))
+        run_coroutine(submission.submit_all(jobs, storage, ROUTING))
     assert storage.sends == 0
 
 
@@ -126,7 +126,7 @@ def test_a_failure_on_the_way_tells_which_jobs_to_send_again() -> None:
     jobs = [a_job(job_id=f"fox-{n}") for n in range(4)]
     storage = FakeStorage(failing={2, 3})
     with pytest.raises(NotSubmitted, match="2 of 4 jobs may not have been sent") as failed:
-        driven(submission.submit_all(jobs, storage, FIELDS_ONLY))
+        run_coroutine(submission.submit_all(jobs, storage, FIELDS_ONLY))
     assert [receipt.job_id for receipt in failed.value.receipts] == ["fox-0", "fox-3"]
     assert failed.value.jobs == (jobs[1], jobs[2])
 
@@ -134,36 +134,36 @@ def test_a_failure_on_the_way_tells_which_jobs_to_send_again() -> None:
 def test_a_prompt_in_a_blob_is_looked_for_and_measured() -> None:
     storage = FakeStorage(blobs={"inputs/fox.txt": ("a fox " * 1_000).encode()})
     short, long = (
-        driven(submission.quote_of(job, storage, ROUTING)).estimate_usd or 0
+        run_coroutine(submission.quote_of(job, storage, ROUTING)).estimate_usd or 0
         for job in (a_job(), a_job("", prompt_blob="fox.txt"))
     )
     assert short < long
     with pytest.raises(InvalidJob, match=r"there is no blob inputs/ox\.txt"):
-        driven(submission.quote_of(a_job("", prompt_blob="ox.txt"), storage, ROUTING))
+        run_coroutine(submission.quote_of(a_job("", prompt_blob="ox.txt"), storage, ROUTING))
 
 
 def test_reply_queues_are_checked_only_by_who_knows_them() -> None:
-    driven(submission.quote_of(a_job(reply_to="replies-a"), FakeStorage(), FIELDS_ONLY))
+    run_coroutine(submission.quote_of(a_job(reply_to="replies-a"), FakeStorage(), FIELDS_ONLY))
     knowing = configured(STORAGE | {"REPLY_QUEUES": "events-*"})
     with pytest.raises(InvalidJob, match="not an allowed queue"):
-        driven(submission.quote_of(a_job(reply_to="replies-a"), FakeStorage(), knowing))
+        run_coroutine(submission.quote_of(a_job(reply_to="replies-a"), FakeStorage(), knowing))
 
 
 def test_pictures_to_edit_are_looked_at_before_anything_is_sent() -> None:
     storage = FakeStorage()
     picture, mask = png(1024, 1024), png(512, 512)
-    name = driven(submission.upload(picture, storage, ROUTING))
-    assert name == driven(submission.upload(picture, storage, ROUTING))
+    name = run_coroutine(submission.upload(picture, storage, ROUTING))
+    assert name == run_coroutine(submission.upload(picture, storage, ROUTING))
     assert storage.blobs[f"inputs/{name}"] == picture
     job = a_job("make it snow", inputs=[name], quality="low")
-    assert (driven(submission.quote_of(job, storage, ROUTING)).estimate_usd or 0) > 0
-    other = driven(submission.upload(mask, storage, ROUTING))
+    assert (run_coroutine(submission.quote_of(job, storage, ROUTING)).estimate_usd or 0) > 0
+    other = run_coroutine(submission.upload(mask, storage, ROUTING))
     with pytest.raises(InvalidJob, match="they must be the same"):
-        driven(submission.quote_of(a_job(inputs=[name], mask=other), storage, ROUTING))
+        run_coroutine(submission.quote_of(a_job(inputs=[name], mask=other), storage, ROUTING))
     with pytest.raises(InvalidJob, match="is not there"):
-        driven(submission.quote_of(a_job(inputs=["none.png"]), storage, ROUTING))
+        run_coroutine(submission.quote_of(a_job(inputs=["none.png"]), storage, ROUTING))
     with pytest.raises(InvalidJob, match="no PNG and no JPEG"):
-        driven(submission.upload(b"GIF89a", storage, ROUTING))
+        run_coroutine(submission.upload(b"GIF89a", storage, ROUTING))
 
 
 def told(**said: Any) -> dict[str, str]:  # noqa: ANN401 (arguments as a caller says them)

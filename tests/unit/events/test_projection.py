@@ -110,8 +110,8 @@ def test_an_event_told_again_is_the_same_and_a_replay_is_another() -> None:
         build(one, EventType.SUCCEEDED, source="/x", time=DONE_AT)
     )
     ids = {
-        told(record(openings=opening), event_type)["id"]
-        for opening in (1, 2)
+        told(record(runs=run), event_type)["id"]
+        for run in (1, 2)
         for event_type in EventType
         if event_type not in {EventType.REJECTED, *OF_POOLS}
     }

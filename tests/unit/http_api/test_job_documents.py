@@ -5,17 +5,17 @@ import pytest
 from shared.http_api.job_documents import (
     ImageStatus,
     RenditionStatus,
+    add_read_links,
     blobs_of,
     estimate_of,
-    linked,
-    listed,
-    numbered,
+    find_picture,
+    job_list,
     pictures_of,
     poll_after,
     status_of,
 )
 from shared.http_api.queries import wanted_form
-from shared.records.index_entry import Page, entry_of
+from shared.records.index_entry import Page, index_entry_of
 from shared.records.record import JobState, TaskState
 from tests.builders.ended_jobs import AT, attempt, failed, plan, record
 from tests.simulation.scene import run
@@ -32,7 +32,7 @@ async def test_a_finished_job_is_told_whole() -> None:
     ]
     assert told.tasks[0].attempts[0].charged == "yes"
     (event,) = told.events
-    assert event.id == scene.world.announcer.events[0].get_id()
+    assert event.id == scene.world.publisher.events[0].get_id()
     assert event.sent_at is not None
 
 
@@ -55,16 +55,16 @@ def test_a_picture_keeps_its_number_while_an_earlier_one_is_still_to_come() -> N
     late = whole.model_copy(update={"tasks": (first.model_copy(update={"pictures": ()}), second)})
     assert [image.number for image in pictures_of(whole)] == [0, 1]
     assert [image.number for image in pictures_of(late)] == [1]
-    assert numbered(late, "1") == second.pictures[0].blob
-    assert numbered(late, "0") is None
-    assert numbered(late, "01") is None
+    assert find_picture(late, "1") == second.pictures[0].blob
+    assert find_picture(late, "0") is None
+    assert find_picture(late, "01") is None
 
 
 def test_links_are_told_with_the_pictures_they_read() -> None:
     status = status_of(record(plan=plan(n=1)))
     (image,) = status.images
     assert image.read_url is None
-    (image,) = linked(status, {image.blob: "https://account.example/x?sig=1"}).images
+    (image,) = add_read_links(status, {image.blob: "https://account.example/x?sig=1"}).images
     assert image.read_url == "https://account.example/x?sig=1"
 
 
@@ -89,14 +89,14 @@ async def test_what_a_finish_made_is_told_with_the_path_that_gives_it() -> None:
         for each in image.renditions:
             form = each.path.partition("=")[2]
             assert wanted_form({"as": form}) == form
-            assert numbered(finished, str(number), form) == each.blob
-        assert numbered(finished, str(number)) == image.blob
-        assert numbered(finished, str(number), "q7.webp") is None
+            assert find_picture(finished, str(number), form) == each.blob
+        assert find_picture(finished, str(number)) == image.blob
+        assert find_picture(finished, str(number), "q7.webp") is None
     assert told.contact_sheet
     assert told.contact_sheet.path == "/api/jobs/fox-1/images/contact-sheet"
-    assert numbered(finished, "contact-sheet") == told.contact_sheet.blob
-    assert numbered(finished, "contact-sheet", "exact") is None
-    assert numbered(record(), "contact-sheet") is None
+    assert find_picture(finished, "contact-sheet") == told.contact_sheet.blob
+    assert find_picture(finished, "contact-sheet", "exact") is None
+    assert find_picture(record(), "contact-sheet") is None
 
 
 async def test_everything_a_finish_made_gets_its_link() -> None:
@@ -104,7 +104,7 @@ async def test_everything_a_finish_made_gets_its_link() -> None:
     status = status_of(scene.record("fox-1"))
     blobs = blobs_of(status)
     assert len(set(blobs)) == len(blobs) == 6
-    told = linked(status, {blob: f"https://account.example/{blob}" for blob in blobs})
+    told = add_read_links(status, {blob: f"https://account.example/{blob}" for blob in blobs})
     assert told.contact_sheet
     (image,) = told.images
     every: list[ImageStatus | RenditionStatus] = [image, *image.renditions, told.contact_sheet]
@@ -114,22 +114,22 @@ async def test_everything_a_finish_made_gets_its_link() -> None:
 
 async def test_a_list_links_the_thumbnail_where_one_was_made() -> None:
     scene = await run({"job_id": "fox-1", "prompt": "a fox", "finish": {"thumbnail": 64}})
-    entry = entry_of(scene.record("fox-1"))
+    entry = index_entry_of(scene.record("fox-1"))
     assert entry.picture == "fox-1/default/0.png"
     assert entry.cover == "fox-1/default/0.t64.webp"
-    (line,) = listed(Page(entries=(entry,)), {entry.cover: "https://x.example"}).jobs
+    (line,) = job_list(Page(entries=(entry,)), {entry.cover: "https://x.example"}).jobs
     assert line.cover_url == "https://x.example"
 
 
 def test_a_line_of_a_list_holds_the_beginning_of_the_prompt_and_the_first_picture() -> None:
-    entry = entry_of(record({"prompt": "fox " * 1000}, plan=plan(n=2)))
-    (line,) = listed(Page(entries=(entry,)), {}).jobs
+    entry = index_entry_of(record({"prompt": "fox " * 1000}, plan=plan(n=2)))
+    (line,) = job_list(Page(entries=(entry,)), {}).jobs
     assert line.prompt is not None
     assert len(line.prompt) < 250
     assert line.prompt.endswith("…")
     assert (line.cover_path, line.images) == ("/api/jobs/fox/images/first", 2)
     assert line.cover_url is None
-    (line,) = listed(Page(entries=(entry,)), {entry.picture or "": "https://x.example"}).jobs
+    (line,) = job_list(Page(entries=(entry,)), {entry.picture or "": "https://x.example"}).jobs
     assert line.cover_url == "https://x.example"
 
 
@@ -137,8 +137,8 @@ def test_the_first_picture_is_the_first_there_is() -> None:
     whole = record(plan=plan(n=2))
     first, second = whole.tasks
     late = whole.model_copy(update={"tasks": (first.model_copy(update={"pictures": ()}), second)})
-    assert numbered(late, "first") == second.pictures[0].blob
-    assert numbered(failed(attempt()), "first") is None
+    assert find_picture(late, "first") == second.pictures[0].blob
+    assert find_picture(failed(attempt()), "first") is None
 
 
 def test_an_estimate_with_an_unknown_price_is_unknown() -> None:

@@ -9,9 +9,16 @@ from hypothesis import strategies as st
 from shared.http_api.limits import pace_status, spend_status
 from shared.limits.adaptive_rate import Quota
 from shared.limits.budget import DayLedger, Hold, millionths, reserve, settle
-from shared.limits.circuit_breaker import Finding
+from shared.limits.circuit_breaker import CallFeedback
 from shared.limits.pacing import SHORT_WAIT, Postponed
-from shared.limits.pool_ledger import Ask, Held, Ledger, Permit, ask, tell
+from shared.limits.pool_ledger import (
+    AcquireRequest,
+    CircuitOpen,
+    Ledger,
+    Reservation,
+    acquire,
+    report,
+)
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 DAY = NOW.date()
@@ -20,21 +27,21 @@ QUOTA = Quota(60)
 
 def asked(
     ledger: Ledger | None, times: int = 1, *, now: datetime = NOW, quota: Quota = QUOTA
-) -> tuple[Ledger, list[Permit | Postponed | Held]]:
+) -> tuple[Ledger, list[Reservation | Postponed | CircuitOpen]]:
     answers = []
-    question = Ask("pool", "one", quota, timedelta(minutes=2))
+    question = AcquireRequest("pool", "one", quota, timedelta(minutes=2))
     for number in range(times):
-        ledger, answer = ask(ledger, question, now=now, token=f"call-{number}")
+        ledger, answer = acquire(ledger, question, now=now, token=f"call-{number}")
         answers.append(answer)
     assert ledger
     return ledger, answers
 
 
-def refused(finding: Finding, *, after: int = 1) -> Ledger:
+def refused(finding: CallFeedback, *, after: int = 1) -> Ledger:
     """The ledger after some asks, the first of which was answered so."""
     ledger, answers = asked(None, after)
-    assert isinstance(answers[0], Permit)
-    return tell(ledger, answers[0], finding, now=NOW)
+    assert isinstance(answers[0], Reservation)
+    return report(ledger, answers[0], finding, now=NOW)
 
 
 def test_a_pool_that_was_never_called_allows_its_quota() -> None:
@@ -50,7 +57,7 @@ def test_a_pool_that_was_never_called_allows_its_quota() -> None:
 
 def test_who_waits_for_a_turn_and_who_waits_with_a_number_are_counted() -> None:
     ledger, answers = asked(None, 9)
-    assert [type(each) for each in answers] == [Permit] * 6 + [Postponed] * 3
+    assert [type(each) for each in answers] == [Reservation] * 6 + [Postponed] * 3
     told = pace_status(ledger, QUOTA, now=NOW)
     assert (told.waiting, told.next_turn_at) == (8, NOW + timedelta(seconds=9))
 
@@ -67,8 +74,8 @@ def test_who_came_at_once_waits_for_the_turn_or_until_the_number_has_passed(
     ledger, answers = asked(None, calls, quota=quota)
     # A little later than a turn: times are whole microseconds.
     now = NOW + turns * spacing + timedelta(milliseconds=1)
-    given = [each.turn.at for each in answers if isinstance(each, Permit)]
-    passed = [each.appointment.at + spacing for each in answers if isinstance(each, Postponed)]
+    given = [each.turn.at for each in answers if isinstance(each, Reservation)]
+    passed = [each.ticket.at + spacing for each in answers if isinstance(each, Postponed)]
     told = pace_status(ledger, quota, now=now)
     assert told.waiting == sum(moment > now for moment in given + passed)
     assert told.next_turn_at >= now
@@ -87,16 +94,16 @@ def test_the_next_turn_that_is_told_is_the_one_that_is_given(
         now += timedelta(seconds=seconds)
     told = pace_status(ledger, quota, now=now)
     _, (answer,) = asked(ledger, now=now, quota=quota)
-    if isinstance(answer, Permit):
+    if isinstance(answer, Reservation):
         assert told.next_turn_at == answer.turn.at <= now + SHORT_WAIT
     else:
         assert isinstance(answer, Postponed)
-        assert told.next_turn_at == answer.appointment.at
+        assert told.next_turn_at == answer.ticket.at
     assert told.waiting >= 0
 
 
 def test_a_pool_that_was_throttled_tells_until_when_and_its_lower_rate() -> None:
-    told = pace_status(refused(Finding("throttled", retry_after=20), after=3), QUOTA, now=NOW)
+    told = pace_status(refused(CallFeedback("throttled", retry_after=20), after=3), QUOTA, now=NOW)
     until = NOW + timedelta(seconds=20)
     assert (told.stopped_until, told.rate_rpm) == (until, 58.8)
     # Those whose turns became void wait as well, and the refused call with them.
@@ -106,7 +113,7 @@ def test_a_pool_that_was_throttled_tells_until_when_and_its_lower_rate() -> None
 
 
 def test_a_blocked_pool_tells_why_and_until_when() -> None:
-    told = pace_status(refused(Finding("blocked", "temporarily blocked")), QUOTA, now=NOW)
+    told = pace_status(refused(CallFeedback("blocked", "temporarily blocked")), QUOTA, now=NOW)
     (circuit,) = told.circuits
     until = NOW + timedelta(seconds=30)
     assert (circuit.deployment, circuit.reason) == (None, "blocked")
@@ -115,20 +122,20 @@ def test_a_blocked_pool_tells_why_and_until_when() -> None:
 
 
 def test_a_wrong_deployment_holds_no_other_of_its_pool() -> None:
-    ledger = refused(Finding("misconfigured", "no such deployment"))
+    ledger = refused(CallFeedback("misconfigured", "no such deployment"))
     told = pace_status(ledger, QUOTA, now=NOW)
     assert [(each.deployment, each.reason) for each in told.circuits] == [("one", "misconfigured")]
     assert told.next_turn_at == NOW + timedelta(seconds=1)
 
 
 def test_a_circuit_that_the_next_call_tries_has_no_time() -> None:
-    ledger, later = refused(Finding("blocked", "x")), NOW + timedelta(minutes=2)
+    ledger, later = refused(CallFeedback("blocked", "x")), NOW + timedelta(minutes=2)
     (circuit,) = pace_status(ledger, QUOTA, now=later).circuits
     assert circuit.until is None
 
 
 def test_another_quota_begins_the_rate_anew() -> None:
-    ledger = refused(Finding("throttled", retry_after=1))
+    ledger = refused(CallFeedback("throttled", retry_after=1))
     assert pace_status(ledger, Quota(120), now=NOW).rate_rpm == 120
 
 

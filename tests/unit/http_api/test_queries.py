@@ -1,7 +1,7 @@
 import pytest
 
 from shared.http_api.problems import Refused
-from shared.http_api.queries import ListQuery, list_query, order_query, wants_links
+from shared.http_api.queries import ListQuery, command_query, list_query, wants_links
 from shared.jobs.commands import Action
 from shared.records.index_entry import Cursor
 from shared.records.record import JobState
@@ -49,18 +49,18 @@ def test_a_query_is_refused_with_every_fault(query: dict[str, str], fields: list
 
 
 def test_an_opening_is_a_number_from_one() -> None:
-    assert order_query(Action.CANCEL, "fox", {"opening": "12"}).opening == 12
-    assert order_query(Action.CANCEL, "fox", {"opening": ""}).opening is None
+    assert command_query(Action.CANCEL, "fox", {"run": "12"}).run == 12
+    assert command_query(Action.CANCEL, "fox", {"run": ""}).run is None
 
 
 @pytest.mark.parametrize(
-    "opening", ["1000000000", "0", "-1", "1.5", "newest", "x" * 9000, "9" * 9000, "true"]
+    "run", ["1000000000", "0", "-1", "1.5", "newest", "x" * 9000, "9" * 9000, "true"]
 )
-def test_an_opening_that_no_job_reaches_is_refused(opening: str) -> None:
+def test_an_opening_that_no_job_reaches_is_refused(run: str) -> None:
     with pytest.raises(Refused) as caught:
-        order_query(Action.CANCEL, "fox", {"opening": opening})
+        command_query(Action.CANCEL, "fox", {"run": run})
     (fault,) = caught.value.problem.faults
-    assert fault.field == "opening"
+    assert fault.field == "run"
     assert len(fault.message) < 200
 
 

@@ -6,7 +6,7 @@ import pytest
 from pydantic import JsonValue
 
 from shared.errors import UnreadableReply
-from shared.images_api.decoder import Envelope, PictureData, PictureStarted, ReplyDecoder
+from shared.images_api.decoder import PictureData, PictureStarted, ReplyDecoder, ReplyRest
 from tests.builders.replies import (
     JSON,
     SSE,
@@ -23,7 +23,7 @@ from tests.builders.replies import (
 def test_the_error_body_of_a_provider_is_an_envelope() -> None:
     body: dict[str, JsonValue]
     body = {"error": {"code": "content_filter", "message": 'the "b64_json" of it', "status": 400}}
-    assert decode(as_json(body)) == (Received(), Envelope(body, 0))
+    assert decode(as_json(body)) == (Received(), ReplyRest(body, 0))
 
 
 @pytest.mark.parametrize(
@@ -41,14 +41,14 @@ def test_the_error_body_of_a_provider_is_an_envelope() -> None:
     ],
 )
 def test_what_only_looks_like_a_picture_is_left_alone(document: dict[str, Any]) -> None:
-    assert decode(as_json(document), JSON, [1]) == (Received(), Envelope(document, 0))
+    assert decode(as_json(document), JSON, [1]) == (Received(), ReplyRest(document, 0))
 
 
 def test_pictures_are_found_at_any_depth_and_counted_even_when_the_key_comes_twice() -> None:
     body = b'{"a":[{"b":{"b64_json":"QQ=="}}],"b64_json":"Qg==","b64_json":"Qw=="}'
     received, envelope = decode(body)
     assert received.whole == [b"A", b"B", b"C"]
-    assert envelope == Envelope({"a": [{"b": {"b64_json": "#0"}}], "b64_json": "#2"}, 3)
+    assert envelope == ReplyRest({"a": [{"b": {"b64_json": "#0"}}], "b64_json": "#2"}, 3)
 
 
 def test_an_empty_string_is_a_picture_without_bytes() -> None:
@@ -136,7 +136,7 @@ def test_json_that_is_no_object_is_refused_and_quoted() -> None:
 
 @pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "Application/JSON"])
 def test_parameters_and_case_of_the_content_type_do_not_matter(content_type: str) -> None:
-    assert decode(b"{}", content_type)[1] == Envelope({}, 0)
+    assert decode(b"{}", content_type)[1] == ReplyRest({}, 0)
 
 
 def test_a_problem_is_json_too() -> None:

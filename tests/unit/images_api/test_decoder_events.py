@@ -2,11 +2,11 @@ import pytest
 from pydantic import JsonValue
 
 from shared.images_api.decoder import (
-    Envelope,
     PictureData,
     PictureEnded,
     PictureStarted,
     ReplyDecoder,
+    ReplyRest,
 )
 from tests.builders.replies import SSE, Received, broken, decode, event, generation
 
@@ -19,7 +19,7 @@ def test_partial_pictures_are_never_reported() -> None:
     stream += event("image_generation.completed", COMPLETED)
     received, envelope = decode(stream, SSE, [3])
     assert (received.whole, received.started, received.dropped) == ([b"A"], 1, 0)
-    assert envelope == Envelope({**COMPLETED, "b64_json": "#0"}, 1)
+    assert envelope == ReplyRest({**COMPLETED, "b64_json": "#0"}, 1)
 
 
 def test_edits_are_told_as_generations_are() -> None:
@@ -121,7 +121,7 @@ def test_two_pictures_in_one_event_are_no_drafts() -> None:
     ],
 )
 def test_an_error_event_ends_up_in_the_document(stream: bytes, error: dict[str, JsonValue]) -> None:
-    assert decode(stream, SSE)[1] == Envelope({"error": error}, 0)
+    assert decode(stream, SSE)[1] == ReplyRest({"error": error}, 0)
 
 
 def test_an_error_after_a_picture_stands_beside_it() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from shared.images_api.decoder import Envelope
+from shared.images_api.decoder import ReplyRest
 from tests.builders.replies import (
     JSON,
     SSE,
@@ -31,7 +31,7 @@ def test_any_picture_in_any_spelling_and_chunking_comes_out(
     made, body, document = reply
     received, envelope = decode(body, JSON, sizes)
     assert received.whole == made
-    assert envelope == Envelope(document, len(made))
+    assert envelope == ReplyRest(document, len(made))
 
 
 @settings(deadline=None)  # the machine may be busy

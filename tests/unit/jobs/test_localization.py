@@ -10,11 +10,11 @@ from shared.errors import Misconfigured
 from shared.jobs.localization import (
     DEFAULT_TEMPLATE,
     Direction,
-    Spoken,
+    LocaleName,
     adapted,
     checked_template,
+    locale_name,
     longest,
-    spoken,
 )
 from tests.builders.messages import LOCALES, PROMPTS
 from tests.simulation.scene import SETTINGS, Scene, configured, data, error_reply, run
@@ -43,7 +43,7 @@ JOB = {"job_id": "fox-1", "prompt": "a fox", "model": "gpt-image-2", "locales": 
 def test_a_locale_is_named_in_full(
     locale: str, language: str, script: str, direction: Direction
 ) -> None:
-    assert spoken(locale) == Spoken(locale, language, script, direction)
+    assert locale_name(locale) == LocaleName(locale, language, script, direction)
 
 
 @pytest.mark.parametrize(
@@ -57,13 +57,13 @@ def test_a_locale_is_named_in_full(
 )
 def test_what_nobody_speaks_is_told(locale: str, said: str) -> None:
     with pytest.raises(LookupError, match=said.replace("?", "[?]")):
-        spoken(locale)
+        locale_name(locale)
 
 
 @given(PROMPTS, LOCALES)
 def test_a_prompt_stands_in_its_adaptation_word_for_word(prompt: str, locale: str) -> None:
     text = adapted(prompt, locale)
-    assert text.startswith(f"{prompt}\n\nThis is the version for {spoken(locale).language}")
+    assert text.startswith(f"{prompt}\n\nThis is the version for {locale_name(locale).language}")
     assert longest(prompt, [locale]) == len(text)
     assert adapted(prompt, None) == prompt
 
@@ -104,7 +104,7 @@ def test_the_default_template_is_one() -> None:
 
 async def test_each_locale_is_a_call_of_its_own_under_its_own_name() -> None:
     scene = await run(JOB)
-    assert scene.world.announcer.types() == ["image.job.succeeded"]
+    assert scene.world.publisher.types() == ["image.job.succeeded"]
     prompts = [str(request.body["prompt"]) for request in scene.world.endpoint.requests]
     assert ["(de)" in prompts[0], "(ja)" in prompts[1], "(ar)" in prompts[2]] == [True] * 3
     images = data(scene)["images"]
@@ -122,7 +122,7 @@ async def test_a_locale_that_fails_is_named() -> None:
     scene.submit({**JOB, "n": 2})
     await scene.run()
     told = data(scene)
-    assert scene.world.announcer.types() == ["image.job.failed"]
+    assert scene.world.publisher.types() == ["image.job.failed"]
     (failure,) = told["failures"]
     assert (failure["locale"], failure["indexes"]) == ("de", [0, 1])
     assert {image["locale"] for image in told["images"]} == {"ja", "ar"}

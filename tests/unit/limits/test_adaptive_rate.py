@@ -12,36 +12,36 @@ from shared.limits.adaptive_rate import (
     PROOF,
     PROOF_TIME,
     STEP,
+    AdaptiveRate,
     Quota,
-    Tempo,
+    adjusted,
     lowered,
     raised,
-    tuned,
 )
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 QUOTA = Quota(rpm=60)
 
 
-def begun() -> Tempo:
-    return tuned(None, QUOTA)
+def begun() -> AdaptiveRate:
+    return adjusted(None, QUOTA)
 
 
 def after(seconds: float) -> datetime:
     return START + timedelta(seconds=seconds)
 
 
-def accepted(tempo: Tempo, calls: int, *, since: datetime = START) -> Tempo:
+def accepted(rate: AdaptiveRate, calls: int, *, since: datetime = START) -> AdaptiveRate:
     """The tempo after so many calls were accepted at full rate, one after the other."""
     at = since
     for _ in range(calls):
-        at += tempo.spacing
-        tempo = raised(tempo, QUOTA, [at])
-    return tempo
+        at += rate.spacing
+        rate = raised(rate, QUOTA, [at])
+    return rate
 
 
-def refused(tempo: Tempo, at: datetime) -> Tempo:
-    return lowered(tempo, called_at=at, now=at)
+def refused(rate: AdaptiveRate, at: datetime) -> AdaptiveRate:
+    return lowered(rate, called_at=at, now=at)
 
 
 def test_a_pool_is_called_as_fast_as_is_configured() -> None:
@@ -49,16 +49,16 @@ def test_a_pool_is_called_as_fast_as_is_configured() -> None:
 
 
 def test_another_quota_is_begun_anew_and_the_same_one_is_not() -> None:
-    tempo = refused(begun(), START)
-    assert tuned(tempo, QUOTA) == tempo
-    assert tuned(tempo, Quota(rpm=90)).rpm == 90
+    rate = refused(begun(), START)
+    assert adjusted(rate, QUOTA) == rate
+    assert adjusted(rate, Quota(rpm=90)).rpm == 90
 
 
 def test_the_first_refusal_costs_little_and_each_further_one_twice_as_much() -> None:
-    tempo, rates = begun(), []
+    rate, rates = begun(), []
     for number in range(6):
-        tempo = refused(tempo, after(20 * number))
-        rates.append(tempo.rpm)
+        rate = refused(rate, after(20 * number))
+        rates.append(rate.rpm)
     falls = [1 - later / earlier for earlier, later in zip([60.0, *rates], rates, strict=False)]
     assert falls[:3] == pytest.approx([CUT, 2 * CUT, 4 * CUT])
     assert falls[3:] == pytest.approx([LARGEST_CUT] * 3)
@@ -71,82 +71,82 @@ def test_refusals_close_together_are_one() -> None:
 
 
 def test_a_call_made_before_the_last_lowering_says_nothing_of_the_rate_since() -> None:
-    tempo = refused(begun(), after(10))
-    assert lowered(tempo, called_at=after(9), now=after(60)).rpm == tempo.rpm
-    assert raised(tempo, QUOTA, [after(9)]) == tempo
+    rate = refused(begun(), after(10))
+    assert lowered(rate, called_at=after(9), now=after(60)).rpm == rate.rpm
+    assert raised(rate, QUOTA, [after(9)]) == rate
 
 
 def test_a_refused_rate_is_not_tried_again_at_once() -> None:
-    tempo = accepted(refused(begun(), START), 100)
-    assert 0.98 * 60 < tempo.rpm < 60
+    rate = accepted(refused(begun(), START), 100)
+    assert 0.98 * 60 < rate.rpm < 60
 
 
 def test_a_rate_that_was_accepted_for_long_is_exceeded_by_a_step() -> None:
-    tempo = accepted(begun(), PROOF)
-    assert tempo.rpm == pytest.approx(60 * STEP)
-    assert tempo.proven == 60
+    rate = accepted(begun(), PROOF)
+    assert rate.rpm == pytest.approx(60 * STEP)
+    assert rate.proven == 60
 
 
 def test_many_calls_in_a_moment_prove_nothing() -> None:
     calls = [START + timedelta(milliseconds=n) for n in range(PROOF * 2)]
-    tempo = raised(begun(), QUOTA, calls)
-    assert tempo.rpm == 60
+    rate = raised(begun(), QUOTA, calls)
+    assert rate.rpm == 60
     later = START + PROOF_TIME + timedelta(milliseconds=1)
-    assert raised(tempo, QUOTA, [later]).rpm > 60
+    assert raised(rate, QUOTA, [later]).rpm > 60
 
 
 def test_a_trial_that_fails_goes_back_to_what_was_proven() -> None:
-    tempo = accepted(begun(), PROOF)
-    tempo = refused(tempo, after(PROOF * 1.5))
-    assert 0.99 * 60 < tempo.rpm <= 60
-    assert tempo.ceiling == 60
+    rate = accepted(begun(), PROOF)
+    rate = refused(rate, after(PROOF * 1.5))
+    assert 0.99 * 60 < rate.rpm <= 60
+    assert rate.ceiling == 60
 
 
 def test_a_trial_that_failed_is_made_again_later_and_later() -> None:
-    tempo, since, calls = begun(), START, []
+    rate, since, calls = begun(), START, []
     for _ in range(3):
         count = 0
-        while tempo.rpm <= 60:
-            since += tempo.spacing
-            tempo = raised(tempo, QUOTA, [since])
+        while rate.rpm <= 60:
+            since += rate.spacing
+            rate = raised(rate, QUOTA, [since])
             count += 1
         calls.append(count)
         since += timedelta(seconds=30)
-        tempo = refused(tempo, since)
+        rate = refused(rate, since)
     assert calls[1] > 1.9 * calls[0]
     assert calls[2] > 1.9 * calls[1]
 
 
 def test_what_was_configured_is_proven_before_it_is_exceeded() -> None:
-    tempo, since = refused(begun(), START), START
+    rate, since = refused(begun(), START), START
     rates = set()
     for _ in range(3 * PROOF):
-        since += tempo.spacing
-        tempo = raised(tempo, QUOTA, [since])
-        rates.add(round(tempo.rpm, 3))
+        since += rate.spacing
+        rate = raised(rate, QUOTA, [since])
+        rates.add(round(rate.rpm, 3))
     assert 60 in rates
     assert not any(60 < rate < 65 for rate in rates)
 
 
 def test_no_rate_grows_above_what_an_operator_allows() -> None:
     quota = Quota(rpm=60, growth=1)
-    tempo, at = tuned(None, quota), START
+    rate, at = adjusted(None, quota), START
     for _ in range(5 * PROOF):
-        at += tempo.spacing
-        tempo = raised(tempo, quota, [at])
-    assert tempo.rpm == 60
+        at += rate.spacing
+        rate = raised(rate, quota, [at])
+    assert rate.rpm == 60
 
 
 @given(st.lists(st.tuples(st.booleans(), st.floats(0, 400)), max_size=60))
 def test_a_rate_stays_within_its_bounds_whatever_is_answered(
     answers: list[tuple[bool, float]],
 ) -> None:
-    tempo, now = begun(), START
+    rate, now = begun(), START
     for good, seconds in answers:
         now += timedelta(seconds=seconds)
-        tempo = raised(tempo, QUOTA, [now] * 60) if good else refused(tempo, now)
-        assert LEAST * 60 <= tempo.rpm <= tempo.ceiling <= QUOTA.growth * 60
-        assert tempo.proven <= tempo.ceiling
+        rate = raised(rate, QUOTA, [now] * 60) if good else refused(rate, now)
+        assert LEAST * 60 <= rate.rpm <= rate.ceiling <= QUOTA.growth * 60
+        assert rate.proven <= rate.ceiling
 
 
 @pytest.mark.parametrize(("rpm", "growth"), [(0, 2), (-1, 2), (60, 0.9)])

@@ -8,11 +8,11 @@ from shared.limits.circuit_breaker import (
     FIRST_INTERVAL,
     LONGEST_INTERVAL,
     Circuit,
-    failed,
-    healed,
-    held_until,
-    probing,
-    undecided,
+    after_failure,
+    after_undecided_probe,
+    closes,
+    open_until,
+    start_probe,
 )
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -22,13 +22,13 @@ A, B = "a", "b"
 
 
 def opened(now: datetime = START) -> Circuit:
-    circuit, first = failed(None, reason="blocked", message="blocked", token=None, now=now)
+    circuit, first = after_failure(None, reason="blocked", message="blocked", token=None, now=now)
     assert first
     return circuit
 
 
 def refused(circuit: Circuit, token: str | None, now: datetime) -> Circuit:
-    again, first = failed(circuit, reason="blocked", message="still", token=token, now=now)
+    again, first = after_failure(circuit, reason="blocked", message="still", token=token, now=now)
     assert not first
     return again
 
@@ -36,43 +36,43 @@ def refused(circuit: Circuit, token: str | None, now: datetime) -> Circuit:
 def test_an_open_circuit_holds_until_it_may_be_probed() -> None:
     circuit = opened()
     assert circuit.state(START) == "open"
-    assert held_until(circuit, now=START) == START + FIRST_INTERVAL
-    assert held_until(circuit, now=START + FIRST_INTERVAL) is None
+    assert open_until(circuit, now=START) == START + FIRST_INTERVAL
+    assert open_until(circuit, now=START + FIRST_INTERVAL) is None
 
 
 def test_one_probe_is_let_through_and_the_others_look_again_soon() -> None:
     now = START + FIRST_INTERVAL
-    circuit = probing(opened(), token=A, now=now, lease=LEASE)
+    circuit = start_probe(opened(), token=A, now=now, lease=LEASE)
     assert circuit.state(now) == "half_open"
-    assert held_until(circuit, now=now) == now + FIRST_INTERVAL
+    assert open_until(circuit, now=now) == now + FIRST_INTERVAL
     with pytest.raises(ValueError, match="half_open"):
-        probing(circuit, token=B, now=now, lease=LEASE)
+        start_probe(circuit, token=B, now=now, lease=LEASE)
 
 
 def test_a_probe_whose_host_died_gives_way_to_another() -> None:
     now = START + FIRST_INTERVAL
-    circuit = probing(opened(), token=A, now=now, lease=LEASE)
-    assert held_until(circuit, now=now + LEASE) is None
+    circuit = start_probe(opened(), token=A, now=now, lease=LEASE)
+    assert open_until(circuit, now=now + LEASE) is None
 
 
 def test_calls_that_were_under_way_when_it_opened_change_nothing() -> None:
     circuit = opened()
     assert refused(circuit, None, START + timedelta(seconds=5)) == circuit
     assert refused(circuit, "a", START + timedelta(seconds=5)) == circuit
-    assert not healed(circuit, token=None, called_at=START - timedelta(seconds=5))
+    assert not closes(circuit, token=None, called_at=START - timedelta(seconds=5))
 
 
 def test_a_probe_that_is_accepted_closes_it() -> None:
-    circuit = probing(opened(), token=A, now=START + FIRST_INTERVAL, lease=LEASE)
-    assert healed(circuit, token=A, called_at=START)
+    circuit = start_probe(opened(), token=A, now=START + FIRST_INTERVAL, lease=LEASE)
+    assert closes(circuit, token=A, called_at=START)
 
 
 def test_a_probe_that_told_nothing_makes_way_after_the_same_interval() -> None:
     now = START + FIRST_INTERVAL
-    circuit = probing(opened(), token=A, now=now, lease=LEASE)
-    left = undecided(circuit, token=A, now=now)
-    assert held_until(left, now=now) == now + FIRST_INTERVAL
-    assert undecided(circuit, token=B, now=now) == circuit
+    circuit = start_probe(opened(), token=A, now=now, lease=LEASE)
+    left = after_undecided_probe(circuit, token=A, now=now)
+    assert open_until(left, now=now) == now + FIRST_INTERVAL
+    assert after_undecided_probe(circuit, token=B, now=now) == circuit
 
 
 @given(st.integers(1, 40))
@@ -80,10 +80,10 @@ def test_intervals_grow_with_each_probe_that_fails_up_to_the_longest(probes: int
     circuit, now, intervals = opened(), START, [FIRST_INTERVAL]
     for number in range(probes):
         now += intervals[-1]
-        assert held_until(circuit, now=now) is None
-        circuit = probing(circuit, token=str(number), now=now, lease=LEASE)
+        assert open_until(circuit, now=now) is None
+        circuit = start_probe(circuit, token=str(number), now=now, lease=LEASE)
         circuit = refused(circuit, str(number), now)
-        until = held_until(circuit, now=now)
+        until = open_until(circuit, now=now)
         assert until
         intervals.append(until - now)
     assert intervals == sorted(intervals)

@@ -14,15 +14,15 @@ from shared.limits.pacing import (
     PATIENCE,
     SHORT_WAIT,
     SHORTEST_DELAY,
-    Appointment,
+    CallTime,
     Pace,
     Postponed,
     Priority,
-    Turn,
-    begun,
+    Ticket,
     burst,
+    is_still_valid,
+    new_pace,
     reserve,
-    stands,
     succeeded,
     throttled,
 )
@@ -37,41 +37,41 @@ class Counter:
     def __init__(self, rpm: float = 60) -> None:
         self.quota = Quota(rpm, growth=1)
         self.now = START
-        self.pace: Pace = begun(self.quota, now=START)
-        self.turns: list[Turn] = []
+        self.pace: Pace = new_pace(self.quota, now=START)
+        self.turns: list[CallTime] = []
 
-    def ask(
-        self, appointment: Appointment | None = None, *, priority: Priority = "normal"
-    ) -> Turn | Postponed:
+    def acquire(
+        self, ticket: Ticket | None = None, *, priority: Priority = "normal"
+    ) -> CallTime | Postponed:
         self.pace, answer = reserve(
             self.pace,
             now=self.now,
             quota=self.quota,
             priority=priority,
-            appointment=appointment,
+            ticket=ticket,
         )
         # Through JSON, as a blob keeps it.
         self.pace = Pace.model_validate_json(self.pace.model_dump_json())
-        if isinstance(answer, Turn):
+        if isinstance(answer, CallTime):
             self.turns.append(answer)
         return answer
 
-    def turn(self, *given: Any, **named: Any) -> Turn:  # noqa: ANN401 - as `ask` takes them
-        answer = self.ask(*given, **named)
-        assert isinstance(answer, Turn)
+    def turn(self, *given: Any, **named: Any) -> CallTime:  # noqa: ANN401 - as `acquire` takes them
+        answer = self.acquire(*given, **named)
+        assert isinstance(answer, CallTime)
         return answer
 
-    def number(self, *given: Any, **named: Any) -> Postponed:  # noqa: ANN401 - as `ask` takes them
-        answer = self.ask(*given, **named)
+    def number(self, *given: Any, **named: Any) -> Postponed:  # noqa: ANN401 - as `acquire` takes them
+        answer = self.acquire(*given, **named)
         assert isinstance(answer, Postponed)
         return answer
 
     def fill(self) -> None:
         """Give away every turn that can be waited for."""
-        while isinstance(self.ask(), Turn):
+        while isinstance(self.acquire(), CallTime):
             pass
 
-    def refuse(self, turn: Turn, seconds: float | None = None) -> None:
+    def refuse(self, turn: CallTime, seconds: float | None = None) -> None:
         after = None if seconds is None else timedelta(seconds=seconds)
         self.pace = throttled(self.pace, now=self.now, turn=turn, retry_after=after)
 
@@ -93,7 +93,7 @@ def test_whoever_comes_back_when_told_gets_their_turn() -> None:
     counter.fill()
     places = [counter.number() for _ in range(20)]
     counter.now += places[-1].delay
-    turn = counter.turn(places[-1].appointment)
+    turn = counter.turn(places[-1].ticket)
     assert turn.wait <= PATIENCE
 
 
@@ -102,8 +102,8 @@ def test_whoever_has_a_number_goes_before_those_who_come_without() -> None:
     counter.fill()
     place = counter.number()
     counter.now += place.delay
-    assert isinstance(counter.ask(), Postponed)
-    counter.turn(place.appointment)
+    assert isinstance(counter.acquire(), Postponed)
+    counter.turn(place.ticket)
 
 
 def test_numbers_whose_holders_never_come_are_called_and_pass() -> None:
@@ -118,28 +118,28 @@ def test_numbers_whose_holders_never_come_are_called_and_pass() -> None:
 def test_after_a_night_without_anybody_the_numbers_are_good_in_their_order() -> None:
     counter = Counter()
     counter.fill()
-    places = [counter.number().appointment for _ in range(8)]
+    places = [counter.number().ticket for _ in range(8)]
     counter.now += timedelta(hours=8)
-    answers = [counter.ask(place) for place in places]
-    waits = [answer.wait for answer in answers if isinstance(answer, Turn)]
+    answers = [counter.acquire(place) for place in places]
+    waits = [answer.wait for answer in answers if isinstance(answer, CallTime)]
     assert waits == sorted(waits)
     assert all(later - earlier == SECOND for earlier, later in pairwise(waits))
 
 
 def test_a_number_of_another_counter_is_taken_as_one_that_is_due() -> None:
     counter = Counter()
-    stranger = Appointment(epoch=START - timedelta(days=1), number=7_000, at=START)
+    stranger = Ticket(epoch=START - timedelta(days=1), number=7_000, at=START)
     assert not counter.turn(stranger).wait
 
 
 def test_a_refusal_stops_everybody_until_the_service_said() -> None:
     counter = Counter()
     refused, waiting = counter.turn(), counter.turn()
-    assert stands(counter.pace, waiting)
+    assert is_still_valid(counter.pace, waiting)
     counter.refuse(refused, seconds=30)
-    assert not stands(counter.pace, waiting)
+    assert not is_still_valid(counter.pace, waiting)
     counter.now += 25 * SECOND
-    assert counter.turn(waiting.appointment).at >= START + 30 * SECOND
+    assert counter.turn(waiting.ticket).at >= START + 30 * SECOND
 
 
 def test_the_refused_call_and_those_that_were_void_come_first_after_the_stop() -> None:
@@ -149,10 +149,10 @@ def test_the_refused_call_and_those_that_were_void_come_first_after_the_stop() -
     later = [counter.number() for _ in range(6)]
     counter.refuse(turns[0], seconds=20)
     counter.now += 20 * SECOND
-    again = [counter.turn(turn.appointment).at for turn in turns]
+    again = [counter.turn(turn.ticket).at for turn in turns]
     assert again == sorted(again)
     assert again[0] <= START + 20 * SECOND
-    assert later[-1].appointment.number > turns[-1].appointment.number
+    assert later[-1].ticket.number > turns[-1].ticket.number
 
 
 def test_a_stop_calls_each_number_once() -> None:
@@ -160,7 +160,7 @@ def test_a_stop_calls_each_number_once() -> None:
     turn = counter.turn()
     counter.refuse(turn, seconds=1)
     counter.now += SECOND
-    counter.turn(turn.appointment)
+    counter.turn(turn.ticket)
     assert counter.turn().wait <= 2 * SECOND, "nobody is before us"
 
 
@@ -176,7 +176,7 @@ def test_a_shorter_stop_within_a_longer_one_changes_nothing() -> None:
 def test_a_refusal_without_a_word_stops_for_one_turn() -> None:
     counter = Counter()
     counter.refuse(counter.turn())
-    assert counter.pace.stopped_until == START + counter.pace.tempo.spacing
+    assert counter.pace.stopped_until == START + counter.pace.rate.spacing
 
 
 def test_a_stop_of_weeks_is_not_believed() -> None:
@@ -191,9 +191,9 @@ def test_low_priority_waits_while_anybody_else_does() -> None:
     low = counter.number(priority="low")
     normal = [counter.number() for _ in range(10)]
     counter.now += low.delay
-    again = counter.number(low.appointment, priority="low")
-    assert again.appointment.number >= normal[-1].appointment.number
-    assert again.appointment.yielded == 1
+    again = counter.number(low.ticket, priority="low")
+    assert again.ticket.number >= normal[-1].ticket.number
+    assert again.ticket.yielded == 1
 
 
 def test_low_priority_goes_at_once_where_nobody_waits() -> None:
@@ -204,15 +204,15 @@ def test_low_priority_goes_at_once_where_nobody_waits() -> None:
 def test_low_priority_yields_a_few_times_and_then_counts_as_normal() -> None:
     counter = Counter()
     counter.fill()
-    place = counter.number(priority="low").appointment
+    place = counter.number(priority="low").ticket
     for _ in range(60 * 10):
-        counter.ask()  # normal ones come all the time, twice as many as there are turns
-        counter.ask()
+        counter.acquire()  # normal ones come all the time, twice as many as there are turns
+        counter.acquire()
         if counter.now >= place.at - SECOND:
-            answer = counter.ask(place, priority="low")
-            if isinstance(answer, Turn):
+            answer = counter.acquire(place, priority="low")
+            if isinstance(answer, CallTime):
                 break
-            place = answer.appointment
+            place = answer.ticket
         counter.now += SECOND
     else:
         raise AssertionError("it starved")
@@ -222,11 +222,11 @@ def test_low_priority_yields_a_few_times_and_then_counts_as_normal() -> None:
 def test_success_under_pressure_is_told_and_lifts_a_rate_that_was_cut() -> None:
     counter = Counter()
     counter.refuse(counter.turn(), seconds=1)
-    slow = counter.pace.tempo.rpm
+    slow = counter.pace.rate.rpm
     counter.pace = succeeded(
         counter.pace, quota=counter.quota, called_at=(START + timedelta(minutes=1),)
     )
-    assert counter.pace.tempo.rpm > slow
+    assert counter.pace.rate.rpm > slow
 
 
 @pytest.mark.parametrize(("rpm", "at_once"), [(6, 1), (60, 1), (120, 1), (600, 5), (6000, 50)])
@@ -234,7 +234,7 @@ def test_as_many_go_at_once_as_half_a_second_holds(rpm: float, at_once: int) -> 
     counter = Counter(rpm)
     counter.now += GRACE
     for _ in range(at_once + 1):
-        counter.ask()
+        counter.acquire()
     assert [turn.wait for turn in counter.turns].count(timedelta()) == at_once
 
 
@@ -248,7 +248,7 @@ def test_as_many_go_at_once_as_half_a_second_holds(rpm: float, at_once: int) -> 
 def test_turns_are_spaced_by_the_rate_whoever_asks_and_when(
     rpm: float, moves: list[tuple[str, float]]
 ) -> None:
-    counter, places = Counter(rpm), list[tuple[Appointment, Priority]]()
+    counter, places = Counter(rpm), list[tuple[Ticket, Priority]]()
     for move, seconds in moves:
         if move == "wait":
             counter.now += timedelta(seconds=seconds)
@@ -256,13 +256,13 @@ def test_turns_are_spaced_by_the_rate_whoever_asks_and_when(
         place, priority = None, "low" if move == "low" else "normal"
         if move == "back" and places:
             place, priority = places.pop(int(seconds) % len(places))
-        answer = counter.ask(place, priority=priority)  # type: ignore[arg-type]  # one of the two
+        answer = counter.acquire(place, priority=priority)  # type: ignore[arg-type]  # one of the two
         if isinstance(answer, Postponed):
             assert SHORTEST_DELAY <= answer.delay <= LONGEST_DELAY
-            places.append((answer.appointment, priority))  # type: ignore[arg-type]  # as above
+            places.append((answer.ticket, priority))  # type: ignore[arg-type]  # as above
         else:
-            assert timedelta() <= answer.wait <= PATIENCE + counter.pace.tempo.spacing
-    spacing, slack = counter.pace.tempo.spacing, burst(counter.pace.tempo)
+            assert timedelta() <= answer.wait <= PATIENCE + counter.pace.rate.spacing
+    spacing, slack = counter.pace.rate.spacing, burst(counter.pace.rate)
     times = [turn.at for turn in counter.turns]
     assert times == sorted(times)
     for first in range(len(times)):
@@ -279,7 +279,7 @@ def test_turns_are_spaced_by_the_rate_whoever_asks_and_when(
 def test_everybody_who_comes_back_when_told_is_served_and_nobody_often(
     rpm: float, jobs: int, stops: list[tuple[int, float]]
 ) -> None:
-    counter, left = Counter(rpm), list[tuple[datetime, Appointment | None, int]]()
+    counter, left = Counter(rpm), list[tuple[datetime, Ticket | None, int]]()
     left = [(START, None, 0)] * jobs
     refusals = dict(stops)
     served = 0
@@ -287,14 +287,14 @@ def test_everybody_who_comes_back_when_told_is_served_and_nobody_often(
         left.sort(key=lambda each: each[0])
         when, place, dequeues = left.pop(0)
         counter.now = max(counter.now, when)
-        answer = counter.ask(place)
+        answer = counter.acquire(place)
         if isinstance(answer, Postponed):
             assert dequeues < 4 + 3 * len(stops), "sent away again and again"
-            left.append((counter.now + answer.delay, answer.appointment, dequeues + 1))
+            left.append((counter.now + answer.delay, answer.ticket, dequeues + 1))
             continue
         served += 1
         if (seconds := refusals.pop(served, None)) is not None:
             counter.now = max(counter.now, answer.at)
             counter.refuse(answer, seconds)
-            left.append((counter.now + timedelta(seconds=seconds), answer.appointment, 0))
+            left.append((counter.now + timedelta(seconds=seconds), answer.ticket, 0))
     assert served >= jobs

@@ -159,7 +159,7 @@ async def test_an_edit_sends_the_very_files_that_were_looked_at() -> None:
     scene = edit_scene(m=drawn(mode="RGBA"))
     scene.submit({**JOB, "mask": "m"})
     await scene.run()
-    assert scene.world.announcer.types() == ["image.job.succeeded"]
+    assert scene.world.publisher.types() == ["image.job.succeeded"]
     (request,) = scene.world.endpoint.requests
     assert "/deployments/gpt-image-2/images/edits?" in request.url
     assert request.form
@@ -191,7 +191,7 @@ async def test_an_input_that_changes_before_its_call_ends_the_job_unpaid(
     else:
         scene.world.inputs.blobs["a.png"] = after
     await scene.run()
-    assert scene.world.announcer.types() == ["image.job.failed"]
+    assert scene.world.publisher.types() == ["image.job.failed"]
     told = data(scene)
     assert (told["code"], told["cost_usd"]) == ("input_changed", 0.0)
     assert "'a.png' was changed or removed" in told["message"]
@@ -205,7 +205,7 @@ async def test_a_job_that_ended_is_told_again_though_its_inputs_are_gone() -> No
     scene.world.inputs.blobs.clear()
     scene.submit(JOB, message_id="again")
     await scene.run()
-    assert scene.world.announcer.types() == ["image.job.succeeded"] * 2
+    assert scene.world.publisher.types() == ["image.job.succeeded"] * 2
     assert len(scene.world.endpoint.requests) == 1
 
 

@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from local.contracts.schemas import ROOT, batch_schema, result_schema
-from shared.batches.manifest import Continuation, Dropped, read_notice
+from shared.batches.manifest import Continuation, DroppedFile, read_notice
 from shared.batches.record import PAGE_ENTRIES, BatchState
 from shared.errors import StoreUnavailable
 from tests.simulation.manifests import JOB, Drop, as_cloudevent, lines, notice
@@ -51,7 +51,7 @@ async def test_event_grid_may_speak_in_either_schema(
 ) -> None:
     it = Drop()
     it.world.manifests.blobs["a b/Küste.json"] = json.dumps([JOB, JOB]).encode()
-    it.tell(shape(notice(it.world, "a b/Küste.json")))
+    it.report(shape(notice(it.world, "a b/Küste.json")))
     await it.run()
     assert it.events[0]["data"]["succeeded"] == 2
     assert it.events[0]["data"]["manifest"]["blob"] == "a b/Küste.json"
@@ -92,7 +92,9 @@ async def test_the_examples_of_the_page_are_made(written: str, pictures: int) ->
 
 def test_the_message_of_the_page_tells_of_a_file() -> None:
     (message,) = re.findall(r"^```json\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
-    assert read_notice(message.encode()) == Dropped("manifests", "foxes.csv", "0x8DC8A5F2C3B4A10")
+    assert read_notice(message.encode()) == DroppedFile(
+        "manifests", "foxes.csv", "0x8DC8A5F2C3B4A10"
+    )
 
 
 async def test_a_list_that_fills_its_pages_is_closed_though_a_line_break_follows() -> None:
@@ -107,7 +109,7 @@ async def test_a_message_that_comes_again_and_again_begins_each_job_once() -> No
     it = Drop()
     it.drop("foxes.jsonl", lines(JOB, JOB), times=5)
     await it.run()
-    it.tell(notice(it.world, "foxes.jsonl"))
+    it.report(notice(it.world, "foxes.jsonl"))
     await it.run()
     assert len(it.world.records.stored) == 2
     assert len(it.world.endpoint.requests) == 2
@@ -181,7 +183,7 @@ async def test_a_manifest_that_changes_while_it_is_read_says_where_reading_stopp
         await it.scene.deliver(it.scene.waiting.pop())
     assert it.batch.state is BatchState.READING
     it.world.manifests.blobs["foxes.jsonl"] = b"{}"
-    it.tell(Continuation(batch_id=it.batch.batch_id, turn=0).model_dump())
+    it.report(Continuation(batch_id=it.batch.batch_id, turn=0).model_dump())
     await it.run()
     (event,) = it.events
     (wrong,) = event["data"]["wrong"]

@@ -27,7 +27,7 @@ from tests.simulation.scene import Delivery, Scene
 )
 async def test_an_event_of_something_else_starts_nothing(message: dict[str, Any]) -> None:
     it = Drop()
-    it.tell(message)
+    it.report(message)
     await it.run()
     assert [report.what for report in it.scene.reports] == ["ignored"]
 
@@ -38,7 +38,7 @@ async def test_an_event_of_something_else_starts_nothing(message: dict[str, Any]
 )
 async def test_a_message_that_says_nothing_is_kept(message: dict[str, Any]) -> None:
     it = Drop()
-    it.tell(message)
+    it.report(message)
     await it.run()
     assert [report.what for report in it.scene.reports] == ["malformed"]
     assert len(it.world.dead_letters.letters) == 1

@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from shared.jobs.commands import Order
+from shared.jobs.commands import Command
 from shared.records.record import JobState
-from tests.simulation.controlled_job import JOB, after, order
+from tests.simulation.controlled_job import JOB, after, command
 from tests.simulation.reckoning import reckoned
 from tests.simulation.scene import Scene, data, error_reply, reply_to
 
@@ -18,7 +18,7 @@ def words(scene: Scene) -> list[str]:
 
 async def test_a_job_that_succeeded_is_not_cancelled() -> None:
     scene = await after()
-    order(scene, "cancel")
+    command(scene, "cancel")
     await scene.run()
     assert words(scene)[-1] == "not_controlled"
     assert scene.record("fox-1").state is JobState.SUCCEEDED
@@ -26,11 +26,11 @@ async def test_a_job_that_succeeded_is_not_cancelled() -> None:
 
 async def test_a_parked_job_that_is_released_is_made_and_flagged() -> None:
     scene = await after(error_reply(500, "500"), ON_UNKNOWN_OUTCOME="park")
-    assert scene.world.announcer.types() == ["image.job.parked"]
+    assert scene.world.publisher.types() == ["image.job.parked"]
     scene.world.clock.advance(timedelta(days=3))
-    order(scene, "release")
+    command(scene, "release")
     await scene.run()
-    assert scene.world.announcer.types() == ["image.job.parked", "image.job.succeeded"]
+    assert scene.world.publisher.types() == ["image.job.parked", "image.job.succeeded"]
     assert data(scene)["possible_duplicate_charge"] is True
     assert data(scene)["attempts"] == 2
     reckoned(scene)
@@ -38,18 +38,18 @@ async def test_a_parked_job_that_is_released_is_made_and_flagged() -> None:
 
 async def test_a_job_that_is_parked_twice_tells_it_twice() -> None:
     scene = await after(error_reply(500, "500"), error_reply(500, "500"), ON_UNKNOWN_OUTCOME="park")
-    order(scene, "release")
+    command(scene, "release")
     await scene.run()
-    assert scene.world.announcer.types() == ["image.job.parked"] * 2
-    assert len({event.get_id() for event in scene.world.announcer.events}) == 2
+    assert scene.world.publisher.types() == ["image.job.parked"] * 2
+    assert len({event.get_id() for event in scene.world.publisher.events}) == 2
     reckoned(scene)
 
 
 async def test_a_parked_job_is_failed_by_hand_with_a_word_for_it() -> None:
     scene = await after(error_reply(500, "500"), ON_UNKNOWN_OUTCOME="park")
-    order(scene, "fail", reason="the provider says it billed nothing")
+    command(scene, "fail", reason="the provider says it billed nothing")
     await scene.run()
-    assert scene.world.announcer.types() == ["image.job.parked", "image.job.failed"]
+    assert scene.world.publisher.types() == ["image.job.parked", "image.job.failed"]
     assert data(scene)["code"] == "outcome_unknown"
     assert data(scene)["message"].endswith("by hand: the provider says it billed nothing")
     reckoned(scene)
@@ -58,7 +58,7 @@ async def test_a_parked_job_is_failed_by_hand_with_a_word_for_it() -> None:
 @pytest.mark.parametrize("action", ["release", "fail"])
 async def test_only_a_parked_job_is_released_or_failed(action: str) -> None:
     scene = await after()
-    order(scene, action)
+    command(scene, action)
     await scene.run()
     assert scene.reports[-1].what == "not_controlled"
     assert "only a parked job" in scene.reports[-1].facts["why"]
@@ -69,7 +69,7 @@ async def test_a_replay_calls_for_what_is_missing() -> None:
     scene = await after(reply_to, error_reply(400, "moderation_blocked"), job=job)
     before = scene.record("fox-1")
     assert before.state is JobState.FAILED
-    order(scene, "replay")
+    command(scene, "replay")
     await scene.run()
     record = scene.record("fox-1")
     assert record.state is JobState.SUCCEEDED
@@ -86,7 +86,7 @@ async def test_a_replay_can_make_all_pictures_again_and_writes_none_over() -> No
     scene = await after(reply_to, error_reply(400, "moderation_blocked"), job=job)
     for generation in (2, 3):
         scene.world.endpoint.script.extend([reply_to, error_reply(400, "moderation_blocked")])
-        order(scene, "replay", pictures="remake")
+        command(scene, "replay", pictures="remake")
         await scene.run()
         (picture,) = scene.record("fox-1").pictures
         assert picture.blob.startswith(f"fox-1/generation-{generation}/")
@@ -99,16 +99,16 @@ async def test_a_replay_finishes_anew_what_has_more_pictures_now() -> None:
     job = JOB | {"locales": ["de", "en"], "finish": {"contact_sheet": True}}
     scene = await after(reply_to, error_reply(400, "moderation_blocked"), job=job)
     assert data(scene)["contact_sheet"]["blob"] == "fox-1/contact-sheet.jpg"
-    order(scene, "replay")
+    command(scene, "replay")
     await scene.run()
-    assert scene.world.announcer.types() == ["image.job.failed", "image.job.succeeded"]
+    assert scene.world.publisher.types() == ["image.job.failed", "image.job.succeeded"]
     assert data(scene)["contact_sheet"]["blob"] == "fox-1/generation-2/contact-sheet.jpg"
 
 
 async def test_an_order_of_an_earlier_opening_is_carried_out_once() -> None:
     scene = await after(*[error_reply(400, "moderation_blocked")] * 3)
     for _ in range(2):
-        order(scene, "replay", opening=1)
+        command(scene, "replay", run=1)
         await scene.run()
     assert scene.record("fox-1").generation == 2
     assert len(scene.world.endpoint.requests) == 2
@@ -117,22 +117,22 @@ async def test_an_order_of_an_earlier_opening_is_carried_out_once() -> None:
 
 async def test_an_order_for_no_job_says_so() -> None:
     scene = Scene()
-    order(scene, "cancel")
+    command(scene, "cancel")
     await scene.run()
     assert words(scene) == ["no_such_job"]
 
 
 async def test_an_order_that_makes_no_sense_is_rejected_with_its_faults() -> None:
     scene = Scene()
-    order(scene, "explode", colour="red")
+    command(scene, "explode", colour="red")
     await scene.run()
-    assert scene.world.announcer.types() == ["image.job.rejected"]
-    assert {fault["field"] for fault in data(scene)["faults"]} == {"control", "colour"}
+    assert scene.world.publisher.types() == ["image.job.rejected"]
+    assert {fault["field"] for fault in data(scene)["faults"]} == {"command", "colour"}
 
 
 def test_an_order_is_the_shortest_message_that_says_it() -> None:
-    said = json.loads(Order(control="cancel", job_id="fox-1").to_bytes())  # type: ignore[arg-type]  # pydantic reads it
-    assert said == {"control": "cancel", "job_id": "fox-1"}
+    said = json.loads(Command(command="cancel", job_id="fox-1").to_bytes())  # type: ignore[arg-type]  # pydantic reads it
+    assert said == {"command": "cancel", "job_id": "fox-1"}
 
 
 ORDERS: list[tuple[str, dict[str, str], str]] = [
@@ -156,7 +156,7 @@ async def test_an_order_whose_process_dies_at_any_step_is_carried_out_whole_or_n
 ) -> None:
     status = 500 if code == "500" else 400
     scene = await after(error_reply(status, code), ON_UNKNOWN_OUTCOME="park")
-    order(scene, action, opening=1, **more)
+    command(scene, action, run=1, **more)
     at = len(scene.world.steps.taken) + crash_at
     if lost:
         await scene.run_until_death(at)
@@ -166,10 +166,10 @@ async def test_an_order_whose_process_dies_at_any_step_is_carried_out_whole_or_n
         scene.world.steps.crash_at = None
     await scene.sweep_on()
     record = reckoned(scene)
-    assert record.openings <= 2
+    assert record.runs <= 2
     if not lost:
-        assert record.openings == 2
-    if action == "replay" and record.openings == 2:
+        assert record.runs == 2
+    if action == "replay" and record.runs == 2:
         assert record.generation == 2
         # The policy parks what died while it was called for.
         assert record.state in {JobState.SUCCEEDED, JobState.PARKED}

@@ -8,17 +8,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from shared.errors import MalformedMessage, NotTaken
+from shared.errors import DeliveryFailed, MalformedMessage
 from shared.events.delivery import (
     FIRST_WAIT,
     JITTER,
     LONGEST_WAIT,
-    Dispatch,
-    read_dispatch,
+    Delivery,
+    read_delivery,
     wait_after,
 )
 from shared.ports import Report
-from shared.workflows.delivery import bury_dispatch, dispatch
+from shared.workflows.delivery import deliver, handle_poison_delivery
 from shared.workflows.intake import JobMessage
 from tests.fakes.sinks import FakeSink
 from tests.fakes.world import FakeWorld, fake_world
@@ -35,7 +35,7 @@ EVENT: dict[str, JsonValue] = {
 
 def sent(world: FakeWorld, sink: str = "elsewhere") -> JobMessage:
     now = world.clock.now()
-    body = Dispatch(sink=sink, since=now, event=EVENT).to_bytes()
+    body = Delivery(sink=sink, since=now, event=EVENT).to_bytes()
     return JobMessage(body, "m", now)
 
 
@@ -44,7 +44,7 @@ async def run(world: FakeWorld, message: JobMessage, **settings: str) -> Report:
     configuration = configured(**settings)
     while True:
         seen = len(world.queues.sent)
-        report = await dispatch(message, world, configuration)
+        report = await deliver(message, world, configuration)
         if len(world.queues.sent) == seen:
             return report
         (back,) = world.queues.sent[seen:]
@@ -75,7 +75,7 @@ async def test_an_event_is_handed_to_its_sink(world: FakeWorld, sink: FakeSink) 
 async def test_what_is_not_taken_is_offered_again_each_time_after_a_longer_wait(
     world: FakeWorld, sink: FakeSink
 ) -> None:
-    sink.refusals = [NotTaken("503 busy", status=503)] * 4
+    sink.refusals = [DeliveryFailed("503 busy", status=503)] * 4
     report = await run(world, sent(world))
     assert sink.taken == [EVENT]
     assert report.facts["tries"] == 4
@@ -87,7 +87,7 @@ async def test_what_is_not_taken_is_offered_again_each_time_after_a_longer_wait(
 async def test_a_sink_is_left_alone_for_as_long_as_it_asked(
     world: FakeWorld, sink: FakeSink
 ) -> None:
-    sink.refusals = [NotTaken("429", status=429, retry_after=700)]
+    sink.refusals = [DeliveryFailed("429", status=429, retry_after=700)]
     await run(world, sent(world))
     (back,) = world.queues.sent
     assert back.delay >= timedelta(seconds=700)
@@ -97,7 +97,7 @@ async def test_a_sink_is_left_alone_for_as_long_as_it_asked(
 async def test_after_the_window_the_event_is_kept_with_all_that_is_known(
     world: FakeWorld, sink: FakeSink
 ) -> None:
-    sink.refusals = [NotTaken("503 busy", status=503)] * 100
+    sink.refusals = [DeliveryFailed("503 busy", status=503)] * 100
     began = world.clock.now()
     report = await run(world, sent(world), DELIVERY_WINDOW_SECONDS="3600")
     assert report.what == "undeliverable"
@@ -115,7 +115,7 @@ async def test_after_the_window_the_event_is_kept_with_all_that_is_known(
 async def test_what_would_be_refused_each_time_is_offered_once(
     world: FakeWorld, sink: FakeSink
 ) -> None:
-    sink.refusals = [NotTaken("410 Gone", status=410, final=True)]
+    sink.refusals = [DeliveryFailed("410 Gone", status=410, final=True)]
     assert (await run(world, sent(world))).what == "undeliverable"
     assert not world.queues.sent
     assert len(world.dead_letters.letters) == 1
@@ -138,7 +138,7 @@ async def test_an_event_that_waited_past_its_window_is_offered_once_all_the_same
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"sink": "a"}', b"\xff"])
 async def test_a_message_that_is_no_dispatch_is_kept(world: FakeWorld, body: bytes) -> None:
-    report = await dispatch(JobMessage(body, "m", world.clock.now()), world, configured())
+    report = await deliver(JobMessage(body, "m", world.clock.now()), world, configured())
     assert (report.what, len(world.dead_letters.letters)) == ("undeliverable", 1)
 
 
@@ -146,12 +146,12 @@ async def test_a_message_that_is_no_dispatch_is_kept(world: FakeWorld, body: byt
 def test_an_event_whose_id_could_be_a_path_is_refused(event_id: object) -> None:
     body = {"sink": "a", "since": "2026-11-22T12:00:00Z", "event": {"id": event_id}}
     with pytest.raises(MalformedMessage):
-        read_dispatch(json.dumps(body).encode())
+        read_delivery(json.dumps(body).encode())
 
 
 async def test_what_the_platform_gave_up_on_is_kept(world: FakeWorld) -> None:
-    await bury_dispatch(sent(world), world)
-    await bury_dispatch(JobMessage(b"junk", "m", world.clock.now()), world)
+    await handle_poison_delivery(sent(world), world)
+    await handle_poison_delivery(JobMessage(b"junk", "m", world.clock.now()), world)
     reasons = {json.loads(body)["reason"] for body in world.dead_letters.letters.values()}
     assert reasons == {"undeliverable", "poisoned"}
 
@@ -159,6 +159,6 @@ async def test_what_the_platform_gave_up_on_is_kept(world: FakeWorld) -> None:
 @given(tries=st.integers(0, 200), asked=st.none() | st.floats(0, 3600))
 def test_a_wait_is_within_its_bounds(tries: int, asked: float | None) -> None:
     world = fake_world()
-    made = Dispatch(sink="a", since=world.clock.now(), event=EVENT, tries=tries)
+    made = Delivery(sink="a", since=world.clock.now(), event=EVENT, tries=tries)
     seconds = wait_after(made, asked).total_seconds()
     assert max(FIRST_WAIT, asked or 0) <= seconds <= LONGEST_WAIT * (1 + JITTER)

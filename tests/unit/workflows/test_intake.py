@@ -12,12 +12,12 @@ JOB = {"job_id": "fox-1", "prompt": "a fox in the snow"}
 
 
 def data_of(scene: Scene, number: int = -1) -> dict[str, Any]:
-    return dict(scene.world.announcer.events[number].get_data())  # type: ignore[arg-type]  # ours is a mapping
+    return dict(scene.world.publisher.events[number].get_data())  # type: ignore[arg-type]  # ours is a mapping
 
 
 async def test_a_message_becomes_a_picture_a_sidecar_and_an_event() -> None:
     scene = await run(JOB)
-    assert scene.world.announcer.types() == ["image.job.succeeded"]
+    assert scene.world.publisher.types() == ["image.job.succeeded"]
     assert list(scene.world.pictures.committed) == ["fox-1/default/0.png"]
     assert json.loads(scene.world.pictures.sidecars["fox-1/job.json"]) == data_of(scene)
     assert scene.record("fox-1").state is JobState.SUCCEEDED
@@ -35,14 +35,14 @@ async def test_a_job_without_an_id_is_one_job_however_often_its_message_comes() 
 
 async def test_an_acceptance_is_announced_when_asked_for() -> None:
     scene = await run(JOB, ANNOUNCE_ACCEPTED="true")
-    assert scene.world.announcer.types() == ["image.job.accepted", "image.job.succeeded"]
+    assert scene.world.publisher.types() == ["image.job.accepted", "image.job.succeeded"]
 
 
 async def test_a_finished_job_asked_for_again_is_announced_again_and_not_made_again() -> None:
     scene = await run(JOB)
     scene.submit(JOB, message_id="another")
     await scene.run()
-    first, second = scene.world.announcer.events
+    first, second = scene.world.publisher.events
     assert first.get_id() == second.get_id()
     assert first.get_data() == second.get_data()
     assert len(scene.world.endpoint.requests) == 1
@@ -53,7 +53,7 @@ async def test_an_id_with_other_content_is_a_conflict_and_leaves_the_first_job_a
     before = scene.record("fox-1")
     scene.submit({**JOB, "prompt": "a badger"}, message_id="another")
     await scene.run()
-    assert scene.world.announcer.types() == ["image.job.succeeded", "image.job.rejected"]
+    assert scene.world.publisher.types() == ["image.job.succeeded", "image.job.rejected"]
     assert data_of(scene)["code"] == "conflict"
     assert "fox-1" in data_of(scene)["faults"][0]["message"]
     assert scene.record("fox-1") == before
@@ -90,7 +90,7 @@ async def test_a_bad_message_is_announced_and_kept_and_done_with(
     scene = Scene()
     scene.submit(body)
     await scene.run()
-    assert scene.world.announcer.types() == ["image.job.rejected"]
+    assert scene.world.publisher.types() == ["image.job.rejected"]
     data = data_of(scene)
     assert data["code"] == code
     assert {fault["field"] for fault in data["faults"]} >= set(fields)
@@ -105,7 +105,7 @@ async def test_a_rejection_is_one_event_however_often_its_message_comes() -> Non
     scene.submit(b"no json")
     scene.repeat()
     await scene.run()
-    first, second = scene.world.announcer.events
+    first, second = scene.world.publisher.events
     assert first.get_id() == second.get_id()
     assert len(scene.world.dead_letters.letters) == 1
 
@@ -117,7 +117,7 @@ async def test_faults_of_the_job_and_of_this_app_are_told_together() -> None:
 
 async def test_events_go_to_an_allowed_reply_queue_as_well() -> None:
     scene = await run({**JOB, "reply_to": "replies-shop"})
-    replies = scene.world.announcer.replies["replies-shop"]
+    replies = scene.world.publisher.replies["replies-shop"]
     assert [event.get_type() for event in replies] == ["image.job.succeeded"]
 
 
@@ -135,8 +135,8 @@ async def test_a_rejection_goes_to_the_reply_queue_that_could_be_read_and_is_all
     wrong: dict[str, object], told: set[str]
 ) -> None:
     scene = await run({**JOB, "reply_to": "replies-shop", **wrong})
-    assert scene.world.announcer.types() == ["image.job.rejected"]
-    assert set(scene.world.announcer.replies) == told
+    assert scene.world.publisher.types() == ["image.job.rejected"]
+    assert set(scene.world.publisher.replies) == told
 
 
 async def test_a_long_prompt_is_read_from_its_blob() -> None:
@@ -155,7 +155,7 @@ async def test_a_prompt_blob_that_goes_away_fails_the_job_and_costs_nothing() ->
     await scene.deliver(scene.waiting.pop())
     scene.world.inputs.blobs.clear()
     await scene.run()
-    assert scene.world.announcer.types() == ["image.job.failed"]
+    assert scene.world.publisher.types() == ["image.job.failed"]
     assert data_of(scene)["code"] == "prompt_missing"
     assert not scene.world.endpoint.requests
 
@@ -167,7 +167,7 @@ async def test_a_job_asked_for_again_is_the_first_one_though_its_prompt_is_gone(
         scene.submit({"job_id": "fox-1", "prompt_blob": "one.txt"}, message_id=message_id)
         await scene.run()
         scene.world.inputs.blobs.clear()
-    assert scene.world.announcer.types() == ["image.job.succeeded", "image.job.succeeded"]
+    assert scene.world.publisher.types() == ["image.job.succeeded", "image.job.succeeded"]
     assert len(scene.world.endpoint.requests) == 1
 
 
@@ -178,7 +178,7 @@ async def test_storage_that_does_not_answer_is_left_to_the_queue() -> None:
     with pytest.raises(StoreUnavailable):
         await scene.deliver(scene.waiting[0])
     await scene.run()
-    assert scene.world.announcer.types() == ["image.job.succeeded"]
+    assert scene.world.publisher.types() == ["image.job.succeeded"]
 
 
 async def test_each_size_of_job_goes_to_the_lane_of_its_time() -> None:

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 from shared.errors import StoreUnavailable
 from shared.limits.adaptive_rate import Quota
-from shared.limits.circuit_breaker import Finding
-from shared.limits.pool_ledger import Ask, Permit
+from shared.limits.circuit_breaker import CallFeedback
+from shared.limits.pool_ledger import AcquireRequest, Reservation
 from shared.workflows.overview import Overview, overview
 from tests.simulation.scene import Scene, configured
 
@@ -31,10 +31,10 @@ async def told_of(scene: Scene) -> Overview:
     return told
 
 
-async def permitted(scene: Scene, pool: str, deployment: str) -> Permit:
-    question = Ask(pool, deployment, Quota(60), timedelta(minutes=2))
-    answer = await scene.world.pools.ask(question)
-    assert isinstance(answer, Permit)
+async def permitted(scene: Scene, pool: str, deployment: str) -> Reservation:
+    question = AcquireRequest(pool, deployment, Quota(60), timedelta(minutes=2))
+    answer = await scene.world.pools.acquire(question)
+    assert isinstance(answer, Reservation)
     return answer
 
 
@@ -49,8 +49,8 @@ async def test_an_app_that_was_never_called_tells_its_quotas() -> None:
 
 async def test_a_pool_tells_its_pace_as_it_is_now() -> None:
     scene = a_scene()
-    permit = await permitted(scene, "gpt-image-2", "near")
-    await scene.world.pools.tell(permit, Finding("blocked", "temporarily blocked"))
+    reservation = await permitted(scene, "gpt-image-2", "near")
+    await scene.world.pools.report(reservation, CallFeedback("blocked", "temporarily blocked"))
     first, second = (await told_of(scene)).pools
     assert first.pace
     assert second.pace

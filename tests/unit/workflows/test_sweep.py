@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from shared.errors import StoreUnavailable
-from shared.records.index_entry import FIRST_LOOK, entry_of
+from shared.records.index_entry import FIRST_CHECK_AFTER, index_entry_of
 from shared.records.record import JobState
 from shared.workflows.sweep import MOST_LOOKS, ORPHAN_AFTER
 from tests.simulation.scene import Scene, configured, data, run
@@ -62,7 +62,7 @@ async def test_a_job_that_ended_is_not_looked_at() -> None:
 
 async def test_a_young_job_is_not_looked_at() -> None:
     scene = await accepted()
-    scene.world.clock.advance(FIRST_LOOK / 2)
+    scene.world.clock.advance(FIRST_CHECK_AFTER / 2)
     await scene.sweep()
     assert words(scene) == {"looks": 0}
 
@@ -71,7 +71,7 @@ async def test_a_task_whose_message_was_lost_is_woken() -> None:
     scene = await accepted()
     await scene.sweep_on()
     assert words(scene)["woken"] == 1
-    assert scene.world.announcer.types() == ["image.job.succeeded"]
+    assert scene.world.publisher.types() == ["image.job.succeeded"]
 
 
 async def test_a_task_that_waits_for_long_is_woken_ever_more_rarely() -> None:
@@ -97,9 +97,9 @@ async def test_an_event_that_did_not_go_out_is_sent() -> None:
     assert scene.record("fox-1").state is JobState.SUCCEEDED
     await scene.sweep_on()
     assert words(scene)["events_sent"] == 1
-    assert scene.world.announcer.types() == ["image.job.succeeded"]
-    assert scene.world.register.ended == {
-        entry_of(scene.record("fox-1")).name: entry_of(scene.record("fox-1"))
+    assert scene.world.publisher.types() == ["image.job.succeeded"]
+    assert scene.world.index.ended == {
+        index_entry_of(scene.record("fox-1")).name: index_entry_of(scene.record("fox-1"))
     }
 
 
@@ -108,10 +108,10 @@ async def test_a_job_past_its_deadline_is_ended_though_its_lane_stands_still() -
     for _ in range(12):
         scene.world.clock.advance(timedelta(minutes=1))
         await scene.sweep()
-    assert scene.world.announcer.types() == ["image.job.failed"]
+    assert scene.world.publisher.types() == ["image.job.failed"]
     assert data(scene)["code"] == "deadline_exceeded"
     assert scene.world.endpoint.requests == []
-    assert not scene.world.register.open
+    assert not scene.world.index.open
 
 
 async def test_a_marker_without_a_record_stays_until_its_message_must_have_come_back() -> None:
@@ -120,12 +120,12 @@ async def test_a_marker_without_a_record_stays_until_its_message_must_have_come_
     scene.world.steps.crash_at = 1
     await scene.deliver(scene.waiting.pop())
     scene.waiting.clear()
-    scene.world.clock.advance(FIRST_LOOK)
+    scene.world.clock.advance(FIRST_CHECK_AFTER)
     await scene.sweep()
-    assert len(scene.world.register.open) == 1
+    assert len(scene.world.index.open) == 1
     scene.world.clock.advance(ORPHAN_AFTER)
     await scene.sweep()
-    assert not scene.world.register.open
+    assert not scene.world.index.open
     assert words(scene)["withdrawn"] == 1
 
 
@@ -135,9 +135,9 @@ async def test_a_marker_of_a_second_acceptance_is_taken_away() -> None:
     scene.world.steps.crash_at = 1
     await scene.run()  # comes back ten minutes later, and is accepted under another time
     assert scene.record("fox-1").state is JobState.SUCCEEDED
-    assert len(scene.world.register.open) == 1
+    assert len(scene.world.index.open) == 1
     await scene.sweep_on()
-    assert len(scene.world.register.ended) == 1
+    assert len(scene.world.index.ended) == 1
 
 
 async def test_a_job_that_is_asked_for_again_leaves_no_marker() -> None:
@@ -145,8 +145,8 @@ async def test_a_job_that_is_asked_for_again_leaves_no_marker() -> None:
     scene.world.clock.advance(timedelta(hours=1))
     scene.submit(JOB, message_id="again")
     await scene.run()
-    assert not scene.world.register.open
-    assert len(scene.world.register.ended) == 1
+    assert not scene.world.index.open
+    assert len(scene.world.index.ended) == 1
 
 
 async def test_a_job_that_cannot_be_looked_at_does_not_keep_the_others_from_it() -> None:
@@ -171,7 +171,7 @@ async def test_a_run_is_bounded_and_the_next_one_goes_on() -> None:
     for number in range(jobs):
         scene.submit({**JOB, "job_id": f"fox-{number}"}, message_id=f"m-{number}")
         await scene.deliver(scene.waiting.pop())
-    scene.world.clock.advance(FIRST_LOOK)
+    scene.world.clock.advance(FIRST_CHECK_AFTER)
     await scene.sweep()
     assert words(scene)["looks"] == MOST_LOOKS
     await scene.sweep()

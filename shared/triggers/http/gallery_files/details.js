@@ -87,7 +87,7 @@ function actions(job, walk) {
   const give = async (method, path, question) => {
     if (!confirm(question)) return;
     try {
-      await send(method, `/api/jobs/${encodeURIComponent(job.job_id)}${path}?opening=${job.opening}`);
+      await send(method, `/api/jobs/${encodeURIComponent(job.job_id)}${path}?run=${job.run}`);
       await show(job.job_id, walk, { wanted: () => whose === job.job_id });
     } catch (error) {
       fault.textContent = error.message;

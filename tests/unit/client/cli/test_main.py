@@ -13,7 +13,7 @@ from rich.console import Console
 from shared.client.cli import dead_letters, output, watch
 from shared.client.cli.main import exit_code, main
 from shared.client.cli.watch import file_name
-from shared.client.dead_letters import Letter
+from shared.client.dead_letters import DeadLetter
 from shared.client.results import JobEnded, NoSuchBlob, NoSuchJob, Status, StillRunning
 from shared.errors import (
     Fault,
@@ -104,7 +104,7 @@ class NoLetters:
     def operator(self) -> "NoLetters":
         return self
 
-    def dead_letters(self, **_: object) -> list[Letter]:
+    def dead_letters(self, **_: object) -> list[DeadLetter]:
         return []
 
 

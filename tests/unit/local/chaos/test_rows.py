@@ -11,7 +11,7 @@ import pytest
 
 from local.chaos.rows import Row, differences, rows, to_csv
 from shared.batches.manifest import Format
-from shared.batches.reader import Reading
+from shared.batches.reader import ManifestReader
 from shared.jobs.parsing import read_job
 
 type Results = list[dict[str, Any]]
@@ -63,7 +63,7 @@ def result(row: Row) -> dict[str, Any]:
 
 
 def test_the_lines_are_read_where_they_say_they_begin() -> None:
-    reading = Reading(Format.CSV)
+    reading = ManifestReader(Format.CSV)
     reading.feed(to_csv(LINES))
     reading.end()
     entries = list(reading.take())

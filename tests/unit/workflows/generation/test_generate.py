@@ -77,7 +77,7 @@ async def test_a_model_of_one_picture_a_call_is_called_for_each() -> None:
     scene.submit({**JOB, "model": "MAI-Image-2.5", "n": 2})
     await scene.run()
     assert len(scene.world.endpoint.requests) == 2
-    assert scene.world.announcer.types() == ["image.job.succeeded"]
+    assert scene.world.publisher.types() == ["image.job.succeeded"]
     assert [image["index"] for image in data(scene)["images"]] == [0, 1]
 
 
@@ -86,7 +86,7 @@ async def test_a_late_delivery_of_a_finished_task_pays_nothing() -> None:
     report = await generate(TASK, scene.world, scene.configuration)
     assert report.what == "already_ended"
     assert len(scene.world.endpoint.requests) == 1
-    assert len(scene.world.announcer.events) == 1
+    assert len(scene.world.publisher.events) == 1
 
 
 async def test_a_live_attempt_elsewhere_is_left_alone_until_it_must_be_dead() -> None:

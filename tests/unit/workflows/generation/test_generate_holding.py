@@ -35,7 +35,7 @@ async def submitted(*answers: Answer, jobs: int = 1, **settings: str) -> Scene:
 
 def alarms(scene: Scene) -> list[dict[str, Any]]:
     """The events about pools, their type among their data."""
-    events = scene.world.announcer.events
+    events = scene.world.publisher.events
     return [
         {"type": event.get_type(), **dict(event.get_data())}  # type: ignore[arg-type]  # a mapping
         for event in events
@@ -99,7 +99,7 @@ async def test_a_throttled_job_comes_back_with_its_place_and_burns_nothing() -> 
     await scene.run()
     (again,) = [each for each in scene.world.queues.sent if each.delay]
     assert again.delay == timedelta(seconds=20)
-    assert read_task(again.body).appointment is not None
+    assert read_task(again.body).ticket is not None
     assert data(scene)["attempts"] == 1
     task = scene.record("fox-1").tasks[0]
     assert (task.unpaid_retries, len(task.attempts)) == (1, 1)

@@ -12,10 +12,10 @@ from shared.events.cloud_events import build, to_json
 from shared.events.data import MAX_EVENT_BYTES
 from shared.ports import Versioned
 from shared.records.record import (
-    Announcement,
     Failure,
     JobRecord,
     JobState,
+    OutboxEntry,
     Picture,
     TaskRecord,
     TaskState,
@@ -23,7 +23,7 @@ from shared.records.record import (
 from shared.routing.plan import estimate_usd
 from shared.routing.router import MAX_TASKS
 from shared.vocabulary import EventType
-from shared.workflows.outbox import announce
+from shared.workflows.outbox import publish_pending
 from tests.builders.ended_jobs import DONE_AT, attempt, picture, record
 from tests.builders.routed import plans, refusal
 from tests.builders.strategies import deployment
@@ -107,7 +107,7 @@ def test_a_job_of_too_many_calls_is_refused_with_its_numbers() -> None:
 
 async def test_a_matrix_is_one_job_with_one_completion() -> None:
     scene = await run(JOB)
-    assert scene.world.announcer.types() == ["image.job.succeeded"]
+    assert scene.world.publisher.types() == ["image.job.succeeded"]
     assert len(scene.world.endpoint.requests) == 4
     told = data(scene)
     assert [
@@ -129,7 +129,7 @@ async def test_a_part_that_failed_is_told_without_hiding_those_that_worked() -> 
     scene.world.endpoint.script.append(error_reply(400, "moderation_blocked", "no"))
     scene.submit(JOB)
     await scene.run()
-    assert scene.world.announcer.types() == ["image.job.failed"]
+    assert scene.world.publisher.types() == ["image.job.failed"]
     told = data(scene)
     assert (told["code"], told["message"]) == (
         "content_refused",
@@ -203,12 +203,12 @@ def test_an_event_of_the_largest_matrix_fits_and_counts_what_it_leaves_out(faili
 
 
 async def test_a_success_too_long_for_an_event_is_told_whole_beside_the_pictures() -> None:
-    owed = Announcement(type=EventType.SUCCEEDED, time=DONE_AT)
+    owed = OutboxEntry(type=EventType.SUCCEEDED, time=DONE_AT)
     one = grown(JobState.SUCCEEDED, failing=0).model_copy(update={"outbox": (owed,)})
     world = fake_world()
     version = await world.records.create(one)
-    await announce(Versioned(one, version), world, source="/x")
-    (event,), (sidecar,) = world.announcer.events, world.pictures.sidecars.values()
+    await publish_pending(Versioned(one, version), world, source="/x")
+    (event,), (sidecar,) = world.publisher.events, world.pictures.sidecars.values()
     told, whole = json.loads(to_json(event))["data"], json.loads(sidecar)
     assert (len(whole["images"]), whole["omitted"]["images"]) == (1_000, 0)
     assert told["images"] == whole["images"][: len(told["images"])]

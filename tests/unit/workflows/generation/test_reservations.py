@@ -3,10 +3,10 @@ from datetime import timedelta
 
 from shared.catalogue.deployments import Deployment
 from shared.limits.adaptive_rate import Quota
-from shared.limits.circuit_breaker import Finding
+from shared.limits.circuit_breaker import CallFeedback
 from shared.limits.pacing import Postponed
-from shared.limits.pool_ledger import Ask, Held, Permit
-from shared.workflows.generation.reservations import Wish, seek
+from shared.limits.pool_ledger import AcquireRequest, CircuitOpen, Reservation
+from shared.workflows.generation.reservations import ReservationRequest, acquire_reservation
 from tests.fakes.pools import FakePools
 from tests.fakes.world import FakeClock
 
@@ -23,28 +23,30 @@ class World:
 
     clock: FakeClock = field(default_factory=FakeClock)
     pools: FakePools = field(init=False)
-    meanwhile: list[tuple[Permit, Finding]] = field(default_factory=list)
+    meanwhile: list[tuple[Reservation, CallFeedback]] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.pools = FakePools(self.clock, self.clock.advance)
 
-    def wish(self, *deployments: Deployment) -> Wish:
-        return Wish(
+    def wish(self, *deployments: Deployment) -> ReservationRequest:
+        return ReservationRequest(
             deployments=deployments,
             limit=LIMIT,
             priority="normal",
-            appointment=None,
+            ticket=None,
             give_up_at=self.clock.now() + timedelta(days=1),
         )
 
-    async def seek(self, wish: Wish) -> Permit | Postponed | Held:
-        return await seek(wish, self.pools, self.clock)
+    async def acquire_reservation(
+        self, wish: ReservationRequest
+    ) -> Reservation | Postponed | CircuitOpen:
+        return await acquire_reservation(wish, self.pools, self.clock)
 
-    async def take(self, pool: str, *, times: int, rpm: float = 60) -> list[Permit]:
+    async def take(self, pool: str, *, times: int, rpm: float = 60) -> list[Reservation]:
         """Take turns of a pool, without waiting for them."""
-        question = Ask(pool, pool, Quota(rpm), LIMIT)
-        answers = [await self.pools.ask(question) for _ in range(times)]
-        return [answer for answer in answers if isinstance(answer, Permit)]
+        question = AcquireRequest(pool, pool, Quota(rpm), LIMIT)
+        answers = [await self.pools.acquire(question) for _ in range(times)]
+        return [answer for answer in answers if isinstance(answer, Reservation)]
 
     def numbers(self, pool: str) -> float:
         """Numbers that are out."""
@@ -56,8 +58,8 @@ async def test_a_turn_that_is_seconds_away_is_waited_for() -> None:
     world = World()
     await world.take("one", times=3)
     began = world.clock.now()
-    answer = await world.seek(world.wish(deployment("one")))
-    assert isinstance(answer, Permit)
+    answer = await world.acquire_reservation(world.wish(deployment("one")))
+    assert isinstance(answer, Reservation)
     assert world.clock.now() - began == timedelta(seconds=3)
 
 
@@ -75,8 +77,8 @@ async def test_a_turn_that_became_void_while_it_was_waited_for_is_not_used() -> 
             world.pools.ledgers["one"] = known.model_copy(update={"pace": stopped})
 
     world.pools.pass_time = refused_meanwhile
-    answer = await world.seek(world.wish(deployment("one")))
-    assert isinstance(answer, Permit)
+    answer = await world.acquire_reservation(world.wish(deployment("one")))
+    assert isinstance(answer, Reservation)
     assert answer.turn.stops == first.turn.stops + 1
     assert len(waits) == 2
 
@@ -84,8 +86,8 @@ async def test_a_turn_that_became_void_while_it_was_waited_for_is_not_used() -> 
 async def test_no_number_is_taken_where_another_quota_is_free() -> None:
     world = World()
     await world.take("one", times=6)
-    answer = await world.seek(world.wish(deployment("one"), deployment("two")))
-    assert isinstance(answer, Permit)
+    answer = await world.acquire_reservation(world.wish(deployment("one"), deployment("two")))
+    assert isinstance(answer, Reservation)
     assert answer.deployment == "two"
     assert world.numbers("one") == 0
 
@@ -95,41 +97,43 @@ async def test_one_number_is_taken_where_every_quota_is_busy_and_at_the_quickest
     await world.take("slow", times=2, rpm=2)
     await world.take("fast", times=7)
     wish = world.wish(deployment("slow", rpm=2), deployment("fast"))
-    answer = await world.seek(wish)
+    answer = await world.acquire_reservation(wish)
     assert isinstance(answer, Postponed)
-    assert answer.appointment.pool == "fast"
+    assert answer.ticket.pool == "fast"
     assert (world.numbers("slow"), world.numbers("fast")) == (1, 2)
 
 
 async def test_a_place_that_is_held_is_asked_for_first() -> None:
     world = World()
     await world.take("two", times=6)
-    place = await world.pools.ask(Ask("two", "two", Quota(60), LIMIT))
+    place = await world.pools.acquire(AcquireRequest("two", "two", Quota(60), LIMIT))
     assert isinstance(place, Postponed)
     world.clock.advance(place.delay)
     wish = world.wish(deployment("one"), deployment("two"))
-    answer = await world.seek(replace(wish, appointment=place.appointment))
-    assert isinstance(answer, Permit)
+    answer = await world.acquire_reservation(replace(wish, ticket=place.ticket))
+    assert isinstance(answer, Reservation)
     assert answer.deployment == "two"
 
 
 async def test_the_next_deployment_of_a_pool_stands_in_for_a_wrong_one() -> None:
     world = World()
-    (permit,) = await world.take("one", times=1)
-    await world.pools.tell(permit, Finding("misconfigured", "no such deployment"))
-    answer = await world.seek(world.wish(deployment("one"), deployment("two", pool="one")))
-    assert isinstance(answer, Permit)
+    (reservation,) = await world.take("one", times=1)
+    await world.pools.report(reservation, CallFeedback("misconfigured", "no such deployment"))
+    answer = await world.acquire_reservation(
+        world.wish(deployment("one"), deployment("two", pool="one"))
+    )
+    assert isinstance(answer, Reservation)
     assert answer.deployment == "two"
 
 
 async def test_when_nothing_can_be_called_it_is_told_when_to_look_again() -> None:
     world = World()
     for name in ("one", "two"):
-        (permit,) = await world.take(name, times=1)
-        await world.pools.tell(permit, Finding("blocked", "temporarily blocked"))
+        (reservation,) = await world.take(name, times=1)
+        await world.pools.report(reservation, CallFeedback("blocked", "temporarily blocked"))
         world.clock.advance(timedelta(seconds=10))
-    answer = await world.seek(world.wish(deployment("one"), deployment("two")))
-    assert isinstance(answer, Held)
+    answer = await world.acquire_reservation(world.wish(deployment("one"), deployment("two")))
+    assert isinstance(answer, CircuitOpen)
     assert (answer.pool, answer.delay) == ("one", timedelta(seconds=10))
 
 
@@ -139,4 +143,4 @@ async def test_a_turn_after_the_end_is_of_no_use() -> None:
     wish = replace(
         world.wish(deployment("one")), give_up_at=world.clock.now() + timedelta(seconds=2)
     )
-    assert isinstance(await world.seek(wish), Postponed)
+    assert isinstance(await world.acquire_reservation(wish), Postponed)

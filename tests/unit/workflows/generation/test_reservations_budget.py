@@ -6,7 +6,7 @@ import pytest
 
 from shared.limits.budget import DayLedger, millionths
 from shared.records.record import JobState
-from tests.simulation.controlled_job import JOB, after, order
+from tests.simulation.controlled_job import JOB, after, command
 from tests.simulation.reckoning import reckoned
 from tests.simulation.scene import Scene, configured, data, error_reply, reply_to, run
 
@@ -70,10 +70,10 @@ async def test_over_the_budget_a_job_is_parked_and_goes_on_the_next_day() -> Non
     scene.world.clock.advance(timedelta(minutes=1))
     await scene.sweep()
     await scene.run()
-    assert scene.world.announcer.types()[1:] == ["image.job.parked", "image.job.succeeded"]
+    assert scene.world.publisher.types()[1:] == ["image.job.parked", "image.job.succeeded"]
     assert data(scene)["possible_duplicate_charge"] is False
     assert ledger(scene).spent == millionths(COST)
-    assert not scene.world.register.open
+    assert not scene.world.index.open
 
 
 async def test_what_is_only_set_aside_is_waited_for() -> None:
@@ -94,8 +94,8 @@ async def test_what_is_only_set_aside_is_waited_for() -> None:
     scene.world.endpoint.meanwhile.append(meanwhile)
     await scene.run()
     assert [report.what for report in scene.reports].count("held") == 2
-    assert scene.world.announcer.types().count("image.job.succeeded") == 2
-    assert scene.world.announcer.types()[-1] == "image.job.parked"
+    assert scene.world.publisher.types().count("image.job.succeeded") == 2
+    assert scene.world.publisher.types()[-1] == "image.job.parked"
 
 
 async def test_who_waits_for_money_takes_no_turns_meanwhile() -> None:
@@ -120,14 +120,14 @@ async def test_a_job_that_waits_for_money_past_its_deadline_has_failed() -> None
     scene.world.clock.time = datetime(2026, 11, 22, 18, 0, 1, tzinfo=UTC)
     await scene.sweep()
     await scene.run()
-    assert scene.world.announcer.types()[1:] == ["image.job.parked", "image.job.failed"]
+    assert scene.world.publisher.types()[1:] == ["image.job.parked", "image.job.failed"]
     assert data(scene)["code"] == "deadline_exceeded"
     assert len(scene.world.endpoint.requests) == 1
 
 
 async def test_a_job_that_is_released_by_hand_may_pass_the_budget() -> None:
     scene = await over_budget()
-    order(scene, "release")
+    command(scene, "release")
     await scene.run()
     assert scene.record("fox-1").state is JobState.SUCCEEDED
     assert ledger(scene).spent == 2 * millionths(COST)
@@ -135,7 +135,7 @@ async def test_a_job_that_is_released_by_hand_may_pass_the_budget() -> None:
 
 async def test_a_call_that_no_day_could_pay_is_refused_before_anything_is_written() -> None:
     scene = await after(DAILY_BUDGET_USD="0.001")
-    assert scene.world.announcer.types() == ["image.job.rejected"]
+    assert scene.world.publisher.types() == ["image.job.rejected"]
     assert data(scene)["code"] == "over_cost_limit"
     assert "whole budget of a day" in data(scene)["faults"][0]["message"]
 
@@ -143,7 +143,7 @@ async def test_a_call_that_no_day_could_pay_is_refused_before_anything_is_writte
 async def test_a_second_paid_call_that_would_pass_the_jobs_limit_is_not_made() -> None:
     limit = await estimate_usd() * 1.5
     scene = await after(error_reply(500, "500"), job={**JOB, "max_cost_usd": limit})
-    assert scene.world.announcer.types() == ["image.job.failed"]
+    assert scene.world.publisher.types() == ["image.job.failed"]
     assert data(scene)["code"] == "over_cost_limit"
     assert len(scene.world.endpoint.requests) == 1
     reckoned(scene)
