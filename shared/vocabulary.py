@@ -22,12 +22,12 @@ class EventType(StrEnum):
     FAILED = "image.job.failed"
     PARKED = "image.job.parked"
     CANCELLED = "image.job.cancelled"
-    POOL_BLOCKED = "image.pool.blocked"
-    POOL_HEALED = "image.pool.healed"
+    CIRCUIT_OPENED = "image.circuit.opened"
+    CIRCUIT_CLOSED = "image.circuit.closed"
 
 
-#: Types of events that are about a quota pool, and not about a job.
-OF_POOLS: Final = frozenset({EventType.POOL_BLOCKED, EventType.POOL_HEALED})
+#: Types of events about a circuit, not about a job.
+CIRCUIT_EVENTS: Final = frozenset({EventType.CIRCUIT_OPENED, EventType.CIRCUIT_CLOSED})
 
 
 class RejectionCode(StrEnum):

@@ -18,7 +18,7 @@ from ..errors import Rejected
 from ..limits.pool_ledger import Alarm
 from ..records.record import JobRecord
 from ..vocabulary import MAX_NAME, EventType, RejectionCode, clipped
-from .data import MAX_EVENT_BYTES, Data, EndedPart, Omitted, PlannedPart, PoolData
+from .data import MAX_EVENT_BYTES, CircuitData, Data, EndedPart, Omitted, PlannedPart
 from .projection import MAX_FAULTS, FaultData, RejectedData, data_of, event_id
 
 if TYPE_CHECKING:
@@ -127,11 +127,11 @@ def rejected(rejection: Rejected, *, digest: str, source: str, time: datetime) -
 
 def alarm_event(alarm: Alarm, *, source: str) -> "CloudEvent":
     """Return the event of an alarm; its id is the same whenever it is raised again."""
-    event_type = EventType.POOL_BLOCKED if alarm.kind == "blocked" else EventType.POOL_HEALED
+    event_type = EventType.CIRCUIT_OPENED if alarm.kind == "opened" else EventType.CIRCUIT_CLOSED
     whose = f"{alarm.pool}/{alarm.deployment or ''}/{alarm.opened_at.isoformat()}"
     return cloud_event(
         event_type,
-        PoolData(
+        CircuitData(
             pool=alarm.pool,
             deployment=alarm.deployment,
             reason=alarm.reason,

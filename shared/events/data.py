@@ -70,14 +70,14 @@ class Image(Data):
         return f"/{self.container}/{self.blob}"
 
 
-class PoolData(Data):
-    """A quota pool that can't be called, or can be called again: for operators."""
+class CircuitData(Data):
+    """A circuit that opened (calls stop) or closed (calls resume): for operators."""
 
     pool: str
     deployment: str | None = Field(description="Null: every deployment of the pool.")
     reason: Literal["blocked", "misconfigured"]
     message: str = Field(description="What the service said when it was first refused.")
-    since: datetime = Field(description="When it was first refused.")
+    since: datetime = Field(description="When the circuit opened.")
 
 
 class Asked(Data):

@@ -21,13 +21,14 @@ from ..catalogue.pricing import Usage
 from ..records.costs import cost_of
 from ..records.record import Failure, JobRecord, Picture
 from ..routing.plan import Plan
-from ..vocabulary import MAX_NAME, OF_POOLS, EventType, FailureCode, RejectionCode, clipped
+from ..vocabulary import CIRCUIT_EVENTS, MAX_NAME, EventType, FailureCode, RejectionCode, clipped
 from .data import (
     MAX_REASONS,
     MAX_REQUEST_IDS,
     AcceptedData,
     Asked,
     Change,
+    CircuitData,
     Data,
     Decided,
     EndedData,
@@ -36,7 +37,6 @@ from .data import (
     Omitted,
     PartFailure,
     PlannedPart,
-    PoolData,
     RenditionData,
     Routing,
     Spending,
@@ -332,8 +332,8 @@ DATA: Final[dict[EventType, type[Data]]] = {
     EventType.FAILED: FailedData,
     EventType.PARKED: FailedData,
     EventType.CANCELLED: FailedData,
-    EventType.POOL_BLOCKED: PoolData,
-    EventType.POOL_HEALED: PoolData,
+    EventType.CIRCUIT_OPENED: CircuitData,
+    EventType.CIRCUIT_CLOSED: CircuitData,
 }
 
 #: What a record without a failure of its own is told as.
@@ -356,8 +356,8 @@ def data_of(record: JobRecord, event_type: EventType, *, time: datetime) -> Data
         return succeeded_of(record, time)
     if event_type is EventType.REJECTED:
         raise ValueError("a rejected message has no record; use cloud_events.rejected")
-    if event_type in OF_POOLS:
-        raise ValueError(f"{event_type.value} is of a pool; use cloud_events.alarm_event")
+    if event_type in CIRCUIT_EVENTS:
+        raise ValueError(f"{event_type.value} is about a circuit; use cloud_events.alarm_event")
     return _failed(record, event_type, time)
 
 

@@ -88,7 +88,7 @@ class Alarm(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    kind: Literal["blocked", "healed"]
+    kind: Literal["opened", "closed"]
     pool: str
     #: None: the whole pool.
     deployment: str | None
@@ -101,7 +101,7 @@ class Alarm(BaseModel):
 
     def __str__(self) -> str:
         whose = f"pool={self.pool} deployment={self.deployment or 'all'}"
-        return f"{self.kind} {whose} reason={self.reason} opened_at={self.opened_at:%FT%TZ}"
+        return f"circuit {self.kind} {whose} reason={self.reason} opened_at={self.opened_at:%FT%TZ}"
 
 
 class Ledger(BaseModel):
@@ -222,7 +222,7 @@ def _failed(
         now=now,
     )
     ledger = ledger.model_copy(update={"circuits": {**ledger.circuits, name: circuit}})
-    return _owing(ledger, "blocked", reservation, name, circuit, now) if opened else ledger
+    return _owing(ledger, "opened", reservation, name, circuit, now) if opened else ledger
 
 
 def _otherwise(
@@ -243,14 +243,14 @@ def _otherwise(
         known, token=reservation.probe, called_at=reservation.turn.at
     ):
         ledger = ledger.model_copy(update={"circuits": others})
-        return _owing(ledger, "healed", reservation, name, known, now)
+        return _owing(ledger, "closed", reservation, name, known, now)
     left = after_undecided_probe(known, token=reservation.probe, now=now)
     return ledger.model_copy(update={"circuits": {**others, name: left}})
 
 
 def _owing(
     ledger: Ledger,
-    kind: Literal["blocked", "healed"],
+    kind: Literal["opened", "closed"],
     reservation: Reservation,
     name: str,
     circuit: Circuit,

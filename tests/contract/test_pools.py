@@ -68,7 +68,7 @@ async def test_a_refusal_is_heard_by_everybody(pools: Pools, clock: FakeClock) -
 async def test_a_block_is_owed_until_it_was_told(pools: Pools) -> None:
     reservation = await permitted(pools, question())
     (alarm,) = await pools.report(reservation, CallFeedback("blocked", "temporarily blocked"))
-    assert (alarm.kind, alarm.pool, alarm.deployment) == ("blocked", "pool", None)
+    assert (alarm.kind, alarm.pool, alarm.deployment) == ("opened", "pool", None)
     assert await pools.report(reservation, CallFeedback("blocked", "temporarily blocked")) == (
         alarm,
     )
@@ -89,7 +89,7 @@ async def test_a_blocked_pool_lets_one_call_through_and_its_success_heals_it(
     probe = await permitted(pools, question())
     assert isinstance(await pools.acquire(question()), CircuitOpen)
     (alarm,) = await pools.report(probe, CallFeedback("accepted"))
-    assert alarm.kind == "healed"
+    assert alarm.kind == "closed"
     assert isinstance(await pools.acquire(question()), Reservation)
 
 

@@ -17,7 +17,7 @@ from shared.images_api.requests import ImageRequest
 from shared.ports import Report
 from shared.records.record import JobRecord
 from shared.records.task_messages import read_finish, read_task
-from shared.vocabulary import OF_POOLS
+from shared.vocabulary import CIRCUIT_EVENTS
 from shared.workflows.batches import advance, handle_poison_notice
 from shared.workflows.finishing import finish
 from shared.workflows.generation.generate import generate
@@ -239,4 +239,4 @@ def ended(scene: Scene) -> tuple[str, str | None, int]:
 
 
 def _is_of_a_job(event: CloudEvent) -> bool:
-    return event.get_type() not in OF_POOLS
+    return event.get_type() not in CIRCUIT_EVENTS

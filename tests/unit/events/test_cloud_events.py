@@ -14,7 +14,7 @@ from shared.jobs.parsing import MAX_MESSAGE_BYTES
 from shared.limits.pool_ledger import Alarm
 from shared.records.record import Failure, TaskRecord
 from shared.routing.plan import Adjustment
-from shared.vocabulary import OF_POOLS, EventType, clipped
+from shared.vocabulary import CIRCUIT_EVENTS, EventType, clipped
 from tests.builders.ended_jobs import AT, DONE_AT, attempt, picture, plan, record
 
 
@@ -30,7 +30,7 @@ def test_a_clipped_text_fits_and_a_short_one_is_untouched(text: str, limit: int)
 
 
 @pytest.mark.parametrize(
-    "event_type", [kind for kind in EventType if kind not in {EventType.REJECTED, *OF_POOLS}]
+    "event_type", [kind for kind in EventType if kind not in {EventType.REJECTED, *CIRCUIT_EVENTS}]
 )
 def test_the_largest_legal_job_fits_its_events(event_type: EventType) -> None:
     flood = "狐" * 5_000
@@ -73,8 +73,8 @@ def test_the_largest_legal_job_fits_its_events(event_type: EventType) -> None:
     assert len(body) <= MAX_EVENT_BYTES < MAX_MESSAGE_BYTES
 
 
-@pytest.mark.parametrize("kind", ["blocked", "healed"])
-def test_the_longest_alarm_fits_its_event(kind: Literal["blocked", "healed"]) -> None:
+@pytest.mark.parametrize("kind", ["opened", "closed"])
+def test_the_longest_alarm_fits_its_event(kind: Literal["opened", "closed"]) -> None:
     alarm = Alarm(
         kind=kind,
         pool="p" * 64,

@@ -12,7 +12,14 @@ from shared.errors import ConflictingJob, Fault, InvalidJob, MalformedMessage, R
 from shared.events.cloud_events import build, rejected, to_json
 from shared.events.projection import event_id
 from shared.records.record import Attempt, Failure, JobState, TaskRecord, TaskState
-from shared.vocabulary import FAILURES, OF_POOLS, REJECTIONS, EventType, FailureCode, RejectionCode
+from shared.vocabulary import (
+    CIRCUIT_EVENTS,
+    FAILURES,
+    REJECTIONS,
+    EventType,
+    FailureCode,
+    RejectionCode,
+)
 from tests.builders.ended_jobs import AT, DONE_AT, URL, attempt, failed, picture, plan, record, told
 
 
@@ -113,7 +120,7 @@ def test_an_event_told_again_is_the_same_and_a_replay_is_another() -> None:
         told(record(runs=run), event_type)["id"]
         for run in (1, 2)
         for event_type in EventType
-        if event_type not in {EventType.REJECTED, *OF_POOLS}
+        if event_type not in {EventType.REJECTED, *CIRCUIT_EVENTS}
     }
     assert len(ids) == 10
 

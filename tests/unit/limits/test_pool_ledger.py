@@ -61,13 +61,13 @@ class Pool:
 
 def test_a_block_holds_every_deployment_of_the_pool() -> None:
     pool = Pool()
-    assert pool.report(pool.reservation(), BLOCKED) == ["blocked all"]
+    assert pool.report(pool.reservation(), BLOCKED) == ["opened all"]
     assert pool.held("one").reason == pool.held("two").reason == "blocked"
 
 
 def test_a_wrong_deployment_holds_itself_alone() -> None:
     pool = Pool()
-    assert pool.report(pool.reservation(), WRONG) == ["blocked one"]
+    assert pool.report(pool.reservation(), WRONG) == ["opened one"]
     assert pool.held("one").message == "DeploymentNotFound"
     assert pool.reservation("two").probe is None
 
@@ -88,7 +88,7 @@ def test_one_probe_goes_and_its_success_is_told_once() -> None:
     probe = pool.reservation()
     assert probe.probe
     assert pool.held().delay <= FIRST_INTERVAL
-    assert pool.report(probe, CallFeedback("accepted")) == ["healed all"]
+    assert pool.report(probe, CallFeedback("accepted")) == ["closed all"]
     pool.mark_sent()
     assert pool.reservation().probe is None
     assert pool.ledger
@@ -101,7 +101,7 @@ def test_a_probe_that_is_throttled_says_that_the_block_is_over() -> None:
     pool.mark_sent()
     pool.now += FIRST_INTERVAL
     assert pool.report(pool.reservation(), CallFeedback("throttled", retry_after=1)) == [
-        "healed all"
+        "closed all"
     ]
 
 
@@ -119,7 +119,7 @@ def test_a_probe_that_finds_other_trouble_opens_that_and_leaves_this_undecided()
     pool.report(pool.reservation(), BLOCKED)
     pool.mark_sent()
     pool.now += FIRST_INTERVAL
-    assert pool.report(pool.reservation(), WRONG) == ["blocked one"]
+    assert pool.report(pool.reservation(), WRONG) == ["opened one"]
     assert pool.held("two").reason == "blocked"
 
 

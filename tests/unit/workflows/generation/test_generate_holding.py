@@ -34,12 +34,12 @@ async def submitted(*answers: Answer, jobs: int = 1, **settings: str) -> Scene:
 
 
 def alarms(scene: Scene) -> list[dict[str, Any]]:
-    """The events about pools, their type among their data."""
+    """The events about circuits, their type among their data."""
     events = scene.world.publisher.events
     return [
         {"type": event.get_type(), **dict(event.get_data())}  # type: ignore[arg-type]  # a mapping
         for event in events
-        if event.get_type().startswith("image.pool.")
+        if event.get_type().startswith("image.circuit.")
     ]
 
 
@@ -56,7 +56,7 @@ async def test_a_block_is_told_once_and_so_is_its_end_and_every_job_is_made() ->
     scene = await submitted(BLOCKED, BLOCKED, jobs=5)
     await scene.run(most=600)
     told = alarms(scene)
-    assert [alarm["type"] for alarm in told] == ["image.pool.blocked", "image.pool.healed"]
+    assert [alarm["type"] for alarm in told] == ["image.circuit.opened", "image.circuit.closed"]
     assert told[0]["pool"] == "gpt-image-2"
     assert told[0]["deployment"] is None
     assert "temporarily blocked" in told[0]["message"]
@@ -69,8 +69,8 @@ async def test_an_alarm_stands_in_the_log_as_well() -> None:
     scene = await submitted(BLOCKED)
     await scene.run()
     lines = [str(alarm) for report in scene.reports for alarm in report.alarms]
-    assert lines[0].startswith("blocked pool=gpt-image-2 deployment=all reason=blocked")
-    assert lines[1].startswith("healed pool=gpt-image-2")
+    assert lines[0].startswith("circuit opened pool=gpt-image-2 deployment=all reason=blocked")
+    assert lines[1].startswith("circuit closed pool=gpt-image-2")
 
 
 async def test_a_wrong_deployment_makes_way_for_the_next_one() -> None:
@@ -150,7 +150,7 @@ async def test_a_job_that_was_held_until_its_deadline_says_why() -> None:
     assert ended(scene)[:2] == ("image.job.failed", "deadline_exceeded")
     assert "no such deployment" in data(scene)["message"]
     assert data(scene)["cost_usd"] == 0
-    assert [alarm["type"] for alarm in alarms(scene)] == ["image.pool.blocked"]
+    assert [alarm["type"] for alarm in alarms(scene)] == ["image.circuit.opened"]
 
 
 async def test_low_priority_goes_last() -> None:
