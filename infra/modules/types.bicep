@@ -80,8 +80,8 @@ type Tuning = {
   @description('Hosts of the own network that receivers may be at.')
   WEBHOOK_LOCAL_HOSTS: string?
 
-  @description('Whether the acceptance of a job is announced too: true or false.')
-  ANNOUNCE_ACCEPTED: string?
+  @description('Publish image.job.accepted too: true or false.')
+  PUBLISH_ACCEPTED: string?
 
   @description('How long an event is offered to a sink that does not take it, seconds.')
   DELIVERY_WINDOW_SECONDS: string?

@@ -137,10 +137,10 @@ def open_record(
     *,
     inputs: tuple[InputPicture, ...] = (),
     now: datetime,
-    announce: bool,
+    publish: bool,
     batch: BatchEntryRef | None = None,
 ) -> JobRecord:
-    """Return the first record of an accepted job; `announce` owes an `accepted` event."""
+    """Return the first record of an accepted job; `publish` adds an `accepted` event."""
     return JobRecord(
         job_id=job.job_id,
         fingerprint=job.fingerprint,
@@ -148,7 +148,7 @@ def open_record(
         plans=plans,
         inputs=inputs,
         tasks=tuple(TaskRecord(index=task.index) for plan in plans for task in plan.tasks),
-        outbox=(OutboxEntry(type=EventType.ACCEPTED, time=now),) if announce else (),
+        outbox=(OutboxEntry(type=EventType.ACCEPTED, time=now),) if publish else (),
         batch=batch,
         accepted_at=now,
         updated_at=now,

@@ -108,7 +108,7 @@ async def accept(
             judged.plans,
             inputs=judged.inputs,
             now=world.clock.now(),
-            announce=settings.announce_accepted,
+            publish=settings.publish_accepted,
             batch=batch,
         )
         stored, is_new = await _opened(record, world)

@@ -28,7 +28,7 @@ LINKED = {"model": "FLUX.2-pro", "prompt": "a fox [[fault:linked]]", "size": "10
 @pytest.fixture(scope="module")
 def stack(azurite: str) -> Iterator[RunningStack]:
     del azurite  # where it is missing, this skips or fails
-    with running_stack("--set", "REPLY_QUEUES=replies-*", "--set", "ANNOUNCE_ACCEPTED=1") as stack:
+    with running_stack("--set", "REPLY_QUEUES=replies-*", "--set", "PUBLISH_ACCEPTED=1") as stack:
         yield stack
 
 

@@ -58,5 +58,5 @@ def test_reading_a_message(benchmark: Benchmark) -> None:
 
 def test_writing_a_record(benchmark: Benchmark) -> None:
     asked = job_of(size="4k 16:9")
-    record = open_record(asked, routed(asked), now=_NOW, announce=False)
+    record = open_record(asked, routed(asked), now=_NOW, publish=False)
     assert benchmark(record.model_dump_json)

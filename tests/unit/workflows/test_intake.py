@@ -33,8 +33,8 @@ async def test_a_job_without_an_id_is_one_job_however_often_its_message_comes() 
     assert len(scene.world.records.stored) == 1
 
 
-async def test_an_acceptance_is_announced_when_asked_for() -> None:
-    scene = await run(JOB, ANNOUNCE_ACCEPTED="true")
+async def test_an_accepted_event_is_published_when_asked_for() -> None:
+    scene = await run(JOB, PUBLISH_ACCEPTED="true")
     assert scene.world.publisher.types() == ["image.job.accepted", "image.job.succeeded"]
 
 
