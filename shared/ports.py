@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from pydantic import JsonValue
 
 from .images_api.requests import ImageRequest
-from .limits.budget import DayLedger, Hold, Refusal
+from .limits.budget import CostReservation, DayLedger, Refusal
 from .limits.circuit_breaker import CallFeedback
 from .limits.pool_ledger import AcquireRequest, AcquireResult, Alarm, Ledger, Reservation
 from .pictures.inputs import InputHead
@@ -94,7 +94,9 @@ class Index(Protocol):
 class Budget(Protocol):
     """What all calls of a day may cost, and what they have: a ledger a day, shared by all hosts."""
 
-    async def reserve(self, hold: Hold, *, day: date, limit: int | None) -> str | Refusal:
+    async def reserve(
+        self, hold: CostReservation, *, day: date, limit: int | None
+    ) -> str | Refusal:
         """Set money of a day aside and return the ticket, or why that would pass the limit."""
         ...
 
@@ -102,7 +104,7 @@ class Budget(Protocol):
         """Put what a call has cost in place of what was set aside; once, however often asked."""
         ...
 
-    async def overdue(self, day: date, *, now: datetime) -> Mapping[str, Hold]:
+    async def overdue(self, day: date, *, now: datetime) -> Mapping[str, CostReservation]:
         """Return the holds of calls that must be over, by ticket."""
         ...
 

@@ -125,11 +125,11 @@ class Slot:
     blob: str
 
 
-MAX_TEXT: Final = 400
-MAX_NAME: Final = 120
+MAX_TEXT_BYTES: Final = 400
+MAX_NAME_BYTES: Final = 120
 
 
-def clipped(text: str, limit: int = MAX_TEXT) -> str:
+def clip(text: str, limit: int = MAX_TEXT_BYTES) -> str:
     """Return the text, cut so that it takes at most `limit` bytes of ASCII JSON."""
     if _bytes(text) <= limit:
         return text

@@ -21,7 +21,7 @@ from pydantic import JsonValue
 from ..config.url_policy import is_public, is_reachable_here
 from ..config.webhooks import Webhook
 from ..errors import DeliveryFailed
-from ..images_api.replies import retry_after
+from ..images_api.replies import read_retry_after
 
 #: The version is the one of pyproject.toml; a test holds them together.
 USER_AGENT: Final = "image-jobs/0.1.0"
@@ -75,7 +75,7 @@ class Poster:
                 raise DeliveryFailed(
                     await _words(response),
                     status=response.status,
-                    retry_after=retry_after(response.headers),
+                    retry_after=read_retry_after(response.headers),
                     final=response.status in final,
                 )
         except TimeoutError as error:

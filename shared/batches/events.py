@@ -8,7 +8,7 @@ from ..events.cloud_events import cloud_event
 from ..events.projection import event_id, images_of, spending_of
 from ..records.costs import KnownBy
 from ..records.record import JobRecord, JobState
-from ..vocabulary import MAX_NAME, clipped
+from ..vocabulary import MAX_NAME_BYTES, clip
 from .data import (
     BatchCompletedData,
     BatchTimings,
@@ -68,7 +68,7 @@ def manifest_data(record: BatchRecord) -> ManifestData:
     """Tell what started a batch."""
     return ManifestData(
         container=record.manifest.container,
-        blob=clipped(record.manifest.name, _MAX_BLOB_NAME),
+        blob=clip(record.manifest.name, _MAX_BLOB_NAME),
         etag=record.manifest.version,
         bytes=record.manifest.bytes,
     )
@@ -101,7 +101,7 @@ def _timings(record: BatchRecord, completed_at: datetime) -> BatchTimings:
 def entry_fault(entry: int, line: int, *, field: str, message: str) -> EntryFault:
     """Return a fault of an entry, short enough for a page and an event."""
     return EntryFault(
-        entry=entry, line=line, field=clipped(field, MAX_NAME), message=clipped(message)
+        entry=entry, line=line, field=clip(field, MAX_NAME_BYTES), message=clip(message)
     )
 
 
@@ -149,7 +149,7 @@ def _failure(record: JobRecord) -> ResultFailure | None:
     if failure is None:
         return None
     return ResultFailure(
-        code=failure.code, message=clipped(failure.message), retryable=failure.retryable
+        code=failure.code, message=clip(failure.message), retryable=failure.retryable
     )
 
 

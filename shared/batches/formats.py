@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from ..errors import Fault
-from ..jobs.fields import shown
+from ..jobs.fields import quote_value
 from ..jobs.job import Job
 from ..jobs.tags import TAG_KEY
 from .entries import MAX_ENTRY_BYTES, TOO_LONG, EntryBuffer, ManifestEntry
@@ -146,11 +146,11 @@ def columns_of(cells: Sequence[str]) -> tuple[str, ...]:
     unknown = [name for name in columns if not _is_known(name)]
     if unknown:
         raise ValueError(
-            f"no field of a job is called {', '.join(shown(name) for name in unknown)}; a column "
+            f"no field of a job is called {', '.join(map(quote_value, unknown))}; a column "
             f"is one of {', '.join(_FIELDS)}, or {_TAG} and a tag's name"
         )
     if twice := next((name for name in columns if columns.count(name) > 1), None):
-        raise ValueError(f"two columns are called {shown(twice)}; name each once")
+        raise ValueError(f"two columns are called {quote_value(twice)}; name each once")
     return columns
 
 

@@ -17,26 +17,26 @@ from .sizes import (
     Exact,
     FixedSizes,
     FreeSizes,
-    Named,
     Size,
-    broken_rules,
+    SizeClass,
+    find_broken_rules,
 )
 
 #: A size of exactly the aspect is preferred while it has this share of the pixels to be had.
 EXACT_SHARE = Fraction(6, 10)
 
 
-def nearest(rules: FreeSizes | FixedSizes, width: int, height: int) -> tuple[int, int]:
+def find_nearest_size(rules: FreeSizes | FixedSizes, width: int, height: int) -> tuple[int, int]:
     """Find the valid size to make instead: the same one when it is valid, else of its aspect.
 
     Too large: the largest that fits. Too small: the smallest that reaches. Only off the grid: the
     nearest on it, ties upwards. A shape that is stretched too far is clamped, its long edge kept.
     """
-    if not broken_rules(rules, width, height):
+    if not find_broken_rules(rules, width, height):
         return width, height
     if isinstance(rules, FixedSizes):
         return _nearest_fixed(rules, Fraction(width, height), width * height)
-    ratio = clamped(rules, Fraction(width, height))
+    ratio = clamp_ratio(rules, Fraction(width, height))
     wide, high = (
         (Fraction(width), width / ratio) if width >= height else (height * ratio, Fraction(height))
     )
@@ -46,13 +46,13 @@ def nearest(rules: FreeSizes | FixedSizes, width: int, height: int) -> tuple[int
     if wide * high < rules.min_pixels or min(wide, high) < rules.min_edge:
         return _smallest(rules, ratio)
     around = [(w, h) for w in _around(wide, rules.grid) for h in _around(high, rules.grid)]
-    on_grid = [size for size in around if not broken_rules(rules, *size)]
+    on_grid = [size for size in around if not find_broken_rules(rules, *size)]
     if not on_grid:
         return _largest(rules, ratio, int(wide * high))
     return min(on_grid, key=lambda s: (abs(s[0] - wide) + abs(s[1] - high), -s[0] * s[1]))
 
 
-def for_aspect(
+def find_size_for_aspect(
     rules: FreeSizes | FixedSizes, w: int, h: int, budget_pixels: int
 ) -> tuple[int, int]:
     """Find the largest valid size of the aspect that has at most so many pixels.
@@ -62,10 +62,10 @@ def for_aspect(
     """
     if isinstance(rules, FixedSizes):
         return _nearest_fixed(rules, Fraction(w, h), budget_pixels)
-    return _largest(rules, clamped(rules, Fraction(w, h)), min(budget_pixels, rules.max_pixels))
+    return _largest(rules, clamp_ratio(rules, Fraction(w, h)), min(budget_pixels, rules.max_pixels))
 
 
-def clamped(rules: FreeSizes, ratio: Fraction) -> Fraction:
+def clamp_ratio(rules: FreeSizes, ratio: Fraction) -> Fraction:
     """Bring a shape (width to height) within the most stretched one that the rules allow."""
     return max(1 / rules.ratio_limit, min(ratio, rules.ratio_limit))
 
@@ -108,7 +108,7 @@ def _shaped(rules: FreeSizes, ratio: Fraction) -> Iterator[tuple[int, int]]:
         )
         for short in shorts:
             size = (long, short) if ratio >= 1 else (short, long)
-            if not broken_rules(rules, *size):
+            if not find_broken_rules(rules, *size):
                 yield size
                 break
 
@@ -149,7 +149,7 @@ _OWN_SHAPES: dict[ClassName, Aspect] = {
 
 
 @dataclass(frozen=True, slots=True)
-class Shaped:
+class FittedSize:
     """A size the model makes, and what keeps it from being the one asked for."""
 
     width: int
@@ -167,27 +167,27 @@ class Shaped:
         return f"{self.width}x{self.height}"
 
 
-def shape(model: Model, size: Size) -> Shaped:
+def fit_size(model: Model, size: Size) -> FittedSize:
     """Find the pixels of a size on a model; a size it makes is never touched."""
     if isinstance(size, Exact):
-        broken = broken_rules(model.sizes, size.width, size.height)
-        width, height = nearest(model.sizes, size.width, size.height)
+        broken = find_broken_rules(model.sizes, size.width, size.height)
+        width, height = find_nearest_size(model.sizes, size.width, size.height)
         how = "the nearest it makes" if broken else "as asked"
         asked = (size.width * size.height, size.width / size.height)
-        return Shaped(width, height, how, broken, _distance((width, height), *asked))
-    if isinstance(size, Named):
+        return FittedSize(width, height, how, broken, _distance((width, height), *asked))
+    if isinstance(size, SizeClass):
         return _of_class(model, size.name, size.aspect or _OWN_SHAPES[size.name])
     aspect = size if isinstance(size, Aspect) else None if isinstance(size, Auto) else size.aspect
     if aspect is None:
-        return Shaped(*model.usual_sizes[0], f"the default size of {model.name}")
+        return FittedSize(*model.usual_sizes[0], f"the default size of {model.name}")
     ratio = Fraction(aspect.w, aspect.h)
     usual = [(w, h) for w, h in model.usual_sizes if Fraction(w, h) == ratio]
     if usual and aspect in _USUAL_SHAPES:
-        return Shaped(*usual[0], f"the usual size for {aspect}")
+        return FittedSize(*usual[0], f"the usual size for {aspect}")
     return _of_shape(model, aspect, CLASS_PIXELS["1k"])
 
 
-def _of_class(model: Model, name: ClassName, aspect: Aspect) -> Shaped:
+def _of_class(model: Model, name: ClassName, aspect: Aspect) -> FittedSize:
     least, most = _BELOW[name] + 1, CLASS_PIXELS[name]
     shaped = _of_shape(model, aspect, most)
     pixels = shaped.width * shaped.height
@@ -198,21 +198,21 @@ def _of_class(model: Model, name: ClassName, aspect: Aspect) -> Shaped:
     return replace(shaped, broken=(*shaped.broken, rule), distance=distance)
 
 
-def _of_shape(model: Model, aspect: Aspect, budget: int) -> Shaped:
-    width, height = for_aspect(model.sizes, aspect.w, aspect.h, budget)
+def _of_shape(model: Model, aspect: Aspect, budget: int) -> FittedSize:
+    width, height = find_size_for_aspect(model.sizes, aspect.w, aspect.h, budget)
     ratio, broken = Fraction(aspect.w, aspect.h), []
     if isinstance(model.sizes, FixedSizes):
         if Fraction(width, height) != ratio:
             known = ", ".join(f"{w}x{h}" for w, h in model.sizes.sizes)
             broken.append(f"it makes no {aspect}, only {known}")
-    elif clamped(model.sizes, ratio) != ratio:
+    elif clamp_ratio(model.sizes, ratio) != ratio:
         limit = float(model.sizes.ratio_limit)
         broken.append(f"{aspect} is more stretched than {limit:.4g}:1, the most it has room for")
     exactly = "exactly" if Fraction(width, height) == ratio else "as near as its grid comes to"
     how = f"its largest of {exactly} {aspect} within {budget:,} pixels"
     pixels = width * height
     distance = _distance((width, height), pixels, aspect.w / aspect.h) if broken else 0.0
-    return Shaped(width, height, how, tuple(broken), distance)
+    return FittedSize(width, height, how, tuple(broken), distance)
 
 
 def _distance(made: tuple[int, int], pixels: float, ratio: float) -> float:

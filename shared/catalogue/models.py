@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_valida
 
 from ..errors import Misconfigured
 from .deployments import UrlShape
-from .sizes import SizeRules, broken_rules
+from .sizes import SizeRules, find_broken_rules
 
 type Family = Literal["gpt-image", "mai", "flux"]
 type QualityName = Literal["low", "medium", "high", "xhigh", "max"]
@@ -114,7 +114,7 @@ class Model(_Row):
     @model_validator(mode="after")
     def _agrees_with_itself(self) -> Self:
         for width, height in self.usual_sizes:
-            if broken := broken_rules(self.sizes, width, height):
+            if broken := find_broken_rules(self.sizes, width, height):
                 raise ValueError(f"usual_sizes: {broken[0]}")
         if self.tokens in {"scaled", "grid"} and not self.qualities:
             raise ValueError(f"tokens: {self.tokens!r} counts by quality, and it has no qualities")
@@ -184,13 +184,13 @@ class Catalogue:
 
 
 @cache
-def builtin() -> Catalogue:
+def read_builtin() -> Catalogue:
     """Read the catalogue that comes with the app."""
     text = files(__package__).joinpath("models.toml").read_text(encoding="utf-8")
-    return extended(Catalogue({}), text)
+    return extend_catalogue(Catalogue({}), text)
 
 
-def extended(catalogue: Catalogue, text: str) -> Catalogue:
+def extend_catalogue(catalogue: Catalogue, text: str) -> Catalogue:
     """Add an operator's own models to a catalogue, or change single facts of its models.
 
     The text is TOML or JSON with one object `models`, by name. A row of a known model states what

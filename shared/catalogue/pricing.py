@@ -78,7 +78,7 @@ class Usage(_Data):
         )
 
 
-def output_tokens_bucket(q: int, w: int, h: int) -> int:
+def count_bucket_tokens(q: int, w: int, h: int) -> int:
     """Count the output of one picture with `q` tokens along its long edge.
 
     OpenAI's published calculator, as eight public code bases reproduce it (2026-04 to 2026-10).
@@ -88,16 +88,16 @@ def output_tokens_bucket(q: int, w: int, h: int) -> int:
     return _scaled(q * short, w, h)
 
 
-def output_tokens_legacy(s: int, w: int, h: int) -> int:
+def count_legacy_tokens(s: int, w: int, h: int) -> int:
     """Count the output of one picture with `s` tokens along its short edge, on gpt-image-2.
 
     Exact for the nine cells measured on Azure on 2026-04-22
     (https://github.com/david-share/Multimodal-Models).
     """
-    return _scaled(output_tokens_grid(s, w, h), w, h)
+    return _scaled(count_grid_tokens(s, w, h), w, h)
 
 
-def output_tokens_grid(s: int, w: int, h: int) -> int:
+def count_grid_tokens(s: int, w: int, h: int) -> int:
     """Count the output of one picture on the gpt-image-1 models: the bare grid, a row end a row.
 
     https://github.com/BerriAI/litellm/pull/11540 has the table it reproduces.
@@ -111,7 +111,7 @@ def _scaled(tokens: int, w: int, h: int) -> int:
     return -(-tokens * (2_000_000 + w * h) // 4_000_000)
 
 
-def picture_tokens(model: Model, quality: str | None, w: int, h: int) -> TokenEstimate:
+def estimate_tokens(model: Model, quality: str | None, w: int, h: int) -> TokenEstimate:
     """Count the output of one picture under both modes, as far as the model knows them."""
     level = model.quality(quality)
     if level is None or model.tokens not in {"scaled", "grid"}:
@@ -122,14 +122,14 @@ def picture_tokens(model: Model, quality: str | None, w: int, h: int) -> TokenEs
 def _legacy(model: Model, level: QualityLevel, w: int, h: int) -> int | None:
     if level.grid is None:
         return None
-    count = output_tokens_legacy if model.tokens == "scaled" else output_tokens_grid
+    count = count_legacy_tokens if model.tokens == "scaled" else count_grid_tokens
     return count(level.grid, w, h)
 
 
 def _bucket(model: Model, level: QualityLevel, w: int, h: int) -> int | None:
     if level.bucket is None or model.tokens != "scaled":
         return None
-    return output_tokens_bucket(level.bucket, w, h)
+    return count_bucket_tokens(level.bucket, w, h)
 
 
 def estimate(
@@ -147,7 +147,7 @@ def estimate(
     `input_pixels` are those of each picture to edit. A model without prices gives None: its cost is
     not known, which is not the same as nothing.
     """
-    tokens = picture_tokens(model, quality, w, h)
+    tokens = estimate_tokens(model, quality, w, h)
     calls = math.ceil(n / model.max_n_per_call)
     prices = model.prices
     if prices is None:
@@ -184,7 +184,7 @@ def estimate(
     return Estimate(tokens=tokens, usd=round(usd, 6), basis=basis)
 
 
-def cost(model: Model, usage: Usage) -> float | None:
+def compute_cost(model: Model, usage: Usage) -> float | None:
     """Bill a usage in USD; None where the model has no price for tokens.
 
     Without details all output is image tokens and all input is text, as the endpoint bills it.

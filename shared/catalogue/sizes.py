@@ -14,7 +14,7 @@ type ClassName = Literal["1k", "2k", "4k"]
 #: Pixel budgets of the named classes: 1024x1024, 2048x2048, and UHD, 3840x2160.
 CLASS_PIXELS: dict[ClassName, int] = {"1k": 1_048_576, "2k": 4_194_304, "4k": 8_294_400}
 
-GRAMMAR = (
+SIZE_GRAMMAR = (
     "WIDTHxHEIGHT (1536x1024), an aspect (16:9), small, standard or large (large 3:2), "
     "1k, 2k or 4k (4k 16:9), or auto"
 )
@@ -58,7 +58,7 @@ class Tier:
 
 
 @dataclass(frozen=True, slots=True)
-class Named:
+class SizeClass:
     """A class of sizes by its pixel budget, perhaps with a shape."""
 
     name: ClassName
@@ -76,7 +76,7 @@ class Auto:
         return "auto"
 
 
-type Size = Exact | Aspect | Tier | Named | Auto
+type Size = Exact | Aspect | Tier | SizeClass | Auto
 
 
 def parse_size(text: str) -> Size:
@@ -87,7 +87,7 @@ def parse_size(text: str) -> Size:
     if edges := _EDGES.fullmatch(plain):
         width, height = int(edges[1]), int(edges[2])
         if not (width and height):
-            raise ValueError(f"{_shown(text)} has an edge of 0 pixels; a size is {GRAMMAR}")
+            raise ValueError(f"{_shown(text)} has an edge of 0 pixels; a size is {SIZE_GRAMMAR}")
         return Exact(width, height)
     first, _, rest = plain.partition(" ")
     if ":" in first and rest in _TIERS | _CLASSES:
@@ -95,17 +95,17 @@ def parse_size(text: str) -> Size:
     if first in _TIERS:
         return Tier(_TIERS[first], _aspect(rest, text) if rest else None)
     if first in _CLASSES:
-        return Named(_CLASSES[first], _aspect(rest, text) if rest else None)
+        return SizeClass(_CLASSES[first], _aspect(rest, text) if rest else None)
     return _aspect(plain, text)
 
 
 def _aspect(plain: str, text: str) -> Aspect:
     sides = _ASPECT.fullmatch(plain)
     if sides is None:
-        raise ValueError(f"{_shown(text)} is no size; a size is {GRAMMAR}")
+        raise ValueError(f"{_shown(text)} is no size; a size is {SIZE_GRAMMAR}")
     w, h = Fraction(sides[1]), Fraction(sides[2])
     if not (w and h):
-        raise ValueError(f"{_shown(text)} has a side of 0; a size is {GRAMMAR}")
+        raise ValueError(f"{_shown(text)} has a side of 0; a size is {SIZE_GRAMMAR}")
     return Aspect((w / h).numerator, (w / h).denominator)
 
 
@@ -133,7 +133,7 @@ class FreeSizes(_Rules):
     def _admits_a_size(self) -> Self:
         least = max(self.min_edge, math.isqrt(self.min_pixels - 1) + 1)
         square = -(-least // self.grid) * self.grid
-        if broken := broken_rules(self, square, square):
+        if broken := find_broken_rules(self, square, square):
             raise ValueError(f"these limits admit no square: at its smallest, {broken[0]}")
         return self
 
@@ -156,7 +156,7 @@ class FixedSizes(_Rules):
 type SizeRules = Annotated[FreeSizes | FixedSizes, Field(discriminator="kind")]
 
 
-def broken_rules(rules: FreeSizes | FixedSizes, width: int, height: int) -> tuple[str, ...]:
+def find_broken_rules(rules: FreeSizes | FixedSizes, width: int, height: int) -> tuple[str, ...]:
     """Say every rule the size breaks; nothing when the model makes it."""
     if isinstance(rules, FixedSizes):
         if (width, height) in rules.sizes:

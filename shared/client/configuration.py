@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from ..catalogue.models import builtin, extended
+from ..catalogue.models import extend_catalogue, read_builtin
 from ..config.settings import CONNECTION, Configuration, read_settings, resolve_deployments
 from ..errors import Misconfigured
 
@@ -21,9 +21,9 @@ def configured(environ: Mapping[str, str]) -> Configuration:
     """Read what the client is told; `Misconfigured` has a line for each wrong variable."""
     given = {name: value for name, value in environ.items() if value}
     settings = read_settings({"FOUNDRY_DEPLOYMENTS": "[]", "FOUNDRY_ENDPOINT": NOWHERE} | given)
-    catalogue = builtin()
+    catalogue = read_builtin()
     if settings.model_catalogue:
-        catalogue = extended(catalogue, _text_of(settings.model_catalogue))
+        catalogue = extend_catalogue(catalogue, _text_of(settings.model_catalogue))
     deployments = resolve_deployments(settings, catalogue) if settings.foundry_deployments else ()
     return Configuration(settings, catalogue, deployments)
 

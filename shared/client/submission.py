@@ -17,8 +17,8 @@ from ..config.settings import Configuration, Settings
 from ..errors import Fault, InvalidJob, StoreUnavailable
 from ..jobs.job import Job
 from ..jobs.parsing import derived_job_id, job_of
-from ..pictures.inputs import HEAD_BYTES, InputHead, place_of, read_inputs
-from ..routing.admission import plans_of, setting_faults
+from ..pictures.inputs import HEAD_BYTES, InputHead, locate_input, read_inputs
+from ..routing.planner import find_setting_faults, make_plans
 from ..vocabulary import picture_name, prompt_name
 from .results import NotSubmitted, Quote, Receipt
 from .storage import Storage
@@ -84,7 +84,7 @@ def quoted(
     settings = configuration.settings
     faults = [
         fault
-        for fault in setting_faults(job, settings)
+        for fault in find_setting_faults(job, settings)
         # Where the client was not told which reply queues the app allows, only the app can say.
         if fault.field != "reply_to" or settings.reply_queues
     ]
@@ -93,7 +93,7 @@ def quoted(
     if not configuration.deployments:
         return Quote(None)
     return Quote(
-        plans_of(
+        make_plans(
             job,
             configuration,
             prompt_characters=prompt_characters,
@@ -155,7 +155,7 @@ async def quote_of(job: Job, storage: Storage, configuration: Configuration) -> 
 
 
 async def _head(name: str, storage: Storage, settings: Settings) -> InputHead | None:
-    place = place_of(name, inputs=settings.inputs_container, images=settings.images_container)
+    place = locate_input(name, inputs=settings.inputs_container, images=settings.images_container)
     return await storage.head(*place, most=HEAD_BYTES) if place else None
 
 

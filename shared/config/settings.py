@@ -30,10 +30,10 @@ from pydantic import (
 )
 
 from ..catalogue.deployments import Deployment
-from ..catalogue.models import Catalogue, builtin, extended
+from ..catalogue.models import Catalogue, extend_catalogue, read_builtin
 from ..errors import Misconfigured
-from ..jobs.localization import checked_template
-from .url_policy import is_topic_url
+from ..jobs.localization import check_template
+from .url_policy import check_topic_url
 from .webhooks import Webhook, check_hosts
 
 #: Name of the connection that triggers and services share: a connection string under this very
@@ -93,7 +93,7 @@ class Settings(BaseModel):
     #: File that adds or overrides models of the catalogue.
     model_catalogue: str | None = Field(default=None, alias="MODEL_CATALOGUE")
     #: What becomes of a prompt in a locale; the start of the app has read it from its file.
-    locale_template: Annotated[str, AfterValidator(checked_template)] | None = Field(
+    locale_template: Annotated[str, AfterValidator(check_template)] | None = Field(
         default=None, alias="LOCALE_TEMPLATE"
     )
 
@@ -123,7 +123,7 @@ class Settings(BaseModel):
     #: Queues that a job's `reply_to` may name; patterns with `*` and `?`.
     reply_queues: _Commas = Field(default=(), alias="REPLY_QUEUES")
     #: URL of an Event Grid topic that takes CloudEvents, and its key (without one: Entra ID).
-    event_grid_topic_endpoint: Annotated[str, AfterValidator(is_topic_url)] | None = Field(
+    event_grid_topic_endpoint: Annotated[str, AfterValidator(check_topic_url)] | None = Field(
         default=None, alias="EVENT_GRID_TOPIC_ENDPOINT"
     )
     event_grid_topic_key: SecretStr | None = Field(default=None, alias="EVENT_GRID_TOPIC_KEY")
@@ -268,9 +268,9 @@ def configure(environ: Mapping[str, str], *, own_models: str | None = None) -> C
     Raises `Misconfigured`.
     """
     settings = read_settings(environ)
-    catalogue = builtin()
+    catalogue = read_builtin()
     if own_models is not None:
-        catalogue = extended(catalogue, own_models)
+        catalogue = extend_catalogue(catalogue, own_models)
     return Configuration(settings, catalogue, resolve_deployments(settings, catalogue))
 
 

@@ -80,7 +80,7 @@ def split_url(url: str) -> SplitResult:
     return parts
 
 
-def is_topic_url(url: str) -> str:
+def check_topic_url(url: str) -> str:
     """Check the URL of an Event Grid topic: https, or a stand-in on this very machine."""
     parts = split_url(url)
     if parts.scheme == "http" and parts.hostname not in {"127.0.0.1", "localhost", "::1"}:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Final
 from ..errors import Rejected
 from ..limits.pool_ledger import Alarm
 from ..records.record import JobRecord
-from ..vocabulary import MAX_NAME, EventType, RejectionCode, clipped
+from ..vocabulary import MAX_NAME_BYTES, EventType, RejectionCode, clip
 from .data import MAX_EVENT_BYTES, CircuitData, Data, EndedPart, Omitted, PlannedPart
 from .projection import MAX_FAULTS, FaultData, RejectedData, data_of, event_id
 
@@ -108,7 +108,7 @@ def rejected(rejection: Rejected, *, digest: str, source: str, time: datetime) -
         job_id=rejection.job_id,
         code=RejectionCode(rejection.code) if known else RejectionCode.INVALID_JOB,
         faults=tuple(
-            FaultData(field=clipped(fault.field, MAX_NAME), message=clipped(fault.message))
+            FaultData(field=clip(fault.field, MAX_NAME_BYTES), message=clip(fault.message))
             for fault in rejection.faults[:MAX_FAULTS]
         ),
         faults_found=len(rejection.faults),
@@ -135,7 +135,7 @@ def alarm_event(alarm: Alarm, *, source: str) -> "CloudEvent":
             pool=alarm.pool,
             deployment=alarm.deployment,
             reason=alarm.reason,
-            message=clipped(alarm.message),
+            message=clip(alarm.message),
             since=alarm.opened_at,
         ),
         id=event_id(whose, event_type, 1),

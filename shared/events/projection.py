@@ -21,7 +21,7 @@ from ..catalogue.pricing import Usage
 from ..records.costs import cost_of
 from ..records.record import Failure, JobRecord, Picture
 from ..routing.plan import Plan
-from ..vocabulary import CIRCUIT_EVENTS, MAX_NAME, EventType, FailureCode, RejectionCode, clipped
+from ..vocabulary import CIRCUIT_EVENTS, MAX_NAME_BYTES, EventType, FailureCode, RejectionCode, clip
 from .data import (
     MAX_REASONS,
     MAX_REQUEST_IDS,
@@ -92,8 +92,8 @@ def failures_of(record: JobRecord) -> tuple[PartFailure, ...]:
                 for blob in planned.pictures
                 if blob not in {picture.blob for picture in record.tasks[planned.index].pictures}
             ),
-            code=clipped(failure.code, MAX_NAME),
-            message=clipped(failure.message),
+            code=clip(failure.code, MAX_NAME_BYTES),
+            message=clip(failure.message),
             retryable=failure.retryable,
         )
         for part, plan in enumerate(record.plans)
@@ -114,7 +114,7 @@ def images_of(record: JobRecord) -> tuple[Image, ...]:
             index=places.get(picture.blob, picture.index),
             part=part,
             model=plan.model,
-            size=clipped(plan.asked_size, MAX_NAME),
+            size=clip(plan.asked_size, MAX_NAME_BYTES),
             content_type=picture.content_type,
             width=picture.width,
             height=picture.height,
@@ -181,10 +181,10 @@ def routing_of(plan: Plan) -> Routing:
         ),
         adjustments=tuple(
             Change(
-                field=clipped(made.field, MAX_NAME),
-                asked=made.asked and clipped(made.asked, MAX_NAME),
-                decided=clipped(made.decided, MAX_NAME),
-                reason=clipped(made.reason),
+                field=clip(made.field, MAX_NAME_BYTES),
+                asked=made.asked and clip(made.asked, MAX_NAME_BYTES),
+                decided=clip(made.decided, MAX_NAME_BYTES),
+                reason=clip(made.reason),
             )
             for made in plan.adjustments[:MAX_REASONS]
         ),
@@ -195,7 +195,7 @@ def routing_of(plan: Plan) -> Routing:
 
 def _some(texts: Iterable[str]) -> tuple[str, ...]:
     every = tuple(texts)
-    kept = tuple(clipped(text) for text in every[:MAX_REASONS])
+    kept = tuple(clip(text) for text in every[:MAX_REASONS])
     return (*kept, f"… and {len(every) - len(kept)} more") if len(every) > len(kept) else kept
 
 
@@ -211,7 +211,7 @@ def accepted_of(record: JobRecord) -> AcceptedData:
         tasks=len(record.tasks),
         expected_seconds=round(max(plan.expected_seconds for plan in plans), 1),
         estimate_usd=record.estimate_usd,
-        estimate_basis=clipped("; ".join(bases)),
+        estimate_basis=clip("; ".join(bases)),
         tags=record.job.tags,
         generation=record.generation,
     )
@@ -260,7 +260,7 @@ def timings_of(record: JobRecord, finished_at: datetime) -> Timings:
 def request_ids_of(record: JobRecord) -> tuple[str, ...]:
     """Tell the provider's ids of the newest calls, for its support and for reconciliation."""
     ids = [attempt.request_id for attempt in record.attempts if attempt.request_id]
-    return tuple(clipped(request_id, MAX_NAME) for request_id in ids[-MAX_REQUEST_IDS:])
+    return tuple(clip(request_id, MAX_NAME_BYTES) for request_id in ids[-MAX_REQUEST_IDS:])
 
 
 def spending_of(record: JobRecord) -> Spending:
@@ -370,11 +370,11 @@ def _failed(record: JobRecord, event_type: EventType, time: datetime) -> FailedD
     return FailedData(
         **dict(ended_of(record, time)),
         code=FailureCode(failure.code) if known else FailureCode.UNCLASSIFIED,
-        message=clipped((among if len(record.tasks) > 1 and failures else "") + failure.message),
+        message=clip((among if len(record.tasks) > 1 and failures else "") + failure.message),
         retryable=failure.retryable,
         failures=failures,
         categories=tuple(
-            clipped(category, MAX_NAME) for category in failure.categories[:MAX_CATEGORIES]
+            clip(category, MAX_NAME_BYTES) for category in failure.categories[:MAX_CATEGORIES]
         ),
         request_ids=request_ids_of(record),
     )

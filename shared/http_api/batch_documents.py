@@ -12,7 +12,7 @@ from ..batches.record import BatchRecord, BatchState, EntryPage, TakenEntry
 from ..errors import Fault, Rejected
 from ..events.data import Data
 from .job_documents import JOB_PATH, LATEST_POLL, SOONEST_POLL
-from .problems import Problem, problem, problem_of
+from .problems import Problem, problem, to_problem
 
 #: Where a batch, and its result manifest, is to be asked for.
 BATCH_PATH: Final = "/api/batches/{batch_id}"
@@ -92,7 +92,7 @@ def begun(record: BatchRecord, page: EntryPage) -> SubmittedList:
 
 def not_begun(rejections: Sequence[Rejected]) -> SubmittedList:
     """Tell of a list whose every job is refused."""
-    problems = [problem_of(rejection) for rejection in rejections]
+    problems = [to_problem(rejection) for rejection in rejections]
     return _told([_refused(place, problem) for place, problem in enumerate(problems)], None)
 
 

@@ -6,10 +6,10 @@ from typing import Literal
 from pydantic import Field
 
 from ..events.data import Data
-from ..limits.adaptive_rate import Quota, adjusted
+from ..limits.adaptive_rate import Quota, apply_quota
 from ..limits.budget import MILLION, DayLedger
 from ..limits.circuit_breaker import Circuit, open_until
-from ..limits.pacing import new_pace, next_turn, waiting
+from ..limits.pacing import count_waiting, find_next_call, start_pace
 from ..limits.pool_ledger import WHOLE_POOL, Ledger
 
 
@@ -40,7 +40,7 @@ class PaceStatus(Data):
     circuits: tuple[CircuitStatus, ...]
 
 
-class SpendStatus(Data):
+class BudgetStatus(Data):
     """A day's money."""
 
     day: date = Field(description="UTC.")
@@ -53,7 +53,7 @@ class SpendStatus(Data):
     calls: int | None = Field(description="For which money is set aside; likewise.")
 
 
-class HoldStatus(Data):
+class CostReservationStatus(Data):
     """Money that is set aside for one call."""
 
     job_id: str
@@ -61,16 +61,16 @@ class HoldStatus(Data):
     until: datetime = Field(description="The call is over then, whoever made it.")
 
 
-def pace_status(ledger: Ledger | None, quota: Quota, *, now: datetime) -> PaceStatus:
+def describe_pace(ledger: Ledger | None, quota: Quota, *, now: datetime) -> PaceStatus:
     """Tell how a pool stands for who asks now; without a ledger it was never called."""
-    ledger = ledger or Ledger(pace=new_pace(quota, now=now))
+    ledger = ledger or Ledger(pace=start_pace(quota, now=now))
     pace, whole = ledger.pace, ledger.circuits.get(WHOLE_POOL)
-    turn = next_turn(pace, now=now, quota=quota)
+    turn = find_next_call(pace, now=now, quota=quota)
     held = open_until(whole, now=now) if whole else None
     stop = pace.stopped_until
     return PaceStatus(
-        rate_rpm=round(adjusted(pace.rate, quota).rpm, 2),
-        waiting=waiting(pace, now=now, quota=quota),
+        rate_rpm=round(apply_quota(pace.rate, quota).rpm, 2),
+        waiting=count_waiting(pace, now=now, quota=quota),
         next_turn_at=max(turn, held) if held else turn,
         stopped_until=stop if stop and stop > now else None,
         circuits=tuple(
@@ -79,7 +79,9 @@ def pace_status(ledger: Ledger | None, quota: Quota, *, now: datetime) -> PaceSt
     )
 
 
-def spend_status(ledger: DayLedger | None, *, day: date, limit_usd: float | None) -> SpendStatus:
+def describe_budget(
+    ledger: DayLedger | None, *, day: date, limit_usd: float | None
+) -> BudgetStatus:
     """Tell how a day's money stands; under a limit, a day without a ledger has spent nothing."""
     if ledger is None and limit_usd is not None:
         ledger = DayLedger()
@@ -87,16 +89,17 @@ def spend_status(ledger: DayLedger | None, *, day: date, limit_usd: float | None
     if ledger is not None:
         spent, reserved = _usd(ledger.spent), _usd(ledger.committed - ledger.spent)
         calls = len(ledger.held)
-    return SpendStatus(
+    return BudgetStatus(
         day=day, limit_usd=limit_usd, spent_usd=spent, reserved_usd=reserved, calls=calls
     )
 
 
-def holds_of(ledger: DayLedger | None) -> tuple[HoldStatus, ...]:
+def list_reservations(ledger: DayLedger | None) -> tuple[CostReservationStatus, ...]:
     """Tell what is set aside, whose call must end first first."""
     held = sorted(ledger.held.values(), key=lambda hold: hold.until) if ledger else []
     return tuple(
-        HoldStatus(job_id=hold.job_id, usd=_usd(hold.amount), until=hold.until) for hold in held
+        CostReservationStatus(job_id=hold.job_id, usd=_usd(hold.amount), until=hold.until)
+        for hold in held
     )
 
 

@@ -117,7 +117,7 @@ def refused(code: str, detail: str = "", *, job_id: str | None = None) -> Refuse
     return Refused(problem(code, detail, job_id=job_id))
 
 
-def problem_of(error: ImageJobsError) -> Problem:
+def to_problem(error: ImageJobsError) -> Problem:
     """Tell an error as a problem: a caller's own faults in full, ours by their kind alone."""
     match error:
         case Refused():

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from ..config.settings import Settings
 from ..errors import Fault, UnreadableCursor
 from ..jobs.commands import Action, Command
-from ..jobs.fields import shown
+from ..jobs.fields import quote_value
 from ..jobs.tags import TAG_KEY
 from ..jobs.validation import validation_faults
 from ..records.index_entry import read_cursor
@@ -44,7 +44,7 @@ class ListQuery:
     tag: tuple[str, str] | None
 
 
-def list_query(query: Mapping[str, str]) -> ListQuery:
+def read_list_query(query: Mapping[str, str]) -> ListQuery:
     """Read which jobs a caller wants listed; `Refused` with every fault.
 
     An empty parameter is one left out: the platform does not tell them apart.
@@ -57,7 +57,7 @@ def list_query(query: Mapping[str, str]) -> ListQuery:
         tag=_tag(query.get("tag"), faults),
     )
     if faults:
-        raise invalid(faults)
+        raise invalid_query(faults)
     return wanted
 
 
@@ -75,14 +75,14 @@ def _limit(text: str | None, faults: list[Fault]) -> int:
         return PAGE_JOBS
     if re.fullmatch(r"[0-9]{1,6}", text) and 1 <= int(text) <= MAX_PAGE_JOBS:
         return int(text)
-    faults.append(Fault("limit", f"{shown(text)} is not allowed; use 1 to {MAX_PAGE_JOBS}"))
+    faults.append(Fault("limit", f"{quote_value(text)} is not allowed; use 1 to {MAX_PAGE_JOBS}"))
     return PAGE_JOBS
 
 
 def _state(text: str | None, faults: list[Fault]) -> JobState | None:
     if text and text not in set(JobState):
         allowed = ", ".join(JobState)
-        faults.append(Fault("state", f"{shown(text)} is not allowed; use one of {allowed}"))
+        faults.append(Fault("state", f"{quote_value(text)} is not allowed; use one of {allowed}"))
         return None
     return JobState(text) if text else None
 
@@ -92,7 +92,9 @@ def _tag(text: str | None, faults: list[Fault]) -> tuple[str, str] | None:
         return None
     name, _, value = text.partition(":")
     if not re.fullmatch(TAG_KEY, name) or not value:
-        faults.append(Fault("tag", f"{shown(text)} is no tag; write it like 'campaign:winter'"))
+        faults.append(
+            Fault("tag", f"{quote_value(text)} is no tag; write it like 'campaign:winter'")
+        )
     return name, value
 
 
@@ -100,31 +102,36 @@ def wants_links(query: Mapping[str, str], settings: Settings) -> bool:
     """Say whether a caller asks for links to pictures; `Refused` where none are given."""
     asked = query.get("links") or "false"
     if asked not in _TRUTHS:
-        raise invalid([Fault("links", f"{shown(asked)} is not allowed; use 'true' or 'false'")])
+        raise invalid_query(
+            [Fault("links", f"{quote_value(asked)} is not allowed; use 'true' or 'false'")]
+        )
     if _TRUTHS[asked] and not settings.read_link_seconds:
-        raise invalid([Fault("links", "no links are given here; see READ_LINK_SECONDS")])
+        raise invalid_query([Fault("links", "no links are given here; see READ_LINK_SECONDS")])
     return _TRUTHS[asked]
 
 
-def wanted_form(query: Mapping[str, str]) -> str:
+def read_form(query: Mapping[str, str]) -> str:
     """Read in which form a caller wants a picture; `Refused` where there is no such form."""
     asked = query.get("as") or ORIGINAL
     if re.fullmatch(FORMS, asked):
         return asked
-    said = f"{shown(asked)} is not allowed; use 'original', 'exact', 'thumbnail' or, as 'q80.webp',"
-    raise invalid([Fault("as", f"{said} the quality and type of a rendition")])
+    message = (
+        f"{quote_value(asked)} is not allowed; use 'original', 'exact', 'thumbnail', or the "
+        "quality and type of a rendition, like 'q80.webp'"
+    )
+    raise invalid_query([Fault("as", message)])
 
 
-def command_query(action: Action, job_id: str, query: Mapping[str, str]) -> Command:
+def read_command_query(action: Action, job_id: str, query: Mapping[str, str]) -> Command:
     """Read what is to be done to a job; `Refused` with every fault."""
     content = {name: query[name] for name in _COMMAND_FIELDS if query.get(name)}
     try:
         return Command.model_validate({"command": action, "job_id": job_id, **content})
     except ValidationError as error:
-        raise invalid(validation_faults(error)) from error
+        raise invalid_query(validation_faults(error)) from error
 
 
-def invalid(faults: list[Fault]) -> Refused:
+def invalid_query(faults: list[Fault]) -> Refused:
     """Return the error of a query with these faults."""
     return Refused(problem("invalid_query", "; ".join(map(str, faults)), faults=faults))
 
@@ -144,7 +151,7 @@ def is_json(content_type: str | None) -> bool:
     return (content_type or "").partition(";")[0].strip().lower() in JSON_TYPES
 
 
-def has_version(if_none_match: str | None, version: str) -> bool:
+def matches_version(if_none_match: str | None, version: str) -> bool:
     """Say whether a caller's `If-None-Match` names this version (RFC 9110: compared weakly)."""
     if not if_none_match:
         return False
@@ -163,7 +170,7 @@ class ByteRange:
     end: int | None
 
 
-def byte_range(text: str | None) -> ByteRange | None:
+def read_byte_range(text: str | None) -> ByteRange | None:
     """Read a `Range` of one part; None for what may be passed over (RFC 9110, 14.2).
 
     `bytes=-500`, the last bytes, is passed over too: no picture is read from its end.

@@ -14,7 +14,7 @@ import pybase64
 from pydantic import JsonValue
 
 from ..errors import BrokenReply, UnreadableReply
-from .json_extractor import EXCERPT_BYTES, Edge, JsonExtractor, excerpt
+from .json_extractor import EXCERPT_BYTES, Boundary, JsonExtractor, excerpt
 from .sse import EventData, EventName, EventPart, EventStream
 
 
@@ -33,7 +33,7 @@ class EventKind(Enum):
     UNTOLD = auto()
 
 
-def kind_of(name: str) -> EventKind:
+def classify_event_name(name: str) -> EventKind:
     """Tell an event by its `event:` line or its `type`.
 
     `image_generation.completed` and `image_edit.completed` are Azure's and OpenAI's; gateways put
@@ -52,7 +52,7 @@ def kind_of(name: str) -> EventKind:
             return EventKind.OTHER
 
 
-def kind_of_document(document: Mapping[str, JsonValue], *, pictures: bool) -> EventKind:
+def classify_document(document: Mapping[str, JsonValue], *, pictures: bool) -> EventKind:
     """Tell an event without a name by what it says.
 
     Without a `type` it is completed if it has a picture and no `partial_image_index`: a gateway
@@ -62,7 +62,7 @@ def kind_of_document(document: Mapping[str, JsonValue], *, pictures: bool) -> Ev
     if document.get("error"):
         return EventKind.ERROR
     if isinstance(name, str):
-        return kind_of(name)
+        return classify_event_name(name)
     if "partial_image_index" in document:
         return EventKind.PARTIAL
     return EventKind.COMPLETED if pictures else EventKind.OTHER
@@ -155,7 +155,7 @@ class PictureDropped:
     index: int
 
 
-type Piece = PictureStarted | PictureData | PictureEnded | PictureDropped
+type PictureEvent = PictureStarted | PictureData | PictureEnded | PictureDropped
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,11 +189,11 @@ class ReplyDecoder:
         else:
             self._body = _ForeignBody(media_type)
 
-    def feed(self, chunk: bytes | bytearray | memoryview) -> list[Piece]:
+    def feed(self, chunk: bytes | bytearray | memoryview) -> list[PictureEvent]:
         """Return the pieces that `chunk` completes; any size will do, 64 to 256 KiB is fast."""
         if self._fault:
             raise self._fault
-        pieces: list[Piece] = []
+        pieces: list[PictureEvent] = []
         try:
             for piece in self._body.feed(bytes(chunk)):
                 pieces.append(piece)  # noqa: PERF402 - what came before a fault must stay
@@ -226,12 +226,12 @@ class _JsonBody:
         """The text so far, without its pictures."""
         return bytes(self._diversion.rest)
 
-    def feed(self, chunk: bytes) -> Iterator[Piece]:
+    def feed(self, chunk: bytes) -> Iterator[PictureEvent]:
         for cut in self._diversion.feed(chunk):
-            if cut is Edge.OPENED:
+            if cut is Boundary.OPENED:
                 self._base64 = Base64Stream()
                 yield PictureStarted(self.index)
-            elif cut is Edge.CLOSED:
+            elif cut is Boundary.CLOSED:
                 yield from self._data(self._base64.finish())
                 yield PictureEnded(self.index)
                 self.index += 1
@@ -245,7 +245,7 @@ class _JsonBody:
     def finish(self) -> ReplyRest:
         return ReplyRest(self._diversion.finish(), self.index)
 
-    def _data(self, data: bytes) -> Iterator[Piece]:
+    def _data(self, data: bytes) -> Iterator[PictureEvent]:
         if data:
             yield PictureData(self.index, data)
 
@@ -265,7 +265,7 @@ class _EventBody:
         self._pictures = 0
         self._begin()
 
-    def feed(self, chunk: bytes) -> Iterator[Piece]:
+    def feed(self, chunk: bytes) -> Iterator[PictureEvent]:
         for part in self._events.feed(chunk):
             yield from self._take(part)
 
@@ -283,11 +283,11 @@ class _EventBody:
         self._reported = EventKind.OTHER  # the kind of the picture at hand
         self._waiting: list[PictureEnded] = []  # for the kind of its picture to be told
 
-    def _take(self, part: EventPart) -> Iterator[Piece]:
+    def _take(self, part: EventPart) -> Iterator[PictureEvent]:
         match part:
             case EventName(name):
                 if self._kind is EventKind.UNTOLD:
-                    self._kind = kind_of(name)
+                    self._kind = classify_event_name(name)
             case EventData(data):
                 for piece in self._body.feed(data):
                     yield from self._judge(piece)
@@ -295,10 +295,10 @@ class _EventBody:
                 yield from self._end()
                 self._begin()
 
-    def _judge(self, piece: Piece) -> Iterator[Piece]:
+    def _judge(self, piece: PictureEvent) -> Iterator[PictureEvent]:
         if isinstance(piece, PictureStarted):
             if self._kind is EventKind.UNTOLD:
-                told = kind_of(self._body.told("type"))
+                told = classify_event_name(self._body.told("type"))
                 # A draft comes alone: with a second picture this is a whole reply in one event.
                 self._kind = EventKind.COMPLETED if self._waiting else told
             if self._kind is EventKind.COMPLETED and self._waiting:
@@ -310,7 +310,7 @@ class _EventBody:
         if self._reported is EventKind.COMPLETED or (waits and not isinstance(piece, PictureEnded)):
             yield piece
 
-    def _end(self) -> Iterator[Piece]:
+    def _end(self) -> Iterator[PictureEvent]:
         kind, document = self._read()
         counts = kind is EventKind.COMPLETED
         for ended in self._waiting:
@@ -337,7 +337,7 @@ class _EventBody:
         if self._kind is not EventKind.UNTOLD:
             return self._kind, document
         pictures = self._body.index > self._pictures
-        return kind_of_document(document, pictures=pictures), document
+        return classify_document(document, pictures=pictures), document
 
 
 class _ForeignBody:
@@ -347,7 +347,7 @@ class _ForeignBody:
         self._content_type = content_type
         self._start = b""
 
-    def feed(self, chunk: bytes) -> Iterator[Piece]:
+    def feed(self, chunk: bytes) -> Iterator[PictureEvent]:
         self._start += chunk[: EXCERPT_BYTES - len(self._start)]
         return iter(())
 

@@ -17,14 +17,14 @@ _TEXT = re.compile(rb'(?:[^"\\]++|\\.)*+', re.DOTALL)
 _ESCAPED = 6  # the longest way to write one character of a name: \u005f
 
 
-class Edge(Enum):
+class Boundary(Enum):
     """Where a diverted string begins and ends."""
 
     OPENED = auto()
     CLOSED = auto()
 
 
-type Cut = Edge | bytes | memoryview
+type Extract = Boundary | bytes | memoryview
 
 
 class _State(Enum):
@@ -54,7 +54,7 @@ class JsonExtractor:
         self._held = b""  # an escape that the end of a chunk has cut
         self._diverted = 0
 
-    def feed(self, chunk: bytes) -> Iterator[Cut]:
+    def feed(self, chunk: bytes) -> Iterator[Extract]:
         """Hand out the diverted strings in `chunk`: an edge, contents, an edge."""
         if self._held:
             chunk, self._held = self._held + chunk, b""
@@ -64,7 +64,7 @@ class JsonExtractor:
                 case _State.OUTSIDE:
                     at, opened = self._outside(chunk, at)
                     if opened:
-                        yield Edge.OPENED
+                        yield Boundary.OPENED
                 case _State.STRING:
                     at = self._string(chunk, at)
                 case _:
@@ -74,7 +74,7 @@ class JsonExtractor:
                     if quote >= 0:
                         self._close(b'#%d"' % self._diverted)
                         self._diverted += 1
-                        yield Edge.CLOSED
+                        yield Boundary.CLOSED
 
     def told(self, member: str) -> str:
         """Return the text of a top-level member that came before the string being diverted."""

@@ -18,14 +18,14 @@ from pydantic import JsonValue
 
 from ..errors import CallFailed, NotSent, UnreadableReply
 from .replies import (
-    categories_of,
-    codes_of,
-    error_of,
+    find_categories,
+    find_codes,
+    find_error,
     has_picture,
-    one_line,
-    request_id,
-    retry_after,
-    text_of,
+    read_request_id,
+    read_retry_after,
+    to_one_line,
+    to_text,
 )
 
 type Charged = Literal["no", "yes", "unknown"]
@@ -165,19 +165,19 @@ def of_reply(
     caller to see, in `Envelope.pictures`. `now` (aware) is only for a `retry-after` that is a
     date in a reply without one of its own.
     """
-    error = error_of(document)
+    error = find_error(document)
     if status >= _BAD and not error and isinstance(document, dict):
         error = document  # API Management puts code and message at the top
     kind, ours = _kind(status, document, error, text)
-    message = text_of(error.get("message")) or text
+    message = to_text(error.get("message")) or text
     return Outcome(
         kind=kind,
-        code=one_line(text_of(error.get("code"))) or ours,
-        message=one_line(message) or ours,
+        code=to_one_line(to_text(error.get("code"))) or ours,
+        message=to_one_line(message) or ours,
         charged=CHARGED[kind],
-        retry_after=retry_after(headers, now=now),
-        request_id=request_id(headers),
-        categories=categories_of(document, message),
+        retry_after=read_retry_after(headers, now=now),
+        request_id=read_request_id(headers),
+        categories=find_categories(document, message),
     )
 
 
@@ -187,9 +187,9 @@ def of_linked(why: str | None, headers: Mapping[str, str]) -> Outcome:
     return Outcome(
         kind=kind,
         code=PICTURE_LINKED if why else "done",
-        message=one_line(why or "done"),
+        message=to_one_line(why or "done"),
         charged="yes",
-        request_id=request_id(headers),
+        request_id=read_request_id(headers),
     )
 
 
@@ -208,9 +208,9 @@ def of_failure(error: CallFailed, *, headers: Mapping[str, str] | None = None) -
     return Outcome(
         kind=kind,
         code=code,
-        message=one_line(str(error)) or code,
+        message=to_one_line(str(error)) or code,
         charged=CHARGED[kind],
-        request_id=request_id(headers or {}),
+        request_id=read_request_id(headers or {}),
     )
 
 
@@ -218,7 +218,7 @@ def _kind(
     status: int, document: JsonValue, error: Mapping[str, JsonValue], text: str
 ) -> tuple[OutcomeKind, str]:
     """Return the kind, and the code of a reply that has none."""
-    moderated = not _REFUSALS.isdisjoint(codes_of(error))
+    moderated = not _REFUSALS.isdisjoint(find_codes(error))
     ours = f"http_{status}"
     if _OK <= status < _REDIRECT:
         if has_picture(document):
@@ -228,7 +228,7 @@ def _kind(
         status = _BAD if moderated else _told_status(error)
     if moderated and _BAD <= status < _BROKEN:
         return OutcomeKind.REFUSED, ours
-    message = text_of(error.get("message")) or text
+    message = to_text(error.get("message")) or text
     if status == HTTPStatus.FORBIDDEN and "temporarily blocked" in message.lower():
         return OutcomeKind.BLOCKED, ours
     return _of_status(status), ours
@@ -245,7 +245,7 @@ def _of_status(status: int) -> OutcomeKind:
 def _told_status(error: Mapping[str, JsonValue]) -> int:
     """Return the status that an error would have had, had it come before the 200 of a stream."""
     for member in ("status", "code", "type"):
-        told = text_of(error.get(member)).lower()
+        told = to_text(error.get(member)).lower()
         if told in _STATUS_OF:
             return _STATUS_OF[told]
         if re.fullmatch("[45][0-9]{2}", told):

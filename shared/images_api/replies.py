@@ -18,7 +18,7 @@ _LONGEST = 1000  # characters of a message that are kept
 _LARGEST = 10**9  # a number beyond is no code
 
 
-def error_of(document: JsonValue) -> Mapping[str, JsonValue]:
+def find_error(document: JsonValue) -> Mapping[str, JsonValue]:
     """Return the `error` of a document, empty if it has none."""
     error = document.get("error") if isinstance(document, dict) else None
     if isinstance(error, str) and error:
@@ -26,14 +26,14 @@ def error_of(document: JsonValue) -> Mapping[str, JsonValue]:
     return error if isinstance(error, dict) else {}
 
 
-def codes_of(error: Mapping[str, JsonValue]) -> set[str]:
+def find_codes(error: Mapping[str, JsonValue]) -> set[str]:
     """Return the error's code and that of the error within it, in lower case."""
     inner = (error.get(name) for name in ("innererror", "inner_error"))
     told = [error, *(each for each in inner if isinstance(each, dict))]
-    return {text_of(each.get("code")).lower() for each in told}
+    return {to_text(each.get("code")).lower() for each in told}
 
 
-def categories_of(document: JsonValue, message: str) -> tuple[str, ...]:
+def find_categories(document: JsonValue, message: str) -> tuple[str, ...]:
     """Return what was found: in E1's message, and wherever a filter says `filtered`.
 
     Filters are told by that member, for their results go by many names: `content_filter_result`,
@@ -45,7 +45,7 @@ def categories_of(document: JsonValue, message: str) -> tuple[str, ...]:
         for name, value in _members(document)
         if isinstance(value, dict) and value.get("filtered") is True
     )
-    return tuple(dict.fromkeys(filter(None, map(one_line, (*told, *filtered)))))
+    return tuple(dict.fromkeys(filter(None, map(to_one_line, (*told, *filtered)))))
 
 
 def has_picture(document: JsonValue) -> bool:
@@ -56,7 +56,7 @@ def has_picture(document: JsonValue) -> bool:
     )
 
 
-def links_of(document: JsonValue) -> tuple[str, ...]:
+def find_links(document: JsonValue) -> tuple[str, ...]:
     """Return the addresses of pictures that a document links, in order; none if it has pictures."""
     items = document.get("data") if isinstance(document, dict) else None
     if not isinstance(items, list) or has_picture(document):
@@ -77,14 +77,14 @@ def _members(document: JsonValue) -> Iterator[tuple[str, JsonValue]]:
             left.extend(at)
 
 
-def text_of(value: JsonValue) -> str:
+def to_text(value: JsonValue) -> str:
     """Return a text, or a number such as a code written as one; nothing of anything else."""
     if isinstance(value, int) and not isinstance(value, bool) and abs(value) < _LARGEST:
         return str(value)
     return value if isinstance(value, str) else ""
 
 
-def one_line(text: str) -> str:
+def to_one_line(text: str) -> str:
     """Give a stranger's text in one line that any JSON or log can hold."""
     return " ".join(text[:_LONGEST].encode(errors="replace").decode().split())
 
@@ -97,14 +97,14 @@ _REQUEST_IDS = ("apim-request-id", "x-request-id", "x-ms-request-id")
 _LONGEST_ID = 128
 
 
-def request_id(headers: Mapping[str, str]) -> str | None:
+def read_request_id(headers: Mapping[str, str]) -> str | None:
     """Return the provider's name for the request, for its support."""
     told = _lower(headers)
     found = (told[name].strip() for name in _REQUEST_IDS if told.get(name, "").strip())
     return next((each[:_LONGEST_ID] for each in found), None)
 
 
-def retry_after(headers: Mapping[str, str], *, now: datetime | None = None) -> float | None:
+def read_retry_after(headers: Mapping[str, str], *, now: datetime | None = None) -> float | None:
     """Return the seconds to wait, 0 to `LONGEST_WAIT`; None if the reply does not say.
 
     `retry-after-ms` goes before `retry-after`, which is seconds or a date. A date is measured

@@ -41,7 +41,7 @@ class ImageRequest:
     picture_hosts: tuple[str, ...] = ()
 
 
-def request_of(
+def build_request(
     plan: Plan,
     task: Task,
     deployment: Deployment,

@@ -50,7 +50,7 @@ class RequestModel(BaseModel):
     )
 
 
-def shown(value: object) -> str:
+def quote_value(value: object) -> str:
     """Return the value as a fault message names it: short, on one line, containers only by kind."""
     if isinstance(value, dict):
         return "an object"
@@ -75,19 +75,19 @@ def is_traceparent(value: object) -> bool:
     return isinstance(value, str) and re.fullmatch(TRACEPARENT, value) is not None
 
 
-def matches(regex: str, rule: str) -> Callable[[str], str]:
+def check_pattern(regex: str, rule: str) -> Callable[[str], str]:
     """Return a check that text is all of `regex`; `rule` says what would be right."""
     compiled = re.compile(regex)
 
     def check(value: str) -> str:
         if compiled.fullmatch(value) is None:
-            raise ValueError(f"{shown(value)} is not allowed; {rule}")
+            raise ValueError(f"{quote_value(value)} is not allowed; {rule}")
         return value
 
     return check
 
 
-def pattern(regex: str, **more: object) -> WithJsonSchema:
+def pattern_schema(regex: str, **more: object) -> WithJsonSchema:
     """Return the JSON Schema of text that is all of `regex`."""
     return WithJsonSchema({"type": "string", "pattern": regex, **more})
 
@@ -110,7 +110,7 @@ def _is_a_prompt(value: str) -> str:
 
 def _is_a_size(value: str) -> str:
     if len(value) > MAX_SIZE_CHARACTERS:
-        raise ValueError(f"{shown(value)} is too long for a size; write it like '1536x1024'")
+        raise ValueError(f"{quote_value(value)} is too long for a size; write it like '1536x1024'")
     parse_size(value)
     return value
 
@@ -118,8 +118,8 @@ def _is_a_size(value: str) -> str:
 def _is_an_input_name(value: str) -> str:
     if value.startswith("/") and "/" not in value[1:]:
         raise ValueError(
-            f"{shown(value)} is no picture to edit; name a blob in the inputs container, or one "
-            "that was made here, as '/images/fox-7d2c/default/0.png'"
+            f"{quote_value(value)} is not a picture to edit; give the name of a blob in the inputs "
+            "container, or of a picture made by this app, like '/images/fox-7d2c/default/0.png'"
         )
     _is_a_blob_name(value.removeprefix("/"))
     return value
@@ -137,7 +137,7 @@ def _is_a_blob_name(value: str) -> str:
         why = "no part between slashes may end with a dot, so '..' is none either"
     else:
         return value
-    raise ValueError(f"{shown(value)} is no safe blob name; {why}")
+    raise ValueError(f"{quote_value(value)} is no safe blob name; {why}")
 
 
 def _normal_case(locale: str) -> str:
@@ -161,27 +161,27 @@ def _is_a_moment(value: object) -> object:
             moment = datetime.fromisoformat(value)
         except ValueError:
             raise ValueError(
-                f"{shown(value)} is no ISO 8601 time; write it like '2026-11-30T18:00:00Z'"
+                f"{quote_value(value)} is no ISO 8601 time; write it like '2026-11-30T18:00:00Z'"
             ) from None
     elif isinstance(value, datetime):
         moment = value
     else:
         raise ValueError(  # noqa: TRY004 - pydantic turns only ValueErrors into faults
-            f"{shown(value)} is no time; write it as ISO 8601 text, '2026-11-30T18:00:00Z'"
+            f"{quote_value(value)} is no time; write it as ISO 8601 text, '2026-11-30T18:00:00Z'"
         )
     if moment.utcoffset() is None:
-        raise ValueError(f"{shown(str(value))} names no time zone; add 'Z' or an offset")
+        raise ValueError(f"{quote_value(str(value))} names no time zone; add 'Z' or an offset")
     try:
         return moment.astimezone(UTC)
     except OverflowError:
-        raise ValueError(f"{shown(str(value))} is outside the calendar") from None
+        raise ValueError(f"{quote_value(str(value))} is outside the calendar") from None
 
 
-def distinct[T](values: tuple[T, ...]) -> tuple[T, ...]:
+def check_distinct[T](values: tuple[T, ...]) -> tuple[T, ...]:
     """Refuse a list that says the same thing twice."""
     for place, value in enumerate(values):
         if value in values[:place]:
-            said = shown(value if isinstance(value, str) else str(value))
+            said = quote_value(value if isinstance(value, str) else str(value))
             raise ValueError(f"{said} stands there twice; name each once")
     return values
 
@@ -189,9 +189,9 @@ def distinct[T](values: tuple[T, ...]) -> tuple[T, ...]:
 JobId = Annotated[
     str,
     AfterValidator(
-        matches(JOB_ID, "use 1 to 64 of A-Z a-z 0-9 _ -, starting with a letter or digit")
+        check_pattern(JOB_ID, "use 1 to 64 of A-Z a-z 0-9 _ -, starting with a letter or digit")
     ),
-    pattern(JOB_ID),
+    pattern_schema(JOB_ID),
 ]
 Prompt = Annotated[
     str,
@@ -199,15 +199,15 @@ Prompt = Annotated[
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_PROMPT_CHARACTERS}),
 ]
 BlobName = Annotated[
-    str, AfterValidator(_is_a_blob_name), pattern(BLOB_NAME, maxLength=MAX_BLOB_NAME)
+    str, AfterValidator(_is_a_blob_name), pattern_schema(BLOB_NAME, maxLength=MAX_BLOB_NAME)
 ]
 InputName = Annotated[
-    str, AfterValidator(_is_an_input_name), pattern(INPUT_NAME, maxLength=MAX_BLOB_NAME + 1)
+    str, AfterValidator(_is_an_input_name), pattern_schema(INPUT_NAME, maxLength=MAX_BLOB_NAME + 1)
 ]
 ModelName = Annotated[
     str,
-    AfterValidator(matches(MODEL_NAME, "name a model of the catalogue, or 'auto'")),
-    pattern(MODEL_NAME),
+    AfterValidator(check_pattern(MODEL_NAME, "name a model of the catalogue, or 'auto'")),
+    pattern_schema(MODEL_NAME),
 ]
 SizeText = Annotated[
     str,
@@ -216,24 +216,24 @@ SizeText = Annotated[
 ]
 ExactSize = Annotated[
     str,
-    AfterValidator(matches(EXACT_SIZE, "write width and height in pixels, like '1200x628'")),
-    pattern(EXACT_SIZE),
+    AfterValidator(check_pattern(EXACT_SIZE, "write width and height in pixels, like '1200x628'")),
+    pattern_schema(EXACT_SIZE),
 ]
 Locale = Annotated[
     str,
-    AfterValidator(matches(LOCALE, "use a BCP 47 tag such as 'de', 'pt-BR' or 'zh-Hant-TW'")),
+    AfterValidator(check_pattern(LOCALE, "use a BCP 47 tag such as 'de', 'pt-BR' or 'zh-Hant-TW'")),
     AfterValidator(_normal_case),
-    pattern(LOCALE),
+    pattern_schema(LOCALE),
 ]
 QueueName = Annotated[
     str,
     AfterValidator(
-        matches(
+        check_pattern(
             QUEUE_NAME,
             "a queue's name is 3 to 63 of a-z 0-9 -, no hyphen at its ends nor two in a row",
         )
     ),
-    pattern(QUEUE_NAME),
+    pattern_schema(QUEUE_NAME),
 ]
 Moment = Annotated[
     datetime,
@@ -242,6 +242,8 @@ Moment = Annotated[
 ]
 Traceparent = Annotated[
     str,
-    AfterValidator(matches(TRACEPARENT, "it must be a W3C traceparent, 00-<32 hex>-<16 hex>-01")),
-    pattern(TRACEPARENT),
+    AfterValidator(
+        check_pattern(TRACEPARENT, "it must be a W3C traceparent, 00-<32 hex>-<16 hex>-01")
+    ),
+    pattern_schema(TRACEPARENT),
 ]

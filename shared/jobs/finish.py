@@ -4,7 +4,7 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AfterValidator, Field, Strict, model_validator
 
-from .fields import ExactSize, RequestModel, distinct
+from .fields import ExactSize, RequestModel, check_distinct
 
 type Kind = Literal["exact", "rendition", "thumbnail", "contact_sheet"]
 MAX_RENDITIONS: Final = 8
@@ -33,9 +33,9 @@ class Finish(RequestModel):
         default="crop",
         description="How another aspect is reached: by cutting edges, or by squeezing.",
     )
-    renditions: Annotated[tuple[Rendition, ...], Strict(strict=False), AfterValidator(distinct)] = (
-        Field(default=(), max_length=MAX_RENDITIONS)
-    )
+    renditions: Annotated[
+        tuple[Rendition, ...], Strict(strict=False), AfterValidator(check_distinct)
+    ] = Field(default=(), max_length=MAX_RENDITIONS)
     thumbnail: int | None = Field(
         default=None, ge=16, le=1024, description="Longest edge in pixels."
     )

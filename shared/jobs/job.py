@@ -33,13 +33,13 @@ from .fields import (
     RequestModel,
     SizeText,
     Traceparent,
-    distinct,
+    check_distinct,
 )
 from .finish import Finish
 from .tags import Tags
 
 
-def conflicting_fields(
+def find_conflicts(
     given: Mapping[str, Any], *, faulty: frozenset[str] = frozenset()
 ) -> tuple[Fault, ...]:
     """Return the faults between fields: `given` are those the caller wrote, as they were written.
@@ -112,7 +112,7 @@ _Size = Annotated[
             Strict(strict=False),
             Field(max_length=MAX_SIZES, json_schema_extra={"minItems": 1}),
         ],
-        AfterValidator(distinct),
+        AfterValidator(check_distinct),
         AfterValidator(_some_size),
         AfterValidator(_one_is_no_list),
         Tag(SEVERAL),
@@ -142,7 +142,7 @@ class Job(RequestModel):
     models: Annotated[
         tuple[ModelName, ...],
         Strict(strict=False),
-        AfterValidator(distinct),
+        AfterValidator(check_distinct),
         AfterValidator(_no_auto),
     ] = Field(
         default=(), max_length=MAX_MODELS, description="Instead of `model`: the same job on each."
@@ -173,15 +173,17 @@ class Job(RequestModel):
     background: Literal["auto", "opaque", "transparent"] = Field(
         default="auto", description="`transparent` needs `png`."
     )
-    locales: Annotated[tuple[Locale, ...], Strict(strict=False), AfterValidator(distinct)] = Field(
-        default=(), max_length=MAX_LOCALES, description="BCP 47; one localized variation each."
-    )
-    inputs: Annotated[tuple[InputName, ...], Strict(strict=False), AfterValidator(distinct)] = (
+    locales: Annotated[tuple[Locale, ...], Strict(strict=False), AfterValidator(check_distinct)] = (
         Field(
-            default=(),
-            max_length=MAX_INPUTS,
-            description="Pictures to edit: in the inputs container, or made here, as `/images/…`.",
+            default=(), max_length=MAX_LOCALES, description="BCP 47; one localized variation each."
         )
+    )
+    inputs: Annotated[
+        tuple[InputName, ...], Strict(strict=False), AfterValidator(check_distinct)
+    ] = Field(
+        default=(),
+        max_length=MAX_INPUTS,
+        description="Pictures to edit: in the inputs container, or made here, as `/images/…`.",
     )
     mask: InputName | None = Field(default=None, description="Where to edit; goes with `inputs`.")
     finish: Finish | None = Field(
@@ -216,7 +218,7 @@ class Job(RequestModel):
 
     @model_validator(mode="after")
     def _fields_agree(self) -> "Job":
-        found = conflicting_fields(self.model_dump(exclude_defaults=True))
+        found = find_conflicts(self.model_dump(exclude_defaults=True))
         if found:
             raise ValueError("; ".join(map(str, found)))
         return self

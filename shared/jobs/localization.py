@@ -29,7 +29,7 @@ class LocaleName:
     direction: Direction
 
 
-def locale_name(locale: str) -> LocaleName:
+def describe_locale(locale: str) -> LocaleName:
     """Name a BCP 47 tag in the case of RFC 5646; LookupError with a sentence if nobody speaks it.
 
     A language that is mistaken for a country (`jp`) would cost a picture in no language at all.
@@ -87,7 +87,7 @@ _VERBATIM: Final = re.compile(r"`([^`\n]+)`")
 _LETTERING_LINE: Final = re.compile(r"^[ \t]*\$(?:lettering|\{lettering\})[ \t]*\n", re.MULTILINE)
 
 
-def checked_template(text: str) -> str:
+def check_template(text: str) -> str:
     """Return the template if it can be filled in; ValueError says what is wrong."""
     template = Template(text)
     if not template.is_valid():
@@ -101,14 +101,14 @@ def checked_template(text: str) -> str:
     return text
 
 
-def adapted(prompt: str, locale: str | None, template: str | None = None) -> str:
+def localize_prompt(prompt: str, locale: str | None, template: str | None = None) -> str:
     """Return the prompt for a locale; without one, the prompt as it is.
 
     A line of the template with nothing but `$lettering` is left out where a prompt has none.
     """
     if locale is None:
         return prompt
-    said = locale_name(locale)
+    said = describe_locale(locale)
     lettering = _lettering(prompt, said.language)
     template = template or DEFAULT_TEMPLATE
     if not lettering:
@@ -123,9 +123,9 @@ def adapted(prompt: str, locale: str | None, template: str | None = None) -> str
     )
 
 
-def longest(prompt: str, locales: Sequence[str], template: str | None = None) -> int:
+def longest_prompt(prompt: str, locales: Sequence[str], template: str | None = None) -> int:
     """Return the characters of the longest prompt that a job sends."""
-    return max(len(adapted(prompt, locale, template)) for locale in locales or (None,))
+    return max(len(localize_prompt(prompt, locale, template)) for locale in locales or (None,))
 
 
 def _lettering(prompt: str, language: str) -> str:

@@ -22,8 +22,8 @@ from typing import Any, Final, Never
 from pydantic import TypeAdapter, ValidationError
 
 from ..errors import Fault, InvalidJob, MalformedMessage, Rejected
-from .fields import QueueName, is_job_id, is_traceparent, shown
-from .job import Job, conflicting_fields
+from .fields import QueueName, is_job_id, is_traceparent, quote_value
+from .job import Job, find_conflicts
 from .validation import in_order, path, validation_faults
 
 #: A queue message as stored (platform.md section 6).
@@ -115,7 +115,7 @@ def _parsed(text: str, what: str) -> _JsonObject:
 
 
 def _kind(value: object) -> str:
-    return "text" if isinstance(value, str) else shown(value)
+    return "text" if isinstance(value, str) else quote_value(value)
 
 
 def _no_number(name: str) -> Never:
@@ -158,7 +158,7 @@ def open_envelope(body: bytes) -> Envelope:
     if "specversion" not in written:
         return Envelope(written, tuple(_repeated(written)))
     if written["specversion"] != "1.0":
-        _malformed(f"specversion {shown(written['specversion'])} is not '1.0'")
+        _malformed(f"specversion {quote_value(written['specversion'])} is not '1.0'")
     for name in ("id", "source", "type"):
         if not (isinstance(written.get(name), str) and written[name]):
             _malformed(f"the CloudEvent has no {name}; its id, source and type must be text")
@@ -247,7 +247,7 @@ def job_of(content: Mapping[str, Any], *, made_id: str, repeated: Sequence[str] 
     except ValidationError as error:
         faults += validation_faults(error)
         faulty = frozenset(fault.field.partition("[")[0].partition(".")[0] for fault in faults)
-        faults += conflicting_fields(said, faulty=faulty)
+        faults += find_conflicts(said, faulty=faulty)
     if job is None or faults:
         raise InvalidJob(in_order(faults), job_id=readable)
     return job

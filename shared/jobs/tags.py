@@ -11,12 +11,12 @@ from urllib.parse import quote
 
 from pydantic import AfterValidator, WithJsonSchema
 
-from .fields import matches, pattern, shown
+from .fields import check_pattern, pattern_schema, quote_value
 
 MAX_TAGS = 20
 MAX_TAG_KEY = 64
 MAX_TAG_VALUE = 256
-#: All tags together as `as_metadata` writes them: ours needs some of a blob's 8 KiB too.
+#: All tags together as `encode_tags` writes them: ours needs some of a blob's 8 KiB too.
 MAX_TAG_BYTES = 4_096
 #: Control characters, halves of surrogate pairs, line and paragraph separators.
 _UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
@@ -27,14 +27,15 @@ TAG_KEY = r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"
 def _is_a_tag_value(value: str) -> str:
     if len(value) > MAX_TAG_VALUE:
         raise ValueError(
-            f"{shown(value)} has {len(value)} characters; a tag's value has at most {MAX_TAG_VALUE}"
+            f"{quote_value(value)} has {len(value)} characters; a tag's value has at most "
+            f"{MAX_TAG_VALUE}"
         )
     if any(unicodedata.category(character) in _UNPRINTABLE for character in value):
-        raise ValueError(f"{shown(value)} holds a control character; use text of one line")
+        raise ValueError(f"{quote_value(value)} holds a control character; use text of one line")
     return value
 
 
-def as_metadata(tags: Mapping[str, str]) -> dict[str, str]:
+def encode_tags(tags: Mapping[str, str]) -> dict[str, str]:
     """Return the tags as blob metadata: `tag_` before each name, values percent-encoded UTF-8.
 
     The prefix keeps a caller's names apart from ours: two equal headers would fail the upload of a
@@ -44,7 +45,7 @@ def as_metadata(tags: Mapping[str, str]) -> dict[str, str]:
 
 
 def _metadata_bytes(tags: dict[str, str]) -> int:
-    return sum(len(key) + len(value) for key, value in as_metadata(tags).items())
+    return sum(len(key) + len(value) for key, value in encode_tags(tags).items())
 
 
 def _are_tags(tags: dict[str, str]) -> dict[str, str]:
@@ -69,9 +70,11 @@ def _are_tags(tags: dict[str, str]) -> dict[str, str]:
 TagKey = Annotated[
     str,
     AfterValidator(
-        matches(TAG_KEY, "a tag's name is 1 to 64 of A-Z a-z 0-9 _, not starting with a digit")
+        check_pattern(
+            TAG_KEY, "a tag's name is 1 to 64 of A-Z a-z 0-9 _, not starting with a digit"
+        )
     ),
-    pattern(TAG_KEY),
+    pattern_schema(TAG_KEY),
 ]
 TagValue = Annotated[
     str,

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from ..errors import Fault
-from .fields import shown
+from .fields import quote_value
 from .finish import Finish, Rendition
 from .job import ONE, SEVERAL, Job
 
@@ -66,9 +66,9 @@ def path(loc: _Place) -> str:
         if isinstance(step, str) and _PLAIN_NAME.fullmatch(step):
             written += f".{step}" if written else step
         elif isinstance(step, str) and not written:
-            written = shown(step)
+            written = quote_value(step)
         else:
-            written += f"[{shown(step)}]"
+            written += f"[{quote_value(step)}]"
     return written
 
 
@@ -79,7 +79,9 @@ def _sentence(detail: ErrorDetails) -> str:
     if kind in _WANTED:
         return _wrong_type(value, _WANTED[kind])
     write = _SENTENCES.get(kind)
-    return write(value, context) if write else f"{shown(value)} is not allowed: {detail['msg']}"
+    return (
+        write(value, context) if write else f"{quote_value(value)} is not allowed: {detail['msg']}"
+    )
 
 
 def _wrong_type(value: object, wanted: str) -> str:
@@ -90,23 +92,23 @@ def _wrong_type(value: object, wanted: str) -> str:
         hint = f"; write {value:.0f}"
     elif wanted == "a list" and isinstance(value, str):
         hint = "; write it in brackets"
-    return f"{shown(value)} is not {wanted}{hint}"
+    return f"{quote_value(value)} is not {wanted}{hint}"
 
 
 def _not_among(value: object, context: Mapping[str, Any]) -> str:
     allowed = re.findall(r"'([^']*)'", context["expected"])
     close = get_close_matches(value.lower(), allowed, n=1) if isinstance(value, str) else []
     meant = f"did you mean {close[0]!r}? " if close else ""
-    return f"{shown(value)} is not allowed; {meant}use {context['expected']}"
+    return f"{quote_value(value)} is not allowed; {meant}use {context['expected']}"
 
 
 _SENTENCES: Final[Mapping[str, Callable[[Any, Mapping[str, Any]], str]]] = {
     "value_error": lambda _, context: str(context["error"]),
     "literal_error": _not_among,
-    "greater_than": lambda v, c: f"{shown(v)} is too small; it must be above {c['gt']:g}",
-    "greater_than_equal": lambda v, c: f"{shown(v)} is too small; at least {c['ge']:g}",
-    "less_than_equal": lambda v, c: f"{shown(v)} is too big; at most {c['le']:g}",
-    "finite_number": lambda v, _: f"{shown(v)} is no finite number",
+    "greater_than": lambda v, c: f"{quote_value(v)} is too small; it must be above {c['gt']:g}",
+    "greater_than_equal": lambda v, c: f"{quote_value(v)} is too small; at least {c['ge']:g}",
+    "less_than_equal": lambda v, c: f"{quote_value(v)} is too big; at most {c['le']:g}",
+    "finite_number": lambda v, _: f"{quote_value(v)} is no finite number",
     "too_long": lambda _, c: f"has {c['actual_length']} entries; at most {c['max_length']}",
     "too_short": lambda _, c: f"has {c['actual_length']} entries; at least {c['min_length']}",
     "string_unicode": lambda *_: "is no valid Unicode text (a lone surrogate); send UTF-8",

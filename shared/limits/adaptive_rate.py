@@ -83,7 +83,7 @@ class AdaptiveRate(BaseModel):
         return timedelta(minutes=1) / self.rpm
 
 
-def adjusted(rate: AdaptiveRate | None, quota: Quota) -> AdaptiveRate:
+def apply_quota(rate: AdaptiveRate | None, quota: Quota) -> AdaptiveRate:
     """Return the tempo, begun anew when an operator has configured another quota."""
     if rate is None or rate.configured != quota.rpm:
         return AdaptiveRate(
@@ -92,7 +92,7 @@ def adjusted(rate: AdaptiveRate | None, quota: Quota) -> AdaptiveRate:
     return rate
 
 
-def raised(rate: AdaptiveRate, quota: Quota, called_at: Iterable[datetime]) -> AdaptiveRate:
+def raise_rate(rate: AdaptiveRate, quota: Quota, called_at: Iterable[datetime]) -> AdaptiveRate:
     """Return the tempo after calls were accepted that were made at full rate.
 
     Calls made before the last lowering say nothing of the rate since.
@@ -133,7 +133,7 @@ def _tried(rate: AdaptiveRate, quota: Quota) -> AdaptiveRate:
     )
 
 
-def lowered(rate: AdaptiveRate, *, called_at: datetime, now: datetime) -> AdaptiveRate:
+def lower_rate(rate: AdaptiveRate, *, called_at: datetime, now: datetime) -> AdaptiveRate:
     """Return the tempo after a 429 of a call that was made at `called_at`."""
     last = rate.lowered_at
     if last and (now - last < LOWER_EVERY or called_at <= last):

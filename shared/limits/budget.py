@@ -19,7 +19,7 @@ MILLION: Final = 1_000_000
 LEDGER_VERSION: Final = 1
 
 
-class Hold(BaseModel):
+class CostReservation(BaseModel):
     """Money set aside for one call."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -40,7 +40,7 @@ class DayLedger(BaseModel):
     #: Of settled calls, millionths of a dollar.
     spent: int = Field(default=0, ge=0)
     #: By ticket; each is given out once.
-    held: dict[str, Hold] = {}
+    held: dict[str, CostReservation] = {}
     next_ticket: int = 1
 
     @property
@@ -54,7 +54,7 @@ def ledger_name(day: str) -> str:
     return f"budget/{day}.json"
 
 
-def millionths(usd: float) -> int:
+def to_millionths(usd: float) -> int:
     """Return an amount in millionths of a dollar, rounded up."""
     # A float of dollars is off by far less than the millionth part of a millionth.
     return max(0, math.ceil(round(usd * MILLION, 6)))
@@ -69,7 +69,9 @@ class Refusal(Enum):
     HELD = "held"
 
 
-def reserve(ledger: DayLedger, hold: Hold, *, limit: int | None) -> tuple[DayLedger, str | Refusal]:
+def reserve(
+    ledger: DayLedger, hold: CostReservation, *, limit: int | None
+) -> tuple[DayLedger, str | Refusal]:
     """Set money aside and return the ticket; a refusal when that would pass the limit."""
     if limit is not None and ledger.committed + hold.amount > limit:
         spent = ledger.spent + hold.amount > limit
@@ -87,6 +89,6 @@ def settle(ledger: DayLedger, ticket: str, amount: int) -> DayLedger:
     return ledger.model_copy(update={"spent": ledger.spent + amount, "held": held})
 
 
-def overdue(ledger: DayLedger, *, now: datetime) -> Mapping[str, Hold]:
+def find_overdue(ledger: DayLedger, *, now: datetime) -> Mapping[str, CostReservation]:
     """Return the holds of calls that must be over, by ticket."""
     return {ticket: hold for ticket, hold in ledger.held.items() if hold.until < now}

@@ -77,7 +77,7 @@ def start_probe(circuit: Circuit, *, token: str, now: datetime, lease: timedelta
     return circuit.model_copy(update={"probe": token, "probe_ends_at": now + lease})
 
 
-def after_failure(
+def apply_failure(
     circuit: Circuit | None, *, reason: Reason, message: str, token: str | None, now: datetime
 ) -> tuple[Circuit, bool]:
     """Return the circuit after a call that was answered so, and whether this opened it.
@@ -101,12 +101,12 @@ def after_failure(
     return again.model_copy(update={"probe_at": now + again.interval}), False
 
 
-def closes(circuit: Circuit, *, token: str | None, called_at: datetime) -> bool:
+def is_closed_by(circuit: Circuit, *, token: str | None, called_at: datetime) -> bool:
     """Tell whether an accepted call closes the circuit: it was the probe, or a later call yet."""
     return _is_probe(circuit, token) or called_at > circuit.opened_at
 
 
-def after_undecided_probe(circuit: Circuit, *, token: str | None, now: datetime) -> Circuit:
+def end_unclear_probe(circuit: Circuit, *, token: str | None, now: datetime) -> Circuit:
     """Return the circuit after a probe that told nothing: another one, after the same interval."""
     if not _is_probe(circuit, token):
         return circuit

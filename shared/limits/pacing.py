@@ -23,7 +23,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from .adaptive_rate import AdaptiveRate, Quota, adjusted, lowered, raised
+from .adaptive_rate import AdaptiveRate, Quota, apply_quota, lower_rate, raise_rate
 
 type Priority = Literal["normal", "low"]
 
@@ -73,7 +73,7 @@ class CallTime(_Data):
     #: `Pace.stops` when it was given.
     stops: int = 0
     #: Others were just before it: that it is accepted proves the rate.
-    pressed: bool
+    at_full_rate: bool
     #: Its place, should the call be refused: it comes back with this and is due at once.
     ticket: Ticket
 
@@ -110,9 +110,9 @@ _NOBODY: Final = 1e-6
 _NONE: Final = timedelta()
 
 
-def new_pace(quota: Quota, *, now: datetime) -> Pace:
+def start_pace(quota: Quota, *, now: datetime) -> Pace:
     """Return the state of a pool that was never called."""
-    return Pace(epoch=now, rate=adjusted(None, quota), free_at=now)
+    return Pace(epoch=now, rate=apply_quota(None, quota), free_at=now)
 
 
 def reserve(
@@ -131,7 +131,7 @@ def reserve(
     normal, with the number it has.
     """
     idle = now - pace.free_at > GRACE
-    pace = _advanced(pace.model_copy(update={"rate": adjusted(pace.rate, quota)}), now)
+    pace = _advanced(pace.model_copy(update={"rate": apply_quota(pace.rate, quota)}), now)
     wait = max(pace.free_at - now, _NONE)
     if ticket and ticket.epoch != pace.epoch:
         ticket = ticket.model_copy(update={"epoch": pace.epoch, "number": pace.calling})
@@ -156,7 +156,7 @@ def reserve(
     return pace, _postponed(pace, ticket.number, ticket, now)
 
 
-def throttled(
+def apply_throttle(
     pace: Pace, *, now: datetime, turn: CallTime, retry_after: timedelta | None = None
 ) -> Pace:
     """Return the pace after a 429: the display stops until the service said, for everybody.
@@ -165,7 +165,7 @@ def throttled(
     called again, as is the refused one. Without a `retry-after` the stop lasts one turn.
     """
     pace = _advanced(pace, now)
-    rate = lowered(pace.rate, called_at=turn.at, now=now)
+    rate = lower_rate(pace.rate, called_at=turn.at, now=now)
     stop = min(rate.spacing if retry_after is None else retry_after, LONGEST_PENALTY)
     until = now + stop
     if pace.stopped_until and until <= pace.stopped_until:
@@ -186,37 +186,37 @@ def is_still_valid(pace: Pace, turn: CallTime) -> bool:
     return turn.ticket.epoch == pace.epoch and turn.stops == pace.stops
 
 
-def succeeded(pace: Pace, *, quota: Quota, called_at: tuple[datetime, ...]) -> Pace:
+def apply_successes(pace: Pace, *, quota: Quota, called_at: tuple[datetime, ...]) -> Pace:
     """Return the pace after calls were accepted whose turns were `pressed`."""
-    rate = raised(adjusted(pace.rate, quota), quota, called_at)
+    rate = raise_rate(apply_quota(pace.rate, quota), quota, called_at)
     return pace if rate == pace.rate else pace.model_copy(update={"rate": rate})
 
 
-def waiting(pace: Pace, *, now: datetime, quota: Quota) -> int:
+def count_waiting(pace: Pace, *, now: datetime, quota: Quota) -> int:
     """Return how many turns are still to come, and how many numbers nobody came back with yet.
 
     It is told to people and decides nothing: a number of low priority that others passed shares
     its place with theirs, and who holds a number may be gone; then it passes.
     """
-    pace = _advanced(pace.model_copy(update={"rate": adjusted(pace.rate, quota)}), now)
+    pace = _advanced(pace.model_copy(update={"rate": apply_quota(pace.rate, quota)}), now)
     numbers = max(pace.promised, pace.promised_low) - pace.calling
     return _given(pace, now) + max(math.ceil(numbers - _NOBODY), 0)
 
 
-def next_turn(pace: Pace, *, now: datetime, quota: Quota) -> datetime:
+def find_next_call(pace: Pace, *, now: datetime, quota: Quota) -> datetime:
     """Return when who asks now, without a number, would call."""
     _, answer = reserve(pace, now=now, quota=quota)
     return answer.at if isinstance(answer, CallTime) else answer.ticket.at
 
 
-def burst(rate: AdaptiveRate) -> timedelta:
+def burst_allowance(rate: AdaptiveRate) -> timedelta:
     """Return how far behind the clock the next free turn may stay, to be caught up with."""
     return max(BURST - rate.spacing, _NONE)
 
 
 def _advanced(pace: Pace, now: datetime) -> Pace:
     """Let the display go on over turns that nobody took."""
-    passed = now - burst(pace.rate) - pace.free_at
+    passed = now - burst_allowance(pace.rate) - pace.free_at
     if passed <= _NONE:
         return pace
     calling = pace.calling + passed / pace.rate.spacing
@@ -250,7 +250,7 @@ def _granted(
         at=at,
         wait=at - now,
         stops=pace.stops,
-        pressed=pace.free_at > now,
+        at_full_rate=pace.free_at > now,
         ticket=place,
     )
     return pace.model_copy(

@@ -18,9 +18,9 @@ from .circuit_breaker import (
     CallFeedback,
     Circuit,
     Reason,
-    after_failure,
-    after_undecided_probe,
-    closes,
+    apply_failure,
+    end_unclear_probe,
+    is_closed_by,
     open_until,
     start_probe,
 )
@@ -30,10 +30,10 @@ from .pacing import (
     Postponed,
     Priority,
     Ticket,
-    new_pace,
+    apply_successes,
+    apply_throttle,
     reserve,
-    succeeded,
-    throttled,
+    start_pace,
 )
 
 #: A probe's lease ends this long after the call it was made for must have ended.
@@ -128,8 +128,8 @@ def acquire(
 
     `accepted` are the turns, `pressed` ones, of calls accepted since the last step.
     """
-    ledger = ledger or Ledger(pace=new_pace(question.quota, now=now))
-    pace = succeeded(ledger.pace, quota=question.quota, called_at=tuple(accepted))
+    ledger = ledger or Ledger(pace=start_pace(question.quota, now=now))
+    pace = apply_successes(ledger.pace, quota=question.quota, called_at=tuple(accepted))
     ledger = ledger.model_copy(update={"pace": pace})
     if held := _open_circuit(ledger, question, now):
         return ledger, held
@@ -206,7 +206,9 @@ def _after(
         return ledger
     after = finding.retry_after
     stop = None if after is None else timedelta(seconds=after)
-    return _paced(ledger, throttled(ledger.pace, now=now, turn=reservation.turn, retry_after=stop))
+    return _paced(
+        ledger, apply_throttle(ledger.pace, now=now, turn=reservation.turn, retry_after=stop)
+    )
 
 
 def _failed(
@@ -214,7 +216,7 @@ def _failed(
 ) -> Ledger:
     if finding.reason is None:
         return ledger
-    circuit, opened = after_failure(
+    circuit, opened = apply_failure(
         ledger.circuits.get(name),
         reason=finding.reason,
         message=finding.message,
@@ -239,12 +241,12 @@ def _otherwise(
     one deployment's trouble says nothing of the pool's, nor a block of a deployment's.
     """
     others = {each: circuit for each, circuit in ledger.circuits.items() if each != name}
-    if finding.kind in {"accepted", "throttled"} and closes(
+    if finding.kind in {"accepted", "throttled"} and is_closed_by(
         known, token=reservation.probe, called_at=reservation.turn.at
     ):
         ledger = ledger.model_copy(update={"circuits": others})
         return _owing(ledger, "closed", reservation, name, known, now)
-    left = after_undecided_probe(known, token=reservation.probe, now=now)
+    left = end_unclear_probe(known, token=reservation.probe, now=now)
     return ledger.model_copy(update={"circuits": {**others, name: left}})
 
 

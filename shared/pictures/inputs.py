@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import Fault
 from .measuring import JPEG_SIGNATURE as JPEG
-from .measuring import JpegWalk
+from .measuring import JpegScanner
 
 #: Bytes of a picture that are looked at; the size of a JPEG stands behind its metadata.
 HEAD_BYTES: Final = 1 << 18
@@ -51,7 +51,7 @@ class InputPicture(BaseModel):
     alpha: bool = False
 
 
-def place_of(name: str, *, inputs: str, images: str) -> tuple[str, str] | None:
+def locate_input(name: str, *, inputs: str, images: str) -> tuple[str, str] | None:
     """Return the container and the blob that a job means by the name of a picture.
 
     A name is one in the container `inputs`, unless it begins with a slash, as no blob's here does:
@@ -114,7 +114,7 @@ def _measured(head: bytes) -> tuple[Literal["image/png", "image/jpeg"], int, int
         width, height = int.from_bytes(head[16:20]), int.from_bytes(head[20:24])
         return "image/png", width, height, head[25:26] != b"" and head[25] in _WITH_ALPHA
     if head.startswith(JPEG):
-        walk = JpegWalk()
+        walk = JpegScanner()
         walk.feed(head)
         return "image/jpeg", *walk.size, False
     raise ValueError(f"is no PNG and no JPEG: it begins with {head[:12]!r}")

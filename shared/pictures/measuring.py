@@ -28,7 +28,7 @@ _SEGMENT = 4  # 0xFF, marker, two bytes of length
 _FRAME = 9  # the same, precision, two bytes of height, two of width
 
 
-class JpegWalk:
+class JpegScanner:
     """Follows one JPEG fed to it in any chunks; segments of any length are passed over."""
 
     def __init__(self) -> None:
@@ -120,7 +120,7 @@ class PictureMeter:
         self._length = 0
         self._head = b""
         self._tail = b""
-        self._jpeg = JpegWalk()
+        self._jpeg = JpegScanner()
 
     def feed(self, data: bytes) -> None:
         """Take the next bytes of the picture."""

@@ -45,7 +45,7 @@ class SheetCell:
     label: str
 
 
-def rendition_specs(
+def list_renditions(
     finish: Finish, blob: str, encoding: Literal["png", "jpeg"]
 ) -> tuple[RenditionSpec, ...]:
     """Return what is to be made of one original, stored as `blob`."""

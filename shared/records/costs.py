@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Literal
 
-from ..limits.budget import millionths
+from ..limits.budget import to_millionths
 from ..vocabulary import FailureCode
 from .record import Attempt, Failure, JobRecord, JobState, TaskState
 
@@ -32,7 +32,7 @@ def billed(attempt: Attempt) -> int:
     if attempt.charged == "no":
         return 0
     usd = attempt.cost_usd if attempt.cost_usd is not None else attempt.estimate_usd
-    return millionths(usd or 0.0)
+    return to_millionths(usd or 0.0)
 
 
 def would_pass_its_limit(record: JobRecord, estimate_usd: float | None) -> bool:
@@ -45,7 +45,7 @@ def would_pass_its_limit(record: JobRecord, estimate_usd: float | None) -> bool:
     spent = sum(map(billed, record.attempts))
     # Each call was rounded up, by less than a millionth.
     rounded = len(record.attempts) + 1
-    return spent + millionths(estimate_usd) > millionths(limit) + rounded
+    return spent + to_millionths(estimate_usd) > to_millionths(limit) + rounded
 
 
 def over_budget(day: date, limit_usd: float) -> Failure:

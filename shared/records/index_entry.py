@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 from pydantic import BaseModel, ConfigDict, ValidationError
 
 from ..errors import UnreadableCursor
-from ..vocabulary import MAX_NAME, clipped
+from ..vocabulary import MAX_NAME_BYTES, clip
 from .costs import cost_of
 from .record import JobRecord, JobState
 
@@ -92,14 +92,14 @@ def index_entry_of(record: JobRecord) -> IndexEntry:
         state=record.state,
         run=record.runs,
         generation=record.generation,
-        models=tuple(dict.fromkeys(clipped(plan.model, MAX_NAME) for plan in record.plans)),
+        models=tuple(dict.fromkeys(clip(plan.model, MAX_NAME_BYTES) for plan in record.plans)),
         sizes=tuple(sizes),
         pictures=len(pictures),
         picture=pictures[0].blob if pictures else None,
         thumbnail=_thumbnail(record, pictures[0].blob) if pictures else None,
         cost_usd=cost_of(record.attempts)[0],
         code=record.failure.code if record.failure else None,
-        prompt=record.job.prompt and clipped(record.job.prompt, MAX_PROMPT),
+        prompt=record.job.prompt and clip(record.job.prompt, MAX_PROMPT),
         tags=record.job.tags,
     )
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import JsonValue
 
-from ..catalogue.fitting import Shaped, shape
+from ..catalogue.fitting import FittedSize, fit_size
 from ..catalogue.models import Model, QualityLevel
 from ..catalogue.sizes import Auto, Exact, Size, Tier, TierName, parse_size
 from ..errors import Fault
@@ -29,7 +29,7 @@ class Decision:
 
     model: Model
     size: Size
-    shaped: Shaped
+    shaped: FittedSize
     routing: Routing
     level: QualityLevel | None = None
     parameters: dict[str, JsonValue] = field(default_factory=dict)
@@ -59,7 +59,7 @@ class Decision:
 def decide(job: Job, model: Model, *, prompt_characters: int) -> Decision:
     """Take every decision of a job on a model, and note every fault rather than the first."""
     size = parse_size(job.size if isinstance(job.size, str) else job.size[0])
-    decision = Decision(model, size, shape(model, size), _routing(job, size))
+    decision = Decision(model, size, fit_size(model, size), _routing(job, size))
     _decide_size(job, decision)
     _decide_quality(job, decision)
     _check_rest(job, decision, prompt_characters)

@@ -33,7 +33,7 @@ LEAST_CALL_LIMIT = 420.0
 CALL_LIMIT_FACTOR = 5.0
 
 
-def plan_part(
+def make_plan(
     job: Job,
     decision: Decision,
     price: Estimate,
@@ -159,7 +159,7 @@ def route(
     """
     plans: list[Plan] = []
     faults: list[Fault] = []
-    for variation in variations(job):
+    for variation in list_variations(job):
         try:
             chosen, price, names = _chosen(
                 variation,
@@ -172,7 +172,7 @@ def route(
         except UnsupportedRequest as error:
             faults += [fault for fault in _named(job, error) if fault not in faults]
         else:
-            plans.append(plan_part(variation, chosen, price, names, after=plans, today=today))
+            plans.append(make_plan(variation, chosen, price, names, after=plans, today=today))
     if not faults:
         faults += _too_many(job, plans)
     if faults:
@@ -180,7 +180,7 @@ def route(
     return tuple(plans)
 
 
-def variations(job: Job) -> Iterator[Job]:
+def list_variations(job: Job) -> Iterator[Job]:
     """Yield the job with one model and one size each, as if it had been asked for alone."""
     sizes = (job.size,) if isinstance(job.size, str) else job.size
     for model in job.models or (job.model,):

@@ -16,7 +16,15 @@ from pydantic import ValidationError
 from ..adapters.storage.blobs import IF_NEW, Blobs, if_still
 from ..adapters.storage.rest import StorageRefusal
 from ..errors import StoreUnavailable
-from ..limits.budget import DayLedger, Hold, Refusal, ledger_name, overdue, reserve, settle
+from ..limits.budget import (
+    CostReservation,
+    DayLedger,
+    Refusal,
+    find_overdue,
+    ledger_name,
+    reserve,
+    settle,
+)
 
 #: The statuses of a condition that does not hold.
 _CHANGED: Final = frozenset({409, 412})
@@ -34,7 +42,9 @@ class BlobBudget:
         self._blobs = blobs
         self._one_at_a_time = asyncio.Lock()
 
-    async def reserve(self, hold: Hold, *, day: date, limit: int | None) -> str | Refusal:
+    async def reserve(
+        self, hold: CostReservation, *, day: date, limit: int | None
+    ) -> str | Refusal:
         """Set money of a day aside and return the ticket, or why that would pass the limit."""
 
         def step(ledger: DayLedger) -> tuple[DayLedger, str | Refusal]:
@@ -48,10 +58,10 @@ class BlobBudget:
         day, _, number = ticket.partition("/")
         await self._change(day, lambda ledger: (settle(ledger, number, amount), None))
 
-    async def overdue(self, day: date, *, now: datetime) -> Mapping[str, Hold]:
+    async def overdue(self, day: date, *, now: datetime) -> Mapping[str, CostReservation]:
         """Return the holds of calls that must be over, by ticket."""
         ledger, _ = await self._read(day.isoformat())
-        found = overdue(ledger, now=now)
+        found = find_overdue(ledger, now=now)
         return {f"{day.isoformat()}/{number}": hold for number, hold in found.items()}
 
     async def look(self, day: date) -> DayLedger | None:

@@ -8,7 +8,7 @@ from typing import Final
 from ..adapters.storage.blobs import Blob, Blobs, if_still
 from ..adapters.storage.rest import StorageRefusal
 from ..errors import Fault, InvalidJob, StaleVersion
-from ..pictures.inputs import InputHead, place_of
+from ..pictures.inputs import InputHead, locate_input
 
 #: What is read of a picture at once, bytes.
 PIECE_BYTES: Final = 1 << 20
@@ -20,7 +20,7 @@ class BlobInputs:
 
     blobs: Blobs
     images: Blobs
-    #: Its name, which stands before theirs: `input_pictures.place_of`.
+    #: Its name, which stands before theirs: `pictures.inputs.locate_input`.
     images_container: str
 
     async def read_text(self, name: str, *, max_bytes: int) -> str | None:
@@ -72,7 +72,7 @@ class BlobInputs:
         return blob
 
     def _place(self, name: str) -> tuple[Blobs, str] | None:
-        place = place_of(name, inputs="", images=self.images_container)
+        place = locate_input(name, inputs="", images=self.images_container)
         if place is None:
             return None
         container, blob = place

@@ -79,7 +79,7 @@ class BlobPools:
         """Say what came of a turn; returns every alarm of the pool that is not raised yet."""
         counter = self._counter(reservation.pool)
         if reservation.probe is None and finding.kind in {"accepted", "nothing"}:
-            if finding.kind == "accepted" and reservation.turn.pressed:
+            if finding.kind == "accepted" and reservation.turn.at_full_rate:
                 counter.accepted.append(reservation.turn.at)
             return ()
 

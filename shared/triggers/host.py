@@ -57,7 +57,7 @@ def queue_function(blueprint: func.Blueprint, name: str, queue: str) -> Callable
     return register
 
 
-def job_message(message: func.QueueMessage) -> JobMessage:
+def read_message(message: func.QueueMessage) -> JobMessage:
     """Return a delivery as plain data; its id and insertion time are the same each time."""
     return JobMessage(
         body=message.get_body(),
@@ -82,7 +82,7 @@ def log_report(function: str, report: Report) -> None:
         note(function, report)
 
 
-def traced(function: str, traceparent: str | None) -> AbstractContextManager[object]:
+def start_span(function: str, traceparent: str | None) -> AbstractContextManager[object]:
     """Follow what is done within, linked to whoever asked for it, if anybody listens."""
     if not telemetry_enabled():
         return nullcontext()

@@ -13,7 +13,7 @@ from ..errors import MalformedMessage
 from ..ports import Report
 from ..records.task_messages import read_finish, read_task
 from ..workflows.intake import handle_job_message
-from .host import Handler, job_message, log_report, queue_function, traced
+from .host import Handler, log_report, queue_function, read_message, start_span
 
 
 def intake(configuration: Configuration) -> func.Blueprint:
@@ -25,7 +25,7 @@ def intake(configuration: Configuration) -> func.Blueprint:
         log_report(
             "intake",
             await handle_job_message(
-                job_message(message), open_world(configuration), configuration
+                read_message(message), open_world(configuration), configuration
             ),
         )
 
@@ -50,7 +50,7 @@ def _lane(name: str, configuration: Configuration) -> Handler:
         except MalformedMessage as error:
             log_report(name, Report("malformed", None, {"why": error}))
             raise
-        with traced(name, task.traceparent):
+        with start_span(name, task.traceparent):
             log_report(name, await generate(task, open_world(configuration), configuration))
 
     return handle
@@ -84,7 +84,7 @@ def batch(configuration: Configuration) -> func.Blueprint:
         from ..workflows.batches import advance
 
         world = open_world(configuration)
-        log_report("batch", await advance(job_message(message), world, configuration))
+        log_report("batch", await advance(read_message(message), world, configuration))
 
     @queue_function(blueprint, "poison_batch", f"{queue}-poison")
     async def handle_poison(message: func.QueueMessage) -> None:
@@ -92,7 +92,7 @@ def batch(configuration: Configuration) -> func.Blueprint:
 
         world = open_world(configuration)
         log_report(
-            "poison_batch", await handle_poison_notice(job_message(message), world, configuration)
+            "poison_batch", await handle_poison_notice(read_message(message), world, configuration)
         )
 
     return blueprint
@@ -108,7 +108,7 @@ def deliver(configuration: Configuration) -> func.Blueprint:
         from ..workflows.delivery import deliver
 
         world = open_world(configuration)
-        log_report("dispatch", await deliver(job_message(message), world, configuration))
+        log_report("dispatch", await deliver(read_message(message), world, configuration))
 
     @queue_function(blueprint, "poison_dispatch", f"{queue}-poison")
     async def handle_poison(message: func.QueueMessage) -> None:
@@ -116,7 +116,7 @@ def deliver(configuration: Configuration) -> func.Blueprint:
 
         log_report(
             "poison_dispatch",
-            await handle_poison_delivery(job_message(message), open_world(configuration)),
+            await handle_poison_delivery(read_message(message), open_world(configuration)),
         )
 
     return blueprint
@@ -140,7 +140,7 @@ def _poison(name: str, queue: str, configuration: Configuration) -> Handler:
         from ..workflows.poison import handle_poison
 
         report = await handle_poison(
-            job_message(message), queue, open_world(configuration), configuration
+            read_message(message), queue, open_world(configuration), configuration
         )
         log_report(name, report)
 

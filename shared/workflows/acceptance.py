@@ -19,8 +19,8 @@ from ..records.index_entry import FIRST_CHECK_AFTER, index_entry_of
 from ..records.record import BatchEntryRef, JobRecord, JobState, TaskState
 from ..records.task_messages import TaskMessage
 from ..records.transitions import open_record
-from ..routing.admission import plans_of, setting_faults
 from ..routing.plan import Plan
+from ..routing.planner import find_setting_faults, make_plans
 from .finishing import wake_finish
 from .outbox import publish_pending
 
@@ -43,7 +43,7 @@ class ValidatedJob:
 async def validate_job(job: Job, world: World, configuration: Configuration) -> ValidatedJob:
     """Return what is made of a job that may go ahead, or raise `Rejected` with every fault."""
     settings = configuration.settings
-    faults = list(setting_faults(job, settings))
+    faults = list(find_setting_faults(job, settings))
     characters = len(job.prompt or "")
     if job.prompt_blob:
         try:
@@ -61,7 +61,7 @@ async def validate_job(job: Job, world: World, configuration: Configuration) -> 
     faults += more
     if faults:
         raise InvalidJob(faults, job_id=job.job_id)
-    plans = plans_of(
+    plans = make_plans(
         job,
         configuration,
         prompt_characters=characters,

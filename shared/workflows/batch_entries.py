@@ -21,7 +21,7 @@ from ..errors import Fault, InvalidJob, Rejected, StaleVersion, UnreadableRecord
 from ..jobs.parsing import read_job
 from ..ports import World
 from ..records.record import BatchEntryRef
-from ..vocabulary import RejectionCode, clipped
+from ..vocabulary import RejectionCode, clip
 from .acceptance import accept
 
 #: What is read of a manifest at a time, bytes.
@@ -58,7 +58,7 @@ async def _read(record: BatchRecord, world: World) -> tuple[list[ManifestEntry],
         reading = ManifestReader(format_of(manifest.name), record.reading)
     except ValueError as error:
         after = record.reading.model_copy(update={"phase": "end"})
-        fault = FileFault(line=1, message=clipped(str(error)))
+        fault = FileFault(line=1, message=clip(str(error)))
         return [], EntryPage(entries=(), after=after, is_last=True, wrong=(fault,))
     while len(entries) < PAGE_ENTRIES and not reading.is_over:
         before = len(entries)
@@ -80,7 +80,7 @@ async def _read(record: BatchRecord, world: World) -> tuple[list[ManifestEntry],
         entries=(),
         after=reading.state,
         is_last=is_last,
-        wrong=tuple(FileFault(line=line, message=clipped(str(fault))) for line, fault in wrong),
+        wrong=tuple(FileFault(line=line, message=clip(str(fault))) for line, fault in wrong),
     )
 
 

@@ -13,9 +13,9 @@ from typing import Final
 from ..config.settings import Configuration
 from ..errors import CannotRender
 from ..jobs.finish import Kind
-from ..jobs.tags import as_metadata
+from ..jobs.tags import encode_tags
 from ..pictures.measuring import PictureFacts
-from ..pictures.renditions import RenditionSpec, SheetCell, rendition_specs, sheet_name
+from ..pictures.renditions import RenditionSpec, SheetCell, list_renditions, sheet_name
 from ..ports import Report, Versioned, World
 from ..records.record import JobRecord, Picture, StoredRendition
 from ..records.task_messages import FinishMessage
@@ -79,7 +79,7 @@ class _Finish:
         """Make what is missing of one original, and write it down."""
         record, job = stored.value, stored.value.job
         known = {each.blob for each in record.finishing.rendered} if record.finishing else set()
-        wishes = rendition_specs(job.finish, picture.blob, job.format) if job.finish else ()
+        wishes = list_renditions(job.finish, picture.blob, job.format) if job.finish else ()
         missing = [wish for wish in wishes if wish.blob not in known]
         if not missing or not self.is_wanted(record):
             return stored
@@ -125,7 +125,7 @@ class _Finish:
         return await self.update_record(stored, partial(add_renditions, made=made))
 
     def metadata(self, record: JobRecord, *, of: str = "") -> dict[str, str]:
-        return {**as_metadata(record.job.tags), "job_id": record.job_id, "made_from": of}
+        return {**encode_tags(record.job.tags), "job_id": record.job_id, "made_from": of}
 
     async def update_record(
         self, stored: Versioned[JobRecord], step: Callable[..., JobRecord]

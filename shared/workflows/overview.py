@@ -13,8 +13,8 @@ from ..catalogue.deployments import Deployment
 from ..config.settings import Configuration
 from ..errors import ImageJobsError
 from ..events.data import Data
-from ..http_api.limits import PaceStatus, SpendStatus, pace_status, spend_status
-from ..http_api.problems import problem_of
+from ..http_api.limits import BudgetStatus, PaceStatus, describe_budget, describe_pace
+from ..http_api.problems import to_problem
 from ..limits.adaptive_rate import Quota
 from ..ports import World
 
@@ -45,7 +45,7 @@ class Overview(Data):
 
     models: tuple[str, ...]
     pools: tuple[PoolStatus, ...]
-    spend: SpendStatus | None = Field(description="Today's money; null: see `spend_problem`.")
+    spend: BudgetStatus | None = Field(description="Today's money; null: see `spend_problem`.")
     spend_problem: str | None = Field(description="Why the budget could not be looked at.")
     lanes: tuple[LaneStatus, ...]
     links: bool = Field(description="Whether links to pictures are given to who asks.")
@@ -76,7 +76,7 @@ class _Look:
         quota = Quota(rpm=first.rpm or 0.0)
 
         async def look() -> PaceStatus:
-            return pace_status(await self.world.pools.look(first.pool), quota, now=self.now)
+            return describe_pace(await self.world.pools.look(first.pool), quota, now=self.now)
 
         pace, problem = await self.tried(look)
         return PoolStatus(
@@ -87,11 +87,11 @@ class _Look:
             problem=problem,
         )
 
-    async def spend(self) -> tuple[SpendStatus | None, str | None]:
+    async def spend(self) -> tuple[BudgetStatus | None, str | None]:
         day, limit = self.now.astimezone(UTC).date(), self.configuration.settings.daily_budget_usd
 
-        async def look() -> SpendStatus:
-            return spend_status(await self.world.budget.look(day), day=day, limit_usd=limit)
+        async def look() -> BudgetStatus:
+            return describe_budget(await self.world.budget.look(day), day=day, limit_usd=limit)
 
         return await self.tried(look)
 
@@ -100,7 +100,7 @@ class _Look:
             return await look(), None
         except ImageJobsError as error:
             self.errors.append(error)
-            return None, problem_of(error).detail
+            return None, to_problem(error).detail
 
 
 async def overview(

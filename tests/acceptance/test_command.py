@@ -14,9 +14,9 @@ from PIL import Image
 from local.stack.settings import DEPLOYMENTS
 from shared.client.cli.main import main
 from shared.limits.adaptive_rate import Quota
-from shared.limits.budget import DayLedger, Hold
+from shared.limits.budget import CostReservation, DayLedger
 from shared.limits.circuit_breaker import Circuit
-from shared.limits.pacing import new_pace
+from shared.limits.pacing import start_pace
 from shared.limits.pool_ledger import Ledger
 from tests.acceptance.running_stack import RunningStack, running_stack
 from tests.simulation.waiting import until
@@ -129,7 +129,7 @@ def test_the_ledger_tells_todays_budget_and_what_is_blocked(
     terminal: Terminal, stack: RunningStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     now = datetime.now(UTC)
-    hold = Hold(amount=250_000, job_id="under-way", until=now + timedelta(minutes=5))
+    hold = CostReservation(amount=250_000, job_id="under-way", until=now + timedelta(minutes=5))
     day = DayLedger(spent=1_500_000, held={"2": hold}, next_ticket=3)
     body = day.model_dump_json().encode()
     stack.blobs.get_blob_client("jobs", f"budget/{now.date()}.json").upload_blob(body)
@@ -139,7 +139,7 @@ def test_the_ledger_tells_todays_budget_and_what_is_blocked(
         opened_at=now,
         probe_at=now + timedelta(minutes=5),
     )
-    pool = Ledger(pace=new_pace(Quota(60), now=now), circuits={"": circuit})
+    pool = Ledger(pace=start_pace(Quota(60), now=now), circuits={"": circuit})
     body = pool.model_dump_json().encode()
     stack.blobs.get_blob_client("pace", "elsewhere.json").upload_blob(body)
 

@@ -7,7 +7,7 @@ import pytest
 
 from local.stack.settings import DEPLOYMENTS
 from shared.catalogue.deployments import Deployment
-from shared.catalogue.models import builtin
+from shared.catalogue.models import read_builtin
 from shared.jobs.parsing import read_job
 from shared.routing.router import route
 
@@ -47,7 +47,7 @@ def test_the_wishes_of_the_readme_are_a_job_that_the_local_stack_makes() -> None
     job = read_job(example.encode(), inserted_at=datetime.now(UTC), seed="readme")
     plans = route(
         job,
-        catalogue=builtin(),
+        catalogue=read_builtin(),
         deployments=[Deployment.model_validate(each) for each in DEPLOYMENTS],
         today=datetime.now(UTC).date(),
         prompt_characters=len(job.prompt or ""),

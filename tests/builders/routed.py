@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from shared.catalogue.deployments import Deployment
-from shared.catalogue.models import builtin
+from shared.catalogue.models import read_builtin
 from shared.errors import UnsupportedRequest
 from shared.jobs.job import Job
 from shared.routing.plan import Plan
@@ -29,7 +29,7 @@ def plan(*served: Deployment, characters: int = 16, **asked: Any) -> Plan:  # no
 def plans(*served: Deployment, characters: int = 16, **asked: Any) -> tuple[Plan, ...]:  # noqa: ANN401 - fields
     return route(
         job_of(**asked),
-        catalogue=builtin(),
+        catalogue=read_builtin(),
         deployments=served or (deployment("gpt-image-2"),),
         today=TODAY,
         prompt_characters=characters,

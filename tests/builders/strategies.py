@@ -5,11 +5,11 @@ from typing import Any
 from hypothesis import strategies as st
 
 from shared.catalogue.deployments import Deployment
-from shared.catalogue.models import Model, builtin
+from shared.catalogue.models import Model, read_builtin
 from shared.catalogue.sizes import FreeSizes
 from shared.jobs.job import Job
 
-MODELS = tuple(builtin().models.values())
+MODELS = tuple(read_builtin().models.values())
 EDGES = st.integers(min_value=1, max_value=9999)
 ASPECTS = st.tuples(st.integers(1, 40), st.integers(1, 40)).map(lambda s: f"{s[0]}:{s[1]}")
 CLASSES = st.sampled_from(["1k", "2k", "4k"])
@@ -64,7 +64,7 @@ def jobs(**fixed: Any) -> st.SearchStrategy[Job]:  # noqa: ANN401 - any field of
 
 def deployment(name: str, **fields: Any) -> Deployment:  # noqa: ANN401 - any field of a deployment
     """A deployment with everything filled in, as the settings leave it."""
-    model = builtin().get(fields.pop("model", name))
+    model = read_builtin().get(fields.pop("model", name))
     shape = fields.pop("url", model.url)
     filled = {
         "name": name,

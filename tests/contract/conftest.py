@@ -15,7 +15,7 @@ from shared.adapters.storage.queues import StorageQueues
 from shared.adapters.storage.rest import StorageClient, StorageTuning
 from shared.adapters.storage.sdk import StorageAccount
 from shared.catalogue.deployments import Deployment
-from shared.catalogue.models import builtin
+from shared.catalogue.models import read_builtin
 from shared.jobs.job import Job
 from shared.records.record import JobRecord, TaskRecord
 from shared.routing.router import route
@@ -101,7 +101,7 @@ def a_record(job_id: str = "job-1", *, prompt: str = "a lighthouse") -> JobRecor
     job = Job(job_id=job_id, prompt=prompt, tags={"customer": "Zoë"})
     (plan,) = route(
         job,
-        catalogue=builtin(),
+        catalogue=read_builtin(),
         deployments=[Deployment(name="gpt-image-2", model="gpt-image-2")],
         today=NOW.date(),
         prompt_characters=len(prompt),

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import pytest
 
 from shared.errors import StoreUnavailable
-from shared.limits.budget import Hold, Refusal
+from shared.limits.budget import CostReservation, Refusal
 from shared.ports import Budget
 from shared.stores.budget import BlobBudget
 from tests.contract.conftest import NOW, Account
@@ -21,11 +21,11 @@ async def budget(real: Account | None) -> Budget:
     return BlobBudget(await real.filled()) if real else FakeBudget()
 
 
-def a_hold(amount: int = 10, *, minutes: int = 5) -> Hold:
-    return Hold(amount=amount, job_id="job-1", until=NOW + timedelta(minutes=minutes))
+def a_hold(amount: int = 10, *, minutes: int = 5) -> CostReservation:
+    return CostReservation(amount=amount, job_id="job-1", until=NOW + timedelta(minutes=minutes))
 
 
-async def reserved(budget: Budget, hold: Hold, *, limit: int | None = 100) -> str:
+async def reserved(budget: Budget, hold: CostReservation, *, limit: int | None = 100) -> str:
     ticket = await budget.reserve(hold, day=DAY, limit=limit)
     assert isinstance(ticket, str)
     return ticket

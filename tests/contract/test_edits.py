@@ -12,7 +12,7 @@ from PIL import Image
 
 from shared.errors import BrokenReply, NotSent, StaleVersion
 from shared.images_api.decoder import PictureData, ReplyDecoder
-from shared.images_api.requests import ImageRequest, Upload, request_of
+from shared.images_api.requests import ImageRequest, Upload, build_request
 from shared.pictures.inputs import HEAD_BYTES, InputPicture, read_inputs
 from shared.ports import Inputs
 from shared.stores.inputs import PIECE_BYTES, BlobInputs
@@ -131,7 +131,7 @@ async def test_every_family_takes_an_edit(
         url = str(calls.client.make_url("")).rstrip("/")
         served = deployment(model, endpoint=url)
         made = plan(served, model=model, inputs=names, mask=mask, quality="auto")
-        request = request_of(made, made.tasks[0], served, prompt="a scarf", inputs=pictures)
+        request = build_request(made, made.tasks[0], served, prompt="a scarf", inputs=pictures)
         async with endpoint.post(request, limit=LONG, client_request_id="id-1") as reply:
             decoder = ReplyDecoder(reply.headers.get("content-type", ""))
             pieces = [piece async for chunk in reply.chunks() for piece in decoder.feed(chunk)]

@@ -11,7 +11,7 @@ import pytest
 from shared.adapters.storage.blobs import Blobs
 from shared.limits.adaptive_rate import Quota
 from shared.limits.circuit_breaker import NOTHING, CallFeedback
-from shared.limits.pacing import Postponed, waiting
+from shared.limits.pacing import Postponed, count_waiting
 from shared.limits.pool_ledger import AcquireRequest, CircuitOpen, Reservation
 from shared.ports import Pools
 from shared.stores.pools import BlobPools, _LedgerBlob
@@ -117,7 +117,7 @@ async def test_what_was_accepted_is_said_with_the_next_ask(pools: Pools, clock: 
     clock.advance(timedelta(seconds=1))
     again = replace(question(), ticket=refused.turn.ticket)
     turns = [await permitted(pools, again), await permitted(pools, question())]
-    assert turns[1].turn.pressed
+    assert turns[1].turn.at_full_rate
     await pools.report(turns[1], CallFeedback("accepted"))
     turns += [await permitted(pools, question()) for _ in range(2)]
     waits = [later.turn.at - earlier.turn.at for earlier, later in pairwise(turns)]
@@ -187,7 +187,7 @@ async def test_a_look_tells_how_a_pool_stands(pools: Pools, clock: FakeClock) ->
         await pools.acquire(question())
     ledger = await pools.look("pool")
     assert ledger is not None
-    assert waiting(ledger.pace, now=clock.now(), quota=Quota(RPM)) == 8
+    assert count_waiting(ledger.pace, now=clock.now(), quota=Quota(RPM)) == 8
     assert await pools.look("another") is None
 
 

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
 
-from shared.limits.budget import DayLedger, Hold, Refusal, overdue, reserve, settle
+from shared.limits.budget import CostReservation, DayLedger, Refusal, find_overdue, reserve, settle
 from shared.ports import OpenEntry
 from shared.records.index_entry import (
     Cursor,
@@ -96,7 +96,9 @@ class FakeBudget:
     steps: Steps = field(default_factory=Steps)
     ledgers: dict[date, DayLedger] = field(default_factory=dict)
 
-    async def reserve(self, hold: Hold, *, day: date, limit: int | None) -> str | Refusal:
+    async def reserve(
+        self, hold: CostReservation, *, day: date, limit: int | None
+    ) -> str | Refusal:
         await self.steps.take("budget.reserve")
         ledger, number = reserve(self.ledgers.get(day, DayLedger()), hold, limit=limit)
         self._write(day, ledger)
@@ -110,9 +112,9 @@ class FakeBudget:
         self._write(day, settle(self.ledgers.get(day, DayLedger()), number, amount))
         self.steps.had("budget.settle")
 
-    async def overdue(self, day: date, *, now: datetime) -> Mapping[str, Hold]:
+    async def overdue(self, day: date, *, now: datetime) -> Mapping[str, CostReservation]:
         await self.steps.take("budget.overdue")
-        found = overdue(self.ledgers.get(day, DayLedger()), now=now)
+        found = find_overdue(self.ledgers.get(day, DayLedger()), now=now)
         return {f"{day.isoformat()}/{number}": hold for number, hold in found.items()}
 
     async def look(self, day: date) -> DayLedger | None:

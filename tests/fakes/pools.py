@@ -52,7 +52,7 @@ class FakePools:
 
     async def report(self, reservation: Reservation, finding: CallFeedback) -> tuple[Alarm, ...]:
         if reservation.probe is None and finding.kind in {"accepted", "nothing"}:
-            if finding.kind == "accepted" and reservation.turn.pressed:
+            if finding.kind == "accepted" and reservation.turn.at_full_rate:
                 self.accepted.setdefault(reservation.pool, []).append(reservation.turn.at)
             return ()
         await self.steps.take("pools.tell")

@@ -20,11 +20,11 @@ from shared.limits.pacing import (
     Pace,
     Postponed,
     Ticket,
+    apply_successes,
+    apply_throttle,
     is_still_valid,
-    new_pace,
     reserve,
-    succeeded,
-    throttled,
+    start_pace,
 )
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -117,7 +117,7 @@ class _World:
         self.command = 0
         self.visible: deque[Message] = deque()
         self.free = [run.slots] * run.hosts
-        self.pace = new_pace(run.quota, now=START)
+        self.pace = start_pace(run.quota, now=START)
         self.successes: list[list[datetime]] = [[] for _ in range(run.hosts)]
         self.messages = 0
 
@@ -155,7 +155,7 @@ class _World:
         message.dequeues += 1
         if self.successes[host]:
             told, self.successes[host] = tuple(self.successes[host]), []
-            self.pace = succeeded(self.pace, quota=run.quota, called_at=told)
+            self.pace = apply_successes(self.pace, quota=run.quota, called_at=told)
         self.pace, answer = reserve(self.pace, now=now, quota=run.quota, ticket=message.ticket)
         if isinstance(answer, Postponed):
             self._put_back(message, answer.ticket, answer.delay.total_seconds())
@@ -185,7 +185,7 @@ class _World:
         run = self.run_
         refused = run.service.call(self.now)
         if refused is not None:
-            self.pace = throttled(
+            self.pace = apply_throttle(
                 self.pace, now=at(self.now), turn=turn, retry_after=timedelta(seconds=refused)
             )
             self._put_back(message, turn.ticket, refused)
@@ -202,7 +202,7 @@ class _World:
 
     def _finish(self, message: Message, host: int, turn: CallTime) -> None:
         self.run_.done.append(message)
-        if turn.pressed:
+        if turn.at_full_rate:
             self.successes[host].append(turn.at)
         self._release(host)
 

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from shared.pictures.renditions import rendition_specs, sheet_name
+from shared.pictures.renditions import list_renditions, sheet_name
 from shared.records.index_entry import index_entry_of, newest
 from shared.records.record import JobRecord, JobState
 from shared.vocabulary import CIRCUIT_EVENTS
@@ -79,7 +79,7 @@ def _being_made(record: JobRecord) -> set[str]:
     if record.state is not JobState.CANCELLED or not record.job.finish:
         return set()
     of = (
-        rendition_specs(record.job.finish, each.blob, record.job.format) for each in record.pictures
+        list_renditions(record.job.finish, each.blob, record.job.format) for each in record.pictures
     )
     sheet = sheet_name(record.job_id, record.generation)
     return {sheet, *(wish.blob for wishes in of for wish in wishes)}

@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_args, get_type_hints
 
 import typer
 
-from ...catalogue.models import builtin
+from ...catalogue.models import read_builtin
 from ...errors import Fault, InvalidJob
 from ...jobs.job import Job
 
@@ -43,7 +43,7 @@ def _literals(kind: Any) -> list[str]:  # noqa: ANN401 (a type, or one of its wo
 
 
 def _models() -> list[str]:
-    return ["auto", *builtin().models]
+    return ["auto", *read_builtin().models]
 
 
 def job_fields(  # noqa: PLR0913 (an option for each field of a job)

@@ -9,7 +9,13 @@ import typer
 from rich.markup import escape
 from rich.table import Table
 
-from ...http_api.limits import HoldStatus, PaceStatus, holds_of, pace_status, spend_status
+from ...http_api.limits import (
+    CostReservationStatus,
+    PaceStatus,
+    describe_budget,
+    describe_pace,
+    list_reservations,
+)
 from ...limits.adaptive_rate import Quota
 from ...limits.pool_ledger import Ledger
 from ..ledger import MOST, Spent, Today, spent_by_day
@@ -59,7 +65,7 @@ def _quota(ledger: Ledger) -> Quota:
 
 
 def _pace(ledger: Ledger, time: datetime) -> PaceStatus:
-    return pace_status(ledger, _quota(ledger), now=time)
+    return describe_pace(ledger, _quota(ledger), now=time)
 
 
 def _pool_json(quota: Quota, pace: PaceStatus) -> dict[str, Any]:
@@ -67,8 +73,8 @@ def _pool_json(quota: Quota, pace: PaceStatus) -> dict[str, Any]:
 
 
 def _budget_json(today: Today) -> dict[str, Any]:
-    status = spend_status(today.ledger, day=today.day, limit_usd=today.limit_usd)
-    holds = [hold.model_dump(mode="json") for hold in holds_of(today.ledger)]
+    status = describe_budget(today.ledger, day=today.day, limit_usd=today.limit_usd)
+    holds = [hold.model_dump(mode="json") for hold in list_reservations(today.ledger)]
     return {**status.model_dump(mode="json"), "holds": holds}
 
 
@@ -99,7 +105,7 @@ def _trouble(pace: PaceStatus, time: datetime) -> Sequence[str]:
 
 
 def _print_budget(today: Today, time: datetime) -> None:
-    status = spend_status(today.ledger, day=today.day, limit_usd=today.limit_usd)
+    status = describe_budget(today.ledger, day=today.day, limit_usd=today.limit_usd)
     if status.spent_usd is None or status.reserved_usd is None:
         console().print("No money was set aside today: it is where DAILY_BUDGET_USD is set.", "")
         return
@@ -113,13 +119,13 @@ def _print_budget(today: Today, time: datetime) -> None:
     amounts = (dollars(status.spent_usd), dollars(status.reserved_usd), limit, left)
     rows.add_row(f"{status.day}", *amounts, calls)
     console().print(rows, "")
-    if holds := holds_of(today.ledger):
+    if holds := list_reservations(today.ledger):
         console().print(_holds(holds[:MOST_HOLDS], time))
         more = len(holds) - MOST_HOLDS
         console().print(f"and {more} more\n" if more > 0 else "")
 
 
-def _holds(holds: Sequence[HoldStatus], time: datetime) -> Table:
+def _holds(holds: Sequence[CostReservationStatus], time: datetime) -> Table:
     rows = table("set aside for", "USD", "over in", right=("USD", "over in"))
     for hold in holds:
         left = "[yellow]must be over[/]" if hold.until < time else _from(time, hold.until)

@@ -9,30 +9,30 @@ from ...batches.record import KeptBatch
 from ...config.settings import Configuration
 from ...http_api.batch_documents import batch_status, begun, not_begun, poll_batch_after
 from ...http_api.problems import refused
-from ...http_api.queries import has_version
+from ...http_api.queries import matches_version
 from ...jobs.fields import is_job_id
 from ...ports import Report, World
 from ...workflows.posted_lists import Begun, begin
 from ..host import log_report
-from .images import answer_with
-from .jobs import body_of
-from .responses import document, nothing
+from .images import respond_with_blob
+from .jobs import read_body
+from .responses import empty_response, json_response
 
 
 async def submit_batch(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
     """Begin a batch of a list of jobs."""
-    body, key = body_of(req, MAX_BATCH_BYTES), req.headers.get("idempotency-key")
+    body, key = read_body(req, MAX_BATCH_BYTES), req.headers.get("idempotency-key")
     world = open_world(configuration)
     made = await begin(body, key, world, configuration)
     if not isinstance(made, Begun):
         log_report("submit_batch", Report("refused", None, {"jobs": len(made)}))
-        return document(not_begun(made), status=400)
+        return json_response(not_begun(made), status=400)
     record = made.stored.record
     told = begun(record, made.page)
     facts = {"accepted": told.accepted, "refused": told.refused}
     log_report("submit_batch", Report("accepted", None, {"batch_id": record.batch_id} | facts))
     headers = _headers(made.stored, world) | {"Location": f"/api/batches/{record.batch_id}"}
-    return document(told, status=202 if "Retry-After" in headers else 200, headers=headers)
+    return json_response(told, status=202 if "Retry-After" in headers else 200, headers=headers)
 
 
 async def read_batch(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
@@ -40,9 +40,9 @@ async def read_batch(req: func.HttpRequest, configuration: Configuration) -> fun
     world = open_world(configuration)
     stored = await _stored(req, world)
     headers = _headers(stored, world)
-    if has_version(req.headers.get("if-none-match"), stored.version):
-        return nothing(304, headers)
-    return document(batch_status(stored.record), headers=headers)
+    if matches_version(req.headers.get("if-none-match"), stored.version):
+        return empty_response(304, headers)
+    return json_response(batch_status(stored.record), headers=headers)
 
 
 async def read_results(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
@@ -50,7 +50,7 @@ async def read_results(req: func.HttpRequest, configuration: Configuration) -> f
     world = open_world(configuration)
     record = (await _stored(req, world)).record
     name = RESULTS.format(batch_id=record.batch_id) if record.results_url else None
-    return await answer_with(
+    return await respond_with_blob(
         name, req, world=world, configuration=configuration, missing="no_results_yet"
     )
 

@@ -8,10 +8,10 @@ from ...adapters.world import open_world
 from ...config.settings import Configuration
 from ...http_api.job_documents import find_picture
 from ...http_api.problems import refused
-from ...http_api.queries import ByteRange, byte_range, has_version, wanted_form
+from ...http_api.queries import ByteRange, matches_version, read_byte_range, read_form
 from ...ports import PicturePart, World
 from .jobs import stored_job
-from .responses import nothing
+from .responses import empty_response
 
 #: Most bytes of a picture in one answer: the platform holds an answer whole.
 PART_BYTES: Final = 4 << 20
@@ -21,14 +21,14 @@ async def read_image(req: func.HttpRequest, configuration: Configuration) -> fun
     """Hand out a picture, or a part of it, or another form of it."""
     world = open_world(configuration)
     stored = await stored_job(req, world)
-    number, form = req.route_params.get("number", ""), wanted_form(req.params)
+    number, form = req.route_params.get("number", ""), read_form(req.params)
     name = find_picture(stored.value, number, form)
-    return await answer_with(
+    return await respond_with_blob(
         name, req, world=world, configuration=configuration, missing="no_such_picture"
     )
 
 
-async def answer_with(
+async def respond_with_blob(
     name: str | None,
     req: func.HttpRequest,
     *,
@@ -37,14 +37,14 @@ async def answer_with(
     missing: str,
 ) -> func.HttpResponse:
     """Answer with a blob that stands beside the pictures, whole or in parts; else with a code."""
-    wanted = byte_range(req.headers.get("range"))
+    wanted = read_byte_range(req.headers.get("range"))
     part = name and await world.pictures.read(
         name, start=wanted.start if wanted else 0, length=_length(wanted)
     )
     if not (name and part):
         raise refused(missing)
-    if has_version(req.headers.get("if-none-match"), part.version):
-        return nothing(304, {"ETag": part.version})
+    if matches_version(req.headers.get("if-none-match"), part.version):
+        return empty_response(304, {"ETag": part.version})
     if wanted:
         return _some(part)
     if len(part.data) < part.total:
@@ -77,7 +77,7 @@ async def _elsewhere(
             "ask with Range: bytes=0-, and on from there",
         )
     url = await world.links.link(name, until=world.clock.now() + life)
-    return nothing(302, {"Location": url, "Cache-Control": "no-store"})
+    return empty_response(302, {"Location": url, "Cache-Control": "no-store"})
 
 
 def _part(part: PicturePart, *, status: int, range: str = "") -> func.HttpResponse:  # noqa: A002 (it is called that)

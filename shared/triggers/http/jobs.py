@@ -30,10 +30,10 @@ from ...http_api.problems import refused
 from ...http_api.queries import (
     FILTERS,
     JSON_TYPES,
-    command_query,
-    has_version,
     is_json,
-    list_query,
+    matches_version,
+    read_command_query,
+    read_list_query,
     wants_links,
 )
 from ...jobs.commands import Action
@@ -45,7 +45,7 @@ from ...workflows.acceptance import Accepted
 from ...workflows.control import execute_command
 from ...workflows.intake import Submission, estimate, submit
 from ..host import log_report
-from .responses import document, nothing
+from .responses import empty_response, json_response
 
 #: A key makes the same id at any time.
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
@@ -56,14 +56,14 @@ async def submit_job(req: func.HttpRequest, configuration: Configuration) -> fun
     world = open_world(configuration)
     accepted = await submit(_submission(req), world, configuration)
     _tell("submit_job", accepted)
-    return submitted(accepted.stored, now=world.clock.now())
+    return job_response(accepted.stored, now=world.clock.now())
 
 
 async def estimate_job(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
     """Say what a job would come to, without making it."""
     submission = _submission(req)
     plans = await estimate(submission, open_world(configuration), configuration)
-    return document(estimate_of(plans))
+    return json_response(estimate_of(plans))
 
 
 def _submission(req: func.HttpRequest) -> Submission:
@@ -72,13 +72,13 @@ def _submission(req: func.HttpRequest) -> Submission:
     Without an id it gets one of the `Idempotency-Key`, where there is one: the same request sent
     again is the same job.
     """
-    body = body_of(req, MAX_MESSAGE_BYTES)
+    body = read_body(req, MAX_MESSAGE_BYTES)
     if key := req.headers.get("idempotency-key"):
         return Submission(body, f"idempotency-key {key}", _EPOCH)
     return Submission(body, uuid.uuid4().hex, datetime.now(UTC))
 
 
-def body_of(req: func.HttpRequest, most: int) -> bytes:
+def read_body(req: func.HttpRequest, most: int) -> bytes:
     """Return a body of a type and a length, in bytes, that is read here; else `Refused`."""
     if not is_json(req.headers.get("content-type")):
         raise refused("unsupported_media_type", f"send {' or '.join(JSON_TYPES)}")
@@ -88,14 +88,14 @@ def body_of(req: func.HttpRequest, most: int) -> bytes:
     return body
 
 
-def submitted(stored: Versioned[JobRecord], *, now: datetime) -> func.HttpResponse:
+def job_response(stored: Versioned[JobRecord], *, now: datetime) -> func.HttpResponse:
     """Answer with a job: 202 while it runs, 200 when it has ended."""
     record = stored.value
     running = record.state is JobState.RUNNING
     headers = {"Location": JOB_PATH.format(job_id=record.job_id), "ETag": stored.version}
     if running:
         headers["Retry-After"] = str(poll_after(record, now))
-    return document(status_of(record), status=202 if running else 200, headers=headers)
+    return json_response(status_of(record), status=202 if running else 200, headers=headers)
 
 
 def _tell(function: str, accepted: Accepted) -> None:
@@ -129,7 +129,7 @@ async def _ordered(
     world, job_id = open_world(configuration), req.route_params.get("job_id", "")
     if not is_job_id(job_id):
         raise refused("no_such_job")
-    command = command_query(action, job_id, req.params)
+    command = read_command_query(action, job_id, req.params)
     report = await execute_command(command, world, configuration)
     log_report(f"{action}_job", report)
     stored = await world.records.read(job_id)
@@ -137,7 +137,7 @@ async def _ordered(
         raise refused("no_such_job")
     if report.what == "not_controlled":
         raise refused("wrong_state", str(report.facts["why"]), job_id=job_id)
-    return submitted(stored, now=world.clock.now())
+    return job_response(stored, now=world.clock.now())
 
 
 async def read_job(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
@@ -150,14 +150,14 @@ async def read_job(req: func.HttpRequest, configuration: Configuration) -> func.
     headers = {} if links else {"ETag": stored.version}
     if record.state is JobState.RUNNING:
         headers["Retry-After"] = str(poll_after(record, now))
-    if not links and has_version(req.headers.get("if-none-match"), stored.version):
-        return nothing(304, headers)
+    if not links and matches_version(req.headers.get("if-none-match"), stored.version):
+        return empty_response(304, headers)
     status = status_of(record)
     if links:
         until = now + configuration.settings.read_link_life
         urls = {blob: await world.links.link(blob, until=until) for blob in blobs_of(status)}
         status = add_read_links(status, urls)
-    return document(status, headers=headers)
+    return json_response(status, headers=headers)
 
 
 async def stored_job(req: func.HttpRequest, world: World) -> Versioned[JobRecord]:
@@ -171,7 +171,7 @@ async def stored_job(req: func.HttpRequest, world: World) -> Versioned[JobRecord
 
 async def list_jobs(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
     """Tell of the newest jobs, a page at a time."""
-    world, wanted = open_world(configuration), list_query(req.params)
+    world, wanted = open_world(configuration), read_list_query(req.params)
     links = wants_links(req.params, configuration.settings)
     page = await world.index.page(
         after=wanted.after, limit=wanted.limit, state=wanted.state, tag=wanted.tag
@@ -191,6 +191,6 @@ async def list_jobs(req: func.HttpRequest, configuration: Configuration) -> func
     if not links:
         digest = hashlib.sha256(jobs.model_dump_json().encode()).hexdigest()
         headers["ETag"] = f'"{digest[:32]}"'
-        if has_version(req.headers.get("if-none-match"), headers["ETag"]):
-            return nothing(304, headers)
-    return document(jobs, headers=headers)
+        if matches_version(req.headers.get("if-none-match"), headers["ETag"]):
+            return empty_response(304, headers)
+    return json_response(jobs, headers=headers)

@@ -12,7 +12,7 @@ from ...config.settings import Configuration
 from ...errors import ImageJobsError
 from ...workflows.overview import overview
 from ..host import log
-from .responses import document
+from .responses import json_response
 
 #: Never a job's id: ids begin with a letter or digit.
 _NOBODY = "_health"
@@ -41,4 +41,4 @@ async def read_overview(req: func.HttpRequest, configuration: Configuration) -> 
     told, errors = await overview(open_world(configuration), configuration)
     for error in errors:
         log.warning("read_overview: %s", error)
-    return document(told)
+    return json_response(told)

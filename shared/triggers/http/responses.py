@@ -7,7 +7,7 @@ import azure.functions as func
 
 from ...errors import ImageJobsError, Rejected, Unavailable
 from ...events.data import Data
-from ...http_api.problems import PROBLEM_TYPE, Refused, problem_of
+from ...http_api.problems import PROBLEM_TYPE, Refused, to_problem
 from ...ports import Report
 from ..host import log, log_report
 
@@ -20,25 +20,25 @@ _ALWAYS: Final = {
 _TRY_AGAIN: Final = "5"
 
 
-def document(
+def json_response(
     data: Data, *, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> func.HttpResponse:
     """Answer with a document."""
     return _json(data, "application/json", status, headers or {})
 
 
-def nothing(status: int, headers: Mapping[str, str]) -> func.HttpResponse:
+def empty_response(status: int, headers: Mapping[str, str]) -> func.HttpResponse:
     """Answer without a body."""
     return func.HttpResponse(status_code=status, headers={**_ALWAYS, **headers})
 
 
-async def answered(name: str, answer: Awaitable[func.HttpResponse]) -> func.HttpResponse:
+async def respond(name: str, answer: Awaitable[func.HttpResponse]) -> func.HttpResponse:
     """Return an answer of the function `name`: what goes wrong is a problem, and logged."""
     try:
         return await answer
     except ImageJobsError as error:
         _tell(name, error)
-        found = problem_of(error)
+        found = to_problem(error)
         again = {"Retry-After": _TRY_AGAIN} if isinstance(error, Unavailable) else {}
         return _json(found, PROBLEM_TYPE, found.status, again)
 

@@ -67,10 +67,10 @@ def functions(configuration: Configuration) -> func.Blueprint:
 
 def _handler(route: Route, configuration: Configuration) -> Handler:
     async def handle(req: func.HttpRequest) -> func.HttpResponse:
-        from .responses import answered  # noqa: PLC0415 (see the module)
+        from .responses import respond  # noqa: PLC0415 (see the module)
 
         answer: Answer = getattr(import_module(f"{__package__}.{route.module}"), route.name)
-        return await answered(route.name, answer(req, configuration))
+        return await respond(route.name, answer(req, configuration))
 
     handle.__name__ = route.name
     return handle

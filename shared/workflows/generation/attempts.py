@@ -6,7 +6,7 @@ from typing import Literal
 
 from ...catalogue.deployments import Deployment
 from ...catalogue.models import Model
-from ...catalogue.pricing import cost
+from ...catalogue.pricing import compute_cost
 from ...config.settings import Configuration
 from ...images_api.outcomes import Outcome, OutcomeKind
 from ...ports import StoredPicture
@@ -79,7 +79,7 @@ def _spent(
     if result.outcome.charged == "no":
         return 0.0, None
     if result.usage is not None:
-        spent = cost(model, result.usage)
+        spent = compute_cost(model, result.usage)
         if spent is not None:
             return round(spent, 6), "usage"
     return attempt.estimate_usd, "estimate"

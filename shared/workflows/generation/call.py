@@ -16,7 +16,7 @@ from pydantic import JsonValue
 from ...catalogue.pricing import Usage
 from ...errors import BrokenReply, CallFailed, CredentialUnavailable, StoreUnavailable
 from ...images_api.outcomes import Outcome, OutcomeKind, of_failure, of_linked, of_reply
-from ...images_api.replies import links_of, request_id
+from ...images_api.replies import find_links, read_request_id
 from ...images_api.requests import ImageRequest
 from ...ports import Reply, StoredPicture, World
 from ...vocabulary import Slot
@@ -66,7 +66,7 @@ async def call(
             receiver = receive.Receiver(world.pictures, slots, metadata, stored)
             document = await receive.receive(reply, receiver)
         outcome = of_reply(HTTPStatus.OK, headers, document, "", now=now())
-        if links := links_of(document)[: len(slots)]:
+        if links := find_links(document)[: len(slots)]:
             from .receive import follow  # noqa: PLC0415 (rare: no start waits for it)
 
             left = max(limit - (now() - begun_at), timedelta())
@@ -126,5 +126,5 @@ def _not_stored(error: StoreUnavailable, headers: Mapping[str, str]) -> Outcome:
         code="store_failed",
         message=f"the picture was made and could not be stored: {error}",
         charged="yes",
-        request_id=request_id(headers),
+        request_id=read_request_id(headers),
     )

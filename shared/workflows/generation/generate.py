@@ -11,9 +11,9 @@ from datetime import timedelta
 from ...catalogue.deployments import Deployment
 from ...config.settings import Configuration
 from ...errors import StaleVersion
-from ...images_api.requests import request_of
-from ...jobs.localization import adapted
-from ...jobs.tags import as_metadata
+from ...images_api.requests import build_request
+from ...jobs.localization import localize_prompt
+from ...jobs.tags import encode_tags
 from ...limits.budget import Refusal
 from ...limits.circuit_breaker import feedback_of
 from ...limits.pacing import Postponed
@@ -213,13 +213,13 @@ async def _call(task: TaskRun, paid: _Intent, prompt: str) -> CallResult:
         update={"n": len(blobs), "pictures": blobs}
     )
     template = task.configuration.settings.locale_template
-    prompt = adapted(prompt, missing.locale, template)
+    prompt = localize_prompt(prompt, missing.locale, template)
     return await call(
         task.world,
-        request_of(plan, missing, paid.deployment, prompt=prompt, inputs=record.inputs),
+        build_request(plan, missing, paid.deployment, prompt=prompt, inputs=record.inputs),
         paid.slots,
         metadata={
-            **as_metadata(record.job.tags),
+            **encode_tags(record.job.tags),
             "job_id": record.job_id,
             "model": plan.model,
             "locale": missing.locale or "",

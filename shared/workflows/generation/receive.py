@@ -26,8 +26,8 @@ from ...images_api.decoder import (
     PictureData,
     PictureDropped,
     PictureEnded,
+    PictureEvent,
     PictureStarted,
-    Piece,
     ReplyDecoder,
 )
 from ...images_api.requests import ImageRequest
@@ -68,7 +68,7 @@ class Receiver:
         self._writer: PictureWriter | None = None
         self._meter = PictureMeter()
 
-    async def take(self, piece: Piece) -> None:
+    async def take(self, piece: PictureEvent) -> None:
         """Take the next piece; `StoreUnavailable` if a picture can't be kept."""
         match piece:
             case PictureStarted(index) if index < len(self._slots):
@@ -104,7 +104,7 @@ TRIES: Final = 3
 
 _HTTPS: Final = 443
 
-type Take = Callable[[Piece], Awaitable[None]]
+type Take = Callable[[PictureEvent], Awaitable[None]]
 
 
 async def follow(

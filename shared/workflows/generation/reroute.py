@@ -13,8 +13,8 @@ from ...config.settings import Configuration
 from ...errors import UnsupportedRequest
 from ...limits.pool_ledger import CircuitOpen
 from ...records.record import JobRecord, TaskState
-from ...routing.admission import plans_of
 from ...routing.plan import Adjustment, Plan, estimate_usd
+from ...routing.planner import make_plans
 
 #: What `Job.model` says when the choice is ours, and the field that tells of it.
 AUTO: Final = "auto"
@@ -41,7 +41,7 @@ def rerouted(
     left = {plan.model, *(each.asked for each in plan.adjustments if each.field == _FIELD)}
     others = tuple(each for each in configuration.deployments if each.model not in left)
     try:
-        plans = plans_of(
+        plans = make_plans(
             record.job,
             replace(configuration, deployments=others),
             prompt_characters=prompt_characters,

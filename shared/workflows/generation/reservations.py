@@ -14,7 +14,7 @@ from typing import Final, Literal
 from ...catalogue.deployments import Deployment
 from ...config.settings import Configuration
 from ...limits.adaptive_rate import Quota
-from ...limits.budget import Hold, Refusal, millionths
+from ...limits.budget import CostReservation, Refusal, to_millionths
 from ...limits.pacing import Postponed, Priority, Ticket
 from ...limits.pool_ledger import AcquireRequest, AcquireResult, CircuitOpen, Reservation
 from ...ports import Clock, Pools, Versioned, World
@@ -115,14 +115,14 @@ async def reserve_budget(
     if attempt.estimate_usd is None:
         return over_budget(day, limit_usd)  # a price that was known when the job was accepted
     ticket = await world.budget.reserve(
-        Hold(
-            amount=millionths(attempt.estimate_usd),
+        CostReservation(
+            amount=to_millionths(attempt.estimate_usd),
             job_id=record.job_id,
             until=attempt.deadline_at,
         ),
         day=day,
         # Who releases a job by hand has decided to spend.
-        limit=None if record.budget_waived else millionths(limit_usd),
+        limit=None if record.budget_waived else to_millionths(limit_usd),
     )
     if ticket is Refusal.SPENT:
         return over_budget(day, limit_usd)
@@ -173,7 +173,7 @@ async def reconcile(world: World, configuration: Configuration) -> int:
     return settled
 
 
-async def _amount(ticket: str, hold: Hold, world: World) -> int | None:
+async def _amount(ticket: str, hold: CostReservation, world: World) -> int | None:
     """Return what a call came to; None while its job has not found out."""
     stored = await world.records.read(hold.job_id)
     if stored is None:

@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page, Route, expect
 
 from shared.limits.adaptive_rate import Quota
 from shared.limits.circuit_breaker import Circuit
-from shared.limits.pacing import new_pace
+from shared.limits.pacing import start_pace
 from shared.limits.pool_ledger import Ledger
 from tests.acceptance.callers import Caller
 from tests.acceptance.galleries import (
@@ -70,7 +70,7 @@ def test_quota_and_spend_are_told_live(page: Page, stack: RunningStack) -> None:
     circuit = Circuit(
         reason="blocked", message=MARKUP, opened_at=now, probe_at=now + timedelta(minutes=9)
     )
-    ledger = Ledger(pace=new_pace(Quota(600), now=now), circuits={"": circuit})
+    ledger = Ledger(pace=start_pace(Quota(600), now=now), circuits={"": circuit})
     blob = stack.blobs.get_blob_client("pace", "FLUX.2-pro.json")
     blob.upload_blob(ledger.model_dump_json().encode())
     try:

@@ -2,11 +2,11 @@ from datetime import date
 
 import pytest
 
-from shared.catalogue.models import builtin, extended
+from shared.catalogue.models import extend_catalogue, read_builtin
 from shared.errors import Misconfigured
 
 TODAY = date(2026, 11, 22)
-ROWS = list(builtin().models)
+ROWS = list(read_builtin().models)
 
 
 def test_the_catalogue_holds_the_models_of_the_line_up() -> None:
@@ -29,7 +29,7 @@ def test_the_catalogue_holds_the_models_of_the_line_up() -> None:
 
 @pytest.mark.parametrize("name", ROWS)
 def test_every_fact_that_may_change_has_its_source(name: str) -> None:
-    model = builtin().get(name)
+    model = read_builtin().get(name)
     for field in ("url", "scope", "sizes", "parameters", "rpm", "prices", "max_prompt_characters"):
         assert model.sources.get(field), field
     if model.qualities:
@@ -40,7 +40,9 @@ def test_every_fact_that_may_change_has_its_source(name: str) -> None:
 
 def test_levels_carry_the_published_grids() -> None:
     def grids(name: str) -> dict[str, tuple[int | None, int | None]]:
-        return {level.name: (level.bucket, level.grid) for level in builtin().get(name).qualities}
+        return {
+            level.name: (level.bucket, level.grid) for level in read_builtin().get(name).qualities
+        }
 
     assert grids("gpt-image-2") == {"low": (16, 16), "medium": (48, 32), "high": (96, 64)}
     assert grids("gpt-image-2.5-sunburst") == {
@@ -58,7 +60,7 @@ def test_levels_carry_the_published_grids() -> None:
 
 
 def test_a_model_that_ends_soon_or_has_ended_says_so() -> None:
-    catalogue = builtin()
+    catalogue = read_builtin()
     assert catalogue.get("gpt-image-2").warning(TODAY) is None
     soon = catalogue.get("gpt-image-1.5").warning(TODAY)
     assert soon == (
@@ -72,30 +74,30 @@ def test_a_model_that_ends_soon_or_has_ended_says_so() -> None:
 
 
 def test_notice_is_given_sixty_days_ahead_and_no_earlier() -> None:
-    model = builtin().get("gpt-image-2")
+    model = read_builtin().get("gpt-image-2")
     assert model.warning(date(2027, 2, 19)) is None
     assert model.warning(date(2027, 2, 20)) == "gpt-image-2 retires on 2027-04-21, in 60 days"
     assert model.warning(date(2027, 4, 20)) == "gpt-image-2 retires on 2027-04-21, in 1 day"
 
 
 def test_the_version_of_a_shape_that_is_not_the_models_own() -> None:
-    model = builtin().get("gpt-image-2")
+    model = read_builtin().get("gpt-image-2")
     assert model.api_version_for("deployment") == "2025-04-01-preview"
     assert model.api_version_for("v1") == "preview"
-    assert builtin().get("MAI-Image-2.5").api_version_for("mai") == ""
+    assert read_builtin().get("MAI-Image-2.5").api_version_for("mai") == ""
 
 
 def test_an_unknown_name_is_told_with_the_close_ones() -> None:
     with pytest.raises(LookupError, match=r"'mai-image-2\.5'.*did you mean MAI-Image-2\.5"):
-        builtin().get("mai-image-2.5")
+        read_builtin().get("mai-image-2.5")
     with pytest.raises(LookupError, match=r"'zzz'.*it has FLUX"):
-        builtin().get("zzz")
+        read_builtin().get("zzz")
 
 
 def test_one_fact_of_a_model_can_be_changed() -> None:
     own = "[models.gpt-image-2]\nrpm = 60\nprices.image_out = 25.0\nqualities.low.seconds = 10"
-    model = extended(builtin(), own).get("gpt-image-2")
-    before = builtin().get("gpt-image-2")
+    model = extend_catalogue(read_builtin(), own).get("gpt-image-2")
+    before = read_builtin().get("gpt-image-2")
     assert model.rpm == 60
     assert model.prices is not None
     assert (model.prices.image_out, model.prices.text_in) == (25.0, 5.0)
@@ -108,11 +110,11 @@ def test_a_model_can_be_added_as_a_copy_of_another() -> None:
         '{"models": {"house": {"like": "gpt-image-2", "retires": null, "prices": null, '
         '"sizes": {"kind": "fixed", "sizes": [[1024, 1024]]}, "usual_sizes": [[1024, 1024]]}}}'
     )
-    catalogue = extended(builtin(), own)
+    catalogue = extend_catalogue(read_builtin(), own)
     house = catalogue.get("house")
     assert (house.name, house.retires, house.prices) == ("house", None, None)
     assert house.sizes.kind == "fixed"
-    assert catalogue.get("gpt-image-2") == builtin().get("gpt-image-2")
+    assert catalogue.get("gpt-image-2") == read_builtin().get("gpt-image-2")
 
 
 @pytest.mark.parametrize(
@@ -137,6 +139,6 @@ def test_a_model_can_be_added_as_a_copy_of_another() -> None:
 )
 def test_a_wrong_catalogue_is_refused_by_model_and_field(own: str, words: list[str]) -> None:
     with pytest.raises(Misconfigured) as caught:
-        extended(builtin(), own)
+        extend_catalogue(read_builtin(), own)
     for word in words:
         assert word in str(caught.value)

@@ -2,19 +2,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.catalogue.models import Model, builtin
+from shared.catalogue.models import Model, read_builtin
 from shared.catalogue.pricing import (
     Usage,
-    cost,
+    compute_cost,
+    count_bucket_tokens,
+    count_grid_tokens,
+    count_legacy_tokens,
     estimate,
-    output_tokens_bucket,
-    output_tokens_grid,
-    output_tokens_legacy,
-    picture_tokens,
+    estimate_tokens,
 )
 from tests.builders.strategies import MODELS
 
-CATALOGUE = builtin()
+CATALOGUE = read_builtin()
 GPT = CATALOGUE.get("gpt-image-2")
 
 #: Size: buckets 16, 24, 36, 48, 64, 96, then the legacy tiers small, standard, large.
@@ -42,16 +42,16 @@ FIXED = {
 @pytest.mark.parametrize("size", TABLE)
 def test_both_counts_agree_with_the_tables_to_the_token(size: tuple[int, int]) -> None:
     buckets, tiers = TABLE[size]
-    assert tuple(output_tokens_bucket(q, *size) for q in (16, 24, 36, 48, 64, 96)) == buckets
-    assert tuple(output_tokens_legacy(s, *size) for s in (16, 32, 64)) == tiers
+    assert tuple(count_bucket_tokens(q, *size) for q in (16, 24, 36, 48, 64, 96)) == buckets
+    assert tuple(count_legacy_tokens(s, *size) for s in (16, 32, 64)) == tiers
 
 
 @pytest.mark.parametrize("name", ["gpt-image-1", "gpt-image-1.5", "gpt-image-1-mini"])
 @pytest.mark.parametrize("size", FIXED)
 def test_the_first_models_count_the_bare_grid(name: str, size: tuple[int, int]) -> None:
-    assert tuple(output_tokens_grid(s, *size) for s in (16, 32, 64)) == FIXED[size]
+    assert tuple(count_grid_tokens(s, *size) for s in (16, 32, 64)) == FIXED[size]
     model = CATALOGUE.get(name)
-    counted = [picture_tokens(model, quality, *size) for quality in ("low", "medium", "high")]
+    counted = [estimate_tokens(model, quality, *size) for quality in ("low", "medium", "high")]
     assert tuple(count.legacy for count in counted) == FIXED[size]
     assert {count.bucket for count in counted} == {None}
 
@@ -86,8 +86,8 @@ def test_an_unknown_price_is_none_and_not_zero() -> None:
     guess = estimate(unpriced, None, 1024, 1024, n=1, prompt_characters=9)
     assert guess.usd is None
     assert "unknown, not zero" in guess.basis
-    assert cost(unpriced, Usage(output_tokens=1024)) is None
-    assert cost(CATALOGUE.get("FLUX.2-pro"), Usage(output_tokens=1024)) is None
+    assert compute_cost(unpriced, Usage(output_tokens=1024)) is None
+    assert compute_cost(CATALOGUE.get("FLUX.2-pro"), Usage(output_tokens=1024)) is None
 
 
 def test_output_without_details_is_all_picture() -> None:
@@ -101,7 +101,7 @@ def test_output_without_details_is_all_picture() -> None:
     )
     assert usage is not None
     assert usage.output_image_tokens is None
-    assert cost(GPT, usage) == pytest.approx((9 * 5 + 208 * 30) / 1e6)
+    assert compute_cost(GPT, usage) == pytest.approx((9 * 5 + 208 * 30) / 1e6)
 
 
 def test_text_in_the_output_is_billed_at_its_own_rate() -> None:
@@ -116,7 +116,7 @@ def test_text_in_the_output_is_billed_at_its_own_rate() -> None:
     )
     assert usage is not None
     expected = (13 * 5 + 1024 * 8 + 6208 * 32 + 335 * 10) / 1e6
-    assert cost(CATALOGUE.get("gpt-image-1.5"), usage) == pytest.approx(expected)
+    assert compute_cost(CATALOGUE.get("gpt-image-1.5"), usage) == pytest.approx(expected)
 
 
 def test_text_in_the_output_without_a_rate_is_billed_as_picture() -> None:
@@ -124,7 +124,7 @@ def test_text_in_the_output_without_a_rate_is_billed_as_picture() -> None:
     assert own is not None
     model = GPT.model_copy(update={"prices": own.model_copy(update={"text_out": None})})
     usage = Usage(output_tokens=100, output_image_tokens=60, output_text_tokens=40)
-    assert cost(model, usage) == pytest.approx(100 * 30 / 1e6)
+    assert compute_cost(model, usage) == pytest.approx(100 * 30 / 1e6)
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_text_in_the_output_without_a_rate_is_billed_as_picture() -> None:
 def test_half_of_the_details_gives_the_other_half(details: dict[str, int], drawn: int) -> None:
     usage = Usage.read({"output_tokens": 100, "output_tokens_details": {**details}})
     assert usage is not None
-    assert cost(GPT, usage) == pytest.approx((drawn * 30 + (100 - drawn) * 10) / 1e6)
+    assert compute_cost(GPT, usage) == pytest.approx((drawn * 30 + (100 - drawn) * 10) / 1e6)
 
 
 def test_an_older_spelling_of_usage_is_read() -> None:
@@ -192,5 +192,5 @@ _DETAILS = st.none() | st.fixed_dictionaries(
 )
 def test_no_usage_costs_less_than_nothing(model: Model, reply: dict[str, None]) -> None:
     usage = Usage.read({**reply})
-    billed = None if usage is None else cost(model, usage)
+    billed = None if usage is None else compute_cost(model, usage)
     assert billed is None or billed >= 0

@@ -5,8 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from shared.catalogue.fitting import clamped, for_aspect, nearest
-from shared.catalogue.models import builtin
+from shared.catalogue.fitting import clamp_ratio, find_nearest_size, find_size_for_aspect
+from shared.catalogue.models import read_builtin
 from shared.catalogue.sizes import (
     CLASS_PIXELS,
     Aspect,
@@ -15,17 +15,17 @@ from shared.catalogue.sizes import (
     Exact,
     FixedSizes,
     FreeSizes,
-    Named,
     Size,
+    SizeClass,
     Tier,
-    broken_rules,
+    find_broken_rules,
     parse_size,
 )
 from tests.builders.strategies import EDGES, free_rules, sizes
 
-GPT = builtin().get("gpt-image-2").sizes
-MAI = builtin().get("MAI-Image-2.5").sizes
-CLASSIC = builtin().get("gpt-image-1.5").sizes
+GPT = read_builtin().get("gpt-image-2").sizes
+MAI = read_builtin().get("MAI-Image-2.5").sizes
+CLASSIC = read_builtin().get("gpt-image-1.5").sizes
 
 
 @pytest.mark.parametrize(
@@ -40,9 +40,9 @@ CLASSIC = builtin().get("gpt-image-1.5").sizes
         ("Large", Tier("large")),
         ("large 3:2", Tier("large", Aspect(3, 2))),
         ("3:2  LARGE", Tier("large", Aspect(3, 2))),
-        ("4K", Named("4k")),
-        ("4k 16:9", Named("4k", Aspect(16, 9))),
-        ("16:9 4k", Named("4k", Aspect(16, 9))),
+        ("4K", SizeClass("4k")),
+        ("4k 16:9", SizeClass("4k", Aspect(16, 9))),
+        ("16:9 4k", SizeClass("4k", Aspect(16, 9))),
         ("AUTO", Auto()),
     ],
 )
@@ -91,7 +91,7 @@ def test_a_long_text_is_cut_in_the_refusal() -> None:
     ],
 )
 def test_the_nearest_size_of_gpt_image_2(asked: tuple[int, int], made: tuple[int, int]) -> None:
-    assert nearest(GPT, *asked) == made
+    assert find_nearest_size(GPT, *asked) == made
 
 
 @pytest.mark.parametrize(
@@ -99,7 +99,7 @@ def test_the_nearest_size_of_gpt_image_2(asked: tuple[int, int], made: tuple[int
     [((1536, 1024), (1248, 832)), ((512, 512), (768, 768)), ((2000, 1000), (1360, 768))],
 )
 def test_the_nearest_size_of_mai(asked: tuple[int, int], made: tuple[int, int]) -> None:
-    assert nearest(MAI, *asked) == made
+    assert find_nearest_size(MAI, *asked) == made
 
 
 @pytest.mark.parametrize(
@@ -112,13 +112,13 @@ def test_the_nearest_size_of_mai(asked: tuple[int, int], made: tuple[int, int]) 
     ],
 )
 def test_fixed_sizes_are_chosen_by_shape(asked: tuple[int, int], made: tuple[int, int]) -> None:
-    assert nearest(CLASSIC, *asked) == made
+    assert find_nearest_size(CLASSIC, *asked) == made
 
 
 def test_fixed_sizes_of_one_shape_are_chosen_by_area() -> None:
     rules = FixedSizes(sizes=((512, 512), (1024, 1024)))
-    assert nearest(rules, 600, 600) == (512, 512)
-    assert for_aspect(rules, 1, 1, 4_000_000) == (1024, 1024)
+    assert find_nearest_size(rules, 600, 600) == (512, 512)
+    assert find_size_for_aspect(rules, 1, 1, 4_000_000) == (1024, 1024)
 
 
 @pytest.mark.parametrize(
@@ -138,26 +138,26 @@ def test_fixed_sizes_of_one_shape_are_chosen_by_area() -> None:
 def test_a_class_is_the_largest_size_in_its_budget(
     name: ClassName, aspect: tuple[int, int], made: tuple[int, int]
 ) -> None:
-    assert for_aspect(GPT, *aspect, CLASS_PIXELS[name]) == made
+    assert find_size_for_aspect(GPT, *aspect, CLASS_PIXELS[name]) == made
 
 
 def test_a_budget_below_the_least_gives_the_smallest_size() -> None:
-    assert for_aspect(GPT, 1, 1, 1000) == (816, 816)
+    assert find_size_for_aspect(GPT, 1, 1, 1000) == (816, 816)
 
 
 def test_limits_too_narrow_for_a_shape_give_a_square() -> None:
     rules = FreeSizes(grid=16, min_pixels=65_536, max_pixels=66_000)
-    assert nearest(rules, 200, 329) == (256, 256)
+    assert find_nearest_size(rules, 200, 329) == (256, 256)
 
 
 def test_every_broken_rule_is_told() -> None:
-    broken = " | ".join(broken_rules(GPT, 8001, 100))
+    broken = " | ".join(find_broken_rules(GPT, 8001, 100))
     for part in ("multiples of 16", "over 3840", "more stretched than 3:1"):
         assert part in broken
-    assert "under 655,360" in broken_rules(GPT, 512, 512)[0]
-    assert "over 8,294,400" in broken_rules(GPT, 3840, 3840)[0]
-    assert "under 768" in broken_rules(MAI, 640, 1280)[0]
-    assert "none of the sizes" in broken_rules(CLASSIC, 512, 512)[0]
+    assert "under 655,360" in find_broken_rules(GPT, 512, 512)[0]
+    assert "over 8,294,400" in find_broken_rules(GPT, 3840, 3840)[0]
+    assert "under 768" in find_broken_rules(MAI, 640, 1280)[0]
+    assert "none of the sizes" in find_broken_rules(CLASSIC, 512, 512)[0]
 
 
 def test_limits_that_admit_no_square_are_refused() -> None:
@@ -169,9 +169,9 @@ def test_limits_that_admit_no_square_are_refused() -> None:
 def test_whatever_is_asked_the_nearest_size_is_valid_and_of_its_shape(
     rules: FreeSizes, width: int, height: int
 ) -> None:
-    made = nearest(rules, width, height)
-    assert broken_rules(rules, *made) == ()
-    ratio = clamped(rules, Fraction(width, height))
+    made = find_nearest_size(rules, width, height)
+    assert find_broken_rules(rules, *made) == ()
+    ratio = clamp_ratio(rules, Fraction(width, height))
     # Some size of exactly the shape lies within a grid step of both edges.
     least = max((made[0] - rules.grid) / ratio, Fraction(made[1] - rules.grid))
     most = min((made[0] + rules.grid) / ratio, Fraction(made[1] + rules.grid))
@@ -180,13 +180,13 @@ def test_whatever_is_asked_the_nearest_size_is_valid_and_of_its_shape(
 
 @given(free_rules(), EDGES, EDGES)
 def test_a_valid_size_is_never_touched(rules: FreeSizes, width: int, height: int) -> None:
-    made = nearest(rules, width, height)
-    assert nearest(rules, *made) == made
+    made = find_nearest_size(rules, width, height)
+    assert find_nearest_size(rules, *made) == made
 
 
 @given(free_rules(), st.integers(1, 50), st.integers(1, 50), st.sampled_from([*CLASS_PIXELS]))
 def test_a_class_of_any_shape_is_valid(rules: FreeSizes, w: int, h: int, name: ClassName) -> None:
-    width, height = for_aspect(rules, w, h, CLASS_PIXELS[name])
-    assert broken_rules(rules, width, height) == ()
+    width, height = find_size_for_aspect(rules, w, h, CLASS_PIXELS[name])
+    assert find_broken_rules(rules, width, height) == ()
     # Only where the least edge leaves no room for the shape is the budget passed.
     assert width * height <= CLASS_PIXELS[name] or min(width, height) == rules.min_edge

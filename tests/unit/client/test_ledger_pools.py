@@ -8,8 +8,8 @@ from shared.client.ledger import Today, pools_of, today_of
 from shared.client.sync_storage import run_coroutine
 from shared.errors import UnreadableRecord
 from shared.limits.adaptive_rate import Quota
-from shared.limits.budget import DayLedger, Hold
-from shared.limits.pacing import new_pace
+from shared.limits.budget import CostReservation, DayLedger
+from shared.limits.pacing import start_pace
 from shared.limits.pool_ledger import Ledger
 from tests.fakes.account import BEGAN, FakeStorage
 from tests.unit.client.test_submission import FIELDS_ONLY
@@ -18,7 +18,7 @@ SETTINGS = FIELDS_ONLY.settings
 
 
 def test_each_pool_is_told_by_its_name() -> None:
-    ledger = Ledger(pace=new_pace(Quota(60), now=BEGAN))
+    ledger = Ledger(pace=start_pace(Quota(60), now=BEGAN))
     storage = FakeStorage(
         blobs={
             "pace/gpt-image-2.json": ledger.model_dump_json().encode(),
@@ -36,7 +36,7 @@ def test_a_ledger_of_a_later_version_is_told_as_such() -> None:
 
 
 def test_today_is_told_by_its_ledger_and_by_the_limit_the_client_was_told_of() -> None:
-    hold = Hold(amount=7, job_id="fox", until=BEGAN + timedelta(minutes=5))
+    hold = CostReservation(amount=7, job_id="fox", until=BEGAN + timedelta(minutes=5))
     ledger = DayLedger(spent=40, held={"3": hold}, next_ticket=4)
     name = f"jobs/budget/{BEGAN.date()}.json"
     storage = FakeStorage(blobs={name: ledger.model_dump_json().encode()})

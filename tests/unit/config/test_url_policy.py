@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.config.url_policy import (
+    check_topic_url,
     is_address,
     is_public,
     is_reachable_here,
-    is_topic_url,
     split_url,
 )
 from shared.errors import Misconfigured
@@ -112,11 +112,11 @@ def test_a_url_that_hides_something_is_refused(url: str) -> None:
 
 
 def test_a_topic_is_reached_by_https_alone() -> None:
-    assert is_topic_url("https://t.westeurope-1.eventgrid.azure.net/api/events")
-    assert is_topic_url("http://127.0.0.1:7000/api/events")
+    assert check_topic_url("https://t.westeurope-1.eventgrid.azure.net/api/events")
+    assert check_topic_url("http://127.0.0.1:7000/api/events")
     for url in ("http://t.eventgrid.azure.net/api/events", "https://t.example/api/events?x=1"):
         with pytest.raises(ValueError, match=r"https|query"):
-            is_topic_url(url)
+            check_topic_url(url)
 
 
 def test_a_wrong_topic_stops_the_app_and_its_key_is_not_repeated() -> None:

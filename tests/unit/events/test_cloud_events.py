@@ -14,13 +14,13 @@ from shared.jobs.parsing import MAX_MESSAGE_BYTES
 from shared.limits.pool_ledger import Alarm
 from shared.records.record import Failure, TaskRecord
 from shared.routing.plan import Adjustment
-from shared.vocabulary import CIRCUIT_EVENTS, EventType, clipped
+from shared.vocabulary import CIRCUIT_EVENTS, EventType, clip
 from tests.builders.ended_jobs import AT, DONE_AT, attempt, picture, plan, record
 
 
 @given(st.text(), st.integers(10, 60))
 def test_a_clipped_text_fits_and_a_short_one_is_untouched(text: str, limit: int) -> None:
-    shorter = clipped(text, limit)
+    shorter = clip(text, limit)
     assert len(json.dumps(shorter)) - 2 <= limit
     if len(json.dumps(text)) - 2 <= limit:
         assert shorter == text

@@ -14,7 +14,7 @@ from shared.http_api.job_documents import (
     poll_after,
     status_of,
 )
-from shared.http_api.queries import wanted_form
+from shared.http_api.queries import read_form
 from shared.records.index_entry import Page, index_entry_of
 from shared.records.record import JobState, TaskState
 from tests.builders.ended_jobs import AT, attempt, failed, plan, record
@@ -88,7 +88,7 @@ async def test_what_a_finish_made_is_told_with_the_path_that_gives_it() -> None:
         ]
         for each in image.renditions:
             form = each.path.partition("=")[2]
-            assert wanted_form({"as": form}) == form
+            assert read_form({"as": form}) == form
             assert find_picture(finished, str(number), form) == each.blob
         assert find_picture(finished, str(number)) == image.blob
         assert find_picture(finished, str(number), "q7.webp") is None

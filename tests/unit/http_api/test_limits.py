@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.http_api.limits import pace_status, spend_status
+from shared.http_api.limits import describe_budget, describe_pace
 from shared.limits.adaptive_rate import Quota
-from shared.limits.budget import DayLedger, Hold, millionths, reserve, settle
+from shared.limits.budget import CostReservation, DayLedger, reserve, settle, to_millionths
 from shared.limits.circuit_breaker import CallFeedback
 from shared.limits.pacing import SHORT_WAIT, Postponed
 from shared.limits.pool_ledger import (
@@ -45,7 +45,7 @@ def refused(finding: CallFeedback, *, after: int = 1) -> Ledger:
 
 
 def test_a_pool_that_was_never_called_allows_its_quota() -> None:
-    told = pace_status(None, QUOTA, now=NOW)
+    told = describe_pace(None, QUOTA, now=NOW)
     assert told.model_dump() == {
         "rate_rpm": 60,
         "waiting": 0,
@@ -58,7 +58,7 @@ def test_a_pool_that_was_never_called_allows_its_quota() -> None:
 def test_who_waits_for_a_turn_and_who_waits_with_a_number_are_counted() -> None:
     ledger, answers = asked(None, 9)
     assert [type(each) for each in answers] == [Reservation] * 6 + [Postponed] * 3
-    told = pace_status(ledger, QUOTA, now=NOW)
+    told = describe_pace(ledger, QUOTA, now=NOW)
     assert (told.waiting, told.next_turn_at) == (8, NOW + timedelta(seconds=9))
 
 
@@ -76,7 +76,7 @@ def test_who_came_at_once_waits_for_the_turn_or_until_the_number_has_passed(
     now = NOW + turns * spacing + timedelta(milliseconds=1)
     given = [each.turn.at for each in answers if isinstance(each, Reservation)]
     passed = [each.ticket.at + spacing for each in answers if isinstance(each, Postponed)]
-    told = pace_status(ledger, quota, now=now)
+    told = describe_pace(ledger, quota, now=now)
     assert told.waiting == sum(moment > now for moment in given + passed)
     assert told.next_turn_at >= now
 
@@ -92,7 +92,7 @@ def test_the_next_turn_that_is_told_is_the_one_that_is_given(
     for calls, seconds in steps:
         ledger, _ = asked(ledger, calls, now=now, quota=quota)
         now += timedelta(seconds=seconds)
-    told = pace_status(ledger, quota, now=now)
+    told = describe_pace(ledger, quota, now=now)
     _, (answer,) = asked(ledger, now=now, quota=quota)
     if isinstance(answer, Reservation):
         assert told.next_turn_at == answer.turn.at <= now + SHORT_WAIT
@@ -103,17 +103,19 @@ def test_the_next_turn_that_is_told_is_the_one_that_is_given(
 
 
 def test_a_pool_that_was_throttled_tells_until_when_and_its_lower_rate() -> None:
-    told = pace_status(refused(CallFeedback("throttled", retry_after=20), after=3), QUOTA, now=NOW)
+    told = describe_pace(
+        refused(CallFeedback("throttled", retry_after=20), after=3), QUOTA, now=NOW
+    )
     until = NOW + timedelta(seconds=20)
     assert (told.stopped_until, told.rate_rpm) == (until, 58.8)
     # Those whose turns became void wait as well, and the refused call with them.
     assert told.waiting == 3
     assert told.next_turn_at > until
-    assert pace_status(None, QUOTA, now=until).stopped_until is None
+    assert describe_pace(None, QUOTA, now=until).stopped_until is None
 
 
 def test_a_blocked_pool_tells_why_and_until_when() -> None:
-    told = pace_status(refused(CallFeedback("blocked", "temporarily blocked")), QUOTA, now=NOW)
+    told = describe_pace(refused(CallFeedback("blocked", "temporarily blocked")), QUOTA, now=NOW)
     (circuit,) = told.circuits
     until = NOW + timedelta(seconds=30)
     assert (circuit.deployment, circuit.reason) == (None, "blocked")
@@ -123,29 +125,29 @@ def test_a_blocked_pool_tells_why_and_until_when() -> None:
 
 def test_a_wrong_deployment_holds_no_other_of_its_pool() -> None:
     ledger = refused(CallFeedback("misconfigured", "no such deployment"))
-    told = pace_status(ledger, QUOTA, now=NOW)
+    told = describe_pace(ledger, QUOTA, now=NOW)
     assert [(each.deployment, each.reason) for each in told.circuits] == [("one", "misconfigured")]
     assert told.next_turn_at == NOW + timedelta(seconds=1)
 
 
 def test_a_circuit_that_the_next_call_tries_has_no_time() -> None:
     ledger, later = refused(CallFeedback("blocked", "x")), NOW + timedelta(minutes=2)
-    (circuit,) = pace_status(ledger, QUOTA, now=later).circuits
+    (circuit,) = describe_pace(ledger, QUOTA, now=later).circuits
     assert circuit.until is None
 
 
 def test_another_quota_begins_the_rate_anew() -> None:
     ledger = refused(CallFeedback("throttled", retry_after=1))
-    assert pace_status(ledger, Quota(120), now=NOW).rate_rpm == 120
+    assert describe_pace(ledger, Quota(120), now=NOW).rate_rpm == 120
 
 
 def test_a_day_without_a_ledger_has_spent_nothing_under_a_limit() -> None:
-    told = spend_status(None, day=DAY, limit_usd=5.0)
+    told = describe_budget(None, day=DAY, limit_usd=5.0)
     assert (told.limit_usd, told.spent_usd, told.reserved_usd, told.calls) == (5.0, 0.0, 0.0, 0)
 
 
 def test_without_a_limit_nobody_knows_what_was_spent() -> None:
-    told = spend_status(None, day=DAY, limit_usd=None)
+    told = describe_budget(None, day=DAY, limit_usd=None)
     assert (told.limit_usd, told.spent_usd, told.reserved_usd, told.calls) == (None,) * 4
 
 
@@ -157,19 +159,21 @@ def test_what_is_told_of_a_day_is_its_ledger_to_the_millionth(
 ) -> None:
     ledger = DayLedger()
     for amount, cost in calls:
-        ledger, ticket = reserve(ledger, Hold(amount=amount, job_id="a", until=NOW), limit=None)
+        ledger, ticket = reserve(
+            ledger, CostReservation(amount=amount, job_id="a", until=NOW), limit=None
+        )
         assert isinstance(ticket, str)
         if cost is not None:
             ledger = settle(ledger, ticket, cost)
-    told = spend_status(ledger, day=date(2026, 11, 22), limit_usd=None)
+    told = describe_budget(ledger, day=date(2026, 11, 22), limit_usd=None)
     assert told.spent_usd is not None
     assert told.reserved_usd is not None
-    assert millionths(told.spent_usd) == ledger.spent
-    assert millionths(told.spent_usd) + millionths(told.reserved_usd) == ledger.committed
+    assert to_millionths(told.spent_usd) == ledger.spent
+    assert to_millionths(told.spent_usd) + to_millionths(told.reserved_usd) == ledger.committed
     assert told.calls == sum(cost is None for _, cost in calls)
     assert told.limit_usd is None
 
 
 @pytest.mark.parametrize("limit", [None, 0.5])
 def test_an_empty_ledger_is_a_day_on_which_all_was_given_back(limit: float | None) -> None:
-    assert spend_status(DayLedger(), day=DAY, limit_usd=limit).spent_usd == 0.0
+    assert describe_budget(DayLedger(), day=DAY, limit_usd=limit).spent_usd == 0.0

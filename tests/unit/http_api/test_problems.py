@@ -9,14 +9,14 @@ from shared.errors import (
     StoreUnavailable,
     UnreadableRecord,
 )
-from shared.http_api.problems import STATUSES, TITLES, problem, problem_of, refused
+from shared.http_api.problems import STATUSES, TITLES, problem, refused, to_problem
 from shared.records.transitions import IllegalStep
 from shared.vocabulary import REJECTIONS
 
 
 def test_a_rejection_is_told_with_every_fault_by_its_field() -> None:
     error = InvalidJob([Fault("n", "11 is too big"), Fault("size", "is no size")], job_id="fox")
-    told = problem_of(error)
+    told = to_problem(error)
     assert (told.status, told.code, told.job_id) == (400, "invalid_job", "fox")
     assert [(fault.field, fault.message) for fault in told.faults] == [
         ("n", "11 is too big"),
@@ -39,14 +39,14 @@ def test_a_rejection_is_told_with_every_fault_by_its_field() -> None:
 def test_each_error_has_its_status_and_its_code(
     error: ImageJobsError, status: int, code: str
 ) -> None:
-    told = problem_of(error)
+    told = to_problem(error)
     assert (told.status, told.code) == (status, code)
     assert told.type == f"urn:image-jobs:problem:{code}"
 
 
 @pytest.mark.parametrize("error", [StoreUnavailable("secret"), UnreadableRecord("secret")])
 def test_what_is_wrong_inside_is_not_told(error: ImageJobsError) -> None:
-    assert "secret" not in problem_of(error).model_dump_json()
+    assert "secret" not in to_problem(error).model_dump_json()
 
 
 def test_every_code_of_a_rejection_is_one_of_a_problem() -> None:

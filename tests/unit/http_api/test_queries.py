@@ -1,7 +1,7 @@
 import pytest
 
 from shared.http_api.problems import Refused
-from shared.http_api.queries import ListQuery, command_query, list_query, wants_links
+from shared.http_api.queries import ListQuery, read_command_query, read_list_query, wants_links
 from shared.jobs.commands import Action
 from shared.records.index_entry import Cursor
 from shared.records.record import JobState
@@ -21,7 +21,7 @@ CURSOR = Cursor(place="8236000000000-fox").to_text()
     ],
 )
 def test_a_query_is_read(query: dict[str, str], wanted: ListQuery) -> None:
-    assert list_query(query) == wanted
+    assert read_list_query(query) == wanted
 
 
 @pytest.mark.parametrize(
@@ -43,14 +43,14 @@ def test_a_query_is_read(query: dict[str, str], wanted: ListQuery) -> None:
 )
 def test_a_query_is_refused_with_every_fault(query: dict[str, str], fields: list[str]) -> None:
     with pytest.raises(Refused) as caught:
-        list_query(query)
+        read_list_query(query)
     assert caught.value.problem.code == "invalid_query"
     assert [fault.field for fault in caught.value.problem.faults] == fields
 
 
 def test_an_opening_is_a_number_from_one() -> None:
-    assert command_query(Action.CANCEL, "fox", {"run": "12"}).run == 12
-    assert command_query(Action.CANCEL, "fox", {"run": ""}).run is None
+    assert read_command_query(Action.CANCEL, "fox", {"run": "12"}).run == 12
+    assert read_command_query(Action.CANCEL, "fox", {"run": ""}).run is None
 
 
 @pytest.mark.parametrize(
@@ -58,7 +58,7 @@ def test_an_opening_is_a_number_from_one() -> None:
 )
 def test_an_opening_that_no_job_reaches_is_refused(run: str) -> None:
     with pytest.raises(Refused) as caught:
-        command_query(Action.CANCEL, "fox", {"run": run})
+        read_command_query(Action.CANCEL, "fox", {"run": run})
     (fault,) = caught.value.problem.faults
     assert fault.field == "run"
     assert len(fault.message) < 200

@@ -1,6 +1,6 @@
 import pytest
 
-from shared.http_api.queries import ByteRange, byte_range, has_version, is_json
+from shared.http_api.queries import ByteRange, is_json, matches_version, read_byte_range
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_a_body_must_say_that_it_is_json(content_type: str | None, taken: bool) 
     ],
 )
 def test_a_caller_has_a_version_if_it_names_it(header: str | None, known: bool) -> None:  # noqa: FBT001 (a table's column)
-    assert has_version(header, '"v1"') is known
+    assert matches_version(header, '"v1"') is known
 
 
 @pytest.mark.parametrize(
@@ -54,4 +54,4 @@ def test_a_caller_has_a_version_if_it_names_it(header: str | None, known: bool) 
 def test_a_range_of_one_part_is_read_and_any_other_passed_over(
     header: str | None, wanted: ByteRange | None
 ) -> None:
-    assert byte_range(header) == wanted
+    assert read_byte_range(header) == wanted

@@ -2,11 +2,11 @@ from datetime import UTC, datetime
 
 import pytest
 
-from shared.images_api.replies import request_id, retry_after
+from shared.images_api.replies import read_request_id, read_retry_after
 
 
 def named(**headers: str) -> str | None:
-    return request_id({name.replace("_", "-"): value for name, value in headers.items()})
+    return read_request_id({name.replace("_", "-"): value for name, value in headers.items()})
 
 
 def test_the_request_id_is_the_gateways_before_the_services() -> None:
@@ -44,8 +44,8 @@ def test_the_request_id_is_the_gateways_before_the_services() -> None:
 )
 def test_the_wait_is_taken_from_the_headers(headers: dict[str, str], seconds: float | None) -> None:
     now = datetime(2026, 11, 22, 10, tzinfo=UTC)
-    assert retry_after(headers, now=now) == seconds
+    assert read_retry_after(headers, now=now) == seconds
 
 
 def test_a_date_without_any_clock_is_no_wait() -> None:
-    assert retry_after({"retry-after": "Sun, 22 Nov 2026 10:01:00 GMT"}) is None
+    assert read_retry_after({"retry-after": "Sun, 22 Nov 2026 10:01:00 GMT"}) is None

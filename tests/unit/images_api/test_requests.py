@@ -4,8 +4,8 @@ from typing import Any
 import pytest
 
 from shared.catalogue.deployments import Deployment
-from shared.catalogue.models import builtin
-from shared.images_api.requests import ImageRequest, request_of
+from shared.catalogue.models import read_builtin
+from shared.images_api.requests import ImageRequest, build_request
 from shared.jobs.job import Job
 from shared.routing.router import route
 from tests.builders.strategies import deployment
@@ -22,10 +22,10 @@ def request(
 ) -> ImageRequest:
     job = Job(job_id="job-1", prompt="a fox", **asked)
     (plan,) = route(
-        job, catalogue=builtin(), deployments=[served], today=date(2026, 11, 22),
+        job, catalogue=read_builtin(), deployments=[served], today=date(2026, 11, 22),
         prompt_characters=5,
     )  # fmt: skip
-    return request_of(plan, plan.tasks[task], served, prompt="a fox", user=user)
+    return build_request(plan, plan.tasks[task], served, prompt="a fox", user=user)
 
 
 def test_a_deployment_url_names_the_deployment_and_the_body_does_not() -> None:

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from shared.errors import InvalidJob
 from shared.jobs.job import Job
-from shared.jobs.tags import MAX_TAG_BYTES, as_metadata
+from shared.jobs.tags import MAX_TAG_BYTES, encode_tags
 from tests.builders.messages import messages, read
 
 PROMPT = {"prompt": "a fox in the snow"}
@@ -99,7 +99,7 @@ def test_a_prompt_is_in_no_representation_of_a_job() -> None:
         ("locales", ["german"], "locales[0]", "'german' is not allowed; use a BCP 47 tag"),
         ("locales", "de", "locales", "write it in brackets"),
         ("inputs", ["../a"], "inputs[0]", "'../a' is no safe blob name"),
-        ("inputs", ["a", "/b"], "inputs[1]", "'/b' is no picture to edit; name a blob in the"),
+        ("inputs", ["a", "/b"], "inputs[1]", "'/b' is not a picture to edit; give the name of"),
         ("inputs", ["a", "/b/"], "inputs[1]", "neither start nor end with '/'"),
         ("mask", "m.png", "mask", "masks nothing"),
         ("finish", {}, "finish", "is empty"),
@@ -246,13 +246,13 @@ def test_locales_are_kept_in_their_usual_case() -> None:
 
 def test_any_script_may_stand_in_a_prompt_and_in_a_tag() -> None:
     job = read({"prompt": "雪の狐\r\n👩‍👩‍👧 לִשְׁנָה\t", "tags": {"owner": "Zoë 👩‍👩‍👧"}})
-    assert as_metadata(job.tags) == {
+    assert encode_tags(job.tags) == {
         "tag_owner": "Zo%C3%AB%20%F0%9F%91%A9%E2%80%8D%F0%9F%91%A9%E2%80%8D%F0%9F%91%A7"
     }
 
 
 @given(messages())
 def test_tags_fit_the_metadata_of_a_blob(message: dict[str, Any]) -> None:
-    metadata = as_metadata(read(message).tags)
+    metadata = encode_tags(read(message).tags)
     assert sum(len(name) + len(value) for name, value in metadata.items()) <= MAX_TAG_BYTES
     assert all(value.isascii() for value in metadata.values())

@@ -11,10 +11,10 @@ from shared.jobs.localization import (
     DEFAULT_TEMPLATE,
     Direction,
     LocaleName,
-    adapted,
-    checked_template,
-    locale_name,
-    longest,
+    check_template,
+    describe_locale,
+    localize_prompt,
+    longest_prompt,
 )
 from tests.builders.messages import LOCALES, PROMPTS
 from tests.simulation.scene import SETTINGS, Scene, configured, data, error_reply, run
@@ -43,7 +43,7 @@ JOB = {"job_id": "fox-1", "prompt": "a fox", "model": "gpt-image-2", "locales": 
 def test_a_locale_is_named_in_full(
     locale: str, language: str, script: str, direction: Direction
 ) -> None:
-    assert locale_name(locale) == LocaleName(locale, language, script, direction)
+    assert describe_locale(locale) == LocaleName(locale, language, script, direction)
 
 
 @pytest.mark.parametrize(
@@ -57,30 +57,32 @@ def test_a_locale_is_named_in_full(
 )
 def test_what_nobody_speaks_is_told(locale: str, said: str) -> None:
     with pytest.raises(LookupError, match=said.replace("?", "[?]")):
-        locale_name(locale)
+        describe_locale(locale)
 
 
 @given(PROMPTS, LOCALES)
 def test_a_prompt_stands_in_its_adaptation_word_for_word(prompt: str, locale: str) -> None:
-    text = adapted(prompt, locale)
-    assert text.startswith(f"{prompt}\n\nThis is the version for {locale_name(locale).language}")
-    assert longest(prompt, [locale]) == len(text)
-    assert adapted(prompt, None) == prompt
+    text = localize_prompt(prompt, locale)
+    assert text.startswith(
+        f"{prompt}\n\nThis is the version for {describe_locale(locale).language}"
+    )
+    assert longest_prompt(prompt, [locale]) == len(text)
+    assert localize_prompt(prompt, None) == prompt
 
 
 def test_lettering_is_kept_apart_from_the_description() -> None:
-    text = adapted('A sign: "Open late" and “Sale”, a small `Fox "&" Co`.', "ja")
+    text = localize_prompt('A sign: "Open late" and “Sale”, a small `Fox "&" Co`.', "ja")
     assert 'to be translated into natural Japanese: "Open late", "Sale".' in text
     assert 'not translated: `Fox "&" Co`.' in text
-    plain = adapted("A fox.", "ja")
+    plain = localize_prompt("A fox.", "ja")
     assert "translated" not in plain
     assert "\n\n\n" not in plain
 
 
 def test_a_template_of_ones_own_is_filled_in() -> None:
     own = "[$locale] ${prompt} $$5 ($language, $script, $direction)\n$lettering\nend"
-    checked_template(own)
-    assert adapted("A {fox} for $3.", "ar", own) == (
+    check_template(own)
+    assert localize_prompt("A {fox} for $3.", "ar", own) == (
         "[ar] A {fox} for $3. $5 (Arabic, Arabic script, right to left)\nend"
     )
 
@@ -95,11 +97,11 @@ def test_a_template_of_ones_own_is_filled_in() -> None:
 )
 def test_a_template_that_cannot_be_filled_in_is_refused(template: str, said: str) -> None:
     with pytest.raises(ValueError, match=said.replace("$", "[$]")):
-        checked_template(template)
+        check_template(template)
 
 
 def test_the_default_template_is_one() -> None:
-    assert checked_template(DEFAULT_TEMPLATE) == DEFAULT_TEMPLATE
+    assert check_template(DEFAULT_TEMPLATE) == DEFAULT_TEMPLATE
 
 
 async def test_each_locale_is_a_call_of_its_own_under_its_own_name() -> None:

@@ -14,9 +14,9 @@ from shared.limits.adaptive_rate import (
     STEP,
     AdaptiveRate,
     Quota,
-    adjusted,
-    lowered,
-    raised,
+    apply_quota,
+    lower_rate,
+    raise_rate,
 )
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -24,7 +24,7 @@ QUOTA = Quota(rpm=60)
 
 
 def begun() -> AdaptiveRate:
-    return adjusted(None, QUOTA)
+    return apply_quota(None, QUOTA)
 
 
 def after(seconds: float) -> datetime:
@@ -36,12 +36,12 @@ def accepted(rate: AdaptiveRate, calls: int, *, since: datetime = START) -> Adap
     at = since
     for _ in range(calls):
         at += rate.spacing
-        rate = raised(rate, QUOTA, [at])
+        rate = raise_rate(rate, QUOTA, [at])
     return rate
 
 
 def refused(rate: AdaptiveRate, at: datetime) -> AdaptiveRate:
-    return lowered(rate, called_at=at, now=at)
+    return lower_rate(rate, called_at=at, now=at)
 
 
 def test_a_pool_is_called_as_fast_as_is_configured() -> None:
@@ -50,8 +50,8 @@ def test_a_pool_is_called_as_fast_as_is_configured() -> None:
 
 def test_another_quota_is_begun_anew_and_the_same_one_is_not() -> None:
     rate = refused(begun(), START)
-    assert adjusted(rate, QUOTA) == rate
-    assert adjusted(rate, Quota(rpm=90)).rpm == 90
+    assert apply_quota(rate, QUOTA) == rate
+    assert apply_quota(rate, Quota(rpm=90)).rpm == 90
 
 
 def test_the_first_refusal_costs_little_and_each_further_one_twice_as_much() -> None:
@@ -72,8 +72,8 @@ def test_refusals_close_together_are_one() -> None:
 
 def test_a_call_made_before_the_last_lowering_says_nothing_of_the_rate_since() -> None:
     rate = refused(begun(), after(10))
-    assert lowered(rate, called_at=after(9), now=after(60)).rpm == rate.rpm
-    assert raised(rate, QUOTA, [after(9)]) == rate
+    assert lower_rate(rate, called_at=after(9), now=after(60)).rpm == rate.rpm
+    assert raise_rate(rate, QUOTA, [after(9)]) == rate
 
 
 def test_a_refused_rate_is_not_tried_again_at_once() -> None:
@@ -89,10 +89,10 @@ def test_a_rate_that_was_accepted_for_long_is_exceeded_by_a_step() -> None:
 
 def test_many_calls_in_a_moment_prove_nothing() -> None:
     calls = [START + timedelta(milliseconds=n) for n in range(PROOF * 2)]
-    rate = raised(begun(), QUOTA, calls)
+    rate = raise_rate(begun(), QUOTA, calls)
     assert rate.rpm == 60
     later = START + PROOF_TIME + timedelta(milliseconds=1)
-    assert raised(rate, QUOTA, [later]).rpm > 60
+    assert raise_rate(rate, QUOTA, [later]).rpm > 60
 
 
 def test_a_trial_that_fails_goes_back_to_what_was_proven() -> None:
@@ -108,7 +108,7 @@ def test_a_trial_that_failed_is_made_again_later_and_later() -> None:
         count = 0
         while rate.rpm <= 60:
             since += rate.spacing
-            rate = raised(rate, QUOTA, [since])
+            rate = raise_rate(rate, QUOTA, [since])
             count += 1
         calls.append(count)
         since += timedelta(seconds=30)
@@ -122,7 +122,7 @@ def test_what_was_configured_is_proven_before_it_is_exceeded() -> None:
     rates = set()
     for _ in range(3 * PROOF):
         since += rate.spacing
-        rate = raised(rate, QUOTA, [since])
+        rate = raise_rate(rate, QUOTA, [since])
         rates.add(round(rate.rpm, 3))
     assert 60 in rates
     assert not any(60 < rate < 65 for rate in rates)
@@ -130,10 +130,10 @@ def test_what_was_configured_is_proven_before_it_is_exceeded() -> None:
 
 def test_no_rate_grows_above_what_an_operator_allows() -> None:
     quota = Quota(rpm=60, growth=1)
-    rate, at = adjusted(None, quota), START
+    rate, at = apply_quota(None, quota), START
     for _ in range(5 * PROOF):
         at += rate.spacing
-        rate = raised(rate, quota, [at])
+        rate = raise_rate(rate, quota, [at])
     assert rate.rpm == 60
 
 
@@ -144,7 +144,7 @@ def test_a_rate_stays_within_its_bounds_whatever_is_answered(
     rate, now = begun(), START
     for good, seconds in answers:
         now += timedelta(seconds=seconds)
-        rate = raised(rate, QUOTA, [now] * 60) if good else refused(rate, now)
+        rate = raise_rate(rate, QUOTA, [now] * 60) if good else refused(rate, now)
         assert LEAST * 60 <= rate.rpm <= rate.ceiling <= QUOTA.growth * 60
         assert rate.proven <= rate.ceiling
 

@@ -6,14 +6,22 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.limits.budget import DayLedger, Hold, Refusal, millionths, overdue, reserve, settle
+from shared.limits.budget import (
+    CostReservation,
+    DayLedger,
+    Refusal,
+    find_overdue,
+    reserve,
+    settle,
+    to_millionths,
+)
 
 NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 LIMIT = 10_000
 
 
-def a_hold(amount: int) -> Hold:
-    return Hold(amount=amount, job_id="fox-1", until=NOW)
+def a_hold(amount: int) -> CostReservation:
+    return CostReservation(amount=amount, job_id="fox-1", until=NOW)
 
 
 @given(
@@ -54,7 +62,7 @@ def test_a_ledger_never_counts_less_than_what_is_billed_and_holds_the_limit(
 
 @given(st.floats(0, 1e6))
 def test_money_is_rounded_up_by_less_than_a_millionth(usd: float) -> None:
-    counted = millionths(usd) / 1_000_000
+    counted = to_millionths(usd) / 1_000_000
     assert counted >= usd - 1e-9
     assert counted < usd + 1.000_1e-6
 
@@ -69,11 +77,11 @@ def test_no_ticket_is_given_out_twice() -> None:
 
 def test_a_hold_is_overdue_when_its_call_must_be_over() -> None:
     ledger, ticket = reserve(DayLedger(), a_hold(1), limit=LIMIT)
-    assert overdue(ledger, now=NOW) == {}
+    assert find_overdue(ledger, now=NOW) == {}
     assert isinstance(ticket, str)
-    assert list(overdue(ledger, now=NOW + timedelta(seconds=1))) == [ticket]
+    assert list(find_overdue(ledger, now=NOW + timedelta(seconds=1))) == [ticket]
 
 
 @pytest.mark.parametrize(("usd", "counted"), [(0.1 + 0.2, 300_000), (0.0000001, 1), (0, 0)])
 def test_what_floats_get_wrong_is_not_counted(usd: float, counted: int) -> None:
-    assert millionths(usd) == counted
+    assert to_millionths(usd) == counted

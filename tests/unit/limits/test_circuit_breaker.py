@@ -8,9 +8,9 @@ from shared.limits.circuit_breaker import (
     FIRST_INTERVAL,
     LONGEST_INTERVAL,
     Circuit,
-    after_failure,
-    after_undecided_probe,
-    closes,
+    apply_failure,
+    end_unclear_probe,
+    is_closed_by,
     open_until,
     start_probe,
 )
@@ -22,13 +22,13 @@ A, B = "a", "b"
 
 
 def opened(now: datetime = START) -> Circuit:
-    circuit, first = after_failure(None, reason="blocked", message="blocked", token=None, now=now)
+    circuit, first = apply_failure(None, reason="blocked", message="blocked", token=None, now=now)
     assert first
     return circuit
 
 
 def refused(circuit: Circuit, token: str | None, now: datetime) -> Circuit:
-    again, first = after_failure(circuit, reason="blocked", message="still", token=token, now=now)
+    again, first = apply_failure(circuit, reason="blocked", message="still", token=token, now=now)
     assert not first
     return again
 
@@ -59,20 +59,20 @@ def test_calls_that_were_under_way_when_it_opened_change_nothing() -> None:
     circuit = opened()
     assert refused(circuit, None, START + timedelta(seconds=5)) == circuit
     assert refused(circuit, "a", START + timedelta(seconds=5)) == circuit
-    assert not closes(circuit, token=None, called_at=START - timedelta(seconds=5))
+    assert not is_closed_by(circuit, token=None, called_at=START - timedelta(seconds=5))
 
 
 def test_a_probe_that_is_accepted_closes_it() -> None:
     circuit = start_probe(opened(), token=A, now=START + FIRST_INTERVAL, lease=LEASE)
-    assert closes(circuit, token=A, called_at=START)
+    assert is_closed_by(circuit, token=A, called_at=START)
 
 
 def test_a_probe_that_told_nothing_makes_way_after_the_same_interval() -> None:
     now = START + FIRST_INTERVAL
     circuit = start_probe(opened(), token=A, now=now, lease=LEASE)
-    left = after_undecided_probe(circuit, token=A, now=now)
+    left = end_unclear_probe(circuit, token=A, now=now)
     assert open_until(left, now=now) == now + FIRST_INTERVAL
-    assert after_undecided_probe(circuit, token=B, now=now) == circuit
+    assert end_unclear_probe(circuit, token=B, now=now) == circuit
 
 
 @given(st.integers(1, 40))

@@ -19,12 +19,12 @@ from shared.limits.pacing import (
     Postponed,
     Priority,
     Ticket,
-    burst,
+    apply_successes,
+    apply_throttle,
+    burst_allowance,
     is_still_valid,
-    new_pace,
     reserve,
-    succeeded,
-    throttled,
+    start_pace,
 )
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -37,7 +37,7 @@ class Counter:
     def __init__(self, rpm: float = 60) -> None:
         self.quota = Quota(rpm, growth=1)
         self.now = START
-        self.pace: Pace = new_pace(self.quota, now=START)
+        self.pace: Pace = start_pace(self.quota, now=START)
         self.turns: list[CallTime] = []
 
     def acquire(
@@ -73,7 +73,7 @@ class Counter:
 
     def refuse(self, turn: CallTime, seconds: float | None = None) -> None:
         after = None if seconds is None else timedelta(seconds=seconds)
-        self.pace = throttled(self.pace, now=self.now, turn=turn, retry_after=after)
+        self.pace = apply_throttle(self.pace, now=self.now, turn=turn, retry_after=after)
 
 
 def test_the_first_call_goes_at_once_and_the_next_ones_in_its_wake() -> None:
@@ -223,7 +223,7 @@ def test_success_under_pressure_is_told_and_lifts_a_rate_that_was_cut() -> None:
     counter = Counter()
     counter.refuse(counter.turn(), seconds=1)
     slow = counter.pace.rate.rpm
-    counter.pace = succeeded(
+    counter.pace = apply_successes(
         counter.pace, quota=counter.quota, called_at=(START + timedelta(minutes=1),)
     )
     assert counter.pace.rate.rpm > slow
@@ -262,7 +262,7 @@ def test_turns_are_spaced_by_the_rate_whoever_asks_and_when(
             places.append((answer.ticket, priority))  # type: ignore[arg-type]  # as above
         else:
             assert timedelta() <= answer.wait <= PATIENCE + counter.pace.rate.spacing
-    spacing, slack = counter.pace.rate.spacing, burst(counter.pace.rate)
+    spacing, slack = counter.pace.rate.spacing, burst_allowance(counter.pace.rate)
     times = [turn.at for turn in counter.turns]
     assert times == sorted(times)
     for first in range(len(times)):

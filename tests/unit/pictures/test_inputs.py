@@ -7,7 +7,7 @@ import pytest
 from shared.errors import InvalidJob
 from shared.events.projection import images_of
 from shared.jobs.parsing import job_of
-from shared.pictures.inputs import HEAD_BYTES, MAX_INPUT_BYTES, InputHead, place_of, read_inputs
+from shared.pictures.inputs import HEAD_BYTES, MAX_INPUT_BYTES, InputHead, locate_input, read_inputs
 from tests.builders.pictures import drawn
 from tests.builders.routed import plan, refusal
 from tests.builders.strategies import deployment
@@ -115,7 +115,7 @@ def test_an_edit_is_estimated_with_its_inputs_and_takes_longer() -> None:
     ],
 )
 def test_a_slash_stands_before_what_was_made_here(name: str, place: tuple[str, str] | None) -> None:
-    assert place_of(name, inputs="in", images="images") == place
+    assert locate_input(name, inputs="in", images="images") == place
 
 
 @pytest.mark.parametrize("name", ["//images/a.png", "/images//a.png", "/images/../jobs/a", "../a"])

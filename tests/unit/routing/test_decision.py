@@ -2,7 +2,7 @@ from typing import Any
 
 import pytest
 
-from shared.catalogue.models import builtin, extended
+from shared.catalogue.models import extend_catalogue, read_builtin
 from shared.routing.router import route
 from tests.builders.routed import TODAY, job_of, plan, refusal
 from tests.builders.strategies import deployment
@@ -102,7 +102,7 @@ def test_a_bucket_above_every_level_takes_the_highest() -> None:
     job = job_of(size="4k")
     (made,) = route(
         job,
-        catalogue=extended(builtin(), own),
+        catalogue=extend_catalogue(read_builtin(), own),
         deployments=[deployment("gpt-image-2")],
         today=TODAY,
         prompt_characters=1,

@@ -3,10 +3,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from shared.catalogue.models import builtin
-from shared.catalogue.sizes import broken_rules
+from shared.catalogue.models import read_builtin
+from shared.catalogue.sizes import find_broken_rules
 from shared.errors import UnsupportedRequest
-from shared.images_api.requests import request_of
+from shared.images_api.requests import build_request
 from shared.jobs.job import Job
 from shared.routing.plan import Plan
 from shared.routing.router import route
@@ -23,7 +23,7 @@ def test_an_unknown_or_unconfigured_model_is_told() -> None:
     assert "configured models: gpt-image-2" in said
     job = job_of()
     with pytest.raises(UnsupportedRequest, match="no deployment is configured"):
-        route(job, catalogue=builtin(), deployments=[], today=TODAY, prompt_characters=1)
+        route(job, catalogue=read_builtin(), deployments=[], today=TODAY, prompt_characters=1)
 
 
 @pytest.mark.parametrize(
@@ -116,7 +116,7 @@ def test_reasons_are_sentences_and_the_plan_keeps_what_was_asked() -> None:
 
 @given(jobs())
 def test_every_plan_is_one_that_its_model_accepts(job: Job) -> None:
-    catalogue = builtin()
+    catalogue = read_builtin()
     try:
         (made,) = route(
             job, catalogue=catalogue, deployments=EVERY, today=TODAY, prompt_characters=16
@@ -128,7 +128,7 @@ def test_every_plan_is_one_that_its_model_accepts(job: Job) -> None:
             assert fault.field in named
         return
     model = catalogue.get(made.model)
-    assert broken_rules(model.sizes, made.width, made.height) == ()
+    assert find_broken_rules(model.sizes, made.width, made.height) == ()
     assert made.quality in {level.name for level in model.qualities} or not model.qualities
     assert set(made.parameters) <= set(model.parameters)
     assert made.estimate_usd is None or made.estimate_usd > 0
@@ -137,7 +137,7 @@ def test_every_plan_is_one_that_its_model_accepts(job: Job) -> None:
     assert len(set(names)) == len(names) == job.n == sum(task.n for task in made.tasks)
     (served,) = [one for one in EVERY if one.name == made.deployments[0]]
     for task in made.tasks:
-        request = request_of(made, task, served, prompt="a fox", user="0f")
+        request = build_request(made, task, served, prompt="a fox", user="0f")
         assert set(request.body) <= set(model.parameters)
         assert request.stream is (request.body.get("stream", False))
 
@@ -146,7 +146,7 @@ def test_every_plan_is_one_that_its_model_accepts(job: Job) -> None:
 def test_every_refusal_names_the_value(job: Job) -> None:
     try:
         (made,) = route(
-            job, catalogue=builtin(), deployments=EVERY, today=TODAY, prompt_characters=16
+            job, catalogue=read_builtin(), deployments=EVERY, today=TODAY, prompt_characters=16
         )
     except UnsupportedRequest as refused:
         said = str(refused)

@@ -8,7 +8,7 @@ import pytest
 
 from shared.errors import StoreUnavailable
 from shared.jobs.finish import Finish, Rendition
-from shared.pictures.renditions import rendition_specs
+from shared.pictures.renditions import list_renditions
 from shared.records.record import JobState
 from tests.simulation.scene import Scene, data, error_reply, run
 
@@ -37,14 +37,14 @@ async def to_the_finish(scene: Scene) -> None:
 
 def test_each_wish_has_a_name_that_says_all_of_it() -> None:
     finish = Finish(size="1920x1080", renditions=(Rendition(format="jpeg"),), thumbnail=64)
-    wishes = rendition_specs(finish, "fox/ja/0.png", "png")
+    wishes = list_renditions(finish, "fox/ja/0.png", "png")
     assert [(wish.kind, wish.blob, wish.encoding) for wish in wishes] == [
         ("exact", "fox/ja/0.1920x1080.png", "png"),
         ("rendition", "fox/ja/0.1920x1080.q80.jpg", "jpeg"),
         ("thumbnail", "fox/ja/0.1920x1080.t64.webp", "webp"),
     ]
     assert {wish.size for wish in wishes} == {(1920, 1080)}
-    (own,) = rendition_specs(Finish(renditions=(Rendition(format="webp"),)), "fox/ja/0.png", "png")
+    (own,) = list_renditions(Finish(renditions=(Rendition(format="webp"),)), "fox/ja/0.png", "png")
     assert (own.blob, own.size) == ("fox/ja/0.q80.webp", None)
 
 

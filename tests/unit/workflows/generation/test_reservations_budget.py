@@ -4,7 +4,7 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
-from shared.limits.budget import DayLedger, millionths
+from shared.limits.budget import DayLedger, to_millionths
 from shared.records.record import JobState
 from tests.simulation.controlled_job import JOB, after, command
 from tests.simulation.reckoning import reckoned
@@ -28,7 +28,7 @@ async def estimate_usd() -> float:
 async def test_what_is_spent_stands_in_the_ledger_of_the_day() -> None:
     scene = await after(DAILY_BUDGET_USD="100")
     assert ledger(scene).held == {}
-    assert ledger(scene).spent == millionths(COST)
+    assert ledger(scene).spent == to_millionths(COST)
 
 
 async def test_without_a_budget_no_ledger_is_kept() -> None:
@@ -44,7 +44,7 @@ async def test_a_call_that_cost_nothing_is_given_back() -> None:
 
 async def test_an_unknown_outcome_counts_with_its_estimate() -> None:
     scene = await after(error_reply(500, "500"), DAILY_BUDGET_USD="100", ON_UNKNOWN_OUTCOME="park")
-    assert ledger(scene).spent == millionths(await estimate_usd())
+    assert ledger(scene).spent == to_millionths(await estimate_usd())
 
 
 async def over_budget(**job: object) -> Scene:
@@ -72,7 +72,7 @@ async def test_over_the_budget_a_job_is_parked_and_goes_on_the_next_day() -> Non
     await scene.run()
     assert scene.world.publisher.types()[1:] == ["image.job.parked", "image.job.succeeded"]
     assert data(scene)["possible_duplicate_charge"] is False
-    assert ledger(scene).spent == millionths(COST)
+    assert ledger(scene).spent == to_millionths(COST)
     assert not scene.world.index.open
 
 
@@ -130,7 +130,7 @@ async def test_a_job_that_is_released_by_hand_may_pass_the_budget() -> None:
     command(scene, "release")
     await scene.run()
     assert scene.record("fox-1").state is JobState.SUCCEEDED
-    assert ledger(scene).spent == 2 * millionths(COST)
+    assert ledger(scene).spent == 2 * to_millionths(COST)
 
 
 async def test_a_call_that_no_day_could_pay_is_refused_before_anything_is_written() -> None:
@@ -187,9 +187,9 @@ async def test_the_ledger_counts_every_bill_wherever_a_process_dies(
     bills = scene.world.endpoint.pictured
     day = datetime(2026, 11, 22, tzinfo=UTC).date()
     found = scene.world.budget.ledgers.get(day, DayLedger())
-    assert found.committed >= bills * millionths(COST), "less is counted than was billed"
+    assert found.committed >= bills * to_millionths(COST), "less is counted than was billed"
     scene.world.clock.advance(timedelta(hours=1))
     await scene.sweep()
     found = scene.world.budget.ledgers.get(day, DayLedger())
     assert found.held == {}, "money is set aside for ever"
-    assert found.spent >= bills * millionths(COST)
+    assert found.spent >= bills * to_millionths(COST)

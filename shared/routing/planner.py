@@ -11,14 +11,14 @@ from ..config.settings import Configuration, Settings
 from ..errors import Fault, UnsupportedRequest
 from ..jobs.finish import MAX_RENDERED
 from ..jobs.job import Job
-from ..jobs.localization import locale_name, longest
-from ..pictures.renditions import rendition_specs
+from ..jobs.localization import describe_locale, longest_prompt
+from ..pictures.renditions import list_renditions
 from ..vocabulary import RejectionCode
 from .plan import Plan, estimate_usd
 from .router import route
 
 
-def setting_faults(job: Job, settings: Settings) -> tuple[Fault, ...]:
+def find_setting_faults(job: Job, settings: Settings) -> tuple[Fault, ...]:
     """Return every fault of a valid job that an app of these settings finds before routing it."""
     faults = (*_unspoken(job), *_too_much_finish(job))
     if job.reply_to and not settings.allows_reply_to(job.reply_to):
@@ -28,7 +28,7 @@ def setting_faults(job: Job, settings: Settings) -> tuple[Fault, ...]:
     return faults
 
 
-def plans_of(
+def make_plans(
     job: Job,
     configuration: Configuration,
     *,
@@ -42,9 +42,9 @@ def plans_of(
     """
     template = configuration.settings.locale_template
     if job.prompt is not None:
-        prompt_characters = longest(job.prompt, job.locales, template)
+        prompt_characters = longest_prompt(job.prompt, job.locales, template)
     elif job.locales:
-        prompt_characters += longest("", job.locales, template)
+        prompt_characters += longest_prompt("", job.locales, template)
     try:
         plans = route(
             job,
@@ -66,7 +66,7 @@ def plans_of(
 def _too_much_finish(job: Job) -> Iterator[Fault]:
     if job.finish is None:
         return
-    each = len(rendition_specs(job.finish, "", job.format))
+    each = len(list_renditions(job.finish, "", job.format))
     parts = max(1, len(job.models)) * (1 if isinstance(job.size, str) else len(job.size))
     pictures = parts * max(1, len(job.locales)) * job.n * each
     if pictures > MAX_RENDERED:
@@ -77,7 +77,7 @@ def _too_much_finish(job: Job) -> Iterator[Fault]:
 def _unspoken(job: Job) -> Iterator[Fault]:
     for place, locale in enumerate(job.locales):
         try:
-            locale_name(locale)
+            describe_locale(locale)
         except LookupError as error:
             yield Fault(f"locales[{place}]", str(error.args[0]))
 
