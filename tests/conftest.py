@@ -14,10 +14,10 @@ def azurite() -> Iterator[str]:
 
     Containers and queues are shared too: give yours a name of its own.
     """
-    missing = storage_emulator.available()
+    missing = storage_emulator.missing_part()
     if missing and os.environ.get("CI"):
         pytest.fail(missing)
     if missing:
         pytest.skip(missing)
-    with storage_emulator.running() as connection_string:
+    with storage_emulator.run_azurite() as connection_string:
         yield connection_string

@@ -1,1 +1,1 @@
-"""Trouble on purpose: hosts killed, calls broken, messages sent twice; then a reckoning."""
+"""Trials under faults: kill hosts, break calls, send messages twice, then audit the result."""

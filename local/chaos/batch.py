@@ -1,4 +1,4 @@
-"""A file of many lines, its host killed while it reads, makes and collects: what comes of it?"""
+"""The batch trial: a long manifest whose host is killed while it reads, runs and collects."""
 
 import json
 import random
@@ -10,26 +10,27 @@ from typing import Any, Final
 
 from rich.table import Table
 
-from local.chaos.arena import WISHES, Arena, arena
-from local.chaos.reckoning import Reckoning, reckon
-from local.chaos.rows import Row, differences, rows, to_csv
+from local.chaos.audit import Audit, audit
+from local.chaos.manifest import Row, find_differences, make_rows, to_csv
+from local.chaos.target import OPTIONS as TARGET_OPTIONS
+from local.chaos.target import Target, start_target
+from local.stack.report import add_zero_rows, run_and_report
 from local.stack.settings import QUEUES
-from local.stack.trials import tried
 from shared.batches.manifest import batch_id_of
 
 NAME: Final = "campaign/rows.csv"
 _DEPLOYMENTS: Final = json.dumps([{"name": "gpt-image-2", "rpm": 60_000}])
-#: The quota holds up nobody.
-_WISHES: Final = (*WISHES, "--set", f"FOUNDRY_DEPLOYMENTS={_DEPLOYMENTS}")
-#: Of the emulator: pictures drawn once a size, soon there.
-_DRAWING: Final = {"cache": True, "time_scale": 0.002}
-#: Up to so long after its moment has come is the host killed, seconds: never at the same line.
-_HAPHAZARD: Final = 0.3
+#: The quota delays no job.
+_OPTIONS: Final = (*TARGET_OPTIONS, "--set", f"FOUNDRY_DEPLOYMENTS={_DEPLOYMENTS}")
+#: Settings of the emulator: draw each size once, reply fast.
+_EMULATOR: Final = {"cache": True, "time_scale": 0.002}
+#: Longest delay of a kill, in seconds: no two runs kill at the same line.
+_MAX_DELAY: Final = 0.3
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """How long a file; seconds it may take."""
+class BatchOptions:
+    """The size of the manifest; `patience` in seconds."""
 
     lines: int
     seed: int
@@ -37,147 +38,151 @@ class Wish:
 
 
 @dataclass(slots=True)
-class Verdict:
-    """What the batch came to."""
+class BatchAudit:
+    """The result of the trial."""
 
-    lines: int
+    rows: int
     seconds: float
-    #: Where the batch stood when its host was killed.
+    #: Progress of the batch at each kill.
     killed_at: list[str]
-    #: The event's counts.
+    #: Data of the event that ends the batch.
     counts: Mapping[str, Any] = field(default_factory=dict)
-    reckoning: Reckoning | None = None
+    audit: Audit | None = None
     differences: list[str] = field(default_factory=list)
 
     @property
     def wrong(self) -> list[str]:
-        """Every sentence about what must not be."""
-        return [*self.differences, *(self.reckoning.wrong if self.reckoning else [])]
+        """Every sentence about a fault."""
+        return [*self.differences, *(self.audit.wrong if self.audit else [])]
 
 
-def batch(wish: Wish, say: Callable[[str], None]) -> Verdict:
-    """Drop the file, kill the host at each of its moments, wait for the end, and look."""
-    chance, lines = random.Random(wish.seed), rows(wish.lines)  # noqa: S311 - trouble, not secrets
-    with arena(1, _WISHES, say) as troubled:
-        troubled.admin("settings", method="POST", body=_DRAWING)
+def run_batch(options: BatchOptions, log: Callable[[str], None]) -> BatchAudit:
+    """Upload the manifest, kill the host three times, wait for the end, and check the result."""
+    chance, rows = random.Random(options.seed), make_rows(options.lines)  # noqa: S311 - faults, not secrets
+    with start_target(1, _OPTIONS, log) as target:
+        target.admin("settings", method="POST", body=_EMULATOR)
         began = time.monotonic()
-        batch_id = _drop(troubled, to_csv(lines))
-        made = Verdict(len(lines), 0.0, [])
-        for moment in _moments(len(lines)):
-            if _comes(moment, troubled, batch_id, until=began + wish.patience):
-                time.sleep(chance.uniform(0, _HAPHAZARD))
-                made.killed_at.append(_stands(troubled, batch_id))
-                troubled.kill(chance)
-        events = _wait(troubled, until=began + wish.patience)
-        made.seconds = time.monotonic() - began
-        _settle(troubled, until=began + wish.patience)
-        _look(made, troubled, lines, events)
-    return made
+        batch_id = _upload(target, to_csv(rows))
+        result = BatchAudit(len(rows), 0.0, [])
+        for moment in _moments(len(rows)):
+            if _wait_for(moment, target, batch_id, until=began + options.patience):
+                time.sleep(chance.uniform(0, _MAX_DELAY))
+                result.killed_at.append(_progress(target, batch_id))
+                target.kill_host(chance)
+        events = _wait_for_end(target, until=began + options.patience)
+        result.seconds = time.monotonic() - began
+        _wait_for_queues(target, until=began + options.patience)
+        _check(result, target, rows, events)
+    return result
 
 
-type _Moment = Callable[[Mapping[str, Any], Arena], bool]
+type _Moment = Callable[[Mapping[str, Any], Target], bool]
 
 
 def _moments(count: int) -> Iterator[_Moment]:
-    """Yield when to kill: in the middle of reading, of making, of collecting."""
+    """Yield when to kill: while the batch is read, run and collected."""
     pages = count // 100
     yield lambda record, _: record["pages"] >= pages // 2
     yield lambda record, stack: record["state"] == "running" and len(stack.ended()) >= count // 2
     yield lambda record, _: record["collected"] >= max(1, pages * 3 // 4)
 
 
-def _drop(troubled: Arena, body: bytes) -> str:
-    written = troubled.blobs.get_blob_client("manifests", NAME).upload_blob(body)
+def _upload(target: Target, body: bytes) -> str:
+    written = target.blobs.get_blob_client("manifests", NAME).upload_blob(body)
     return batch_id_of(NAME, written["etag"], written["last_modified"])
 
 
-def _record(troubled: Arena, batch_id: str) -> dict[str, Any] | None:
-    body = troubled.blob("jobs", f"batches/{batch_id}/batch.json")
+def _record(target: Target, batch_id: str) -> dict[str, Any] | None:
+    body = target.blob("jobs", f"batches/{batch_id}/batch.json")
     return json.loads(body) if body else None
 
 
-def _stands(troubled: Arena, batch_id: str) -> str:
-    record = _record(troubled, batch_id) or {}
+def _progress(target: Target, batch_id: str) -> str:
+    record = _record(target, batch_id) or {}
     read, collected = record.get("pages"), record.get("collected")
-    ended = len(troubled.ended())
-    return f"{record.get('state')}: {read} pages read, {ended} jobs ended, {collected} pages told"
+    ended = len(target.ended())
+    return (
+        f"{record.get('state')}: {read} pages read, {ended} jobs ended, {collected} pages collected"
+    )
 
 
-def _comes(moment: _Moment, troubled: Arena, batch_id: str, *, until: float) -> bool:
-    """Wait for a moment; whether it came."""
+def _wait_for(moment: _Moment, target: Target, batch_id: str, *, until: float) -> bool:
+    """Wait for a moment; return False when it did not come in time."""
     while time.monotonic() < until:
-        troubled.listen()
-        record = _record(troubled, batch_id)
-        if record and moment(record, troubled):
+        target.read_events()
+        record = _record(target, batch_id)
+        if record and moment(record, target):
             return True
         time.sleep(0.05)
     return False
 
 
-def _completed(troubled: Arena) -> list[dict[str, Any]]:
-    return [event for event in troubled.events if event["type"] == "image.batch.completed"]
+def _completed(target: Target) -> list[dict[str, Any]]:
+    return [event for event in target.events if event["type"] == "image.batch.completed"]
 
 
-def _wait(troubled: Arena, *, until: float) -> list[dict[str, Any]]:
-    """Wait for the event of the end; none where it does not come."""
-    while time.monotonic() < until and not _completed(troubled):
-        troubled.listen()
+def _wait_for_end(target: Target, *, until: float) -> list[dict[str, Any]]:
+    """Wait for the event that ends the batch; return an empty list when it does not come."""
+    while time.monotonic() < until and not _completed(target):
+        target.read_events()
         time.sleep(0.1)
-    return _completed(troubled)
+    return _completed(target)
 
 
-def _settle(troubled: Arena, *, until: float) -> None:
-    """Wait until no message is left: what a second one may do is done then."""
-    while time.monotonic() < until and any(troubled.left(queue) for queue in QUEUES):
-        troubled.listen()
+def _wait_for_queues(target: Target, *, until: float) -> None:
+    """Wait until every queue is empty, so that repeated messages have had their effect."""
+    while time.monotonic() < until and any(target.left(queue) for queue in QUEUES):
+        target.read_events()
         time.sleep(0.2)
 
 
-def _look(
-    made: Verdict, troubled: Arena, lines: Sequence[Row], events: Sequence[Mapping[str, Any]]
+def _check(
+    result: BatchAudit, target: Target, rows: Sequence[Row], events: Sequence[Mapping[str, Any]]
 ) -> None:
     if not events:
-        made.differences.append("no event tells the batch's end")
+        result.differences.append("no event ends the batch")
         return
-    made.counts = events[0]["data"]
-    place = made.counts["results"]
-    told = troubled.blob(place["container"], place["blob"]) or b""
-    results = [json.loads(line) for line in told.splitlines()]
-    seen = troubled.seen(list(dict.fromkeys(each["job_id"] for each in results if each["job_id"])))
-    made.reckoning = reckon(seen)
-    made.differences += differences(
-        lines, results, _completed(troubled), billed=seen.billed, pictures=seen.pictures
+    result.counts = events[0]["data"]
+    place = result.counts["results"]
+    body = target.blob(place["container"], place["blob"]) or b""
+    results = [json.loads(line) for line in body.splitlines()]
+    seen = target.observe(list(dict.fromkeys(each["job_id"] for each in results if each["job_id"])))
+    result.audit = audit(seen)
+    result.differences += find_differences(
+        rows, results, _completed(target), billed=seen.billed, pictures=seen.pictures
     )
 
 
-def table(made: Verdict) -> Table:
-    """Return the verdict as one table: what happened, then what must be zero."""
-    shown = Table(title="What the batch came to", title_justify="left")
+def table(result: BatchAudit) -> Table:
+    """Return the result as a table: what happened, then what must be zero."""
+    shown = Table(title="Result of the batch trial", title_justify="left")
     shown.add_column("")
     shown.add_column("", justify="right")
-    shown.add_row("lines", f"{made.lines:,}")
+    shown.add_row("rows", f"{result.rows:,}")
     for state in ("succeeded", "failed", "rejected", "repeated"):
-        shown.add_row(f"  {state}", str(made.counts.get(state, "-")))
-    for number, stood in enumerate(made.killed_at, 1):
-        shown.add_row(f"kill {number}", stood)
-    shown.add_row("seconds, file to event", f"{made.seconds:.0f}")
-    found = made.reckoning
+        shown.add_row(f"  {state}", str(result.counts.get(state, "-")))
+    for number, progress in enumerate(result.killed_at, 1):
+        shown.add_row(f"kill {number}", progress)
+    shown.add_row("seconds from upload to event", f"{result.seconds:.0f}")
+    found = result.audit
     if found:
         shown.add_row("calls billed", str(found.paid_calls))
         shown.add_row("flagged: may have been paid twice", str(found.flagged))
-        shown.add_section()
-    for name, wrong in {
-        "lines not as they must be": len(made.differences),
-        "jobs lost": len(found.lost) if found else 0,
-        "paid twice, unflagged": len(found.paid_twice_unflagged) if found else 0,
-        "other faults": len(made.wrong) - len(made.differences),
-    }.items():
-        colour = "red" if wrong else "green"
-        shown.add_row(name, f"[{colour}]{wrong}[/]")
+    add_zero_rows(
+        shown,
+        {
+            "rows with a wrong result": len(result.differences),
+            "jobs lost": len(found.lost) if found else 0,
+            "paid twice, not flagged": len(found.paid_twice_unflagged) if found else 0,
+            "other faults": len(result.wrong) - len(result.differences),
+        },
+    )
     return shown
 
 
-def trouble(wish: Wish) -> int:
-    """Run it, print the table; 0 when all that must be zero is."""
-    what = f"a CSV of {wish.lines:,} lines, its host killed while it reads, makes and collects"
-    return tried("batch", what, partial(batch, wish), table=table, wrong=lambda made: made.wrong)
+def main(options: BatchOptions) -> int:
+    """Run the trial and print its table; return 0 when everything that must be zero is zero."""
+    what = f"a CSV of {options.lines:,} rows, the host killed while it reads, runs and collects"
+    return run_and_report(
+        "batch", what, partial(run_batch, options), table=table, wrong=lambda result: result.wrong
+    )

@@ -1,110 +1,170 @@
-"""Run the trouble: start hosts, submit, kill, repeat, heal, wait, and reckon up."""
+"""The chaos trial: kill hosts, break calls, send messages twice, then audit the result."""
 
 import json
 import random
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from functools import partial
+from typing import Any, Final
 
 from rich.table import Table
 
-from local.chaos.arena import WISHES, Arena, Wish, arena
-from local.chaos.reckoning import Reckoning, reckon
-from local.chaos.trouble import FAULTS, TWICE, jobs
+from local.chaos.audit import Audit, audit
+from local.chaos.target import OPTIONS, Target, start_target
+from local.stack.report import add_zero_rows, run_and_report
 from local.stack.settings import QUEUES
-from local.stack.trials import tried
+
+#: Faults of the emulator and the share of calls each hits.
+_FAULTS: Final = {
+    "429": 0.04,
+    "429-bare": 0.02,
+    "429-capacity": 0.02,
+    "500": 0.02,
+    "503": 0.02,
+    "disconnect": 0.02,
+    "401": 0.01,
+    "500-after": 0.02,
+    "408": 0.02,
+    "html-502": 0.02,
+    "disconnect-after": 0.02,
+    "empty-data": 0.01,
+    "cut": 0.02,
+    "cut-after-picture": 0.02,
+    "stall": 0.01,
+    "truncated-json": 0.01,
+    "bad-base64": 0.01,
+    "error-event": 0.01,
+    "no-final": 0.01,
+    "escapes": 0.05,
+    "chunk": 0.01,
+    "moderation_blocked": 0.01,
+}
+#: Share of the messages that are sent twice.
+_TWICE: Final = 0.25
+_POLICIES: Final = ("retry_once", "retry_once", "park", "fail")
 
 
-def chaos(wish: Wish, say: Callable[[str], None]) -> Reckoning:
-    """Make the trouble and return what it came to."""
-    chance = random.Random(wish.seed)  # noqa: S311 - trouble, not secrets
-    with arena(wish.hosts, WISHES, say) as troubled:
-        for fault, rate in FAULTS.items():
-            troubled.admin("faults", method="POST", body={"fault": fault, "rate": rate})
-        submitted = _submit(troubled, wish, chance)
-        _kill_for(troubled, wish, chance)
-        troubled.admin("faults", method="DELETE")
-        _wait(troubled, set(submitted), wish.patience)
-        return reckon(troubled.seen(submitted))
+@dataclass(frozen=True, slots=True)
+class ChaosOptions:
+    """The size of a trial; times in seconds."""
+
+    jobs: int
+    hosts: int
+    seconds: float
+    seed: int
+    patience: float
+    #: Average time between two kills.
+    kill_every: float = 3.0
 
 
-def _submit(troubled: Arena, wish: Wish, chance: random.Random) -> list[str]:
-    """Send every job some time in the trouble, and some of the messages a second time."""
+def run_chaos(options: ChaosOptions, log: Callable[[str], None]) -> Audit:
+    """Run the trial and return the audit."""
+    chance = random.Random(options.seed)  # noqa: S311 - faults, not secrets
+    with start_target(options.hosts, OPTIONS, log) as target:
+        for fault, rate in _FAULTS.items():
+            target.admin("faults", method="POST", body={"fault": fault, "rate": rate})
+        submitted = _submit(target, options, chance)
+        _kill_hosts(target, options, chance)
+        target.admin("faults", method="DELETE")
+        _wait(target, set(submitted), options.patience)
+        return audit(target.observe(submitted))
 
-    def some_time() -> int:
-        return chance.randrange(int(wish.seconds) + 1)
+
+def _jobs(count: int, chance: random.Random) -> Iterator[dict[str, Any]]:
+    """Yield jobs of every policy, of one to four pictures, in several sizes."""
+    for number in range(count):
+        yield {
+            "job_id": f"chaos-{number:04d}",
+            "prompt": f"picture {number} of many",
+            "model": "gpt-image-2" if chance.random() < 0.8 else "gpt-image-1-mini",  # noqa: PLR2004 - a share
+            "size": chance.choice(["1024x1024", "1536x1024"]),
+            "quality": chance.choice(["low", "medium"]),
+            "n": chance.choice([1, 1, 1, 2, 4]),
+            "on_unknown": chance.choice(_POLICIES),
+        }
+
+
+def _submit(target: Target, options: ChaosOptions, chance: random.Random) -> list[str]:
+    """Send every job at a random time of the trial, and some of the messages twice."""
+
+    def delay() -> int:
+        return chance.randrange(int(options.seconds) + 1)
 
     submitted = []
-    for job in jobs(wish.jobs, chance):
+    for job in _jobs(options.jobs, chance):
         body = json.dumps(job)
-        troubled.send("image-jobs", body, delay=some_time())
-        if chance.random() < TWICE:
-            troubled.send("image-jobs", body, delay=some_time())
-        if chance.random() < TWICE:
+        target.send("image-jobs", body, delay=delay())
+        if chance.random() < _TWICE:
+            target.send("image-jobs", body, delay=delay())
+        if chance.random() < _TWICE:
             task = json.dumps({"job_id": job["job_id"], "task": 0, "generation": 1})
-            troubled.send("image-jobs-small", task, delay=some_time())
+            target.send("image-jobs-small", task, delay=delay())
         submitted.append(job["job_id"])
     return submitted
 
 
-def _kill_for(troubled: Arena, wish: Wish, chance: random.Random) -> None:
-    until = time.monotonic() + wish.seconds
-    kill_at = time.monotonic() + chance.uniform(0.5, 1.5) * wish.kill_every
+def _kill_hosts(target: Target, options: ChaosOptions, chance: random.Random) -> None:
+    """Kill a random host again and again until the time is over."""
+    until = time.monotonic() + options.seconds
+    kill_at = time.monotonic() + chance.uniform(0.5, 1.5) * options.kill_every
     while time.monotonic() < until:
-        troubled.listen()
+        target.read_events()
         if time.monotonic() >= kill_at:
-            troubled.kill(chance)
-            kill_at = time.monotonic() + chance.uniform(0.5, 1.5) * wish.kill_every
+            target.kill_host(chance)
+            kill_at = time.monotonic() + chance.uniform(0.5, 1.5) * options.kill_every
         time.sleep(0.1)
 
 
-def _wait(troubled: Arena, submitted: set[str], patience: float) -> None:
-    """Wait until every job's end is told and no message is left, or until patience is over."""
+def _wait(target: Target, submitted: set[str], patience: float) -> None:
+    """Wait until every job has its end event and every queue is empty, or patience is over."""
     until = time.monotonic() + patience
-    quiet = False
-    while time.monotonic() < until and not quiet:
-        troubled.listen()
-        left = [queue for queue in QUEUES if troubled.left(queue)]
-        quiet = submitted <= troubled.ended() and not left
+    done = False
+    while time.monotonic() < until and not done:
+        target.read_events()
+        left = [queue for queue in QUEUES if target.left(queue)]
+        done = submitted <= target.ended() and not left
         time.sleep(0.2)
 
 
-def table(made: Reckoning) -> Table:
-    """Return the reckoning as one table: what happened, then what must be zero."""
-    shown = Table(title="What the trouble came to", title_justify="left")
+def table(found: Audit) -> Table:
+    """Return the audit as a table: what happened, then what must be zero."""
+    shown = Table(title="Result of the chaos trial", title_justify="left")
     shown.add_column("")
     shown.add_column("count", justify="right")
     facts: Mapping[str, object] = {
-        "jobs": made.jobs,
-        **{f"  {state}": count for state, count in sorted(made.ended.items())},
-        "hosts killed": made.kills,
-        "calls billed": made.paid_calls,
-        "billed / told, USD": f"{made.billed_usd:.4f} / {made.told_usd:.4f}",
-        "jobs flagged: may have been paid twice": made.flagged,
-        "calls answered 429, per job": f"{made.throttled / max(made.jobs, 1):.2f}",
-        "events told again, same id": made.repeated_events,
+        "jobs": found.jobs,
+        **{f"  {state}": count for state, count in sorted(found.ended.items())},
+        "hosts killed": found.kills,
+        "calls billed": found.paid_calls,
+        "billed / reported, USD": f"{found.billed_usd:.4f} / {found.reported_usd:.4f}",
+        "jobs flagged: may have been paid twice": found.flagged,
+        "calls answered 429, per job": f"{found.throttled / max(found.jobs, 1):.2f}",
+        "events published again, same id": found.repeated_events,
     }
     for name, value in facts.items():
         shown.add_row(name, str(value))
-    shown.add_section()
-    for name, wrong in {
-        "lost": len(made.lost),
-        "paid twice, unflagged": len(made.paid_twice_unflagged),
-        "poisoned": made.poisoned,
-        "events missing": len(made.events_missing),
-        "events contradicting": len(made.events_contradicting),
-        "pictures missing, wrong or orphaned": len(made.pictures_wrong),
-        "cost under-counted": len(made.cost_undercounted),
-    }.items():
-        colour = "red" if wrong else "green"
-        shown.add_row(name, f"[{colour}]{wrong}[/]")
+    add_zero_rows(
+        shown,
+        {
+            "jobs lost": len(found.lost),
+            "paid twice, not flagged": len(found.paid_twice_unflagged),
+            "messages poisoned": found.poisoned,
+            "events missing": len(found.events_missing),
+            "events that contradict": len(found.events_contradicting),
+            "pictures missing, wrong or orphaned": len(found.pictures_wrong),
+            "cost reported too low": len(found.cost_too_low),
+        },
+    )
     return shown
 
 
-def trouble(wish: Wish) -> int:
-    """Make the trouble, print the table; 0 when all that must be zero is."""
+def main(options: ChaosOptions) -> int:
+    """Run the trial and print its table; return 0 when everything that must be zero is zero."""
     what = (
-        f"{wish.jobs} jobs on {wish.hosts} hosts, one killed every {wish.kill_every:g} s or so for "
-        f"{wish.seconds:g} s, seed {wish.seed}"
+        f"{options.jobs} jobs on {options.hosts} hosts, a host killed about every "
+        f"{options.kill_every:g} s for {options.seconds:g} s, seed {options.seed}"
     )
-    return tried("chaos", what, partial(chaos, wish), table=table, wrong=lambda made: made.wrong)
+    return run_and_report(
+        "chaos", what, partial(run_chaos, options), table=table, wrong=lambda found: found.wrong
+    )

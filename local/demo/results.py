@@ -7,7 +7,7 @@ from typing import Any
 from rich.markup import escape
 from rich.table import Table
 
-from local.demo.orders import Order
+from local.demo.jobs import DemoJob
 
 _MARKS = {
     "image.job.succeeded": "[green]✔[/] succeeded",
@@ -21,7 +21,7 @@ _MARKS = {
 class Result:
     """One order on its way."""
 
-    order: Order
+    order: DemoJob
     state: str = "queued"
     seconds: float = 0.0
     event: dict[str, Any] | None = None

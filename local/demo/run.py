@@ -17,7 +17,7 @@ from azure.storage.queue.aio import QueueServiceClient
 from rich.console import Console
 from rich.live import Live
 
-from local.demo.orders import ORDERS
+from local.demo.jobs import DEMO_JOBS
 from local.demo.results import Result, progress, summary
 
 #: All jobs together take about ten seconds; a demo that hangs says so.
@@ -26,7 +26,7 @@ STOP_SECONDS: Final = 30
 LOG_COLUMNS: Final = 132
 
 
-def demo(out: Path) -> int:
+def run_demo(out: Path) -> int:
     """Return 0 when each job ended as it must, 1 otherwise."""
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
@@ -80,14 +80,14 @@ async def _stack(out: Path) -> AsyncIterator[dict[str, Any]]:
 
 
 async def _run(storage: str, out: Path, console: Console) -> list[Result]:
-    results = [Result(order) for order in ORDERS]
+    results = [Result(order) for order in DEMO_JOBS]
     async with (
         QueueServiceClient.from_connection_string(storage) as queues,
         BlobServiceClient.from_connection_string(storage) as blobs,
     ):
         jobs = queues.get_queue_client("image-jobs")
         began = time.monotonic()
-        for order in ORDERS:
+        for order in DEMO_JOBS:
             await jobs.send_message(json.dumps(order.job, ensure_ascii=False))
         with Live(progress(results), console=console, refresh_per_second=8) as live:
             watching = asyncio.create_task(_watch(blobs, results, live, began))

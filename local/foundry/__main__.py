@@ -11,10 +11,10 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from local.foundry.api.server import Foundry
-from local.foundry.drawing.drawing import warm_up
+from local.foundry.drawing.picture import warm_up
+from local.foundry.state.emulator import Emulator
 from local.foundry.state.models import default_deployments, read_deployments
 from local.foundry.state.settings import Settings
-from local.foundry.state.world import World
 
 
 def options() -> argparse.ArgumentParser:
@@ -64,7 +64,7 @@ def _value(text: str) -> object:
         return text
 
 
-async def serve(world: World, host: str, port: int) -> None:
+async def serve(world: Emulator, host: str, port: int) -> None:
     """Serve until told to stop, and say on stdout where."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
@@ -94,7 +94,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"foundry: {error}", file=sys.stderr)
         return 2
     warm_up()
-    asyncio.run(serve(World(deployments, settings, seed=given.seed), given.host, given.port))
+    asyncio.run(serve(Emulator(deployments, settings, seed=given.seed), given.host, given.port))
     return 0
 
 

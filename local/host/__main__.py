@@ -15,9 +15,9 @@ from pathlib import Path
 
 from local.host import logs
 from local.host.configuration import Misconfigured, apply_local_settings
+from local.host.lifecycle import Arguments, serve
 from local.host.options import setting
 from local.host.routes import Keys
-from local.host.running import Arguments, serve
 from local.host.worker import AppDidNotLoad
 
 

@@ -32,7 +32,7 @@ class _Line(logging.Formatter):
         return f"{moment}.{record.msecs:03.0f} {record.levelname} {record.name}{where} {one_line}"
 
 
-def _is_said(record: logging.LogRecord) -> bool:
+def _is_logged(record: logging.LogRecord) -> bool:
     """Not what the worker says of itself, nor what the host's own storage clients say."""
     if record.levelno >= logging.WARNING or not record.name.startswith("azure"):
         return True
@@ -44,7 +44,7 @@ def configure() -> None:
     """Log INFO and above to stderr: the level the worker gives the root logger in Azure."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Line())
-    handler.addFilter(_is_said)
+    handler.addFilter(_is_logged)
     logging.getLogger().addHandler(handler)
     logging.getLogger().setLevel(logging.INFO)
 

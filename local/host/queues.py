@@ -11,8 +11,8 @@ from azure.storage.queue.aio import QueueClient
 from local.host import logs
 from local.host.bindings import Function, QueueTrigger
 from local.host.configuration import QueueOptions
+from local.host.invoker import Invoker, send
 from local.host.messages import Undecodable, decode, metadata, trigger_data
-from local.host.outputs import Invoker, send
 
 POISON = "-poison"
 

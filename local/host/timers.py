@@ -11,7 +11,7 @@ from azure.storage.blob.aio import BlobClient
 
 from local.host import leases, logs
 from local.host.bindings import Function, TimerTrigger
-from local.host.outputs import Invoker
+from local.host.invoker import Invoker
 from local.host.protos import TypedData
 
 #: Schedules more frequent than this are not monitored.

@@ -11,7 +11,7 @@ from azure.storage.queue import QueueMessage
 
 from local.host import messages
 from local.host.bindings import RETURN, Function, QueueTrigger, TimerTrigger
-from local.host.outputs import Invoker
+from local.host.invoker import Invoker
 from local.host.protos import PROTOS, RpcHttpCookie, TypedData
 from local.host.routes import Keys, Route, match
 from local.host.timers import timer_info

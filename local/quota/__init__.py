@@ -1,1 +1,1 @@
-"""How well a quota is used: hosts that share one, and a worker that retries as most are written."""
+"""The quota trial: how much of a shared quota our hosts use, compared with a naive worker."""

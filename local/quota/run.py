@@ -1,4 +1,4 @@
-"""Run it: stacks of 1, 2 and 4 hosts that share a quota, then the naive worker; one table."""
+"""The quota trial: stacks of 1, 2 and 4 hosts that share a quota, then the naive worker."""
 
 import asyncio
 import json
@@ -12,27 +12,27 @@ from typing import Final
 
 from rich.table import Table
 
-from local.chaos.arena import Arena, arena
-from local.quota.measuring import WARM_UP_SECONDS, Measured, measured
-from local.quota.naive import NaiveWorker
+from local.chaos.target import Target, start_target
+from local.quota.measurement import WARM_UP_SECONDS, Measurement, measure
+from local.quota.naive_worker import NaiveWorker
+from local.stack.report import run_and_report
 from local.stack.settings import FOUNDRY_KEY
-from local.stack.trials import tried
 
 MODEL: Final = "gpt-image-2"
-#: What is aimed at.
-LEAST_SHARE: Final = 0.97
-MOST_REFUSED: Final = 0.02
-#: Times longer than the quota needs that a run may take.
+#: The goals of the app.
+MIN_SHARE: Final = 0.97
+MAX_THROTTLED: Final = 0.02
+#: Longest run, as a multiple of the time the quota needs.
 PATIENCE: Final = 2.5
-#: A host's line about a delivery of a lane.
+#: A log line about one delivery of a lane message.
 _DELIVERY: Final = re.compile(r"generate_\w+: (?!alarm)\w+ job_id=")
-#: What an app's host takes at once, as host.json has it.
+#: Messages that a host runs at once, as in host.json.
 _SLOTS: Final = 24
 
 
 @dataclass(frozen=True, slots=True)
-class Wish:
-    """How much is measured."""
+class QuotaOptions:
+    """The size of the trial."""
 
     jobs: int
     rpm: float
@@ -40,89 +40,89 @@ class Wish:
     seed: int
 
 
-def quota(wish: Wish, say: Callable[[str], None]) -> list[Measured]:
-    """Measure each number of hosts, and the naive worker with as many slots as the most have."""
-    rows: list[Measured] = []
-    for hosts in wish.hosts:
+def measure_quota(options: QuotaOptions, log: Callable[[str], None]) -> list[Measurement]:
+    """Measure each number of hosts, then the naive worker with the slots of the largest number."""
+    rows: list[Measurement] = []
+    for hosts in options.hosts:
         deliveries: list[str] = []
 
-        def hear(line: str, heard: list[str] = deliveries) -> None:
-            say(line)
+        def read(line: str, found: list[str] = deliveries) -> None:
+            log(line)
             if _DELIVERY.search(line):
-                heard.append(line)
+                found.append(line)
 
-        deployments = json.dumps([{"name": MODEL, "rpm": wish.rpm}])
-        options = ("--set", f"FOUNDRY_DEPLOYMENTS={deployments}")
-        with arena(hosts, options, hear) as stack:
-            # A time that varies from call to call would blur when each was made.
+        deployments = json.dumps([{"name": MODEL, "rpm": options.rpm}])
+        stack_options = ("--set", f"FOUNDRY_DEPLOYMENTS={deployments}")
+        with start_target(hosts, stack_options, read) as stack:
+            # Without jitter the time of each call is exact.
             stack.admin("settings", method="POST", body={"jitter": 0, "cache": True})
             began = time.monotonic()
-            _submit(stack, wish)
-            _wait(stack, wish)
+            _submit(stack, options)
+            _wait(stack, options)
             name = f"{hosts} host{'s' if hosts > 1 else ''}"
             rows.append(
-                measured(
+                measure(
                     name,
                     stack.admin("ledger"),
-                    jobs=wish.jobs,
-                    rpm=wish.rpm,
+                    jobs=options.jobs,
+                    rpm=options.rpm,
                     seconds=time.monotonic() - began,
                     dequeues=len(deliveries),
                 )
             )
-            if hosts == max(wish.hosts):
-                rows.append(_naive(stack, wish, hosts))
+            if hosts == max(options.hosts):
+                rows.append(_naive(stack, options, hosts))
     return rows
 
 
-def _submit(stack: Arena, wish: Wish) -> None:
-    for number in range(wish.jobs):
+def _submit(stack: Target, options: QuotaOptions) -> None:
+    for number in range(options.jobs):
         job = {"job_id": f"quota-{number:04d}", "prompt": f"picture {number}", "quality": "low"}
         stack.send("image-jobs", json.dumps(job | {"size": "1024x1024", "model": MODEL}))
 
 
-def _wait(stack: Arena, wish: Wish) -> None:
-    until = time.monotonic() + PATIENCE * 60 * wish.jobs / wish.rpm
-    while len(stack.ended()) < wish.jobs and time.monotonic() < until:
-        stack.listen()
+def _wait(stack: Target, options: QuotaOptions) -> None:
+    until = time.monotonic() + PATIENCE * 60 * options.jobs / options.rpm
+    while len(stack.ended()) < options.jobs and time.monotonic() < until:
+        stack.read_events()
         time.sleep(0.2)
 
 
-def _naive(stack: Arena, wish: Wish, hosts: int) -> Measured:
+def _naive(stack: Target, options: QuotaOptions, hosts: int) -> Measurement:
     stack.admin("ledger", method="DELETE")
-    time.sleep(WARM_UP_SECONDS)  # the service's bucket fills, as it was for the others
+    time.sleep(WARM_UP_SECONDS)  # the bucket fills up, as before the other runs
     worker = NaiveWorker(
         url=stack.ready["foundry"],
         key=FOUNDRY_KEY,
         deployment=MODEL,
         slots=hosts * _SLOTS,
-        chance=random.Random(wish.seed),  # noqa: S311 - backoff, not secrets
+        chance=random.Random(options.seed),  # noqa: S311 - backoff, not secrets
     )
     began = time.monotonic()
-    asyncio.run(worker.work(wish.jobs, seconds=PATIENCE * 60 * wish.jobs / wish.rpm))
-    return measured(
+    asyncio.run(worker.work(options.jobs, seconds=PATIENCE * 60 * options.jobs / options.rpm))
+    return measure(
         f"naive x{hosts}",
         stack.admin("ledger"),
-        jobs=wish.jobs,
-        rpm=wish.rpm,
+        jobs=options.jobs,
+        rpm=options.rpm,
         seconds=time.monotonic() - began,
         dequeues=worker.dequeues,
         poisoned=worker.poisoned,
     )
 
 
-def table(rows: Sequence[Measured], wish: Wish) -> Table:
-    """Return the rows as one table."""
-    shown = Table(title=f"{wish.jobs} jobs at {wish.rpm:g} a minute", title_justify="left")
+def table(rows: Sequence[Measurement], options: QuotaOptions) -> Table:
+    """Return the measurements as a table."""
+    shown = Table(title=f"{options.jobs} jobs at {options.rpm:g} a minute", title_justify="left")
     shown.add_column("")
-    for head in ("done", "quota used", "429s a job", "jobs/min", "dequeues a job", "poisoned"):
+    for head in ("done", "quota used", "429s per job", "jobs/min", "dequeues per job", "poisoned"):
         shown.add_column(head, justify="right")
     for row in rows:
         shown.add_row(
-            row.who,
+            row.name,
             str(row.done),
             f"{row.share:.1%}",
-            f"{row.refused:.3f}",
+            f"{row.throttled:.3f}",
             f"{row.jobs_a_minute:.0f}",
             f"{row.dequeues:.2f}",
             str(row.poisoned),
@@ -130,29 +130,29 @@ def table(rows: Sequence[Measured], wish: Wish) -> Table:
     return shown
 
 
-def missed(rows: Sequence[Measured]) -> list[str]:
-    """Return a sentence for each aim that the app missed."""
-    ours = [row for row in rows if not row.who.startswith("naive")]
+def missed_goals(rows: Sequence[Measurement]) -> list[str]:
+    """Return a sentence for each goal that the app missed."""
+    ours = [row for row in rows if not row.name.startswith("naive")]
     return [
-        *(f"{row.who}: {row.done} of {row.jobs} jobs done" for row in ours if row.done < row.jobs),
+        *(f"{row.name}: {row.done} of {row.jobs} jobs done" for row in ours if row.done < row.jobs),
         *(
-            f"{row.who}: {row.share:.1%} of the quota used, aim {LEAST_SHARE:.0%}"
+            f"{row.name}: {row.share:.1%} of the quota used, goal {MIN_SHARE:.0%}"
             for row in ours
-            if row.share < LEAST_SHARE
+            if row.share < MIN_SHARE
         ),
         *(
-            f"{row.who}: {row.refused:.3f} calls refused a job, aim below {MOST_REFUSED}"
+            f"{row.name}: {row.throttled:.3f} 429s per job, goal below {MAX_THROTTLED}"
             for row in ours
-            if row.refused >= MOST_REFUSED
+            if row.throttled >= MAX_THROTTLED
         ),
     ]
 
 
-def use(wish: Wish) -> int:
-    """Measure, print the table; 0 when every aim was reached."""
+def main(options: QuotaOptions) -> int:
+    """Run the trial and print its table; return 0 when every goal is met."""
     what = (
-        f"{wish.jobs} jobs on {', '.join(map(str, wish.hosts))} hosts, then a naive worker; "
-        f"seed {wish.seed}"
+        f"{options.jobs} jobs on {', '.join(map(str, options.hosts))} hosts, then a naive worker; "
+        f"seed {options.seed}"
     )
-    run, shown = partial(quota, wish), partial(table, wish=wish)
-    return tried("quota", what, run, table=shown, wrong=missed)
+    run, shown = partial(measure_quota, options), partial(table, options=options)
+    return run_and_report("quota", what, run, table=shown, wrong=missed_goals)

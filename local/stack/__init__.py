@@ -1,1 +1,1 @@
-"""Azurite, the Foundry emulator and the app as processes."""
+"""The local stack: Azurite, the Foundry emulator and the app as child processes."""

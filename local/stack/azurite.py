@@ -1,4 +1,4 @@
-"""Azurite, the storage emulator: on free ports, in memory unless told where to keep data."""
+"""Azurite, the storage emulator: on free ports, in memory or in a directory."""
 
 import os
 import re
@@ -12,11 +12,11 @@ from local.stack.processes import Child, to_stderr
 ROOT = Path(__file__).parents[2]
 SCRIPT = ROOT / "node_modules/azurite/dist/src/azurite.js"
 
-#: Azurite's published development account: no secret.
+#: Azurite's published development account; not a secret.
 ACCOUNT = "devstoreaccount1"
 KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
 
-#: Seconds it may take to serve; 1.3-2.7 s were measured on two cores.
+#: Longest start in seconds; 1.3-2.7 s were measured on two cores.
 START_SECONDS = 60.0
 
 _LISTENING = re.compile(r"Azurite (Blob|Queue|Table) service is successfully listening at (\S+)")
@@ -26,26 +26,25 @@ class AzuriteMissing(RuntimeError):
     """Azurite or Node.js is not installed."""
 
 
-def available() -> str | None:
-    """None when Azurite can be started, else the sentence that says what is missing."""
+def missing_part() -> str | None:
+    """Return a sentence about what is missing; None when Azurite can start."""
     if not SCRIPT.exists():
         return f"Azurite is not installed: {SCRIPT.relative_to(ROOT)} is missing; run `make setup`"
     if shutil.which("node") is None:
-        return "Azurite needs Node.js: there is no `node` on PATH"
+        return "Azurite needs Node.js, but `node` is not on PATH"
     return None
 
 
-def start(data: Path | None = None, *, say: Callable[[str], None] = to_stderr) -> Child[str]:
-    """Azurite as a child, whose ready value is its connection string.
+def start(data: Path | None = None, *, log: Callable[[str], None] = to_stderr) -> Child[str]:
+    """Start Azurite as a child; its ready value is the connection string.
 
-    With `data` it keeps everything in that directory (it writes some seconds late: a kill -9
-    of Azurite itself loses the last of it), else in memory.
+    With `data` it stores everything in that directory, else in memory. It writes some seconds late:
+    a kill -9 of Azurite loses the last writes.
     """
-    missing = available()
-    if missing:
+    if missing := missing_part():
         raise AzuriteMissing(missing)
     where = ["--inMemoryPersistence"] if data is None else ["--location", str(data)]
-    # The newest SDKs speak a newer API version than Azurite knows: it is told not to mind.
+    # The newest SDKs use a newer API version than Azurite knows.
     quiet = ["--silent", "--disableTelemetry", "--skipApiVersionCheck"]
     ports = [word for kind in ("blob", "queue", "table") for word in (f"--{kind}Port", "0")]
     return Child(
@@ -53,14 +52,14 @@ def start(data: Path | None = None, *, say: Callable[[str], None] = to_stderr) -
         [shutil.which("node") or "node", str(SCRIPT), *where, *quiet, *ports],
         ready=_Ports().read,
         environment=os.environ,
-        say=say,
+        log=log,
     )
 
 
 @contextmanager
-def running(data: Path | None = None) -> Iterator[str]:
-    """The connection string of an Azurite that lives as long as the block."""
-    child = start(data, say=lambda _: None)
+def run_azurite(data: Path | None = None) -> Iterator[str]:
+    """Run Azurite for the block and yield its connection string."""
+    child = start(data, log=lambda _: None)
     try:
         yield child.wait_ready(START_SECONDS)
     finally:
@@ -68,7 +67,7 @@ def running(data: Path | None = None) -> Iterator[str]:
 
 
 class _Ports:
-    """Collects the three addresses Azurite prints into one connection string."""
+    """The addresses that Azurite prints, collected into a connection string."""
 
     def __init__(self) -> None:
         self._urls: dict[str, str] = {}

@@ -1,12 +1,12 @@
-"""What the local stack sets and creates: the app's settings, its containers, its queues."""
+"""Settings, containers and queues of the local stack."""
 
 import json
 from typing import Final
 
-#: The Foundry emulator's API key: no secret.
+#: API key of the Foundry emulator; not a secret.
 FOUNDRY_KEY: Final = "local-key"
 
-#: Deployments of the emulator, with more requests a minute than a laptop makes.
+#: Deployments of the emulator, with more requests per minute than a laptop makes.
 DEPLOYMENTS: Final = tuple(
     {"name": model, "model": model, "rpm": 600}
     for model in (
@@ -35,7 +35,7 @@ QUEUES: Final = (*_TRIGGERING, *(f"{queue}-poison" for queue in _TRIGGERING), "i
 
 
 def settings(storage: str, foundry: str) -> dict[str, str]:
-    """The app's settings for a storage connection string and a Foundry URL."""
+    """Return the app's settings for a storage connection string and a Foundry URL."""
     return {
         "AzureWebJobsStorage": storage,
         "FUNCTIONS_WORKER_RUNTIME": "python",

@@ -1,4 +1,4 @@
-"""Everything on one machine: storage, images endpoint, hosts; started together, ended together."""
+"""The whole app on one machine: storage, images endpoint and hosts start and stop together."""
 
 import json
 import os
@@ -21,8 +21,8 @@ from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
 from local.stack import azurite
-from local.stack.manifests import Watcher
-from local.stack.pasting import to_paste
+from local.stack.event_grid import BlobWatcher
+from local.stack.instructions import instructions
 from local.stack.processes import Child, DidNotStart, to_stderr
 from local.stack.settings import (
     CONTAINERS,
@@ -35,24 +35,24 @@ from local.stack.settings import (
 
 ROOT = Path(__file__).parents[2]
 
-#: Seconds a part may take to be ready, on a busy machine.
+#: Longest start of a part in seconds, on a busy machine.
 START_SECONDS = 60.0
 
-#: Seconds hosts get on top of their drain time before they are killed.
+#: Seconds after the drain time until a host is killed.
 STOP_SECONDS = 5.0
 
 
 class CannotStart(RuntimeError):
-    """The stack cannot be started as it was asked for."""
+    """The stack cannot start with these options."""
 
 
 class Stopped(SystemExit):
-    """A signal asked the stack to end."""
+    """A signal stopped the stack."""
 
 
 @dataclass(frozen=True, slots=True)
-class Wishes:
-    """What `python -m local up` was asked for; times in seconds."""
+class StackOptions:
+    """Options of `python -m local up`; times in seconds."""
 
     foundry: str | None
     host: Literal["builtin", "func"]
@@ -65,14 +65,14 @@ class Wishes:
 
 
 class Stack:
-    """The running parts. Ends them all on the way out, however that is."""
+    """The running parts; stops all of them on exit."""
 
-    def __init__(self, wishes: Wishes) -> None:
-        self._wishes = wishes
+    def __init__(self, options: StackOptions) -> None:
+        self._options = options
         self._ended: SimpleQueue[Child[Any]] = SimpleQueue()
         self._services: list[Child[Any]] = []
         self._hosts: list[Child[Any]] = []
-        self._watcher: Watcher | None = None
+        self._watcher: BlobWatcher | None = None
         self._environment: dict[str, str] = {}
         # Hexadecimal: a key that begins with a hyphen would be read as an option.
         self._keys = {"function": secrets.token_hex(32), "master": secrets.token_hex(32)}
@@ -84,32 +84,32 @@ class Stack:
 
     def __exit__(self, *_: object) -> None:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-            signal.signal(number, signal.SIG_IGN)  # we are at it
+            signal.signal(number, signal.SIG_IGN)  # already stopping
         if self._watcher:
             self._watcher.stop()
         for host in self._hosts:
             host.ask_to_stop()
         for host in self._hosts:
-            host.stop(self._wishes.drain + STOP_SECONDS)
+            host.stop(self._options.drain + STOP_SECONDS)
         for service in self._services:
             service.ask_to_stop()
         for service in self._services:
             service.stop(STOP_SECONDS)
 
     def start(self) -> dict[str, Any]:
-        """Start every part; the document that says where they are."""
-        storing = self._added(self._services, azurite.start(self._wishes.data))
+        """Start every part and return their addresses, keys and process ids."""
+        storing = self._added(self._services, azurite.start(self._options.data))
         emulator = None
-        if self._wishes.foundry is None:
+        if self._options.foundry is None:
             emulator = self._added(self._services, self._foundry())
         storage = storing.wait_ready(START_SECONDS)
         create_all(storage)
-        self._watcher = Watcher(storage, MANIFESTS_CONTAINER, MANIFESTS_QUEUE)
+        self._watcher = BlobWatcher(storage, MANIFESTS_CONTAINER, MANIFESTS_QUEUE)
         self._watcher.start()
-        foundry = self._wishes.foundry or str(
+        foundry = self._options.foundry or str(
             emulator and emulator.wait_ready(START_SECONDS)["url"]
         )
-        self._environment = {**os.environ, **settings(storage, foundry), **self._wishes.set}
+        self._environment = {**os.environ, **settings(storage, foundry), **self._options.set}
         hosts = [self._added(self._hosts, self._host(number)) for number in self._numbers()]
         ready = [host.wait_ready(START_SECONDS) for host in hosts]
         return {
@@ -129,27 +129,27 @@ class Stack:
         }
 
     def watch(self, ready: Mapping[str, Any]) -> int:
-        """Wait for a part to end: a host is started anew if so wished, else the exit code is 1."""
+        """Wait for a part to end: restart a host with `restart`, else return exit code 1."""
         while True:
             child = self._ended.get()
             code = child.process.wait()
-            if not (self._wishes.restart and child in self._hosts):
+            if not (self._options.restart and child in self._hosts):
                 to_stderr(f"{child.name} ended with exit code {code}: stopping the rest")
                 return 1
-            child.kill()  # what it may have started
+            child.kill()  # and everything it started
             number = self._hosts.index(child)
             port = int(str(ready["hosts"][number]).rsplit(":", 1)[1])
-            fresh = self._host(number, port)
-            self._hosts[number] = fresh
-            self._watched(fresh)
-            fresh.wait_ready(START_SECONDS)
+            restarted = self._host(number, port)
+            self._hosts[number] = restarted
+            self._watched(restarted)
+            restarted.wait_ready(START_SECONDS)
             to_stderr(
                 f"{child.name} (pid {child.pid}) ended with exit code {code}: "
-                f"started anew, pid {fresh.pid}"
+                f"restarted, pid {restarted.pid}"
             )
 
     def _numbers(self) -> range:
-        return range(self._wishes.hosts)
+        return range(self._options.hosts)
 
     def _added[T](self, group: list[Child[Any]], child: Child[T]) -> Child[T]:
         group.append(child)
@@ -164,7 +164,7 @@ class Stack:
         return child
 
     def _foundry(self) -> Child[dict[str, Any]]:
-        deployments = {**settings("", ""), **self._wishes.set}["FOUNDRY_DEPLOYMENTS"]
+        deployments = {**settings("", ""), **self._options.set}["FOUNDRY_DEPLOYMENTS"]
         return Child(
             "foundry",
             [
@@ -177,15 +177,15 @@ class Stack:
         )
 
     def _host(self, number: int, port: int = 0) -> Child[dict[str, Any]]:
-        name = f"host-{number + 1}" if self._wishes.hosts > 1 else "host"
-        if self._wishes.host == "func":
+        name = f"host-{number + 1}" if self._options.hosts > 1 else "host"
+        if self._options.host == "func":
             return _core_tools(name, self._environment, port or _free_port())
         keys = ("--function-key", self._keys["function"], "--master-key", self._keys["master"])
         return Child(
             name,
             [
                 *(sys.executable, "-m", "local.host", "--app", str(ROOT), "--port", str(port)),
-                *("--hide", str(self._wishes.hide), "--drain", str(self._wishes.drain), *keys),
+                *("--hide", str(self._options.hide), "--drain", str(self._options.drain), *keys),
             ],
             ready=read_ready,
             environment=self._environment,
@@ -206,7 +206,7 @@ def create_all(storage: str) -> None:
 
 
 def read_ready(line: str) -> dict[str, Any] | None:
-    """The JSON line by which a part of ours says that it serves."""
+    """Read the JSON line that a part prints when it is ready; None for any other line."""
     try:
         document = json.loads(line)
     except ValueError:
@@ -218,14 +218,14 @@ def _core_tools(name: str, environment: Mapping[str, str], port: int) -> Child[d
     program = shutil.which("func")
     if program is None:
         raise CannotStart(
-            "--host func needs Azure Functions Core Tools and there is no `func` on PATH; "
-            "leave --host out for the host that comes with this project"
+            "--host func needs Azure Functions Core Tools, but `func` is not on PATH; "
+            "without --host the built-in host runs"
         )
     url = f"http://127.0.0.1:{port}"
     return Child(
         name,
         [program, "start", "--port", str(port)],
-        # Said once the functions are listed and the host listens.
+        # Printed when the functions are listed and the host listens.
         ready=lambda line: {"url": url} if "func with --verbose" in line else None,
         environment=environment,
         directory=ROOT,
@@ -243,11 +243,11 @@ def _stop(number: int, _frame: FrameType | None) -> None:
     raise Stopped(0)
 
 
-def up(wishes: Wishes) -> int:
-    """Run the stack until a signal comes or a part dies; the exit code."""
-    if wishes.host == "func" and wishes.hosts > 1:
-        raise CannotStart("--host func runs one host: several take the builtin one")
-    with Stack(wishes) as stack:
+def run_until_stopped(options: StackOptions) -> int:
+    """Run the stack until a signal or the end of a part; return the exit code."""
+    if options.host == "func" and options.hosts > 1:
+        raise CannotStart("--host func runs one host; use --host builtin for several")
+    with Stack(options) as stack:
         try:
             ready = stack.start()
         except DidNotStart as error:
@@ -255,8 +255,8 @@ def up(wishes: Wishes) -> int:
             return 1
         sys.stdout.write(json.dumps(ready) + "\n")
         sys.stdout.flush()
-        if sys.stderr.isatty():  # keys are for a person to see, and not for a log
-            to_stderr(to_paste(ready))
+        if sys.stderr.isatty():  # show the keys to a person, never in a log
+            to_stderr(instructions(ready))
         try:
             return stack.watch(ready)
         except DidNotStart as error:

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from local.stack.outside import Json, Outside, running
 from local.stack.stack import ROOT
+from local.stack.stack_client import Json, StackClient, run_stack
 from tests.simulation.waiting import until
 
 #: On a busy machine with two cores.
@@ -19,7 +19,7 @@ __all__ = ["ROOT", "Json", "RunningStack", "running_stack"]
 
 
 @dataclass(slots=True)
-class RunningStack(Outside):
+class RunningStack(StackClient):
     """A running stack, and what its callers wait for."""
 
     log: list[str] = field(default_factory=list)
@@ -62,6 +62,6 @@ class RunningStack(Outside):
 def running_stack(*options: str) -> Iterator[RunningStack]:
     """Start the stack with these options of `python -m local up`; stop it at the end."""
     log: list[str] = []
-    with running(RunningStack, options, log.append) as stack:
+    with run_stack(RunningStack, options, log.append) as stack:
         stack.log = log
         yield stack

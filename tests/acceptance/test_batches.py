@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from local.chaos.batch import Wish, batch
+from local.chaos.batch import BatchOptions, run_batch
 from tests.acceptance.running_stack import Json, RunningStack, running_stack
 from tests.simulation.waiting import until
 
@@ -71,7 +71,7 @@ def test_a_dropped_file_becomes_pictures_results_in_order_and_one_event(
 @pytest.mark.timeout(240)
 def test_a_batch_ends_right_though_its_host_was_killed_while_it_read_made_and_collected() -> None:
     log: list[str] = []
-    made = batch(Wish(lines=COUNT, seed=1, patience=150), log.append)
+    made = run_batch(BatchOptions(lines=COUNT, seed=1, patience=150), log.append)
     assert made.wrong == [], "\n".join(log[-200:])
     read, began, *_ = made.killed_at
     assert read.startswith("reading: 1 pages read")

@@ -89,7 +89,7 @@ def test_a_bad_message_is_rejected_with_every_fault_and_kept(stack: RunningStack
     event = stack.event("bad-1")
     assert event["type"] == "image.job.rejected"
     assert [fault["field"] for fault in event["data"]["faults"]] == ["prompt", "n", "colour"]
-    assert "bad-1" in [letter["job_id"] for letter in stack.letters()]
+    assert "bad-1" in [letter["job_id"] for letter in stack.dead_letters()]
     assert stack.left("image-jobs-poison") == 0
     assert not stack.billed("bad-1")
 
@@ -98,7 +98,7 @@ def test_a_message_that_holds_no_job_is_rejected_and_kept(stack: RunningStack) -
     stack.submit("this is no job")
     event = stack.event(None)
     assert (event["type"], event["data"]["code"]) == ("image.job.rejected", "malformed_message")
-    assert "malformed_message" in [letter["reason"] for letter in stack.letters()]
+    assert "malformed_message" in [letter["reason"] for letter in stack.dead_letters()]
 
 
 def test_a_message_that_comes_twice_is_paid_once_and_answered_twice(stack: RunningStack) -> None:
@@ -130,7 +130,7 @@ def test_a_poisoned_task_ends_as_a_dead_letter_and_a_failed_event(stack: Running
     stack.submit(task, queue="image-jobs-small-poison")
     assert ended(stack, "fox-6")["type"] == "image.job.succeeded", "a live attempt is left alone"
     until(
-        lambda: [letter for letter in stack.letters() if letter["reason"] == "poisoned"],
+        lambda: [letter for letter in stack.dead_letters() if letter["reason"] == "poisoned"],
         "dead letter",
     )
 

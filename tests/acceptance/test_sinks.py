@@ -100,7 +100,7 @@ def test_every_sink_gets_the_event_and_one_that_is_down_holds_up_no_other(
     assert not receiver.at("/picky")
 
     def kept() -> list[dict[str, Any]]:
-        return [each for each in stack.letters() if each["reason"] == "undeliverable"]
+        return [each for each in stack.dead_letters() if each["reason"] == "undeliverable"]
 
     (letter,) = until(kept, "dead letter of the webhook that is down", seconds=60)
     assert (letter["sink"], letter["event"]) == ("webhook-down", event)

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from local.stack.pasting import exports
+from local.stack.instructions import exports
 from local.stack.settings import DEPLOYMENTS
 from tests.acceptance.running_stack import ROOT, RunningStack, running_stack
 from tests.simulation.waiting import until

@@ -127,7 +127,7 @@ class Bed:
 
     def grown(self) -> list[Row]:
         """What a job costs after ever more jobs, on an Azurite of its own."""
-        with azurite.running() as storage:
+        with azurite.run_azurite() as storage:
             addresses = Addresses(foundry=self.addresses.foundry, storage=storage)
             done = self._run(*_module("growth"), addresses.model_dump_json(), seconds=600)
         return ROWS.validate_json(done)

@@ -7,14 +7,14 @@ from aiohttp import web
 from pydantic import JsonValue, ValidationError
 
 from local.foundry.replies.faults import NAMES, Rule
+from local.foundry.state.emulator import Emulator
 from local.foundry.state.settings import Settings
-from local.foundry.state.world import World
 
 type Answering = Callable[[JsonValue], JsonValue]
 type Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
-def add_admin_routes(app: web.Application, world: World) -> None:
+def add_admin_routes(app: web.Application, world: Emulator) -> None:
     """Add the routes that look into the world and change it."""
     admin = Admin(world)
     for method, path, answering in (
@@ -51,7 +51,7 @@ def _handler(answering: Answering) -> Handler:
 class Admin:
     """What each route does: a JSON body in, a JSON document out."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Emulator) -> None:
         self._world = world
 
     def health(self, _: JsonValue) -> JsonValue:

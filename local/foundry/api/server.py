@@ -10,15 +10,14 @@ from pydantic import JsonValue
 
 from local.foundry.api import auth, problems
 from local.foundry.api.admin import add_admin_routes
-from local.foundry.api.answering import Answer, answer, hang_up, stop_before
-from local.foundry.api.asks import Ask, Operation, read_ask
-from local.foundry.api.families import read_flux, read_mai
+from local.foundry.api.body_writer import Disconnected
 from local.foundry.api.forms import Form, read_form
-from local.foundry.api.members import typed
-from local.foundry.api.wire import Severed
+from local.foundry.api.requests import ImageRequest, Operation, read_flux, read_mai, read_openai
+from local.foundry.api.responses import ImageCall, answer, hang_up, stop_before
+from local.foundry.api.validation import typed
 from local.foundry.replies.faults import HEADER
+from local.foundry.state.emulator import Caller, Emulator
 from local.foundry.state.models import Deployment, Family
-from local.foundry.state.world import Caller, World
 
 API_VERSIONS = {"2025-04-01-preview", "2024-02-01"}
 V1_VERSIONS = {None, "preview"}  # the how-to asks for it, the streaming sample leaves it out (C-1)
@@ -58,7 +57,7 @@ class Call:
 class Foundry:
     """The emulator as a web application over one world."""
 
-    def __init__(self, world: World) -> None:
+    def __init__(self, world: Emulator) -> None:
         self.world = world
 
     def application(self) -> web.Application:
@@ -100,7 +99,7 @@ class Foundry:
         return await self._serve(call, found=found and request.match_info["path"] in paths)
 
     async def _serve(self, call: Call, *, found: bool) -> web.StreamResponse:
-        """Answer one call, whatever comes of it, and note how it ended."""
+        """ImageCall one call, whatever comes of it, and note how it ended."""
         outcome = "client gone"
         try:
             if not found:
@@ -116,7 +115,7 @@ class Foundry:
             )
         except ConnectionError:
             return web.Response()  # nobody will read it
-        except Severed:
+        except Disconnected:
             outcome = "severed"
             return await hang_up(call.request)
         else:
@@ -149,7 +148,7 @@ class Foundry:
             raise problems.invalid(f"Emulator: {error}", HEADER, "unknown_fault") from error
         stop_before(self.world, caller, faults)
         return await answer(
-            Answer(self.world, call.request, ask, caller, faults, headers=call.headers)
+            ImageCall(self.world, call.request, ask, caller, faults, headers=call.headers)
         )
 
     def _named(self, call: Call, members: dict[str, JsonValue]) -> Deployment:
@@ -180,7 +179,7 @@ class Foundry:
 
     def _read(
         self, call: Call, deployment: Deployment, members: dict[str, JsonValue], form: Form | None
-    ) -> Ask:
+    ) -> ImageRequest:
         model, settings = deployment.facts, self.world.settings
         if call.family == "mai":
             return read_mai(members, model=model, operation=call.operation, form=form)
@@ -192,7 +191,7 @@ class Foundry:
             if settings.refuse_model_member or not known:
                 message = f"The model '{named}' does not exist"
                 raise problems.invalid(message, "model", "model_not_found")
-        return read_ask(
+        return read_openai(
             members, model=model, operation=call.operation, settings=settings, form=form
         )
 

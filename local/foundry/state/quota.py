@@ -21,7 +21,7 @@ class Pool:
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class Admission:
     """The answer to one request: `wait` in seconds is None if it may go on."""
 
     wait: float | None
@@ -60,7 +60,7 @@ class Quota:
         """Requests per minute of each pool."""
         return {name: pool.rpm for name, pool in self._pools.items()}
 
-    def take(self, name: str, slice_seconds: float) -> Turn:
+    def take(self, name: str, slice_seconds: float) -> Admission:
         """Count one request against a pool."""
         pool, now = self._pools[name], self._clock()
         largest, rate = pool.largest(slice_seconds), pool.rpm / 60
@@ -69,4 +69,4 @@ class Quota:
         left = max(held - 1, -largest)
         pool.tokens, pool.filled_at = left, now
         wait = None if held >= 1 else (1 - left) / rate
-        return Turn(wait, int(pool.rpm), max(0, int(left)), (largest - left) / rate)
+        return Admission(wait, int(pool.rpm), max(0, int(left)), (largest - left) / rate)

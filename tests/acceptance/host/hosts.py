@@ -145,5 +145,5 @@ def start(world: World, *options: str, log: list[str], **settings: str) -> Child
         ready=read_ready,
         environment=environment,
         directory=ROOT,
-        say=log.append,
+        log=log.append,
     )

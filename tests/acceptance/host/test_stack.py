@@ -27,7 +27,7 @@ def stack(*options: str) -> Iterator[tuple[Child[dict[str, Any]], dict[str, Any]
         [PYTHON, "-m", "local", "up", *options],
         ready=read_ready,
         directory=ROOT,
-        say=log.append,
+        log=log.append,
     )
     try:
         yield child, child.wait_ready(2 * START_SECONDS), log
@@ -54,7 +54,7 @@ def pids(ready: dict[str, Any]) -> list[int]:
 def test_a_host_that_dies_is_started_anew_and_a_killed_stack_leaves_nothing() -> None:
     with stack("--restart") as (child, ready, log):
         os.kill(ready["pids"]["hosts"][0], signal.SIGKILL)
-        (said,) = until(lambda: [line for line in log if "started anew, pid" in line], "restart")
+        (said,) = until(lambda: [line for line in log if "restarted, pid" in line], "restart")
         fresh = int(said.rsplit(" ", 1)[1])
         assert runs(fresh)
         os.kill(child.pid, signal.SIGKILL)
@@ -84,7 +84,7 @@ def test_a_person_at_a_terminal_is_told_what_to_paste() -> None:
     try:
         os.close(theirs)
         said = ""
-        while "Ctrl-C ends it all." not in said:
+        while "Press Ctrl-C to stop everything." not in said:
             said += os.read(ours, 4096).decode()
         lines = [line for line in said.splitlines() if line.startswith(("export ", "alias "))]
         # In the same breath: an alias is known from the next line on.
@@ -117,4 +117,4 @@ def test_a_stack_under_core_tools_is_one_host() -> None:
         cwd=ROOT,
     )
     assert found.returncode == 1
-    assert "several take the builtin one" in found.stderr
+    assert "use --host builtin for several" in found.stderr

@@ -13,10 +13,10 @@ from aiohttp.test_utils import TestClient, TestServer
 from PIL import Image
 
 from local.foundry.api.server import Foundry
+from local.foundry.state.emulator import Emulator
 from local.foundry.state.models import Deployment, default_deployments
 from local.foundry.state.quota import Clock
 from local.foundry.state.settings import Settings
-from local.foundry.state.world import World
 
 DATED = "/openai/deployments/{}/images/{}?api-version=2025-04-01-preview"
 V1 = "/openai/v1/images/{}?api-version=preview"
@@ -30,7 +30,7 @@ class Calls:
     """A client of the emulator, and the world behind it."""
 
     client: TestClient[Any, Any]
-    world: World
+    world: Emulator
 
     async def generate(
         self,
@@ -81,7 +81,7 @@ async def started(
     **switches: Any,  # noqa: ANN401  # those of Settings
 ) -> AsyncIterator[Calls]:
     settings = Settings(**{"time_scale": 0, **switches})
-    world = World(deployments or default_deployments(600), settings, clock=clock)
+    world = Emulator(deployments or default_deployments(600), settings, clock=clock)
     async with TestClient(TestServer(Foundry(world).application())) as client:
         yield Calls(client, world)
 

@@ -1,0 +1,259 @@
+"""Requests of the three families, validated in the order and the words of the service."""
+
+import base64
+import binascii
+import math
+import re
+from dataclasses import dataclass
+from typing import Literal
+
+from pydantic import JsonValue
+
+from local.foundry.api import problems
+from local.foundry.api import validation as check
+from local.foundry.api.forms import Form, Upload, check_mask, open_upload
+from local.foundry.api.validation import Members
+from local.foundry.drawing.renderer import Format
+from local.foundry.state.models import Model
+from local.foundry.state.settings import Settings
+from local.foundry.state.sizes import flux_size, mai_size, read_size
+
+type Operation = Literal["generations", "edits"]
+
+MAX_N = 10
+MAX_PARTIALS = 3
+_COMMON = {
+    "prompt",
+    "n",
+    "size",
+    "quality",
+    "output_format",
+    "output_compression",
+    "background",
+    "moderation",
+    "user",
+    "stream",
+    "partial_images",
+    "model",
+}
+_EDIT_ONLY = {"input_fidelity"}
+_LEVELS = ("low", "medium", "high", "xhigh", "max", "auto")
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRequest:
+    """What is to be made, with nothing left open. Sides in pixels; no `quality`: MAI, FLUX."""
+
+    operation: Operation
+    model: Model
+    prompt: str
+    width: int
+    height: int
+    n: int = 1
+    auto_size: bool = False
+    quality: str | None = None
+    format: Format = "png"
+    compression: int = 100
+    background: str = "opaque"
+    stream: bool = False
+    partial_images: int = 0
+    inputs: tuple[Upload, ...] = ()
+
+    @property
+    def size(self) -> str:
+        """As the API writes it."""
+        return f"{self.width}x{self.height}"
+
+
+def read_openai(
+    members: Members,
+    *,
+    model: Model,
+    operation: Operation,
+    settings: Settings,
+    form: Form | None = None,
+) -> ImageRequest:
+    """Check a request in the order of the service; raises what it would answer."""
+    check.refuse_unknown(members, _COMMON | (_EDIT_ONLY if operation == "edits" else set()))
+    images = tuple(form.images) if form else ()
+    if operation == "edits":
+        _check_edit(members, model, images, form.mask if form else None)
+    prompt = check.prompt(members, model.prompt_limit)
+    n = check.integer(members, "n", least=1, most=MAX_N) or 1
+    size = check.text(members, "size") or "auto"
+    width, height = (
+        _auto(settings)
+        if size == "auto"
+        else read_size(model, size, resize=settings.oversize == "resize")
+    )
+    chosen, compression, background = _encoding(members)
+    stream = check.boolean(members, "stream")
+    partials = check.integer(members, "partial_images", least=0, most=MAX_PARTIALS) or 0
+    if stream and n > 1:
+        raise problems.invalid("Streaming is only supported with n=1.", "n", "invalid_value")
+    check.choice(members, "moderation", ("auto", "low"), "auto")
+    check.text(members, "user")
+    return ImageRequest(
+        operation=operation,
+        model=model,
+        prompt=prompt,
+        width=width,
+        height=height,
+        n=n,
+        auto_size=size == "auto",
+        quality=_quality(members, model, settings),
+        format=chosen,
+        compression=compression,
+        background=background,
+        stream=stream,
+        partial_images=partials,
+        inputs=images,
+    )
+
+
+def _auto(settings: Settings) -> tuple[int, int]:
+    """What `auto` gives: it may break the rules, as Microsoft's note of July 2026 says."""
+    width, _, height = settings.auto_size.partition("x")
+    return int(width), int(height)
+
+
+def _quality(members: Members, model: Model, settings: Settings) -> str:
+    asked = check.choice(members, "quality", _LEVELS, "auto")
+    if asked == "auto":
+        return settings.auto_quality or model.auto_quality
+    if asked not in model.qualities:
+        message = f"The model '{model.name}' does not support quality '{asked}'"
+        raise problems.invalid(message, "quality", "invalid_value")
+    return asked
+
+
+def _encoding(members: Members) -> tuple[Format, int, str]:
+    jpeg = check.choice(members, "output_format", ("png", "jpeg"), "png") == "jpeg"
+    compression = check.integer(members, "output_compression", least=0, most=100)
+    if not jpeg and compression not in {None, 100}:  # its words are assumed
+        message = "Compression less than 100 is not supported for PNG output format."
+        raise problems.invalid(message, "output_compression", "invalid_value")
+    levels = ("transparent", "opaque", "auto")
+    background = check.choice(members, "background", levels, "auto")
+    if jpeg and background == "transparent":  # its words are assumed
+        message = "Transparent background is not supported for JPEG output format."
+        raise problems.invalid(message, "background", "invalid_value")
+    # `auto` is echoed as what was decided: a drawn picture is opaque.
+    return (
+        "jpeg" if jpeg else "png",
+        100 if compression is None else compression,
+        "opaque" if background == "auto" else background,
+    )
+
+
+def _check_edit(
+    members: Members, model: Model, images: tuple[Upload, ...], mask: Upload | None
+) -> None:
+    if members.get("input_fidelity") is not None and model.name == "gpt-image-1-mini":
+        raise problems.unknown_parameter("input_fidelity")
+    check.choice(members, "input_fidelity", ("low", "high"), "low")
+    if not images:
+        raise problems.missing("image")
+    if len(images) > model.max_inputs:
+        message = (
+            f"Invalid 'image': array too long. Expected an array with maximum length "
+            f"{model.max_inputs}, but got an array with length {len(images)} instead."
+        )
+        raise problems.invalid(message, "image", "array_above_max_length")
+    if mask is not None:
+        check_mask(mask, images[0])
+
+
+_MAI = {"model", "prompt", "width", "height", "n"}
+_MAI_NEW = {"auto_aspect_ratio", "web_grounding"}  # since 2.6
+_FLUX = {
+    "model",
+    "prompt",
+    "width",
+    "height",
+    "output_format",
+    "num_images",
+    "seed",
+    "safety_tolerance",
+    "guidance",
+    "steps",
+    "aspect_ratio",
+    "prompt_unsampling",
+}
+_INPUT = re.compile(r"input_image(_[2-9]|_10)?")
+_HUGE = 1 << 31
+
+
+def read_mai(
+    members: Members,
+    *,
+    model: Model,
+    operation: Operation,
+    form: Form | None = None,
+) -> ImageRequest:
+    """Check a request of MAI: one picture, whatever `n` says; edits take no size and no mask."""
+    known = _MAI | (_MAI_NEW if model.name.startswith("MAI-Image-2.6") else set())
+    if operation == "edits":
+        known -= {"width", "height"}
+    for name in members:
+        if name not in known:
+            raise problems.mai_parameter(name)
+    prompt = check.prompt(members, model.prompt_limit)
+    images = tuple(form.images) if form else ()
+    if operation == "edits":
+        if form and form.mask is not None:
+            raise problems.mai_parameter("mask")
+        if len(images) != 1:
+            raise problems.mai_value(f"'image' must be exactly one image, not {len(images)}.")
+        width, height = _like(images[0])
+    else:
+        width, height = mai_size(_side(members, "width"), _side(members, "height"))
+    return ImageRequest(operation, model, prompt, width, height, inputs=images)
+
+
+def read_flux(members: Members, *, model: Model) -> ImageRequest:
+    """Check a request of FLUX; reference pictures make it an edit."""
+    for name in members:
+        if name not in _FLUX and not _INPUT.fullmatch(name):
+            raise problems.unknown_parameter(name)
+    prompt = check.prompt(members, model.prompt_limit)
+    width, height = flux_size(_side(members, "width"), _side(members, "height"))
+    n = check.integer(members, "num_images", least=1, most=4) or 1
+    jpeg = check.choice(members, "output_format", ("jpeg", "png"), "jpeg") == "jpeg"
+    inputs = tuple(
+        _decoded(name, value)
+        for name, value in members.items()
+        if _INPUT.fullmatch(name) and value is not None
+    )
+    if len(inputs) > model.max_inputs:
+        message = f"At most {model.max_inputs} input images are supported, not {len(inputs)}."
+        raise problems.invalid(message, "input_image", "invalid_value")
+    operation: Operation = "edits" if inputs else "generations"
+    chosen: Format = "jpeg" if jpeg else "png"
+    return ImageRequest(
+        operation, model, prompt, width, height, n=n, format=chosen, compression=90, inputs=inputs
+    )
+
+
+def _side(members: Members, name: str) -> int:
+    return check.integer(members, name, least=1, most=_HUGE) or 1024
+
+
+def _like(upload: Upload) -> tuple[int, int]:
+    """The aspect of the input on the grid, within one megapixel."""
+    factor = min(1.0, math.sqrt(1_048_576 / (upload.width * upload.height)))
+    return (
+        max(768, int(upload.width * factor) // 16 * 16),
+        max(768, int(upload.height * factor) // 16 * 16),
+    )
+
+
+def _decoded(name: str, value: JsonValue) -> Upload:
+    if not isinstance(value, str):
+        raise check.wrong_type(name, "a string", value)
+    try:
+        data = base64.b64decode(value, validate=True)
+    except binascii.Error as error:
+        message = f"Invalid '{name}': not valid base64."
+        raise problems.invalid(message, name, "invalid_value") from error
+    return open_upload(name, data)

@@ -1,0 +1,150 @@
+"""The bodies of good replies: one JSON document, or server-sent events.
+
+A body is a list of parts, so that a picture's base64 is never copied into a larger string and its
+place in the body is known to whoever wants to cut it.
+"""
+
+import base64
+import json
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pydantic import JsonValue
+
+from local.foundry.api.requests import ImageRequest
+from local.foundry.replies.tokens import Usage
+from local.foundry.state.settings import Settings
+
+_SPLIT = "\x00"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """Some bytes of a body, and whether they are a picture's base64."""
+
+    data: bytes
+    is_picture: bool = False
+
+
+def base64_of(data: bytes, *, escapes: bool, spoilt: bool) -> bytes:
+    """A picture as the JSON string holds it; `spoilt` puts a letter into it that is none."""
+    text = base64.b64encode(data)
+    if spoilt:
+        middle = len(text) // 2
+        text = text[:middle] + b"!" + text[middle + 1 :]
+    if escapes:
+        text = text.replace(b"/", b"\\/").replace(b"+", b"\\u002B")
+    return text
+
+
+def usage_of(ask: ImageRequest, usage: Usage, settings: Settings) -> dict[str, JsonValue] | None:
+    """The `usage` member; FLUX has none, MAI a short one."""
+    if ask.model.family == "flux":
+        return None
+    counts: dict[str, JsonValue] = {"input_tokens": usage.text + usage.images}
+    if ask.model.family == "gpt-image":
+        counts["input_tokens_details"] = {"image_tokens": usage.images, "text_tokens": usage.text}
+    counts["output_tokens"] = usage.output
+    if ask.model.family == "gpt-image" and settings.token_details:
+        counts["output_tokens_details"] = {"image_tokens": usage.output, "text_tokens": 0}
+    counts["total_tokens"] = usage.total
+    return counts
+
+
+def document(
+    ask: ImageRequest, pictures: Sequence[bytes], usage: Usage, settings: Settings
+) -> list[Part]:
+    """The whole JSON reply, in the order of the measured body; `pictures` are base64 already."""
+    item: dict[str, JsonValue] = {"b64_json": _SPLIT}
+    body: dict[str, JsonValue] = {"created": int(time.time())}
+    if ask.model.family == "gpt-image":
+        if settings.filter_results:
+            item["content_filter_results"] = _filters()
+            body["prompt_filter_results"] = [
+                {"prompt_index": 0, "content_filter_results": _filters()}
+            ]
+        body["background"] = ask.background
+    body["data"] = [item for _ in pictures]
+    if ask.model.family == "gpt-image":
+        body |= {"output_format": ask.format, "quality": ask.quality, "size": ask.size}
+    counts = usage_of(ask, usage, settings)
+    if counts is not None:
+        body["usage"] = counts
+    return _parts(body, pictures)
+
+
+def links(ask: ImageRequest, urls: Sequence[str], usage: Usage, settings: Settings) -> list[Part]:
+    """The whole JSON reply with links in place of pictures, as FLUX is said to give them."""
+    empty = b"".join(part.data for part in document(ask, [], usage, settings))
+    items: JsonValue = [{"url": url, "b64_json": None} for url in urls]
+    return [Part(json.dumps({**json.loads(empty), "data": items}).encode())]
+
+
+def partial_event(ask: ImageRequest, picture: bytes, index: int) -> list[Part]:
+    """One unfinished picture as an event."""
+    members = _event_members(ask)
+    return _event(
+        f"{_subject(ask)}.partial_image", {**members, "partial_image_index": index}, picture
+    )
+
+
+def completed_event(
+    ask: ImageRequest, picture: bytes, usage: Usage, settings: Settings
+) -> list[Part]:
+    """The finished picture as an event, with the usage."""
+    members = {**_event_members(ask), "usage": usage_of(ask, usage, settings)}
+    return _event(f"{_subject(ask)}.completed", members, picture)
+
+
+def error_event() -> bytes:
+    """An error in the middle of a stream."""
+    error: JsonValue = {
+        "type": "server_error",
+        "code": "server_error",
+        "message": "The server had an error while processing your request. Sorry about that!",
+        "param": None,
+    }
+    data = json.dumps({"type": "error", "error": error}, separators=(",", ":"))
+    return f"event: error\ndata: {data}\n\n".encode()
+
+
+def _subject(ask: ImageRequest) -> str:
+    return "image_edit" if ask.operation == "edits" else "image_generation"
+
+
+def _event_members(ask: ImageRequest) -> dict[str, JsonValue]:
+    return {
+        "created_at": int(time.time()),
+        "size": ask.size,
+        "quality": ask.quality,
+        "background": ask.background,
+        "output_format": ask.format,
+    }
+
+
+def _event(kind: str, members: dict[str, JsonValue], picture: bytes) -> list[Part]:
+    parts = _parts({"type": kind, "b64_json": _SPLIT, **members}, [picture])
+    return [Part(f"event: {kind}\ndata: ".encode()), *parts, Part(b"\n\n")]
+
+
+def _parts(body: dict[str, JsonValue], pictures: Sequence[bytes]) -> list[Part]:
+    """The JSON, with the pictures where the marks are."""
+    frame = json.dumps(body, separators=(",", ":")).encode()
+    first, *others = frame.split(json.dumps(_SPLIT).strip('"').encode())
+    parts = [Part(first)]
+    for picture, after in zip(pictures, others, strict=True):
+        parts += [Part(picture, is_picture=True), Part(after)]
+    return parts
+
+
+def _filters() -> dict[str, JsonValue]:
+    safe: dict[str, JsonValue] = {
+        name: {"filtered": False, "severity": "safe"}
+        for name in ("hate", "self_harm", "sexual", "violence")
+    }
+    return {
+        **safe,
+        "profanity": {"detected": False, "filtered": False},
+        "jailbreak": {"detected": False, "filtered": False},
+    }
