@@ -36,7 +36,7 @@ from .records.record import JobRecord, JobState
 if TYPE_CHECKING:  # no start waits for what is seldom asked for
     from cloudevents.core.v1.event import CloudEvent
 
-    from .batches.record import BatchRecord, KeptBatch
+    from .batches.record import BatchRecord
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ class Batches(Protocol):
         """Write a new record and return its version; `AlreadyExists` if the batch has one."""
         ...
 
-    async def read(self, batch_id: str) -> "KeptBatch | None":
+    async def read(self, batch_id: str) -> "Versioned[BatchRecord] | None":
         """Return the record, or None when there is none."""
         ...
 

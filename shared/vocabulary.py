@@ -7,7 +7,6 @@ Texts cut to what an event, or the metadata of a blob, has room for.
 
 import json
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from itertools import accumulate
 from typing import Final
@@ -97,11 +96,6 @@ FAILURES: Final[dict[FailureCode, str]] = {
 def record_name(job_id: str) -> str:
     """Return the blob name of a job's record."""
     return f"{job_id}.json"
-
-
-def dead_letter_name(name: str, time: datetime) -> str:
-    """Return the blob name of a dead letter: by day, then by job id or digest."""
-    return f"{time:%Y/%m/%d}/{name}.json"
 
 
 def picture_name(digest: str, content_type: str) -> str:

@@ -26,6 +26,7 @@ from ..ports import (
     StoredPicture,
     World,
 )
+from ..records.dead_letter import DeadLetterKind
 from ..vocabulary import RejectionCode
 from .telemetry import CALLING, DEAD_LETTERS, JOBS, STORING, TOKENS, TRACER, WAITING
 
@@ -177,7 +178,7 @@ class MeasuredDeadLetters:
         """Keep a dead letter, then count it."""
         await self.inner.put(name, body)
         letter = json.loads(body)
-        reason = letter.get("reason", "failed")
+        reason = "failed" if letter["kind"] == DeadLetterKind.JOB else letter["reason"]
         DEAD_LETTERS.add(1, {"reason": "rejected" if reason in _OF_CALLERS else str(reason)})
 
 

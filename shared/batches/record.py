@@ -8,7 +8,6 @@ twice and not all the time, whoever repeats a step finds its page and takes it a
 batch comes to is summed from pages, never counted by whoever passes by.
 """
 
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Final, Literal
@@ -109,14 +108,6 @@ class BatchRecord(_Frozen):
         told = self.collected * PAGE_ENTRIES + self.waiting_at
         is_running = self.state is BatchState.RUNNING and told < self.reading.entries
         return told + 1 if is_running else None
-
-
-@dataclass(frozen=True, slots=True)
-class KeptBatch:
-    """A batch's record as it is stored, and the version that a conditional write must name."""
-
-    record: BatchRecord
-    version: str
 
 
 def page_of_entries(number: int) -> str:

@@ -16,11 +16,12 @@ from ..errors import (
 )
 from ..events.data import Image
 from ..jobs.job import Job
+from ..records.dead_letter import DeadLetter
 from ..records.index_entry import IndexEntry
 from ..records.record import JobState
 from ..records.transitions import IllegalStep
 from .async_client import AsyncImageJobs
-from .dead_letters import DeadLetter, NotAMessage
+from .dead_letters import NotAMessage
 from .results import (
     DamagedPicture,
     Event,

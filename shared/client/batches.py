@@ -15,7 +15,7 @@ from ..batches.record import BatchRecord, BatchState
 from ..config.settings import Configuration
 from ..errors import AlreadyExists, Fault, Rejected, UnreadableRecord
 from ..jobs.job import Job
-from ..jobs.parsing import read_job
+from ..jobs.parsing import Message, read_job
 from .results import StillRunning
 from .storage import Storage
 from .submission import quoted, supposed
@@ -88,7 +88,7 @@ def _take(
         faults: Iterator[Fault] | tuple[Fault, ...] = (entry.fault,) if entry.fault else ()
         if not entry.fault:
             try:
-                job = read_job(entry.body, inserted_at=now, seed=str(entry.number))
+                job = read_job(Message(entry.body, str(entry.number), now))
                 quote = quoted(job, app, prompt_characters=len(job.prompt or ""), now=now)
                 usd = _price(job, priced, now) if found.supposed else quote.estimate_usd
                 found.estimate_usd = _sum(found.estimate_usd, usd)

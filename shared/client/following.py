@@ -3,7 +3,6 @@
 Events off a queue, one by one, each acknowledged when the caller is done with it.
 """
 
-import json
 import logging
 from collections.abc import AsyncGenerator, Sequence
 from datetime import timedelta
@@ -14,8 +13,9 @@ from pydantic import ValidationError
 
 from ..config.settings import Settings
 from ..errors import ConflictingJob, Fault, ImageJobsError, Rejected, UnreadableRecord
+from ..records.dead_letter import dead_letter_name, read_dead_letter
 from ..records.record import JobRecord
-from ..vocabulary import dead_letter_name, record_name
+from ..vocabulary import record_name
 from .results import Event, JobEnded, NoSuchJob, Receipt, Status, StillRunning, read_event
 from .storage import Received, Storage
 
@@ -112,10 +112,9 @@ def _record(job_id: str, body: bytes) -> JobRecord:
 
 
 def _rejection(letter: bytes, job_id: str) -> Rejected:
-    told = json.loads(letter)
-    faults = [Fault(fault["field"], fault["message"]) for fault in told.get("faults", ())]
-    rejection = Rejected(faults or [Fault("", str(told["reason"]))], job_id=job_id)
-    rejection.code = told["reason"]
+    found = read_dead_letter(letter)
+    rejection = Rejected(found.faults or [Fault("", found.reason)], job_id=job_id)
+    rejection.code = found.reason
     return rejection
 
 

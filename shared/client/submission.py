@@ -16,7 +16,7 @@ from ..catalogue.deployments import Deployment
 from ..config.settings import Configuration, Settings
 from ..errors import Fault, InvalidJob, StoreUnavailable
 from ..jobs.job import Job
-from ..jobs.parsing import derived_job_id, job_of
+from ..jobs.parsing import build_job, derived_job_id
 from ..pictures.inputs import HEAD_BYTES, InputHead, locate_input, read_inputs
 from ..routing.planner import find_setting_faults, make_plans
 from ..vocabulary import picture_name, prompt_name
@@ -66,7 +66,7 @@ def job_from(
         asked = asked.model_dump(exclude_defaults=True)
     elif isinstance(asked, str):
         asked = {"prompt": asked} if asked else {}
-    return job_of({**asked, **fields}, made_id=derived_job_id(now, chance))
+    return build_job({**asked, **fields}, made_id=derived_job_id(now, chance))
 
 
 def quoted(

@@ -19,6 +19,7 @@ from ..events.data import Image
 from ..jobs.commands import Action
 from ..jobs.job import Job
 from ..limits.pool_ledger import Ledger
+from ..records.dead_letter import DeadLetter
 from ..records.index_entry import IndexEntry
 from ..records.record import JobState
 from . import batches, checkup, control, dead_letters, download, following, ledger, submission
@@ -26,7 +27,6 @@ from .batches import Checked, Dropped
 from .checkup import Check
 from .configuration import configured, environment
 from .control import COMMAND_SECONDS
-from .dead_letters import DeadLetter
 from .ledger import Today
 from .results import Event, Quote, Receipt, Status
 from .storage import Storage

@@ -8,10 +8,10 @@ import hashlib
 from datetime import datetime, timedelta
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
-from ..errors import Fault, MalformedMessage
 from ..jobs.fields import is_job_id
+from ..jobs.parsing import read_model
 
 #: Wait after the first try and the longest one, seconds: 5 s, 15 s, 45 s, … an hour. A day holds
 #: some thirty tries, as many as Event Grid makes.
@@ -54,14 +54,7 @@ class Delivery(BaseModel):
 
 def read_delivery(body: bytes) -> Delivery:
     """Read a message of the deliveries queue; `MalformedMessage` if it is none of ours."""
-    try:
-        return Delivery.model_validate_json(body)
-    except ValidationError as error:
-        faults = [
-            Fault(".".join(map(str, fault["loc"])), fault["msg"])
-            for fault in error.errors(include_url=False, include_input=False)
-        ]
-        raise MalformedMessage(faults) from error
+    return read_model(Delivery, body)
 
 
 def wait_after(dispatch: Delivery, asked: float | None) -> timedelta:

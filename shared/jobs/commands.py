@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import InvalidJob
 from .fields import JobId
-from .parsing import open_envelope
+from .parsing import Envelope
 from .validation import in_order, validation_faults
 
 #: No job is opened as often; a bound, so that a number of any length is refused.
@@ -43,15 +43,14 @@ class Command(BaseModel):
         return self.model_dump_json(exclude_defaults=True).encode()
 
 
-def read_command(body: bytes) -> Command | None:
-    """Return the order that a message of the jobs queue holds, None when it holds none.
+def read_command(envelope: Envelope) -> Command | None:
+    """Return the command that a message of the jobs queue holds, None when it holds none.
 
-    Raises `MalformedMessage` when it holds nothing, `InvalidJob` with the faults of an order.
+    Raises `InvalidJob` with the faults of a command.
     """
-    content = open_envelope(body).content
-    if "command" not in content:
+    if "command" not in envelope.content:
         return None
     try:
-        return Command.model_validate(content)
+        return Command.model_validate(envelope.content)
     except ValidationError as error:
         raise InvalidJob(in_order([*validation_faults(error)]), job_id=None) from error

@@ -1,12 +1,8 @@
-"""From a queue message to a job, or to every fault in it.
+"""Read a message: the envelope around a job, and the job in it or every fault of it.
 
-Tolerant of the envelope (`shared.jobs.parsing`), strict about the job: what is not understood is
-refused, never ignored.
-
-From the bytes of a queue message to the JSON object that should be a job.
-
-Taken: JSON as it is or in base64, with or without a byte order mark; the job bare or as the data of
-a CloudEvent. Refused whole, as `MalformedMessage`: what holds no single JSON object.
+A message is JSON, plain or base64, with or without a byte order mark; the job is the whole of it or
+the data of a CloudEvent. An unknown field of a job is a fault, an unknown field of the CloudEvent
+is not.
 """
 
 import base64
@@ -19,12 +15,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, Final, Never
 
-from pydantic import TypeAdapter, ValidationError
+from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from ..errors import Fault, InvalidJob, MalformedMessage, Rejected
+from ..errors import Fault, InvalidJob, MalformedMessage
 from .fields import QueueName, is_job_id, is_traceparent, quote_value
 from .job import Job, find_conflicts
-from .validation import in_order, path, validation_faults
+from .validation import in_order, path, plain_faults, validation_faults
 
 #: A queue message as stored (platform.md section 6).
 MAX_MESSAGE_BYTES: Final = 65_536
@@ -38,8 +34,18 @@ type Place = tuple[str | int, ...]
 
 
 @dataclass(frozen=True, slots=True)
+class Message:
+    """A message as it came: from a queue, or as the body of a request."""
+
+    body: bytes
+    #: The same at each delivery. A job that names no id gets one made of this and the next.
+    message_id: str
+    inserted_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Envelope:
-    """What should be a job, as it was written, and what its envelope said."""
+    """The content of a message, which should be a job or a command, and what is said around it."""
 
     content: dict[str, Any]
     #: Where the content says something twice.
@@ -197,36 +203,49 @@ def _moment(value: object) -> datetime:
     return moment if moment.utcoffset() is not None else moment.replace(tzinfo=UTC)
 
 
-def read_job(body: bytes, *, inserted_at: datetime, seed: str) -> Job:
-    """Return the job that a message holds.
+def read_job(message: Message) -> Job:
+    """Return the job of a message; `MalformedMessage` if it holds none, else as `job_in`."""
+    return job_in(open_envelope(message.body), message)
 
-    A job without an id gets the same one at every delivery: from `inserted_at` and `seed` (the
-    queue's time and id of the message), or from the CloudEvent's source and id when it came in one,
-    so that an event sent twice is one job.
-    Raises `MalformedMessage` when no job could be found, `InvalidJob` with all faults otherwise.
+
+def job_in(envelope: Envelope, message: Message) -> Job:
+    """Return the job that an envelope holds; `InvalidJob` with all faults.
+
+    A job without an id gets the same one at every delivery: from the message's time and id, or from
+    the CloudEvent's source and id, so that an event that is sent twice is one job.
     """
-    letter = open_envelope(body)
-    content = dict(letter.content)
-    if letter.traceparent and content.get("traceparent") is None:
-        content["traceparent"] = letter.traceparent
-    made_id = derived_job_id(letter.time if letter.seed else inserted_at, letter.seed or seed)
-    repeated = [path(place) for place in letter.repeated]
-    return job_of(content, made_id=made_id, repeated=repeated)
+    content = dict(envelope.content)
+    if envelope.traceparent and content.get("traceparent") is None:
+        content["traceparent"] = envelope.traceparent
+    made_id = (
+        derived_job_id(envelope.time, envelope.seed)
+        if envelope.seed
+        else derived_job_id(message.inserted_at, message.message_id)
+    )
+    return build_job(content, made_id=made_id, repeated=[path(each) for each in envelope.repeated])
 
 
-def reply_queue_of(body: bytes, allows: Callable[[str], bool]) -> str | None:
-    """Return the queue that a refused message names in `reply_to`, if it can be read and `allows`.
+def reply_queue(envelope: Envelope | None, allows: Callable[[str], bool]) -> str | None:
+    """Return the queue that a rejected message names in `reply_to`, if it is valid and `allows`.
 
-    No job is made of such a message, so that nothing else has looked at the name.
+    Nothing else has validated the name: no job was made of the message.
     """
     try:
-        queue = TypeAdapter(QueueName).validate_python(open_envelope(body).content.get("reply_to"))
-    except (Rejected, ValidationError):
+        queue = TypeAdapter(QueueName).validate_python(envelope and envelope.content["reply_to"])
+    except (KeyError, ValidationError):
         return None
     return queue if allows(queue) else None
 
 
-def job_of(content: Mapping[str, Any], *, made_id: str, repeated: Sequence[str] = ()) -> Job:
+def read_model[T: BaseModel](model: type[T], body: bytes) -> T:
+    """Read one of the app's own messages; `MalformedMessage` with all faults."""
+    try:
+        return model.model_validate_json(body)
+    except ValidationError as error:
+        raise MalformedMessage(plain_faults(error)) from error
+
+
+def build_job(content: Mapping[str, Any], *, made_id: str, repeated: Sequence[str] = ()) -> Job:
     """Return the job that these fields describe, `InvalidJob` with all faults otherwise.
 
     A field that is None counts as left out; a job that names no id gets `made_id`. `repeated` are

@@ -47,6 +47,14 @@ def validation_faults(error: ValidationError) -> list[Fault]:
     ]
 
 
+def plain_faults(error: ValidationError) -> list[Fault]:
+    """Return one fault for each error, in pydantic's words: for what the app itself has written."""
+    return [
+        Fault(".".join(map(str, detail["loc"])), detail["msg"])
+        for detail in error.errors(include_url=False, include_input=False)
+    ]
+
+
 def in_order(faults: Iterable[Fault]) -> list[Fault]:
     """Return the faults in the order of the job's fields, unknown fields last."""
     order = {name: place for place, name in enumerate(Job.model_fields)}

@@ -1,8 +1,8 @@
 """The small messages that wake a task or a finish; everything else stands in the record."""
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 
-from ..errors import Fault, MalformedMessage
+from ..jobs.parsing import read_model
 from ..limits.pacing import Ticket
 
 
@@ -42,20 +42,9 @@ class FinishMessage(BaseModel):
 
 def read_finish(body: bytes) -> FinishMessage:
     """Read a message of the finish queue; `MalformedMessage` if it is none of ours."""
-    return _read(FinishMessage, body)
+    return read_model(FinishMessage, body)
 
 
 def read_task(body: bytes) -> TaskMessage:
     """Read a lane message; `MalformedMessage` if it is none of ours."""
-    return _read(TaskMessage, body)
-
-
-def _read[T: BaseModel](kind: type[T], body: bytes) -> T:
-    try:
-        return kind.model_validate_json(body)
-    except ValidationError as error:
-        faults = [
-            Fault(".".join(map(str, fault["loc"])), fault["msg"])
-            for fault in error.errors(include_url=False, include_input=False)
-        ]
-        raise MalformedMessage(faults) from error
+    return read_model(TaskMessage, body)

@@ -13,7 +13,8 @@ from ..adapters.storage.rest import StorageRefusal
 from .documents import VersionedBlobs
 
 if TYPE_CHECKING:
-    from ..batches.record import BatchRecord, KeptBatch
+    from ..batches.record import BatchRecord
+    from ..ports import Versioned
 
 _LINES: Final = "application/x-ndjson"
 #: Of a result manifest, staged at a time.
@@ -40,12 +41,9 @@ class BlobBatches:
         name, what = _name(record.batch_id), _what(record.batch_id)
         return await self._records.create(name, record, what=what)
 
-    async def read(self, batch_id: str) -> "KeptBatch | None":
+    async def read(self, batch_id: str) -> "Versioned[BatchRecord] | None":
         """Return the record, or None when there is none."""
-        from ..batches.record import KeptBatch  # noqa: PLC0415 (see the module)
-
-        found = await self._records.read(_name(batch_id), what=_what(batch_id))
-        return KeptBatch(found.value, found.version) if found else None
+        return await self._records.read(_name(batch_id), what=_what(batch_id))
 
     async def replace(self, record: "BatchRecord", version: str) -> str:
         """Write the record if it still has `version`; `StaleVersion` if it does not."""

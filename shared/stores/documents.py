@@ -16,6 +16,7 @@ from pydantic import BaseModel, ValidationError
 from ..adapters.storage.blobs import IF_NEW, Blobs, if_still
 from ..adapters.storage.rest import StorageRefusal
 from ..errors import AlreadyExists, StaleVersion, UnreadableRecord
+from ..jobs.validation import plain_faults
 from ..ports import Versioned
 
 _WRITE_ID: Final = "write_id"
@@ -45,10 +46,7 @@ class VersionedBlobs[T: BaseModel]:
         try:
             return Versioned(self.model.model_validate_json(blob.body), blob.version)
         except ValidationError as error:
-            faults = "; ".join(
-                f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
-                for fault in error.errors(include_url=False, include_input=False)
-            )
+            faults = "; ".join(map(str, plain_faults(error)))
             raise UnreadableRecord(
                 f"the {what} is none that this version understands: {faults}"
             ) from error

@@ -10,8 +10,8 @@ import azure.functions as func
 
 from ..adapters.world import telemetry_enabled
 from ..config.settings import CONNECTION
+from ..jobs.parsing import Message
 from ..ports import Report
-from ..workflows.intake import JobMessage
 
 type Handler = Callable[[func.QueueMessage], Awaitable[None]]
 
@@ -57,9 +57,9 @@ def queue_function(blueprint: func.Blueprint, name: str, queue: str) -> Callable
     return register
 
 
-def read_message(message: func.QueueMessage) -> JobMessage:
+def read_message(message: func.QueueMessage) -> Message:
     """Return a delivery as plain data; its id and insertion time are the same each time."""
-    return JobMessage(
+    return Message(
         body=message.get_body(),
         message_id=message.id or "",
         inserted_at=message.insertion_time or datetime.now(UTC),

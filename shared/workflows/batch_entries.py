@@ -18,7 +18,7 @@ from ..batches.record import (
 )
 from ..config.settings import Configuration
 from ..errors import Fault, InvalidJob, Rejected, StaleVersion, UnreadableRecord
-from ..jobs.parsing import read_job
+from ..jobs.parsing import Message, read_job
 from ..ports import World
 from ..records.record import BatchEntryRef
 from ..vocabulary import RejectionCode, clip
@@ -118,11 +118,8 @@ async def _take(
     try:
         if entry.fault:
             raise InvalidJob([entry.fault])
-        job = read_job(
-            entry.body,
-            inserted_at=manifest.modified_at,
-            seed=entry_seed(manifest.name, manifest.version, entry.number),
-        )
+        seed = entry_seed(manifest.name, manifest.version, entry.number)
+        job = read_job(Message(entry.body, seed, manifest.modified_at))
         place = BatchEntryRef(batch_id=record.batch_id, entry=entry.number)
         await accept(job, world, configuration, batch=place)
     except UnreadableRecord as error:

@@ -6,9 +6,6 @@ the record, the event. Any line may be the last one executed; the next message g
 Collecting what a batch comes to: page by page in order, each as soon as its jobs have ended.
 """
 
-import base64
-import hashlib
-import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -21,7 +18,6 @@ from ..batches.record import (
     BatchRecord,
     BatchState,
     EntryPage,
-    KeptBatch,
     Manifest,
     TakenEntry,
     admitted,
@@ -40,11 +36,11 @@ from ..errors import (
     StoreUnavailable,
     UnreadableRecord,
 )
-from ..ports import FoundManifest, Report, World
+from ..jobs.parsing import Message
+from ..ports import FoundManifest, Report, Versioned, World
+from ..records.dead_letter import DeadLetterKind, message_letter
 from ..records.record import JobRecord, JobState
-from ..vocabulary import dead_letter_name
 from .batch_entries import take_page
-from .intake import JobMessage
 
 #: Records looked at before the first that is still running ends the search.
 _AT_A_TIME: Final = 20
@@ -127,7 +123,7 @@ LONGEST_WAIT: Final = 10.0
 GROWTH: Final = 1.5
 
 
-async def advance(message: JobMessage, world: World, configuration: Configuration) -> Report:
+async def advance(message: Message, world: World, configuration: Configuration) -> Report:
     """Do what a message of the manifests queue asks for; raises only `Unavailable`."""
     try:
         notice = read_notice(message.body)
@@ -151,7 +147,7 @@ async def advance(message: JobMessage, world: World, configuration: Configuratio
 
 
 async def handle_poison_notice(
-    message: JobMessage, world: World, configuration: Configuration
+    message: Message, world: World, configuration: Configuration
 ) -> Report:
     """Keep a message that the platform gave up on, and see that its batch goes on all the same."""
     report = await _keep(message, "poisoned", world, why="the app stopped at it again and again")
@@ -165,7 +161,9 @@ async def handle_poison_notice(
     return report
 
 
-async def _opened(dropped: DroppedFile, found: FoundManifest, world: World) -> KeptBatch:
+async def _opened(
+    dropped: DroppedFile, found: FoundManifest, world: World
+) -> Versioned[BatchRecord]:
     now = world.clock.now()
     manifest = Manifest(
         container=dropped.container,
@@ -177,7 +175,7 @@ async def _opened(dropped: DroppedFile, found: FoundManifest, world: World) -> K
     batch_id = batch_id_of(dropped.name, found.version, found.modified_at)
     record = open_batch(batch_id, manifest, due_at=now + TURN, now=now)
     try:
-        return KeptBatch(record, await world.batches.create(record))
+        return Versioned(record, await world.batches.create(record))
     except AlreadyExists:
         stored = await world.batches.read(batch_id)
         if stored is None:
@@ -185,23 +183,17 @@ async def _opened(dropped: DroppedFile, found: FoundManifest, world: World) -> K
         return stored
 
 
-async def _keep(message: JobMessage, reason: str, world: World, *, why: str) -> Report:
-    letter = {
-        "reason": reason,
-        "why": why,
-        "received_at": message.inserted_at.isoformat(),
-        "message_base64": base64.b64encode(message.body).decode(),
-    }
-    name = dead_letter_name(hashlib.sha256(message.body).hexdigest(), message.inserted_at)
-    await world.dead_letters.put(name, json.dumps(letter, indent=2).encode())
-    return Report(reason, None, {"why": why, "dead_letter": name})
+async def _keep(message: Message, reason: str, world: World, *, why: str) -> Report:
+    letter = message_letter(DeadLetterKind.NOTICE, message, reason=reason, why=why)
+    await world.dead_letters.put(letter.blob_name, letter.to_bytes())
+    return Report(reason, None, {"why": why, "dead_letter": letter.blob_name})
 
 
 @dataclass(slots=True)
 class _Moved:
     """A batch that a message moves on."""
 
-    stored: KeptBatch
+    stored: Versioned[BatchRecord]
     #: None: an event of Event Grid.
     continuation: Continuation | None
     world: World
@@ -224,7 +216,7 @@ class _Moved:
 
     @property
     def record(self) -> BatchRecord:
-        return self.stored.record
+        return self.stored.value
 
     async def move(self) -> Report:
         """Work on the batch for one turn; raises `StaleVersion` where another has moved it."""
@@ -251,7 +243,7 @@ class _Moved:
             return
         record = record.model_copy(update={"due_at": self.world.clock.now() + TURN})
         version = await self.world.batches.replace(record, self.stored.version)
-        self.stored = KeptBatch(record, version)
+        self.stored = Versioned(record, version)
 
     async def tell(self) -> None:
         """Send the batch's event, then note that it went out."""
@@ -272,7 +264,7 @@ class _Moved:
         due_at = now + timedelta(seconds=wait)
         record = next_turn(self.record, due_at=due_at, now=now)
         version = await self.world.batches.replace(record, self.stored.version)
-        self.stored = KeptBatch(record, version)
+        self.stored = Versioned(record, version)
         message = Continuation(batch_id=record.batch_id, turn=record.turn, waited=wait)
         queue = self.configuration.settings.manifests_queue
         await self.world.queues.send(queue, message.to_bytes(), delay=timedelta(seconds=wait))

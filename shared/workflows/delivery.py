@@ -1,22 +1,19 @@
-"""Dispatch: an event is offered to its sink until it is taken, or kept as a dead letter.
+"""Deliver events to sinks: try until the sink takes the event, or keep it as a dead letter.
 
-Each sink has messages of its own, so one that is slow or down holds up nobody but itself.
+Each sink has its own messages, so a sink that is slow or down delays no other.
 """
 
-import base64
-import hashlib
-import json
 from typing import Any
 
 from ..config.settings import Configuration
 from ..errors import DeliveryFailed, MalformedMessage
 from ..events.delivery import Delivery, read_delivery, wait_after
+from ..jobs.parsing import Message
 from ..ports import Report, World
-from ..vocabulary import dead_letter_name
-from .intake import JobMessage
+from ..records.dead_letter import DeadLetter, DeadLetterKind, message_letter
 
 
-async def deliver(message: JobMessage, world: World, configuration: Configuration) -> Report:
+async def deliver(message: Message, world: World, configuration: Configuration) -> Report:
     """Offer the event of a message to its sink.
 
     What is not taken comes back later, each time after a longer wait, for as long as
@@ -36,7 +33,7 @@ async def deliver(message: JobMessage, world: World, configuration: Configuratio
     return _report("dispatched", sending)
 
 
-async def handle_poison_delivery(message: JobMessage, world: World) -> Report:
+async def handle_poison_delivery(message: Message, world: World) -> Report:
     """Keep a message that the platform gave up on; raises only `Unavailable`."""
     try:
         sending = read_delivery(message.body)
@@ -61,32 +58,25 @@ async def _again(
 
 
 async def _keep(sending: Delivery, why: str, world: World) -> Report:
-    """Make a dead letter of an event that a sink will not have."""
-    now = world.clock.now()
-    letter = {
-        "reason": "undeliverable",
-        "sink": sending.sink,
-        "tries": sending.tries,
-        "since": sending.since.isoformat(),
-        "why": why,
-        "event": sending.event,
-    }
-    name = dead_letter_name(f"{sending.event_id}.{sending.sink}", now)
-    await world.dead_letters.put(name, json.dumps(letter, indent=2).encode())
-    return _report("undeliverable", sending, why=why, dead_letter=name)
+    """Keep an event that its sink does not take as a dead letter."""
+    letter = DeadLetter(
+        kind=DeadLetterKind.DELIVERY,
+        reason="undeliverable",
+        why=why,
+        at=world.clock.now(),
+        sink=sending.sink,
+        tries=sending.tries,
+        since=sending.since,
+        event=sending.event,
+    )
+    await world.dead_letters.put(letter.blob_name, letter.to_bytes())
+    return _report("undeliverable", sending, why=why, dead_letter=letter.blob_name)
 
 
-async def _keep_message(message: JobMessage, reason: str, why: str, world: World) -> Report:
-    digest = hashlib.sha256(message.body).hexdigest()
-    letter = {
-        "reason": reason,
-        "why": why,
-        "received_at": message.inserted_at.isoformat(),
-        "message_base64": base64.b64encode(message.body).decode(),
-    }
-    name = dead_letter_name(digest, message.inserted_at)
-    await world.dead_letters.put(name, json.dumps(letter, indent=2).encode())
-    return Report("undeliverable", None, {"why": why, "dead_letter": name})
+async def _keep_message(message: Message, reason: str, why: str, world: World) -> Report:
+    letter = message_letter(DeadLetterKind.DELIVERY, message, reason=reason, why=why)
+    await world.dead_letters.put(letter.blob_name, letter.to_bytes())
+    return Report("undeliverable", None, {"why": why, "dead_letter": letter.blob_name})
 
 
 def _report(what: str, sending: Delivery, **facts: Any) -> Report:  # noqa: ANN401 (what a log line can hold)

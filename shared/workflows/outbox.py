@@ -12,10 +12,11 @@ from typing import Final
 from ..errors import RecordGone, StaleVersion, StoreUnavailable
 from ..ports import Records, Versioned, World
 from ..records.costs import next_day, waits_for_money
+from ..records.dead_letter import job_letter
 from ..records.index_entry import index_entry_of
 from ..records.record import JobRecord, JobState, OutboxEntry
 from ..records.transitions import mark_sent
-from ..vocabulary import EventType, dead_letter_name
+from ..vocabulary import EventType
 
 #: A job has at most a hundred writers, one a call; losing this often means something else is wrong.
 MAX_TRIES: Final = 200
@@ -94,6 +95,6 @@ async def _send(record: JobRecord, entry: OutboxEntry, world: World, *, source: 
         for blob in (blob for task in record.tasks for blob in task.dropped):
             await world.pictures.remove(blob)
     if entry.type == EventType.FAILED:
-        body = record.model_dump_json(indent=2).encode()
-        await world.dead_letters.put(dead_letter_name(record.job_id, entry.time), body)
+        letter = job_letter(record, at=entry.time)
+        await world.dead_letters.put(letter.blob_name, letter.to_bytes())
     await world.publisher.publish(event, reply_to=record.job.reply_to)

@@ -1,75 +1,76 @@
-"""Poison: a message the platform gave up on ends as a dead letter and an event, like any other.
+"""Handle poison messages: those that the platform set aside after several crashes.
 
-Only crashes get here: bad input is rejected by intake, and failures of a call are put back by the
-work itself. The platform's copy carries no cause and lives seven days; the dead letter stays.
+Each becomes a dead letter and an event. Only crashes lead here: intake rejects bad input, and a
+call that failed is tried again by its task. The platform keeps its copy for seven days, without a
+cause; the dead letter stays.
 """
 
-import base64
 import hashlib
-import json
 from datetime import datetime
 from functools import partial
 from typing import Final
 
 from ..config.settings import Configuration, Settings
-from ..errors import Fault, Rejected, UnreadableRecord
+from ..errors import Fault, MalformedMessage, Rejected, UnreadableRecord
 from ..events import cloud_events
-from ..jobs.parsing import read_job, reply_queue_of
+from ..jobs.parsing import Envelope, Message, job_in, open_envelope, reply_queue
 from ..ports import Report, Versioned, World
+from ..records.dead_letter import DeadLetterKind, message_letter
 from ..records.record import Failure, JobRecord
 from ..records.task_messages import read_finish, read_task
 from ..records.transitions import OPEN, end_finish, finish_failure, give_up
-from ..vocabulary import FailureCode, RejectionCode, dead_letter_name
+from ..vocabulary import FailureCode, RejectionCode
 from .acceptance import wake
 from .finishing import wake_finish
-from .intake import JobMessage
 from .outbox import publish_pending, update_record
 
 _WHY: Final = "the app stopped at this message again and again, so the platform set it aside"
 
 
 async def handle_poison(
-    message: JobMessage, queue: str, world: World, configuration: Configuration
+    message: Message, queue: str, world: World, configuration: Configuration
 ) -> Report:
-    """Keep the message, see that its job ends if it has one, and tell the world.
+    """Keep the message as a dead letter, and end its task or publish its rejection.
 
-    `queue` is the queue the message was poison on. A job that intake had written down is not at
-    its end: its tasks are woken, and go their own way. Raises only `Unavailable`.
+    `queue` is the queue where the message became poison. If intake had stored the job of the
+    message, the job goes on: its tasks are woken. Raises only `Unavailable`.
     """
-    digest = hashlib.sha256(message.body).hexdigest()
-    letter = {
-        "reason": RejectionCode.POISONED,
-        "queue": queue,
-        "received_at": message.inserted_at.isoformat(),
-        "message_base64": base64.b64encode(message.body).decode(),
-    }
-    name = dead_letter_name(digest, message.inserted_at)
-    await world.dead_letters.put(name, json.dumps(letter, indent=2).encode())
-    lane = queue in configuration.settings.lanes.values()
-    job_id, task = _addressee(message, queue, configuration.settings)
-    facts = {"queue": queue, "task": task, "dead_letter": name}
-    source = configuration.settings.event_source
+    settings = configuration.settings
+    kind = _kind(queue, settings)
+    job_id, task = _task(message, kind)
+    letter = message_letter(
+        kind, message, reason=RejectionCode.POISONED, why=_WHY, job_id=job_id, queue=queue
+    )
+    await world.dead_letters.put(letter.blob_name, letter.to_bytes())
+    envelope = _envelope(message)
+    if kind is DeadLetterKind.MESSAGE:  # only now: reading it may be what crashed
+        job_id = _job_id(envelope, message)
+    facts = {"queue": queue, "task": task, "dead_letter": letter.blob_name}
     stored = await _record(job_id, world)
     if stored is None:
         rejection = Rejected([Fault("", _WHY)], job_id=job_id)
         rejection.code = RejectionCode.POISONED
         event = cloud_events.rejected(
-            rejection, digest=digest, source=source, time=message.inserted_at
+            rejection,
+            digest=hashlib.sha256(message.body).hexdigest(),
+            source=settings.event_source,
+            time=message.inserted_at,
         )
-        reply_to = reply_queue_of(message.body, configuration.settings.allows_reply_to)
+        reply_to = reply_queue(envelope, settings.allows_reply_to)
         await world.publisher.publish(event, reply_to=reply_to)
         return Report("buried", job_id, facts)
-    if lane and (alive := _live_until(stored.value, task, world)):
+    is_task = kind is DeadLetterKind.TASK
+    if is_task and (alive := _live_until(stored.value, task, world)):
         await world.queues.send(queue, message.body, delay=alive - world.clock.now())
         return Report("left_alone", job_id, facts)
-    if queue == configuration.settings.finish_queue:
+    if kind is DeadLetterKind.FINISH:
         stored = await _end_finish(stored, world)
-    elif lane:
+    elif is_task:
         stored = await _end(stored, task, world)
         await wake_finish(stored.value, world, configuration)
     else:
         await wake(stored.value, world, configuration)
-    await publish_pending(stored, world, source=source)
+    await publish_pending(stored, world, source=settings.event_source)
     return Report("buried", job_id, facts)
 
 
@@ -82,20 +83,38 @@ async def _record(job_id: str | None, world: World) -> Versioned[JobRecord] | No
         return None
 
 
-def _addressee(
-    message: JobMessage, queue: str, settings: Settings
-) -> tuple[str | None, int | None]:
-    """Return the job, and the task on a lane, that a message is about, as far as it says."""
+def _kind(queue: str, settings: Settings) -> DeadLetterKind:
+    if queue == settings.finish_queue:
+        return DeadLetterKind.FINISH
+    return DeadLetterKind.TASK if queue in settings.lanes.values() else DeadLetterKind.MESSAGE
+
+
+def _task(message: Message, kind: DeadLetterKind) -> tuple[str | None, int | None]:
+    """Return the job and the task that a message of a lane or of the finish queue names."""
     try:
-        if queue == settings.finish_queue:
+        if kind is DeadLetterKind.FINISH:
             return read_finish(message.body).job_id, None
-        if queue in settings.lanes.values():
+        if kind is DeadLetterKind.TASK:
             task = read_task(message.body)
             return task.job_id, task.task
-        job = read_job(message.body, inserted_at=message.inserted_at, seed=message.message_id)
+    except MalformedMessage:
+        pass
+    return None, None
+
+
+def _envelope(message: Message) -> Envelope | None:
+    try:
+        return open_envelope(message.body)
+    except MalformedMessage:
+        return None
+
+
+def _job_id(envelope: Envelope | None, message: Message) -> str | None:
+    """Return the id of the job that a message of the jobs queue holds, if it can be read."""
+    try:
+        return job_in(envelope, message).job_id if envelope else None
     except Rejected as error:
-        return error.job_id, None
-    return job.job_id, None
+        return error.job_id
 
 
 def _live_until(record: JobRecord, task: int | None, world: World) -> datetime | None:

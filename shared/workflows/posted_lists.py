@@ -15,9 +15,9 @@ from ..batches.manifest import Continuation
 from ..batches.posted_list import messages_in
 from ..batches.record import (
     POSTED,
+    BatchRecord,
     BatchState,
     EntryPage,
-    KeptBatch,
     Manifest,
     next_turn,
     open_batch,
@@ -26,8 +26,8 @@ from ..batches.record import (
 from ..config.settings import Configuration
 from ..errors import AlreadyExists, Rejected, StaleVersion, StoreUnavailable
 from ..http_api.problems import Refused, refused
-from ..jobs.parsing import derived_job_id, read_job
-from ..ports import World
+from ..jobs.parsing import Message, derived_job_id, read_job
+from ..ports import Versioned, World
 from .acceptance import validate_job
 from .batch_entries import take_page
 from .batches import FIRST_WAIT
@@ -42,7 +42,7 @@ _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 class Begun:
     """A batch whose entries are taken, each as a job or with its faults."""
 
-    stored: KeptBatch
+    stored: Versioned[BatchRecord]
     page: EntryPage
 
 
@@ -62,9 +62,9 @@ async def begin(
         if rejections := await _rejections(messages, world, configuration):
             return rejections
         stored = await _opened(batch_id, body, world, configuration)
-    if stored.record.manifest.version != digest:
+    if stored.value.manifest.version != digest:
         raise _conflict(batch_id)
-    if stored.record.state is BatchState.READING:
+    if stored.value.state is BatchState.READING:
         stored = await _taken(stored, world, configuration)
     page = await world.batches.read_page(batch_id, page_of_entries(0))
     if page is None:
@@ -79,7 +79,7 @@ async def _rejections(
     found: list[Rejected] = []
     for place, message in enumerate(messages):
         try:
-            job = read_job(message, inserted_at=world.clock.now(), seed=str(place))
+            job = read_job(Message(message, str(place), world.clock.now()))
             await validate_job(job, world, configuration)
         except Rejected as rejection:
             found.append(rejection)
@@ -90,7 +90,7 @@ async def _rejections(
 
 async def _opened(
     batch_id: str, body: bytes, world: World, configuration: Configuration
-) -> KeptBatch:
+) -> Versioned[BatchRecord]:
     settings, now = configuration.settings, world.clock.now()
     if await world.batches.put_page(batch_id, POSTED, body) != body:
         raise _conflict(batch_id)
@@ -106,14 +106,16 @@ async def _opened(
     await world.queues.send(settings.manifests_queue, message.to_bytes(), delay=_RESCUE)
     record = open_batch(batch_id, manifest, due_at=now + _RESCUE, now=now, turn=message.turn)
     try:
-        return KeptBatch(record, await world.batches.create(record))
+        return Versioned(record, await world.batches.create(record))
     except AlreadyExists:
         return await _read(batch_id, world)
 
 
-async def _taken(stored: KeptBatch, world: World, configuration: Configuration) -> KeptBatch:
+async def _taken(
+    stored: Versioned[BatchRecord], world: World, configuration: Configuration
+) -> Versioned[BatchRecord]:
     """Begin the jobs, and hand the batch on to a message that comes soon."""
-    record = await take_page(stored.record, world, configuration)
+    record = await take_page(stored.value, world, configuration)
     now, wait = world.clock.now(), timedelta(seconds=FIRST_WAIT)
     record = next_turn(record, due_at=now + wait, now=now)
     try:
@@ -123,10 +125,10 @@ async def _taken(stored: KeptBatch, world: World, configuration: Configuration) 
     message = Continuation(batch_id=record.batch_id, turn=record.turn, waited=FIRST_WAIT)
     queue = configuration.settings.manifests_queue
     await world.queues.send(queue, message.to_bytes(), delay=wait)
-    return KeptBatch(record, version)
+    return Versioned(record, version)
 
 
-async def _read(batch_id: str, world: World) -> KeptBatch:
+async def _read(batch_id: str, world: World) -> Versioned[BatchRecord]:
     stored = await world.batches.read(batch_id)
     if stored is None:
         raise StoreUnavailable(f"the record of batch {batch_id} is gone")

@@ -161,7 +161,7 @@ def test_a_dead_letter_is_listed_shown_and_purged(terminal: Terminal, stack: Run
     listed = [json.loads(line) for line in terminal.run("dead", "list", "--json").splitlines()]
     (letter,) = [each for each in listed if each["job_id"] == "cli-dead"]
     assert letter["reason"] == "invalid_job"
-    assert "n: 11 is too big" in letter["said"]
+    assert "n: 11 is too big" in letter["why"]
     assert letter["name"] in terminal.run("dead", "list")
     day = letter["name"][:10].replace("/", "-")
     assert letter["name"] in terminal.run("dead", "list", "--day", day)

@@ -8,7 +8,7 @@ import pytest
 from local.stack.settings import DEPLOYMENTS
 from shared.catalogue.deployments import Deployment
 from shared.catalogue.models import read_builtin
-from shared.jobs.parsing import read_job
+from shared.jobs.parsing import Message, read_job
 from shared.routing.router import route
 
 from .tree import ROOT
@@ -44,7 +44,7 @@ def test_the_path_of_a_message_has_ten_lines() -> None:
 
 def test_the_wishes_of_the_readme_are_a_job_that_the_local_stack_makes() -> None:
     (example,) = re.findall(r"```json\n(.*?)```", text_of("README.md"), re.DOTALL)
-    job = read_job(example.encode(), inserted_at=datetime.now(UTC), seed="readme")
+    job = read_job(Message(example.encode(), "readme", datetime.now(UTC)))
     plans = route(
         job,
         catalogue=read_builtin(),

@@ -22,7 +22,7 @@ from local.contracts.schemas import (
 )
 from shared.batches.events import BatchEventType
 from shared.jobs.job import Job
-from shared.jobs.parsing import read_job
+from shared.jobs.parsing import Message, read_job
 from shared.vocabulary import EventType
 from tests.builders.messages import messages, read
 
@@ -73,7 +73,7 @@ def test_the_page_has_examples() -> None:
 def test_an_example_of_the_page_is_valid(name: str, text: str) -> None:
     validator(name).validate(json.loads(text))
     if name == "job":
-        read_job(text.encode(), inserted_at=datetime(2026, 11, 30, tzinfo=UTC), seed="m")
+        read_job(Message(text.encode(), "m", datetime(2026, 11, 30, tzinfo=UTC)))
 
 
 @given(messages())

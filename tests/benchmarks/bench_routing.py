@@ -9,7 +9,7 @@ import pytest
 
 from shared.config.settings import configure
 from shared.jobs.job import Job
-from shared.jobs.parsing import read_job
+from shared.jobs.parsing import Message, read_job
 from shared.records.transitions import open_record
 from shared.routing.plan import Plan
 from shared.routing.router import route
@@ -53,7 +53,7 @@ def test_routing(benchmark: Benchmark, wish: str) -> None:
 
 def test_reading_a_message(benchmark: Benchmark) -> None:
     message = json.dumps({"job_id": "job-1", "prompt": "a fox", "size": "4k 16:9"}).encode()
-    assert benchmark(read_job, message, inserted_at=_NOW, seed="message-1").job_id == "job-1"
+    assert benchmark(read_job, Message(message, "message-1", _NOW)).job_id == "job-1"
 
 
 def test_writing_a_record(benchmark: Benchmark) -> None:

@@ -39,16 +39,17 @@ async def first_call(mark: Callable[[str], None] = lambda _: None) -> None:
     # ruff: noqa: PLC0415 (what is loaded, and when, is what this is about)
     from function_app import configuration
     from shared.adapters.world import open_world
+    from shared.jobs.parsing import Message
     from shared.records.task_messages import TaskMessage
     from shared.workflows.generation.generate import generate
-    from shared.workflows.intake import JobMessage, handle_job_message
+    from shared.workflows.intake import handle_job_message
 
     mark("indexed")
     world = replace(open_world(configuration), endpoint=Stops())  # type: ignore[arg-type] # it stops
     mark("opened")
     job_id = f"bench-{uuid.uuid4().hex}"
     body = json.dumps({"job_id": job_id, "prompt": "a fox"}).encode()
-    await handle_job_message(JobMessage(body, "id", datetime.now(UTC)), world, configuration)
+    await handle_job_message(Message(body, "id", datetime.now(UTC)), world, configuration)
     mark("accepted")
     try:
         await generate(TaskMessage(job_id=job_id, task=0), world, configuration)

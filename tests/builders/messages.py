@@ -8,7 +8,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from shared.jobs.job import Job
-from shared.jobs.parsing import read_job
+from shared.jobs.parsing import Message, read_job
 
 INSERTED_AT = datetime(2026, 11, 30, 17, 0, tzinfo=UTC)
 
@@ -94,4 +94,4 @@ def messages() -> st.SearchStrategy[dict[str, Any]]:
 def read(message: object, *, seed: str = "message-1") -> Job:
     """Read a message as the queue delivers it."""
     body = message if isinstance(message, bytes) else json.dumps(message).encode()
-    return read_job(body, inserted_at=INSERTED_AT, seed=seed)
+    return read_job(Message(body, seed, INSERTED_AT))

@@ -83,7 +83,7 @@ async def test_a_batch_is_created_once_and_replaced_by_who_read_it_last(batches:
     second = await batches.replace(later, first)
     found = await batches.read("batch-1")
     assert found is not None
-    assert (found.record, found.version) == (later, second)
+    assert (found.value, found.version) == (later, second)
     with pytest.raises(StaleVersion):
         await batches.replace(a_batch(), first)
     assert await batches.read("batch-2") is None

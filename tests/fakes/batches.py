@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
-from shared.batches.record import BatchRecord, KeptBatch
+from shared.batches.record import BatchRecord
 from shared.errors import AlreadyExists, StaleVersion
-from shared.ports import FoundManifest
+from shared.ports import FoundManifest, Versioned
 from tests.simulation.steps import Steps
 
 
@@ -38,7 +38,7 @@ class FakeManifests:
 @dataclass(slots=True)
 class FakeBatches:
     steps: Steps = field(default_factory=Steps)
-    stored: dict[str, KeptBatch] = field(default_factory=dict)
+    stored: dict[str, Versioned[BatchRecord]] = field(default_factory=dict)
     pages: dict[str, bytes] = field(default_factory=dict)
     published: dict[str, bytes] = field(default_factory=dict)
     writes: int = 0
@@ -49,7 +49,7 @@ class FakeBatches:
             raise AlreadyExists(f"batch {record.batch_id} has a record already")
         return self._write(record)
 
-    async def read(self, batch_id: str) -> KeptBatch | None:
+    async def read(self, batch_id: str) -> Versioned[BatchRecord] | None:
         await self.steps.take("batches.read")
         return self.stored.get(batch_id)
 
@@ -77,7 +77,7 @@ class FakeBatches:
     def _write(self, record: BatchRecord) -> str:
         self.writes += 1
         kept = BatchRecord.model_validate_json(record.model_dump_json())
-        self.stored[record.batch_id] = KeptBatch(kept, f'"{self.writes}"')
+        self.stored[record.batch_id] = Versioned(kept, f'"{self.writes}"')
         return f'"{self.writes}"'
 
 

@@ -61,7 +61,7 @@ class Drop:
     @property
     def batch(self) -> BatchRecord:
         (stored,) = self.world.batches.stored.values()
-        return stored.record
+        return stored.value
 
     @property
     def results(self) -> list[dict[str, Any]]:

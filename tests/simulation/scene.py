@@ -14,6 +14,7 @@ from cloudevents.core.v1.event import CloudEvent
 
 from shared.config.settings import Configuration, configure
 from shared.images_api.requests import ImageRequest
+from shared.jobs.parsing import Message
 from shared.ports import Report
 from shared.records.record import JobRecord
 from shared.records.task_messages import read_finish, read_task
@@ -21,7 +22,7 @@ from shared.vocabulary import CIRCUIT_EVENTS
 from shared.workflows.batches import advance, handle_poison_notice
 from shared.workflows.finishing import finish
 from shared.workflows.generation.generate import generate
-from shared.workflows.intake import JobMessage, handle_job_message
+from shared.workflows.intake import handle_job_message
 from shared.workflows.poison import handle_poison
 from shared.workflows.sweep import sweep
 from tests.fakes.endpoint import FakeReply
@@ -80,7 +81,7 @@ def error_reply(status: int, code: str, message: str = "", **headers: str) -> Fa
 @dataclass(slots=True)
 class Delivery:
     queue: str
-    message: JobMessage
+    message: Message
     due: datetime
     dequeued: int = 0
 
@@ -104,7 +105,7 @@ class Scene:
         queue: str | None = None,
     ) -> None:
         body = job if isinstance(job, bytes) else json.dumps(job).encode()
-        message = JobMessage(body, message_id, self.world.clock.now())
+        message = Message(body, message_id, self.world.clock.now())
         to = queue or self.configuration.settings.jobs_queue
         self.waiting.append(Delivery(to, message, self.world.clock.now()))
 
@@ -187,7 +188,7 @@ class Scene:
             return True
         return False
 
-    async def work(self, queue: str, message: JobMessage) -> Report:
+    async def work(self, queue: str, message: Message) -> Report:
         settings = self.configuration.settings
         if queue.endswith("-poison"):
             source = queue.removesuffix("-poison")
@@ -212,7 +213,7 @@ class Scene:
         now = self.world.clock.now()
         sent = self.world.queues.sent
         for number, each in enumerate(sent[self._seen :], start=self._seen):
-            message = JobMessage(each.body, f"sent-{number}", now)
+            message = Message(each.body, f"sent-{number}", now)
             self.waiting.append(Delivery(each.queue, message, now + each.delay))
         self._seen = len(sent)
 

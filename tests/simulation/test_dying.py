@@ -7,9 +7,9 @@ from datetime import timedelta
 import pytest
 
 from shared.errors import StoreUnavailable
+from shared.jobs.parsing import Message
 from shared.records.record import JobState
 from shared.records.task_messages import TaskMessage
-from shared.workflows.intake import JobMessage
 from tests.simulation.mishaps import POLICIES
 from tests.simulation.reckoning import reckoned
 from tests.simulation.scene import Delivery, Scene, configured, data, ended, run
@@ -79,7 +79,7 @@ async def test_a_burial_that_dies_at_any_step_is_made_up_for(queue: str, crash_a
     lane = TaskMessage(job_id="fox-1", task=0).to_bytes()
     body = json.dumps(JOB).encode() if queue == "image-jobs" else lane
     now = scene.world.clock.now()
-    scene.waiting.append(Delivery(f"{queue}-poison", JobMessage(body, "poisoned", now), now))
+    scene.waiting.append(Delivery(f"{queue}-poison", Message(body, "poisoned", now), now))
     scene.world.steps.crash_at = len(scene.world.steps.taken) + crash_at
     await scene.run()
     scene.world.steps.crash_at = None
@@ -106,7 +106,7 @@ async def test_a_task_the_platform_gave_up_on_ends_as_a_dead_letter_and_an_event
     scene.submit(JOB)
     await scene.deliver(scene.waiting.pop())
     lane = scene.world.queues.sent[0]
-    message = JobMessage(lane.body, "poisoned-1", scene.world.clock.now())
+    message = Message(lane.body, "poisoned-1", scene.world.clock.now())
     await scene.deliver(Delivery(f"{lane.queue}-poison", message, message.inserted_at))
     assert ended(scene) == ("image.job.failed", "poisoned", 0)
     assert len(scene.world.dead_letters.letters) == 2  # the message, and the job
@@ -114,7 +114,7 @@ async def test_a_task_the_platform_gave_up_on_ends_as_a_dead_letter_and_an_event
 
 async def test_a_job_message_the_platform_gave_up_on_is_rejected_when_nothing_came_of_it() -> None:
     scene = Scene()
-    message = JobMessage(json.dumps(JOB).encode(), "poisoned-1", scene.world.clock.now())
+    message = Message(json.dumps(JOB).encode(), "poisoned-1", scene.world.clock.now())
     await scene.deliver(Delivery("image-jobs-poison", message, message.inserted_at))
     assert scene.world.publisher.types() == ["image.job.rejected"]
     assert data(scene)["code"] == "poisoned"
@@ -135,7 +135,7 @@ async def test_what_the_platform_gave_up_on_is_told_on_the_reply_queue_that_is_a
 ) -> None:
     scene = Scene()
     body = json.dumps({**JOB, **wish}).encode()
-    message = JobMessage(body, "poisoned-1", scene.world.clock.now())
+    message = Message(body, "poisoned-1", scene.world.clock.now())
     await scene.deliver(Delivery("image-jobs-poison", message, message.inserted_at))
     assert scene.world.publisher.types() == ["image.job.rejected"]
     assert set(scene.world.publisher.replies) == told

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from ..dead_letters import DeadLetter
+from ...records.dead_letter import DeadLetter
 from ..sync_client import ImageJobs
 from .output import AsJson, client, console, print_json, table
 
@@ -43,7 +43,7 @@ def list_letters(
     if as_json:
         for each in letters:
             print_json(
-                {"name": each.name, "reason": each.reason, "job_id": each.job_id, "said": each.said}
+                {"name": each.name, "reason": each.reason, "job_id": each.job_id, "why": each.why}
             )
         return
     if not letters:
@@ -51,7 +51,7 @@ def list_letters(
         return
     rows = table("name", "job", "reason", "")
     for each in letters:
-        rows.add_row(each.name, each.job_id or "", each.reason, each.said)
+        rows.add_row(each.name, each.job_id or "", each.reason, each.why)
     console().print(rows)
 
 
@@ -60,7 +60,8 @@ def show(names: Names) -> None:
     """Print letters whole, as JSON."""
     with client() as jobs:
         for name in names:
-            print_json(jobs.operator.dead_letter(name).content)
+            letter = jobs.operator.dead_letter(name)
+            print_json(letter.model_dump(mode="json", exclude_none=True))
 
 
 @app.command()

@@ -5,13 +5,13 @@ import azure.functions as func
 from ...adapters.world import open_world
 from ...batches.events import RESULTS
 from ...batches.posted_list import MAX_BATCH_BYTES
-from ...batches.record import KeptBatch
+from ...batches.record import BatchRecord
 from ...config.settings import Configuration
 from ...http_api.batch_documents import batch_status, begun, not_begun, poll_batch_after
 from ...http_api.problems import refused
 from ...http_api.queries import matches_version
 from ...jobs.fields import is_job_id
-from ...ports import Report, World
+from ...ports import Report, Versioned, World
 from ...workflows.posted_lists import Begun, begin
 from ..host import log_report
 from .images import respond_with_blob
@@ -27,7 +27,7 @@ async def submit_batch(req: func.HttpRequest, configuration: Configuration) -> f
     if not isinstance(made, Begun):
         log_report("submit_batch", Report("refused", None, {"jobs": len(made)}))
         return json_response(not_begun(made), status=400)
-    record = made.stored.record
+    record = made.stored.value
     told = begun(record, made.page)
     facts = {"accepted": told.accepted, "refused": told.refused}
     log_report("submit_batch", Report("accepted", None, {"batch_id": record.batch_id} | facts))
@@ -42,20 +42,20 @@ async def read_batch(req: func.HttpRequest, configuration: Configuration) -> fun
     headers = _headers(stored, world)
     if matches_version(req.headers.get("if-none-match"), stored.version):
         return empty_response(304, headers)
-    return json_response(batch_status(stored.record), headers=headers)
+    return json_response(batch_status(stored.value), headers=headers)
 
 
 async def read_results(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
     """Hand out the results of a completed batch, a line a job."""
     world = open_world(configuration)
-    record = (await _stored(req, world)).record
+    record = (await _stored(req, world)).value
     name = RESULTS.format(batch_id=record.batch_id) if record.results_url else None
     return await respond_with_blob(
         name, req, world=world, configuration=configuration, missing="no_results_yet"
     )
 
 
-async def _stored(req: func.HttpRequest, world: World) -> KeptBatch:
+async def _stored(req: func.HttpRequest, world: World) -> Versioned[BatchRecord]:
     batch_id = req.route_params.get("batch_id", "")
     found = await world.batches.read(batch_id) if is_job_id(batch_id) else None
     if found is None:
@@ -63,9 +63,9 @@ async def _stored(req: func.HttpRequest, world: World) -> KeptBatch:
     return found
 
 
-def _headers(stored: KeptBatch, world: World) -> dict[str, str]:
+def _headers(stored: Versioned[BatchRecord], world: World) -> dict[str, str]:
     headers = {"ETag": stored.version}
-    if stored.record.completed_at is None:
-        again = poll_batch_after(stored.record, world.clock.now())
+    if stored.value.completed_at is None:
+        again = poll_batch_after(stored.value, world.clock.now())
         headers["Retry-After"] = str(again)
     return headers

@@ -38,12 +38,12 @@ from ...http_api.queries import (
 )
 from ...jobs.commands import Action
 from ...jobs.fields import is_job_id
-from ...jobs.parsing import MAX_MESSAGE_BYTES
+from ...jobs.parsing import MAX_MESSAGE_BYTES, Message
 from ...ports import Report, Versioned, World
 from ...records.record import JobRecord, JobState
 from ...workflows.acceptance import Accepted
 from ...workflows.control import execute_command
-from ...workflows.intake import Submission, estimate, submit
+from ...workflows.intake import estimate, submit
 from ..host import log_report
 from .responses import empty_response, json_response
 
@@ -54,28 +54,27 @@ _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 async def submit_job(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
     """Take a job in, as the queue would, and tell how it stands."""
     world = open_world(configuration)
-    accepted = await submit(_submission(req), world, configuration)
+    accepted = await submit(_message(req), world, configuration)
     _tell("submit_job", accepted)
     return job_response(accepted.stored, now=world.clock.now())
 
 
 async def estimate_job(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
     """Say what a job would come to, without making it."""
-    submission = _submission(req)
-    plans = await estimate(submission, open_world(configuration), configuration)
+    plans = await estimate(_message(req), open_world(configuration), configuration)
     return json_response(estimate_of(plans))
 
 
-def _submission(req: func.HttpRequest) -> Submission:
-    """Take one job.
+def _message(req: func.HttpRequest) -> Message:
+    """Return the body as a message.
 
     Without an id it gets one of the `Idempotency-Key`, where there is one: the same request sent
     again is the same job.
     """
     body = read_body(req, MAX_MESSAGE_BYTES)
     if key := req.headers.get("idempotency-key"):
-        return Submission(body, f"idempotency-key {key}", _EPOCH)
-    return Submission(body, uuid.uuid4().hex, datetime.now(UTC))
+        return Message(body, f"idempotency-key {key}", _EPOCH)
+    return Message(body, uuid.uuid4().hex, datetime.now(UTC))
 
 
 def read_body(req: func.HttpRequest, most: int) -> bytes:

@@ -6,9 +6,10 @@ from datetime import UTC, datetime
 
 from shared.adapters.world import open_world
 from shared.config.settings import configure
+from shared.jobs.parsing import Message
 from shared.records.task_messages import TaskMessage
 from shared.workflows.generation.generate import generate
-from shared.workflows.intake import JobMessage, handle_job_message
+from shared.workflows.intake import handle_job_message
 from tests.benchmarks.orders import Order
 from tests.benchmarks.ways import API_KEY, MODEL, Addresses
 
@@ -35,7 +36,7 @@ class Ours:
             "size": "3840x2160",
             "n": order.pictures,
         }
-        message = JobMessage(json.dumps(job).encode(), f"id-{order.key}", datetime.now(UTC))
+        message = Message(json.dumps(job).encode(), f"id-{order.key}", datetime.now(UTC))
         report = await handle_job_message(message, self._world, self.configuration)
         if report.what != "accepted":
             raise RuntimeError(f"the job was not taken in: {report}")

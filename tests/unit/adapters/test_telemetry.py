@@ -83,10 +83,10 @@ def test_calls_are_counted_by_what_became_of_them_and_cost_is_added_up(told: Tol
 @pytest.mark.parametrize(
     ("letter", "reason"),
     [
-        ({"reason": "invalid_job"}, "rejected"),
-        ({"reason": "poisoned"}, "poisoned"),
-        ({"reason": "undeliverable"}, "undeliverable"),
-        ({"job_id": "fox-1", "state": "failed"}, "failed"),
+        ({"kind": "message", "reason": "invalid_job"}, "rejected"),
+        ({"kind": "task", "reason": "poisoned"}, "poisoned"),
+        ({"kind": "delivery", "reason": "undeliverable"}, "undeliverable"),
+        ({"kind": "job", "reason": "content_refused"}, "failed"),
     ],
 )
 async def test_what_was_given_up_on_is_counted(

@@ -8,6 +8,7 @@ from shared.client import control
 from shared.client.results import NoSuchJob, Status, StillRunning
 from shared.client.sync_storage import run_coroutine
 from shared.jobs.commands import Action, read_command
+from shared.jobs.parsing import open_envelope
 from shared.records.commands import apply_command
 from shared.records.record import JobRecord, JobState, TaskState
 from shared.records.transitions import IllegalStep
@@ -32,7 +33,7 @@ FAILED = standing(JobState.FAILED, TaskState.FAILED)
 def given(storage: FakeStorage, action: Action, *, app_is_up: bool = True) -> Status:
     def carried_out() -> None:
         (message,) = storage.queues["image-jobs"]
-        command = read_command(message.text.encode())
+        command = read_command(open_envelope(message.text.encode()))
         assert command is not None
         name = f"jobs/{command.job_id}.json"
         before = JobRecord.model_validate_json(storage.blobs[name])

@@ -10,9 +10,9 @@ from shared.client.ledger import newest_jobs
 from shared.client.results import JobEnded, NoSuchJob, Quote, Receipt, Status, StillRunning
 from shared.client.sync_storage import run_coroutine
 from shared.errors import ConflictingJob, Rejected, UnreadableRecord
+from shared.records.dead_letter import dead_letter_name
 from shared.records.index_entry import index_entry_of, to_metadata
 from shared.records.record import JobRecord, JobState
-from shared.vocabulary import dead_letter_name
 from tests.builders.ended_jobs import record
 from tests.fakes.account import BEGAN, FakeStorage
 from tests.unit.client.test_submission import FIELDS_ONLY

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import InvalidJob, MalformedMessage, Rejected
-from shared.jobs.parsing import MAX_MESSAGE_BYTES, derived_job_id, read_job
+from shared.jobs.parsing import MAX_MESSAGE_BYTES, Message, derived_job_id, read_job
 from tests.builders.messages import INSERTED_AT, messages, read
 
 JOB = {"job_id": "fox", "prompt": "a fox in the snow"}
@@ -142,8 +142,8 @@ def test_a_redelivery_gives_the_same_id_and_another_message_another() -> None:
 def test_a_cloud_event_that_is_sent_twice_is_one_job() -> None:
     for event in (EVENT, EVENT | {"time": "2026-11-30T16:59:00Z"}, EVENT | {"time": "soon"}):
         body = json.dumps(event | {"data": {"prompt": "a fox"}}).encode()
-        first = read_job(body, inserted_at=INSERTED_AT, seed="m1")
-        again = read_job(body, inserted_at=INSERTED_AT + timedelta(hours=1), seed="m2")
+        first = read_job(Message(body, "m1", INSERTED_AT))
+        again = read_job(Message(body, "m2", INSERTED_AT + timedelta(hours=1)))
         assert first == again
     other = EVENT | {"id": "8", "data": {"prompt": "a fox"}}
     assert read(other).job_id != read(EVENT | {"data": {"prompt": "a fox"}}).job_id

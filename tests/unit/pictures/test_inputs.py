@@ -6,7 +6,7 @@ import pytest
 
 from shared.errors import InvalidJob
 from shared.events.projection import images_of
-from shared.jobs.parsing import job_of
+from shared.jobs.parsing import build_job
 from shared.pictures.inputs import HEAD_BYTES, MAX_INPUT_BYTES, InputHead, locate_input, read_inputs
 from tests.builders.pictures import drawn
 from tests.builders.routed import plan, refusal
@@ -122,7 +122,7 @@ def test_a_slash_stands_before_what_was_made_here(name: str, place: tuple[str, s
 def test_a_name_that_leads_elsewhere_is_none(name: str) -> None:
     for fields in ({"inputs": [name]}, {"inputs": ["a.png"], "mask": name}):
         with pytest.raises(InvalidJob, match="is no safe blob name"):
-            job_of({"prompt": "a scarf", **fields}, made_id="fox-1")
+            build_job({"prompt": "a scarf", **fields}, made_id="fox-1")
 
 
 async def test_a_picture_that_was_made_here_is_edited_by_the_name_it_is_told_with() -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from shared.batches.manifest import batch_id_of
 from shared.batches.record import PAGE_ENTRIES
+from shared.jobs.parsing import Message
 from shared.workflows.batches import LONGEST_WAIT, advance
-from shared.workflows.intake import JobMessage
 from tests.simulation.manifests import JOB, Drop, lines
 from tests.simulation.scene import Delivery, Scene
 
@@ -75,7 +75,7 @@ async def test_while_its_jobs_run_a_batch_is_looked_at_less_and_less_often() -> 
         it.world.queues.sent.clear()
         waits.append(back.delay.total_seconds())
         it.world.clock.advance(back.delay)
-        message = JobMessage(back.body, "m", it.world.clock.now())
+        message = Message(back.body, "m", it.world.clock.now())
     assert waits == sorted(waits)
     assert waits[0] <= 1
     assert waits[-1] == LONGEST_WAIT

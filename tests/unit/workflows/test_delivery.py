@@ -17,9 +17,9 @@ from shared.events.delivery import (
     read_delivery,
     wait_after,
 )
+from shared.jobs.parsing import Message
 from shared.ports import Report
 from shared.workflows.delivery import deliver, handle_poison_delivery
-from shared.workflows.intake import JobMessage
 from tests.fakes.sinks import FakeSink
 from tests.fakes.world import FakeWorld, fake_world
 from tests.simulation.scene import configured
@@ -33,13 +33,13 @@ EVENT: dict[str, JsonValue] = {
 }
 
 
-def sent(world: FakeWorld, sink: str = "elsewhere") -> JobMessage:
+def sent(world: FakeWorld, sink: str = "elsewhere") -> Message:
     now = world.clock.now()
     body = Delivery(sink=sink, since=now, event=EVENT).to_bytes()
-    return JobMessage(body, "m", now)
+    return Message(body, "m", now)
 
 
-async def run(world: FakeWorld, message: JobMessage, **settings: str) -> Report:
+async def run(world: FakeWorld, message: Message, **settings: str) -> Report:
     """Deliver the message, and whatever comes back, until nothing does."""
     configuration = configured(**settings)
     while True:
@@ -50,7 +50,7 @@ async def run(world: FakeWorld, message: JobMessage, **settings: str) -> Report:
         (back,) = world.queues.sent[seen:]
         assert back.queue == "image-deliveries"
         world.clock.advance(back.delay)
-        message = JobMessage(back.body, "m", world.clock.now())
+        message = Message(back.body, "m", world.clock.now())
 
 
 @pytest.fixture
@@ -138,7 +138,7 @@ async def test_an_event_that_waited_past_its_window_is_offered_once_all_the_same
 
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"sink": "a"}', b"\xff"])
 async def test_a_message_that_is_no_dispatch_is_kept(world: FakeWorld, body: bytes) -> None:
-    report = await deliver(JobMessage(body, "m", world.clock.now()), world, configured())
+    report = await deliver(Message(body, "m", world.clock.now()), world, configured())
     assert (report.what, len(world.dead_letters.letters)) == ("undeliverable", 1)
 
 
@@ -151,7 +151,7 @@ def test_an_event_whose_id_could_be_a_path_is_refused(event_id: object) -> None:
 
 async def test_what_the_platform_gave_up_on_is_kept(world: FakeWorld) -> None:
     await handle_poison_delivery(sent(world), world)
-    await handle_poison_delivery(JobMessage(b"junk", "m", world.clock.now()), world)
+    await handle_poison_delivery(Message(b"junk", "m", world.clock.now()), world)
     reasons = {json.loads(body)["reason"] for body in world.dead_letters.letters.values()}
     assert reasons == {"undeliverable", "poisoned"}
 

@@ -29,7 +29,7 @@ MOST_STEPS = 16
 async def post(it: Drop, *jobs: Mapping[str, Any], key: str | None = None) -> SubmittedList:
     made = await begin(json.dumps(jobs).encode(), key, it.world, it.scene.configuration)
     it.scene.take_sent()
-    return begun(made.stored.record, made.page) if isinstance(made, Begun) else not_begun(made)
+    return begun(made.stored.value, made.page) if isinstance(made, Begun) else not_begun(made)
 
 
 async def cut_off(it: Drop, at: int) -> None:
@@ -76,7 +76,7 @@ async def test_the_longest_list_is_read_to_its_end_whatever_space_is_around_it()
     body = b"\n " + json.dumps([JOB] * MAX_JOBS, indent=2).encode() + b"\r\n"
     made = await begin(body, None, it.world, it.scene.configuration)
     assert isinstance(made, Begun)
-    assert begun(made.stored.record, made.page).accepted == MAX_JOBS
+    assert begun(made.stored.value, made.page).accepted == MAX_JOBS
     await it.run()
     data = it.events[0]["data"]
     assert (data["succeeded"], data["wrong"]) == (MAX_JOBS, [])

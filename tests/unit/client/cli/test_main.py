@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
+from shared.client import DeadLetter
 from shared.client.cli import dead_letters, output, watch
 from shared.client.cli.main import exit_code, main
 from shared.client.cli.watch import file_name
-from shared.client.dead_letters import DeadLetter
 from shared.client.results import JobEnded, NoSuchBlob, NoSuchJob, Status, StillRunning
 from shared.errors import (
     Fault,

@@ -12,7 +12,7 @@ import pytest
 from local.chaos.manifest import Row, find_differences, make_rows, to_csv
 from shared.batches.manifest import Format
 from shared.batches.reader import ManifestReader
-from shared.jobs.parsing import read_job
+from shared.jobs.parsing import Message, read_job
 
 type Results = list[dict[str, Any]]
 type Event = dict[str, Any]
@@ -70,7 +70,7 @@ def test_the_reader_finds_each_row_at_its_line() -> None:
     assert [(each.number, each.line) for each in entries] == [(r.number, r.line) for r in ROWS]
     for entry, row in zip(entries, ROWS, strict=True):
         if row.state == "succeeded":
-            job = read_job(entry.body, inserted_at=datetime.now(UTC), seed="any")
+            job = read_job(Message(entry.body, "any", datetime.now(UTC)))
             assert job.prompt == row.prompt
 
 
