@@ -1,4 +1,4 @@
-"""The README's links lead somewhere, and the targets it names are there."""
+"""The links of the pages lead somewhere, and the make targets they name exist."""
 
 import re
 from datetime import UTC, datetime
@@ -36,8 +36,8 @@ def test_every_make_target_it_names_is_there(page: str) -> None:
     assert sorted(named - targets) == []
 
 
-def test_the_path_of_a_message_has_ten_lines() -> None:
-    _, _, rest = text_of("README.md").partition("## The path of a message")
+def test_the_path_of_a_message_has_ten_steps() -> None:
+    _, _, rest = text_of("CONTRIBUTING.md").partition("## The path of a message")
     section = rest.partition("\n## ")[0]
     assert re.findall(r"^(\d+)\. ", section, re.MULTILINE) == [str(n) for n in range(1, 11)]
 
