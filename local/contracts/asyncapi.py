@@ -1,5 +1,6 @@
 """The app's queues as an AsyncAPI 3.0 document: jobs come in, events go out."""
 
+from collections.abc import Iterable
 from enum import StrEnum
 from typing import Any, Final
 
@@ -15,8 +16,7 @@ _HEAD: Final = "# Printed from the code by `make schemas`.\n"
 
 
 def asyncapi() -> dict[str, Any]:
-    """Return the document; payloads are the schemas printed beside it."""
-    queues = {name: Settings.model_fields[name].default for name in ("jobs_queue", "events_queue")}
+    """Return the document; payloads are the schemas beside it."""
     return {
         "asyncapi": "3.0.0",
         "info": {
@@ -33,70 +33,77 @@ def asyncapi() -> dict[str, Any]:
                 "variables": {"account": {"description": "Name of the storage account."}},
             }
         },
-        "channels": {
-            "jobs": {
-                "address": queues["jobs_queue"],
-                "description": "A message of at most 64 KiB: the job as JSON, bare or in base64, "
-                "or as the data of a CloudEvent.",
-                "messages": {"job": {"$ref": "#/components/messages/job"}},
-            },
-            "events": {
-                "address": queues["events_queue"],
-                "description": "CloudEvents 1.0 in structured JSON, at least once; an event told "
-                "again has the same id.",
-                "messages": {
-                    _name(event): {"$ref": f"#/components/messages/{_name(event)}"}
-                    for event in (*EventType, *BatchEventType)
-                },
-            },
-            "replies": {
-                "address": "{queue}",
-                "description": "The same events, of jobs that name this queue in `reply_to`.",
-                "parameters": {"queue": {"description": "A queue that `REPLY_QUEUES` allows."}},
-                "messages": {
-                    _name(event): {"$ref": f"#/components/messages/{_name(event)}"}
-                    for event in EventType
-                },
-            },
-        },
+        "channels": _channels(),
         "operations": {
             "receiveJob": {
                 "action": "receive",
-                "summary": "Take a job, or refuse it with every fault.",
+                "summary": "Accept a job, or reject it with every fault.",
                 "channel": {"$ref": "#/channels/jobs"},
                 "messages": [{"$ref": "#/channels/jobs/messages/job"}],
             },
             "sendEvent": {
                 "action": "send",
-                "summary": "Tell what became of a job.",
+                "summary": "Publish what happened to a job or a batch.",
                 "channel": {"$ref": "#/channels/events"},
             },
             "sendReply": {
                 "action": "send",
-                "summary": "Tell it to the queue that the job named.",
+                "summary": "Publish it to the queue that the job named, too.",
                 "channel": {"$ref": "#/channels/replies"},
             },
         },
-        "components": {
-            "messages": {
-                "job": {
-                    "name": "job",
-                    "contentType": "application/json",
-                    "summary": "One request for pictures.",
-                    "payload": {"$ref": "./job.schema.json"},
-                },
-                **{
-                    _name(event): {
-                        "name": event.value,
-                        "contentType": "application/cloudevents+json",
-                        "summary": (data.__doc__ or "").partition("\n")[0],
-                        "payload": {"$ref": f"./{event.value}.schema.json"},
-                    }
-                    for event, data in (
-                        DATA | {BatchEventType.COMPLETED: BatchCompletedData}
-                    ).items()
-                },
+        "components": {"messages": _messages()},
+    }
+
+
+def _channels() -> dict[str, Any]:
+    queues = {name: Settings.model_fields[name].default for name in ("jobs_queue", "events_queue")}
+    return {
+        "jobs": {
+            "address": queues["jobs_queue"],
+            "description": "A message of at most 64 KiB: the job as JSON, bare or in base64, "
+            "or as the data of a CloudEvent.",
+            "messages": {"job": {"$ref": "#/components/messages/job"}},
+        },
+        "events": {
+            "address": queues["events_queue"],
+            "description": "CloudEvents 1.0 in structured JSON, at least once; an event that is "
+            "published again has the same id.",
+            "messages": _references((*EventType, *BatchEventType)),
+        },
+        "replies": {
+            "address": "{queue}",
+            "description": "The same events, of jobs that name this queue in `reply_to`.",
+            "parameters": {"queue": {"description": "A queue that `REPLY_QUEUES` allows."}},
+            "messages": _references(EventType),
+        },
+    }
+
+
+def _references(events: Iterable[StrEnum]) -> dict[str, Any]:
+    return {_name(event): {"$ref": f"#/components/messages/{_name(event)}"} for event in events}
+
+
+def _messages() -> dict[str, Any]:
+    data: list[tuple[StrEnum, Any]] = [
+        *DATA.items(),
+        (BatchEventType.COMPLETED, BatchCompletedData),
+    ]
+    return {
+        "job": {
+            "name": "job",
+            "contentType": "application/json",
+            "summary": "One request for pictures.",
+            "payload": {"$ref": "./job.schema.json"},
+        },
+        **{
+            _name(event): {
+                "name": event.value,
+                "contentType": "application/cloudevents+json",
+                "summary": (model.__doc__ or "").partition("\n")[0],
+                "payload": {"$ref": f"./{event.value}.schema.json"},
             }
+            for event, model in data
         },
     }
 
@@ -108,5 +115,5 @@ def _name(event: StrEnum) -> str:
 
 
 def printed() -> str:
-    """Return the document as the file holds it."""
+    """Return the document as the text of its file."""
     return _HEAD + yaml.dump(asyncapi(), sort_keys=False, allow_unicode=True, width=100)

@@ -51,9 +51,7 @@ def make_plan(
     tasks = _tasks(job, model, after)
     most = max(task.n for task in tasks)
     pixels = shaped.width * shaped.height
-    seconds = level.seconds if level else model.seconds
-    seconds *= EDIT_FACTOR if job.inputs else 1.0
-    expected = seconds * max(1.0, math.sqrt(pixels / BASE_PIXELS)) * _factor(most)
+    expected = _expected_seconds(decision, edit=bool(job.inputs)) * _factor(most)
     lane: Lane = next((lane for lane, limit in LANE_SECONDS if expected <= limit), "large")
     calls = "one call" if len(tasks) == 1 else f"{len(tasks)} calls"
     decision.reasons.append(
@@ -94,6 +92,13 @@ def make_plan(
         reasons=tuple(decision.reasons),
         warnings=_warnings(model, pixels, today),
     )
+
+
+def _expected_seconds(decision: Decision, *, edit: bool) -> float:
+    """Return how long a call for one picture is expected to take."""
+    seconds = decision.level.seconds if decision.level else decision.model.seconds
+    pixels = decision.shaped.width * decision.shaped.height
+    return seconds * (EDIT_FACTOR if edit else 1.0) * max(1.0, math.sqrt(pixels / BASE_PIXELS))
 
 
 def _factor(n: int) -> float:

@@ -1,17 +1,25 @@
 """Size, names, reasons, one Python, and nothing of one machine."""
 
+import ast
 import io
 import json
 import re
 import tokenize
 import tomllib
+from collections.abc import Iterator
 
 import pytest
 
 from .tree import ROOT, named, python_files, text_files
 
-#: A module is one thought: a wall, not an aim.
-MOST_LINES = 500
+#: Walls, not goals: a module is usually 100 to 350 lines, and a function fits on a screen.
+MAX_MODULE_LINES = 500
+MAX_FUNCTION_LINES = 60
+#: Functions that are still longer; each is due to be cut.
+LONG_FUNCTIONS = {
+    "shared/adapters/world.py:_built",
+    "tests/unit/events/test_projection.py:test_a_success_says_what_was_made_from_what_and_for_how_much",
+}
 
 #: Names that say nothing of what is inside, whole or as a part: `string_utils` is one too.
 EMPTY_NAMES = {
@@ -57,9 +65,30 @@ def silenced_without_reason(text: str) -> list[int]:
     ]
 
 
-def test_no_module_is_long() -> None:
+def functions(text: str) -> Iterator[tuple[str, int]]:
+    """Name and lines of each function, without its decorators."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            yield node.name, (node.end_lineno or 0) - node.lineno + 1
+
+
+def test_no_module_has_more_than_500_lines() -> None:
     lengths = {named(path): len(path.read_text().splitlines()) for path in python_files()}
-    assert {name: lines for name, lines in lengths.items() if lines > MOST_LINES} == {}
+    assert {name: lines for name, lines in lengths.items() if lines > MAX_MODULE_LINES} == {}
+
+
+def test_no_function_has_more_than_60_lines() -> None:
+    long = {
+        f"{named(path)}:{name}"
+        for path in python_files()
+        for name, lines in functions(path.read_text("utf-8"))
+        if lines > MAX_FUNCTION_LINES
+    }
+    assert long == LONG_FUNCTIONS
+
+
+def test_the_lines_of_a_function_are_counted_without_its_decorators() -> None:
+    assert [*functions("@one\n@two\ndef f(\n  a,\n):\n  pass\n")] == [("f", 4)]
 
 
 def test_every_name_says_what_is_inside() -> None:

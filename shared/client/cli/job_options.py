@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable, Mapping
 from itertools import chain
 from pathlib import Path
-from typing import Annotated, Any, get_args, get_type_hints
+from typing import Annotated, Any, Final, get_args, get_type_hints
 
 import typer
 
@@ -46,121 +46,107 @@ def _models() -> list[str]:
     return ["auto", *read_builtin().models]
 
 
-def job_fields(  # noqa: PLR0913 (an option for each field of a job)
-    prompt: Annotated[
+#: The options of a job by name: most fill the field of that name.
+_OPTIONS: Final[dict[str, Any]] = {
+    "prompt": Annotated[
         str | None, typer.Argument(help="What the picture shows; `-` reads it from stdin.")
-    ] = None,
-    *,
-    file: Annotated[
+    ],
+    "file": Annotated[
         Path | None,
         _option("--file", "-f", help="A job as JSON; `-` is stdin. Options go over it."),
-    ] = None,
-    job_id: Annotated[str | None, _option("--id", help="Idempotency key.")] = None,
-    model: Annotated[
+    ],
+    "job_id": Annotated[str | None, _option("--id", help="Idempotency key.")],
+    "model": Annotated[
         list[str] | None,
         _option("--model", "-m", help="Several: the same job on each.", words=_models),
-    ] = None,
-    size: Annotated[
+    ],
+    "size": Annotated[
         list[str] | None,
         _option("--size", "-s", help="1536x1024, 16:9, 4k, small, auto …; several: each."),
-    ] = None,
-    quality: Annotated[
+    ],
+    "quality": Annotated[
         str | None,
         _option("--quality", "-q", help="low … max, auto.", words=_words_of("quality")),
-    ] = None,
-    routing: Annotated[
+    ],
+    "routing": Annotated[
         str | None,
         _option("--routing", help="auto, legacy, bucket.", words=_words_of("routing")),
-    ] = None,
-    fit: Annotated[
-        str | None, _option("--fit", help="scale or reject.", words=_words_of("fit"))
-    ] = None,
-    n: Annotated[int | None, _option("--n", "-n", help="Pictures, 1 to 10.")] = None,
-    format: Annotated[  # noqa: A002 (the field's name)
+    ],
+    "fit": Annotated[str | None, _option("--fit", help="scale or reject.", words=_words_of("fit"))],
+    "n": Annotated[int | None, _option("--n", "-n", help="Pictures, 1 to 10.")],
+    "format": Annotated[
         str | None, _option("--format", help="png or jpeg.", words=_words_of("format"))
-    ] = None,
-    compression: Annotated[int | None, _option("--compression", help="Of a jpeg, 0-100.")] = None,
-    background: Annotated[
+    ],
+    "compression": Annotated[int | None, _option("--compression", help="Of a jpeg, 0-100.")],
+    "background": Annotated[
         str | None,
         _option("--background", help="auto, opaque, transparent.", words=_words_of("background")),
-    ] = None,
-    locales: Annotated[
+    ],
+    "locales": Annotated[
         list[str] | None, _option("--locale", "-l", help="BCP 47; several: each.", metavar="TAG")
-    ] = None,
-    inputs: Annotated[
+    ],
+    "inputs": Annotated[
         list[str] | None,
         _option(
             "--input", "-i", help="To edit: a file, a name in the inputs container, or /images/…"
         ),
-    ] = None,
-    mask: Annotated[str | None, _option("--mask", help="Where to edit: likewise.")] = None,
-    finish: Annotated[str | None, _option("--finish", help="As JSON.", metavar="JSON")] = None,
-    reply_to: Annotated[str | None, _option("--reply-to", help="Queue for its events.")] = None,
-    on_unknown: Annotated[
+    ],
+    "mask": Annotated[str | None, _option("--mask", help="Where to edit: likewise.")],
+    "finish": Annotated[str | None, _option("--finish", help="As JSON.", metavar="JSON")],
+    "reply_to": Annotated[str | None, _option("--reply-to", help="Queue for its events.")],
+    "on_unknown": Annotated[
         str | None,
         _option("--on-unknown", help="retry_once, park, fail.", words=_words_of("on_unknown")),
-    ] = None,
-    max_cost_usd: Annotated[float | None, _option("--max-cost", help="US dollars.")] = None,
-    deadline: Annotated[
+    ],
+    "max_cost_usd": Annotated[float | None, _option("--max-cost", help="US dollars.")],
+    "deadline": Annotated[
         str | None, _option("--deadline", help="ISO 8601 with a zone.", metavar="TIME")
-    ] = None,
-    priority: Annotated[
+    ],
+    "priority": Annotated[
         str | None, _option("--priority", help="normal or low.", words=_words_of("priority"))
-    ] = None,
-    tags: Annotated[
+    ],
+    "tags": Annotated[
         list[str] | None, _option("--tag", "-t", help="Several.", metavar="NAME=VALUE")
-    ] = None,
-) -> Fields:
+    ],
+}
+
+
+def job_fields(given: Mapping[str, Any]) -> Fields:
     """Return the fields of a job that were given, by file and by option."""
-    fields = _of_file(file) if file else {}
-    models = _one_or_more("model", "models", model)
-    sizes = _one_or_more("size", "size", size)
-    said = {
-        "prompt": sys.stdin.read() if prompt == "-" else prompt,
-        **({"job_id": job_id} if job_id else {}),
-        "quality": quality,
-        "routing": routing,
-        "fit": fit,
-        "n": n,
-        "format": format,
-        "compression": compression,
-        "background": background,
-        "mask": mask,
-        "locales": locales,
-        "inputs": inputs,
-        "reply_to": reply_to,
-        "on_unknown": on_unknown,
-        "max_cost_usd": max_cost_usd,
-        "deadline": deadline,
-        "priority": priority,
-        "tags": dict(map(_pair, tags)) if tags else None,
-        "finish": _json("finish", finish) if finish else None,
-    }
-    return {
-        **fields,
-        **models,
-        **sizes,
-        **{name: value for name, value in said.items() if value is not None and value != []},
-    }
+    rest = {name: value for name, value in given.items() if value not in (None, [])}
+    for name in ("job_id", "finish"):  # a blank one, from an empty shell variable, is left out
+        if not rest.get(name, True):
+            del rest[name]
+    fields = _of_file(file) if (file := rest.pop("file", None)) else {}
+    fields |= _one_or_more("model", "models", rest.pop("model", None))
+    fields |= _one_or_more("size", "size", rest.pop("size", None))
+    if rest.get("prompt") == "-":
+        rest["prompt"] = sys.stdin.read()
+    if "tags" in rest:
+        rest["tags"] = dict(map(_pair, rest["tags"]))
+    if "finish" in rest:
+        rest["finish"] = _json("finish", rest["finish"])
+    return {**fields, **rest}
 
 
 def asks_for_a_job(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command the options of a job; it is called with the fields first, then its own."""
-    theirs = inspect.signature(job_fields).parameters
     own = list(inspect.signature(command).parameters.values())[1:]
+    hints = get_type_hints(command, include_extras=True)
 
     @functools.wraps(command)
     def called(**given: Any) -> None:  # noqa: ANN401 (what typer has read)
-        fields = job_fields(**{name: given.pop(name) for name in theirs})
+        fields = job_fields({name: given.pop(name) for name in _OPTIONS})
         command(fields, **given)
 
-    hints = get_type_hints(job_fields, include_extras=True) | get_type_hints(
-        command, include_extras=True
-    )
     keyword = inspect.Parameter.KEYWORD_ONLY
-    parameters = [each.replace(kind=keyword) for each in (*theirs.values(), *own)]
+    options = [
+        inspect.Parameter(name, keyword, default=None, annotation=kind)
+        for name, kind in _OPTIONS.items()
+    ]
+    parameters = [*options, *(each.replace(kind=keyword) for each in own)]
     called.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined] # typer reads it
-    called.__annotations__ = {each.name: hints[each.name] for each in parameters}
+    called.__annotations__ = _OPTIONS | {each.name: hints[each.name] for each in own}
     return called
 
 
