@@ -91,7 +91,7 @@ format: .venv/.stamp ## put the code into its one form, and mend what can be men
 requirements: $(UV) ## compile requirements*.txt from pyproject.toml (UPGRADE=1: newer versions)
 	@scripts/requirements
 
-schemas: .venv/.stamp ## print the JSON Schemas of messages and events into docs/schemas
+schemas: .venv/.stamp ## write what docs/ derives from the code: schemas, tables, the picture of the house
 	@$(BIN)/python -m local.contracts.schemas
 
 azuretypes: setup ## take the types of Azure's resources anew, for the checks of infra/

@@ -1,1 +1,1 @@
-"""Prints docs and schemas from the code."""
+"""Schemas, interface descriptions, tables and a picture, derived from the code."""

@@ -1,6 +1,6 @@
-"""Print what callers rely on: schemas of messages, descriptions of interfaces, tables of docs.
+"""Write what is derived from the code: schemas, interface descriptions, tables, the house.
 
-`python -m local.contracts.schemas` writes them; with `--check` it only compares.
+`python -m local.contracts.schemas` writes the files; with `--check` it only compares them.
 """
 
 import json
@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from local.contracts import asyncapi, openapi
+from local.contracts import asyncapi, house, openapi
 from local.contracts.operations import ANYWHERE, OPERATIONS
 from local.contracts.tables import printed_tables, table
 from shared.batches.data import BatchCompletedData, Result
@@ -25,12 +25,13 @@ from shared.vocabulary import FAILURES, REJECTIONS, EventType
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGE: Final = Path("docs/messages.md")
 HTTP_PAGE: Final = Path("docs/http.md")
+HOUSE: Final = Path("docs/house.svg")
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 
 #: The rules between the fields of a job.
 _RULES: Final[dict[str, Any]] = {
-    # A null is a field left out.
+    # A null means that the field is left out.
     "oneOf": [
         {"required": [name], "properties": {name: {"type": "string"}}}
         for name in ("prompt", "prompt_blob")
@@ -99,7 +100,7 @@ def _event_schema(event_type: str, model: type[BaseModel]) -> dict[str, Any]:
 
 
 def schemas() -> dict[Path, str]:
-    """Return every schema file and its text."""
+    """Return the text of every schema, by its path."""
     folder = Path("docs/schemas")
     printed = {"job": job_schema(), "batch-result": result_schema()} | {
         event_type.value: event_schema(event_type) for event_type in EventType
@@ -112,7 +113,7 @@ def schemas() -> dict[Path, str]:
 
 
 def interfaces() -> dict[Path, str]:
-    """Return the descriptions of the app's two interfaces, over HTTP and over queues."""
+    """Return the descriptions of the HTTP interface and of the queues, by their paths."""
     folder = Path("docs/schemas")
     return {
         folder / "openapi.json": openapi.printed(_RULES),
@@ -121,7 +122,7 @@ def interfaces() -> dict[Path, str]:
 
 
 def page(text: str) -> str:
-    """Return `docs/messages.md` with its tables printed anew."""
+    """Return `docs/messages.md` with new tables."""
     return printed_tables(
         text,
         {
@@ -133,17 +134,17 @@ def page(text: str) -> str:
 
 
 def http_page(text: str) -> str:
-    """Return `docs/http.md` with its tables printed anew."""
+    """Return `docs/http.md` with new tables."""
     operations = (
         f" `{each.method.upper()} {each.path}` | {each.summary} | "
         f"{', '.join(str(status) for status in sorted(each.answers))} "
         for each in OPERATIONS
     )
-    told = {*ANYWHERE, *(code for each in OPERATIONS for code in each.problems)}
+    documented = {*ANYWHERE, *(code for each in OPERATIONS for code in each.problems)}
     problems = (
         f" {int(status)} | `{code}` | {TITLES[code]} "
         for code, status in sorted(STATUSES.items(), key=lambda item: item[1])
-        if code in told
+        if code in documented
     )
     return printed_tables(
         text,
@@ -166,7 +167,7 @@ def _fields() -> Iterator[str]:
 
 
 def _kind(schema: Mapping[str, Any]) -> str:
-    """Say a schema in the words of a table."""
+    """Return a schema in the words of a table."""
     if ways := schema.get("anyOf", schema.get("oneOf")):
         return " or ".join(_kind(way) for way in ways if way.get("type") != "null")
     if "enum" in schema:
@@ -184,17 +185,18 @@ def _kind(schema: Mapping[str, Any]) -> str:
 
 
 def expected() -> dict[Path, str]:
-    """Return every printed file, relative to the repository, and what it should hold."""
+    """Return the expected text of every derived file, by its path in the repository."""
     pages = {PAGE: page, HTTP_PAGE: http_page}
     return (
         schemas()
         | interfaces()
-        | {path: print_anew((ROOT / path).read_text("utf-8")) for path, print_anew in pages.items()}
+        | {HOUSE: house.printed()}
+        | {path: renew((ROOT / path).read_text("utf-8")) for path, renew in pages.items()}
     )
 
 
 def stale() -> list[Path]:
-    """Return the printed files that are missing or out of date, and schemas of nothing."""
+    """Return the derived files that are missing, out of date or no longer derived."""
     wanted = expected()
     wrong = [path for path, text in wanted.items() if _text(ROOT / path) != text]
     there = {path.relative_to(ROOT) for path in (ROOT / "docs/schemas").glob("*")}
@@ -206,7 +208,7 @@ def _text(path: Path) -> str | None:
 
 
 def main(arguments: list[str]) -> int:
-    """Write or compare; 1 when something printed is out of date."""
+    """Write or compare the files; return 1 when one of them is out of date."""
     if arguments == ["--check"]:
         for path in stale():
             print(f"{path} is out of date: run python -m local.contracts.schemas")

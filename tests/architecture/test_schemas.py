@@ -1,4 +1,4 @@
-"""What is printed for callers is current, valid, and agrees with what the code reads and writes."""
+"""What docs/ derives from the code is current, valid, and agrees with the code."""
 
 import json
 import re
@@ -37,7 +37,7 @@ def validator(name: str) -> Draft202012Validator:
     return Draft202012Validator(schema, format_checker=Draft202012Validator.FORMAT_CHECKER)
 
 
-def test_the_printed_schemas_and_tables_are_current() -> None:
+def test_the_schemas_the_tables_and_the_picture_of_the_house_are_current() -> None:
     assert stale() == [], "run python -m local.contracts.schemas"
 
 
