@@ -9,72 +9,72 @@ import { AlwaysReady, Deployment, Retention, Tuning } from 'modules/types.bicep'
 @maxLength(64)
 param environmentName string
 
-@description('Region: one that has the models, and Flex Consumption.')
+@description('Region. It must have the models and Flex Consumption.')
 param location string = resourceGroup().location
 
-@description('Who deploys: gets the right to send jobs and to read what came of them. Nobody when empty.')
+@description('Principal that deploys. It gets the right to send jobs and read their results. Nobody if empty.')
 param principalId string = ''
 
-@description('What kind of principal that is.')
+@description('Type of that principal.')
 param principalType 'User' | 'ServicePrincipal' = 'User'
 
-@description('Models to deploy, or the deployments of the existing account; one gpt-image-2 when left out.')
+@description('Models to deploy, or the deployments of the existing account. Default: one gpt-image-2.')
 param deployments Deployment[]?
 
-@description('Resource id of an existing Foundry account; a new one is made when empty.')
+@description('Resource id of an existing Foundry account. If empty, a new one is created.')
 param foundryAccountId string = ''
 
-@description('Settings of the app given by hand.')
+@description('Settings of the app that an operator sets.')
 param tuning Tuning?
 
-@description('Queues that a job may name in reply_to; they are made.')
+@description('Queues to create that a job may name in reply_to.')
 param replyQueues string[]?
 
-@description('Makes an Event Grid topic for events, and tells these of them; no topic when left out.')
+@description('Subscribers of an Event Grid topic for events. If left out, no topic is created.')
 param eventSubscribers { name: string, endpoint: string, types: string[]? }[]?
 
-@description('Memory of an instance, MB. An instance holds at most 24 calls of each lane, a few MB each.')
+@description('Memory of an instance, MB. An instance runs at most 24 calls of each lane, a few MB each.')
 param instanceMemoryMB 512 | 2048 | 4096 = 2048
 
-@description('Most instances of each function. Every region allows 40; pacing, not this, keeps to the quota.')
+@description('Most instances of each function. Every region allows 40. Pacing keeps to the quota, not this limit.')
 @minValue(1)
 @maxValue(1000)
 param maximumInstanceCount int = 40
 
-@description('Instances of each lane kept warm. None by default: a cold start is short beside a call, and a warm instance costs about as much as 100 pictures a month.')
+@description('Warm instances of each lane. None by default: a cold start is short compared with a call, and a warm instance costs about as much as 100 pictures per month.')
 param alwaysReady AlwaysReady?
 
-@description('Reached by everybody who has an identity and the right, or through private endpoints alone.')
+@description('public: anyone with an identity and a role can connect. private: only private endpoints.')
 param network 'public' | 'private' = 'public'
 
-@description('Addresses of the private network.')
+@description('Address range of the private network.')
 param networkRange string = '10.40.0.0/24'
 
-@description('Public addresses or ranges that reach the private storage and Foundry too.')
+@description('Public addresses or ranges that may still reach private storage and Foundry.')
 param allowedIpRanges string[]?
 
-@description('How the bytes of jobs and pictures are copied.')
+@description('Redundancy of the storage of jobs and pictures.')
 param dataRedundancy 'Standard_LRS' | 'Standard_ZRS' | 'Standard_GRS' | 'Standard_GZRS' = 'Standard_LRS'
 
-@description('How long blobs are kept. Pictures for ever, unless you say otherwise.')
+@description('How long blobs are kept. Pictures are kept forever by default.')
 param retention Retention?
 
-@description('Who is written to when something needs a person; nobody when empty.')
+@description('Email address that receives alerts. Nobody if empty.')
 param alertEmail string = ''
 
-@description('Age of the oldest waiting message that is too much, seconds.')
+@description('Alert if the oldest waiting message is older, seconds.')
 param oldestMessageSeconds int = 1800
 
-@description('Spend on pictures in 24 hours that is too much, USD.')
+@description('Alert if the pictures of 24 hours cost more, USD.')
 param dailySpendUsd int = 50
 
-@description('Budget of the resource group a month, in the currency of the bill.')
+@description('Monthly budget of the resource group, in the currency of the bill.')
 param monthlyBudget int = 200
 
 @description('First month of the budget, kept from the first deployment.')
 param budgetStart string = ''
 
-@description('First day of this month. Not to be given.')
+@description('First day of this month. Do not set it.')
 param thisMonth string = utcNow('yyyy-MM-01')
 
 var token = uniqueString(resourceGroup().id, environmentName)
@@ -270,7 +270,7 @@ module budget 'modules/budget.bicep' = {
   }
 }
 
-@description('Region of everything.')
+@description('Region of all resources.')
 output AZURE_LOCATION string = location
 
 @description('Name of the function app.')
@@ -288,11 +288,11 @@ output IMAGE_QUEUE_URI string = dataStorage.outputs.queueUri
 @description('Account of jobs and pictures.')
 output DATA_ACCOUNT string = dataStorage.outputs.name
 
-@description('Foundry account that is called.')
+@description('Foundry account that the app calls.')
 output FOUNDRY_ACCOUNT_ID string = foundryId
 
-@description('Event Grid topic that events are published to; empty when there is none.')
+@description('Event Grid topic for events. Empty if there is none.')
 output EVENT_TOPIC_ENDPOINT string = topic.?outputs.endpoint ?? ''
 
-@description('First month of the budget: kept for the next deployment.')
+@description('First month of the budget, kept for the next deployment.')
 output BUDGET_START string = empty(budgetStart) ? thisMonth : budgetStart

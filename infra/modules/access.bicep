@@ -1,14 +1,14 @@
-// Who may do what: one table of roles, each on the smallest thing it is needed for.
+// All roles in one table, each on the smallest scope that works.
 
 import { eventQueues, jobQueues, labelledContainers, paceContainer, readContainers, writtenContainers } from 'layout.bicep'
 
 @description('Principal of the app.')
 param appPrincipalId string
 
-@description('Who deploys, and may use what is deployed; nobody when empty.')
+@description('Principal that deploys and may use the app. Nobody if empty.')
 param operatorPrincipalId string
 
-@description('What kind of principal that is.')
+@description('Type of that principal.')
 param operatorType 'User' | 'ServicePrincipal'
 
 @description('Account of the host: package, keys, locks of timers.')
@@ -23,7 +23,7 @@ param replyQueues string[]
 @description('Application Insights component.')
 param insightsName string
 
-@description('Event Grid topic that events are published to; none when empty.')
+@description('Event Grid topic for events. None if empty.')
 param topicName string
 
 var roles = {
@@ -41,14 +41,14 @@ var triggerQueues = objectValues(jobQueues)
 var poisonQueues = map(triggerQueues, queue => '${queue}-poison')
 var outgoingQueues = concat(objectValues(eventQueues), replyQueues)
 
-// A trigger takes and deletes messages, and it also updates them: every five minutes while it works
-// on one, and when it puts one back. No role between Processor and Contributor has the right to.
+// A trigger reads and deletes messages. It also updates them: every five minutes during its work, and
+// when it puts one back. The Processor role may not do that, and the next larger role is Contributor.
 var appQueueRoles = union(
   toObject(concat(triggerQueues, poisonQueues), queue => queue, queue => 'Storage Queue Data Contributor'),
   toObject(outgoingQueues, queue => queue, queue => 'Storage Queue Data Message Sender')
 )
 
-// Index tags are written with the right that only the Owner of a container has.
+// Only the Owner of a container may write index tags.
 var appContainerRoles = union(
   toObject(objectValues(writtenContainers), name => name, name => 'Storage Blob Data Contributor'),
   toObject(objectValues(labelledContainers), name => name, name => 'Storage Blob Data Owner'),
@@ -159,7 +159,7 @@ resource onContainers 'Microsoft.Authorization/roleAssignments@2022-04-01' = [
   }
 ]
 
-// Links to pictures are signed with a key of the account, and allow no more than the app itself may.
+// Links to pictures are signed with a key of the account. They allow no more than the app may do.
 resource onData 'Microsoft.Authorization/roleAssignments@2022-04-01' = {
   scope: data
   name: guid(data.id, appPrincipalId, 'Storage Blob Delegator')

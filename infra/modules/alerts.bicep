@@ -1,4 +1,4 @@
-// What wakes an operator. docs/runbook.md has a section of the same name for each.
+// The alerts. docs/runbook.md has a section with the name of each.
 
 @description('Region.')
 param location string
@@ -6,27 +6,27 @@ param location string
 @description('Tags of every resource.')
 param tags object
 
-@description('Part of every name that makes it unique.')
+@description('Part of every name, to make it unique.')
 param token string
 
 @description('Log Analytics workspace.')
 param workspaceId string
 
-@description('Who is written to; nobody when empty: alerts are then only seen in the portal.')
+@description('Email address that receives alerts. If empty, alerts appear only in the portal.')
 param email string
 
-@description('Age of the oldest waiting message that is too much, seconds.')
+@description('Alert if the oldest waiting message is older, seconds.')
 param oldestMessageSeconds int
 
-@description('Spend on pictures in 24 hours that is too much, USD.')
+@description('Alert if the pictures of 24 hours cost more, USD.')
 param dailySpendUsd int
 
-// A value of each metric in a window of time; an alert when it is above its threshold. The names
-// are those of shared/adapters/telemetry.py.
+// Each alert compares the value of a metric in a time window with a threshold. The names of the
+// metrics are those of shared/adapters/telemetry.py.
 var alerts = [
   {
     name: 'dead-letters'
-    text: 'A job failed, or a message was given up on. Read dead-letters/ of today.'
+    text: 'A job failed, or a message was given up. Read dead-letters/ of today.'
     query: 'AppMetrics | where Name == "image_jobs.dead_letters" and tostring(Properties.reason) != "rejected" | summarize Value = sum(Sum)'
     severity: 2
     threshold: 0
@@ -34,7 +34,7 @@ var alerts = [
   }
   {
     name: 'parked'
-    text: 'A job waits for a decision: it may have been paid for, and asked not to be tried again.'
+    text: 'A job waits for a decision: it may have been paid for, and its policy is not to retry.'
     query: 'AppMetrics | where Name == "image_jobs.jobs" and tostring(Properties.outcome) == "parked" | summarize Value = sum(Sum)'
     severity: 2
     threshold: 0
@@ -42,7 +42,7 @@ var alerts = [
   }
   {
     name: 'unknown-outcomes'
-    text: 'Calls ended without saying whether they were paid.'
+    text: 'Calls ended, and it is unknown whether they were paid for.'
     query: 'AppMetrics | where Name == "image_jobs.calls" and tostring(Properties.outcome) == "unknown" | summarize Value = sum(Sum)'
     severity: 3
     threshold: 2
@@ -58,7 +58,7 @@ var alerts = [
   }
   {
     name: 'oldest-message'
-    text: 'Jobs wait longer than they should: the quota is too small, or nothing takes them.'
+    text: 'Jobs wait too long: the quota is too small, or the app does not run.'
     query: 'AppMetrics | where Name == "image_jobs.oldest_message_age" | summarize Value = max(Max)'
     severity: 2
     threshold: oldestMessageSeconds
@@ -66,7 +66,7 @@ var alerts = [
   }
   {
     name: 'silence'
-    text: 'The app has told nothing for half an hour: it does not run, or its telemetry does not arrive.'
+    text: 'The app sent no telemetry for half an hour: it does not run, or its telemetry does not arrive.'
     query: 'AppMetrics | where Name == "image_jobs.oldest_message_age" | summarize Seen = count() | project Value = iff(Seen == 0, 1, 0)'
     severity: 1
     threshold: 0
@@ -74,7 +74,7 @@ var alerts = [
   }
   {
     name: 'spend'
-    text: 'More was spent on pictures in a day than was meant to be.'
+    text: 'The pictures of one day cost more than the configured limit.'
     query: 'AppMetrics | where Name == "image_jobs.cost" | summarize Value = sum(Sum)'
     severity: 2
     threshold: dailySpendUsd
@@ -104,7 +104,7 @@ resource rules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
       severity: alert.severity
       enabled: true
       scopes: [workspaceId]
-      // What is looked at more often costs more: five minutes are for what stops everything.
+      // Frequent evaluation costs more: five minutes only for alerts about a full stop.
       evaluationFrequency: alert.window == 'P1D' ? 'PT1H' : (alert.severity == 1 ? 'PT5M' : 'PT15M')
       windowSize: alert.window
       criteria: {
@@ -120,7 +120,7 @@ resource rules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
         ]
       }
       autoMitigate: true
-      // A new workspace has no tables yet: the queries would be refused.
+      // A new workspace has no tables yet, so the queries would be refused.
       skipQueryValidation: true
       actions: { actionGroups: [operators.id] }
     }

@@ -9,7 +9,7 @@ param location string
 @description('Tags of every resource.')
 param tags object
 
-@description('Part of every name that makes it unique.')
+@description('Part of every name, to make it unique.')
 param token string
 
 @description('Resource id of the app\'s identity.')
@@ -30,19 +30,19 @@ param blobUri string
 @description('Queues of jobs and events, as a URL.')
 param queueUri string
 
-@description('The deployments, as the app is told of them.')
+@description('The deployments, as the value of FOUNDRY_DEPLOYMENTS.')
 param deployments object[]
 
 @description('Queues that a job may name for its reply.')
 param replyQueues string[]
 
-@description('Event Grid topic that gets every event too; none when empty.')
+@description('Event Grid topic that also gets every event. None if empty.')
 param topicEndpoint string
 
-@description('Where telemetry is sent.')
+@description('Connection string for telemetry.')
 param insightsConnectionString string
 
-@description('Settings given by hand.')
+@description('Settings that an operator sets.')
 param tuning Tuning
 
 @description('Memory of an instance, MB.')
@@ -51,10 +51,10 @@ param instanceMemoryMB 512 | 2048 | 4096
 @description('Most instances of each function.')
 param maximumInstanceCount int
 
-@description('Instances of each lane that are kept warm.')
+@description('Warm instances of each lane.')
 param alwaysReady AlwaysReady
 
-@description('Subnet the app runs in; the public network when empty.')
+@description('Subnet of the app. The public network if empty.')
 param subnetId string
 
 resource plan 'Microsoft.Web/serverfarms@2024-11-01' = {
@@ -126,18 +126,18 @@ var hostSettings = {
   AzureWebJobsStorage__clientId: identityClientId
   APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnectionString
   APPLICATIONINSIGHTS_AUTHENTICATION_STRING: 'ClientId=${identityClientId};Authorization=AAD'
-  // The worker sets up Azure Monitor itself, once; the app only speaks OpenTelemetry.
+  // The worker sets up Azure Monitor once. The app only uses the OpenTelemetry API.
   PYTHON_APPLICATIONINSIGHTS_ENABLE_TELEMETRY: 'true'
   PYTHON_APPLICATIONINSIGHTS_LOGGER_NAME: 'image_jobs'
-  // The host decides what is sampled. Left to itself the exporter takes five traces a second, and would
-  // lose tasks among the calls of storage.
+  // The host decides what is sampled. By default the exporter takes five traces a second, so it would
+  // lose tasks among the storage calls.
   OTEL_TRACES_SAMPLER: 'parentbased_always_on'
-  // Of libraries that the app does not have, or whose calls it tells of itself.
+  // Libraries that the app does not have, or whose calls it measures itself.
   OTEL_PYTHON_DISABLED_INSTRUMENTATIONS: 'django,fastapi,flask,psycopg2,requests,urllib,urllib3'
 }
 
-// What the app reads: shared/config/settings.py has the same names, or tests/infra says so. A setting that
-// only an operator can have a value for stands in `Tuning` instead, in types.bicep.
+// The settings of the app. tests/infra compares the names with shared/config/settings.py. A setting whose
+// value only an operator knows is in `Tuning` instead, in types.bicep.
 var appSettings = {
   ImageStorage__queueServiceUri: queueUri
   ImageStorage__blobServiceUri: blobUri

@@ -1,16 +1,16 @@
-// What this resource group may cost in a month, before somebody is told.
+// The monthly budget of this resource group, and who is notified.
 
-@description('Part of every name that makes it unique.')
+@description('Part of every name, to make it unique.')
 param token string
 
-@description('Amount a month, in the currency of the subscription\'s bill.')
+@description('Amount per month, in the currency of the subscription\'s bill.')
 @minValue(1)
 param amount int
 
-@description('First day of the first month, 2026-11-01 for one. It cannot be changed later.')
+@description('First day of the first month, for example 2026-11-01. It cannot be changed later.')
 param start string
 
-@description('Who is told.')
+@description('Who is notified.')
 param actionGroupId string
 
 resource budget 'Microsoft.Consumption/budgets@2024-08-01' = {

@@ -1,4 +1,4 @@
-// What an Event Grid topic needs: to put messages on one queue, and to leave what it could not deliver.
+// Roles of an Event Grid topic: send to one queue, and store undelivered events.
 
 @description('Principal of the topic.')
 param principalId string
@@ -6,10 +6,10 @@ param principalId string
 @description('Account of jobs and pictures.')
 param dataAccountName string
 
-@description('Queue it sends to; none when empty.')
+@description('Queue to send to. None if empty.')
 param queue string
 
-@description('Container it leaves undelivered events in.')
+@description('Container for undelivered events.')
 param container string
 
 resource data 'Microsoft.Storage/storageAccounts@2025-01-01' existing = {

@@ -1,4 +1,4 @@
-// The app's right to call the models of an account, made here or elsewhere; runs in its group.
+// The app's role on a Foundry account, new or existing. Runs in the resource group of the account.
 
 import { Deployment } from 'types.bicep'
 
@@ -8,11 +8,11 @@ param accountName string
 @description('Principal of the app.')
 param principalId string
 
-@description('Its deployments, to say what the app is told of them.')
+@description('Deployments of the account, for FOUNDRY_DEPLOYMENTS.')
 param deployments Deployment[]
 
-// Inference alone. Models of other formats are not under the OpenAI routes, and the narrowest role
-// known to reach those is wider; it could list keys, of which an account made here has none.
+// Inference only. Models of other formats are not under the OpenAI routes. The narrowest known role for
+// those could also list keys, but an account created here has no keys.
 var roles = union(
   ['5e0bd9bd-7b93-4f28-af87-19fc36ad61bd'], // Cognitive Services OpenAI User
   empty(filter(deployments, each => ((each.?format ?? 'OpenAI') != 'OpenAI')))
@@ -20,7 +20,7 @@ var roles = union(
     : ['a97b65f3-24c7-4388-baec-2e87135dc908'] // Cognitive Services User
 )
 
-// Where each format is served.
+// The host name of each format.
 var hosts = {
   OpenAI: 'openai.azure.com'
   Microsoft: 'services.ai.azure.com'

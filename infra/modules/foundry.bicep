@@ -8,16 +8,16 @@ param location string
 @description('Tags of every resource.')
 param tags object
 
-@description('Name of the account, and of its address.')
+@description('Name of the account, and its subdomain.')
 param name string
 
-@description('What is deployed.')
+@description('Deployments to create.')
 param deployments Deployment[]
 
-@description('Who reaches it: everybody with an identity, or the private network and these addresses.')
+@description('public: anyone with an identity and a role. private: the private network and the allowed addresses.')
 param network 'public' | 'private'
 
-@description('Public addresses or ranges that reach a private account too.')
+@description('Public addresses or ranges that may still reach a private account.')
 param allowedIpRanges string[] = []
 
 resource account 'Microsoft.CognitiveServices/accounts@2025-06-01' = {
@@ -28,7 +28,7 @@ resource account 'Microsoft.CognitiveServices/accounts@2025-06-01' = {
   sku: { name: 'S0' }
   identity: { type: 'SystemAssigned' }
   properties: {
-    // Without an address of its own an account takes no Entra tokens.
+    // An account without a custom subdomain accepts no Entra tokens.
     customSubDomainName: name
     disableLocalAuth: true
     publicNetworkAccess: 'Enabled'
@@ -39,7 +39,7 @@ resource account 'Microsoft.CognitiveServices/accounts@2025-06-01' = {
   }
 }
 
-@batchSize(1) // one account takes one change at a time
+@batchSize(1) // an account accepts one change at a time
 resource models 'Microsoft.CognitiveServices/accounts/deployments@2025-06-01' = [
   for deployment in deployments: {
     parent: account
@@ -54,7 +54,7 @@ resource models 'Microsoft.CognitiveServices/accounts/deployments@2025-06-01' = 
         name: deployment.?model ?? deployment.name
         version: deployment.?version
       }
-      // Pictures change with a version: an operator moves on, the platform does not (docs/deploy.md).
+      // Pictures change with the version, so an operator upgrades, not the platform (docs/deploy.md).
       versionUpgradeOption: 'NoAutoUpgrade'
     }
   }

@@ -1,10 +1,10 @@
-// What the app finds in its storage account, by name: the one table of queues and containers.
+// The queues and containers of the app, in one table.
 //
-// A key is a setting of the app and its value the default of that setting: what is made here is
-// what the app is told. tests/infra holds both against shared/config/settings.py and local/stack/settings.py.
+// Each key is a setting of the app, and each value is its default. So the app uses exactly what is created
+// here. tests/infra compares them with shared/config/settings.py and local/stack/settings.py.
 
 @export()
-@description('Queues that start a function. Each gets a poison queue; the app also sends to them.')
+@description('Queues that start a function. Each has a poison queue. The app also sends to them.')
 var jobQueues = {
   JOBS_QUEUE: 'image-jobs'
   SMALL_QUEUE: 'image-jobs-small'
@@ -16,7 +16,7 @@ var jobQueues = {
 }
 
 @export()
-@description('Queues the app only sends to: others read them.')
+@description('Queues that the app only sends to.')
 var eventQueues = {
   EVENTS_QUEUE: 'image-events'
 }
@@ -30,22 +30,22 @@ var writtenContainers = {
 }
 
 @export()
-@description('The container of pictures: written to, and labelled with index tags.')
+@description('Container of pictures. The app writes to it and sets index tags.')
 var labelledContainers = {
   IMAGES_CONTAINER: 'images'
 }
 
 @export()
-@description('Containers that callers write to and the app reads.')
+@description('Containers that callers write and the app reads.')
 var readContainers = {
   INPUTS_CONTAINER: 'inputs'
   MANIFESTS_CONTAINER: 'manifests'
 }
 
 @export()
-@description('The container of pacing ledgers, which no setting names.')
+@description('Container of the pool ledgers.')
 var paceContainer = 'pace'
 
 @export()
-@description('Where Event Grid leaves events that it could not deliver.')
+@description('Container for events that Event Grid could not deliver.')
 var undeliveredContainer = 'undelivered'

@@ -1,4 +1,4 @@
-// A file that is dropped into the container of manifests becomes a message: Event Grid tells of it.
+// Event Grid sends a message for each new file in the container of manifests.
 
 import { jobQueues, readContainers, undeliveredContainer } from 'layout.bicep'
 
@@ -8,7 +8,7 @@ param location string
 @description('Tags of every resource.')
 param tags object
 
-@description('Part of every name that makes it unique.')
+@description('Part of every name, to make it unique.')
 param token string
 
 @description('Account of jobs and pictures.')
@@ -48,7 +48,7 @@ resource subscription 'Microsoft.EventGrid/systemTopics/eventSubscriptions@2025-
     filter: {
       includedEventTypes: ['Microsoft.Storage.BlobCreated']
       subjectBeginsWith: '/blobServices/default/containers/${readContainers.MANIFESTS_CONTAINER}/blobs/'
-      // One upload can raise several events; these are the calls that end one.
+      // One upload can raise several events. These calls end an upload.
       advancedFilters: [
         {
           operatorType: 'StringIn'

@@ -1,4 +1,4 @@
-// Where the app tells what it does: logs, traces and metrics, taken from Entra identities alone.
+// Logs, traces and metrics of the app. Only Entra identities may send them.
 
 @description('Region.')
 param location string
@@ -6,15 +6,15 @@ param location string
 @description('Tags of every resource.')
 param tags object
 
-@description('Part of every name that makes it unique.')
+@description('Part of every name, to make it unique.')
 param token string
 
-@description('Days that logs are kept.')
+@description('How long logs are kept, days.')
 @minValue(30)
 @maxValue(730)
 param retentionDays int = 30
 
-@description('Most that is taken in a day, GB: a loop that logs must not become a bill.')
+@description('Daily limit of ingested data, GB, so that a logging loop does not become a large bill.')
 param dailyQuotaGb int = 2
 
 resource workspace 'Microsoft.OperationalInsights/workspaces@2025-02-01' = {
@@ -44,7 +44,7 @@ resource insights 'Microsoft.Insights/components@2020-02-02' = {
 @description('Name of the Application Insights component.')
 output insightsName string = insights.name
 
-@description('Where telemetry is sent; no secret, since only Entra identities may send.')
+@description('Connection string for telemetry. Not a secret, because only Entra identities may send.')
 output connectionString string = insights.properties.ConnectionString
 
 @description('Resource id of the Log Analytics workspace.')

@@ -1,4 +1,4 @@
-// A network of one's own: the app's subnet, and private endpoints of storage and Foundry.
+// The private network: the app's subnet, and private endpoints of storage and Foundry.
 
 @description('Region.')
 param location string
@@ -6,10 +6,10 @@ param location string
 @description('Tags of every resource.')
 param tags object
 
-@description('Part of every name that makes it unique.')
+@description('Part of every name, to make it unique.')
 param token string
 
-@description('Addresses of the network; a /24 is enough.')
+@description('Address range of the network. A /24 is enough.')
 param addressRange string
 
 @description('Account of the host.')
@@ -31,7 +31,7 @@ var zones = [
   'privatelink.services.ai.azure.com'
 ]
 
-// What is reached, by which part of it, and where its name is looked up.
+// Each private endpoint: the resource, its sub-resource, and its DNS zone.
 var endpoints = [
   { name: 'host-blob', target: hostAccountId, part: 'blob', zones: [0] }
   { name: 'data-blob', target: dataAccountId, part: 'blob', zones: [0] }
@@ -128,5 +128,5 @@ resource lookups 'Microsoft.Network/privateEndpoints/privateDnsZoneGroups@2024-0
   }
 ]
 
-@description('Subnet that the app runs in.')
+@description('Subnet of the app.')
 output appSubnetId string = '${network.id}/subnets/app'

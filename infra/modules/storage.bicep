@@ -1,5 +1,5 @@
-// A storage account: no keys, no public blobs, and all its queues and containers made up front,
-// so that nothing which runs needs the right to make one.
+// A storage account without keys and public blobs. All queues and containers are created here, so that the
+// app needs no right to create one.
 
 @description('Region.')
 param location string
@@ -12,7 +12,7 @@ param tags object
 @maxLength(24)
 param name string
 
-@description('How its bytes are copied.')
+@description('Redundancy.')
 param redundancy 'Standard_LRS' | 'Standard_ZRS' | 'Standard_GRS' | 'Standard_GZRS'
 
 @description('Names of its containers.')
@@ -21,16 +21,16 @@ param containers string[]
 @description('Names of its queues.')
 param queues string[] = []
 
-@description('When blobs are deleted: a container and its days; 0 days keep them.')
+@description('Days after which the blobs of a container are deleted. 0 keeps them.')
 param deletions { container: string, days: int }[] = []
 
-@description('Who reaches it: everybody with an identity, or the private network and these addresses.')
+@description('public: anyone with an identity and a role. private: the private network and the allowed addresses.')
 param network 'public' | 'private'
 
-@description('Public addresses or ranges that reach a private account too.')
+@description('Public addresses or ranges that may still reach a private account.')
 param allowedIpRanges string[] = []
 
-@description('Days in which a deleted blob can be brought back.')
+@description('Days in which a deleted blob can be restored.')
 @minValue(1)
 @maxValue(365)
 param undeleteDays int = 7
@@ -51,7 +51,7 @@ resource account 'Microsoft.Storage/storageAccounts@2025-01-01' = {
     publicNetworkAccess: 'Enabled'
     supportsHttpsTrafficOnly: true
     networkAcls: {
-      // Event Grid is let through as a trusted service: it has no address of its own to allow.
+      // Event Grid has no fixed address to allow, so it is allowed as a trusted service.
       bypass: 'AzureServices'
       defaultAction: network == 'private' ? 'Deny' : 'Allow'
       ipRules: [for address in allowedIpRanges: { value: address, action: 'Allow' }]
@@ -65,7 +65,7 @@ resource blobs 'Microsoft.Storage/storageAccounts/blobServices@2025-01-01' = {
   properties: {
     deleteRetentionPolicy: { enabled: true, days: undeleteDays }
     containerDeleteRetentionPolicy: { enabled: true, days: undeleteDays }
-    // Records and ledgers are written over by the hundred: versions of them would only cost.
+    // Records and ledgers are overwritten hundreds of times. Versions of them would only cost money.
     isVersioningEnabled: false
   }
 }

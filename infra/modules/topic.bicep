@@ -1,4 +1,4 @@
-// An Event Grid topic for the app's events, and who is told of them.
+// An Event Grid topic for the app's events, and its subscribers.
 
 import { undeliveredContainer } from 'layout.bicep'
 
@@ -14,7 +14,7 @@ param name string
 @description('Account of jobs and pictures.')
 param dataAccountName string
 
-@description('Who is told: a name, the https address of a webhook, and types of events (all when left out).')
+@description('Subscribers: a name, the https address of a webhook, and types of events (all if left out).')
 param subscribers { name: string, endpoint: string, types: string[]? }[]
 
 resource data 'Microsoft.Storage/storageAccounts@2025-01-01' existing = {
@@ -71,5 +71,5 @@ resource subscriptions 'Microsoft.EventGrid/topics/eventSubscriptions@2025-02-15
   }
 ]
 
-@description('Where events are published.')
+@description('Endpoint to publish events to.')
 output endpoint string = topic.properties.endpoint

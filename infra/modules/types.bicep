@@ -1,35 +1,35 @@
-// Shapes of the parameters that are more than one word.
+// Types of the parameters.
 
 @export()
-@description('A deployment of a model: what is made of it in Foundry, and what the app is told of it.')
+@description('A deployment of a model, in Foundry and in the settings of the app.')
 type Deployment = {
-  @description('Name of the deployment, by which it is called.')
+  @description('Name of the deployment.')
   name: string
 
-  @description('Name of the model in the catalogue; the name of the deployment when left out.')
+  @description('Name of the model in the catalogue. Default: the name of the deployment.')
   model: string?
 
-  @description('Version of the model, for example 2026-04-21. Needed for a deployment that is made here.')
+  @description('Version of the model, for example 2026-04-21. Required for a deployment that is created here.')
   version: string?
 
-  @description('Whose format the model has; OpenAI when left out.')
+  @description('Format of the model. Default: OpenAI.')
   format: ('OpenAI' | 'Microsoft' | 'Black Forest Labs')?
 
-  @description('Where its quota lies; GlobalStandard when left out.')
+  @description('SKU of the deployment. Default: GlobalStandard.')
   sku: ('GlobalStandard' | 'DataZoneStandard' | 'Standard')?
 
-  @description('Units of quota to give it; 1 when left out. What a unit allows depends on the model.')
+  @description('Units of quota. Default: 1. What a unit allows depends on the model.')
   capacity: int?
 
-  @description('Requests a minute that the quota allows; the catalogue\'s number when left out.')
+  @description('Requests per minute that the quota allows. Default: the number in the catalogue.')
   rpm: int?
 
-  @description('Deployments that share a quota share a pool; the name of the model when left out.')
+  @description('Pool of deployments that share a quota. Default: the name of the model.')
   pool: string?
 }
 
 @export()
-@description('Instances of each lane that are kept warm, and paid for while they wait.')
+@description('Warm instances of each lane. They cost money while they wait.')
 type AlwaysReady = {
   @description('Drafts: calls of up to about 45 seconds.')
   generate_small: int?
@@ -42,27 +42,26 @@ type AlwaysReady = {
 }
 
 @export()
-@description('Days after which a kind of blob is deleted; 0 keeps it for ever.')
+@description('Days after which a kind of blob is deleted. 0 keeps it forever.')
 type Retention = {
   @description('Pictures and their sidecars.')
   images: int
 
-  @description('Job records. A job id that comes again after this counts as new, and is paid for again.')
+  @description('Job records. A job id that is used again after this time counts as new and is paid again.')
   jobs: int
 
-  @description('Prompts and pictures that callers put in.')
+  @description('Prompts and pictures from callers.')
   inputs: int
 
-  @description('What was rejected, failed or given up on.')
+  @description('Rejected, failed and poison messages and jobs.')
   deadLetters: int
 }
 
-// Settings of the app that Azure has no value for: an operator may give them (docs/deploy.md).
-// What is not given keeps the default of docs/settings.md.
+// Settings of the app that an operator may set (docs/deploy.md). The defaults are in docs/settings.md.
 @export()
-@description('Settings of the app that are given by hand. The app refuses a wrong one at its start.')
+@description('Settings of the app that an operator sets. The app does not start with a wrong one.')
 type Tuning = {
-  @description('How a prompt is adapted to a locale: text with $prompt in it, or the name of a file that has it.')
+  @description('Template that adapts a prompt to a locale: text that contains $prompt, or a file name.')
   LOCALE_TEMPLATE: string?
 
   @description('File in the package that adds or overrides models.')
@@ -71,54 +70,54 @@ type Tuning = {
   @description('The source of every event.')
   EVENT_SOURCE: string?
 
-  @description('Receivers of events: a JSON list, as docs/settings.md says.')
+  @description('Receivers of events: a JSON list. See docs/settings.md.')
   WEBHOOKS: string?
 
-  @description('Patterns of the hosts that receivers may be at.')
+  @description('Patterns of allowed receiver hosts.')
   WEBHOOK_HOSTS: string?
 
-  @description('Hosts of the own network that receivers may be at.')
+  @description('Receiver hosts in the private network.')
   WEBHOOK_LOCAL_HOSTS: string?
 
   @description('Publish image.job.accepted too: true or false.')
   PUBLISH_ACCEPTED: string?
 
-  @description('How long an event is offered to a sink that does not take it, seconds.')
+  @description('How long a failing delivery is retried, seconds.')
   DELIVERY_WINDOW_SECONDS: string?
 
-  @description('What is done when it is unknown whether a call was paid: retry_once, park or fail.')
+  @description('What to do if it is unknown whether a call was paid for: retry_once, park or fail.')
   ON_UNKNOWN_OUTCOME: string?
 
-  @description('Upper bound of one paid call, seconds.')
+  @description('Longest time for one paid call, seconds.')
   CALL_DEADLINE_SECONDS: string?
 
-  @description('What storing may take beyond a call, before its attempt counts as dead, seconds.')
+  @description('Additional time for storing after a call, before its attempt counts as dead, seconds.')
   STORING_MARGIN_SECONDS: string?
 
-  @description('How long an endpoint may take to accept a connection, seconds.')
+  @description('Longest wait for a connection to an endpoint, seconds.')
   CONNECT_TIMEOUT_SECONDS: string?
 
-  @description('How long a reply that has begun may stay silent, seconds.')
+  @description('Longest silence within a reply, seconds.')
   READ_TIMEOUT_SECONDS: string?
 
   @description('How long a job without a deadline is tried, seconds.')
   JOB_LIFETIME_SECONDS: string?
 
-  @description('How long a link to a picture lasts, seconds; none are given at 0.')
+  @description('How long a link to a picture is valid, seconds. 0 disables links.')
   READ_LINK_SECONDS: string?
 
-  @description('What the calls of one day (UTC) may cost together, US dollars.')
+  @description('Limit for the calls of one day (UTC), US dollars.')
   DAILY_BUDGET_USD: string?
 
-  @description('When open jobs are looked at: NCRONTAB, seconds first, UTC.')
+  @description('When a sweep checks open jobs: NCRONTAB, seconds first, UTC.')
   SWEEP_SCHEDULE: string?
 
-  @description('Size of a block on its way into storage, bytes.')
+  @description('Size of a block that is uploaded, bytes.')
   UPLOAD_BLOCK_BYTES: string?
 
-  @description('Blocks of one picture under way.')
+  @description('Blocks of one picture that are uploaded at the same time.')
   UPLOAD_BLOCKS_IN_FLIGHT: string?
 
-  @description('Blocks of all pictures of a process together.')
+  @description('Blocks of all pictures in one process.')
   UPLOAD_BLOCK_POOL: string?
 }

@@ -1,4 +1,4 @@
-// One page that shows how the system is doing.
+// A workbook with the main numbers of the system.
 
 @description('Region.')
 param location string

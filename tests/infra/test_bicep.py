@@ -125,7 +125,7 @@ def infra(tmp_path: Path) -> Path:
             "there is no 'gravity'",
         ),
         ("modules/workbook.bicep", "../workbook.json", "../workbooks.json", "there is no file"),
-        ("modules/budget.bicep", "@description('Who is told.')", "", "no @description"),
+        ("modules/budget.bicep", "@description('Who is notified.')", "", "no @description"),
         (
             "modules/monitoring.bicep",
             "= insights.properties.ConnectionString",
