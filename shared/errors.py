@@ -10,6 +10,8 @@
   x Unavailable             it may yet succeed: leave it to the queue
     + StoreUnavailable        blob or queue storage did not answer
       - NoSuchQueue             the queue to send to does not exist
+      - BlobLeased              somebody holds a lease on the blob
+      - TagsRefused             a write may succeed without its index tags
     + CredentialUnavailable   no token could be had
   x CallFailed              a paid call that gave no complete reply
     + NotSent                 the request never left: nothing was paid
@@ -99,6 +101,14 @@ class StoreUnavailable(Unavailable):
 
 class NoSuchQueue(StoreUnavailable):
     """The queue to send to does not exist."""
+
+
+class BlobLeased(StoreUnavailable):
+    """Somebody else holds a lease on the blob, so it can't be written until they release it."""
+
+
+class TagsRefused(StoreUnavailable):
+    """A write with index tags was refused: no right to them, or no such feature."""
 
 
 class CredentialUnavailable(Unavailable):

@@ -8,11 +8,12 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
-from typing import Final, Protocol
+from typing import Final
 
 from pydantic import JsonValue
 
 from ..errors import CredentialUnavailable, DeliveryFailed
+from ..ports import Tokens
 from .webhook import Poster
 
 SCOPE: Final = "https://eventgrid.azure.net/.default"
@@ -21,18 +22,6 @@ _API_VERSION: Final = "2018-01-01"
 _CONTENT_TYPE: Final = "application/cloudevents+json; charset=utf-8"
 #: The topic has another schema, or the event is too large for it.
 _FINAL: Final = frozenset({HTTPStatus.BAD_REQUEST, HTTPStatus.REQUEST_ENTITY_TOO_LARGE})
-
-
-class Tokens(Protocol):
-    """Who has Entra tokens."""
-
-    async def token(self, scope: str) -> str:
-        """Return a token for the scope; `CredentialUnavailable` when none can be had."""
-        ...
-
-    def forget(self, scope: str) -> None:
-        """Ask anew next time: the token was refused."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

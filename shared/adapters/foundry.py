@@ -12,14 +12,15 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http import HTTPStatus
-from typing import Final, Protocol
+from typing import Final
 from urllib.parse import urlsplit
 
 import httpx
 
 from ..errors import BrokenReply, NotSent
 from ..images_api.requests import ImageRequest
-from ..ports import Inputs
+from ..ports import Tokens
+from ..stores.inputs import Inputs
 from .foundry_transport import EVIDENCE, Evidence, FoundryReply, describe_error, new_client
 from .request_bodies import RequestBody
 
@@ -45,18 +46,6 @@ class CallLimits:
     #: Silence in a body that has begun to arrive, seconds. Not before: an answer that is not
     #: streamed sends nothing for minutes, and a stream may send nothing before its picture.
     read_seconds: float = 120.0
-
-
-class Tokens(Protocol):
-    """Who has Entra tokens."""
-
-    async def token(self, scope: str) -> str:
-        """Return a token for the scope; `CredentialUnavailable` when none can be had."""
-        ...
-
-    def forget(self, scope: str) -> None:
-        """Ask anew next time: the token was refused."""
-        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,13 +1,13 @@
-"""The world with its announcements, calls, pictures and dead letters measured.
+"""The world with its events, calls, pictures and dead letters measured.
 
-Ports are wrapped, so that neither the work nor what is behind a port knows of telemetry.
+So neither the workflows nor the repositories know of telemetry.
 """
 
 import json
 import time
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Final
 
@@ -15,18 +15,12 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from ..images_api.requests import ImageRequest
 from ..pictures.measuring import PictureFacts
-from ..ports import (
-    DeadLetters,
-    ImagesEndpoint,
-    PicturePart,
-    Pictures,
-    PictureWriter,
-    Publisher,
-    Reply,
-    StoredPicture,
-    World,
-)
+from ..ports import ImagesEndpoint, Reply
 from ..records.dead_letter import DeadLetterKind
+from ..stores.dead_letters import DeadLetters
+from ..stores.pictures import Pictures, PictureWriter, StoredPicture
+from ..stores.publisher import Publisher
+from ..stores.world import World
 from ..vocabulary import RejectionCode
 from .telemetry import CALLING, DEAD_LETTERS, JOBS, STORING, TOKENS, TRACER, WAITING
 
@@ -40,25 +34,25 @@ _OF_CALLERS: Final = frozenset(RejectionCode) - {RejectionCode.POISONED}
 
 
 def measured(world: World) -> World:
-    """Return the world with its announcements, calls and pictures measured."""
+    """Return the world with its events, calls, pictures and dead letters measured."""
     return replace(
         world,
-        publisher=MeasuredAnnouncer(world.publisher),
-        endpoint=MeasuredEndpoint(world.endpoint),
-        pictures=MeasuredPictures(world.pictures),
-        dead_letters=MeasuredDeadLetters(world.dead_letters),
+        publisher=_MeasuredPublisher(**_fields(world.publisher)),
+        endpoint=_MeasuredEndpoint(world.endpoint),
+        pictures=_MeasuredPictures(world.pictures),
+        dead_letters=_MeasuredDeadLetters(**_fields(world.dead_letters)),
     )
 
 
-@dataclass(frozen=True, slots=True)
-class MeasuredAnnouncer:
-    """`Publisher` that counts what goes out; a repeat, which is rare, counts again."""
+def _fields(store: Publisher | DeadLetters) -> dict[str, Any]:
+    return {each.name: getattr(store, each.name) for each in fields(store)}
 
-    inner: Publisher
+
+class _MeasuredPublisher(Publisher):
+    """Counts the events that are published; a repeat, which is rare, counts again."""
 
     async def publish(self, event: "CloudEvent", *, reply_to: str | None) -> None:
-        """Send the event, then count it."""
-        await self.inner.publish(event, reply_to=reply_to)
+        await Publisher.publish(self, event, reply_to=reply_to)
         if not event.get_type().startswith(_ENDED):
             return
         data = event.get_data()
@@ -76,7 +70,7 @@ class MeasuredAnnouncer:
 
 
 @dataclass(frozen=True, slots=True)
-class MeasuredEndpoint:
+class _MeasuredEndpoint:
     """`ImagesEndpoint` whose calls are spans with a length."""
 
     inner: ImagesEndpoint
@@ -116,67 +110,38 @@ class MeasuredEndpoint:
             span.end()
 
 
-@dataclass(frozen=True, slots=True)
-class MeasuredPictures:
-    """`Pictures` that time how long writing takes."""
+class _MeasuredPictures(Pictures):
+    """Times how long replies wait for storage."""
 
-    inner: Pictures
+    def __init__(self, pictures: Pictures) -> None:
+        super().__init__(pictures.blobs, pictures.sizes)
 
-    def create(self, name: str) -> "MeasuredWriter":
-        """Open a writer for the blob `name`."""
-        return MeasuredWriter(self.inner.create(name))
-
-    async def find(self, name: str) -> StoredPicture | None:
-        """Return the committed picture of this name, or None."""
-        return await self.inner.find(name)
-
-    async def remove(self, name: str) -> None:
-        """Delete a picture that nobody was told of, if it is there."""
-        await self.inner.remove(name)
-
-    async def put_sidecar(self, name: str, body: bytes) -> None:
-        """Write a small JSON blob once."""
-        await self.inner.put_sidecar(name, body)
-
-    async def read(self, name: str, *, start: int, length: int) -> PicturePart | None:
-        """Return at most `length` bytes of the picture from `start` on, or None if it is none."""
-        return await self.inner.read(name, start=start, length=length)
+    def create(self, name: str) -> PictureWriter:
+        return _MeasuredWriter(self.blobs, name, self.pool, self.sizes.in_flight)
 
 
-@dataclass(slots=True)
-class MeasuredWriter:
-    """`PictureWriter` that adds up the seconds a reply had to wait for storage."""
+class _MeasuredWriter(PictureWriter):
+    """Adds up the seconds that a reply had to wait for storage."""
 
-    inner: PictureWriter
-    seconds: float = 0.0
+    seconds = 0.0
 
     async def write(self, data: bytes | memoryview) -> None:
-        """Take the next bytes."""
         begun = time.monotonic()
-        await self.inner.write(data)
+        await super().write(data)
         self.seconds += time.monotonic() - begun
 
-    async def commit(self, facts: PictureFacts, metadata: Mapping[str, str]) -> StoredPicture:
-        """Make the picture visible, and tell what writing it took."""
+    async def commit(self, facts: PictureFacts, labels: Mapping[str, str]) -> StoredPicture:
         begun = time.monotonic()
-        stored = await self.inner.commit(facts, metadata)
+        stored = await super().commit(facts, labels)
         STORING.record(self.seconds + time.monotonic() - begun)
         return stored
 
-    async def abandon(self) -> None:
-        """Forget what was staged."""
-        await self.inner.abandon()
 
-
-@dataclass(frozen=True, slots=True)
-class MeasuredDeadLetters:
-    """`DeadLetters` that counts them by reason; `rejected` is the fault of a caller."""
-
-    inner: DeadLetters
+class _MeasuredDeadLetters(DeadLetters):
+    """Counts dead letters by reason; `rejected` is the fault of a caller."""
 
     async def put(self, name: str, body: bytes) -> None:
-        """Keep a dead letter, then count it."""
-        await self.inner.put(name, body)
+        await DeadLetters.put(self, name, body)
         letter = json.loads(body)
         reason = "failed" if letter["kind"] == DeadLetterKind.JOB else letter["reason"]
         DEAD_LETTERS.add(1, {"reason": "rejected" if reason in _OF_CALLERS else str(reason)})

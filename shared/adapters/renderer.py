@@ -15,7 +15,7 @@ from typing import IO, TYPE_CHECKING, Final
 from ..errors import CannotRender
 from ..pictures.measuring import PictureFacts
 from ..pictures.renditions import RenditionSpec, SheetCell
-from ..ports import Pictures
+from ..stores.pictures import Pictures
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -14,7 +14,7 @@ import pybase64
 from pydantic import JsonValue
 
 from ..images_api.requests import ImageRequest, Upload
-from ..ports import Inputs
+from ..stores.inputs import Inputs
 
 _EXTENSIONS: Final = {"image/png": "png", "image/jpeg": "jpg"}
 _CRLF: Final = b"\r\n"

@@ -1,22 +1,13 @@
-"""Opens the world: every port made real, from the settings.
+"""Opens the world of a process from its settings: every interface made real.
 
 httpx and aiohttp are imported here, at the first job, and not with the app: they are most of a cold
 start. The SDKs of Azure are not imported at all until something rare needs one.
-
-The start of a process: a misconfigured app must not take a message, nor a log a secret.
-
-Several things at a time, on the one event loop.
-
-The time of day.
-
-Whether anybody listens to what the app tells of itself.
 """
 
 import asyncio
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
@@ -25,35 +16,8 @@ from typing import Any
 
 from ..config.settings import Configuration, Settings, configure
 from ..errors import Misconfigured
-from ..ports import World
+from ..stores.world import World, build_world
 from .redaction import quiet
-
-
-@dataclass(frozen=True, slots=True)
-class BoundedAbreast:
-    """`Abreast` with a bound."""
-
-    at_a_time: int = 16
-
-    async def run[T](self, work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-        """Await all, some at a time, and return what they return in their order."""
-        each = enumerate(work)
-        results: dict[int, T] = {}
-
-        async def work_off() -> None:
-            for place, coroutine in each:
-                results[place] = await coroutine
-
-        workers = [asyncio.create_task(work_off()) for _ in range(self.at_a_time)]
-        try:
-            await asyncio.gather(*workers)
-        finally:
-            for worker in workers:
-                worker.cancel()
-            await asyncio.wait(workers)
-            for _, coroutine in each:
-                coroutine.close()
-        return [results[place] for place in range(len(results))]
 
 
 class SystemClock:
@@ -62,6 +26,33 @@ class SystemClock:
     def now(self) -> datetime:
         """Return the time, UTC and aware."""
         return datetime.now(UTC)
+
+    async def sleep(self, seconds: float) -> None:
+        """Let others work for so long."""
+        await asyncio.sleep(seconds)
+
+
+async def gather_bounded[T](
+    work: Iterable[Coroutine[Any, Any, T]], *, at_a_time: int = 16
+) -> list[T]:
+    """Await all on the event loop, some at a time, and return their results in order."""
+    each = enumerate(work)
+    results: dict[int, T] = {}
+
+    async def run() -> None:
+        for place, coroutine in each:
+            results[place] = await coroutine
+
+    workers = [asyncio.create_task(run()) for _ in range(at_a_time)]
+    try:
+        await asyncio.gather(*workers)
+    finally:
+        for worker in workers:
+            worker.cancel()
+        await asyncio.wait(workers)
+        for _, coroutine in each:
+            coroutine.close()
+    return [results[place] for place in range(len(results))]
 
 
 def telemetry_enabled() -> bool:
@@ -97,90 +88,49 @@ async def opened(settings: Settings) -> AsyncIterator[World]:
 
 def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
     # ruff: noqa: PLC0415 (see the module's docstring)
-    from ..stores.batches import BlobBatches
-    from ..stores.budget import BlobBudget
-    from ..stores.dead_letters import BlobDeadLetters
-    from ..stores.index import BlobRegister
-    from ..stores.inputs import BlobInputs
-    from ..stores.manifests import BlobManifests
-    from ..stores.picture_blocks import BlockSizes
-    from ..stores.pictures import BlobPictures
-    from ..stores.pools import BlobPools
-    from ..stores.records import BlobRecords
+    from ..stores.inputs import Inputs
     from .foundry import CallLimits, FoundryEndpoint
     from .identity import EntraCredential
-    from .publisher import EventPublisher, configured_sinks
     from .renderer import PillowRenderer
+    from .sinks import configured_sinks
     from .storage.account import address_of
-    from .storage.blobs import Blobs
-    from .storage.queues import StorageQueues
+    from .storage.blobs import RestBlobs
+    from .storage.queues import RestQueues
     from .storage.rest import StorageClient
     from .storage.signed_links import LazySignedLinks
 
-    key = settings.foundry_api_key
+    stack = stack or AsyncExitStack()
     credential = EntraCredential(
         client_id=settings.client_id, managed=settings.storage_credential == "managedidentity"
     )
     address = address_of(settings)
-    wire = StorageClient(address.signature(credential))
+    client = StorageClient(address.signature(credential))
+    links = LazySignedLinks(address, credential, settings.images_container)
 
-    def container(name: str) -> Blobs:
-        return Blobs(wire, f"{address.url('blob')}/{name}")
-
-    inputs = BlobInputs(
-        container(settings.inputs_container),
-        container(settings.images_container),
-        settings.images_container,
-    )
-    endpoint = FoundryEndpoint(
-        credential,
-        inputs,
-        CallLimits(
+    def endpoint(inputs: Inputs) -> FoundryEndpoint:
+        key = settings.foundry_api_key
+        limits = CallLimits(
             connect_seconds=settings.connect_timeout_seconds,
             read_seconds=settings.read_timeout_seconds,
-        ),
-        api_key=key.get_secret_value() if key else None,
-    )
-    links = LazySignedLinks(address, credential, settings.images_container)
-    if stack:
-        for opened_thing in (credential, wire, links, endpoint):
-            stack.push_async_callback(opened_thing.close)
-    clock, queues = SystemClock(), StorageQueues(wire, address.url("queue"))
-    sinks = configured_sinks(settings, credential, stack)
-    pictures = BlobPictures(
-        container(settings.images_container),
-        BlockSizes(
-            block_bytes=settings.upload_block_bytes,
-            in_flight=settings.upload_blocks_in_flight,
-            pool=settings.upload_block_pool,
-        ),
-    )
-    return World(
-        clock=clock,
-        records=BlobRecords(container(settings.jobs_container)),
-        index=BlobRegister(container(settings.jobs_container)),
-        budget=BlobBudget(container(settings.jobs_container)),
-        queues=queues,
-        pictures=pictures,
-        renderer=PillowRenderer(pictures),
-        links=links,
-        inputs=inputs,
-        manifests=BlobManifests(container(settings.manifests_container)),
-        batches=BlobBatches(
-            container(settings.jobs_container), container(settings.images_container)
-        ),
-        abreast=BoundedAbreast(),
-        dead_letters=BlobDeadLetters(container(settings.dead_letters_container)),
-        pools=BlobPools(container(settings.pace_container), clock),
-        publisher=EventPublisher(
-            queues,
-            settings.events_queue,
-            settings.deliveries_queue,
-            clock,
-            tuple(sinks.values()),
-        ),
-        sinks=sinks,
+        )
+        opened = FoundryEndpoint(
+            credential, inputs, limits, api_key=key.get_secret_value() if key else None
+        )
+        stack.push_async_callback(opened.close)
+        return opened
+
+    for each in (credential, client, links):
+        stack.push_async_callback(each.close)
+    return build_world(
+        settings,
+        blobs=lambda name: RestBlobs(client, f"{address.url('blob')}/{name}"),
+        queues=RestQueues(client, address.url("queue")),
+        clock=SystemClock(),
+        gather=gather_bounded,
         endpoint=endpoint,
+        renderer=PillowRenderer,
+        links=links,
+        sinks=configured_sinks(settings, credential, stack),
     )
 
 

@@ -1,40 +1,39 @@
-"""Batches as blobs: records and pages beside the job records, result manifests beside pictures.
+"""Records and pages of batches beside the job records, result manifests beside the pictures.
 
 What a record is made of is imported with the first one: most instances never see a batch.
 """
 
+import contextlib
 import uuid
 from collections.abc import AsyncIterator
-from functools import cached_property
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from ..adapters.storage.blobs import IF_NEW, Blobs
-from ..adapters.storage.rest import StorageRefusal
-from .documents import VersionedBlobs
+from ..errors import AlreadyExists
+from ..ports import Blobs
+from .documents import Documents
 
 if TYPE_CHECKING:
     from ..batches.record import BatchRecord
     from ..ports import Versioned
 
 _LINES: Final = "application/x-ndjson"
-#: Of a result manifest, staged at a time.
+#: Of a result manifest, staged at a time, bytes.
 _BLOCK_BYTES: Final = 1 << 20
-#: The statuses of a condition that does not hold.
-_THERE_ALREADY: Final = frozenset({409, 412})
 
 
-class BlobBatches:
-    """`Batches` in two blob containers; in the first under `batches/`, where no job's id can be."""
+@dataclass(frozen=True, slots=True)
+class BatchRecords:
+    """Batches in two containers; in `jobs` under `batches/`, where no job's id can be."""
 
-    def __init__(self, jobs: Blobs, images: Blobs) -> None:
-        self._jobs: Final = jobs
-        self._images: Final = images
+    jobs: Blobs
+    images: Blobs
 
-    @cached_property
-    def _records(self) -> "VersionedBlobs[BatchRecord]":
+    @property
+    def _records(self) -> "Documents[BatchRecord]":
         from ..batches.record import BatchRecord  # noqa: PLC0415 (see the module)
 
-        return VersionedBlobs(self._jobs, BatchRecord)
+        return Documents(self.jobs, BatchRecord)
 
     async def create(self, record: "BatchRecord") -> str:
         """Write a new record and return its version; `AlreadyExists` if the batch has one."""
@@ -51,40 +50,27 @@ class BlobBatches:
         return await self._records.replace(name, record, version, what=what)
 
     async def put_page(self, batch_id: str, name: str, body: bytes) -> bytes:
-        """Write a page once; return what stands there, whoever wrote it."""
-        blobs, doing = self._jobs, f"writing the page {name!r} of batch {batch_id}"
+        """Write a page once; return the stored one, whoever wrote it."""
         try:
-            await blobs.put(_page(batch_id, name), body, doing=doing, condition=IF_NEW)
-        except StorageRefusal as refusal:
-            if refusal.status not in _THERE_ALREADY:
-                raise
+            await self.jobs.put(_page(batch_id, name), body, if_absent=True)
+        except AlreadyExists:
             return await self.read_page(batch_id, name) or body
         return body
 
     async def read_page(self, batch_id: str, name: str) -> bytes | None:
         """Return a page, None when there is none."""
-        blobs, doing = self._jobs, f"reading the page {name!r} of batch {batch_id}"
-        found = await blobs.read(_page(batch_id, name), doing=doing)
+        found = await self.jobs.read(_page(batch_id, name))
         return found.body if found else None
 
     async def publish(self, name: str, pages: AsyncIterator[bytes]) -> str:
-        """Write a result manifest, once and whole; return its URL.
-
-        One that is there stays: whoever was told of it must find it unchanged.
-        """
-        blobs, attempt, doing = self._images, uuid.uuid4().hex, f"writing {name!r}"
-        blocks: list[str] = []
+        """Write a result manifest, once and whole; return its URL. An existing one stays."""
+        attempt, blocks = uuid.uuid4().hex, list[str]()
         async for body in _in_blocks(pages):
             blocks.append(f"{attempt}{len(blocks):06d}")
-            await blobs.stage(name, blocks[-1], body, doing=doing)
-        try:
-            await blobs.commit(
-                name, blocks, doing=doing, content_type=_LINES, metadata={}, condition=IF_NEW
-            )
-        except StorageRefusal as refusal:
-            if refusal.status not in _THERE_ALREADY:
-                raise
-        return blobs.address(name)
+            await self.images.stage(name, blocks[-1], body)
+        with contextlib.suppress(AlreadyExists):
+            await self.images.commit(name, blocks, content_type=_LINES, metadata={})
+        return self.images.url(name)
 
 
 async def _in_blocks(pages: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

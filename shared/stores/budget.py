@@ -1,21 +1,16 @@
-"""The ledgers of daily budgets as blobs, `budget/{yyyy-mm-dd}.json`, written only on condition.
+"""The ledgers of daily budgets, `budget/{yyyy-mm-dd}.json`, written only on condition.
 
-A process makes one change at a time; against other processes the write that comes second loses, and
-takes its step anew from what the other left. A step taken twice, since the answer to its first
-write got lost, holds money that nobody spends: a sweep lets it go.
+A process makes one change at a time; against other processes the write that comes second loses and
+is done again on what the other left. A step done twice, because the reply to its first write got
+lost, reserves money that nobody uses: a sweep releases it.
 """
 
 import asyncio
-import random
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Final
 
-from pydantic import ValidationError
-
-from ..adapters.storage.blobs import IF_NEW, Blobs, if_still
-from ..adapters.storage.rest import StorageRefusal
-from ..errors import StoreUnavailable
+from ..errors import StoreUnavailable, UnreadableRecord
 from ..limits.budget import (
     CostReservation,
     DayLedger,
@@ -25,27 +20,22 @@ from ..limits.budget import (
     reserve,
     settle,
 )
-
-#: The statuses of a condition that does not hold.
-_CHANGED: Final = frozenset({409, 412})
-#: Writes lost in a row before storage is called unavailable, and the wait before the second try
-#: and the longest (seconds); half of it is chance, so that two do not lose to each other forever.
-MAX_TRIES: Final = 40
-FIRST_WAIT: Final = 0.01
-LONGEST_WAIT: Final = 0.5
+from ..ports import Blobs, Clock, Versioned
+from .documents import Documents, until_written
 
 
-class BlobBudget:
-    """`Budget` in a blob container."""
+@dataclass(frozen=True, slots=True)
+class BudgetLedgers:
+    """What the calls of a day may cost and have cost: a ledger a day, shared by all hosts."""
 
-    def __init__(self, blobs: Blobs) -> None:
-        self._blobs = blobs
-        self._one_at_a_time = asyncio.Lock()
+    blobs: Blobs
+    clock: Clock
+    _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def reserve(
         self, hold: CostReservation, *, day: date, limit: int | None
     ) -> str | Refusal:
-        """Set money of a day aside and return the ticket, or why that would pass the limit."""
+        """Reserve money of a day and return its ticket, or why that would pass the limit."""
 
         def step(ledger: DayLedger) -> tuple[DayLedger, str | Refusal]:
             return reserve(ledger, hold, limit=limit)
@@ -54,57 +44,42 @@ class BlobBudget:
         return f"{day.isoformat()}/{number}" if isinstance(number, str) else number
 
     async def settle(self, ticket: str, amount: int) -> None:
-        """Put what a call has cost in place of what was set aside."""
+        """Replace a reservation by what the call has cost; a second time changes nothing."""
         day, _, number = ticket.partition("/")
         await self._change(day, lambda ledger: (settle(ledger, number, amount), None))
 
     async def overdue(self, day: date, *, now: datetime) -> Mapping[str, CostReservation]:
-        """Return the holds of calls that must be over, by ticket."""
-        ledger, _ = await self._read(day.isoformat())
+        """Return the reservations of calls that must be over, by ticket."""
+        ledger = await self.look(day) or DayLedger()
         found = find_overdue(ledger, now=now)
         return {f"{day.isoformat()}/{number}": hold for number, hold in found.items()}
 
     async def look(self, day: date) -> DayLedger | None:
-        """Return the ledger of a day, None if nothing was ever set aside."""
-        ledger, version = await self._read(day.isoformat())
-        return ledger if version else None
+        """Return the ledger of a day, None if nothing was ever reserved; one read."""
+        found = await self._read(day.isoformat())
+        return found.value if found else None
 
     async def _change[T](self, day: str, step: Callable[[DayLedger], tuple[DayLedger, T]]) -> T:
-        async with self._one_at_a_time:
-            for tries in range(MAX_TRIES):
-                if tries:
-                    await asyncio.sleep(_wait(tries))
-                before, version = await self._read(day)
-                ledger, result = step(before)
-                if ledger == before or await self._written(day, ledger, version):
-                    return result
-        raise StoreUnavailable(f"the budget of {day} changed {MAX_TRIES} times under our hands")
+        async def attempt(_is_first: bool) -> T:  # noqa: FBT001 (of `until_written`)
+            found = await self._read(day)
+            before = found.value if found else DayLedger()
+            ledger, result = step(before)
+            if ledger != before:
+                await self._write(day, ledger, found.version if found else None)
+            return result
 
-    async def _read(self, day: str) -> tuple[DayLedger, str | None]:
-        blob = await self._blobs.read(ledger_name(day), doing=f"reading the budget of {day}")
-        if blob is None:
-            return DayLedger(), None
+        async with self._one_at_a_time:
+            return await until_written(attempt, self.clock, what=f"budget of {day}")
+
+    async def _read(self, day: str) -> Versioned[DayLedger] | None:
         try:
-            return DayLedger.model_validate_json(blob.body), blob.version
-        except ValidationError as error:
-            # Begun anew it would count too little.
+            return await Documents(self.blobs, DayLedger).read(ledger_name(day), what=day)
+        except UnreadableRecord as error:
+            # A new ledger would count too little.
             raise StoreUnavailable(
-                f"the budget of {day} is none that this version understands; mend or delete "
-                f"{ledger_name(day)}"
+                f"this version cannot read the budget of {day}; mend or delete {ledger_name(day)}"
             ) from error
 
-    async def _written(self, day: str, ledger: DayLedger, version: str | None) -> bool:
-        body, doing = ledger.model_dump_json().encode(), f"writing the budget of {day}"
-        condition = if_still(version) if version else IF_NEW
-        try:
-            await self._blobs.put(ledger_name(day), body, doing=doing, condition=condition)
-        except StorageRefusal as refusal:
-            if refusal.status not in _CHANGED:
-                raise
-            return False
-        return True
-
-
-def _wait(tries: int) -> float:
-    longest: float = min(FIRST_WAIT * 2**tries, LONGEST_WAIT)
-    return longest * random.uniform(0.5, 1)  # noqa: S311 (no secret)
+    async def _write(self, day: str, ledger: DayLedger, version: str | None) -> None:
+        body = ledger.model_dump_json().encode()
+        await self.blobs.put(ledger_name(day), body, if_absent=version is None, if_version=version)

@@ -1,16 +1,16 @@
-"""Dead letters as blobs: what was given up on, for people to read."""
+"""Dead letters, `{yyyy}/{mm}/{dd}/{name}.json`: what the app gave up on, kept for people."""
 
 from dataclasses import dataclass
 
-from ..adapters.storage.blobs import Blobs
+from ..ports import Blobs
 
 
 @dataclass(frozen=True, slots=True)
-class BlobDeadLetters:
-    """`DeadLetters` in a blob container."""
+class DeadLetters:
+    """The dead letters in their container."""
 
     blobs: Blobs
 
     async def put(self, name: str, body: bytes) -> None:
-        """Keep a dead letter; an equal name is written over."""
-        await self.blobs.put(name, body, doing=f"keeping the dead letter {name!r}")
+        """Store a dead letter; an equal name is overwritten."""
+        await self.blobs.put(name, body)

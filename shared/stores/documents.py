@@ -1,32 +1,55 @@
-"""Small JSON documents as blobs, written only on condition.
+"""Small JSON documents as blobs, and the one loop of conditional writes.
 
-Every write carries an id of its own in the blob's metadata. When a conditional write is refused,
-the id of what stands there tells whether it was our own first try, whose answer got lost and which
-was repeated, or somebody else's write. Comparing contents could not: two claims of one task may be
-equal to the letter, and only one of them holds the task.
+A write carries an id in the blob's metadata. When a conditional write is refused, the id of the
+stored blob tells whether it was our own first try, whose reply got lost and which was repeated, or
+somebody else's write. Comparing contents could not: two claims of one task may be equal to the
+letter, and only one of them holds the task.
 """
 
+import random
 import uuid
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
 from pydantic import BaseModel, ValidationError
 
-from ..adapters.storage.blobs import IF_NEW, Blobs, if_still
-from ..adapters.storage.rest import StorageRefusal
-from ..errors import AlreadyExists, StaleVersion, UnreadableRecord
+from ..errors import AlreadyExists, StaleVersion, StoreUnavailable, UnreadableRecord
 from ..jobs.validation import plain_faults
-from ..ports import Versioned
+from ..ports import Blobs, Clock, Versioned
 
 _WRITE_ID: Final = "write_id"
-#: The statuses of a condition that does not hold.
-_REFUSED: Final = frozenset({409, 412})
+#: Writes lost in a row before storage counts as unavailable. A job has at most a hundred writers,
+#: one a call, and a pool or budget has one a host.
+MAX_TRIES: Final = 200
+#: The wait before the second try and the longest one, seconds; half of each is chance, so that two
+#: writers do not lose to each other forever.
+FIRST_WAIT: Final = 0.01
+LONGEST_WAIT: Final = 0.5
+
+
+async def until_written[T](
+    attempt: Callable[[bool], Awaitable[T]], clock: Clock, *, what: str
+) -> T:
+    """Read, change and write a document until no other writer was faster; return the result.
+
+    `attempt` is told whether it is the first one. Raises `StoreUnavailable` when other writers win
+    `MAX_TRIES` times.
+    """
+    for tries in range(MAX_TRIES):
+        if tries:
+            longest = min(FIRST_WAIT * 2 ** min(tries, 9), LONGEST_WAIT)
+            await clock.sleep(longest * random.uniform(0.5, 1))  # noqa: S311 (no secret)
+        try:
+            return await attempt(tries == 0)
+        except (StaleVersion, AlreadyExists):
+            continue
+    raise StoreUnavailable(f"the {what} changed {MAX_TRIES} times during one change")
 
 
 @dataclass(frozen=True, slots=True)
-class VersionedBlobs[T: BaseModel]:
-    """Documents of one kind in a container; `what` says in errors which one it is."""
+class Documents[T: BaseModel]:
+    """Documents of one kind in a container; `what` names one in errors."""
 
     blobs: Blobs
     model: type[T]
@@ -34,50 +57,40 @@ class VersionedBlobs[T: BaseModel]:
     async def create(self, name: str, document: T, *, what: str) -> str:
         """Write a new document and return its version; `AlreadyExists` if there is one."""
         try:
-            return await self._written(name, document, IF_NEW, f"creating the {what}")
-        except _Refused as refused:
-            raise AlreadyExists(f"the {what} is there already") from refused
+            return await self._written(name, document, None)
+        except AlreadyExists as error:
+            raise AlreadyExists(f"the {what} exists already") from error
 
     async def read(self, name: str, *, what: str) -> Versioned[T] | None:
-        """Return the document, None when there is none; `UnreadableRecord` if it is another."""
-        blob = await self.blobs.read(name, doing=f"reading the {what}")
+        """Return the document, None when there is none; `UnreadableRecord` if it is damaged."""
+        blob = await self.blobs.read(name)
         if blob is None:
             return None
         try:
             return Versioned(self.model.model_validate_json(blob.body), blob.version)
         except ValidationError as error:
             faults = "; ".join(map(str, plain_faults(error)))
-            raise UnreadableRecord(
-                f"the {what} is none that this version understands: {faults}"
-            ) from error
+            raise UnreadableRecord(f"this version cannot read the {what}: {faults}") from error
 
     async def replace(self, name: str, document: T, version: str, *, what: str) -> str:
         """Write the document if it still has `version`; `StaleVersion` if it does not."""
         try:
-            return await self._written(name, document, if_still(version), f"writing the {what}")
-        except _Refused as refused:
-            raise StaleVersion(f"the {what} has changed") from refused
+            return await self._written(name, document, version)
+        except StaleVersion as error:
+            raise StaleVersion(f"the {what} has changed") from error
 
-    async def _written(
-        self, name: str, document: T, condition: Mapping[str, str], doing: str
-    ) -> str:
-        write_id = uuid.uuid4().hex
+    async def _written(self, name: str, document: T, version: str | None) -> str:
+        write_id, body = uuid.uuid4().hex, document.model_dump_json().encode()
         try:
             return await self.blobs.put(
                 name,
-                document.model_dump_json().encode(),
-                doing=doing,
+                body,
                 metadata={_WRITE_ID: write_id},
-                condition=condition,
+                if_absent=version is None,
+                if_version=version,
             )
-        except StorageRefusal as refusal:
-            if refusal.status not in _REFUSED:
-                raise
-            found = await self.blobs.find(name, doing=doing)
+        except (AlreadyExists, StaleVersion):
+            found = await self.blobs.find(name)
             if found and found.metadata.get(_WRITE_ID) == write_id:
                 return found.version
-            raise _Refused from refusal
-
-
-class _Refused(Exception):
-    """The condition of a write did not hold, and not because of its own first try."""
+            raise

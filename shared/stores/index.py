@@ -1,20 +1,18 @@
-"""The register as empty blobs beside the records: all they say is their name and metadata.
+"""The index of jobs: empty blobs beside the records, which say all in their name and metadata.
 
-`open/{name}` marks an open job, `ended/{name}` keeps an ended one; both sort newest first, so a
-page is a listing of each, merged. docs/decisions says what each step costs.
+`open/{name}` is an open job, `ended/{name}` one that has ended. Both sort newest first, so a page
+is a listing of each, merged (docs/decisions/0007).
 """
 
+import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
 from datetime import datetime
-from http import HTTPStatus
 from typing import Final
 
-from ..adapters.storage.blobs import Blob, Blobs, if_still
-from ..adapters.storage.rest import StorageRefusal
-from ..errors import UnreadableCursor
-from ..ports import OpenEntry
+from ..errors import StaleVersion
+from ..ports import Blob, Blobs
 from ..records.index_entry import (
     Cursor,
     IndexEntry,
@@ -26,8 +24,8 @@ from ..records.index_entry import (
 )
 from ..records.record import JobState
 
-_OPEN: Final = "open/"
-_ENDED: Final = "ended/"
+OPEN: Final = "open/"
+ENDED: Final = "ended/"
 _ENTRY: Final = "entry"
 _NEXT_CHECK_AT: Final = "next_check_at"
 #: The most that one listing returns.
@@ -36,53 +34,56 @@ _MOST: Final = 5_000
 _LISTINGS: Final = 4
 
 
-class BlobRegister:
-    """`Register` in the container of the records."""
+@dataclass(frozen=True, slots=True)
+class OpenEntry:
+    """An open job in the index, and the version that a conditional change names."""
 
-    def __init__(self, blobs: Blobs) -> None:
-        self._blobs = blobs
+    entry: IndexEntry
+    #: A sweep checks the job from then on.
+    next_check_at: datetime
+    version: str
 
-    async def enter(self, entry: IndexEntry, *, next_check_at: datetime) -> OpenEntry:
-        """Mark a job as open; one write."""
-        doing = f"marking the job {entry.job_id} as open"
+
+@dataclass(frozen=True, slots=True)
+class JobIndex:
+    """Which jobs are open, and all jobs newest first, without reading a record."""
+
+    blobs: Blobs
+
+    async def add(self, entry: IndexEntry, *, next_check_at: datetime) -> OpenEntry:
+        """Add an open job before its record exists, or overwrite its entry; one write."""
         labels = _metadata(entry, next_check_at)
-        version = await self._blobs.put(_open(entry), b"", doing=doing, metadata=labels)
+        version = await self.blobs.put(_open(entry), b"", metadata=labels)
         return OpenEntry(entry, next_check_at, version)
 
-    async def postpone(self, marker: OpenEntry, *, next_check_at: datetime) -> None:
-        """Have sweeps look at the job later; one write."""
-        doing = f"postponing the look at job {marker.entry.job_id}"
-        labels, condition = _metadata(marker.entry, next_check_at), if_still(marker.version)
-        with _unless_changed():
-            await self._blobs.set_metadata(
-                _open(marker.entry), labels, doing=doing, condition=condition
-            )
+    async def postpone(self, found: OpenEntry, *, next_check_at: datetime) -> None:
+        """Let sweeps check the job later, unless its entry was changed or removed; one write."""
+        labels = _metadata(found.entry, next_check_at)
+        with contextlib.suppress(StaleVersion):
+            await self.blobs.set_metadata(_open(found.entry), labels, if_version=found.version)
 
-    async def withdraw(self, marker: OpenEntry) -> None:
-        """Take a marker away that no job needs; one delete."""
-        doing, condition = f"unmarking the job {marker.entry.job_id}", if_still(marker.version)
-        with _unless_changed():
-            await self._blobs.delete(_open(marker.entry), doing=doing, condition=condition)
+    async def remove(self, found: OpenEntry) -> None:
+        """Remove the entry of a job that does not exist, unless it was changed; one delete."""
+        with contextlib.suppress(StaleVersion):
+            await self.blobs.delete(_open(found.entry), if_version=found.version)
 
     async def close(self, entry: IndexEntry) -> None:
-        """Keep the entry of an ended job, then take its marker away; one write, one delete."""
-        doing, labels = f"closing the job {entry.job_id}", {_ENTRY: to_metadata(entry)}
-        await self._blobs.put(f"{_ENDED}{entry.name}", b"", doing=doing, metadata=labels)
-        with _unless_changed():
-            await self._blobs.delete(_open(entry), doing=doing)
+        """Keep the entry of an ended job, then remove the open one; one write, one delete."""
+        name = f"{ENDED}{entry.name}"
+        await self.blobs.put(name, b"", metadata={_ENTRY: to_metadata(entry)})
+        await self.blobs.delete(_open(entry))
 
     async def open_entries(self, *, due: datetime) -> AsyncIterator[OpenEntry]:
-        """Yield the open jobs to look at by then; one listing for each 5,000 open jobs."""
-        mark: str | None = None
+        """Yield the open jobs whose next check is due; one listing for each 5,000 open jobs."""
+        after: str | None = None
         while True:
-            doing = "listing the open jobs"
-            listing = await self._blobs.list(_OPEN, doing=doing, most=_MOST, after=mark)
-            for blob in listing.found.values():
+            page = await self.blobs.list(OPEN, limit=_MOST, after=after)
+            for blob in page.blobs.values():
                 next_check_at = datetime.fromisoformat(blob.metadata[_NEXT_CHECK_AT])
                 if next_check_at <= due:
                     yield OpenEntry(_entry(blob), next_check_at, blob.version)
-            mark = listing.next
-            if mark is None:
+            after = page.next
+            if after is None:
                 return
 
     async def page(
@@ -97,9 +98,9 @@ class BlobRegister:
         cursor = read_cursor(after) if after is not None else None
         filtered = state is not None or tag is not None
         size = _MOST if filtered else min(limit + 1, _MOST)
-        prefixes = (_OPEN,) if state is JobState.RUNNING else (_OPEN, _ENDED)
+        prefixes = (OPEN,) if state is JobState.RUNNING else (OPEN, ENDED)
         listings = [
-            _Listing(self._blobs, prefix, cursor, number=number, size=size)
+            _Listing(self.blobs, prefix, cursor, number=number, size=size)
             for number, prefix in enumerate(prefixes)
         ]
         found: list[IndexEntry] = []
@@ -148,16 +149,9 @@ class _Listing:
                 return None
             self.mark = self._next
             self.asked += 1
-            try:
-                listing = await self._blobs.list(
-                    self._prefix, doing="listing the jobs", most=self._size, after=self.mark
-                )
-            except StorageRefusal as refusal:
-                if self.mark and refusal.status == HTTPStatus.BAD_REQUEST:
-                    raise UnreadableCursor("the store knows no such page; start anew") from refusal
-                raise
+            listing = await self._blobs.list(self._prefix, limit=self._size, after=self.mark)
             self._next = listing.next
-            ahead = [blob for name, blob in listing.found.items() if self._is_ahead(name)]
+            ahead = [blob for name, blob in listing.blobs.items() if self._is_ahead(name)]
             self._entries.extend(map(_entry, ahead))
         return self._entries[0]
 
@@ -182,7 +176,7 @@ async def _next_job(listings: list[_Listing]) -> list[IndexEntry]:
 
 
 def _open(entry: IndexEntry) -> str:
-    return f"{_OPEN}{entry.name}"
+    return f"{OPEN}{entry.name}"
 
 
 def _metadata(entry: IndexEntry, next_check_at: datetime) -> dict[str, str]:
@@ -191,14 +185,3 @@ def _metadata(entry: IndexEntry, next_check_at: datetime) -> dict[str, str]:
 
 def _entry(blob: Blob) -> IndexEntry:
     return from_metadata(blob.metadata[_ENTRY])
-
-
-@contextmanager
-def _unless_changed() -> Iterator[None]:
-    """Let a step pass whose marker was changed or taken away by another."""
-    try:
-        yield
-    except StorageRefusal as refusal:
-        gone = refusal.code == "BlobNotFound"
-        if not gone and refusal.status != HTTPStatus.PRECONDITION_FAILED:
-            raise

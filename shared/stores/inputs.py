@@ -2,30 +2,28 @@
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Final
 
-from ..adapters.storage.blobs import Blob, Blobs, if_still
-from ..adapters.storage.rest import StorageRefusal
 from ..errors import Fault, InvalidJob, StaleVersion
 from ..pictures.inputs import InputHead, locate_input
+from ..ports import Blob, Blobs
 
 #: What is read of a picture at once, bytes.
 PIECE_BYTES: Final = 1 << 20
 
 
 @dataclass(frozen=True, slots=True)
-class BlobInputs:
-    """`Inputs` in a blob container, and pictures in the one of those that were made here."""
+class Inputs:
+    """The container of inputs, and the one of pictures that were made here."""
 
     blobs: Blobs
     images: Blobs
-    #: Its name, which stands before theirs: `pictures.inputs.locate_input`.
+    #: Its name, with which names of its pictures begin: `pictures.inputs.locate_input`.
     images_container: str
 
     async def read_text(self, name: str, *, max_bytes: int) -> str | None:
         """Return the blob as UTF-8 text, None when there is none; `InvalidJob` if it is too big."""
-        blob = await self.blobs.read(name, doing=f"reading the input {name!r}", most=max_bytes + 1)
+        blob = await self.blobs.read(name, length=max_bytes + 1)
         return None if blob is None else as_text(name, blob.body, max_bytes)
 
     async def head(self, name: str, *, most: int) -> InputHead | None:
@@ -34,42 +32,32 @@ class BlobInputs:
         if place is None:
             return None
         blobs, where = place
-        blob = await blobs.read(where, doing=f"looking at the input {name!r}", most=most)
+        blob = await blobs.read(where, length=most)
         return None if blob is None else InputHead(blob.version, blob.size, blob.body)
 
     async def read(self, name: str, version: str) -> AsyncIterator[bytes]:
-        """Yield the blob piece by piece, each asked for only if the blob is still this version.
+        """Yield the blob in small ranges of this version, so that no picture is held whole.
 
-        A picture is never held: an answer is read whole, so ranges are small.
+        Raises `StaleVersion` as soon as the blob was changed or removed.
         """
-        offset, length = 0, 1
-        while offset < length:
+        offset, total = 0, 1
+        while offset < total:
             blob = await self._piece(name, version, offset)
-            length = blob.size
+            total = blob.size
             offset += len(blob.body)
             yield blob.body
 
     async def _piece(self, name: str, version: str, start: int) -> Blob:
-        gone = f"the input {name!r} was changed or removed since its job was taken"
         place = self._place(name)
-        if place is None:
-            raise StaleVersion(gone)
-        blobs, where = place
         try:
-            blob = await blobs.read(
-                where,
-                doing=f"reading the input {name!r}",
-                start=start,
-                most=PIECE_BYTES,
-                condition=if_still(version),
-            )
-        except StorageRefusal as refusal:
-            if refusal.status == HTTPStatus.PRECONDITION_FAILED:
-                raise StaleVersion(gone) from refusal
-            raise
-        if blob is None:
-            raise StaleVersion(gone)
-        return blob
+            if place:
+                blobs, where = place
+                blob = await blobs.read(where, start=start, length=PIECE_BYTES, if_version=version)
+                if blob:
+                    return blob
+        except StaleVersion as error:
+            raise StaleVersion(_gone(name)) from error
+        raise StaleVersion(_gone(name))
 
     def _place(self, name: str) -> tuple[Blobs, str] | None:
         place = locate_input(name, inputs="", images=self.images_container)
@@ -79,8 +67,12 @@ class BlobInputs:
         return (self.images if container else self.blobs), blob
 
 
+def _gone(name: str) -> str:
+    return f"the input {name!r} was changed or removed after its job was accepted"
+
+
 def as_text(name: str, body: bytes, max_bytes: int) -> str:
-    """Return an input's bytes as text; `InvalidJob` if there are too many or they are no UTF-8."""
+    """Return an input's bytes as text; `InvalidJob` if they are too many or not UTF-8."""
     if len(body) > max_bytes:
         raise InvalidJob([Fault("prompt_blob", f"{name!r} is longer than {max_bytes:,} bytes")])
     try:

@@ -1,44 +1,40 @@
 """Manifests in their container, read by ranges of one version."""
 
 from dataclasses import dataclass
-from http import HTTPStatus
+from datetime import datetime
 
-from ..adapters.storage.blobs import Blobs, if_still
-from ..adapters.storage.rest import StorageRefusal
 from ..errors import StaleVersion, StoreUnavailable
-from ..ports import FoundManifest
+from ..ports import Blobs
 
 
 @dataclass(frozen=True, slots=True)
-class BlobManifests:
-    """`Manifests` in a blob container."""
+class FoundManifest:
+    """A manifest's version (ETag), its size, and when it was written."""
+
+    version: str
+    bytes: int
+    modified_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Manifests:
+    """The container that files are dropped into."""
 
     blobs: Blobs
 
     async def find(self, name: str) -> FoundManifest | None:
-        """Tell how a manifest stands, None when there is none of this name."""
-        found = await self.blobs.find(name, doing="looking for a manifest")
+        """Return the properties of a manifest, None when there is none of this name."""
+        found = await self.blobs.find(name)
         if found is None:
             return None
         if found.modified_at is None:
-            raise StoreUnavailable("looking for a manifest: the answer has no Last-Modified")
+            raise StoreUnavailable(f"{name!r}: storage did not say when it was written")
         return FoundManifest(found.version, found.size, found.modified_at)
 
     async def read(self, name: str, version: str, *, start: int, length: int) -> bytes:
         """Return bytes of this version; `StaleVersion` when it was changed or deleted."""
-        gone = "the manifest was changed or deleted"
-        try:
-            found = await self.blobs.read(
-                name,
-                doing="reading a manifest",
-                start=start,
-                most=length,
-                condition=if_still(f'"{version}"'),
-            )
-        except StorageRefusal as refusal:
-            if refusal.status == HTTPStatus.PRECONDITION_FAILED:
-                raise StaleVersion(gone) from refusal
-            raise
+        condition = version if version.startswith('"') else f'"{version}"'
+        found = await self.blobs.read(name, start=start, length=length, if_version=condition)
         if found is None:
-            raise StaleVersion(gone)
+            raise StaleVersion(f"the manifest {name!r} was deleted")
         return found.body

@@ -1,33 +1,60 @@
-"""Job records as blobs, `{job_id}.json`, written only on condition."""
+"""Job records, `{job_id}.json`: the truth about every job."""
 
-from ..adapters.storage.blobs import Blobs
-from ..ports import Versioned
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ..errors import RecordGone
+from ..ports import Blobs, Clock, Versioned
 from ..records.record import JobRecord
-from .documents import VersionedBlobs
+from ..vocabulary import record_name
+from .documents import Documents, until_written
 
 
-class BlobRecords:
-    """`Records` in a blob container."""
+@dataclass(frozen=True, slots=True)
+class JobRecords:
+    """The records in their container, written only on condition."""
 
-    def __init__(self, blobs: Blobs) -> None:
-        self._documents = VersionedBlobs(blobs, JobRecord)
+    blobs: Blobs
+    clock: Clock
 
     async def create(self, record: JobRecord) -> str:
         """Write a new record and return its version; `AlreadyExists` if the job has one."""
-        return await self._documents.create(_name(record.job_id), record, what=_what(record.job_id))
+        name = record_name(record.job_id)
+        return await self._documents.create(name, record, what=_what(record.job_id))
 
     async def read(self, job_id: str) -> Versioned[JobRecord] | None:
         """Return the record, or None when there is none."""
-        return await self._documents.read(_name(job_id), what=_what(job_id))
+        return await self._documents.read(record_name(job_id), what=_what(job_id))
 
     async def replace(self, record: JobRecord, version: str) -> str:
         """Write the record if it still has `version`; `StaleVersion` if it does not."""
-        name, what = _name(record.job_id), _what(record.job_id)
+        name, what = record_name(record.job_id), _what(record.job_id)
         return await self._documents.replace(name, record, version, what=what)
 
+    async def update(
+        self, stored: Versioned[JobRecord], step: Callable[[JobRecord], JobRecord]
+    ) -> Versioned[JobRecord]:
+        """Take a step from the record and write it, again from each version another writer left.
 
-def _name(job_id: str) -> str:
-    return f"{job_id}.json"
+        The step may raise to stop (`Superseded`, say). Raises `RecordGone` when the record was
+        deleted meanwhile.
+        """
+        job_id = stored.value.job_id
+
+        async def attempt(is_first: bool) -> Versioned[JobRecord]:  # noqa: FBT001 (of `until_written`)
+            current = stored if is_first else await self.read(job_id)
+            if current is None:
+                raise RecordGone(f"the record of {job_id!r} was deleted")
+            record = step(current.value)
+            if record == current.value:
+                return current
+            return Versioned(record, await self.replace(record, current.version))
+
+        return await until_written(attempt, self.clock, what=_what(job_id))
+
+    @property
+    def _documents(self) -> Documents[JobRecord]:
+        return Documents(self.blobs, JobRecord)
 
 
 def _what(job_id: str) -> str:

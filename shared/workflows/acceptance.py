@@ -14,18 +14,19 @@ from ..config.settings import Configuration
 from ..errors import AlreadyExists, ConflictingJob, Fault, InvalidJob, Rejected
 from ..jobs.job import Job
 from ..pictures.inputs import HEAD_BYTES, InputPicture, read_inputs
-from ..ports import Versioned, World
+from ..ports import Versioned
 from ..records.index_entry import FIRST_CHECK_AFTER, index_entry_of
 from ..records.record import BatchEntryRef, JobRecord, JobState, TaskState
 from ..records.task_messages import TaskMessage
 from ..records.transitions import open_record
 from ..routing.plan import Plan
 from ..routing.planner import find_setting_faults, make_plans
+from ..stores.world import World
 from .finishing import wake_finish
 from .outbox import publish_pending
 
 if TYPE_CHECKING:  # a module less at the start
-    from ..ports import OpenEntry
+    from ..stores.index import OpenEntry
 
 #: A prompt has at most 32,000 characters (foundry-api: the images API reference), each at most
 #: four bytes of UTF-8.
@@ -120,7 +121,7 @@ async def accept(
 
 async def _opened(record: JobRecord, world: World) -> tuple[Versioned[JobRecord], bool]:
     """Write a job's first record, or find the one it has; tell whether it was written."""
-    marker = await world.index.enter(
+    marker = await world.index.add(
         index_entry_of(record), next_check_at=record.accepted_at + FIRST_CHECK_AFTER
     )
     try:
@@ -133,7 +134,7 @@ async def _existing(job: Job, world: World, marker: "OpenEntry") -> Versioned[Jo
     """Return the record that the job's id has; the marker just made is that job's, or no one's."""
     stored = await world.records.read(job.job_id)
     if stored is None or index_entry_of(stored.value).place != marker.entry.place:
-        await world.index.withdraw(marker)
+        await world.index.remove(marker)
     if stored is None or stored.value.fingerprint != job.fingerprint:
         raise ConflictingJob(
             [Fault("job_id", f"{job.job_id!r} belongs to a job with other content; use a new id")],

@@ -19,8 +19,8 @@ from ..batches.record import (
 from ..config.settings import Configuration
 from ..errors import Fault, InvalidJob, Rejected, StaleVersion, UnreadableRecord
 from ..jobs.parsing import Message, read_job
-from ..ports import World
 from ..records.record import BatchEntryRef
+from ..stores.world import World
 from ..vocabulary import RejectionCode, clip
 from .acceptance import accept
 
@@ -46,7 +46,7 @@ async def take_page(record: BatchRecord, world: World, configuration: Configurat
 
 async def _taken(record: BatchRecord, world: World, configuration: Configuration) -> EntryPage:
     entries, page = await _read(record, world)
-    taken = await world.abreast.run(_take(entry, record, world, configuration) for entry in entries)
+    taken = await world.gather(_take(entry, record, world, configuration) for entry in entries)
     return page.model_copy(update={"entries": tuple(taken)})
 
 

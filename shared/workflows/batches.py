@@ -37,9 +37,11 @@ from ..errors import (
     UnreadableRecord,
 )
 from ..jobs.parsing import Message
-from ..ports import FoundManifest, Report, Versioned, World
+from ..ports import Report, Versioned
 from ..records.dead_letter import DeadLetterKind, message_letter
 from ..records.record import JobRecord, JobState
+from ..stores.manifests import FoundManifest
+from ..stores.world import World
 from .batch_entries import take_page
 
 #: Records looked at before the first that is still running ends the search.
@@ -98,7 +100,7 @@ async def _entries(record: BatchRecord, world: World) -> Sequence[TakenEntry]:
 
 async def _records(entries: Sequence[TakenEntry], world: World) -> Mapping[str, JobRecord | None]:
     ids = list(dict.fromkeys(entry.job_id for entry in entries if entry.job_id))
-    found = await world.abreast.run(_record(job_id, world) for job_id in ids)
+    found = await world.gather(_record(job_id, world) for job_id in ids)
     return dict(zip(ids, found, strict=True))
 
 

@@ -10,15 +10,16 @@ from datetime import datetime
 from typing import Any
 
 from ..config.settings import Configuration
-from ..errors import StaleVersion, StoreUnavailable
 from ..jobs.commands import Command
-from ..ports import Report, Versioned, World
+from ..ports import Report, Versioned
 from ..records.commands import apply_command
 from ..records.index_entry import FIRST_CHECK_AFTER, index_entry_of
 from ..records.record import JobRecord, JobState
 from ..records.transitions import IllegalStep
+from ..stores.documents import until_written
+from ..stores.world import World
 from .acceptance import wake
-from .outbox import MAX_TRIES, publish_pending
+from .outbox import publish_pending
 
 
 async def execute_command(command: Command, world: World, configuration: Configuration) -> Report:
@@ -45,19 +46,19 @@ async def reopen(
 ) -> JobState | None:
     """Take a step that may open a job anew, and do what follows; None when there is no such job."""
     source = configuration.settings.event_source
-    for _ in range(MAX_TRIES):
+
+    async def attempt(_is_first: bool) -> Versioned[JobRecord] | None:  # noqa: FBT001 (of `until_written`)
         stored = await world.records.read(job_id)
         if stored is None:
             return None
         stored = await publish_pending(stored, world, source=source)
-        try:
-            stored = await _taken(step, stored, world)
-        except StaleVersion:
-            continue
-        await wake(stored.value, world, configuration)
-        stored = await publish_pending(stored, world, source=source)
-        return stored.value.state
-    raise StoreUnavailable(f"the record of {job_id!r} changed {MAX_TRIES} times meanwhile")
+        return await _taken(step, stored, world)
+
+    stored = await until_written(attempt, world.clock, what=f"record of job {job_id}")
+    if stored is None:
+        return None
+    await wake(stored.value, world, configuration)
+    return (await publish_pending(stored, world, source=source)).value.state
 
 
 async def _taken(
@@ -68,5 +69,5 @@ async def _taken(
     if record == stored.value:
         return stored
     if record.runs > stored.value.runs:
-        await world.index.enter(index_entry_of(record), next_check_at=now + FIRST_CHECK_AFTER)
+        await world.index.add(index_entry_of(record), next_check_at=now + FIRST_CHECK_AFTER)
     return Versioned(record, await world.records.replace(record, stored.version))

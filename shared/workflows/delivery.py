@@ -9,8 +9,9 @@ from ..config.settings import Configuration
 from ..errors import DeliveryFailed, MalformedMessage
 from ..events.delivery import Delivery, read_delivery, wait_after
 from ..jobs.parsing import Message
-from ..ports import Report, World
+from ..ports import Report
 from ..records.dead_letter import DeadLetter, DeadLetterKind, message_letter
+from ..stores.world import World
 
 
 async def deliver(message: Message, world: World, configuration: Configuration) -> Report:

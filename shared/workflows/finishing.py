@@ -16,13 +16,14 @@ from ..jobs.finish import Kind
 from ..jobs.tags import encode_tags
 from ..pictures.measuring import PictureFacts
 from ..pictures.renditions import RenditionSpec, SheetCell, list_renditions, sheet_name
-from ..ports import Report, Versioned, World
+from ..ports import Report, Versioned
 from ..records.record import JobRecord, Picture, StoredRendition
 from ..records.task_messages import FinishMessage
 from ..records.transitions import add_renditions, end_finish, finish_failure
 from ..routing.plan import Plan
+from ..stores.world import World
 from ..vocabulary import FailureCode
-from .outbox import publish_pending, update_record
+from .outbox import publish_pending
 
 #: After so long a delivery makes room for others, and the rest is done by the next one.
 MOST_AT_ONCE: Final = timedelta(minutes=3)
@@ -131,10 +132,8 @@ class _Finish:
         self, stored: Versioned[JobRecord], step: Callable[..., JobRecord]
     ) -> Versioned[JobRecord]:
         now = self.world.clock.now()
-        return await update_record(
-            self.world.records,
-            stored,
-            lambda record: step(record, now=now) if self.is_wanted(record) else record,
+        return await self.world.records.update(
+            stored, lambda record: step(record, now=now) if self.is_wanted(record) else record
         )
 
     async def publish_pending(self, stored: Versioned[JobRecord]) -> None:

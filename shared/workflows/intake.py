@@ -7,10 +7,11 @@ from ..config.settings import Configuration
 from ..errors import Rejected
 from ..jobs.commands import read_command
 from ..jobs.parsing import Envelope, Message, job_in, open_envelope, read_job, reply_queue
-from ..ports import Report, World
+from ..ports import Report
 from ..records.dead_letter import DeadLetterKind, message_letter
 from ..records.record import JobRecord
 from ..routing.plan import Plan
+from ..stores.world import World
 from .acceptance import Accepted, accept, validate_job
 
 

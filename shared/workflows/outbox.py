@@ -1,52 +1,19 @@
 """Telling the world: the outbox of a record, emptied after the record is written, never before.
 
 What events are made of is imported with the first one: no paid call waits for it.
-
-Changing a record that others change too: read, take a step, write if nobody was faster.
 """
 
-from collections.abc import Callable
 from functools import partial
 from typing import Final
 
-from ..errors import RecordGone, StaleVersion, StoreUnavailable
-from ..ports import Records, Versioned, World
+from ..ports import Versioned
 from ..records.costs import next_day, waits_for_money
 from ..records.dead_letter import job_letter
 from ..records.index_entry import index_entry_of
 from ..records.record import JobRecord, JobState, OutboxEntry
 from ..records.transitions import mark_sent
+from ..stores.world import World
 from ..vocabulary import EventType
-
-#: A job has at most a hundred writers, one a call; losing this often means something else is wrong.
-MAX_TRIES: Final = 200
-
-
-async def update_record(
-    records: Records,
-    stored: Versioned[JobRecord],
-    step: Callable[[JobRecord], JobRecord],
-) -> Versioned[JobRecord]:
-    """Write the next record, taking the step anew from whatever another writer left.
-
-    The step may raise to stop (`transitions.Superseded`, say). Raises `RecordGone` when the record
-    was deleted meanwhile, `StoreUnavailable` when other writers win without end.
-    """
-    for _ in range(MAX_TRIES):
-        record = step(stored.value)
-        if record == stored.value:
-            return stored
-        try:
-            return Versioned(record, await records.replace(record, stored.version))
-        except StaleVersion:
-            fresh = await records.read(stored.value.job_id)
-            if fresh is None:
-                raise RecordGone(f"the record of {stored.value.job_id!r} is gone") from None
-            stored = fresh
-    raise StoreUnavailable(
-        f"the record of {stored.value.job_id!r} changed {MAX_TRIES} times under our hands"
-    )
-
 
 #: The file a storage-triggered workflow waits for: written once, when all pictures are in place.
 SIDECAR: Final = "{job_id}/job.json"
@@ -68,7 +35,7 @@ async def publish_pending(
         await _send(stored.value, entry, world, source=source)
         if entry.sent_at is None:
             step = partial(mark_sent, event_type=entry.type, now=world.clock.now())
-            stored = await update_record(world.records, stored, step)
+            stored = await world.records.update(stored, step)
     if owed and stored.value.state is not JobState.RUNNING:
         await update_index(stored.value, world)
     return stored
@@ -77,7 +44,7 @@ async def publish_pending(
 async def update_index(record: JobRecord, world: World) -> None:
     """Note in the register that a job has ended, or until when it is parked."""
     if waits_for_money(record):
-        await world.index.enter(index_entry_of(record), next_check_at=next_day(record))
+        await world.index.add(index_entry_of(record), next_check_at=next_day(record))
     else:
         await world.index.close(index_entry_of(record))
 

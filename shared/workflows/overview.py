@@ -16,7 +16,7 @@ from ..events.data import Data
 from ..http_api.limits import BudgetStatus, PaceStatus, describe_budget, describe_pace
 from ..http_api.problems import to_problem
 from ..limits.adaptive_rate import Quota
-from ..ports import World
+from ..stores.world import World
 
 
 class LaneStatus(Data):
@@ -111,8 +111,8 @@ async def overview(
     One look at each lane's queue, each pool's ledger and the day's.
     """
     settings, look = configuration.settings, _Look(world, configuration, world.clock.now())
-    lanes = await world.abreast.run(look.lane(*each) for each in settings.lanes.items())
-    pools = await world.abreast.run(look.pool(each) for each in _pools(configuration))
+    lanes = await world.gather(look.lane(*each) for each in settings.lanes.items())
+    pools = await world.gather(look.pool(each) for each in _pools(configuration))
     spend, spend_problem = await look.spend()
     return Overview(
         models=tuple(dict.fromkeys(each.model or each.name for each in configuration.deployments)),

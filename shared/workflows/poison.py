@@ -14,15 +14,16 @@ from ..config.settings import Configuration, Settings
 from ..errors import Fault, MalformedMessage, Rejected, UnreadableRecord
 from ..events import cloud_events
 from ..jobs.parsing import Envelope, Message, job_in, open_envelope, reply_queue
-from ..ports import Report, Versioned, World
+from ..ports import Report, Versioned
 from ..records.dead_letter import DeadLetterKind, message_letter
 from ..records.record import Failure, JobRecord
 from ..records.task_messages import read_finish, read_task
 from ..records.transitions import OPEN, end_finish, finish_failure, give_up
+from ..stores.world import World
 from ..vocabulary import FailureCode, RejectionCode
 from .acceptance import wake
 from .finishing import wake_finish
-from .outbox import publish_pending, update_record
+from .outbox import publish_pending
 
 _WHY: Final = "the app stopped at this message again and again, so the platform set it aside"
 
@@ -138,11 +139,11 @@ async def _end(
                 record = give_up(record, candidate.index, failure, now=world.clock.now())
         return record
 
-    return await update_record(world.records, stored, step)
+    return await world.records.update(stored, step)
 
 
 async def _end_finish(stored: Versioned[JobRecord], world: World) -> Versioned[JobRecord]:
     step = partial(
         end_finish, failure=finish_failure(FailureCode.POISONED, _WHY), now=world.clock.now()
     )
-    return await update_record(world.records, stored, step)
+    return await world.records.update(stored, step)

@@ -27,7 +27,8 @@ from ..config.settings import Configuration
 from ..errors import AlreadyExists, Rejected, StaleVersion, StoreUnavailable
 from ..http_api.problems import Refused, refused
 from ..jobs.parsing import Message, derived_job_id, read_job
-from ..ports import Versioned, World
+from ..ports import Versioned
+from ..stores.world import World
 from .acceptance import validate_job
 from .batch_entries import take_page
 from .batches import FIRST_WAIT

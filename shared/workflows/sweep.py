@@ -16,12 +16,14 @@ from typing import Any, Final
 
 from ..config.settings import Configuration
 from ..errors import Unavailable, UnreadableRecord
-from ..ports import OpenEntry, Report, Versioned, World
+from ..ports import Report, Versioned
 from ..records.commands import resume
 from ..records.costs import next_day, waits_for_money
 from ..records.index_entry import index_entry_of
 from ..records.record import JobRecord, JobState, TaskRecord, TaskState
 from ..records.task_messages import TaskMessage
+from ..stores.index import OpenEntry
+from ..stores.world import World
 from .control import reopen
 from .finishing import wake_finish
 from .generation.generate import generate
@@ -157,7 +159,7 @@ class _SweepRun:
             return
         if waits_for_money(stored.value) and next_day(stored.value) <= self.began_at:
             await reopen(stored.value.job_id, _resumed, self.world, self.configuration)
-            await self.world.index.withdraw(marker)  # of the opening that is past
+            await self.world.index.remove(marker)  # of the opening that is past
             self.done["resumed"] += 1
             return
         await update_index(stored.value, self.world)
@@ -170,7 +172,7 @@ class _SweepRun:
             or stored.value.runs > marker.entry.run
         )
         if past or self.began_at - marker.entry.updated_at >= ORPHAN_AFTER:
-            await self.world.index.withdraw(marker)
+            await self.world.index.remove(marker)
             self.done["withdrawn"] += 1
         else:
             later = marker.entry.updated_at + ORPHAN_AFTER

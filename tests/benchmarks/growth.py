@@ -17,9 +17,9 @@ from pydantic import BaseModel, TypeAdapter
 from local.stack.stack import create_all
 from shared.adapters.storage.rest import StorageClient
 from shared.adapters.world import open_world
-from shared.ports import World
 from shared.records.index_entry import index_entry_of
 from shared.records.record import JobRecord
+from shared.stores.world import World
 from shared.workflows.sweep import sweep
 from tests.benchmarks.orders import Order
 from tests.benchmarks.ways import Addresses

@@ -10,15 +10,17 @@ import pytest
 from azure.storage.blob.aio import ContainerClient
 
 from shared.adapters.storage.account import StorageAddress
-from shared.adapters.storage.blobs import Blobs
-from shared.adapters.storage.queues import StorageQueues
+from shared.adapters.storage.blobs import RestBlobs
+from shared.adapters.storage.queues import RestQueues
 from shared.adapters.storage.rest import StorageClient, StorageTuning
 from shared.adapters.storage.sdk import StorageAccount
 from shared.catalogue.deployments import Deployment
 from shared.catalogue.models import read_builtin
 from shared.jobs.job import Job
+from shared.ports import Blobs, Queues
 from shared.records.record import JobRecord, TaskRecord
 from shared.routing.router import route
+from tests.fakes.memory import MemoryBlobs, MemoryQueues
 
 #: Waits between tries: none, so that no test sleeps.
 AT_ONCE = StorageTuning(backoff_base=0, jitter_seconds=0)
@@ -50,19 +52,19 @@ class Account:
     name: str = field(default_factory=lambda: f"t{uuid.uuid4().hex}")
 
     @property
-    def blobs(self) -> Blobs:
-        return Blobs(self.wire, f"{self.address.url('blob')}/{self.name}")
+    def blobs(self) -> RestBlobs:
+        return RestBlobs(self.wire, f"{self.address.url('blob')}/{self.name}")
 
     @property
-    def queues(self) -> StorageQueues:
-        return StorageQueues(self.wire, self.address.url("queue"))
+    def queues(self) -> RestQueues:
+        return RestQueues(self.wire, self.address.url("queue"))
 
     async def container(self) -> ContainerClient:
         made = self.client.container(self.name)
         await made.create_container()
         return made
 
-    async def filled(self) -> Blobs:
+    async def filled(self) -> RestBlobs:
         """The blobs of a container that is there."""
         await self.container()
         return self.blobs
@@ -87,14 +89,32 @@ async def account(azurite: str) -> AsyncIterator[Account]:
         yield made
 
 
-@pytest.fixture(params=["fake", "azurite"])
+@pytest.fixture(params=["memory", "azurite"])
 async def real(request: pytest.FixtureRequest) -> AsyncIterator[Account | None]:
-    """An account to be real on, or None: every test that asks runs on the fake and on Azurite."""
-    if request.param == "fake":
+    """An account to be real on, or None: every test that asks runs in memory and on Azurite."""
+    if request.param == "memory":
         yield None
         return
     async with account_of(request.getfixturevalue("azurite")) as made:
         yield made
+
+
+@pytest.fixture
+async def blobs(real: Account | None) -> Blobs:
+    """The blobs of an empty container, in memory and on Azurite."""
+    return await real.filled() if real else MemoryBlobs()
+
+
+@pytest.fixture
+async def queues(real: Account | None) -> Queues:
+    """Queues in memory and on Azurite; `no-such-queue` does not exist."""
+    return real.queues if real else MemoryQueues(missing={"no-such-queue"})
+
+
+@pytest.fixture
+async def queue(real: Account | None) -> str:
+    """The name of an empty queue."""
+    return await real.queue() if real else "image-jobs"
 
 
 def a_record(job_id: str = "job-1", *, prompt: str = "a lighthouse") -> JobRecord:

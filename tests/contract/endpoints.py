@@ -11,8 +11,8 @@ from aiohttp import web
 from shared.adapters.foundry import CallLimits, FoundryEndpoint
 from shared.errors import CredentialUnavailable
 from shared.images_api.requests import ImageRequest
-from shared.ports import Inputs
-from tests.fakes.world import FakeInputs
+from shared.stores.inputs import Inputs
+from tests.fakes.memory import MemoryBlobs
 
 LONG = timedelta(seconds=30)
 SHORT = timedelta(milliseconds=200)
@@ -37,6 +37,10 @@ class FakeTokens:
         self.forgotten.append(scope)
 
 
+def no_inputs() -> Inputs:
+    return Inputs(MemoryBlobs(), MemoryBlobs(), "images")
+
+
 @asynccontextmanager
 async def endpoint_of(
     *,
@@ -46,7 +50,7 @@ async def endpoint_of(
     inputs: Inputs | None = None,
 ) -> AsyncIterator[FoundryEndpoint]:
     endpoint = FoundryEndpoint(
-        tokens or FakeTokens(), inputs or FakeInputs(), limits or CallLimits(), api_key=api_key
+        tokens or FakeTokens(), inputs or no_inputs(), limits or CallLimits(), api_key=api_key
     )
     try:
         yield endpoint

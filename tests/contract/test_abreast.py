@@ -5,9 +5,9 @@ from collections.abc import Coroutine
 
 import pytest
 
-from shared.adapters.world import BoundedAbreast
-from shared.ports import Abreast
-from tests.fakes.batches import FakeAbreast
+from shared.adapters.world import gather_bounded
+from shared.ports import Gather
+from tests.fakes.world import gather_in_order
 
 
 class Watched:
@@ -29,15 +29,15 @@ class Watched:
         return [self.work(number) for number in numbers]
 
 
-@pytest.mark.parametrize("abreast", [FakeAbreast(), BoundedAbreast(4)])
-async def test_results_come_in_the_order_of_the_work(abreast: Abreast) -> None:
-    assert await abreast.run(Watched().all(3, 1, 2, 9, 8, 7)) == [3, 1, 2, 9, 8, 7]
-    assert await abreast.run(Watched().all()) == []
+@pytest.mark.parametrize("gather", [gather_in_order, gather_bounded])
+async def test_results_come_in_the_order_of_the_work(gather: Gather) -> None:
+    assert await gather(Watched().all(3, 1, 2, 9, 8, 7)) == [3, 1, 2, 9, 8, 7]
+    assert await gather(Watched().all()) == []
 
 
 async def test_no_more_than_the_bound_run_at_a_time() -> None:
     watched = Watched()
-    await BoundedAbreast(4).run(watched.all(*range(12)))
+    await gather_bounded(watched.all(*range(12)), at_a_time=4)
     assert watched.most == 4
 
 
@@ -45,7 +45,7 @@ async def test_an_error_stops_what_runs_and_begins_nothing_more() -> None:
     watched = Watched()
     work = (watched.work(number) for number in range(10, 100))
     with pytest.raises(ValueError, match="thirteen"):
-        await BoundedAbreast(4).run(work)
+        await gather_bounded(work, at_a_time=4)
     begun = watched.begun
     await asyncio.sleep(0)
     assert watched.begun == begun < 20

@@ -7,48 +7,48 @@ import pytest
 
 from shared.errors import StoreUnavailable
 from shared.limits.budget import CostReservation, Refusal
-from shared.ports import Budget
-from shared.stores.budget import BlobBudget
+from shared.ports import Blobs
+from shared.stores.budget import BudgetLedgers
 from tests.contract.conftest import NOW, Account
-from tests.fakes.books import FakeBudget
+from tests.fakes.world import FakeClock
 
 DAY = date(2026, 11, 22)
 TOMORROW = date(2026, 11, 23)
 
 
 @pytest.fixture
-async def budget(real: Account | None) -> Budget:
-    return BlobBudget(await real.filled()) if real else FakeBudget()
+async def budget(blobs: Blobs) -> BudgetLedgers:
+    return BudgetLedgers(blobs, FakeClock())
 
 
 def a_hold(amount: int = 10, *, minutes: int = 5) -> CostReservation:
     return CostReservation(amount=amount, job_id="job-1", until=NOW + timedelta(minutes=minutes))
 
 
-async def reserved(budget: Budget, hold: CostReservation, *, limit: int | None = 100) -> str:
+async def reserved(budget: BudgetLedgers, hold: CostReservation, *, limit: int | None = 100) -> str:
     ticket = await budget.reserve(hold, day=DAY, limit=limit)
     assert isinstance(ticket, str)
     return ticket
 
 
-async def test_the_limit_is_never_passed(budget: Budget) -> None:
+async def test_the_limit_is_never_passed(budget: BudgetLedgers) -> None:
     tickets = [await budget.reserve(a_hold(40), day=DAY, limit=100) for _ in range(3)]
     assert [isinstance(ticket, str) for ticket in tickets] == [True, True, False]
     assert tickets[-1] is Refusal.HELD
 
 
-async def test_without_a_limit_everything_is_counted(budget: Budget) -> None:
+async def test_without_a_limit_everything_is_counted(budget: BudgetLedgers) -> None:
     await reserved(budget, a_hold(1_000), limit=None)
     assert await budget.reserve(a_hold(1), day=DAY, limit=1_000) is Refusal.HELD
 
 
-async def test_each_day_has_money_of_its_own(budget: Budget) -> None:
+async def test_each_day_has_money_of_its_own(budget: BudgetLedgers) -> None:
     await reserved(budget, a_hold(100))
     assert await budget.reserve(a_hold(1), day=DAY, limit=100) is Refusal.HELD
     assert await budget.reserve(a_hold(100), day=TOMORROW, limit=100) not in Refusal
 
 
-async def test_what_was_not_spent_can_be_spent(budget: Budget) -> None:
+async def test_what_was_not_spent_can_be_spent(budget: BudgetLedgers) -> None:
     ticket = await reserved(budget, a_hold(100))
     await budget.settle(ticket, 30)
     await budget.settle(ticket, 30)
@@ -56,12 +56,12 @@ async def test_what_was_not_spent_can_be_spent(budget: Budget) -> None:
     assert await budget.reserve(a_hold(1), day=DAY, limit=100) is Refusal.HELD
 
 
-async def test_a_call_may_cost_more_than_was_set_aside(budget: Budget) -> None:
+async def test_a_call_may_cost_more_than_was_set_aside(budget: BudgetLedgers) -> None:
     await budget.settle(await reserved(budget, a_hold(60)), 90)
     assert await budget.reserve(a_hold(11), day=DAY, limit=100) is Refusal.SPENT
 
 
-async def test_a_hold_whose_call_must_be_over_is_found(budget: Budget) -> None:
+async def test_a_hold_whose_call_must_be_over_is_found(budget: BudgetLedgers) -> None:
     early, late = a_hold(minutes=1), a_hold(minutes=9)
     ticket = await reserved(budget, early)
     await reserved(budget, late)
@@ -71,7 +71,7 @@ async def test_a_hold_whose_call_must_be_over_is_found(budget: Budget) -> None:
     assert await budget.overdue(TOMORROW, now=NOW) == {}
 
 
-async def test_a_look_tells_what_is_spent_and_what_is_set_aside(budget: Budget) -> None:
+async def test_a_look_tells_what_is_spent_and_what_is_set_aside(budget: BudgetLedgers) -> None:
     assert await budget.look(DAY) is None
     ticket, hold = await reserved(budget, a_hold(60)), a_hold(20)
     await reserved(budget, hold)
@@ -82,10 +82,8 @@ async def test_a_look_tells_what_is_spent_and_what_is_set_aside(budget: Budget) 
     assert await budget.look(TOMORROW) is None
 
 
-async def test_many_at_once_get_no_more_than_there_is(budget: Budget, real: Account | None) -> None:
-    budgets = [budget]
-    if real:
-        budgets += [BlobBudget(real.blobs) for _ in range(3)]
+async def test_many_at_once_get_no_more_than_there_is(blobs: Blobs) -> None:
+    budgets = [BudgetLedgers(blobs, FakeClock()) for _ in range(4)]
     tickets = await asyncio.gather(
         *(budgets[n % len(budgets)].reserve(a_hold(10), day=DAY, limit=100) for n in range(24))
     )
@@ -97,6 +95,6 @@ async def test_a_ledger_of_another_shape_is_not_begun_anew(account: Account) -> 
     container = await account.container()
     await container.upload_blob("budget/2026-11-22.json", b'{"spent": "much"}')
     with pytest.raises(StoreUnavailable, match="mend or delete"):
-        await BlobBudget(account.blobs).reserve(a_hold(), day=DAY, limit=100)
+        await BudgetLedgers(account.blobs, FakeClock()).reserve(a_hold(), day=DAY, limit=100)
     with pytest.raises(StoreUnavailable, match="mend or delete"):
-        await BlobBudget(account.blobs).look(DAY)
+        await BudgetLedgers(account.blobs, FakeClock()).look(DAY)

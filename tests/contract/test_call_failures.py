@@ -12,8 +12,7 @@ from shared.adapters.foundry import FoundryEndpoint
 from shared.adapters.foundry_transport import EVIDENCE
 from shared.errors import BrokenReply, CallFailed, NotSent
 from shared.images_api.requests import ImageRequest
-from tests.contract.endpoints import FakeTokens
-from tests.fakes.world import FakeInputs
+from tests.contract.endpoints import FakeTokens, no_inputs
 
 REQUEST = ImageRequest("https://res.example/images", {"prompt": "p"}, scope="s", stream=False)
 LIMIT = timedelta(seconds=30)
@@ -102,7 +101,7 @@ class BreaksWithin(httpx.AsyncBaseTransport, httpx.AsyncByteStream):
 
 def endpoint_over(transport: httpx.AsyncBaseTransport) -> FoundryEndpoint:
     client = httpx.AsyncClient(transport=transport)
-    return FoundryEndpoint(FakeTokens(), FakeInputs(), client=client)
+    return FoundryEndpoint(FakeTokens(), no_inputs(), client=client)
 
 
 def test_the_list_of_errors_is_whole() -> None:

@@ -7,20 +7,17 @@ from datetime import timedelta
 
 import pytest
 from aiohttp import web
-from azure.storage.blob import BlobBlock
 from PIL import Image
 
 from shared.errors import BrokenReply, NotSent, StaleVersion
 from shared.images_api.decoder import PictureData, ReplyDecoder
 from shared.images_api.requests import ImageRequest, Upload, build_request
 from shared.pictures.inputs import HEAD_BYTES, InputPicture, read_inputs
-from shared.ports import Inputs
-from shared.stores.inputs import PIECE_BYTES, BlobInputs
+from shared.ports import Blobs
+from shared.stores.inputs import PIECE_BYTES, Inputs
 from tests.builders.routed import plan
 from tests.builders.strategies import deployment
-from tests.contract.conftest import Account
 from tests.contract.endpoints import LONG, endpoint_of, http
-from tests.fakes.world import FakeInputs
 from tests.unit.local.foundry.calls import started
 
 type Change = Callable[[str, bytes], Awaitable[None]]
@@ -38,27 +35,18 @@ BLOBS = {"a.png": png(), "b.png": png(), "m.png": png("RGBA"), "large": LARGE, "
 
 
 @pytest.fixture
-async def stored(real: Account | None) -> tuple[Inputs, Change]:
-    if not real:
-        fake = FakeInputs(blobs=dict(BLOBS))
-
-        async def set_it(name: str, body: bytes) -> None:
-            fake.blobs[name] = body
-
-        return fake, set_it
-    container = await real.container()
-
+async def stored(blobs: Blobs) -> tuple[Inputs, Change]:
     async def upload(name: str, body: bytes) -> None:
-        blob = container.get_blob_client(name)
-        blocks = []
-        for start in range(0, len(body), 1 << 19):  # aiohttp warns of larger bodies
-            blocks.append(BlobBlock(f"{start:010}"))
-            await blob.stage_block(f"{start:010}", body[start : start + (1 << 19)])
-        await blob.commit_block_list(blocks)
+        await blobs.delete(name)
+        starts = range(0, len(body), 1 << 19)  # aiohttp warns of larger bodies
+        for start in starts:
+            await blobs.stage(name, f"{start:010}", body[start : start + (1 << 19)])
+        blocks = [f"{start:010}" for start in starts]
+        await blobs.commit(name, blocks, content_type="image/png", metadata={})
 
     for name, body in BLOBS.items():
         await upload(name, body)
-    return BlobInputs(real.blobs, real.blobs, "images"), upload
+    return Inputs(blobs, blobs, "images"), upload
 
 
 async def test_a_head_tells_the_version_and_the_length_of_the_whole(

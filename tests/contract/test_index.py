@@ -1,11 +1,11 @@
-"""The register of jobs: the same on a fake and on real blobs."""
+"""The index of jobs: the same in memory and on real blobs."""
 
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from shared.errors import UnreadableCursor
-from shared.ports import Index, OpenEntry
+from shared.ports import Blobs
 from shared.records.index_entry import (
     FIRST_CHECK_AFTER,
     MAX_PROMPT,
@@ -16,17 +16,17 @@ from shared.records.index_entry import (
     to_metadata,
 )
 from shared.records.record import JobState
-from shared.stores.index import BlobRegister
-from shared.stores.records import BlobRecords
+from shared.stores.index import JobIndex, OpenEntry
+from shared.stores.records import JobRecords
 from tests.contract.conftest import NOW, Account, a_record
-from tests.fakes.books import FakeRegister
+from tests.fakes.world import FakeClock
 
 LATER = NOW + timedelta(hours=1)
 
 
 @pytest.fixture
-async def register(real: Account | None) -> Index:
-    return BlobRegister(await real.filled()) if real else FakeRegister()
+async def index(blobs: Blobs) -> JobIndex:
+    return JobIndex(blobs)
 
 
 def an_entry(number: int = 1, *, run: int = 1, **tags: str) -> IndexEntry:
@@ -41,20 +41,20 @@ def ended(entry: IndexEntry, state: JobState = JobState.SUCCEEDED) -> IndexEntry
     return entry.model_copy(update={"state": state, "pictures": 1, "cost_usd": 0.05})
 
 
-async def due(register: Index, at: datetime = LATER) -> list[IndexEntry]:
-    return [marker.entry async for marker in register.open_entries(due=at)]
+async def due(index: JobIndex, at: datetime = LATER) -> list[IndexEntry]:
+    return [marker.entry async for marker in index.open_entries(due=at)]
 
 
-async def open_job(register: Index, entry: IndexEntry) -> OpenEntry:
-    return await register.enter(entry, next_check_at=entry.accepted_at + FIRST_CHECK_AFTER)
+async def open_job(index: JobIndex, entry: IndexEntry) -> OpenEntry:
+    return await index.add(entry, next_check_at=entry.accepted_at + FIRST_CHECK_AFTER)
 
 
-async def jobs(register: Index, **filters: object) -> list[str]:
+async def jobs(index: JobIndex, **filters: object) -> list[str]:
     """All job ids, a page of two at a time."""
     found: list[str] = []
     after: str | None = None
     while True:
-        page: Page = await register.page(after=after, limit=2, **filters)  # type: ignore[arg-type]  # the caller's
+        page: Page = await index.page(after=after, limit=2, **filters)  # type: ignore[arg-type]  # the caller's
         assert len(page.entries) <= 2
         found += [entry.job_id for entry in page.entries]
         if page.next is None:
@@ -62,78 +62,78 @@ async def jobs(register: Index, **filters: object) -> list[str]:
         after = page.next
 
 
-async def test_an_open_job_is_looked_at_when_it_is_due(register: Index) -> None:
+async def test_an_open_job_is_looked_at_when_it_is_due(index: JobIndex) -> None:
     entry = an_entry(customer="Zoë  & Söhne 100 %", note=" kept ")
-    await open_job(register, entry)
-    assert await due(register, entry.accepted_at + FIRST_CHECK_AFTER / 2) == []
-    assert await due(register, entry.accepted_at + FIRST_CHECK_AFTER) == [entry]
+    await open_job(index, entry)
+    assert await due(index, entry.accepted_at + FIRST_CHECK_AFTER / 2) == []
+    assert await due(index, entry.accepted_at + FIRST_CHECK_AFTER) == [entry]
 
 
-async def test_a_look_is_put_off(register: Index) -> None:
-    marker = await open_job(register, an_entry())
-    await register.postpone(marker, next_check_at=LATER)
-    assert await due(register, LATER - timedelta(seconds=1)) == []
-    assert await due(register) == [an_entry()]
+async def test_a_look_is_put_off(index: JobIndex) -> None:
+    marker = await open_job(index, an_entry())
+    await index.postpone(marker, next_check_at=LATER)
+    assert await due(index, LATER - timedelta(seconds=1)) == []
+    assert await due(index) == [an_entry()]
 
 
-async def test_a_closed_job_is_open_no_more(register: Index) -> None:
-    await open_job(register, an_entry())
-    await register.close(ended(an_entry()))
-    await register.close(ended(an_entry()))
-    assert await due(register) == []
-    assert (await register.page()).entries == (ended(an_entry()),)
+async def test_a_closed_job_is_open_no_more(index: JobIndex) -> None:
+    await open_job(index, an_entry())
+    await index.close(ended(an_entry()))
+    await index.close(ended(an_entry()))
+    assert await due(index) == []
+    assert (await index.page()).entries == (ended(an_entry()),)
 
 
-async def test_what_a_sweep_read_is_not_put_over_what_changed_since(register: Index) -> None:
-    marker = await open_job(register, an_entry())
-    await open_job(register, an_entry(run=1, fresh="yes"))
-    await register.postpone(marker, next_check_at=LATER + timedelta(days=1))
-    await register.withdraw(marker)
-    assert await due(register) == [an_entry(fresh="yes")]
+async def test_what_a_sweep_read_is_not_put_over_what_changed_since(index: JobIndex) -> None:
+    marker = await open_job(index, an_entry())
+    await open_job(index, an_entry(run=1, fresh="yes"))
+    await index.postpone(marker, next_check_at=LATER + timedelta(days=1))
+    await index.remove(marker)
+    assert await due(index) == [an_entry(fresh="yes")]
 
 
-async def test_what_a_sweep_read_does_not_come_back_when_it_is_gone(register: Index) -> None:
-    marker = await open_job(register, an_entry())
-    await register.close(ended(an_entry()))
-    await register.postpone(marker, next_check_at=NOW)
-    await register.withdraw(marker)
-    assert await due(register) == []
+async def test_what_a_sweep_read_does_not_come_back_when_it_is_gone(index: JobIndex) -> None:
+    marker = await open_job(index, an_entry())
+    await index.close(ended(an_entry()))
+    await index.postpone(marker, next_check_at=NOW)
+    await index.remove(marker)
+    assert await due(index) == []
 
 
-async def test_a_marker_that_no_job_needs_is_withdrawn(register: Index) -> None:
-    await register.withdraw(await open_job(register, an_entry()))
-    assert await due(register) == []
-    assert (await register.page()).entries == ()
+async def test_a_marker_that_no_job_needs_is_withdrawn(index: JobIndex) -> None:
+    await index.remove(await open_job(index, an_entry()))
+    assert await due(index) == []
+    assert (await index.page()).entries == ()
 
 
-async def test_who_closes_late_does_not_close_the_next_opening(register: Index) -> None:
+async def test_who_closes_late_does_not_close_the_next_opening(index: JobIndex) -> None:
     first, second = an_entry(), an_entry(run=2)
-    await open_job(register, first)
-    await register.close(ended(first, JobState.PARKED))
-    await open_job(register, second)
-    await register.close(ended(first, JobState.PARKED))
-    assert await due(register) == [second]
-    assert (await register.page()).entries == (second,)
-    await register.close(ended(second))
-    assert (await register.page()).entries == (ended(second),)
+    await open_job(index, first)
+    await index.close(ended(first, JobState.PARKED))
+    await open_job(index, second)
+    await index.close(ended(first, JobState.PARKED))
+    assert await due(index) == [second]
+    assert (await index.page()).entries == (second,)
+    await index.close(ended(second))
+    assert (await index.page()).entries == (ended(second),)
 
 
-async def test_pages_go_from_the_newest_to_the_oldest(register: Index) -> None:
+async def test_pages_go_from_the_newest_to_the_oldest(index: JobIndex) -> None:
     for number in range(1, 8):
-        await open_job(register, an_entry(number))
+        await open_job(index, an_entry(number))
     for number in (1, 2, 4, 7):
-        await register.close(ended(an_entry(number)))
-    assert await jobs(register) == [f"job-{number}" for number in range(7, 0, -1)]
+        await index.close(ended(an_entry(number)))
+    assert await jobs(index) == [f"job-{number}" for number in range(7, 0, -1)]
 
 
-async def test_a_job_is_listed_once_though_it_ends_between_two_pages(register: Index) -> None:
+async def test_a_job_is_listed_once_though_it_ends_between_two_pages(index: JobIndex) -> None:
     for number in range(1, 6):
-        await open_job(register, an_entry(number))
-    first = await register.page(limit=2)
+        await open_job(index, an_entry(number))
+    first = await index.page(limit=2)
     for number in range(1, 6):
-        await register.close(ended(an_entry(number)))
-    await open_job(register, an_entry(9))
-    rest = await register.page(after=first.next)
+        await index.close(ended(an_entry(number)))
+    await open_job(index, an_entry(9))
+    rest = await index.page(after=first.next)
     seen = [entry.job_id for page in (first, rest) for entry in page.entries]
     assert seen == ["job-5", "job-4", "job-3", "job-2", "job-1"]
     assert rest.next is None
@@ -150,42 +150,42 @@ async def test_a_job_is_listed_once_though_it_ends_between_two_pages(register: I
     ],
 )
 async def test_a_list_can_be_of_one_state_or_one_tag(
-    register: Index, filters: dict[str, object], found: list[str]
+    index: JobIndex, filters: dict[str, object], found: list[str]
 ) -> None:
     for number in range(1, 6):
         entry = an_entry(number, odd="yes" if number % 2 else "no")
-        await open_job(register, entry)
+        await open_job(index, entry)
         if number < 5:
             state = JobState.SUCCEEDED if number % 2 else JobState.FAILED
-            await register.close(ended(entry, state))
-    assert await jobs(register, **filters) == found
+            await index.close(ended(entry, state))
+    assert await jobs(index, **filters) == found
 
 
 @pytest.mark.parametrize("cursor", ["", "%%", "eyJhIjoxfQ", "bm90IGpzb24", "ÿ"])
-async def test_a_cursor_that_no_page_gave_is_told(register: Index, cursor: str) -> None:
+async def test_a_cursor_that_no_page_gave_is_told(index: JobIndex, cursor: str) -> None:
     with pytest.raises(UnreadableCursor, match="start without one"):
-        await register.page(after=cursor)
+        await index.page(after=cursor)
 
 
-async def test_jobs_of_one_moment_and_alike_names_keep_apart(register: Index) -> None:
+async def test_jobs_of_one_moment_and_alike_names_keep_apart(index: JobIndex) -> None:
     entries = [
         an_entry().model_copy(update={"job_id": name}) for name in ("a", "a-b", "a_b", "ab", "A")
     ]
     for entry in entries:
-        await open_job(register, entry)
-        await register.close(ended(entry))
+        await open_job(index, entry)
+        await index.close(ended(entry))
     for entry in entries:
-        await open_job(register, entry.model_copy(update={"run": 2}))
-    assert sorted(await jobs(register)) == ["A", "a", "a-b", "a_b", "ab"]
+        await open_job(index, entry.model_copy(update={"run": 2}))
+    assert sorted(await jobs(index)) == ["A", "a", "a-b", "a_b", "ab"]
 
 
 async def test_the_register_lives_beside_the_records(account: Account) -> None:
     blobs = await account.filled()
-    await BlobRecords(blobs).create(a_record("open"))
-    register = BlobRegister(blobs)
-    await open_job(register, index_entry_of(a_record("open")))
-    assert [entry.job_id for entry in await due(register)] == ["open"]
-    found = await BlobRecords(blobs).read("open")
+    await JobRecords(blobs, FakeClock()).create(a_record("open"))
+    index = JobIndex(blobs)
+    await open_job(index, index_entry_of(a_record("open")))
+    assert [entry.job_id for entry in await due(index)] == ["open"]
+    found = await JobRecords(blobs, FakeClock()).read("open")
     assert found is not None
 
 

@@ -4,15 +4,13 @@ import pytest
 
 from local.stack.azurite import ACCOUNT, KEY
 from shared.adapters.storage.account import StorageAddress
-from shared.adapters.storage.blobs import Blobs
+from shared.adapters.storage.blobs import RestBlobs
 from shared.adapters.storage.rest import StorageTuning
 from shared.errors import InvalidJob, StaleVersion, StoreUnavailable
-from shared.ports import DeadLetters, Inputs
-from shared.stores.dead_letters import BlobDeadLetters
-from shared.stores.inputs import BlobInputs
+from shared.ports import Blobs
+from shared.stores.dead_letters import DeadLetters
+from shared.stores.inputs import Inputs
 from tests.contract.conftest import Account, wire_to
-from tests.fakes.books import FakeDeadLetters
-from tests.fakes.world import FakeInputs
 
 AZURITE = f"DefaultEndpointsProtocol=http;AccountName={ACCOUNT};AccountKey={KEY}"
 BLOBS = {
@@ -25,18 +23,10 @@ BLOBS = {
 
 
 @pytest.fixture
-async def inputs(real: Account | None) -> Inputs:
-    if not real:
-        return FakeInputs(blobs=dict(BLOBS))
-    container = await real.container()
+async def inputs(blobs: Blobs) -> Inputs:
     for name, body in BLOBS.items():
-        await container.upload_blob(name, body)
-    return BlobInputs(real.blobs, real.blobs, "images")
-
-
-@pytest.fixture
-async def letters(real: Account | None) -> DeadLetters:
-    return BlobDeadLetters(await real.filled()) if real else FakeDeadLetters()
+        await blobs.put(name, body)
+    return Inputs(blobs, blobs, "images")
 
 
 @pytest.mark.parametrize(
@@ -67,7 +57,7 @@ async def test_an_input_that_is_no_text_is_refused(inputs: Inputs) -> None:
 
 async def test_inputs_of_a_missing_container_are_left_to_the_queue(account: Account) -> None:
     with pytest.raises(StoreUnavailable, match="ContainerNotFound"):
-        await BlobInputs(account.blobs, account.blobs, "images").read_text("a", max_bytes=9)
+        await Inputs(account.blobs, account.blobs, "images").read_text("a", max_bytes=9)
 
 
 async def test_a_picture_that_was_made_here_is_read_and_nothing_else_after_a_slash(
@@ -75,8 +65,8 @@ async def test_a_picture_that_was_made_here_is_read_and_nothing_else_after_a_sla
 ) -> None:
     container = await account.container()
     await container.upload_blob("fox/default/0.png", b"a picture")
-    nowhere = Blobs(account.wire, f"{account.address.url('blob')}/{account.name}-none")
-    inputs = BlobInputs(nowhere, account.blobs, "made")
+    nowhere = RestBlobs(account.wire, f"{account.address.url('blob')}/{account.name}-none")
+    inputs = Inputs(nowhere, account.blobs, "made")
     found = await inputs.head("/made/fox/default/0.png", most=2)
     assert found is not None
     assert (found.head, found.length) == (b"a ", 9)
@@ -91,19 +81,16 @@ async def test_a_picture_that_was_made_here_is_read_and_nothing_else_after_a_sla
 async def test_a_store_that_does_not_answer_is_told() -> None:
     address = StorageAddress(f"{AZURITE};BlobEndpoint=http://127.0.0.1:9/{ACCOUNT}")
     wire = wire_to(address, StorageTuning(retries=0))
-    blobs = Blobs(wire, f"{address.url('blob')}/inputs")
+    blobs = RestBlobs(wire, f"{address.url('blob')}/inputs")
     with pytest.raises(StoreUnavailable, match="ClientConnectorError: Cannot connect"):
-        await BlobInputs(blobs, blobs, "images").read_text("a", max_bytes=9)
+        await Inputs(blobs, blobs, "images").read_text("a", max_bytes=9)
     await wire.close()
 
 
-async def test_a_dead_letter_is_written_over(letters: DeadLetters, real: Account | None) -> None:
-    name = "2026/11/22/job-1.json"
+async def test_a_dead_letter_is_overwritten(blobs: Blobs) -> None:
+    name, letters = "2026/11/22/job-1.json", DeadLetters(blobs)
     await letters.put(name, b"{}")
     await letters.put(name, b'{"again": true}')
-    if isinstance(letters, FakeDeadLetters):
-        assert letters.letters == {name: b'{"again": true}'}
-    else:
-        assert real is not None
-        stream = await real.client.container(real.name).download_blob(name)
-        assert await stream.readall() == b'{"again": true}'
+    found = await blobs.read(name)
+    assert found is not None
+    assert found.body == b'{"again": true}'

@@ -9,16 +9,15 @@ from aiohttp import web
 
 from local.stack.azurite import KEY
 from shared.adapters.storage.account import StorageAddress
-from shared.adapters.storage.blobs import Blobs
+from shared.adapters.storage.blobs import RestBlobs
 from shared.errors import StoreUnavailable
 from shared.stores.picture_blocks import BlockSizes
 from shared.stores.pictures import (
     MAX_METADATA_BYTES,
     MAX_TAGS,
-    BlobPictures,
-    header_of,
+    Pictures,
     index_tags,
-    written,
+    picture_metadata,
 )
 from tests.contract.conftest import Account, wire_to
 from tests.contract.test_pictures import BLOCK, NAME, SIZES, facts, some_bytes
@@ -27,7 +26,7 @@ type Answer = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
 @asynccontextmanager
-async def storage_that(answers: Answer) -> AsyncIterator[BlobPictures]:
+async def storage_that(answers: Answer) -> AsyncIterator[Pictures]:
     """A container on a storage service that answers as told."""
     app = web.Application(client_max_size=1 << 24)
     app.router.add_route("*", "/{path:.*}", answers)
@@ -42,7 +41,7 @@ async def storage_that(answers: Answer) -> AsyncIterator[BlobPictures]:
     )
     wire = wire_to(address)
     try:
-        yield BlobPictures(Blobs(wire, f"{address.url('blob')}/images"), SIZES)
+        yield Pictures(RestBlobs(wire, f"{address.url('blob')}/images"), SIZES)
     finally:
         await wire.close()
         await runner.cleanup()
@@ -50,7 +49,7 @@ async def storage_that(answers: Answer) -> AsyncIterator[BlobPictures]:
 
 async def test_labels_of_any_text_are_kept(account: Account) -> None:
     container = await account.container()
-    pictures = BlobPictures(account.blobs, SIZES)
+    pictures = Pictures(account.blobs, SIZES)
     writer = pictures.create(NAME)
     await writer.write(b"picture")
     labels = {"tag_city": " Zürich 50% ", "tag-kind": "a,b=c", "1st": "x", "empty": ""}
@@ -70,7 +69,7 @@ async def test_labels_of_any_text_are_kept(account: Account) -> None:
 
 def test_labels_that_do_not_fit_are_left_out_and_the_facts_are_not() -> None:
     labels = {f"tag_{number}": "é" * 200 for number in range(20)}
-    metadata = written(facts(b""), labels)
+    metadata = picture_metadata(facts(b""), labels)
     assert sum(len(name) + len(value) for name, value in metadata.items()) <= MAX_METADATA_BYTES
     assert {"sha256", "width", "height", "bytes", "tag_0"} <= metadata.keys()
 
@@ -79,11 +78,11 @@ async def test_a_blob_somebody_else_put_there_is_told(account: Account) -> None:
     container = await account.container()
     await container.upload_blob(NAME, b"theirs")
     with pytest.raises(StoreUnavailable, match="not stored by this app"):
-        await BlobPictures(account.blobs, SIZES).find(NAME)
+        await Pictures(account.blobs, SIZES).find(NAME)
 
 
 async def test_more_pictures_than_buffers_all_get_through(account: Account) -> None:
-    pictures = BlobPictures(await account.filled(), BlockSizes(BLOCK, in_flight=2, pool=2))
+    pictures = Pictures(await account.filled(), BlockSizes(BLOCK, in_flight=2, pool=2))
 
     async def store(number: int) -> None:
         data = some_bytes(4 * BLOCK, seed=number + 1)
@@ -160,7 +159,7 @@ async def test_a_writer_cancelled_at_any_moment_gives_its_buffers_back() -> None
         await never.wait()
         return web.Response(status=201)
 
-    async def store(pictures: BlobPictures) -> None:
+    async def store(pictures: Pictures) -> None:
         writer = pictures.create(NAME)
         try:
             await writer.write(some_bytes(9 * BLOCK))
@@ -181,7 +180,7 @@ async def test_a_writer_cancelled_at_any_moment_gives_its_buffers_back() -> None
 async def test_blocks_that_another_commit_discarded_are_looked_for_in_its_picture() -> None:
     async def discarded(request: web.Request) -> web.Response:
         if request.method == "HEAD":
-            kept = written(facts(b"theirs"), {})
+            kept = picture_metadata(facts(b"theirs"), {})
             named = {f"x-ms-meta-{key}": value for key, value in kept.items()}
             return web.Response(headers=named | {"content-type": "image/png", "etag": '"1"'})
         if request.query.get("comp") == "blocklist":
@@ -200,7 +199,7 @@ async def test_blocks_that_another_commit_discarded_are_looked_for_in_its_pictur
 async def test_a_small_picture_is_stored_where_blocks_of_a_dead_attempt_lie(
     account: Account, size: int
 ) -> None:
-    pictures = BlobPictures(await account.filled(), SIZES)
+    pictures = Pictures(await account.filled(), SIZES)
     dead = pictures.create(NAME)
     await dead.write(some_bytes(3 * BLOCK))
     await asyncio.wait(dead._staging)
@@ -215,7 +214,7 @@ async def test_a_small_picture_is_stored_where_blocks_of_a_dead_attempt_lie(
 
 @pytest.mark.parametrize(
     ("code", "sentence"),
-    [("InvalidBlockList", "discarded, by nobody's commit"), ("InvalidInput", "400 InvalidInput")],
+    [("InvalidBlockList", "were discarded"), ("InvalidInput", "400 InvalidInput")],
 )
 async def test_a_picture_that_cannot_be_committed_is_told(code: str, sentence: str) -> None:
     async def refuses(request: web.Request) -> web.Response:
@@ -234,7 +233,7 @@ async def test_a_picture_that_cannot_be_committed_is_told(code: str, sentence: s
 @pytest.mark.parametrize("size", [10, 3 * SIZES.block_bytes + 1])
 async def test_a_picture_is_found_by_its_tags(account: Account, size: int) -> None:
     container = await account.container()
-    writer = BlobPictures(account.blobs, SIZES).create(NAME)
+    writer = Pictures(account.blobs, SIZES).create(NAME)
     body = bytes(size)
     await writer.write(body)
     labels = {
@@ -255,7 +254,6 @@ def test_no_more_tags_are_sent_than_a_blob_holds() -> None:
     tags = index_tags(labels)
     assert len(tags) == MAX_TAGS
     assert next(iter(tags)) == "job_id"
-    assert header_of({}) == {}
 
 
 @pytest.mark.parametrize(

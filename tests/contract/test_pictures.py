@@ -7,11 +7,9 @@ from collections.abc import AsyncIterator
 import pytest
 
 from shared.pictures.measuring import PictureFacts
-from shared.ports import Pictures, PictureWriter
+from shared.ports import Blobs
 from shared.stores.picture_blocks import BlockSizes
-from shared.stores.pictures import BlobPictures
-from tests.contract.conftest import Account
-from tests.fakes.world import FakePictures
+from shared.stores.pictures import Pictures, PictureWriter
 
 BLOCK = 1 << 16
 SIZES = BlockSizes(block_bytes=BLOCK, in_flight=2, pool=4)
@@ -28,13 +26,8 @@ def some_bytes(size: int, seed: int = 1) -> bytes:
 
 
 @pytest.fixture
-async def pictures(real: Account | None) -> AsyncIterator[Pictures]:
-    if real is None:
-        fake = FakePictures()
-        yield fake
-        assert not fake.open
-        return
-    made = BlobPictures(await real.filled(), SIZES)
+async def pictures(blobs: Blobs) -> AsyncIterator[Pictures]:
+    made = Pictures(blobs, SIZES)
     yield made
     assert made.pool.out == 0, "every test leaves every buffer in the pool"
 
@@ -48,12 +41,10 @@ async def test_a_picture_that_nobody_was_told_of_is_removed(pictures: Pictures) 
     assert await pictures.find(NAME) is None
 
 
-async def bytes_of(pictures: Pictures, real: Account | None, name: str = NAME) -> bytes:
-    if isinstance(pictures, FakePictures):
-        return pictures.committed[name].data
-    assert real is not None
-    stream = await real.client.container(real.name).download_blob(name)
-    return await stream.readall()
+async def bytes_of(pictures: Pictures, name: str = NAME) -> bytes:
+    found = await pictures.blobs.read(name)
+    assert found is not None
+    return found.body
 
 
 async def fed(writer: PictureWriter, data: bytes, *, piece: int) -> None:
@@ -66,7 +57,7 @@ async def fed(writer: PictureWriter, data: bytes, *, piece: int) -> None:
 )
 @pytest.mark.parametrize("piece", [1 << 12, 3 * BLOCK + 1], ids=["small pieces", "large pieces"])
 async def test_a_picture_of_any_size_is_stored_whole(
-    pictures: Pictures, real: Account | None, size: int, piece: int
+    pictures: Pictures, size: int, piece: int
 ) -> None:
     data = some_bytes(size)
     writer = pictures.create(NAME)
@@ -76,7 +67,7 @@ async def test_a_picture_of_any_size_is_stored_whole(
     assert stored.name == NAME
     assert stored.url.endswith(f"/{NAME}")
     assert "?" not in stored.url
-    assert await bytes_of(pictures, real) == data
+    assert await bytes_of(pictures) == data
     assert await pictures.find(NAME) == stored
 
 
@@ -89,21 +80,19 @@ async def test_nothing_is_visible_before_the_commit(pictures: Pictures) -> None:
 
 
 @pytest.mark.parametrize("size", [7, 3 * BLOCK], ids=str)
-async def test_the_first_commit_of_a_name_stays(
-    pictures: Pictures, real: Account | None, size: int
-) -> None:
+async def test_the_first_commit_of_a_name_stays(pictures: Pictures, size: int) -> None:
     first, second = some_bytes(size), some_bytes(size, seed=3)
     for data in (first, second):
         writer = pictures.create(NAME)
         await fed(writer, data, piece=BLOCK)
         stored = await writer.commit(facts(data), {})
         assert stored.facts == facts(first)
-    assert await bytes_of(pictures, real) == first
+    assert await bytes_of(pictures) == first
 
 
 @pytest.mark.parametrize("sizes", [(7, 3 * BLOCK), (3 * BLOCK, 7), (2 * BLOCK, 3 * BLOCK)], ids=str)
 async def test_two_writers_of_one_name_at_once_never_mix(
-    pictures: Pictures, real: Account | None, sizes: tuple[int, int]
+    pictures: Pictures, sizes: tuple[int, int]
 ) -> None:
     one, other = some_bytes(sizes[0]), some_bytes(sizes[1], seed=5)
     writers = pictures.create(NAME), pictures.create(NAME)
@@ -113,14 +102,12 @@ async def test_two_writers_of_one_name_at_once_never_mix(
         writers[0].commit(facts(one), {}), writers[1].commit(facts(other), {})
     )
     assert stored[0] == stored[1]
-    whole = await bytes_of(pictures, real)
+    whole = await bytes_of(pictures)
     assert whole in (one, other)
     assert stored[0].facts == facts(whole)
 
 
-async def test_an_abandoned_writer_leaves_the_name_to_the_next(
-    pictures: Pictures, real: Account | None
-) -> None:
+async def test_an_abandoned_writer_leaves_the_name_to_the_next(pictures: Pictures) -> None:
     lost = pictures.create(NAME)
     await fed(lost, some_bytes(3 * BLOCK, seed=7), piece=BLOCK)
     await lost.abandon()
@@ -130,16 +117,13 @@ async def test_an_abandoned_writer_leaves_the_name_to_the_next(
     await fed(writer, data, piece=BLOCK)
     await writer.commit(facts(data), {})
     await writer.abandon()
-    assert await bytes_of(pictures, real) == data
+    assert await bytes_of(pictures) == data
 
 
-async def test_a_sidecar_is_written_once(pictures: Pictures, real: Account | None) -> None:
+async def test_a_sidecar_is_written_once(pictures: Pictures) -> None:
     await pictures.put_sidecar("job-1/job.json", b"{}")
     await pictures.put_sidecar("job-1/job.json", b"[]")
-    if isinstance(pictures, FakePictures):
-        assert pictures.sidecars == {"job-1/job.json": b"{}"}
-    else:
-        assert await bytes_of(pictures, real, "job-1/job.json") == b"{}"
+    assert await bytes_of(pictures, "job-1/job.json") == b"{}"
 
 
 async def test_a_picture_that_was_never_stored_is_none(pictures: Pictures) -> None:

@@ -1,22 +1,19 @@
 """The ledgers of quota pools: the same on a fake and on real blobs."""
 
 import asyncio
-from collections.abc import AsyncIterator
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
 
 import pytest
 
-from shared.adapters.storage.blobs import Blobs
 from shared.limits.adaptive_rate import Quota
 from shared.limits.circuit_breaker import NOTHING, CallFeedback
 from shared.limits.pacing import Postponed, count_waiting
 from shared.limits.pool_ledger import AcquireRequest, CircuitOpen, Reservation
-from shared.ports import Pools
-from shared.stores.pools import BlobPools, _LedgerBlob
-from tests.contract.conftest import Account, account_of
-from tests.fakes.pools import FakePools
+from shared.ports import Blobs
+from shared.stores.pools import PoolLedgers
+from tests.fakes.memory import MemoryBlobs
 from tests.fakes.world import FakeClock
 
 RPM = 60.0
@@ -33,29 +30,29 @@ def clock() -> FakeClock:
 
 
 @pytest.fixture
-async def pools(real: Account | None, clock: FakeClock) -> Pools:
-    return BlobPools(await real.filled(), clock) if real else FakePools(clock, clock.advance)
+async def pools(blobs: Blobs, clock: FakeClock) -> PoolLedgers:
+    return PoolLedgers(blobs, clock)
 
 
-async def permitted(pools: Pools, asked: AcquireRequest) -> Reservation:
+async def permitted(pools: PoolLedgers, asked: AcquireRequest) -> Reservation:
     answer = await pools.acquire(asked)
     assert isinstance(answer, Reservation)
     return answer
 
 
-async def test_turns_are_given_one_after_the_other(pools: Pools, clock: FakeClock) -> None:
+async def test_turns_are_given_one_after_the_other(pools: PoolLedgers, clock: FakeClock) -> None:
     turns = [(await permitted(pools, question())).turn for _ in range(5)]
     assert [turn.at - clock.now() for turn in turns] == [timedelta(seconds=n) for n in range(5)]
 
 
-async def test_whoever_comes_when_it_is_full_gets_a_number(pools: Pools) -> None:
+async def test_whoever_comes_when_it_is_full_gets_a_number(pools: PoolLedgers) -> None:
     answers = [await pools.acquire(question()) for _ in range(9)]
     numbers = [each.ticket.number for each in answers if isinstance(each, Postponed)]
     assert numbers == sorted(set(numbers))
     assert len(numbers) == 3
 
 
-async def test_a_refusal_is_heard_by_everybody(pools: Pools, clock: FakeClock) -> None:
+async def test_a_refusal_is_heard_by_everybody(pools: PoolLedgers, clock: FakeClock) -> None:
     first, second, third = [await permitted(pools, question()) for _ in range(3)]
     clock.advance(second.turn.wait)
     assert await pools.wait_for(second)
@@ -65,7 +62,7 @@ async def test_a_refusal_is_heard_by_everybody(pools: Pools, clock: FakeClock) -
     assert isinstance(await pools.acquire(question()), Postponed)
 
 
-async def test_a_block_is_owed_until_it_was_told(pools: Pools) -> None:
+async def test_a_block_is_owed_until_it_was_told(pools: PoolLedgers) -> None:
     reservation = await permitted(pools, question())
     (alarm,) = await pools.report(reservation, CallFeedback("blocked", "temporarily blocked"))
     assert (alarm.kind, alarm.pool, alarm.deployment) == ("opened", "pool", None)
@@ -77,7 +74,7 @@ async def test_a_block_is_owed_until_it_was_told(pools: Pools) -> None:
 
 
 async def test_a_blocked_pool_lets_one_call_through_and_its_success_heals_it(
-    pools: Pools, clock: FakeClock
+    pools: PoolLedgers, clock: FakeClock
 ) -> None:
     reservation = await permitted(pools, question())
     await pools.mark_sent(
@@ -94,7 +91,7 @@ async def test_a_blocked_pool_lets_one_call_through_and_its_success_heals_it(
 
 
 async def test_a_probe_that_is_given_up_makes_way_for_another(
-    pools: Pools, clock: FakeClock
+    pools: PoolLedgers, clock: FakeClock
 ) -> None:
     reservation = await permitted(pools, question())
     await pools.report(reservation, CallFeedback("misconfigured", "no such deployment"))
@@ -105,13 +102,15 @@ async def test_a_probe_that_is_given_up_makes_way_for_another(
     assert (await permitted(pools, question())).probe not in {None, probe.probe}
 
 
-async def test_pools_do_not_know_of_each_other(pools: Pools) -> None:
+async def test_pools_do_not_know_of_each_other(pools: PoolLedgers) -> None:
     await pools.acquire(question())
     other = await permitted(pools, AcquireRequest("another", "three", Quota(6), LIMIT))
     assert not other.turn.wait
 
 
-async def test_what_was_accepted_is_said_with_the_next_ask(pools: Pools, clock: FakeClock) -> None:
+async def test_what_was_accepted_is_said_with_the_next_ask(
+    pools: PoolLedgers, clock: FakeClock
+) -> None:
     refused = await permitted(pools, question())
     await pools.report(refused, CallFeedback("throttled", retry_after=0.1))
     clock.advance(timedelta(seconds=1))
@@ -124,17 +123,16 @@ async def test_what_was_accepted_is_said_with_the_next_ask(pools: Pools, clock: 
     assert waits[2] < waits[0]
 
 
-@pytest.fixture
-async def blobs(azurite: str) -> AsyncIterator[Blobs]:
-    async with account_of(azurite) as account:
-        yield await account.filled()
+class StoppedClock(FakeClock):
+    """Stands still even for those who wait."""
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
 
 
 @pytest.mark.parametrize("hosts", [2, 8])
-async def test_hosts_that_ask_at_once_never_get_the_same_turn(
-    blobs: Blobs, clock: FakeClock, hosts: int
-) -> None:
-    several = [BlobPools(blobs, clock) for _ in range(hosts)]
+async def test_hosts_that_ask_at_once_never_get_the_same_turn(blobs: Blobs, hosts: int) -> None:
+    several = [PoolLedgers(blobs, StoppedClock()) for _ in range(hosts)]
     answers = await asyncio.gather(
         *(pools.acquire(question(rpm=6000)) for pools in several for _ in range(20))
     )
@@ -144,30 +142,28 @@ async def test_hosts_that_ask_at_once_never_get_the_same_turn(
     assert turns[-1] - turns[0] == timedelta(milliseconds=10) * (len(turns) - 1)
 
 
-def counted(monkeypatch: pytest.MonkeyPatch, what: str) -> list[str]:
-    """Every read, or every write, of a ledger from now on."""
-    seen: list[str] = []
-    done = getattr(_LedgerBlob, what)
+class CountedBlobs(MemoryBlobs):
+    """Blobs that note every operation."""
 
-    async def noted(*arguments: object) -> object:
-        seen.append(what)
-        return await done(*arguments)
+    def __init__(self) -> None:
+        super().__init__(before=self.note)
+        self.operations: list[str] = []
 
-    monkeypatch.setattr(_LedgerBlob, what, noted)
-    return seen
+    async def note(self, operation: str, _name: str, _body: bytes) -> None:
+        await asyncio.sleep(0)
+        self.operations.append(operation)
 
 
-async def test_steps_that_wait_travel_together(
-    blobs: Blobs, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    writes = counted(monkeypatch, "write")
-    one = BlobPools(blobs, clock)
+async def test_changes_that_wait_are_written_together(clock: FakeClock) -> None:
+    blobs = CountedBlobs()
+    one = PoolLedgers(blobs, clock)
     await asyncio.gather(*(one.acquire(question()) for _ in range(50)))
-    assert len(writes) == 2  # the first, and those that came while it was under way
+    # The first one, and those that came while it was being written.
+    assert blobs.operations == ["read", "create", "read", "replace"]
 
 
 async def test_whoever_is_cancelled_takes_nobody_along(blobs: Blobs, clock: FakeClock) -> None:
-    pools = BlobPools(blobs, clock)
+    pools = PoolLedgers(blobs, clock)
     asks = [asyncio.create_task(pools.acquire(question(rpm=6000))) for _ in range(10)]
     await asyncio.sleep(0)
     asks[0].cancel()
@@ -177,11 +173,11 @@ async def test_whoever_is_cancelled_takes_nobody_along(blobs: Blobs, clock: Fake
 
 
 async def test_a_ledger_that_makes_no_sense_is_begun_anew(blobs: Blobs, clock: FakeClock) -> None:
-    await blobs.put("pool.json", b'{"version": 9}', doing="a test")
-    assert isinstance(await BlobPools(blobs, clock).acquire(question()), Reservation)
+    await blobs.put("pool.json", b'{"version": 9}')
+    assert isinstance(await PoolLedgers(blobs, clock).acquire(question()), Reservation)
 
 
-async def test_a_look_tells_how_a_pool_stands(pools: Pools, clock: FakeClock) -> None:
+async def test_a_look_tells_how_a_pool_stands(pools: PoolLedgers, clock: FakeClock) -> None:
     assert await pools.look("pool") is None
     for _ in range(9):
         await pools.acquire(question())
@@ -194,24 +190,22 @@ async def test_a_look_tells_how_a_pool_stands(pools: Pools, clock: FakeClock) ->
 async def test_a_look_sees_what_another_host_has_done_and_writes_nothing(
     blobs: Blobs, clock: FakeClock
 ) -> None:
-    one, other = BlobPools(blobs, clock), BlobPools(blobs, clock)
+    one, other = PoolLedgers(blobs, clock), PoolLedgers(blobs, clock)
     assert await one.look("pool") is None
-    assert await blobs.read("pool.json", doing="a test") is None
+    assert await blobs.read("pool.json") is None
     await other.acquire(question())
     clock.advance(timedelta(seconds=2))
-    before = await blobs.read("pool.json", doing="a test")
+    before = await blobs.read("pool.json")
     ledger = await one.look("pool")
     assert before
     assert ledger is not None
     assert ledger.model_dump_json().encode() == before.body
-    assert await blobs.read("pool.json", doing="a test") == before
+    assert await blobs.read("pool.json") == before
 
 
-async def test_looks_within_a_second_are_one_read(
-    blobs: Blobs, clock: FakeClock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    reads = counted(monkeypatch, "read")
-    pools = BlobPools(blobs, clock)
+async def test_looks_within_a_second_are_one_read(clock: FakeClock) -> None:
+    blobs = CountedBlobs()
+    pools = PoolLedgers(blobs, clock)
     await pools.look("pool")
     await asyncio.gather(*(pools.look("pool") for _ in range(20)))
-    assert len(reads) == 1
+    assert blobs.operations == ["read"]

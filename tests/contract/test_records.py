@@ -8,21 +8,21 @@ import pytest
 from aiohttp import ClientConnectionResetError
 
 from shared.adapters.storage.account import Request
-from shared.adapters.storage.blobs import Blobs
-from shared.adapters.storage.rest import Body, Response, StorageClient
+from shared.adapters.storage.blobs import RestBlobs
+from shared.adapters.storage.rest import Response, StorageClient
 from shared.errors import AlreadyExists, StaleVersion, StoreUnavailable, UnreadableRecord
-from shared.ports import Records
-from shared.stores.records import BlobRecords
+from shared.ports import Blobs, Body
+from shared.stores.records import JobRecords
 from tests.contract.conftest import AT_ONCE, NOW, Account, NoTokens, a_record
-from tests.fakes.world import FakeRecords
+from tests.fakes.world import FakeClock
 
 
 @pytest.fixture
-async def records(real: Account | None) -> Records:
-    return BlobRecords(await real.filled()) if real else FakeRecords()
+async def records(blobs: Blobs) -> JobRecords:
+    return JobRecords(blobs, FakeClock())
 
 
-async def test_a_record_comes_back_as_it_was_written(records: Records) -> None:
+async def test_a_record_comes_back_as_it_was_written(records: JobRecords) -> None:
     version = await records.create(a_record())
     found = await records.read("job-1")
     assert found is not None
@@ -30,11 +30,11 @@ async def test_a_record_comes_back_as_it_was_written(records: Records) -> None:
     assert found.version == version
 
 
-async def test_a_record_that_was_never_written_is_none(records: Records) -> None:
+async def test_a_record_that_was_never_written_is_none(records: JobRecords) -> None:
     assert await records.read("job-1") is None
 
 
-async def test_a_record_is_created_once(records: Records) -> None:
+async def test_a_record_is_created_once(records: JobRecords) -> None:
     await records.create(a_record())
     with pytest.raises(AlreadyExists, match="job-1"):
         await records.create(a_record(prompt="another"))
@@ -43,13 +43,13 @@ async def test_a_record_is_created_once(records: Records) -> None:
     assert found.value.job.prompt == "a lighthouse"
 
 
-async def test_an_equal_record_is_created_once_too(records: Records) -> None:
+async def test_an_equal_record_is_created_once_too(records: JobRecords) -> None:
     await records.create(a_record())
     with pytest.raises(AlreadyExists):
         await records.create(a_record())
 
 
-async def test_a_record_is_replaced_by_who_has_read_it_last(records: Records) -> None:
+async def test_a_record_is_replaced_by_who_has_read_it_last(records: JobRecords) -> None:
     first = await records.create(a_record())
     later = a_record().model_copy(update={"updated_at": NOW + timedelta(seconds=1)})
     second = await records.replace(later, first)
@@ -60,7 +60,7 @@ async def test_a_record_is_replaced_by_who_has_read_it_last(records: Records) ->
 
 
 async def test_a_stale_version_writes_nothing_even_if_what_it_would_write_is_there(
-    records: Records,
+    records: JobRecords,
 ) -> None:
     first = await records.create(a_record())
     later = a_record().model_copy(update={"updated_at": NOW + timedelta(seconds=1)})
@@ -69,12 +69,12 @@ async def test_a_stale_version_writes_nothing_even_if_what_it_would_write_is_the
         await records.replace(later, first)
 
 
-async def test_a_record_that_is_gone_is_stale(records: Records) -> None:
+async def test_a_record_that_is_gone_is_stale(records: JobRecords) -> None:
     with pytest.raises(StaleVersion):
         await records.replace(a_record(), '"0x8D"')
 
 
-async def test_of_two_writers_at_once_one_wins(records: Records) -> None:
+async def test_of_two_writers_at_once_one_wins(records: JobRecords) -> None:
     version = await records.create(a_record())
     claims = [a_record().model_copy(update={"generation": 2})] * 2
     results = await asyncio.gather(
@@ -97,14 +97,14 @@ class LosesTheAnswer(StorageClient):
 
 
 @pytest.fixture
-async def lossy(account: Account) -> AsyncIterator[BlobRecords]:
+async def lossy(account: Account) -> AsyncIterator[JobRecords]:
     await account.container()
     wire = LosesTheAnswer(account.address.signature(NoTokens()), AT_ONCE)
-    yield BlobRecords(Blobs(wire, account.blobs.url))
+    yield JobRecords(RestBlobs(wire, account.blobs.container_url), FakeClock())
     await wire.close()
 
 
-async def test_a_creation_whose_answer_was_lost_has_succeeded(lossy: BlobRecords) -> None:
+async def test_a_creation_whose_answer_was_lost_has_succeeded(lossy: JobRecords) -> None:
     version = await lossy.create(a_record())
     found = await lossy.read("job-1")
     assert found is not None
@@ -112,9 +112,9 @@ async def test_a_creation_whose_answer_was_lost_has_succeeded(lossy: BlobRecords
 
 
 async def test_a_replacement_whose_answer_was_lost_has_succeeded(
-    lossy: BlobRecords, account: Account
+    lossy: JobRecords, account: Account
 ) -> None:
-    there = BlobRecords(account.blobs)
+    there = JobRecords(account.blobs, FakeClock())
     version = await there.create(a_record())
     changed = a_record().model_copy(update={"generation": 2})
     second = await lossy.replace(changed, version)
@@ -126,12 +126,12 @@ async def test_a_replacement_whose_answer_was_lost_has_succeeded(
 async def test_a_record_of_another_shape_is_told(account: Account) -> None:
     container = await account.container()
     await container.upload_blob("job-1.json", b'{"version": 9}')
-    with pytest.raises(UnreadableRecord, match="none that this version understands"):
-        await BlobRecords(account.blobs).read("job-1")
+    with pytest.raises(UnreadableRecord, match="cannot read the record of job job-1"):
+        await JobRecords(account.blobs, FakeClock()).read("job-1")
 
 
 async def test_a_container_that_does_not_exist_is_told(account: Account) -> None:
-    records = BlobRecords(account.blobs)
+    records = JobRecords(account.blobs, FakeClock())
     with pytest.raises(StoreUnavailable, match="ContainerNotFound; create it first"):
         await records.read("job-1")
     with pytest.raises(StoreUnavailable, match="ContainerNotFound"):

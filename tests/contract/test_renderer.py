@@ -12,10 +12,8 @@ from shared.adapters.renderer import PIECE_BYTES, PillowRenderer
 from shared.errors import CannotRender
 from shared.pictures.measuring import PictureFacts, PictureMeter
 from shared.pictures.renditions import RenditionSpec, SheetCell
-from shared.ports import Pictures
-from shared.stores.pictures import BlobPictures
-from tests.contract.conftest import Account
-from tests.fakes.world import FakePictures
+from shared.ports import Blobs
+from shared.stores.pictures import Pictures
 from tests.simulation.scene import png
 
 
@@ -46,11 +44,8 @@ class Studio:
 
 
 @pytest.fixture
-async def studio(real: Account | None) -> Studio:
-    pictures: Pictures = FakePictures()
-    if real:
-        await real.container()
-        pictures = BlobPictures(real.blobs)
+async def studio(blobs: Blobs) -> Studio:
+    pictures = Pictures(blobs)
     return Studio(pictures, PillowRenderer(pictures))
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from local.stack.azurite import ACCOUNT, KEY
 from shared.adapters.storage.account import SCOPE, StorageAddress, Token, _service_order
-from shared.adapters.storage.blobs import IF_NEW, Blobs, if_still
+from shared.adapters.storage.blobs import RestBlobs
 from shared.adapters.storage.rest import StorageClient, StorageRefusal, StorageTuning, _proxy
 from shared.errors import Misconfigured, StoreUnavailable
 from tests.contract.conftest import AT_ONCE, Account, wire_to
@@ -27,7 +27,7 @@ type Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
 @asynccontextmanager
-async def service(handler: Handler, tuning: StorageTuning = AT_ONCE) -> AsyncIterator[Blobs]:
+async def service(handler: Handler, tuning: StorageTuning = AT_ONCE) -> AsyncIterator[RestBlobs]:
     """Blobs of a service that answers as told, asked with tokens."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handler)
@@ -37,31 +37,10 @@ async def service(handler: Handler, tuning: StorageTuning = AT_ONCE) -> AsyncIte
     host, port = runner.addresses[0][:2]
     wire = StorageClient(Token(FakeTokens()), tuning)
     try:
-        yield Blobs(wire, f"http://{host}:{port}/images")
+        yield RestBlobs(wire, f"http://{host}:{port}/images")
     finally:
         await wire.close()
         await runner.cleanup()
-
-
-@pytest.mark.parametrize("name", NAMES)
-async def test_a_blob_of_any_name_comes_back(account: Account, name: str) -> None:
-    blobs = await account.filled()
-    version = await blobs.put(name, b"body", doing="writing", metadata={"a_1": "x", "a1": "y"})
-    found = await blobs.read(name, doing="reading")
-    assert found is not None
-    assert (found.body, found.version, found.content_type) == (b"body", version, "application/json")
-    assert found.metadata == {"a_1": "x", "a1": "y"}
-    assert await blobs.find(name, doing="looking") is not None
-
-
-async def test_conditions_are_kept(account: Account) -> None:
-    blobs = await account.filled()
-    version = await blobs.put("a", b"1", doing="writing", condition=IF_NEW)
-    for condition in (IF_NEW, if_still('"0x1"')):
-        with pytest.raises(StorageRefusal) as refused:
-            await blobs.put("a", b"2", doing="writing", condition=condition)
-        assert refused.value.status in {409, 412}
-    await blobs.put("a", b"3", doing="writing", condition=if_still(version))
 
 
 async def test_a_shared_access_signature_does_as_well(account: Account) -> None:
@@ -76,9 +55,9 @@ async def test_a_shared_access_signature_does_as_well(account: Account) -> None:
     endpoint = account.address.url("blob")
     address = StorageAddress(f"BlobEndpoint={endpoint};SharedAccessSignature={signature}")
     wire = wire_to(address)
-    blobs = Blobs(wire, f"{address.url('blob')}/{account.name}")
-    await blobs.put("a", b"body", doing="writing")
-    found = await blobs.read("a", doing="reading", most=2)
+    blobs = RestBlobs(wire, f"{address.url('blob')}/{account.name}")
+    await blobs.put("a", b"body")
+    found = await blobs.read("a", length=2)
     await wire.close()
     assert found is not None
     assert found.body == b"bo"
@@ -100,7 +79,7 @@ async def test_what_may_pass_is_asked_again(status: int) -> None:
         return web.Response(status=status if len(asked) < 3 else 200, body=b"body")
 
     async with service(busy_twice) as blobs:
-        assert await blobs.read("a", doing="reading") is not None
+        assert await blobs.read("a") is not None
     assert len(asked) == 3
 
 
@@ -113,8 +92,8 @@ async def test_what_will_not_pass_is_told_at_once(status: int) -> None:
         return web.Response(status=status, headers={"x-ms-error-code": "SaidSo"})
 
     async with service(refuses) as blobs:
-        with pytest.raises(StorageRefusal, match=f"reading: {status} SaidSo") as refused:
-            await blobs.read("a", doing="reading")
+        with pytest.raises(StorageRefusal, match=f"reading images/a: {status} SaidSo") as refused:
+            await blobs.read("a")
     assert (len(asked), refused.value.code) == (1, "SaidSo")
 
 
@@ -126,8 +105,8 @@ async def test_a_service_that_stays_busy_is_given_up_on() -> None:
         return web.Response(status=503)
 
     async with service(busy) as blobs:
-        with pytest.raises(StoreUnavailable, match="reading: 503 Service Unavailable"):
-            await blobs.read("a", doing="reading")
+        with pytest.raises(StoreUnavailable, match="reading images/a: 503 Service Unavailable"):
+            await blobs.read("a")
     assert len(asked) == 1 + AT_ONCE.retries
 
 
@@ -140,7 +119,7 @@ async def test_a_refused_token_is_replaced_once() -> None:
 
     async with service(refuses) as blobs:
         with pytest.raises(StorageRefusal, match="401 InvalidAuthenticationInfo"):
-            await blobs.read("a", doing="reading")
+            await blobs.read("a")
     assert seen == [f"Bearer token-{number}-for-{SCOPE}" for number in (1, 2)]
 
 
@@ -155,7 +134,7 @@ async def test_a_connection_that_breaks_is_made_again() -> None:
         return web.Response(body=b"body")
 
     async with service(breaks_once) as blobs:
-        assert await blobs.read("a", doing="reading") is not None
+        assert await blobs.read("a") is not None
 
 
 async def test_a_service_that_says_nothing_is_told() -> None:
@@ -166,8 +145,8 @@ async def test_a_service_that_says_nothing_is_told() -> None:
         return web.Response()
 
     async with service(silent, StorageTuning(retries=0, read_seconds=0.05)) as blobs:
-        with pytest.raises(StoreUnavailable, match=r"reading: .*Timeout"):
-            await blobs.read("a", doing="reading")
+        with pytest.raises(StoreUnavailable, match=r"reading images/a: .*Timeout"):
+            await blobs.read("a")
         never.set()
 
 

@@ -5,9 +5,9 @@ import subprocess
 import sys
 
 from shared.adapters.foundry import CallLimits, FoundryEndpoint
-from shared.adapters.publisher import EventPublisher
 from shared.adapters.world import open_world, opened
 from shared.config.settings import configure, read_settings
+from shared.stores.publisher import Publisher
 
 DEPLOYMENTS = json.dumps([{"name": "gpt-image-2"}])
 
@@ -36,7 +36,7 @@ async def test_the_world_follows_the_settings() -> None:
         assert isinstance(world.endpoint, FoundryEndpoint)
         assert world.endpoint.limits == CallLimits(3, 77)
         assert world.endpoint.api_key == "a-key"
-        assert isinstance(world.publisher, EventPublisher)
+        assert isinstance(world.publisher, Publisher)
         assert world.publisher.events_queue == "our-events"
         assert world.clock.now().tzinfo is not None
 

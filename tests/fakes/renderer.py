@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from shared.errors import CannotRender
 from shared.pictures.measuring import PictureFacts
 from shared.pictures.renditions import RenditionSpec, SheetCell
-from shared.ports import Pictures
+from shared.stores.pictures import Pictures
 from tests.simulation.steps import Steps
 
 

@@ -1,34 +1,50 @@
-"""The world in memory: a fake of every port, true to the real ones by the tests of `contract/`.
+"""A whole world in memory: the repositories that ship, over blobs and queues in memory.
 
-Tests read their state (`world.queues.sent`, `world.pictures.committed`) and never how they were
-called. Two things they can make happen: `world.steps.failing["records.replace"] = [error]` raises
-that error once, before the step has any effect; `world.steps.crash_at = 3` raises `Crash` in place
-of the fourth step and of any after it, as a process that is killed there does nothing more.
+Tests read its state (`world.committed`, `world.event_types()`) and never how it was called. Two
+things they can make happen: `world.steps.failing["records.replace"] = [error]` raises that error
+once, before the step has any effect; `world.steps.crash_at = 3` raises `Crash` in place of the
+fourth step and of any after it, as a process that is killed there does nothing more.
 """
 
-import hashlib
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+import asyncio
+from collections.abc import Coroutine, Iterable, Mapping
+from dataclasses import dataclass, field, fields
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
 
-from shared.adapters.storage.queues import MAX_MESSAGE_BYTES
-from shared.errors import AlreadyExists, NoSuchQueue, StaleVersion, TooLarge
-from shared.pictures.inputs import InputHead
+from cloudevents.core.formats.json import JSONFormat
+from cloudevents.core.v1.event import CloudEvent
+
+from shared.batches.record import BatchRecord
+from shared.config.settings import configure
+from shared.limits.budget import DayLedger
+from shared.limits.pool_ledger import Ledger
 from shared.pictures.measuring import PictureFacts
-from shared.ports import PicturePart, Sink, StoredPicture, Versioned, World
+from shared.ports import Sink, Versioned
+from shared.records.index_entry import IndexEntry, from_metadata
 from shared.records.record import JobRecord
-from shared.stores.inputs import PIECE_BYTES, as_text
-from tests.fakes.batches import FakeAbreast, FakeBatches, FakeManifests
-from tests.fakes.books import FakeBudget, FakeDeadLetters, FakeRegister
+from shared.stores.index import ENDED, OPEN, OpenEntry
+from shared.stores.pictures import facts_of_metadata
+from shared.stores.world import World, build_world
 from tests.fakes.endpoint import FakeEndpoint
-from tests.fakes.pools import FakePools
+from tests.fakes.memory import MemoryBlobs, MemoryQueues
 from tests.fakes.renderer import FakeRenderer
-from tests.fakes.sinks import FakeAnnouncer
 from tests.simulation.steps import Steps
 
+#: Names of containers and queues as they are by default.
+SETTINGS = configure(
+    {
+        "ImageStorage": "UseDevelopmentStorage=true",
+        "FOUNDRY_ENDPOINT": "https://foundry.example",
+        "FOUNDRY_DEPLOYMENTS": '[{"name": "gpt-image-2"}]',
+    }
+).settings
 
-@dataclass(slots=True)
+
+@dataclass
 class FakeClock:
+    """Stands still until somebody waits or a test advances it."""
+
     time: datetime = datetime(2026, 11, 22, 12, tzinfo=UTC)
 
     def now(self) -> datetime:
@@ -37,80 +53,37 @@ class FakeClock:
     def advance(self, by: timedelta) -> None:
         self.time += by
 
-
-@dataclass(slots=True)
-class FakeRecords:
-    steps: Steps = field(default_factory=Steps)
-    stored: dict[str, Versioned[JobRecord]] = field(default_factory=dict)
-    writes: int = 0
-
-    async def create(self, record: JobRecord) -> str:
-        await self.steps.take("records.create")
-        if record.job_id in self.stored:
-            raise AlreadyExists(f"job {record.job_id} has a record already")
-        version = self._write(record)
-        self.steps.had("records.create")
-        return version
-
-    async def read(self, job_id: str) -> Versioned[JobRecord] | None:
-        await self.steps.take("records.read")
-        return self.stored.get(job_id)
-
-    async def replace(self, record: JobRecord, version: str) -> str:
-        await self.steps.take("records.replace")
-        found = self.stored.get(record.job_id)
-        if found is None or found.version != version:
-            raise StaleVersion(f"the record of job {record.job_id} has changed")
-        version = self._write(record)
-        self.steps.had("records.replace")
-        return version
-
-    def _write(self, record: JobRecord) -> str:
-        self.writes += 1
-        # Through JSON, as a blob keeps it: what does not survive that must not survive here.
-        kept = JobRecord.model_validate_json(record.model_dump_json())
-        self.stored[record.job_id] = Versioned(kept, f'"{self.writes}"')
-        return f'"{self.writes}"'
-
-
-@dataclass(frozen=True, slots=True)
-class Sent:
-    queue: str
-    body: bytes
-    delay: timedelta
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(0)
+        self.time += timedelta(seconds=seconds)
 
 
 @dataclass(slots=True)
-class FakeQueues:
+class FakeLinks:
     steps: Steps = field(default_factory=Steps)
-    sent: list[Sent] = field(default_factory=list)
-    #: Queues that do not exist.
-    missing: set[str] = field(default_factory=set)
-    #: When every message was sent.
-    sent_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
-    async def send(self, queue: str, body: bytes, *, delay: timedelta = timedelta()) -> None:
-        if len(body) > MAX_MESSAGE_BYTES:
-            raise TooLarge(f"the message for the queue {queue!r} has {len(body):,} bytes")
-        await self.steps.take("queues.send")
-        if queue in self.missing:
-            raise NoSuchQueue(f"there is no queue {queue!r}")
-        self.sent.append(Sent(queue, body, delay))
-        self.steps.had("queues.send")
+    async def link(self, name: str, *, until: datetime) -> str:
+        await self.steps.take("links.link")
+        return f"https://account.example/images/{name}?until={until:%Y%m%dT%H%M%SZ}"
 
-    async def oldest(self, queue: str) -> datetime | None:
-        await self.steps.take("queues.oldest")
-        if queue in self.missing:
-            raise NoSuchQueue(f"there is no queue {queue!r}")
-        waiting = [each for each in self.sent if each.queue == queue and not each.delay]
-        return self.sent_at if waiting else None
 
-    def bodies(self, queue: str) -> list[bytes]:
-        return [message.body for message in self.sent if message.queue == queue]
+async def gather_in_order[T](work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
+    """Await one after the other, so that every run takes the same steps."""
+    found: list[T] = []
+    left = iter(work)
+    try:
+        for coroutine in left:
+            found.append(await coroutine)  # noqa: PERF401 (what is left is closed below)
+    finally:
+        for coroutine in left:
+            coroutine.close()
+    return found
 
 
 @dataclass(frozen=True, slots=True)
 class Committed:
+    """A picture as it is stored."""
+
     data: bytes
     facts: PictureFacts
     metadata: Mapping[str, str]
@@ -125,156 +98,196 @@ class PutSidecar:
     beside: frozenset[str]
 
 
-@dataclass(slots=True)
-class FakePictures:
-    steps: Steps = field(default_factory=Steps)
-    committed: dict[str, Committed] = field(default_factory=dict)
-    #: The first one of a name stays.
-    sidecars: dict[str, bytes] = field(default_factory=dict)
-    #: Every try at one, the repeated included.
-    puts: list[PutSidecar] = field(default_factory=list)
-    #: Writers neither committed nor abandoned: their buffers.
-    open: set[int] = field(default_factory=set)
-
-    def create(self, name: str) -> "FakePictureWriter":
-        return FakePictureWriter(self, name)
-
-    async def find(self, name: str) -> StoredPicture | None:
-        await self.steps.take("pictures.find")
-        return self.stored(name) if name in self.committed else None
-
-    async def read(self, name: str, *, start: int, length: int) -> PicturePart | None:
-        await self.steps.take("pictures.read")
-        if name not in self.committed:
-            return None
-        kept = self.committed[name]
-        return PicturePart(
-            kept.data[start : start + length],
-            start,
-            len(kept.data),
-            kept.facts.content_type,
-            f'"{kept.facts.sha256}"',
-        )
-
-    async def remove(self, name: str) -> None:
-        await self.steps.take("pictures.remove")
-        self.committed.pop(name, None)
-
-    async def put_sidecar(self, name: str, body: bytes) -> None:
-        await self.steps.take("pictures.put_sidecar")
-        self.puts.append(PutSidecar(name, body, frozenset(self.committed)))
-        self.sidecars.setdefault(name, body)
-
-    def stored(self, name: str) -> StoredPicture:
-        url = f"https://account.example/images/{name}"
-        return StoredPicture(name, url, self.committed[name].facts)
-
-
-@dataclass(slots=True)
-class FakePictureWriter:
-    pictures: FakePictures
-    name: str
-    data: bytearray = field(default_factory=bytearray)
-
-    async def write(self, data: bytes | memoryview) -> None:
-        self.pictures.open.add(id(self))
-        await self.pictures.steps.take("pictures.write")
-        self.data += data
-
-    async def commit(self, facts: PictureFacts, metadata: Mapping[str, str]) -> StoredPicture:
-        self.pictures.open.discard(id(self))
-        await self.pictures.steps.take("pictures.commit")
-        picture = Committed(bytes(self.data), facts, dict(metadata))
-        self.pictures.committed.setdefault(self.name, picture)
-        self.pictures.steps.had("pictures.commit")
-        return self.pictures.stored(self.name)
-
-    async def abandon(self) -> None:
-        self.pictures.open.discard(id(self))
-
-
-@dataclass(slots=True)
-class FakeLinks:
-    steps: Steps = field(default_factory=Steps)
-
-    async def link(self, name: str, *, until: datetime) -> str:
-        await self.steps.take("links.link")
-        return f"https://account.example/images/{name}?until={until:%Y%m%dT%H%M%SZ}"
-
-
-@dataclass(slots=True)
-class FakeInputs:
-    steps: Steps = field(default_factory=Steps)
-    blobs: dict[str, bytes] = field(default_factory=dict)
-
-    async def read_text(self, name: str, *, max_bytes: int) -> str | None:
-        await self.steps.take("inputs.read_text")
-        body = self.blobs.get(name)
-        return None if body is None else as_text(name, body, max_bytes)
-
-    async def head(self, name: str, *, most: int) -> InputHead | None:
-        await self.steps.take("inputs.head")
-        body = self.blobs.get(name)
-        if body is None:
-            return None
-        return InputHead(version=self._version(body), length=len(body), head=body[:most])
-
-    async def read(self, name: str, version: str) -> AsyncIterator[bytes]:
-        body = self.blobs.get(name, b"")
-        for start in range(0, len(body), PIECE_BYTES):
-            await self.steps.take("inputs.read")
-            if self._version(self.blobs.get(name, b"")) != version:
-                raise StaleVersion(f"the input {name!r} was changed or removed")
-            yield body[start : start + PIECE_BYTES]
-
-    def _version(self, body: bytes) -> str:
-        return f'"{hashlib.sha256(body).hexdigest()[:16]}"'
-
-
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class FakeWorld(World):
-    """A whole world; every fake in it counts its steps in the same `steps`."""
+    """A world whose steps are counted, with its state as tests want to read it."""
 
     steps: Steps
     clock: FakeClock
-    records: FakeRecords
-    index: FakeRegister
-    budget: FakeBudget
-    queues: FakeQueues
-    pictures: FakePictures
-    renderer: FakeRenderer
-    links: FakeLinks
-    inputs: FakeInputs
-    manifests: FakeManifests
-    batches: FakeBatches
-    abreast: FakeAbreast
-    dead_letters: FakeDeadLetters
-    pools: FakePools
-    publisher: FakeAnnouncer
-    sinks: dict[str, Sink]
+    queues: MemoryQueues
     endpoint: FakeEndpoint
+    renderer: FakeRenderer
+    sinks: dict[str, Sink]
+    containers: dict[str, MemoryBlobs]
+    sidecar_puts: list[PutSidecar]
+
+    def container(self, name: str) -> MemoryBlobs:
+        return self.containers[name]
+
+    @property
+    def stored_records(self) -> dict[str, Versioned[JobRecord]]:
+        return {
+            name.removesuffix(".json"): Versioned(
+                JobRecord.model_validate_json(blob.body), blob.version
+            )
+            for name, blob in self.container("jobs").stored.items()
+            if "/" not in name
+        }
+
+    def record(self, job_id: str) -> JobRecord:
+        return self.stored_records[job_id].value
+
+    @property
+    def open_jobs(self) -> dict[str, OpenEntry]:
+        """The open entries of the index by their names."""
+        return {
+            name.removeprefix(OPEN): OpenEntry(
+                from_metadata(blob.metadata["entry"]),
+                datetime.fromisoformat(blob.metadata["next_check_at"]),
+                blob.version,
+            )
+            for name, blob in sorted(self.container("jobs").stored.items())
+            if name.startswith(OPEN)
+        }
+
+    @property
+    def ended_jobs(self) -> dict[str, IndexEntry]:
+        """The entries of ended jobs in the index by their names."""
+        return {
+            name.removeprefix(ENDED): from_metadata(blob.metadata["entry"])
+            for name, blob in sorted(self.container("jobs").stored.items())
+            if name.startswith(ENDED)
+        }
+
+    @property
+    def day_ledgers(self) -> dict[date, DayLedger]:
+        return {
+            date.fromisoformat(name[len("budget/") : -len(".json")]): DayLedger.model_validate_json(
+                blob.body
+            )
+            for name, blob in self.container("jobs").stored.items()
+            if name.startswith("budget/")
+        }
+
+    @property
+    def pool_ledgers(self) -> dict[str, Ledger]:
+        return {
+            name.removesuffix(".json"): Ledger.model_validate_json(blob.body)
+            for name, blob in self.container("pace").stored.items()
+        }
+
+    @property
+    def stored_batches(self) -> dict[str, BatchRecord]:
+        return {
+            name.split("/")[1]: BatchRecord.model_validate_json(blob.body)
+            for name, blob in self.container("jobs").stored.items()
+            if name.startswith("batches/") and name.endswith("/batch.json")
+        }
+
+    @property
+    def committed(self) -> dict[str, Committed]:
+        return {
+            name: Committed(
+                blob.body, facts_of_metadata(name, blob.content_type, blob.metadata), blob.metadata
+            )
+            for name, blob in self.container("images").stored.items()
+            if "sha256" in blob.metadata
+        }
+
+    @property
+    def sidecars(self) -> dict[str, bytes]:
+        return {
+            name: blob.body
+            for name, blob in self.container("images").stored.items()
+            if _is_sidecar(name)
+        }
+
+    @property
+    def results(self) -> dict[str, bytes]:
+        """Result manifests of batches by name."""
+        return {
+            name: blob.body
+            for name, blob in self.container("images").stored.items()
+            if blob.content_type == "application/x-ndjson"
+        }
+
+    @property
+    def letters(self) -> dict[str, bytes]:
+        """Dead letters by name."""
+        return {name: blob.body for name, blob in self.container("dead-letters").stored.items()}
+
+    @property
+    def events(self) -> list[CloudEvent]:
+        """Every event of the events queue, in order."""
+        return [_event(body) for body in self.queues.bodies(SETTINGS.events_queue)]
+
+    def event_types(self) -> list[str]:
+        return [event.get_type() for event in self.events]
+
+    def replies(self, queue: str) -> list[CloudEvent]:
+        return [_event(body) for body in self.queues.bodies(queue)]
+
+    def seed(self, container: str, name: str, body: bytes) -> str:
+        """Put a blob into a container, without a step; return its version."""
+        return self.containers[container].seed(name, body)
+
+
+def _event(body: bytes) -> CloudEvent:
+    event = JSONFormat().read(CloudEvent, body)
+    assert isinstance(event, CloudEvent)
+    return event
+
+
+def _is_sidecar(name: str) -> bool:
+    return name.endswith("/job.json")
+
+
+def _part(container: str, name: str) -> str:
+    """Name what a blob is part of, as steps are named."""
+    if container == SETTINGS.jobs_container:
+        folder = name.partition("/")[0] if "/" in name else ""
+        if folder == "batches" and not name.endswith("/batch.json"):
+            return "batch_pages"
+        return {"open": "index", "ended": "index"}.get(folder, folder or "records")
+    if container == SETTINGS.images_container:
+        return "sidecars" if _is_sidecar(name) else "pictures"
+    parts = {
+        SETTINGS.dead_letters_container: "dead_letters",
+        SETTINGS.pace_container: "pools",
+    }
+    return parts.get(container, container)
 
 
 def fake_world() -> FakeWorld:
-    steps, clock = Steps(), FakeClock()
-    pictures = FakePictures(steps)
-    return FakeWorld(
-        steps=steps,
+    """Return a new world; every operation on blobs, queues and the rest is a step."""
+    steps, clock, containers = Steps(), FakeClock(), dict[str, MemoryBlobs]()
+    puts: list[PutSidecar] = []
+    queues = MemoryQueues(clock.now)
+
+    def open_container(container: str) -> MemoryBlobs:
+        async def before(operation: str, name: str, body: bytes) -> None:
+            await steps.take(f"{_part(container, name)}.{operation}")
+            if _is_sidecar(name):
+                pictures = containers[SETTINGS.images_container].stored
+                puts.append(PutSidecar(name, body, frozenset(pictures)))
+
+        def after(operation: str, name: str) -> None:
+            steps.had(f"{_part(container, name)}.{operation}")
+
+        return containers.setdefault(
+            container, MemoryBlobs(container, now=clock.now, before=before, after=after)
+        )
+
+    async def before(operation: str, queue: str) -> None:
+        await steps.take(f"{_queue(queue)}.{operation}")
+
+    queues.before = before
+    queues.after = lambda operation, queue: steps.had(f"{_queue(queue)}.{operation}")
+    endpoint, sinks = FakeEndpoint(steps), dict[str, Sink]()
+    world = build_world(
+        SETTINGS,
+        blobs=open_container,
+        queues=queues,
         clock=clock,
-        records=FakeRecords(steps),
-        index=FakeRegister(steps),
-        budget=FakeBudget(steps),
-        queues=FakeQueues(steps),
-        pictures=pictures,
-        renderer=FakeRenderer(pictures, steps),
+        gather=gather_in_order,
+        endpoint=lambda _inputs: endpoint,
+        renderer=lambda pictures: FakeRenderer(pictures, steps),
         links=FakeLinks(steps),
-        inputs=FakeInputs(steps),
-        manifests=FakeManifests(steps),
-        batches=FakeBatches(steps),
-        abreast=FakeAbreast(),
-        dead_letters=FakeDeadLetters(steps),
-        pools=FakePools(clock, clock.advance, steps),
-        publisher=FakeAnnouncer(steps),
-        sinks={},
-        endpoint=FakeEndpoint(steps),
+        sinks=sinks,
     )
+    shared: dict[str, Any] = {each.name: getattr(world, each.name) for each in fields(world)}
+    return FakeWorld(**shared, steps=steps, containers=containers, sidecar_puts=puts)
+
+
+def _queue(queue: str) -> str:
+    return "events" if queue == SETTINGS.events_queue else "queues"

@@ -45,6 +45,9 @@ OWN_NEEDS = {
     ("blobs", "list"): {"read"},
     ("blobs", "read"): {"read"},
     ("blobs", "find"): {"read"},
+    # Of what was found:
+    ("blobs", "items"): set[str](),
+    ("blobs", "values"): set[str](),
 }
 #: Modules that carry requests for others and make none of their own.
 CARRIERS = {"blobs.py", "rest.py"}
@@ -62,7 +65,7 @@ def needs_of(tree: ast.AST) -> Iterator[str]:
             name = node.func.attr
             on = ast.unparse(node.func.value).rpartition(".")[2].lstrip("_")
             if on == "blobs" and name not in METHODS:
-                yield from OWN_NEEDS.get((on, name), () if name == "address" else {f"?{name}"})
+                yield from OWN_NEEDS.get((on, name), () if name == "url" else {f"?{name}"})
             elif name in NEEDS:
                 yield from NEEDS[name]
                 if any(keyword.arg == "tags" for keyword in node.keywords):

@@ -45,7 +45,8 @@ ALLOWS = {
 def containers_of_classes() -> dict[str, str]:
     """The setting of the container that each class of the world is opened on."""
     found: dict[str, str] = {}
-    for node in ast.walk(ast.parse((ROOT / "shared" / "adapters" / "world.py").read_text())):
+    worlds = [ROOT / "shared" / part / "world.py" for part in ("stores", "adapters")]
+    for node in (node for path in worlds for node in ast.walk(ast.parse(path.read_text()))):
         if (
             isinstance(node, ast.Call)
             and isinstance(node.func, ast.Name)
@@ -242,7 +243,7 @@ def test_nothing_that_holds_data_takes_keys() -> None:
         ("async def f(c): await c.get_user_delegation_key(a, b)", {SIGN}),
         ("async def f(q): await q.update_message(m)", {"update"}),
         ("async def f(self): await self._blobs.stage('x', 'b', body)", {"write"}),
-        ("async def f(blobs): blobs.address('x'), await blobs.read('x')", {"read"}),
+        ("async def f(blobs): blobs.url('x'), await blobs.read('x')", {"read"}),
         ("async def f(self): await self.blobs.undelete('x')", {"?undelete"}),
     ],
 )
@@ -259,5 +260,5 @@ def test_a_role_that_was_taken_away_is_missed(tmp_path: Path) -> None:
     path.write_text(path.read_text().replace(right, right.replace("Contributor", "Reader")))
     roles = value_in(path, "appContainerRoles", replyQueues=[])
     assert roles["jobs"] == "Storage Blob Data Reader"
-    lacking = needs_of_class("BlobRecords") - ALLOWS[roles["jobs"]]
+    lacking = needs_of_class("JobRecords") - ALLOWS[roles["jobs"]]
     assert lacking == {"write"}

@@ -14,7 +14,11 @@ JOB = {"prompt": "a fox in the snow", "model": "gpt-image-2", "quality": "low"}
 
 def notice(world: FakeWorld, name: str) -> dict[str, Any]:
     """What Event Grid says of a blob, in its own schema."""
-    told = {"api": "PutBlob", "eTag": world.manifests.version(name), "contentLength": 9}
+    told = {
+        "api": "PutBlob",
+        "eTag": world.container("manifests").stored[name].version.strip('"'),
+        "contentLength": 9,
+    }
     return {
         "topic": "/subscriptions/s/resourceGroups/g/providers/Microsoft.Storage/storageAccounts/a",
         "subject": f"/blobServices/default/containers/manifests/blobs/{name}",
@@ -47,7 +51,7 @@ class Drop:
         self.world = self.scene.world
 
     def drop(self, name: str, body: str | bytes, *, times: int = 1) -> None:
-        self.world.manifests.blobs[name] = body if isinstance(body, bytes) else body.encode()
+        self.world.seed("manifests", name, body if isinstance(body, bytes) else body.encode())
         for _ in range(times):
             self.report(notice(self.world, name))
 
@@ -60,18 +64,18 @@ class Drop:
 
     @property
     def batch(self) -> BatchRecord:
-        (stored,) = self.world.batches.stored.values()
-        return stored.value
+        (record,) = self.world.stored_batches.values()
+        return record
 
     @property
     def results(self) -> list[dict[str, Any]]:
-        (body,) = self.world.batches.published.values()
+        (body,) = self.world.results.values()
         return [json.loads(line) for line in body.splitlines()]
 
     @property
     def events(self) -> list[dict[str, Any]]:
         """The events of batches."""
-        told = [json.loads(to_json(event)) for event in self.world.publisher.events]
+        told = [json.loads(to_json(event)) for event in self.world.events]
         return [event for event in told if event["type"] == "image.batch.completed"]
 
 

@@ -10,19 +10,19 @@ TWO = '[{"name": "one", "model": "gpt-image-2"}, {"name": "two", "model": "gpt-i
 POLICIES = ("retry_once", "park", "fail")
 #: Steps of the fake world that may fail, or happen and be told as failed.
 STEPS = (
-    "register.enter",
-    "register.close",
+    "index.write",
+    "index.delete",
     "records.create",
     "records.read",
     "records.replace",
     "queues.send",
-    "pictures.commit",
+    "pictures.create",
     "pictures.find",
-    "pictures.put_sidecar",
+    "sidecars.create",
     "renderer.render",
     "renderer.sheet",
-    "announcer.announce",
-    "dead_letters.put",
+    "events.send",
+    "dead_letters.write",
 )
 #: What a job may ask for: one call, calls that end in any order, something made of what they give.
 KINDS: dict[str, dict[str, Any]] = {

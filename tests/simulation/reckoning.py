@@ -22,8 +22,8 @@ def reckoned(scene: Scene, job_id: str = "fox-1") -> JobRecord:
     _told_once_an_opening(scene, record)
     _paid_twice_only_if_it_says_so(scene, record)
     _its_pictures_are_there(scene, record)
-    assert not scene.world.index.open, "a sweep would look at it for ever"
-    entries = [entry for entry in scene.world.index.ended.values() if entry.job_id == job_id]
+    assert not scene.world.open_jobs, "a sweep would look at it for ever"
+    entries = [entry for entry in scene.world.ended_jobs.values() if entry.job_id == job_id]
     assert newest(entries) == index_entry_of(record)
     return record
 
@@ -31,9 +31,9 @@ def reckoned(scene: Scene, job_id: str = "fox-1") -> JobRecord:
 def _told_once_an_opening(scene: Scene, record: JobRecord) -> None:
     assert all(entry.sent_at for entry in record.outbox)
     assert len(record.outbox) == record.runs, "one end an opening"
-    ids = {event.get_id() for event in scene.world.publisher.events}
+    ids = {event.get_id() for event in scene.world.events}
     assert len(ids) == len(record.outbox), "one event an end, however often it is told"
-    assert scene.world.publisher.types()[-1] == f"image.job.{record.state}"
+    assert scene.world.event_types()[-1] == f"image.job.{record.state}"
 
 
 def _paid_twice_only_if_it_says_so(scene: Scene, record: JobRecord) -> None:
@@ -48,7 +48,7 @@ def _paid_twice_only_if_it_says_so(scene: Scene, record: JobRecord) -> None:
 
 
 def _its_pictures_are_there(scene: Scene, record: JobRecord) -> None:
-    store = scene.world.pictures
+    store = scene.world
     rendered = record.finishing.rendered if record.finishing else ()
     known = {picture.blob for picture in record.pictures} | {each.blob for each in rendered}
     assert len(known) == len(record.pictures) + len(rendered), "made over another picture"
@@ -68,8 +68,8 @@ def _its_pictures_are_there(scene: Scene, record: JobRecord) -> None:
 
 
 def _sidecars_came_last(scene: Scene) -> None:
-    store = scene.world.pictures
-    for put in store.puts:
+    store = scene.world
+    for put in store.sidecar_puts:
         assert _told(json.loads(put.body)) <= put.beside, "a sidecar before its pictures"
         assert put.body == store.sidecars[put.name], "another sidecar than the first"
 
@@ -110,18 +110,18 @@ def all_reckoned(scene: Scene, submitted: set[str], billed: Sequence[str]) -> No
         calls = sum(request.startswith(f"{job_id}.") for request in billed)
         charged = [each for each in record.attempts if each.charged != "no"]
         assert len(charged) >= calls, f"{job_id} was billed for more than it tells"
-    stored = set(scene.world.pictures.committed)
+    stored = set(scene.world.committed)
     known = {picture.blob for record in records.values() for picture in record.pictures}
     assert known <= stored, "a record without its picture"
     _sidecars_came_last(scene)
-    assert not scene.world.pictures.open
-    assert not scene.world.index.open, "a sweep would look at it for ever"
+    assert not scene.world.pictures.pool.out
+    assert not scene.world.open_jobs, "a sweep would look at it for ever"
 
 
 def ends_of(scene: Scene) -> dict[str, dict[str, str]]:
     """Return each job's ends, by the id of the event that told it."""
     ends: dict[str, dict[str, str]] = {}
-    for event in scene.world.publisher.events:
+    for event in scene.world.events:
         if event.get_type() in CIRCUIT_EVENTS:
             continue
         data = event.get_data()

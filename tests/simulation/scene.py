@@ -163,13 +163,13 @@ class Scene:
         """Let time pass and sweeps run, and deliver what they send, until no job is open."""
         for _ in range(most):
             await self.run()
-            markers = self.world.index.open.values()
+            markers = self.world.open_jobs.values()
             if not markers:
                 return
             clock = self.world.clock
             clock.time = max(clock.time, min(marker.next_check_at for marker in markers))
             await self.sweep()
-        raise AssertionError(f"still {len(self.world.index.open)} open jobs")
+        raise AssertionError(f"still {len(self.world.open_jobs)} open jobs")
 
     async def deliver(self, delivery: Delivery) -> None:
         if await self._dies_in(delivery):
@@ -204,15 +204,20 @@ class Scene:
         return await generate(read_task(message.body), self.world, self.configuration)
 
     def record(self, job_id: str) -> JobRecord:
-        return self.world.records.stored[job_id].value
+        return self.world.stored_records[job_id].value
 
     def records(self) -> list[JobRecord]:
-        return [stored.value for stored in self.world.records.stored.values()]
+        return [stored.value for stored in self.world.stored_records.values()]
 
     def take_sent(self) -> None:
         now = self.world.clock.now()
         sent = self.world.queues.sent
+        settings = self.configuration.settings
         for number, each in enumerate(sent[self._seen :], start=self._seen):
+            if each.queue in {settings.events_queue, settings.deliveries_queue}:
+                continue
+            if settings.allows_reply_to(each.queue):
+                continue
             message = Message(each.body, f"sent-{number}", now)
             self.waiting.append(Delivery(each.queue, message, now + each.delay))
         self._seen = len(sent)
@@ -229,13 +234,13 @@ async def run(*jobs: Mapping[str, Any], **settings: str) -> Scene:
 
 def data(scene: Scene) -> dict[str, Any]:
     """The data of the newest event of a job."""
-    newest = [each for each in scene.world.publisher.events if _is_of_a_job(each)][-1]
+    newest = [each for each in scene.world.events if _is_of_a_job(each)][-1]
     return dict(newest.get_data())  # type: ignore[arg-type]  # ours is a mapping
 
 
 def ended(scene: Scene) -> tuple[str, str | None, int]:
     """The event, its code, and how many calls were made."""
-    (event,) = [each.get_type() for each in scene.world.publisher.events if _is_of_a_job(each)]
+    (event,) = [each.get_type() for each in scene.world.events if _is_of_a_job(each)]
     return event, data(scene).get("code"), len(scene.world.endpoint.requests)
 
 

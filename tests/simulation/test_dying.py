@@ -48,8 +48,8 @@ async def test_a_sweep_finds_what_died_when_no_message_comes_back(
     scene.submit({**JOB, "n": 2})
     await scene.run_until_death(crash_at)
     await scene.sweep_on()
-    if not scene.world.records.stored:
-        assert not scene.world.index.open
+    if not scene.world.stored_records:
+        assert not scene.world.open_jobs
         return  # nobody was told that it was accepted: its message comes back, or is poison
     record = reckoned(scene)
     if policy == "retry_once":
@@ -85,7 +85,7 @@ async def test_a_burial_that_dies_at_any_step_is_made_up_for(queue: str, crash_a
     scene.world.steps.crash_at = None
     await scene.sweep_on()
     reckoned(scene)
-    assert scene.world.dead_letters.letters
+    assert scene.world.letters
 
 
 @pytest.mark.parametrize("crash_at", range(MOST_STEPS))
@@ -109,14 +109,14 @@ async def test_a_task_the_platform_gave_up_on_ends_as_a_dead_letter_and_an_event
     message = Message(lane.body, "poisoned-1", scene.world.clock.now())
     await scene.deliver(Delivery(f"{lane.queue}-poison", message, message.inserted_at))
     assert ended(scene) == ("image.job.failed", "poisoned", 0)
-    assert len(scene.world.dead_letters.letters) == 2  # the message, and the job
+    assert len(scene.world.letters) == 2  # the message, and the job
 
 
 async def test_a_job_message_the_platform_gave_up_on_is_rejected_when_nothing_came_of_it() -> None:
     scene = Scene()
     message = Message(json.dumps(JOB).encode(), "poisoned-1", scene.world.clock.now())
     await scene.deliver(Delivery("image-jobs-poison", message, message.inserted_at))
-    assert scene.world.publisher.types() == ["image.job.rejected"]
+    assert scene.world.event_types() == ["image.job.rejected"]
     assert data(scene)["code"] == "poisoned"
     assert data(scene)["job_id"] == "fox-1"
 
@@ -137,8 +137,10 @@ async def test_what_the_platform_gave_up_on_is_told_on_the_reply_queue_that_is_a
     body = json.dumps({**JOB, **wish}).encode()
     message = Message(body, "poisoned-1", scene.world.clock.now())
     await scene.deliver(Delivery("image-jobs-poison", message, message.inserted_at))
-    assert scene.world.publisher.types() == ["image.job.rejected"]
-    assert set(scene.world.publisher.replies) == told
+    assert scene.world.event_types() == ["image.job.rejected"]
+    assert {
+        each.queue for each in scene.world.queues.sent if each.queue.startswith("replies-")
+    } == told
 
 
 async def test_a_job_message_the_platform_gave_up_on_is_carried_on_when_it_has_a_record() -> None:
@@ -150,4 +152,4 @@ async def test_a_job_message_the_platform_gave_up_on_is_carried_on_when_it_has_a
         await scene.deliver(delivery)
     scene.waiting[0].queue = "image-jobs-poison"
     await scene.run()
-    assert scene.world.publisher.types() == ["image.job.succeeded"]
+    assert scene.world.event_types() == ["image.job.succeeded"]

@@ -48,11 +48,12 @@ def deaths(every: int = 1) -> list[tuple[str, int]]:
 
 def scene_of(name: str, *, policy: str = "park") -> Scene:
     scene = Scene(configured(ON_UNKNOWN_OUTCOME=policy))
-    scene.world.inputs.blobs |= {
-        "a.png": drawn(),
-        "b.jpg": drawn("JPEG"),
-        "m.png": drawn(mode="RGBA"),
-    }
+    for blob, body in (
+        ("a.png", drawn()),
+        ("b.jpg", drawn("JPEG")),
+        ("m.png", drawn(mode="RGBA")),
+    ):
+        scene.world.seed("inputs", blob, body)
     scene.submit(JOBS[name])
     return scene
 
@@ -118,7 +119,7 @@ async def test_a_sweep_carries_on_what_died_when_no_message_comes_back(
     scene = scene_of(name, policy="retry_once")
     await scene.run_until_death(crash_at)
     await scene.sweep_on()
-    if scene.world.records.stored:  # else nobody was told that it was accepted
+    if scene.world.stored_records:  # else nobody was told that it was accepted
         right(scene, "retry_once")
 
 

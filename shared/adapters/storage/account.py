@@ -14,6 +14,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 from ...config.settings import Settings
 from ...errors import Misconfigured
+from ...ports import Tokens
 
 #: Of the REST API; https://learn.microsoft.com/rest/api/storageservices/previous-azure-storage-service-versions
 API_VERSION: Final = "2024-11-04"
@@ -46,18 +47,6 @@ class Signature(Protocol):
 
     def refused(self) -> bool:
         """Take note of a 401; tell whether the next try would be signed otherwise."""
-        ...
-
-
-class Tokens(Protocol):
-    """Who has Entra tokens."""
-
-    async def token(self, scope: str) -> str:
-        """Return a token for the scope; `CredentialUnavailable` when none can be had."""
-        ...
-
-    def forget(self, scope: str) -> None:
-        """Ask anew next time: the token was refused."""
         ...
 
 

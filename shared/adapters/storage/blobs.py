@@ -1,7 +1,8 @@
-"""The blobs of one container: what we ask of them, a request each."""
+"""The blobs of one container over REST, a request each."""
 
 import base64
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -10,195 +11,203 @@ from typing import Final
 from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
-from .rest import Body, Response, StorageClient, StorageRefusal
+from ...errors import AlreadyExists, BlobLeased, StaleVersion, TagsRefused, UnreadableCursor
+from ...ports import Blob, BlobPage, Body
+from .rest import Response, StorageClient, StorageRefusal
 
-#: Conditions of a write.
-IF_NEW: Final = {"if-none-match": "*"}
 _META: Final = "x-ms-meta-"
-
-
-def if_still(version: str) -> dict[str, str]:
-    """Return the condition that what is there still has this version."""
-    return {"if-match": version}
-
-
-@dataclass(frozen=True, slots=True)
-class Blob:
-    """A blob as it was found, or what is known of it."""
-
-    version: str
-    content_type: str | None
-    metadata: Mapping[str, str]
-    #: Of the whole blob, bytes.
-    size: int
-    body: bytes = b""
-    #: None where a listing did not ask.
-    modified_at: datetime | None = None
+#: The statuses of a condition that does not hold.
+_CONDITION: Final = frozenset({HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED})
+#: The service's code when another commit has discarded our blocks.
+_BLOCKS_GONE: Final = "InvalidBlockList"
 
 
 @dataclass(frozen=True, slots=True)
-class Listing:
-    """Some blobs by name, without their bodies, in the order of their names."""
-
-    found: Mapping[str, Blob]
-    #: Where the next ones begin, as the service puts it; None at the end.
-    next: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Blobs:
-    """A container's blobs. What is refused raises `StorageRefusal`, what fails `StoreUnavailable`.
-
-    A write whose condition does not hold is refused with status 409 or 412.
-    """
+class RestBlobs:
+    """`Blobs` of a storage account."""
 
     client: StorageClient
     #: The container's, without a query.
-    url: str
+    container_url: str
 
-    def address(self, name: str) -> str:
+    def url(self, name: str) -> str:
         """Return the URL of a blob."""
-        return f"{self.url}/{quote(name, safe='/~')}"
+        return f"{self.container_url}/{quote(name, safe='/~')}"
 
     async def put(
         self,
         name: str,
         body: bytes,
         *,
-        doing: str,
         content_type: str = "application/json",
         metadata: Mapping[str, str] | None = None,
-        condition: Mapping[str, str] | None = None,
+        tags: Mapping[str, str] | None = None,
+        if_absent: bool = False,
+        if_version: str | None = None,
     ) -> str:
-        """Write a blob in one go and return its version."""
+        """Write a blob in one request and return its version."""
         headers = {
             "x-ms-blob-type": "BlockBlob",
             "x-ms-blob-content-type": content_type,
-            **_labels(metadata),
-            **(condition or {}),
+            **_metadata_headers(metadata),
+            **_tags_header(tags),
+            **_condition(if_absent=if_absent, if_version=if_version),
         }
-        return (await self._put(name, body, doing=doing, headers=headers)).etag
+        with self._conditional(name, if_absent=if_absent, tags=tags):
+            return (await self._send("PUT", name, "writing", headers=headers, body=body)).etag
 
-    async def stage(self, name: str, block: str, body: bytes | Body, *, doing: str) -> None:
-        """Keep a block for a later commit; all names of a blob's blocks are of one length."""
-        await self._put(name, body, doing=doing, query={"comp": "block", "blockid": _id(block)})
+    async def stage(self, name: str, block: str, body: bytes | Body) -> None:
+        """Upload a block for a later commit; the ids of a blob's blocks have one length."""
+        query = {"comp": "block", "blockid": _id(block)}
+        await self._send("PUT", name, "staging a block of", query=query, body=body)
 
     async def commit(
         self,
         name: str,
         blocks: Sequence[str],
         *,
-        doing: str,
         content_type: str,
         metadata: Mapping[str, str],
-        condition: Mapping[str, str],
+        tags: Mapping[str, str] | None = None,
     ) -> None:
-        """Make these blocks, in this order, the blob."""
+        """Make these blocks, in this order, the blob, if it is absent."""
         listed = "".join(f"<Latest>{_id(block)}</Latest>" for block in blocks)
-        await self._put(
-            name,
-            f"<?xml version='1.0' encoding='utf-8'?><BlockList>{listed}</BlockList>".encode(),
-            doing=doing,
-            query={"comp": "blocklist"},
-            headers={
-                "content-type": "application/xml",
-                "x-ms-blob-content-type": content_type,
-                **_labels(metadata),
-                **condition,
-            },
-        )
+        body = f"<?xml version='1.0' encoding='utf-8'?><BlockList>{listed}</BlockList>".encode()
+        headers = {
+            "content-type": "application/xml",
+            "x-ms-blob-content-type": content_type,
+            **_metadata_headers(metadata),
+            **_tags_header(tags),
+            **_condition(if_absent=True),
+        }
+        query = {"comp": "blocklist"}
+        with self._conditional(name, if_absent=True, tags=tags):
+            await self._send("PUT", name, "committing", query=query, headers=headers, body=body)
 
     async def read(
         self,
         name: str,
         *,
-        doing: str,
         start: int = 0,
-        most: int | None = None,
-        condition: Mapping[str, str] | None = None,
+        length: int | None = None,
+        if_version: str | None = None,
     ) -> Blob | None:
-        """Return a blob, or at most so many of its bytes; None when there is none."""
-        headers = dict(condition or {})
-        if most is not None:
-            headers["x-ms-range"] = f"bytes={start}-{start + most - 1}"
+        """Return a blob, or at most `length` bytes of it; None when there is no such blob."""
+        headers = _condition(if_version=if_version)
+        if length is not None:
+            headers["x-ms-range"] = f"bytes={start}-{start + length - 1}"
         try:
-            answer = await self._ask("GET", name, doing=doing, headers=headers)
+            with self._conditional(name):
+                return _blob(await self._send("GET", name, "reading", headers=headers))
         except StorageRefusal as refusal:
             if refusal.code == "BlobNotFound":
                 return None
             if refusal.code == "InvalidRange":  # there is no byte at `start`
-                return await self.find(name, doing=doing)
+                return await self.find(name)
             raise
-        return _blob(answer)
 
-    async def find(self, name: str, *, doing: str) -> Blob | None:
-        """Return what is known of a blob, without its body; None when there is none."""
+    async def find(self, name: str) -> Blob | None:
+        """Return the properties of a blob; None when there is no such blob."""
         try:
-            return _blob(await self._ask("HEAD", name, doing=doing))
+            return _blob(await self._send("HEAD", name, "looking for"))
         except StorageRefusal as refusal:
             if refusal.status == HTTPStatus.NOT_FOUND:
                 return None
             raise
 
     async def set_metadata(
-        self,
-        name: str,
-        metadata: Mapping[str, str],
-        *,
-        doing: str,
-        condition: Mapping[str, str] | None = None,
+        self, name: str, metadata: Mapping[str, str], *, if_version: str | None = None
     ) -> None:
-        """Give a blob other metadata."""
-        headers = {**_labels(metadata), **(condition or {})}
-        await self._put(name, b"", doing=doing, query={"comp": "metadata"}, headers=headers)
+        """Replace the metadata of a blob."""
+        headers = {**_metadata_headers(metadata), **_condition(if_version=if_version)}
+        with self._conditional(name, is_versioned=if_version is not None):
+            await self._send("PUT", name, "labelling", query={"comp": "metadata"}, headers=headers)
 
-    async def delete(
-        self, name: str, *, doing: str, condition: Mapping[str, str] | None = None
-    ) -> None:
-        """Delete a blob."""
-        await self._ask("DELETE", name, doing=doing, headers=condition)
+    async def delete(self, name: str, *, if_version: str | None = None) -> bool:
+        """Delete a blob; return False when there is no such blob."""
+        headers = _condition(if_version=if_version)
+        try:
+            with self._conditional(name, is_versioned=if_version is not None):
+                await self._send("DELETE", name, "deleting", headers=headers)
+        except StorageRefusal as refusal:
+            if refusal.code == "BlobNotFound":
+                return False
+            raise
+        return True
 
-    async def list(
-        self, prefix: str, *, doing: str, most: int, after: str | None = None
-    ) -> Listing:
-        """Return at most so many blobs of a prefix, from where an earlier listing ended."""
+    async def list(self, prefix: str, *, limit: int, after: str | None = None) -> BlobPage:
+        """Return at most `limit` blobs, from where an earlier page ended."""
         query = {"restype": "container", "comp": "list", "prefix": prefix, "include": "metadata"}
-        query |= {"maxresults": str(most)} | ({"marker": after} if after else {})
-        return _listing((await self.client.send("GET", self.url, doing=doing, query=query)).body)
+        query |= {"maxresults": str(limit)} | ({"marker": after} if after else {})
+        doing = f"listing {self._container}/{prefix}"
+        try:
+            response = await self.client.send("GET", self.container_url, doing=doing, query=query)
+        except StorageRefusal as refusal:
+            if after and refusal.status == HTTPStatus.BAD_REQUEST:
+                raise UnreadableCursor("storage knows no such page; start without one") from refusal
+            raise
+        return _page(response.body)
 
-    async def _put(
+    @property
+    def _container(self) -> str:
+        return self.container_url.rpartition("/")[2]
+
+    async def _send(
         self,
+        method: str,
         name: str,
-        body: bytes | Body,
-        *,
         doing: str,
+        *,
         query: Mapping[str, str] | None = None,
         headers: Mapping[str, str] | None = None,
+        body: bytes | Body = b"",
     ) -> Response:
+        doing = f"{doing} {self._container}/{name}"
         return await self.client.send(
-            "PUT", self.address(name), doing=doing, query=query, headers=headers, body=body
+            method, self.url(name), doing=doing, query=query, headers=headers, body=body
         )
 
-    async def _ask(
-        self, method: str, name: str, *, doing: str, headers: Mapping[str, str] | None = None
-    ) -> Response:
-        return await self.client.send(method, self.address(name), doing=doing, headers=headers)
+    @contextmanager
+    def _conditional(
+        self,
+        name: str,
+        *,
+        if_absent: bool = False,
+        is_versioned: bool = False,
+        tags: Mapping[str, str] | None = None,
+    ) -> Iterator[None]:
+        """Translate the refusals that a caller can act on."""
+        blob = f"{self._container}/{name}"
+        try:
+            yield
+        except StorageRefusal as refusal:
+            if "Lease" in refusal.code:
+                raise BlobLeased(f"{blob}: {refusal.code}; break the lease or wait") from refusal
+            if tags and ("Tags" in refusal.code or refusal.status in {400, 403}):
+                raise TagsRefused(f"{refusal.status} {refusal.code}") from refusal
+            if if_absent and (refusal.status in _CONDITION or refusal.code == _BLOCKS_GONE):
+                raise AlreadyExists(f"{blob} exists already") from refusal
+            if refusal.status == HTTPStatus.PRECONDITION_FAILED or (
+                is_versioned and refusal.code == "BlobNotFound"
+            ):
+                raise StaleVersion(f"{blob} has changed") from refusal
+            raise
 
 
-def _blob(answer: Response) -> Blob:
+def _blob(response: Response) -> Blob:
     metadata = {
         name.lower().removeprefix(_META): value
-        for name, value in answer.headers.items()
+        for name, value in response.headers.items()
         if name.lower().startswith(_META)
     }
-    size = answer.headers.get("content-range", "").rpartition("/")[2]
+    size = response.headers.get("content-range", "").rpartition("/")[2]
     return Blob(
-        answer.etag,
-        answer.headers.get("content-type"),
+        response.etag,
+        response.headers.get("content-type"),
         metadata,
-        size=int(size or answer.headers.get("content-length", "0")),
-        body=answer.body,
-        modified_at=_moment(answer.headers.get("last-modified")),
+        size=int(size or response.headers.get("content-length", "0")),
+        body=response.body,
+        modified_at=_moment(response.headers.get("last-modified")),
     )
 
 
@@ -206,7 +215,7 @@ def _moment(text: str | None) -> datetime | None:
     return parsedate_to_datetime(text) if text else None
 
 
-def _listing(body: bytes) -> Listing:
+def _page(body: bytes) -> BlobPage:
     root = ET.fromstring(body)  # noqa: S314 (the storage account's own word)
     blobs = {
         blob.findtext("Name", ""): Blob(
@@ -217,11 +226,25 @@ def _listing(body: bytes) -> Listing:
         )
         for blob in root.iterfind("Blobs/Blob")
     }
-    return Listing(blobs, root.findtext("NextMarker") or None)
+    return BlobPage(blobs, root.findtext("NextMarker") or None)
 
 
-def _labels(metadata: Mapping[str, str] | None) -> dict[str, str]:
+def _metadata_headers(metadata: Mapping[str, str] | None) -> dict[str, str]:
     return {f"{_META}{name.lower()}": value for name, value in (metadata or {}).items()}
+
+
+def _tags_header(tags: Mapping[str, str] | None) -> dict[str, str]:
+    pairs = (
+        f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in (tags or {}).items()
+    )
+    text = "&".join(pairs)
+    return {"x-ms-tags": text} if text else {}
+
+
+def _condition(*, if_absent: bool = False, if_version: str | None = None) -> dict[str, str]:
+    if if_absent:
+        return {"if-none-match": "*"}
+    return {"if-match": if_version} if if_version is not None else {}
 
 
 def _id(block: str) -> str:

@@ -7,9 +7,11 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Final
+from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
 from ...errors import NoSuchQueue, TooLarge
+from ...ports import SentMessage
 from .rest import StorageClient, StorageRefusal
 
 #: What one message may hold, bytes as stored.
@@ -22,14 +24,14 @@ _DECLARATION: Final = '<?xml version="1.0" encoding="utf-8"?>'
 _INSERTED: Final = re.compile(rb"<InsertionTime>([^<]+)</InsertionTime>")
 
 
-class StorageQueues:
-    """`Queues` of a storage account."""
+class RestQueues:
+    """`Queues` of a storage account over REST."""
 
     def __init__(self, client: StorageClient, url: str) -> None:
         self._client = client
         self._url = url
 
-    async def send(self, queue: str, body: bytes, *, delay: timedelta = timedelta()) -> None:
+    async def send(self, queue: str, body: bytes, *, delay: timedelta = timedelta()) -> SentMessage:
         """Send one message that never expires, invisible for `delay` (0 s to 7 days).
 
         A delay outside those is brought to the nearest of them. An answer that gets lost may send
@@ -41,8 +43,8 @@ class StorageQueues:
                 f"a queue takes {MAX_MESSAGE_BYTES:,}"
             )
         message = f"<MessageText>{escape(body.decode('utf-8'))}</MessageText>"
-        with _there_must_be(queue):
-            await self._client.send(
+        with _must_exist(queue):
+            response = await self._client.send(
                 "POST",
                 f"{self._url}/{queue}/messages",
                 doing=f"sending to the queue {queue!r}",
@@ -53,10 +55,16 @@ class StorageQueues:
                 headers={"content-type": "application/xml"},
                 body=f"{_DECLARATION}<QueueMessage>{message}</QueueMessage>".encode(),
             )
+        sent = ET.fromstring(response.body)  # noqa: S314 (the storage account's own reply)
+        return SentMessage(
+            message_id=sent.findtext("QueueMessage/MessageId", ""),
+            inserted_at=parsedate_to_datetime(sent.findtext("QueueMessage/InsertionTime", "")),
+            receipt=sent.findtext("QueueMessage/PopReceipt", ""),
+        )
 
     async def oldest(self, queue: str) -> datetime | None:
         """Return when the message that is next in line was sent; None when none waits."""
-        with _there_must_be(queue):
+        with _must_exist(queue):
             answer = await self._client.send(
                 "GET",
                 f"{self._url}/{queue}/messages",
@@ -74,7 +82,7 @@ def visibility(delay: timedelta) -> int:
 
 
 @contextmanager
-def _there_must_be(queue: str) -> Iterator[None]:
+def _must_exist(queue: str) -> Iterator[None]:
     try:
         yield
     except StorageRefusal as refusal:

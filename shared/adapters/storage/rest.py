@@ -10,9 +10,9 @@ A conditional write that is repeated may find its own first try there ("it exist
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final
 from urllib.parse import quote, urlencode, urlsplit
 from urllib.request import getproxies, proxy_bypass
 
@@ -20,6 +20,7 @@ import aiohttp
 from yarl import URL
 
 from ...errors import StoreUnavailable
+from ...ports import Body
 from .account import API_VERSION, Request, Signature
 
 USER_AGENT: Final = "image-jobs"
@@ -59,14 +60,6 @@ class StorageTuning:
             return 0.0
         jitter = self.jitter_seconds
         return self.backoff_base**repeats + random.uniform(-jitter, jitter)  # noqa: S311 (no secret)
-
-
-class Body(Protocol):
-    """A body in pieces, from the start again for each try."""
-
-    def __len__(self) -> int: ...
-
-    def __aiter__(self) -> AsyncIterator[memoryview]: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from ...http_api.batch_documents import batch_status, begun, not_begun, poll_bat
 from ...http_api.problems import refused
 from ...http_api.queries import matches_version
 from ...jobs.fields import is_job_id
-from ...ports import Report, Versioned, World
+from ...ports import Report, Versioned
+from ...stores.world import World
 from ...workflows.posted_lists import Begun, begin
 from ..host import log_report
 from .images import respond_with_blob

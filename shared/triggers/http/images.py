@@ -9,7 +9,8 @@ from ...config.settings import Configuration
 from ...http_api.job_documents import find_picture
 from ...http_api.problems import refused
 from ...http_api.queries import ByteRange, matches_version, read_byte_range, read_form
-from ...ports import PicturePart, World
+from ...stores.pictures import PicturePart
+from ...stores.world import World
 from .jobs import stored_job
 from .responses import empty_response
 

@@ -39,8 +39,9 @@ from ...http_api.queries import (
 from ...jobs.commands import Action
 from ...jobs.fields import is_job_id
 from ...jobs.parsing import MAX_MESSAGE_BYTES, Message
-from ...ports import Report, Versioned, World
+from ...ports import Report, Versioned
 from ...records.record import JobRecord, JobState
+from ...stores.world import World
 from ...workflows.acceptance import Accepted
 from ...workflows.control import execute_command
 from ...workflows.intake import estimate, submit

@@ -9,8 +9,8 @@ from ...catalogue.models import Model
 from ...catalogue.pricing import compute_cost
 from ...config.settings import Configuration
 from ...images_api.outcomes import Outcome, OutcomeKind
-from ...ports import StoredPicture
 from ...records.record import Attempt, JobRecord, Picture
+from ...stores.pictures import StoredPicture
 from .call import CallResult
 from .steps import Pay
 

@@ -18,10 +18,11 @@ from ...limits.budget import Refusal
 from ...limits.circuit_breaker import feedback_of
 from ...limits.pacing import Postponed
 from ...limits.pool_ledger import AcquireResult, CircuitOpen, Reservation
-from ...ports import Report, Versioned, World
+from ...ports import Report, Versioned
 from ...records.record import Attempt, Failure, JobRecord
 from ...records.task_messages import TaskMessage
 from ...records.transitions import claim
+from ...stores.world import World
 from ...vocabulary import FailureCode, Slot
 from ..acceptance import MAX_PROMPT_BYTES
 from .attempts import call_limit, died, intent

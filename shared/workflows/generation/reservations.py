@@ -17,10 +17,11 @@ from ...limits.adaptive_rate import Quota
 from ...limits.budget import CostReservation, Refusal, to_millionths
 from ...limits.pacing import Postponed, Priority, Ticket
 from ...limits.pool_ledger import AcquireRequest, AcquireResult, CircuitOpen, Reservation
-from ...ports import Clock, Pools, Versioned, World
+from ...ports import Clock, Versioned
 from ...records.costs import billed, over_budget
 from ...records.record import Attempt, Failure, JobRecord, JobState
-from ..outbox import update_record
+from ...stores.pools import PoolLedgers
+from ...stores.world import World
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +40,7 @@ class ReservationRequest:
 
 
 async def acquire_reservation(
-    wish: ReservationRequest, pools: Pools, clock: Clock
+    wish: ReservationRequest, pools: PoolLedgers, clock: Clock
 ) -> AcquireResult:
     """Return a permit to be used at once, or how long to go away; raises `StoreUnavailable`."""
     while True:
@@ -56,7 +57,7 @@ async def acquire_reservation(
         wish = replace(wish, ticket=turn.ticket)
 
 
-async def _acquired(wish: ReservationRequest, pools: Pools) -> AcquireResult:
+async def _acquired(wish: ReservationRequest, pools: PoolLedgers) -> AcquireResult:
     """Ask one pool after the other: for a turn now, and then for a number where it is called first.
 
     A place that the message holds already is asked for first. Numbers are not taken on trial: one
@@ -195,7 +196,7 @@ async def _fenced(stored: Versioned[JobRecord], ticket: str, world: World) -> Ve
             return record
         return record.model_copy(update={"updated_at": world.clock.now()})
 
-    return await update_record(world.records, stored, step)
+    return await world.records.update(stored, step)
 
 
 def _attempt(record: JobRecord, ticket: str) -> Attempt | None:

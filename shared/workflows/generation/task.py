@@ -10,13 +10,15 @@ from ...images_api.outcomes import OutcomeKind
 from ...limits.circuit_breaker import NOTHING, CallFeedback
 from ...limits.pacing import Ticket
 from ...limits.pool_ledger import Alarm, CircuitOpen, Reservation
-from ...ports import Report, StoredPicture, Versioned, World
+from ...ports import Report, Versioned
 from ...records.outcomes import FinishedCall, apply_outcome
 from ...records.record import Attempt, Failure, JobRecord, TaskState
 from ...records.task_messages import TaskMessage
 from ...records.transitions import OPEN, Superseded, give_up, park
+from ...stores.pictures import StoredPicture
+from ...stores.world import World
 from ..finishing import wake_finish
-from ..outbox import publish_pending, update_record
+from ..outbox import publish_pending
 from .attempts import ended, pictures_of
 from .call import CallResult
 from .reservations import ASK_AGAIN, NO_MONEY, settle_budget
@@ -89,7 +91,7 @@ class TaskRun:
         stored: Versioned[JobRecord],
         failure: Failure,
     ) -> Report:
-        stored = await update_record(self.world.records, stored, step)
+        stored = await self.world.records.update(stored, step)
         await self.publish_pending(stored)
         state = stored.value.tasks[self.message.task].state
         return self.report(state, code=failure.code, why=failure.message)
@@ -122,7 +124,7 @@ class TaskRun:
 
         facts = _facts(came_to.attempt, len(result.stored))
         try:
-            stored = await update_record(self.world.records, stored, step)
+            stored = await self.world.records.update(stored, step)
         except Superseded:
             return self.report("superseded", **facts)
         await settle_budget(came_to.attempt, self.world)

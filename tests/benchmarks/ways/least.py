@@ -29,18 +29,18 @@ class Least(RawCopy):
     @override
     async def make(self, order: Order) -> None:
         record, opened = f"{order.key}.json", f"open/{order.key}"
-        await self._jobs.put(opened, b"", doing="opening")
-        await self._jobs.put(record, _RECORD, doing="creating")
+        await self._jobs.put(opened, b"")
+        await self._jobs.put(record, _RECORD)
         await self.queues.send(EVENTS, order.key.encode())
-        await self._jobs.read(record, doing="reading")
-        await self._pace.put("pool.json", _RECORD, doing="asking for a turn")
-        await self._jobs.put(record, _RECORD, doing="meaning to pay")
+        await self._jobs.read(record)
+        await self._pace.put("pool.json", _RECORD)
+        await self._jobs.put(record, _RECORD)
         await super().make(order)  # the event is the last thing that it does
-        await self._jobs.put(record, _RECORD, doing="keeping the result")
-        await self.blobs.put(f"{order.key}/job.json", _RECORD, doing="writing the file")
-        await self._jobs.put(record, _RECORD, doing="noting the event")
-        await self._jobs.put(f"ended/{order.key}", b"", doing="closing")
-        await self._jobs.delete(opened, doing="closing")
+        await self._jobs.put(record, _RECORD)
+        await self.blobs.put(f"{order.key}/job.json", _RECORD)
+        await self._jobs.put(record, _RECORD)
+        await self._jobs.put(f"ended/{order.key}", b"")
+        await self._jobs.delete(opened)
 
     @override
     def see(self, chunk: bytes) -> None:

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from shared.adapters.foundry_transport import EVIDENCE, Evidence, new_client
 from shared.adapters.identity import EntraCredential
 from shared.adapters.storage.account import StorageAddress
-from shared.adapters.storage.blobs import Blobs
-from shared.adapters.storage.queues import StorageQueues
+from shared.adapters.storage.blobs import RestBlobs
+from shared.adapters.storage.queues import RestQueues
 from shared.adapters.storage.rest import StorageClient
 from shared.stores.picture_blocks import SLICE_BYTES, BlockSizes
 from tests.benchmarks.orders import Order
@@ -48,11 +48,11 @@ class RawCopy:
         self._wire = StorageClient(address.signature(EntraCredential()))
         self.account = address.url("blob")
         self.blobs = self.container(CONTAINER)
-        self.queues = StorageQueues(self._wire, address.url("queue"))
+        self.queues = RestQueues(self._wire, address.url("queue"))
 
-    def container(self, name: str) -> Blobs:
+    def container(self, name: str) -> RestBlobs:
         """Return a container of the account."""
-        return Blobs(self._wire, f"{self.account}/{name}")
+        return RestBlobs(self._wire, f"{self.account}/{name}")
 
     async def make(self, order: Order) -> None:
         asked = {
@@ -84,7 +84,7 @@ class RawCopy:
 class _Upload:
     """Uploads as many bytes as are reported, cut as the pictures of the order are."""
 
-    def __init__(self, blobs: Blobs, order: Order) -> None:
+    def __init__(self, blobs: RestBlobs, order: Order) -> None:
         self._order = order
         self._blobs = blobs
         self._slots = asyncio.Semaphore(_SIZES.in_flight)
@@ -111,7 +111,7 @@ class _Upload:
 
     async def _block(self, size: int) -> None:
         await self._slots.acquire()
-        staging = self._blobs.stage(self._name, uuid.uuid4().hex, _Nothing(size), doing="copying")
+        staging = self._blobs.stage(self._name, uuid.uuid4().hex, _Nothing(size))
         task = asyncio.create_task(staging)
         task.add_done_callback(lambda _: self._slots.release())
         self._sending.append(task)
@@ -120,8 +120,6 @@ class _Upload:
 
     async def _commit(self) -> None:
         await asyncio.gather(*self._sending)
-        await self._blobs.commit(
-            self._name, [], doing="copying", content_type="image/png", metadata={}, condition={}
-        )
+        await self._blobs.commit(self._name, [], content_type="image/png", metadata={})
         self._sending.clear()
         self._picture, self._begun = self._picture + 1, 0

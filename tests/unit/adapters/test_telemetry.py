@@ -94,14 +94,14 @@ async def test_what_was_given_up_on_is_counted(
 ) -> None:
     world = fake_world()
     await measured(world).dead_letters.put("2026/11/24/fox-1.json", json.dumps(letter).encode())
-    assert list(world.dead_letters.letters) == ["2026/11/24/fox-1.json"]
+    assert list(world.letters) == ["2026/11/24/fox-1.json"]
     assert told.sums("image_jobs.dead_letters") == {labels(reason=reason): 1}
 
 
 async def test_the_age_of_the_oldest_message_of_each_queue_is_told(told: Told) -> None:
     world, configuration = fake_world(), configured()
-    world.queues.sent_at = world.clock.now() - timedelta(minutes=7)
     await world.queues.send("image-jobs-large", b"{}")
+    world.clock.advance(timedelta(minutes=7))
     note_ages(await ages(world, configuration))
     found = told.sums("image_jobs.oldest_message_age")
     assert found == {labels(queue="image-jobs-large"): 420}
@@ -121,7 +121,7 @@ async def test_announcements_are_counted_by_outcome_with_their_tokens_and_wait(t
         {"id": "1", "source": "/image-jobs", "type": EventType.SUCCEEDED.value}, data
     )
     await measured(world).publisher.publish(event, reply_to=None)
-    assert world.publisher.types() == [EventType.SUCCEEDED]
+    assert world.event_types() == [EventType.SUCCEEDED]
     assert told.sums("image_jobs.jobs") == {labels(outcome="succeeded", model="gpt-image-2"): 1}
     assert sum(told.sums("image_jobs.tokens").values()) == 1010
     assert sum(told.sums("image_jobs.waiting").values()) == 3

@@ -32,7 +32,7 @@ async def test_a_finished_job_is_told_whole() -> None:
     ]
     assert told.tasks[0].attempts[0].charged == "yes"
     (event,) = told.events
-    assert event.id == scene.world.publisher.events[0].get_id()
+    assert event.id == scene.world.events[0].get_id()
     assert event.sent_at is not None
 
 

@@ -106,7 +106,7 @@ def test_the_default_template_is_one() -> None:
 
 async def test_each_locale_is_a_call_of_its_own_under_its_own_name() -> None:
     scene = await run(JOB)
-    assert scene.world.publisher.types() == ["image.job.succeeded"]
+    assert scene.world.event_types() == ["image.job.succeeded"]
     prompts = [str(request.body["prompt"]) for request in scene.world.endpoint.requests]
     assert ["(de)" in prompts[0], "(ja)" in prompts[1], "(ar)" in prompts[2]] == [True] * 3
     images = data(scene)["images"]
@@ -115,7 +115,7 @@ async def test_each_locale_is_a_call_of_its_own_under_its_own_name() -> None:
         ("ja", "fox-1/ja/0.png", 0),
         ("ar", "fox-1/ar/0.png", 0),
     ]
-    assert scene.world.pictures.committed["fox-1/ar/0.png"].metadata["locale"] == "ar"
+    assert scene.world.committed["fox-1/ar/0.png"].metadata["locale"] == "ar"
 
 
 async def test_a_locale_that_fails_is_named() -> None:
@@ -124,7 +124,7 @@ async def test_a_locale_that_fails_is_named() -> None:
     scene.submit({**JOB, "n": 2})
     await scene.run()
     told = data(scene)
-    assert scene.world.publisher.types() == ["image.job.failed"]
+    assert scene.world.event_types() == ["image.job.failed"]
     (failure,) = told["failures"]
     assert (failure["locale"], failure["indexes"]) == ("de", [0, 1])
     assert {image["locale"] for image in told["images"]} == {"ja", "ar"}

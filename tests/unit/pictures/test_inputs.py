@@ -131,7 +131,7 @@ async def test_a_picture_that_was_made_here_is_edited_by_the_name_it_is_told_wit
     await scene.run()
     (image,) = images_of(scene.record("fox-1"))
     assert image.as_input == "/images/fox-1/default/0.png"
-    scene.world.inputs.blobs[image.as_input] = drawn()
+    scene.world.seed("inputs", image.as_input, drawn())
     scene.submit({**JOB, "job_id": "fox-2", "inputs": [image.as_input]}, message_id="2")
     await scene.run()
     assert scene.record("fox-2").state == "succeeded"
@@ -151,7 +151,8 @@ async def test_what_is_not_there_after_a_slash_is_told_with_what_may_stand_there
 
 def edit_scene(**blobs: bytes) -> Scene:
     scene = Scene()
-    scene.world.inputs.blobs |= {"a.png": drawn(), **blobs}
+    for name, body in {"a.png": drawn(), **blobs}.items():
+        scene.world.seed("inputs", name, body)
     return scene
 
 
@@ -159,7 +160,7 @@ async def test_an_edit_sends_the_very_files_that_were_looked_at() -> None:
     scene = edit_scene(m=drawn(mode="RGBA"))
     scene.submit({**JOB, "mask": "m"})
     await scene.run()
-    assert scene.world.publisher.types() == ["image.job.succeeded"]
+    assert scene.world.event_types() == ["image.job.succeeded"]
     (request,) = scene.world.endpoint.requests
     assert "/deployments/gpt-image-2/images/edits?" in request.url
     assert request.form
@@ -187,11 +188,11 @@ async def test_an_input_that_changes_before_its_call_ends_the_job_unpaid(
     scene.submit(JOB)
     await scene.deliver(scene.waiting.pop())
     if after is None:
-        del scene.world.inputs.blobs["a.png"]
+        del scene.world.container("inputs").stored["a.png"]
     else:
-        scene.world.inputs.blobs["a.png"] = after
+        scene.world.seed("inputs", "a.png", after)
     await scene.run()
-    assert scene.world.publisher.types() == ["image.job.failed"]
+    assert scene.world.event_types() == ["image.job.failed"]
     told = data(scene)
     assert (told["code"], told["cost_usd"]) == ("input_changed", 0.0)
     assert "'a.png' was changed or removed" in told["message"]
@@ -202,10 +203,10 @@ async def test_a_job_that_ended_is_told_again_though_its_inputs_are_gone() -> No
     scene = edit_scene()
     scene.submit(JOB)
     await scene.run()
-    scene.world.inputs.blobs.clear()
+    scene.world.container("inputs").stored.clear()
     scene.submit(JOB, message_id="again")
     await scene.run()
-    assert scene.world.publisher.types() == ["image.job.succeeded"] * 2
+    assert scene.world.event_types() == ["image.job.succeeded"] * 2
     assert len(scene.world.endpoint.requests) == 1
 
 
@@ -213,7 +214,8 @@ async def test_the_families_have_their_own_fields() -> None:
     names = ("gpt-image-2", "MAI-Image-2.5", "FLUX.2-pro")
     served = ", ".join(f'{{"name": "{name}"}}' for name in names)
     scene = Scene(configured(**{**SETTINGS, "FOUNDRY_DEPLOYMENTS": f"[{served}]"}))
-    scene.world.inputs.blobs |= {"a.png": drawn(), "b.png": drawn()}
+    for name in ("a.png", "b.png"):
+        scene.world.seed("inputs", name, drawn())
     scene.submit({**JOB, "model": "FLUX.2-pro", "inputs": ["a.png", "b.png"]})
     scene.submit({**JOB, "job_id": "fox-2", "model": "MAI-Image-2.5"}, message_id="2")
     while len(scene.world.endpoint.requests) < 2:

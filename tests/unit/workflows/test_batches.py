@@ -25,13 +25,13 @@ async def test_a_manifest_becomes_a_job_a_line_and_one_event_at_the_end() -> Non
     data = event["data"]
     assert (data["entries"], data["succeeded"], data["images"]) == (3, 3, 6)
     assert event["subject"] == f"batches/{it.batch.batch_id}"
-    records = [stored.value for stored in it.world.records.stored.values()]
+    records = [stored.value for stored in it.world.stored_records.values()]
     spent = sum(attempt.cost_usd or 0 for each in records for attempt in each.attempts)
     assert data["cost_usd"] == pytest.approx(spent)
     assert data["cost_known_by"] == "usage"
     assert [(result["entry"], result["line"]) for result in it.results] == [(1, 1), (2, 2), (3, 3)]
     assert [len(result["images"]) for result in it.results] == [1, 2, 3]
-    assert data["results"]["blob"] in it.world.batches.published
+    assert data["results"]["blob"] in it.world.results
     assert data["results"]["url"].endswith(data["results"]["blob"])
 
 
@@ -50,7 +50,7 @@ async def test_event_grid_may_speak_in_either_schema(
     shape: Callable[[Mapping[str, Any]], dict[str, Any]],
 ) -> None:
     it = Drop()
-    it.world.manifests.blobs["a b/Küste.json"] = json.dumps([JOB, JOB]).encode()
+    it.world.seed("manifests", "a b/Küste.json", json.dumps([JOB, JOB]).encode())
     it.report(shape(notice(it.world, "a b/Küste.json")))
     await it.run()
     assert it.events[0]["data"]["succeeded"] == 2
@@ -111,10 +111,10 @@ async def test_a_message_that_comes_again_and_again_begins_each_job_once() -> No
     await it.run()
     it.report(notice(it.world, "foxes.jsonl"))
     await it.run()
-    assert len(it.world.records.stored) == 2
+    assert len(it.world.stored_records) == 2
     assert len(it.world.endpoint.requests) == 2
     assert {event["id"] for event in it.events} == {it.events[0]["id"]}
-    assert len(it.world.batches.published) == 1
+    assert len(it.world.results) == 1
 
 
 async def test_another_version_of_a_manifest_is_another_batch() -> None:
@@ -123,8 +123,8 @@ async def test_another_version_of_a_manifest_is_another_batch() -> None:
     await it.run()
     it.drop("foxes.jsonl", lines(JOB, JOB))
     await it.run()
-    assert len(it.world.batches.stored) == 2
-    assert len(it.world.records.stored) == 3
+    assert len(it.world.stored_batches) == 2
+    assert len(it.world.stored_records) == 3
 
 
 async def test_an_entry_whose_job_was_begun_elsewhere_is_told_and_not_paid_again() -> None:
@@ -182,7 +182,7 @@ async def test_a_manifest_that_changes_while_it_is_read_says_where_reading_stopp
     with pytest.raises(StoreUnavailable):
         await it.scene.deliver(it.scene.waiting.pop())
     assert it.batch.state is BatchState.READING
-    it.world.manifests.blobs["foxes.jsonl"] = b"{}"
+    it.world.seed("manifests", "foxes.jsonl", b"{}")
     it.report(Continuation(batch_id=it.batch.batch_id, turn=0).model_dump())
     await it.run()
     (event,) = it.events
@@ -194,9 +194,9 @@ async def test_a_manifest_that_changes_while_it_is_read_says_where_reading_stopp
 async def test_a_manifest_that_was_replaced_or_deleted_before_its_message_is_left_alone() -> None:
     it = Drop()
     it.drop("foxes.jsonl", lines(JOB))
-    it.world.manifests.blobs["foxes.jsonl"] = lines(JOB, JOB).encode()
+    it.world.seed("manifests", "foxes.jsonl", lines(JOB, JOB).encode())
     it.drop("gone.jsonl", lines(JOB))
-    del it.world.manifests.blobs["gone.jsonl"]
+    del it.world.container("manifests").stored["gone.jsonl"]
     await it.run()
-    assert not it.world.batches.stored
+    assert not it.world.stored_batches
     assert [report.what for report in it.scene.reports] == ["manifest_gone", "manifest_gone"]

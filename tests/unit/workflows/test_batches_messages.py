@@ -41,7 +41,7 @@ async def test_a_message_that_says_nothing_is_kept(message: dict[str, Any]) -> N
     it.report(message)
     await it.run()
     assert [report.what for report in it.scene.reports] == ["malformed"]
-    assert len(it.world.dead_letters.letters) == 1
+    assert len(it.world.letters) == 1
 
 
 async def test_what_the_platform_gave_up_on_is_kept_and_the_batch_goes_on() -> None:
@@ -49,7 +49,7 @@ async def test_what_the_platform_gave_up_on_is_kept_and_the_batch_goes_on() -> N
     it.drop("foxes.jsonl", lines(JOB))
     it.scene.waiting[0].queue = "image-manifests-poison"
     await it.run()
-    assert len(it.world.dead_letters.letters) == 1
+    assert len(it.world.letters) == 1
     assert it.events[0]["data"]["succeeded"] == 1
 
 
@@ -97,7 +97,7 @@ async def test_a_process_that_dies_at_any_step_loses_no_line_and_pays_none_twice
     assert (data["entries"], data["rejected"]) == (3, 1)
     assert data["succeeded"] + data["failed"] == 2
     assert len({event["id"] for event in it.events}) == 1
-    assert len(it.world.records.stored) == 2
+    assert len(it.world.stored_records) == 2
     assert len(it.world.endpoint.requests) <= 2
     assert [result["repeated"] for result in it.results] == [False] * 3
     assert it.batch.sent_at
@@ -126,6 +126,6 @@ async def test_many_messages_of_one_batch_become_one() -> None:
 
 
 def test_a_batch_has_the_same_id_however_its_version_is_quoted() -> None:
-    at = Scene().world.manifests.modified_at
+    at = Scene().world.clock.now()
     assert batch_id_of("a", '"0x8D"', at) == batch_id_of("a", "0x8D", at)
     assert batch_id_of("a", "0x8D", at) != batch_id_of("b", "0x8D", at)

@@ -26,11 +26,11 @@ async def test_a_job_that_succeeded_is_not_cancelled() -> None:
 
 async def test_a_parked_job_that_is_released_is_made_and_flagged() -> None:
     scene = await after(error_reply(500, "500"), ON_UNKNOWN_OUTCOME="park")
-    assert scene.world.publisher.types() == ["image.job.parked"]
+    assert scene.world.event_types() == ["image.job.parked"]
     scene.world.clock.advance(timedelta(days=3))
     command(scene, "release")
     await scene.run()
-    assert scene.world.publisher.types() == ["image.job.parked", "image.job.succeeded"]
+    assert scene.world.event_types() == ["image.job.parked", "image.job.succeeded"]
     assert data(scene)["possible_duplicate_charge"] is True
     assert data(scene)["attempts"] == 2
     reckoned(scene)
@@ -40,8 +40,8 @@ async def test_a_job_that_is_parked_twice_tells_it_twice() -> None:
     scene = await after(error_reply(500, "500"), error_reply(500, "500"), ON_UNKNOWN_OUTCOME="park")
     command(scene, "release")
     await scene.run()
-    assert scene.world.publisher.types() == ["image.job.parked"] * 2
-    assert len({event.get_id() for event in scene.world.publisher.events}) == 2
+    assert scene.world.event_types() == ["image.job.parked"] * 2
+    assert len({event.get_id() for event in scene.world.events}) == 2
     reckoned(scene)
 
 
@@ -49,7 +49,7 @@ async def test_a_parked_job_is_failed_by_hand_with_a_word_for_it() -> None:
     scene = await after(error_reply(500, "500"), ON_UNKNOWN_OUTCOME="park")
     command(scene, "fail", reason="the provider says it billed nothing")
     await scene.run()
-    assert scene.world.publisher.types() == ["image.job.parked", "image.job.failed"]
+    assert scene.world.event_types() == ["image.job.parked", "image.job.failed"]
     assert data(scene)["code"] == "outcome_unknown"
     assert data(scene)["message"].endswith("by hand: the provider says it billed nothing")
     reckoned(scene)
@@ -90,7 +90,7 @@ async def test_a_replay_can_make_all_pictures_again_and_writes_none_over() -> No
         await scene.run()
         (picture,) = scene.record("fox-1").pictures
         assert picture.blob.startswith(f"fox-1/generation-{generation}/")
-    assert len(scene.world.pictures.committed) == 3
+    assert len(scene.world.committed) == 3
     assert data(scene)["attempts"] == 3  # refusals cost nothing
     assert data(scene)["cost_usd"] == pytest.approx(3 * (10 * 5 + 1000 * 30) / 1_000_000)
 
@@ -101,7 +101,7 @@ async def test_a_replay_finishes_anew_what_has_more_pictures_now() -> None:
     assert data(scene)["contact_sheet"]["blob"] == "fox-1/contact-sheet.jpg"
     command(scene, "replay")
     await scene.run()
-    assert scene.world.publisher.types() == ["image.job.failed", "image.job.succeeded"]
+    assert scene.world.event_types() == ["image.job.failed", "image.job.succeeded"]
     assert data(scene)["contact_sheet"]["blob"] == "fox-1/generation-2/contact-sheet.jpg"
 
 
@@ -126,7 +126,7 @@ async def test_an_order_that_makes_no_sense_is_rejected_with_its_faults() -> Non
     scene = Scene()
     command(scene, "explode", colour="red")
     await scene.run()
-    assert scene.world.publisher.types() == ["image.job.rejected"]
+    assert scene.world.event_types() == ["image.job.rejected"]
     assert {fault["field"] for fault in data(scene)["faults"]} == {"command", "colour"}
 
 

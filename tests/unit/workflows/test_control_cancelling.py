@@ -14,7 +14,7 @@ async def test_a_job_that_is_not_paid_for_is_cancelled_at_once() -> None:
     scene = await accepted()
     command(scene, "cancel", reason="changed my mind")
     await scene.deliver(scene.waiting.pop())
-    assert scene.world.publisher.types() == ["image.job.cancelled"]
+    assert scene.world.event_types() == ["image.job.cancelled"]
     assert data(scene)["message"] == "cancelled on request: changed my mind"
     assert data(scene)["code"] == "cancelled"
     await scene.run()
@@ -37,24 +37,24 @@ async def cancelled_in_flight(result: str, answer: Any = reply_to, **job: Any) -
 
 async def test_a_picture_that_is_being_paid_for_is_kept_as_asked() -> None:
     scene = await cancelled_in_flight("keep")
-    assert scene.world.publisher.types() == ["image.job.succeeded"]
-    assert len(scene.world.pictures.committed) == 1
+    assert scene.world.event_types() == ["image.job.succeeded"]
+    assert len(scene.world.committed) == 1
     reckoned(scene)
 
 
 async def test_a_picture_that_is_being_paid_for_is_dropped_as_asked() -> None:
     scene = await cancelled_in_flight("drop")
-    assert scene.world.publisher.types() == ["image.job.cancelled"]
+    assert scene.world.event_types() == ["image.job.cancelled"]
     assert data(scene)["images"] == []
     assert data(scene)["cost_usd"] > 0
-    assert not scene.world.pictures.committed
+    assert not scene.world.committed
     reckoned(scene)
 
 
 @pytest.mark.parametrize("answer", [error_reply(429, "429"), error_reply(500, "500"), cut])
 async def test_a_cancelled_job_is_not_called_for_again(answer: Any) -> None:  # noqa: ANN401 (a reply or a function)
     scene = await cancelled_in_flight("keep", answer)
-    assert scene.world.publisher.types() == ["image.job.cancelled"]
+    assert scene.world.event_types() == ["image.job.cancelled"]
     assert len(scene.world.endpoint.requests) == 1
     reckoned(scene)
 
@@ -77,7 +77,7 @@ async def test_a_job_whose_finish_is_left_is_cancelled_and_keeps_what_is_paid_fo
     scene = await before_its_finish()
     command(scene, "cancel", result=result, reason="too late")
     await scene.deliver(scene.waiting.pop())
-    assert scene.world.publisher.types() == ["image.job.cancelled"]
+    assert scene.world.event_types() == ["image.job.cancelled"]
     told = data(scene)
     assert (told["code"], told["message"]) == ("cancelled", "cancelled on request: too late")
     assert [len(image["renditions"]) for image in told["images"]] == [0, 0]
@@ -96,7 +96,7 @@ async def test_a_finish_under_way_stops_when_the_job_is_cancelled() -> None:
 
     scene.world.renderer.meanwhile.append(meanwhile)
     await scene.run()
-    assert scene.world.publisher.types() == ["image.job.cancelled"]
+    assert scene.world.event_types() == ["image.job.cancelled"]
     assert scene.world.renderer.opened == ["fox-1/default/0.png"]
     assert not scene.world.renderer.sheets
 
@@ -107,7 +107,7 @@ async def test_a_cancelled_finish_is_made_by_a_replay_that_costs_nothing() -> No
     await scene.deliver(scene.waiting.pop())
     command(scene, "replay")
     await scene.run()
-    assert scene.world.publisher.types() == ["image.job.cancelled", "image.job.succeeded"]
+    assert scene.world.event_types() == ["image.job.cancelled", "image.job.succeeded"]
     assert [len(image["renditions"]) for image in data(scene)["images"]] == [1, 1]
     assert data(scene)["contact_sheet"]
     assert len(scene.world.endpoint.requests) == 1
@@ -124,16 +124,16 @@ async def test_a_finish_under_way_leaves_a_replay_to_its_own() -> None:
 
     scene.world.renderer.meanwhile.append(meanwhile)
     await scene.deliver(scene.waiting.pop())
-    assert scene.world.publisher.types() == ["image.job.cancelled"]
+    assert scene.world.event_types() == ["image.job.cancelled"]
     await scene.run()
-    assert scene.world.publisher.types() == ["image.job.cancelled", "image.job.succeeded"]
+    assert scene.world.event_types() == ["image.job.cancelled", "image.job.succeeded"]
     assert len(scene.world.renderer.sheets) == 1
     reckoned(scene)
 
 
 async def test_pictures_that_come_for_a_cancelled_job_are_not_finished() -> None:
     scene = await cancelled_in_flight("keep", finish={"thumbnail": 64})
-    assert scene.world.publisher.types() == ["image.job.cancelled"]
+    assert scene.world.event_types() == ["image.job.cancelled"]
     (image,) = data(scene)["images"]
     assert image["renditions"] == []
     assert scene.world.renderer.opened == []

@@ -69,7 +69,7 @@ async def test_an_event_is_handed_to_its_sink(world: FakeWorld, sink: FakeSink) 
     report = await run(world, sent(world))
     assert sink.taken == [EVENT]
     assert (report.what, report.job_id) == ("dispatched", "fox-1")
-    assert not world.dead_letters.letters
+    assert not world.letters
 
 
 async def test_what_is_not_taken_is_offered_again_each_time_after_a_longer_wait(
@@ -102,7 +102,7 @@ async def test_after_the_window_the_event_is_kept_with_all_that_is_known(
     report = await run(world, sent(world), DELIVERY_WINDOW_SECONDS="3600")
     assert report.what == "undeliverable"
     assert world.clock.now() - began <= timedelta(hours=1)
-    ((name, body),) = world.dead_letters.letters.items()
+    ((name, body),) = world.letters.items()
     letter = json.loads(body)
     assert name.endswith(f"/{EVENT['id']}.elsewhere.json")
     assert (letter["reason"], letter["sink"], letter["why"], letter["event"]) == (
@@ -118,7 +118,7 @@ async def test_what_would_be_refused_each_time_is_offered_once(
     sink.refusals = [DeliveryFailed("410 Gone", status=410, final=True)]
     assert (await run(world, sent(world))).what == "undeliverable"
     assert not world.queues.sent
-    assert len(world.dead_letters.letters) == 1
+    assert len(world.letters) == 1
 
 
 async def test_an_event_for_a_sink_that_was_removed_is_kept(world: FakeWorld) -> None:
@@ -139,7 +139,7 @@ async def test_an_event_that_waited_past_its_window_is_offered_once_all_the_same
 @pytest.mark.parametrize("body", [b"", b"{}", b'{"sink": "a"}', b"\xff"])
 async def test_a_message_that_is_no_dispatch_is_kept(world: FakeWorld, body: bytes) -> None:
     report = await deliver(Message(body, "m", world.clock.now()), world, configured())
-    assert (report.what, len(world.dead_letters.letters)) == ("undeliverable", 1)
+    assert (report.what, len(world.letters)) == ("undeliverable", 1)
 
 
 @pytest.mark.parametrize("event_id", ["../../x", "", 7, None, "a" * 65])
@@ -152,7 +152,7 @@ def test_an_event_whose_id_could_be_a_path_is_refused(event_id: object) -> None:
 async def test_what_the_platform_gave_up_on_is_kept(world: FakeWorld) -> None:
     await handle_poison_delivery(sent(world), world)
     await handle_poison_delivery(Message(b"junk", "m", world.clock.now()), world)
-    reasons = {json.loads(body)["reason"] for body in world.dead_letters.letters.values()}
+    reasons = {json.loads(body)["reason"] for body in world.letters.values()}
     assert reasons == {"undeliverable", "poisoned"}
 
 

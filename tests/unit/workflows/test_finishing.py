@@ -50,7 +50,7 @@ def test_each_wish_has_a_name_that_says_all_of_it() -> None:
 
 async def test_the_end_of_a_job_waits_for_its_finish_and_tells_of_it() -> None:
     scene = await run(JOB)
-    assert scene.world.publisher.types() == ["image.job.succeeded"]
+    assert scene.world.event_types() == ["image.job.succeeded"]
     told = data(scene)
     first = told["images"][0]
     assert [(each["kind"], each["blob"], each["width"]) for each in first["renditions"]] == [
@@ -67,15 +67,15 @@ async def test_the_end_of_a_job_waits_for_its_finish_and_tells_of_it() -> None:
         "gpt-image-2 · medium · 1920x1088 · #0",
         "gpt-image-2 · medium · 1920x1088 · #1",
     ]
-    assert json.loads(scene.world.pictures.sidecars["fox-1/job.json"]) == told
+    assert json.loads(scene.world.sidecars["fox-1/job.json"]) == told
     assert len(scene.world.endpoint.requests) == 1
 
 
 async def test_the_originals_are_as_they_came() -> None:
     plain = await run({**JOB, "finish": None})
     finished = await run(JOB)
-    for name, original in plain.world.pictures.committed.items():
-        assert finished.world.pictures.committed[name].data == original.data
+    for name, original in plain.world.committed.items():
+        assert finished.world.committed[name].data == original.data
 
 
 async def test_a_job_without_a_finish_tells_of_none() -> None:
@@ -92,7 +92,7 @@ async def test_a_finish_message_that_comes_twice_makes_everything_once() -> None
     await to_the_finish(scene)
     scene.repeat()
     await scene.run()
-    assert scene.world.publisher.types() == ["image.job.succeeded"]
+    assert scene.world.event_types() == ["image.job.succeeded"]
     assert sorted(scene.world.renderer.opened) == ["fox-1/default/0.png", "fox-1/default/1.png"]
     assert len(scene.world.renderer.sheets) == 1
 
@@ -126,7 +126,7 @@ async def test_an_original_that_cannot_be_opened_fails_the_job_and_keeps_its_pic
     scene.world.renderer.broken = {"fox-1/default/1.png"}
     scene.submit(JOB)
     await scene.run()
-    assert scene.world.publisher.types() == ["image.job.failed"]
+    assert scene.world.event_types() == ["image.job.failed"]
     told = data(scene)
     assert (told["code"], told["retryable"], told["failures"]) == ("finish_failed", True, [])
     assert "'fox-1/default/1.png'" in told["message"]
@@ -162,10 +162,10 @@ async def test_a_poisoned_finish_ends_the_job_with_its_originals() -> None:
     (delivery,) = scene.waiting
     delivery.queue += "-poison"
     await scene.run()
-    assert scene.world.publisher.types() == ["image.job.failed"]
+    assert scene.world.event_types() == ["image.job.failed"]
     told = data(scene)
     assert (told["code"], len(told["images"])) == ("poisoned", 2)
-    assert scene.world.dead_letters.letters
+    assert scene.world.letters
 
 
 async def test_a_sweep_finds_a_finish_that_nobody_came_back_for() -> None:
@@ -177,7 +177,7 @@ async def test_a_sweep_finds_a_finish_that_nobody_came_back_for() -> None:
         scene.world.clock.advance(timedelta(minutes=1))
         await scene.sweep()
     await scene.run()
-    assert scene.world.publisher.types() == ["image.job.succeeded"]
+    assert scene.world.event_types() == ["image.job.succeeded"]
 
 
 async def test_a_finish_whose_message_waits_in_a_long_queue_is_woken_ever_more_rarely() -> None:
@@ -206,7 +206,7 @@ async def test_a_finish_of_too_many_pictures_is_refused(
     known = [f"de-{a}{b}" for a in "ABCDE" for b in "ABCDE"]
     scene = await run({**JOB, "finish": finish, "n": n, "locales": known, "size": ["1:1", "3:2"]})
     if said is None:
-        assert scene.world.publisher.types() == ["image.job.succeeded"]
+        assert scene.world.event_types() == ["image.job.succeeded"]
     else:
         (fault,) = data(scene)["faults"]
         assert fault["field"] == "finish"

@@ -12,14 +12,14 @@ JOB = {"job_id": "fox-1", "prompt": "a fox in the snow"}
 
 
 def data_of(scene: Scene, number: int = -1) -> dict[str, Any]:
-    return dict(scene.world.publisher.events[number].get_data())  # type: ignore[arg-type]  # ours is a mapping
+    return dict(scene.world.events[number].get_data())  # type: ignore[arg-type]  # ours is a mapping
 
 
 async def test_a_message_becomes_a_picture_a_sidecar_and_an_event() -> None:
     scene = await run(JOB)
-    assert scene.world.publisher.types() == ["image.job.succeeded"]
-    assert list(scene.world.pictures.committed) == ["fox-1/default/0.png"]
-    assert json.loads(scene.world.pictures.sidecars["fox-1/job.json"]) == data_of(scene)
+    assert scene.world.event_types() == ["image.job.succeeded"]
+    assert list(scene.world.committed) == ["fox-1/default/0.png"]
+    assert json.loads(scene.world.sidecars["fox-1/job.json"]) == data_of(scene)
     assert scene.record("fox-1").state is JobState.SUCCEEDED
     assert len(scene.world.endpoint.requests) == 1
 
@@ -30,19 +30,19 @@ async def test_a_job_without_an_id_is_one_job_however_often_its_message_comes() 
     scene.repeat()
     await scene.run()
     assert len(scene.world.endpoint.requests) == 1
-    assert len(scene.world.records.stored) == 1
+    assert len(scene.world.stored_records) == 1
 
 
 async def test_an_accepted_event_is_published_when_asked_for() -> None:
     scene = await run(JOB, PUBLISH_ACCEPTED="true")
-    assert scene.world.publisher.types() == ["image.job.accepted", "image.job.succeeded"]
+    assert scene.world.event_types() == ["image.job.accepted", "image.job.succeeded"]
 
 
 async def test_a_finished_job_asked_for_again_is_announced_again_and_not_made_again() -> None:
     scene = await run(JOB)
     scene.submit(JOB, message_id="another")
     await scene.run()
-    first, second = scene.world.publisher.events
+    first, second = scene.world.events
     assert first.get_id() == second.get_id()
     assert first.get_data() == second.get_data()
     assert len(scene.world.endpoint.requests) == 1
@@ -53,7 +53,7 @@ async def test_an_id_with_other_content_is_a_conflict_and_leaves_the_first_job_a
     before = scene.record("fox-1")
     scene.submit({**JOB, "prompt": "a badger"}, message_id="another")
     await scene.run()
-    assert scene.world.publisher.types() == ["image.job.succeeded", "image.job.rejected"]
+    assert scene.world.event_types() == ["image.job.succeeded", "image.job.rejected"]
     assert data_of(scene)["code"] == "conflict"
     assert "fox-1" in data_of(scene)["faults"][0]["message"]
     assert scene.record("fox-1") == before
@@ -90,13 +90,13 @@ async def test_a_bad_message_is_announced_and_kept_and_done_with(
     scene = Scene()
     scene.submit(body)
     await scene.run()
-    assert scene.world.publisher.types() == ["image.job.rejected"]
+    assert scene.world.event_types() == ["image.job.rejected"]
     data = data_of(scene)
     assert data["code"] == code
     assert {fault["field"] for fault in data["faults"]} >= set(fields)
-    (letter,) = map(json.loads, scene.world.dead_letters.letters.values())
+    (letter,) = map(json.loads, scene.world.letters.values())
     assert base64.b64decode(letter["message_base64"]) == body
-    assert not scene.world.records.stored
+    assert not scene.world.stored_records
     assert not scene.world.endpoint.requests
 
 
@@ -105,9 +105,9 @@ async def test_a_rejection_is_one_event_however_often_its_message_comes() -> Non
     scene.submit(b"no json")
     scene.repeat()
     await scene.run()
-    first, second = scene.world.publisher.events
+    first, second = scene.world.events
     assert first.get_id() == second.get_id()
-    assert len(scene.world.dead_letters.letters) == 1
+    assert len(scene.world.letters) == 1
 
 
 async def test_faults_of_the_job_and_of_this_app_are_told_together() -> None:
@@ -117,7 +117,7 @@ async def test_faults_of_the_job_and_of_this_app_are_told_together() -> None:
 
 async def test_events_go_to_an_allowed_reply_queue_as_well() -> None:
     scene = await run({**JOB, "reply_to": "replies-shop"})
-    replies = scene.world.publisher.replies["replies-shop"]
+    replies = scene.world.replies("replies-shop")
     assert [event.get_type() for event in replies] == ["image.job.succeeded"]
 
 
@@ -135,13 +135,15 @@ async def test_a_rejection_goes_to_the_reply_queue_that_could_be_read_and_is_all
     wrong: dict[str, object], told: set[str]
 ) -> None:
     scene = await run({**JOB, "reply_to": "replies-shop", **wrong})
-    assert scene.world.publisher.types() == ["image.job.rejected"]
-    assert set(scene.world.publisher.replies) == told
+    assert scene.world.event_types() == ["image.job.rejected"]
+    assert {
+        each.queue for each in scene.world.queues.sent if each.queue.startswith("replies-")
+    } == told
 
 
 async def test_a_long_prompt_is_read_from_its_blob() -> None:
     scene = Scene()
-    scene.world.inputs.blobs["long/one.txt"] = b"a fox, at length"
+    scene.world.seed("inputs", "long/one.txt", b"a fox, at length")
     scene.submit({"job_id": "fox-1", "prompt_blob": "long/one.txt"})
     await scene.run()
     (request,) = scene.world.endpoint.requests
@@ -150,24 +152,24 @@ async def test_a_long_prompt_is_read_from_its_blob() -> None:
 
 async def test_a_prompt_blob_that_goes_away_fails_the_job_and_costs_nothing() -> None:
     scene = Scene()
-    scene.world.inputs.blobs["one.txt"] = b"a fox"
+    scene.world.seed("inputs", "one.txt", b"a fox")
     scene.submit({"job_id": "fox-1", "prompt_blob": "one.txt"})
     await scene.deliver(scene.waiting.pop())
-    scene.world.inputs.blobs.clear()
+    scene.world.container("inputs").stored.clear()
     await scene.run()
-    assert scene.world.publisher.types() == ["image.job.failed"]
+    assert scene.world.event_types() == ["image.job.failed"]
     assert data_of(scene)["code"] == "prompt_missing"
     assert not scene.world.endpoint.requests
 
 
 async def test_a_job_asked_for_again_is_the_first_one_though_its_prompt_is_gone() -> None:
     scene = Scene()
-    scene.world.inputs.blobs["one.txt"] = b"a fox"
+    scene.world.seed("inputs", "one.txt", b"a fox")
     for message_id in ("first", "second"):
         scene.submit({"job_id": "fox-1", "prompt_blob": "one.txt"}, message_id=message_id)
         await scene.run()
-        scene.world.inputs.blobs.clear()
-    assert scene.world.publisher.types() == ["image.job.succeeded", "image.job.succeeded"]
+        scene.world.container("inputs").stored.clear()
+    assert scene.world.event_types() == ["image.job.succeeded", "image.job.succeeded"]
     assert len(scene.world.endpoint.requests) == 1
 
 
@@ -178,7 +180,7 @@ async def test_storage_that_does_not_answer_is_left_to_the_queue() -> None:
     with pytest.raises(StoreUnavailable):
         await scene.deliver(scene.waiting[0])
     await scene.run()
-    assert scene.world.publisher.types() == ["image.job.succeeded"]
+    assert scene.world.event_types() == ["image.job.succeeded"]
 
 
 async def test_each_size_of_job_goes_to_the_lane_of_its_time() -> None:

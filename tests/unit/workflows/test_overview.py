@@ -82,7 +82,7 @@ async def test_without_a_budget_none_limits_and_nothing_is_claimed_to_be_known()
 async def test_a_ledger_that_does_not_answer_is_said_to_and_hides_no_other() -> None:
     scene = a_scene()
     lost = StoreUnavailable("reading the ledger of the pool 'gpt-image-2': a secret address")
-    scene.world.steps.failing["pools.look"] = [lost]
+    scene.world.steps.failing["pools.read"] = [lost]
     told, errors = await overview(scene.world, scene.configuration)
     assert errors == (lost,)
     first, second = told.pools
@@ -107,7 +107,7 @@ async def test_a_lane_that_does_not_answer_is_said_to_and_hides_no_other() -> No
 
 async def test_a_budget_that_does_not_answer_is_said_to() -> None:
     scene = a_scene(DAILY_BUDGET_USD="5")
-    scene.world.steps.failing["budget.look"] = [StoreUnavailable("x")]
+    scene.world.steps.failing["budget.read"] = [StoreUnavailable("x")]
     told, errors = await overview(scene.world, scene.configuration)
     assert (told.spend, len(errors)) == (None, 1)
     assert told.spend_problem
@@ -122,6 +122,6 @@ async def test_a_look_around_is_one_read_each_and_no_write() -> None:
     await told_of(scene)
     assert Counter(scene.world.steps.taken[before:]) == {
         "queues.oldest": 3,
-        "pools.look": 2,
-        "budget.look": 1,
+        "pools.read": 1,  # the other was read a moment ago
+        "budget.read": 1,
     }

@@ -48,7 +48,7 @@ def whole(it: Drop) -> None:
     data = event["data"]
     assert (data["succeeded"], data["rejected"], data["repeated"]) == (2, 1, 0)
     assert [result["state"] for result in it.results] == ["succeeded", "rejected", "succeeded"]
-    assert len(it.world.records.stored) == 2
+    assert len(it.world.stored_records) == 2
     assert len(it.world.endpoint.requests) == 2
 
 
@@ -61,7 +61,7 @@ async def test_a_list_is_answered_with_each_job_by_its_place_and_ends_in_one_eve
     assert bad.problem is not None
     assert (bad.index, bad.problem.status, bad.problem.code) == (1, 400, "invalid_job")
     assert [fault.field for fault in bad.problem.faults] == ["n"]
-    assert last.job_id in it.world.records.stored
+    assert last.job_id in it.world.stored_records
     assert told.batch is not None
     assert (told.batch.read, told.batch.waits_for, told.batch.results_path) == (3, 1, None)
     assert status_of(it.scene.record("fox-1")).batch_id == told.batch.batch_id
@@ -91,7 +91,7 @@ async def test_a_job_that_is_far_too_long_hides_none_that_comes_after_it() -> No
         "malformed_message",
         None,
     ]
-    assert it.world.steps.taken.count("batches.read_page") == 3
+    assert it.world.steps.taken.count("batch_pages.read") == 3
     await it.run()
     assert (it.events[0]["data"]["succeeded"], it.events[0]["data"]["wrong"]) == (2, [])
 
@@ -119,10 +119,10 @@ async def test_a_list_cut_off_and_never_sent_again_is_made_whole_or_not_at_all(a
     it = Drop()
     await cut_off(it, at)
     await it.run()
-    if it.world.batches.stored:
+    if it.world.stored_batches:
         whole(it)
     else:
-        assert not it.world.records.stored
+        assert not it.world.stored_records
 
 
 @pytest.mark.parametrize("at", range(MOST_STEPS))
@@ -185,7 +185,7 @@ async def test_a_key_belongs_to_one_list_also_where_nothing_was_begun_of_it() ->
     with pytest.raises(Refused):
         await post(it, JOB, JOB, key="two")
     await it.run()
-    assert len(it.world.records.stored) == 1
+    assert len(it.world.stored_records) == 1
 
 
 async def test_a_list_without_a_job_that_can_be_made_leaves_nothing() -> None:

@@ -57,7 +57,7 @@ async def test_a_job_that_ended_is_not_looked_at() -> None:
     before = len(scene.world.steps.taken)
     scene.world.clock.advance(timedelta(days=1))
     await scene.sweep()
-    assert scene.world.steps.taken[before:] == ["register.open_entries"]
+    assert scene.world.steps.taken[before:] == ["index.list"]
 
 
 async def test_a_young_job_is_not_looked_at() -> None:
@@ -71,7 +71,7 @@ async def test_a_task_whose_message_was_lost_is_woken() -> None:
     scene = await accepted()
     await scene.sweep_on()
     assert words(scene)["woken"] == 1
-    assert scene.world.publisher.types() == ["image.job.succeeded"]
+    assert scene.world.event_types() == ["image.job.succeeded"]
 
 
 async def test_a_task_that_waits_for_long_is_woken_ever_more_rarely() -> None:
@@ -93,12 +93,12 @@ async def test_an_attempt_that_died_is_resolved_without_its_message() -> None:
 
 
 async def test_an_event_that_did_not_go_out_is_sent() -> None:
-    scene = await died_in("announcer.announce")
+    scene = await died_in("events.send")
     assert scene.record("fox-1").state is JobState.SUCCEEDED
     await scene.sweep_on()
     assert words(scene)["events_sent"] == 1
-    assert scene.world.publisher.types() == ["image.job.succeeded"]
-    assert scene.world.index.ended == {
+    assert scene.world.event_types() == ["image.job.succeeded"]
+    assert scene.world.ended_jobs == {
         index_entry_of(scene.record("fox-1")).name: index_entry_of(scene.record("fox-1"))
     }
 
@@ -108,10 +108,10 @@ async def test_a_job_past_its_deadline_is_ended_though_its_lane_stands_still() -
     for _ in range(12):
         scene.world.clock.advance(timedelta(minutes=1))
         await scene.sweep()
-    assert scene.world.publisher.types() == ["image.job.failed"]
+    assert scene.world.event_types() == ["image.job.failed"]
     assert data(scene)["code"] == "deadline_exceeded"
     assert scene.world.endpoint.requests == []
-    assert not scene.world.index.open
+    assert not scene.world.open_jobs
 
 
 async def test_a_marker_without_a_record_stays_until_its_message_must_have_come_back() -> None:
@@ -122,10 +122,10 @@ async def test_a_marker_without_a_record_stays_until_its_message_must_have_come_
     scene.waiting.clear()
     scene.world.clock.advance(FIRST_CHECK_AFTER)
     await scene.sweep()
-    assert len(scene.world.index.open) == 1
+    assert len(scene.world.open_jobs) == 1
     scene.world.clock.advance(ORPHAN_AFTER)
     await scene.sweep()
-    assert not scene.world.index.open
+    assert not scene.world.open_jobs
     assert words(scene)["withdrawn"] == 1
 
 
@@ -135,9 +135,9 @@ async def test_a_marker_of_a_second_acceptance_is_taken_away() -> None:
     scene.world.steps.crash_at = 1
     await scene.run()  # comes back ten minutes later, and is accepted under another time
     assert scene.record("fox-1").state is JobState.SUCCEEDED
-    assert len(scene.world.index.open) == 1
+    assert len(scene.world.open_jobs) == 1
     await scene.sweep_on()
-    assert len(scene.world.index.ended) == 1
+    assert len(scene.world.ended_jobs) == 1
 
 
 async def test_a_job_that_is_asked_for_again_leaves_no_marker() -> None:
@@ -145,8 +145,8 @@ async def test_a_job_that_is_asked_for_again_leaves_no_marker() -> None:
     scene.world.clock.advance(timedelta(hours=1))
     scene.submit(JOB, message_id="again")
     await scene.run()
-    assert not scene.world.index.open
-    assert len(scene.world.index.ended) == 1
+    assert not scene.world.open_jobs
+    assert len(scene.world.ended_jobs) == 1
 
 
 async def test_a_job_that_cannot_be_looked_at_does_not_keep_the_others_from_it() -> None:

@@ -59,7 +59,7 @@ async def test_the_intent_is_written_before_the_call() -> None:
 
 async def test_several_pictures_of_one_call_are_all_stored() -> None:
     scene = await run({**JOB, "n": 3})
-    assert sorted(scene.world.pictures.committed) == [f"fox-1/default/{n}.png" for n in range(3)]
+    assert sorted(scene.world.committed) == [f"fox-1/default/{n}.png" for n in range(3)]
     assert [image["index"] for image in data(scene)["images"]] == [0, 1, 2]
     assert len(scene.world.endpoint.requests) == 1
 
@@ -77,7 +77,7 @@ async def test_a_model_of_one_picture_a_call_is_called_for_each() -> None:
     scene.submit({**JOB, "model": "MAI-Image-2.5", "n": 2})
     await scene.run()
     assert len(scene.world.endpoint.requests) == 2
-    assert scene.world.publisher.types() == ["image.job.succeeded"]
+    assert scene.world.event_types() == ["image.job.succeeded"]
     assert [image["index"] for image in data(scene)["images"]] == [0, 1]
 
 
@@ -86,14 +86,16 @@ async def test_a_late_delivery_of_a_finished_task_pays_nothing() -> None:
     report = await generate(TASK, scene.world, scene.configuration)
     assert report.what == "already_ended"
     assert len(scene.world.endpoint.requests) == 1
-    assert len(scene.world.publisher.events) == 1
+    assert len(scene.world.events) == 1
 
 
 async def test_a_live_attempt_elsewhere_is_left_alone_until_it_must_be_dead() -> None:
     scene = Scene()
     scene.submit(JOB)
     await scene.deliver(scene.waiting.pop())
-    scene.world.steps.crash_at = len(scene.world.steps.taken) + 3  # read, turn, intent
+    scene.world.steps.crash_at = (
+        len(scene.world.steps.taken) + 4
+    )  # the record, the pool (read and written), the intent
     with pytest.raises(Crash):
         await generate(TASK, scene.world, scene.configuration)
     scene.world.steps.crash_at = None
@@ -218,7 +220,7 @@ async def test_pictures_of_a_failed_job_are_told_as_what_worked() -> None:
     scene = await answered(two, job={**JOB, "n": 3})
     assert ended(scene) == ("image.job.failed", "fewer_images", 1)
     assert len(data(scene)["images"]) == 2
-    assert not scene.world.pictures.sidecars
+    assert not scene.world.sidecars
 
 
 async def test_a_reply_broken_after_its_last_picture_is_a_success() -> None:
@@ -233,12 +235,12 @@ async def test_a_reply_broken_after_its_last_picture_is_a_success() -> None:
 
 async def test_a_picture_that_could_not_be_stored_was_paid_for() -> None:
     scene = Scene()
-    scene.world.steps.failing["pictures.commit"] = [StoreUnavailable("busy")]
+    scene.world.steps.failing["pictures.create"] = [StoreUnavailable("busy")]
     scene.submit({**JOB, "on_unknown": "park"})
     await scene.run()
     assert ended(scene) == ("image.job.parked", "outcome_unknown", 1)
     assert scene.record("fox-1").attempts[0].charged == "yes"
-    assert not scene.world.pictures.open
+    assert not scene.world.pictures.pool.out
 
 
 async def test_a_task_message_without_a_job_is_done_with() -> None:

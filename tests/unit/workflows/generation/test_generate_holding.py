@@ -35,7 +35,7 @@ async def submitted(*answers: Answer, jobs: int = 1, **settings: str) -> Scene:
 
 def alarms(scene: Scene) -> list[dict[str, Any]]:
     """The events about circuits, their type among their data."""
-    events = scene.world.publisher.events
+    events = scene.world.events
     return [
         {"type": event.get_type(), **dict(event.get_data())}  # type: ignore[arg-type]  # a mapping
         for event in events

@@ -107,7 +107,7 @@ def test_a_job_of_too_many_calls_is_refused_with_its_numbers() -> None:
 
 async def test_a_matrix_is_one_job_with_one_completion() -> None:
     scene = await run(JOB)
-    assert scene.world.publisher.types() == ["image.job.succeeded"]
+    assert scene.world.event_types() == ["image.job.succeeded"]
     assert len(scene.world.endpoint.requests) == 4
     told = data(scene)
     assert [
@@ -121,7 +121,7 @@ async def test_a_matrix_is_one_job_with_one_completion() -> None:
     assert len({image["blob"] for image in told["images"]}) == 4
     assert [part["images"] for part in told["parts"]] == [1, 1, 1, 1]
     assert told["cost_usd"] == pytest.approx(sum(part["cost_usd"] for part in told["parts"]))
-    assert json.loads(scene.world.pictures.sidecars["fox-1/job.json"]) == told
+    assert json.loads(scene.world.sidecars["fox-1/job.json"]) == told
 
 
 async def test_a_part_that_failed_is_told_without_hiding_those_that_worked() -> None:
@@ -129,7 +129,7 @@ async def test_a_part_that_failed_is_told_without_hiding_those_that_worked() -> 
     scene.world.endpoint.script.append(error_reply(400, "moderation_blocked", "no"))
     scene.submit(JOB)
     await scene.run()
-    assert scene.world.publisher.types() == ["image.job.failed"]
+    assert scene.world.event_types() == ["image.job.failed"]
     told = data(scene)
     assert (told["code"], told["message"]) == (
         "content_refused",
@@ -140,7 +140,7 @@ async def test_a_part_that_failed_is_told_without_hiding_those_that_worked() -> 
     assert [image["part"] for image in told["images"]] == [1, 2, 3]
     assert [part["calls_failed"] for part in told["parts"]] == [1, 0, 0, 0]
     assert [part["cost_usd"] > 0 for part in told["parts"]] == [False, True, True, True]
-    assert not scene.world.pictures.sidecars
+    assert not scene.world.sidecars
 
 
 async def test_each_part_goes_to_the_lane_of_its_time() -> None:
@@ -208,7 +208,7 @@ async def test_a_success_too_long_for_an_event_is_told_whole_beside_the_pictures
     world = fake_world()
     version = await world.records.create(one)
     await publish_pending(Versioned(one, version), world, source="/x")
-    (event,), (sidecar,) = world.publisher.events, world.pictures.sidecars.values()
+    (event,), (sidecar,) = world.events, world.sidecars.values()
     told, whole = json.loads(to_json(event))["data"], json.loads(sidecar)
     assert (len(whole["images"]), whole["omitted"]["images"]) == (1_000, 0)
     assert told["images"] == whole["images"][: len(told["images"])]

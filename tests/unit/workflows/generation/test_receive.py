@@ -56,10 +56,10 @@ def attempt_of(scene: Scene) -> Any:  # noqa: ANN401 (an attempt)
 @pytest.mark.parametrize(("link", "own"), [(LINK, False), (OWN, True)])
 async def test_a_linked_picture_is_stored_like_any_other(link: str, own: bool) -> None:  # noqa: FBT001 (by parametrize)
     scene = await linked(link)
-    assert scene.world.publisher.types() == ["image.job.succeeded"]
+    assert scene.world.event_types() == ["image.job.succeeded"]
     (image,) = data(scene)["images"]
     assert (image["width"], image["height"], image["bytes"]) == (1024, 1024, len(PICTURE.body))
-    assert scene.world.pictures.committed[image["blob"]].data == PICTURE.body
+    assert scene.world.committed[image["blob"]].data == PICTURE.body
     assert scene.world.endpoint.followed == [(link, own)]
     attempt = attempt_of(scene)
     assert (attempt.kind, attempt.charged) == ("done", "yes")
@@ -70,7 +70,7 @@ async def test_a_linked_picture_is_stored_like_any_other(link: str, own: bool) -
 async def test_several_links_are_followed_in_order() -> None:
     links = [f"https://eu.pictures.example/{n}.png" for n in range(2)]
     scene = await linked(*links, n=2, model="gpt-image-2")
-    assert scene.world.publisher.types() == ["image.job.succeeded"]
+    assert scene.world.event_types() == ["image.job.succeeded"]
     assert [link for link, _ in scene.world.endpoint.followed] == links
     assert len(scene.record("fox-1").pictures) == 2
 
@@ -78,7 +78,7 @@ async def test_several_links_are_followed_in_order() -> None:
 async def test_a_picture_beyond_the_ones_asked_for_is_not_fetched() -> None:
     scene = await linked(LINK, OWN)
     assert [link for link, _ in scene.world.endpoint.followed] == [LINK]
-    assert scene.world.publisher.types() == ["image.job.succeeded"]
+    assert scene.world.event_types() == ["image.job.succeeded"]
 
 
 @pytest.mark.parametrize(
@@ -101,7 +101,7 @@ async def test_a_link_that_is_not_safe_is_not_followed_and_told_as_paid(
 ) -> None:
     scene = await linked(link)
     assert scene.world.endpoint.followed == []
-    assert scene.world.publisher.types() == ["image.job.failed"]
+    assert scene.world.event_types() == ["image.job.failed"]
     told = data(scene)
     assert (told["code"], told["retryable"]) == ("picture_linked", False)
     assert said in told["message"]
@@ -122,9 +122,9 @@ async def test_a_way_that_breaks_is_tried_again(trouble: Any) -> None:  # noqa: 
     if isinstance(trouble, FakeReply) and trouble.body:  # whole, and no picture: it stays so
         assert data(scene)["code"] == "picture_linked"
     else:
-        assert scene.world.publisher.types() == ["image.job.succeeded"]
+        assert scene.world.event_types() == ["image.job.succeeded"]
         assert len(scene.world.endpoint.followed) == 3
-    assert not scene.world.pictures.open
+    assert not scene.world.pictures.pool.out
     assert len(scene.world.endpoint.requests) == 1
 
 
@@ -144,8 +144,8 @@ async def test_a_picture_that_is_not_had_is_told_as_paid(answer: Any, said: str)
     assert (told["code"], told["images"]) == ("picture_linked", [])
     assert said in told["message"]
     assert told["cost_usd"] > 0
-    assert not scene.world.pictures.committed
-    assert not scene.world.pictures.open
+    assert not scene.world.committed
+    assert not scene.world.pictures.pool.out
 
 
 async def test_what_was_had_of_several_is_kept() -> None:

@@ -5,9 +5,10 @@ from shared.catalogue.deployments import Deployment
 from shared.limits.adaptive_rate import Quota
 from shared.limits.circuit_breaker import CallFeedback
 from shared.limits.pacing import Postponed
-from shared.limits.pool_ledger import AcquireRequest, CircuitOpen, Reservation
+from shared.limits.pool_ledger import AcquireRequest, CircuitOpen, Ledger, Reservation
+from shared.stores.pools import PoolLedgers
 from shared.workflows.generation.reservations import ReservationRequest, acquire_reservation
-from tests.fakes.pools import FakePools
+from tests.fakes.memory import MemoryBlobs
 from tests.fakes.world import FakeClock
 
 LIMIT = timedelta(minutes=5)
@@ -19,14 +20,17 @@ def deployment(name: str, *, pool: str = "", rpm: float = 60) -> Deployment:
 
 @dataclass(slots=True)
 class World:
-    """Pools, and the time; whoever waits hears what happens meanwhile."""
+    """Pools, and the time; as a task sees them."""
 
     clock: FakeClock = field(default_factory=FakeClock)
-    pools: FakePools = field(init=False)
-    meanwhile: list[tuple[Reservation, CallFeedback]] = field(default_factory=list)
+    blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
+    pools: PoolLedgers = field(init=False)
 
     def __post_init__(self) -> None:
-        self.pools = FakePools(self.clock, self.clock.advance)
+        self.pools = PoolLedgers(self.blobs, self.clock)
+
+    def ledger(self, pool: str) -> Ledger:
+        return Ledger.model_validate_json(self.blobs.stored[f"{pool}.json"].body)
 
     def wish(self, *deployments: Deployment) -> ReservationRequest:
         return ReservationRequest(
@@ -50,7 +54,7 @@ class World:
 
     def numbers(self, pool: str) -> float:
         """Numbers that are out."""
-        pace = self.pools.ledgers[pool].pace
+        pace = self.ledger(pool).pace
         return round(pace.promised - pace.calling, 3)
 
 
@@ -66,17 +70,16 @@ async def test_a_turn_that_is_seconds_away_is_waited_for() -> None:
 async def test_a_turn_that_became_void_while_it_was_waited_for_is_not_used() -> None:
     world = World()
     first, *_ = await world.take("one", times=3)
-    waits: list[timedelta] = []
+    elsewhere = PoolLedgers(world.blobs, world.clock)
+    sleep, waits = world.clock.sleep, list[float]()
 
-    def refused_meanwhile(by: timedelta) -> None:
-        waits.append(by)
-        world.clock.advance(by)
+    async def refused_meanwhile(seconds: float) -> None:
+        waits.append(seconds)
+        await sleep(seconds)
         if len(waits) == 1:
-            known = world.pools.ledgers["one"]
-            stopped = known.pace.model_copy(update={"stops": known.pace.stops + 1})
-            world.pools.ledgers["one"] = known.model_copy(update={"pace": stopped})
+            await elsewhere.report(first, CallFeedback("throttled", retry_after=1))
 
-    world.pools.pass_time = refused_meanwhile
+    world.clock.sleep = refused_meanwhile  # type: ignore[method-assign]  # once, for this test
     answer = await world.acquire_reservation(world.wish(deployment("one")))
     assert isinstance(answer, Reservation)
     assert answer.turn.stops == first.turn.stops + 1

@@ -15,7 +15,7 @@ COST = (10 * 5 + 1000 * 30) / 1_000_000
 
 
 def ledger(scene: Scene, day: date | None = None) -> DayLedger:
-    return scene.world.budget.ledgers[day or scene.world.clock.now().date()]
+    return scene.world.day_ledgers[day or scene.world.clock.now().date()]
 
 
 async def estimate_usd() -> float:
@@ -33,7 +33,7 @@ async def test_what_is_spent_stands_in_the_ledger_of_the_day() -> None:
 
 async def test_without_a_budget_no_ledger_is_kept() -> None:
     scene = await after()
-    assert scene.world.budget.ledgers == {}
+    assert scene.world.day_ledgers == {}
     assert not [step for step in scene.world.steps.taken if step.startswith("budget")]
 
 
@@ -70,10 +70,10 @@ async def test_over_the_budget_a_job_is_parked_and_goes_on_the_next_day() -> Non
     scene.world.clock.advance(timedelta(minutes=1))
     await scene.sweep()
     await scene.run()
-    assert scene.world.publisher.types()[1:] == ["image.job.parked", "image.job.succeeded"]
+    assert scene.world.event_types()[1:] == ["image.job.parked", "image.job.succeeded"]
     assert data(scene)["possible_duplicate_charge"] is False
     assert ledger(scene).spent == to_millionths(COST)
-    assert not scene.world.index.open
+    assert not scene.world.open_jobs
 
 
 async def test_what_is_only_set_aside_is_waited_for() -> None:
@@ -94,8 +94,8 @@ async def test_what_is_only_set_aside_is_waited_for() -> None:
     scene.world.endpoint.meanwhile.append(meanwhile)
     await scene.run()
     assert [report.what for report in scene.reports].count("held") == 2
-    assert scene.world.publisher.types().count("image.job.succeeded") == 2
-    assert scene.world.publisher.types()[-1] == "image.job.parked"
+    assert scene.world.event_types().count("image.job.succeeded") == 2
+    assert scene.world.event_types()[-1] == "image.job.parked"
 
 
 async def test_who_waits_for_money_takes_no_turns_meanwhile() -> None:
@@ -120,7 +120,7 @@ async def test_a_job_that_waits_for_money_past_its_deadline_has_failed() -> None
     scene.world.clock.time = datetime(2026, 11, 22, 18, 0, 1, tzinfo=UTC)
     await scene.sweep()
     await scene.run()
-    assert scene.world.publisher.types()[1:] == ["image.job.parked", "image.job.failed"]
+    assert scene.world.event_types()[1:] == ["image.job.parked", "image.job.failed"]
     assert data(scene)["code"] == "deadline_exceeded"
     assert len(scene.world.endpoint.requests) == 1
 
@@ -135,7 +135,7 @@ async def test_a_job_that_is_released_by_hand_may_pass_the_budget() -> None:
 
 async def test_a_call_that_no_day_could_pay_is_refused_before_anything_is_written() -> None:
     scene = await after(DAILY_BUDGET_USD="0.001")
-    assert scene.world.publisher.types() == ["image.job.rejected"]
+    assert scene.world.event_types() == ["image.job.rejected"]
     assert data(scene)["code"] == "over_cost_limit"
     assert "whole budget of a day" in data(scene)["faults"][0]["message"]
 
@@ -143,7 +143,7 @@ async def test_a_call_that_no_day_could_pay_is_refused_before_anything_is_writte
 async def test_a_second_paid_call_that_would_pass_the_jobs_limit_is_not_made() -> None:
     limit = await estimate_usd() * 1.5
     scene = await after(error_reply(500, "500"), job={**JOB, "max_cost_usd": limit})
-    assert scene.world.publisher.types() == ["image.job.failed"]
+    assert scene.world.event_types() == ["image.job.failed"]
     assert data(scene)["code"] == "over_cost_limit"
     assert len(scene.world.endpoint.requests) == 1
     reckoned(scene)
@@ -181,15 +181,15 @@ async def test_the_ledger_counts_every_bill_wherever_a_process_dies(
         scene.world.steps.crash_at = crash_at
         await scene.run()
     await scene.sweep_on()
-    if not scene.world.records.stored:
+    if not scene.world.stored_records:
         return
     reckoned(scene)
     bills = scene.world.endpoint.pictured
     day = datetime(2026, 11, 22, tzinfo=UTC).date()
-    found = scene.world.budget.ledgers.get(day, DayLedger())
+    found = scene.world.day_ledgers.get(day, DayLedger())
     assert found.committed >= bills * to_millionths(COST), "less is counted than was billed"
     scene.world.clock.advance(timedelta(hours=1))
     await scene.sweep()
-    found = scene.world.budget.ledgers.get(day, DayLedger())
+    found = scene.world.day_ledgers.get(day, DayLedger())
     assert found.held == {}, "money is set aside for ever"
     assert found.spent >= bills * to_millionths(COST)
