@@ -6,8 +6,7 @@ from typing import Any, Final
 
 import yaml
 
-from shared.batches.data import BatchCompletedData
-from shared.batches.events import BatchEventType
+from shared.batches.events import BatchCompletedData, BatchEventType
 from shared.config.settings import Settings
 from shared.events.projection import DATA
 from shared.vocabulary import EventType

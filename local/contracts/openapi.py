@@ -9,7 +9,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
 from local.contracts.operations import ANYWHERE, HEADERS, OPERATIONS, Answer, Operation
-from shared.batches.posted_list import MAX_JOBS
+from shared.batches.reader import MAX_JOBS
 from shared.events.data import Data
 from shared.http_api.problems import PROBLEM_TYPE, STATUSES, TITLES, Problem
 from shared.http_api.queries import JSON_TYPES

@@ -22,7 +22,7 @@ from local.contracts.parameters import (
     Schema,
     choice,
 )
-from shared.batches.posted_list import MAX_JOBS
+from shared.batches.reader import MAX_JOBS
 from shared.events.data import Data
 from shared.http_api.batch_documents import BatchStatus, SubmittedList
 from shared.http_api.job_documents import JobEstimate, JobList, JobStatus

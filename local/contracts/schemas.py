@@ -14,8 +14,7 @@ from pydantic import BaseModel
 from local.contracts import asyncapi, house, openapi
 from local.contracts.operations import ANYWHERE, OPERATIONS
 from local.contracts.tables import printed_tables, table
-from shared.batches.data import BatchCompletedData, Result
-from shared.batches.events import BatchEventType
+from shared.batches.events import BatchCompletedData, BatchEventType, Result
 from shared.events.projection import DATA
 from shared.http_api.problems import STATUSES, TITLES
 from shared.jobs.fields import TRACEPARENT

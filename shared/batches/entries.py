@@ -1,4 +1,4 @@
-"""A manifest's entries and where reading them stands: bytes on one side, entries on the other."""
+"""The entries of a manifest, and the state of reading between two of them."""
 
 from dataclasses import dataclass, field
 from typing import Final, Literal
@@ -6,25 +6,37 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import Fault
+from ..events.data import Data
+from ..vocabulary import clip
 
 #: An entry of more bytes is skipped: no job message is near that long.
 MAX_ENTRY_BYTES: Final = 1 << 18
 TOO_LONG: Final = Fault("", f"the entry is longer than {MAX_ENTRY_BYTES:,} bytes")
 
 
+class FileFault(Data):
+    """One thing wrong with a manifest as a whole."""
+
+    line: int = Field(description="Where reading stood, from 1.")
+    message: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {self.message}"
+
+
 class ReadingState(BaseModel):
-    """Where reading stands: before the entry that comes next."""
+    """Where reading stands: before the next entry."""
 
     model_config = ConfigDict(frozen=True)
 
     #: Bytes before the next entry.
     offset: int = Field(default=0, ge=0)
-    #: Its line in the file.
+    #: Line of the next entry in the file, from 1.
     line: int = Field(default=1, ge=1)
-    #: Entries taken so far.
+    #: Entries read so far.
     entries: int = Field(default=0, ge=0)
     phase: Literal["start", "inside", "after", "end"] = "start"
-    #: Of CSV: the fields its header names, and what stands between its cells.
+    #: Of CSV: the fields that the header names, and the delimiter.
     columns: tuple[str, ...] = ()
     delimiter: str = ","
 
@@ -33,7 +45,7 @@ class ReadingState(BaseModel):
 class ManifestEntry:
     """One entry: a job message, or what is wrong with it."""
 
-    #: Which it is, from 1.
+    #: From 1.
     number: int
     #: Where it begins in the file, from 1.
     line: int
@@ -43,23 +55,22 @@ class ManifestEntry:
 
 @dataclass(slots=True)
 class EntryBuffer:
-    """The bytes that belong to no entry yet, and the state before them."""
+    """The bytes that are not part of an entry yet, and the state before them."""
 
     state: ReadingState
     data: bytearray = field(default_factory=bytearray)
-    #: There are no more of them.
+    #: The file has no more bytes.
     is_last: bool = False
-    #: What is wrong with the file as a whole, by line.
-    wrong: list[tuple[int, Fault]] = field(default_factory=list)
-    #: The line under way is too long: what it held was let go.
+    faults: list[FileFault] = field(default_factory=list)
+    #: The current line is too long: its bytes so far were dropped.
     is_cut: bool = False
-    #: How much was searched for the end of a line in vain.
+    #: Bytes already searched for the end of the line.
     _searched: int = field(default=0, init=False)
 
     def line(self, start: int = 0) -> bytes | None:
-        """Return the line at `start`, its end included; None while it is not all there.
+        """Return the line at `start` with its end; None while it is not complete.
 
-        Of a line that is too long, all but its last bytes are let go.
+        Of a line that is too long, all but the last bytes are dropped.
         """
         place = self.data.find(b"\n", max(start, self._searched))
         if place >= 0:
@@ -81,21 +92,21 @@ class EntryBuffer:
         if self.is_cut:
             body, fault, self.is_cut = b"", TOO_LONG, False
         self.skip(size)
-        self.go(entries=self.state.entries + 1)
+        self.update(entries=self.state.entries + 1)
         return ManifestEntry(self.state.entries, begins, body, fault)
 
     def skip(self, size: int) -> None:
-        """Pass over bytes that belong to no entry, or to one that is made."""
+        """Drop bytes that need no more reading."""
         lines = self.data.count(b"\n", 0, size)
-        self.go(offset=self.state.offset + size, line=self.state.line + lines)
+        self.update(offset=self.state.offset + size, line=self.state.line + lines)
         del self.data[:size]
         self._searched = 0
 
     def stop(self, message: str) -> None:
-        """Read no further, and say why."""
-        self.wrong.append((self.state.line, Fault("", message)))
-        self.go(phase="end")
+        """Stop reading, and keep the reason."""
+        self.faults.append(FileFault(line=self.state.line, message=clip(message)))
+        self.update(phase="end")
 
-    def go(self, **to: object) -> None:
+    def update(self, **changes: object) -> None:
         """Change the state."""
-        self.state = self.state.model_copy(update=to)
+        self.state = self.state.model_copy(update=changes)

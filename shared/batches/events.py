@@ -1,34 +1,26 @@
-"""What the world is told of a batch: one event, built from its record alone."""
+"""The event of a batch, and the lines of its result manifest."""
 
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final, Literal
 
+from pydantic import Field
+
+from ..errors import Fault
 from ..events.cloud_events import cloud_event
+from ..events.data import Data, Image
 from ..events.projection import event_id, images_of, spending_of
-from ..records.costs import KnownBy
 from ..records.record import JobRecord, JobState
-from ..vocabulary import MAX_NAME_BYTES, clip
-from .data import (
-    BatchCompletedData,
-    BatchTimings,
-    Counts,
-    EntryFault,
-    ManifestData,
-    Result,
-    ResultFailure,
-    ResultFault,
-    ResultsData,
-    Tally,
-)
-from .record import BatchRecord, TakenEntry
+from ..vocabulary import clip
+from .entries import FileFault
+from .record import BatchRecord, Counts, EntryCounts, EntryFault, TakenEntry
 
 if TYPE_CHECKING:
     from cloudevents.core.v1.event import CloudEvent
 
 #: Beside the pictures, where no job's pictures can be: a job's id begins with a letter or digit.
 RESULTS: Final = "_batches/{batch_id}/results.jsonl"
-#: Bytes of a blob's name that are told: it may hold 1,024 characters of any kind.
+#: Bytes of a blob's name in an event: a name may hold 1,024 characters of any kind.
 _MAX_BLOB_NAME: Final = 2_000
 
 
@@ -38,34 +30,117 @@ class BatchEventType(StrEnum):
     COMPLETED = "image.batch.completed"
 
 
+class ResultFailure(Data):
+    """Why a job ended without all of its pictures."""
+
+    code: str
+    message: str
+    retryable: bool
+
+
+class Result(Data):
+    """A line of the result manifest: the result of one entry."""
+
+    entry: int = Field(ge=1, description="Which entry of the manifest, from 1.")
+    line: int = Field(ge=1, description="Where it begins in the manifest, from 1.")
+    job_id: str | None
+    state: Literal["succeeded", "failed", "parked", "cancelled", "rejected", "gone"]
+    repeated: bool = Field(description="The job was begun elsewhere; its cost is counted there.")
+    images: tuple[Image, ...] = ()
+    sidecar: str | None = None
+    cost_usd: float | None = None
+    cost_known_by: Literal["usage", "estimate"] | None = None
+    possible_duplicate_charge: bool = False
+    failure: ResultFailure | None = None
+    code: str | None = Field(default=None, description="Of a rejection.")
+    faults: tuple[Fault, ...] = ()
+    tags: dict[str, str] = Field(default_factory=dict)
+
+
+class ManifestData(Data):
+    """What started a batch: a file, or a list that came over HTTP."""
+
+    container: str
+    blob: str
+    etag: str = Field(description="Of a list that came over HTTP its SHA-256.")
+    bytes: int
+
+
+class ResultsData(Data):
+    """Where the result manifest is: JSONL, one line an entry, in order."""
+
+    url: str
+    container: str
+    blob: str
+
+
+class BatchTimings(Data):
+    """When things happened, UTC."""
+
+    created_at: datetime
+    read_at: datetime | None = Field(description="When the last entry was taken.")
+    completed_at: datetime
+    total_seconds: float
+
+
+class Tally(EntryCounts):
+    """Entries of a batch by the state of their jobs, and their cost."""
+
+    cost_usd: float | None = Field(
+        description="US dollars, without the repeated; null when a call has no known price."
+    )
+    cost_known_by: Literal["usage", "estimate"] | None
+
+
+class BatchCompletedData(Tally):
+    """A batch whose last job has ended."""
+
+    batch_id: str
+    manifest: ManifestData
+    results: ResultsData
+    file_faults: tuple[FileFault, ...] = Field(
+        description="What is wrong with the file as a whole."
+    )
+    faults: tuple[EntryFault, ...] = Field(
+        description="The first faults of entries; the results have all of them."
+    )
+    timings: BatchTimings
+
+
 def build_completed(record: BatchRecord, *, source: str, container: str) -> "CloudEvent":
     """Return the event of a batch's end; `container` holds the result manifest."""
     completed_at = record.completed_at or record.updated_at
     data = BatchCompletedData(
         batch_id=record.batch_id,
-        manifest=manifest_data(record),
-        **dict(tally_of(record.counts)),
+        manifest=describe_manifest(record),
+        **dict(tally(record.counts)),
         results=ResultsData(
             url=record.results_url or "",
             container=container,
             blob=RESULTS.format(batch_id=record.batch_id),
         ),
-        wrong=record.wrong,
+        file_faults=record.file_faults,
         faults=record.faults,
-        timings=_timings(record, completed_at),
+        timings=BatchTimings(
+            created_at=record.created_at,
+            read_at=record.read_at,
+            completed_at=completed_at,
+            total_seconds=round((completed_at - record.created_at).total_seconds(), 3),
+        ),
     )
+    subject = f"batches/{record.batch_id}"
     return cloud_event(
         BatchEventType.COMPLETED,
         data,
-        id=event_id(f"batches/{record.batch_id}", BatchEventType.COMPLETED, 1),
-        subject=f"batches/{record.batch_id}",
+        id=event_id(subject, BatchEventType.COMPLETED, 1),
+        subject=subject,
         source=source,
         time=completed_at,
     )
 
 
-def manifest_data(record: BatchRecord) -> ManifestData:
-    """Tell what started a batch."""
+def describe_manifest(record: BatchRecord) -> ManifestData:
+    """Return what started a batch."""
     return ManifestData(
         container=record.manifest.container,
         blob=clip(record.manifest.name, _MAX_BLOB_NAME),
@@ -74,66 +149,32 @@ def manifest_data(record: BatchRecord) -> ManifestData:
     )
 
 
-def tally_of(counts: Counts) -> Tally:
-    """Tell what entries came to and cost."""
+def tally(counts: Counts) -> Tally:
+    """Return counts as they are published."""
+    is_priced = not counts.unpriced
     return Tally(
-        **counts.model_dump(exclude={"known_usd", "unpriced", "estimated"}),
-        cost_usd=None if counts.unpriced else round(counts.known_usd, 6),
-        cost_known_by=_known_by(counts),
-    )
-
-
-def _known_by(counts: Counts) -> KnownBy | None:
-    if counts.unpriced or counts.entries == counts.rejected:
-        return None
-    return "estimate" if counts.estimated else "usage"
-
-
-def _timings(record: BatchRecord, completed_at: datetime) -> BatchTimings:
-    return BatchTimings(
-        created_at=record.created_at,
-        read_at=record.read_at,
-        completed_at=completed_at,
-        total_seconds=round((completed_at - record.created_at).total_seconds(), 3),
-    )
-
-
-def entry_fault(entry: int, line: int, *, field: str, message: str) -> EntryFault:
-    """Return a fault of an entry, short enough for a page and an event."""
-    return EntryFault(
-        entry=entry, line=line, field=clip(field, MAX_NAME_BYTES), message=clip(message)
+        **{name: getattr(counts, name) for name in EntryCounts.model_fields},
+        cost_usd=round(counts.known_usd, 6) if is_priced else None,
+        cost_known_by=("estimate" if counts.estimated else "usage")
+        if is_priced and counts.entries > counts.rejected
+        else None,
     )
 
 
 def result_of(batch_id: str, entry: TakenEntry, record: JobRecord | None) -> Result:
-    """Return the line of an entry whose job, if it became one, has ended."""
+    """Return the line of an entry that has no job, or whose job has ended."""
+    known: dict[str, Any] = {"entry": entry.number, "line": entry.line, "job_id": entry.job_id}
     if entry.job_id is None:
-        return Result(
-            entry=entry.number,
-            line=entry.line,
-            job_id=None,
-            state="rejected",
-            repeated=False,
-            code=entry.code,
-            faults=tuple(
-                ResultFault(field=fault.field, message=fault.message) for fault in entry.faults
-            ),
-        )
+        faults = tuple(Fault(each.field, each.message) for each in entry.faults)
+        return Result(**known, state="rejected", repeated=False, code=entry.code, faults=faults)
     if record is None:
-        return Result(
-            entry=entry.number, line=entry.line, job_id=entry.job_id, state="gone", repeated=False
-        )
-    spent = spending_of(record)
-    mine = record.batch is not None and (record.batch.batch_id, record.batch.entry) == (
-        batch_id,
-        entry.number,
-    )
+        return Result(**known, state="gone", repeated=False)
+    spent, begun_by = spending_of(record), record.batch
     return Result(
-        entry=entry.number,
-        line=entry.line,
-        job_id=entry.job_id,
+        **known,
         state=record.state.value,  # type: ignore[arg-type] # it has ended: any but `running`
-        repeated=not mine,
+        repeated=begun_by is None
+        or (begun_by.batch_id, begun_by.entry) != (batch_id, entry.number),
         images=images_of(record),
         sidecar=f"{record.job_id}/job.json" if record.state is JobState.SUCCEEDED else None,
         cost_usd=spent.cost_usd,
@@ -153,8 +194,8 @@ def _failure(record: JobRecord) -> ResultFailure | None:
     )
 
 
-def counted(results: tuple[Result, ...]) -> Counts:
-    """Add up a page of results; what a repeated job cost is counted where it was begun."""
+def count_results(results: tuple[Result, ...]) -> Counts:
+    """Add up a page of results; the cost of a repeated job is counted where it was begun."""
     own = [result for result in results if not result.repeated and result.state != "rejected"]
     states = [result.state for result in results]
     return Counts(

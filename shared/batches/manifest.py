@@ -1,25 +1,28 @@
-"""A manifest: a file dropped into a container starts a batch; this is how we are told of it.
+"""Manifests: their formats and ids, and the queue messages that start or continue a batch.
 
-Event Grid says so with `Microsoft.Storage.BlobCreated` in a queue message, in its own schema or as
-a CloudEvent. Only the blob's name and version are taken from it, never its URL: what is read is
-read from our own container.
+A file in the manifests container starts a batch. Event Grid reports it with
+`Microsoft.Storage.BlobCreated` in a queue message, in its own schema or as a CloudEvent. Only the
+blob's name and version are used, never its URL: the app reads from its own container alone.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import Fault, MalformedMessage
 from ..jobs.fields import JobId
 from ..jobs.parsing import derived_job_id, document
+from ..jobs.validation import plain_faults
 
+#: The same key makes the same id at any time.
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
 _CREATED: Final = "Microsoft.Storage.BlobCreated"
-#: A data lake announces a file before it has content; `FlushWithClose` tells when it has.
+#: A data lake reports a file before it has content, and with `FlushWithClose` when it has.
 _EMPTY_YET: Final = "CreateFile"
 
 
@@ -40,8 +43,8 @@ _EXTENSIONS: Final = {
 
 
 @dataclass(frozen=True, slots=True)
-class DroppedFile:
-    """A blob that was created."""
+class CreatedBlob:
+    """A blob that was created, as Event Grid reports it."""
 
     container: str
     name: str
@@ -50,21 +53,21 @@ class DroppedFile:
 
 
 class Continuation(BaseModel):
-    """Our own message: go on with a batch. A message of an earlier turn has been overtaken."""
+    """The app's own message: continue a batch. `delay_of_step` says whether it is still valid."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     batch_id: JobId
-    turn: int = Field(ge=0)
-    #: How long this turn waited, seconds: the next waits longer when nothing has happened.
+    step: int = Field(ge=0, validation_alias=AliasChoices("step", "turn"))
+    #: How long this step waited, seconds: the next waits longer when nothing has happened.
     waited: float = Field(default=0, ge=0)
 
     def to_bytes(self) -> bytes:
-        """Return the message as it stands on the queue."""
+        """Return the message as it is on the queue."""
         return self.model_dump_json().encode()
 
 
-def read_notice(body: bytes) -> DroppedFile | Continuation | None:
+def read_notice(body: bytes) -> CreatedBlob | Continuation | None:
     """Read a message of the manifests queue; None for an event that starts nothing.
 
     Raises `MalformedMessage`.
@@ -74,30 +77,28 @@ def read_notice(body: bytes) -> DroppedFile | Continuation | None:
         try:
             return Continuation.model_validate(content)
         except ValidationError as error:
-            raise MalformedMessage(
-                [Fault(str(fault["loc"][0]), fault["msg"]) for fault in error.errors()]
-            ) from error
-    kind = content.get("eventType", content.get("type"))
-    if not isinstance(kind, str):
-        raise MalformedMessage([Fault("", "the message is no event: it has no eventType or type")])
+            raise MalformedMessage(plain_faults(error)) from error
+    event_type = content.get("eventType", content.get("type"))
+    if not isinstance(event_type, str):
+        raise MalformedMessage([Fault("", "the message is not an event: no eventType or type")])
     data = content.get("data")
-    told: Mapping[str, Any] = data if isinstance(data, dict) else {}
-    if kind != _CREATED or told.get("api") == _EMPTY_YET:
+    facts: Mapping[str, Any] = data if isinstance(data, dict) else {}
+    if event_type != _CREATED or facts.get("api") == _EMPTY_YET:
         return None
-    version = told.get("eTag", told.get("etag"))
-    container, name = _place(content.get("subject"))
-    return DroppedFile(container, name, unquoted(version) if isinstance(version, str) else None)
+    version = facts.get("eTag", facts.get("etag"))
+    container, name = _read_subject(content.get("subject"))
+    return CreatedBlob(container, name, unquoted(version) if isinstance(version, str) else None)
 
 
-def _place(subject: object) -> tuple[str, str]:
-    """Read `/blobServices/default/containers/{container}/blobs/{name}`."""
+def _read_subject(subject: object) -> tuple[str, str]:
+    """Return container and name of `/blobServices/default/containers/{container}/blobs/{name}`."""
     if isinstance(subject, str):
         _, _, rest = subject.partition("/containers/")
         container, found, name = rest.partition("/blobs/")
         if found and container and name:
             return container, name
     raise MalformedMessage(
-        [Fault("subject", "is no blob; it must be …/containers/{container}/blobs/{name}")]
+        [Fault("subject", "is not a blob; it must be …/containers/{container}/blobs/{name}")]
     )
 
 
@@ -107,19 +108,24 @@ def unquoted(version: str) -> str:
 
 
 def format_of(name: str) -> Format:
-    """Return the format of a manifest; `ValueError` if its extension is of none."""
+    """Return the format of a manifest; `ValueError` if its extension is not one of a manifest."""
     extension = PurePosixPath(name).suffix.lower()
     if extension not in _EXTENSIONS:
         known = ", ".join(_EXTENSIONS)
-        raise ValueError(f"the extension {extension!r} is of no manifest; use one of {known}")
+        raise ValueError(f"{extension!r} is not the extension of a manifest; use one of {known}")
     return _EXTENSIONS[extension]
 
 
 def batch_id_of(name: str, version: str, modified_at: datetime) -> str:
-    """Return the id of the batch that this version of the manifest starts: always the same."""
+    """Return the id of the batch of this version of a manifest: always the same."""
     return derived_job_id(modified_at, f"manifest\n{name}\n{unquoted(version)}")
 
 
+def list_batch_id(key: str | None, digest: str) -> str:
+    """Return the id of the batch of a list over HTTP: of its idempotency key, or its SHA-256."""
+    return derived_job_id(_EPOCH, f"list\nkey {key}" if key else f"list\n{digest}")
+
+
 def entry_seed(name: str, version: str, entry: int) -> str:
-    """Return what the id of an entry's job is made from, unless it names one: always the same."""
+    """Return the seed of the id of an entry's job that names none: always the same."""
     return f"manifest\n{name}\n{unquoted(version)}\n{entry}"

@@ -1,63 +1,260 @@
-"""Reading a manifest as its bytes arrive: sans-I/O, in flat memory, and from any entry on."""
+"""Find the entries of a manifest in its bytes, as they arrive: JSON, JSONL or CSV.
 
+Reading takes no I/O and little memory, and can go on from any entry in another process.
+"""
+
+import re
 from collections.abc import Iterator
+from itertools import islice
 from typing import Final
 
-from ..errors import Fault
-from .entries import EntryBuffer, ManifestEntry, ReadingState
-from .formats import elements, lines, rows
+from ..errors import Fault, MalformedMessage
+from .csv_rows import find_delimiter, read_columns, row_message, split_cells
+from .entries import (
+    MAX_ENTRY_BYTES,
+    TOO_LONG,
+    EntryBuffer,
+    FileFault,
+    ManifestEntry,
+    ReadingState,
+)
 from .manifest import Format
 
+#: Jobs of a list over HTTP: as many as one request can accept while its caller waits.
+MAX_JOBS: Final = 100
+#: Bytes of a list over HTTP.
+MAX_LIST_BYTES: Final = 1 << 20
+
 _BOM: Final = b"\xef\xbb\xbf"
-_READERS: Final = {Format.JSON: elements, Format.JSONL: lines, Format.CSV: rows}
+_SPACE: Final = b" \t\r\n"
+#: A string, or a character of structure; a lone quote begins a string whose end is not there yet.
+_TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[][{},"]', re.DOTALL)
+_COMMA, _BRACKET = b",", b"]"
+
+
+def _json_entries(buffer: EntryBuffer) -> Iterator[ManifestEntry]:
+    """Yield each element of the list, or the one job that the file is."""
+    if buffer.state.phase == "start":
+        yield from _enter_list(buffer)
+    while buffer.state.phase == "inside":
+        found = _find_end(buffer.data)
+        if found is None:
+            yield from _wait_for_end(buffer)
+            return
+        mark, at = found
+        body = bytes(buffer.data[:at])
+        if mark == _BRACKET:
+            yield from _leave_list(buffer, body, at + 1)
+        else:
+            yield _element(buffer, body, at + 1)
+    if buffer.state.phase == "after":
+        _skip_space(buffer)
+        if buffer.data:
+            buffer.stop("there is more after the list; a file holds one list or one job")
+
+
+def _enter_list(buffer: EntryBuffer) -> Iterator[ManifestEntry]:
+    """Step into the list; a file that is not a list is one entry, once it is complete."""
+    _skip_space(buffer)
+    if buffer.data.startswith(b"["):
+        buffer.skip(1)
+        buffer.update(phase="inside")
+    elif buffer.data and (buffer.is_last or len(buffer.data) > MAX_ENTRY_BYTES):
+        whole = bytes(buffer.data)
+        yield buffer.entry(len(whole), whole.strip())
+        buffer.update(phase="end")
+
+
+def _leave_list(buffer: EntryBuffer, body: bytes, size: int) -> Iterator[ManifestEntry]:
+    """Step out of the list before its last element is yielded: reading may stop there."""
+    last = _element(buffer, body, size) if body.strip() else None
+    if last is None:
+        buffer.skip(size)
+    buffer.update(phase="after")
+    if last:
+        yield last
+
+
+def _wait_for_end(buffer: EntryBuffer) -> Iterator[ManifestEntry]:
+    """Wait for more bytes of an element; stop if there are none, or too many already."""
+    if buffer.is_last:
+        if buffer.data.strip():
+            yield _element(buffer, bytes(buffer.data), len(buffer.data))
+        buffer.stop("the list is not closed: the file ends before its ]")
+    elif len(buffer.data) > MAX_ENTRY_BYTES:
+        buffer.stop(f"{TOO_LONG}; nothing from here on was read")
+
+
+def _find_end(data: bytearray) -> tuple[bytes, int] | None:
+    """Return the mark that ends the next element, and its place; None if it is not there yet."""
+    depth = 0
+    for token in _TOKEN.finditer(data):
+        mark = token.group()
+        if mark == b'"':
+            return None
+        if mark in {b"[", b"{"}:
+            depth += 1
+        elif mark in {_BRACKET, b"}"} and depth:
+            depth -= 1
+        elif mark == _BRACKET or (mark == _COMMA and not depth):
+            return mark, token.start()
+    return None
+
+
+def _element(buffer: EntryBuffer, body: bytes, size: int) -> ManifestEntry:
+    before = len(body) - len(body.lstrip(_SPACE))
+    line = buffer.state.line + body.count(b"\n", 0, before)
+    return buffer.entry(size, body.strip(), line=line)
+
+
+def _skip_space(buffer: EntryBuffer) -> None:
+    buffer.skip(len(buffer.data) - len(buffer.data.lstrip(_SPACE)))
+
+
+def _lines(buffer: EntryBuffer) -> Iterator[ManifestEntry]:
+    """Yield each line of JSONL that is not blank."""
+    while (line := buffer.line()) is not None:
+        if buffer.is_cut or line.strip():
+            yield buffer.entry(len(line), line.strip())
+        else:
+            buffer.skip(len(line))
+
+
+def _rows(buffer: EntryBuffer) -> Iterator[ManifestEntry]:
+    """Yield each row of CSV after the first one, which names the columns."""
+    while buffer.state.phase != "end" and (record := _record(buffer)) is not None:
+        if buffer.is_cut:
+            yield buffer.entry(len(record))
+        elif not record.strip(f" \r\n{buffer.state.delimiter}".encode()):
+            buffer.skip(len(record))
+        elif buffer.state.columns:
+            yield _row(buffer, record)
+        else:
+            _read_header(buffer, record)
+
+
+def _record(buffer: EntryBuffer) -> bytes | None:
+    """Return the next row with the line breaks inside its quotes; None while it is not complete.
+
+    A row ends at the first line end where its quotes are even. If there is none, its first line
+    alone is the row: a stray quote spoils one row and not the file.
+    """
+    first: bytes | None = None
+    size = quotes = 0
+    while size <= MAX_ENTRY_BYTES:
+        line = buffer.line(size)
+        if line is None:
+            return first if buffer.is_last else None
+        first = first or line
+        size += len(line)
+        quotes += line.count(b'"')
+        if quotes % 2 == 0 or buffer.is_cut:
+            return bytes(buffer.data[:size])
+    return first
+
+
+def _row(buffer: EntryBuffer, record: bytes) -> ManifestEntry:
+    state = buffer.state
+    try:
+        made = row_message(state.columns, split_cells(_text(record), state.delimiter))
+    except ValueError as error:
+        return buffer.entry(len(record), fault=Fault("", str(error)))
+    return buffer.entry(len(record), made)
+
+
+def _read_header(buffer: EntryBuffer, record: bytes) -> None:
+    try:
+        text = _text(record)
+        delimiter = find_delimiter(text)
+        columns = read_columns(split_cells(text, delimiter))
+    except ValueError as error:
+        buffer.stop(str(error))
+        return
+    buffer.skip(len(record))
+    buffer.update(columns=columns, delimiter=delimiter)
+
+
+def _text(record: bytes) -> str:
+    """Return a row as text; `ValueError` if it is not valid."""
+    try:
+        text = record.decode().rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"the row is not UTF-8 text at its byte {error.start}") from error
+    if text.count('"') % 2:
+        raise ValueError("a quote that opens in this row is never closed")
+    return text
+
+
+_READERS: Final = {Format.JSON: _json_entries, Format.JSONL: _lines, Format.CSV: _rows}
 
 
 class ManifestReader:
-    """A manifest under way: `feed` bytes and `take` entries in turn; `end` before the last take.
+    """Read a manifest: `feed` bytes and `take` entries in turn; `end` before the last take.
 
-    After each entry `state` tells where the next one begins: reading can stop there and go on in
-    another process.
+    After each entry, `state` is where the next one begins: reading can go on from there in another
+    process.
     """
 
     def __init__(self, written: Format, state: ReadingState | None = None) -> None:
-        self._format = written
-        self._pending = EntryBuffer(state or ReadingState())
+        self._find = _READERS[written]
+        self._buffer = EntryBuffer(state or ReadingState())
 
     @property
     def state(self) -> ReadingState:
         """Where the next entry begins."""
-        return self._pending.state
+        return self._buffer.state
 
     @property
     def wanted(self) -> int:
         """The offset of the next byte to feed."""
-        return self.state.offset + len(self._pending.data)
+        return self.state.offset + len(self._buffer.data)
 
     @property
     def is_over(self) -> bool:
-        """Whether nothing more will be taken, whatever is fed."""
-        at_end = self._pending.is_last and not self._pending.data
+        """Whether there are no more entries, whatever is fed."""
+        at_end = self._buffer.is_last and not self._buffer.data
         return self.state.phase == "end" or at_end
 
     @property
-    def wrong(self) -> tuple[tuple[int, Fault], ...]:
-        """What is wrong with the file as a whole, by line."""
-        return tuple(self._pending.wrong)
+    def faults(self) -> tuple[FileFault, ...]:
+        """What is wrong with the file as a whole."""
+        return tuple(self._buffer.faults)
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes of the file."""
-        self._pending.data += data
+        """Add the next bytes of the file."""
+        self._buffer.data += data
 
     def end(self) -> None:
-        """Say that there are no more bytes."""
-        self._pending.is_last = True
+        """Note that the file has no more bytes."""
+        self._buffer.is_last = True
 
     def take(self) -> Iterator[ManifestEntry]:
-        """Yield every entry that is all there; a new call goes on after the last one taken."""
-        pending = self._pending
-        if not pending.state.offset:
-            if len(pending.data) < len(_BOM) and not pending.is_last:
+        """Yield every complete entry; a new call goes on after the last one."""
+        buffer = self._buffer
+        if not buffer.state.offset:
+            if len(buffer.data) < len(_BOM) and not buffer.is_last:
                 return
-            if pending.data.startswith(_BOM):
-                pending.skip(len(_BOM))
-        yield from _READERS[self._format](pending)
+            if buffer.data.startswith(_BOM):
+                buffer.skip(len(_BOM))
+        yield from self._find(buffer)
+
+
+def read_list(body: bytes) -> list[ManifestEntry]:
+    """Return the entries of a list that came over HTTP; `MalformedMessage` if it is not one."""
+    if not body.removeprefix(_BOM).lstrip(_SPACE).startswith(b"["):
+        raise _malformed("the body is not a JSON list of jobs: it does not begin with '['")
+    reader = ManifestReader(Format.JSON)
+    reader.feed(body)
+    reader.end()
+    entries = list(islice(reader.take(), MAX_JOBS + 1))
+    if len(entries) > MAX_JOBS:
+        raise _malformed(f"the list holds more than {MAX_JOBS} jobs; split it")
+    if reader.faults:
+        raise _malformed("; ".join(map(str, reader.faults)))
+    if not entries:
+        raise _malformed("the list holds no job")
+    return entries
+
+
+def _malformed(message: str) -> MalformedMessage:
+    return MalformedMessage([Fault("", message)])

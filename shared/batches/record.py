@@ -1,39 +1,89 @@
-"""A batch: the jobs of one manifest, from the first line read to the one event of its end.
+"""The record of a batch, from the first entry read to the event of its end.
 
     reading ──▶ running ──▶ completed
 
-A batch is kept in pages of a hundred entries. A page of *entries* is written once, when its jobs
-are accepted; a page of *results* once, when they have ended, and in order. So each job is looked at
-twice and not all the time, whoever repeats a step finds its page and takes it as it is, and what a
-batch comes to is summed from pages, never counted by whoever passes by.
+A batch is stored in pages of a hundred entries. A page of entries is written once, when its jobs
+are accepted. A page of results is written once, in order, when its jobs have ended. So each job is
+read twice and not all the time, a repeated step finds its page and uses it, and the counts of a
+batch are sums over pages.
 """
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
-from .data import Counts, EntryFault, FileFault
-from .entries import ReadingState
+from ..errors import Fault
+from ..events.data import Data
+from ..vocabulary import MAX_NAME_BYTES, clip
+from .entries import FileFault, ManifestEntry, ReadingState
 
 #: Grows when the shape of a batch's record changes so that an older app could not read it.
 BATCH_VERSION: Final = 1
 PAGE_ENTRIES: Final = 100
-#: Faults kept in the record and told in the event; the results have all of them.
-MAX_TOLD: Final = 20
-#: Under this name a list that came over HTTP is kept.
+#: Faults kept in the record and in the event; the results have all of them.
+MAX_FAULTS: Final = 20
+#: The page that holds a list that came over HTTP.
 POSTED: Final = "posted.json"
-#: A turn that is overdue by this much was lost with its process.
+#: A message that is overdue by this much is lost.
 LOST_AFTER: Final = timedelta(minutes=2)
 
 
 class BatchState(StrEnum):
-    """Where a batch stands."""
+    """Where a batch is."""
 
     READING = "reading"
     RUNNING = "running"
     COMPLETED = "completed"
+
+
+class EntryFault(Data):
+    """One thing wrong with one entry of a manifest."""
+
+    entry: int = Field(description="Which entry, from 1.")
+    line: int = Field(description="Where it begins in the file, from 1.")
+    field: str
+    message: str
+
+    def __str__(self) -> str:
+        return f"line {self.line}: {Fault(self.field, self.message)}"
+
+
+class EntryCounts(Data):
+    """Entries of a manifest by the state of their jobs."""
+
+    entries: int = 0
+    succeeded: int = 0
+    failed: int = 0
+    parked: int = 0
+    cancelled: int = 0
+    rejected: int = Field(default=0, description="Entries with faults: no job was begun.")
+    gone: int = Field(default=0, description="Jobs whose record was deleted meanwhile.")
+    repeated: int = Field(
+        default=0,
+        description="Of these, entries whose job was begun elsewhere: by another batch, message or "
+        "entry.",
+    )
+    images: int = 0
+    possible_duplicate_charges: int = Field(
+        default=0, description="Jobs that may have been paid for twice."
+    )
+
+
+class Counts(EntryCounts):
+    """The counts of a batch as they are stored: they add up."""
+
+    #: Sum of the known costs, USD, without the repeated.
+    known_usd: float = 0.0
+    #: Jobs with a part that has no known price, and jobs whose cost is an estimate.
+    unpriced: int = 0
+    estimated: int = 0
+
+    def plus(self, other: "Counts") -> "Counts":
+        """Return the sum of both."""
+        sums = {name: getattr(self, name) + getattr(other, name) for name in Counts.model_fields}
+        return Counts(**sums)
 
 
 class _Frozen(BaseModel):
@@ -41,7 +91,7 @@ class _Frozen(BaseModel):
 
 
 class TakenEntry(_Frozen):
-    """What became of an entry: a job, or faults."""
+    """An entry that was taken: its job, or its faults."""
 
     number: int = Field(ge=1)
     line: int = Field(ge=1)
@@ -59,17 +109,19 @@ class EntryPage(_Frozen):
     after: ReadingState
     is_last: bool
     #: What is wrong with the file as a whole.
-    wrong: tuple[FileFault, ...] = ()
+    file_faults: tuple[FileFault, ...] = Field(
+        default=(), validation_alias=AliasChoices("file_faults", "wrong")
+    )
 
 
 class Manifest(_Frozen):
-    """What a batch was started by: a file that was dropped, or a list that came over HTTP."""
+    """What started a batch: a file in the manifests container, or a list that came over HTTP."""
 
-    #: It came over HTTP, and is kept as a page of the batch: `POSTED`.
+    #: It came over HTTP, and is stored as a page of the batch: `POSTED`.
     is_posted: bool = False
     container: str
     name: str
-    #: Its ETag, of a list its SHA-256: another version is another batch.
+    #: Its ETag, or the SHA-256 of a list: another version is another batch.
     version: str
     bytes: int = Field(ge=0)
     modified_at: datetime
@@ -85,59 +137,76 @@ class BatchRecord(_Frozen):
     #: Where reading goes on, and pages of entries written.
     reading: ReadingState = ReadingState()
     pages: int = Field(default=0, ge=0)
-    #: Pages of results written, and the entry of the next one that is waited for.
+    #: Pages of results written, and the first entry of the next page whose job runs, from 0.
     collected: int = Field(default=0, ge=0)
     waiting_at: int = Field(default=0, ge=0)
     counts: Counts = Counts()
-    wrong: tuple[FileFault, ...] = ()
+    file_faults: tuple[FileFault, ...] = Field(
+        default=(), validation_alias=AliasChoices("file_faults", "wrong")
+    )
     faults: tuple[EntryFault, ...] = ()
-    #: The newest turn, and when its message is due: see `admitted`.
-    turn: int = Field(default=0, ge=0)
+    #: The newest step, and when its message is due: see `delay_of_step`.
+    step: int = Field(default=0, ge=0, validation_alias=AliasChoices("step", "turn"))
     due_at: datetime
     created_at: datetime
     read_at: datetime | None = None
     completed_at: datetime | None = None
     updated_at: datetime
-    #: URL of the result manifest, once it is there.
+    #: URL of the result manifest, once it is written.
     results_url: str | None = None
     sent_at: datetime | None = None
 
     @property
     def waits_for(self) -> int | None:
-        """The first entry, from 1, whose job is not known to have ended; None where none is."""
-        told = self.collected * PAGE_ENTRIES + self.waiting_at
-        is_running = self.state is BatchState.RUNNING and told < self.reading.entries
-        return told + 1 if is_running else None
+        """The first entry, from 1, whose job is not known to have ended; None if there is none."""
+        ended = self.collected * PAGE_ENTRIES + self.waiting_at
+        is_running = self.state is BatchState.RUNNING and ended < self.reading.entries
+        return ended + 1 if is_running else None
 
 
-def page_of_entries(number: int) -> str:
+def entry_fault(entry: ManifestEntry, fault: Fault) -> EntryFault:
+    """Return a fault of an entry, short enough for a page and an event."""
+    return EntryFault(
+        entry=entry.number,
+        line=entry.line,
+        field=clip(fault.field, MAX_NAME_BYTES),
+        message=clip(fault.message),
+    )
+
+
+def entries_page(number: int) -> str:
     """Return the name of a page of entries."""
     return f"entries/{number:06d}.json"
 
 
+def results_page(number: int) -> str:
+    """Return the name of a page of results."""
+    return f"results/{number:06d}.jsonl"
+
+
 def open_batch(
-    batch_id: str, manifest: Manifest, *, due_at: datetime, now: datetime, turn: int = 0
+    batch_id: str, manifest: Manifest, *, due_at: datetime, now: datetime, step: int = 0
 ) -> BatchRecord:
-    """Return the first record of a batch; a `turn` has a message that comes when it is due."""
+    """Return the first record of a batch; a `step` above 0 has a message that is due then."""
     return BatchRecord(
         batch_id=batch_id,
         manifest=manifest,
-        turn=turn,
+        step=step,
         due_at=due_at,
         created_at=now,
         updated_at=now,
     )
 
 
-def with_entries(record: BatchRecord, page: EntryPage, *, now: datetime) -> BatchRecord:
-    """Note a page of entries."""
+def add_entries(record: BatchRecord, page: EntryPage, *, now: datetime) -> BatchRecord:
+    """Add a page of entries."""
     faults = [fault for entry in page.entries for fault in entry.faults]
     return record.model_copy(
         update={
             "pages": record.pages + 1,
             "reading": page.after,
-            "faults": (*record.faults, *faults)[:MAX_TOLD],
-            "wrong": (*record.wrong, *page.wrong)[:MAX_TOLD],
+            "faults": (*record.faults, *faults)[:MAX_FAULTS],
+            "file_faults": (*record.file_faults, *page.file_faults)[:MAX_FAULTS],
             "state": BatchState.RUNNING if page.is_last else record.state,
             "read_at": now if page.is_last else None,
             "updated_at": now,
@@ -145,13 +214,15 @@ def with_entries(record: BatchRecord, page: EntryPage, *, now: datetime) -> Batc
     )
 
 
-def waiting(record: BatchRecord, at: int, *, now: datetime) -> BatchRecord:
-    """Note the entry of the page under way whose job has not ended."""
-    return record.model_copy(update={"waiting_at": at, "updated_at": now})
+def wait_at(record: BatchRecord, place: int, *, now: datetime) -> BatchRecord:
+    """Note the entry of the current page, from 0, whose job runs."""
+    if record.waiting_at == place:
+        return record
+    return record.model_copy(update={"waiting_at": place, "updated_at": now})
 
 
-def with_results(record: BatchRecord, counts: Counts, *, now: datetime) -> BatchRecord:
-    """Note a page of results and what it adds up to."""
+def add_results(record: BatchRecord, counts: Counts, *, now: datetime) -> BatchRecord:
+    """Add the counts of a page of results."""
     return record.model_copy(
         update={
             "collected": record.collected + 1,
@@ -162,8 +233,8 @@ def with_results(record: BatchRecord, counts: Counts, *, now: datetime) -> Batch
     )
 
 
-def completed(record: BatchRecord, results_url: str, *, now: datetime) -> BatchRecord:
-    """End the batch: it owes the world its event."""
+def complete(record: BatchRecord, results_url: str, *, now: datetime) -> BatchRecord:
+    """End the batch; its event is to be published."""
     return record.model_copy(
         update={
             "state": BatchState.COMPLETED,
@@ -174,27 +245,25 @@ def completed(record: BatchRecord, results_url: str, *, now: datetime) -> BatchR
     )
 
 
-def next_turn(record: BatchRecord, *, due_at: datetime, now: datetime) -> BatchRecord:
-    """Hand the batch on to a message that is due at this time."""
-    return record.model_copy(update={"turn": record.turn + 1, "due_at": due_at, "updated_at": now})
+def next_step(record: BatchRecord, *, due_at: datetime, now: datetime) -> BatchRecord:
+    """Leave the batch to a message that is due at this time."""
+    return record.model_copy(update={"step": record.step + 1, "due_at": due_at, "updated_at": now})
 
 
-def admitted(
-    record: BatchRecord, turn: int | None, *, now: datetime
-) -> Literal["go", "drop"] | datetime:
-    """Say what a message of this turn may do: go on, nothing, or look again at a time.
+def delay_of_step(record: BatchRecord, step: int | None, *, now: datetime) -> timedelta | None:
+    """Return how long a message of this step must wait before it advances the batch.
 
-    One message at a time moves a batch. Whoever hands it on writes the next turn before sending
-    its message, so a message of the turn before may be the only one there is: it waits until the
-    newest is surely lost. Older ones have been overtaken. An event of Event Grid has no turn: it
-    counts as the turn before.
+    Zero: go on now. None: drop the message. One message at a time advances a batch: the one of the
+    newest step. The step is written to the record before its message is sent, and a process may
+    stop in between. Then the message of the step before is the only one left, so that one waits
+    until the newest is surely lost. Older messages are dropped. An event of Event Grid has no step:
+    it counts as the step before.
     """
     if record.state is BatchState.COMPLETED and record.sent_at:
-        return "drop"
-    given = record.turn - 1 if turn is None else turn
-    if record.turn in {given, 0}:
-        return "go"
-    if given < record.turn - 1:
-        return "drop"
-    lost_at = record.due_at + LOST_AFTER
-    return "go" if now >= lost_at else lost_at
+        return None
+    given = record.step - 1 if step is None else step
+    if record.step in {given, 0}:
+        return timedelta()
+    if given < record.step - 1:
+        return None
+    return max(timedelta(), record.due_at + LOST_AFTER - now)

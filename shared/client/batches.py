@@ -1,7 +1,7 @@
-"""Batches: a manifest checked entry by entry, dropped where the app finds it, and followed."""
+"""Batches: check a manifest entry by entry, submit it, and follow its batch."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import PurePosixPath
@@ -9,9 +9,10 @@ from typing import Final
 
 from pydantic import ValidationError
 
+from ..batches.entries import FileFault
 from ..batches.manifest import Format, batch_id_of, format_of
 from ..batches.reader import ManifestReader
-from ..batches.record import BatchRecord, BatchState
+from ..batches.record import BatchRecord, BatchState, EntryFault, entry_fault
 from ..config.settings import Configuration
 from ..errors import AlreadyExists, Fault, Rejected, UnreadableRecord
 from ..jobs.job import Job
@@ -22,36 +23,26 @@ from .submission import quoted, supposed
 
 #: Where the app keeps a batch's record, in the container of the job records.
 RECORD: Final = "batches/{batch_id}/batch.json"
-#: Between two looks at a batch, seconds.
+#: Between two checks of a batch, seconds.
 LOOK: Final = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class FaultyEntry:
-    """An entry that the app would refuse."""
-
-    line: int
-    number: int
-    fault: Fault
-
-
 @dataclass(slots=True)
-class Checked:
-    """What a manifest holds, as far as it can be said before it is sent."""
+class ManifestCheck:
+    """What a manifest holds, as far as the client can know before it is sent."""
 
     entries: int = 0
-    #: What is wrong with the file as a whole, by line.
-    wrong: list[tuple[int, Fault]] = field(default_factory=list)
-    faulty: list[FaultyEntry] = field(default_factory=list)
-    #: US dollars of the entries without faults; None where one can't be priced.
+    file_faults: list[FileFault] = field(default_factory=list)
+    faults: list[EntryFault] = field(default_factory=list)
+    #: US dollars of the entries without faults; None if one has no known price.
     estimate_usd: float | None = 0.0
-    #: The deployments are not known: for the estimate every model was taken to be deployed, and
-    #: faults are those of the fields alone.
+    #: The deployments are not known: the estimate supposes that every model is deployed, and faults
+    #: are those of the fields alone.
     supposed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Dropped:
+class SubmittedBatch:
     """A manifest that is in its container, and the batch that the app makes of it."""
 
     batch_id: str
@@ -59,25 +50,27 @@ class Dropped:
     name: str
 
 
-def check(manifest: Iterable[bytes], name: str, app: Configuration, storage: Storage) -> Checked:
+def check(
+    manifest: Iterable[bytes], name: str, app: Configuration, storage: Storage
+) -> ManifestCheck:
     """Read a manifest as the app will, and route each entry if the deployments are known.
 
-    `ValueError` when the name's extension is of no manifest.
+    `ValueError` when the name's extension is not one of a manifest.
     """
     priced, is_supposed = supposed(app)
-    found, reading = Checked(supposed=is_supposed), ManifestReader(format_of(name))
+    found, reading = ManifestCheck(supposed=is_supposed), ManifestReader(format_of(name))
     for piece in manifest:
         reading.feed(piece)
         _take(reading, found, app, priced, storage)
     reading.end()
     _take(reading, found, app, priced, storage)
-    found.wrong += reading.wrong
+    found.file_faults += reading.faults
     return found
 
 
 def _take(
     reading: ManifestReader,
-    found: Checked,
+    found: ManifestCheck,
     app: Configuration,
     priced: Configuration,
     storage: Storage,
@@ -85,7 +78,7 @@ def _take(
     now = storage.now()
     for entry in reading.take():
         found.entries += 1
-        faults: Iterator[Fault] | tuple[Fault, ...] = (entry.fault,) if entry.fault else ()
+        faults: Sequence[Fault] = (entry.fault,) if entry.fault else ()
         if not entry.fault:
             try:
                 job = read_job(Message(entry.body, str(entry.number), now))
@@ -94,7 +87,7 @@ def _take(
                 found.estimate_usd = _sum(found.estimate_usd, usd)
             except Rejected as rejection:
                 faults = rejection.faults
-        found.faulty += [FaultyEntry(entry.line, entry.number, fault) for fault in faults]
+        found.faults += [entry_fault(entry, fault) for fault in faults]
 
 
 def _price(job: Job, priced: Configuration, now: datetime) -> float | None:
@@ -110,12 +103,12 @@ def _sum(one: float | None, other: float | None) -> float | None:
     return None if one is None or other is None else round(one + other, 6)
 
 
-async def drop(
+async def submit_batch(
     manifest: bytes, name: str, storage: Storage, app: Configuration, *, anew: str = ""
-) -> Dropped:
-    """Put a manifest into its container, under a name made of its content; the app does the rest.
+) -> SubmittedBatch:
+    """Put a manifest into its container, under a name made of its content.
 
-    `AlreadyExists` if this very file was dropped before; `anew`, any word, makes it another one.
+    `AlreadyExists` if the same file was sent before; `anew`, any word, makes it another one.
     """
     suffix = PurePosixPath(name).suffix.lower()
     digest = hashlib.sha256(manifest + anew.encode()).hexdigest()
@@ -123,10 +116,10 @@ async def drop(
     written = await storage.create(container, blob, manifest, content_type=_TYPES[format_of(name)])
     if written is None:
         raise AlreadyExists(
-            f"{container}/{blob} is there already: this file was dropped before, and its jobs are "
-            "made or being made"
+            f"{container}/{blob} exists already: this file was sent before, and its jobs are made "
+            "or being made"
         )
-    return Dropped(batch_id_of(blob, written.version, written.modified_at), container, blob)
+    return SubmittedBatch(batch_id_of(blob, written.version, written.modified_at), container, blob)
 
 
 _TYPES: Final = {
@@ -146,7 +139,7 @@ async def batch_of(batch_id: str, storage: Storage, app: Configuration) -> Batch
         return BatchRecord.model_validate_json(stored.body)
     except ValidationError as error:
         raise UnreadableRecord(
-            f"the record of batch {batch_id} is none that this version of the client understands"
+            f"the record of batch {batch_id} can't be read by this version of the client"
         ) from error
 
 
@@ -160,7 +153,7 @@ async def wait_for_batch(
 ) -> BatchRecord:
     """Return a batch once its last job has ended; `StillRunning` after so many seconds.
 
-    `seen` is told of each look in between.
+    `seen` is called with each record read.
     """
     end = None if within is None else storage.now() + timedelta(seconds=within)
     while True:

@@ -23,7 +23,7 @@ from ..records.dead_letter import DeadLetter
 from ..records.index_entry import IndexEntry
 from ..records.record import JobState
 from . import batches, checkup, control, dead_letters, download, following, ledger, submission
-from .batches import Checked, Dropped
+from .batches import ManifestCheck, SubmittedBatch
 from .checkup import Check
 from .configuration import configured, environment
 from .control import COMMAND_SECONDS
@@ -169,16 +169,18 @@ class ImageJobs:
         jobs = [self.prepare(each) for each in asked]
         return run_coroutine(submission.submit_all(jobs, self._storage, self._app))
 
-    def check_manifest(self, manifest: bytes, name: str, /) -> Checked:
+    def check_manifest(self, manifest: bytes, name: str, /) -> ManifestCheck:
         """Read a file of jobs as the app would; `name` says by its end how it is written."""
         return batches.check([manifest], name, self._app, self._storage)
 
-    def drop(self, manifest: bytes, name: str, /, *, anew: str = "") -> Dropped:
+    def submit_batch(self, manifest: bytes, name: str, /, *, anew: str = "") -> SubmittedBatch:
         """Start a batch: every entry of the file is a job (`docs/batches.md`).
 
-        `AlreadyExists` if this very file was dropped before; `anew`, any word, makes it another.
+        `AlreadyExists` if the same file was sent before; `anew`, any word, makes it another.
         """
-        return run_coroutine(batches.drop(manifest, name, self._storage, self._app, anew=anew))
+        return run_coroutine(
+            batches.submit_batch(manifest, name, self._storage, self._app, anew=anew)
+        )
 
     def batch(self, batch_id: str, /) -> BatchRecord | None:
         """Say where a batch stands, of a file or a list; None when the app knows of none."""

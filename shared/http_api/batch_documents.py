@@ -1,4 +1,4 @@
-"""What a caller over HTTP is told of a batch, and of each job of the list that it sent."""
+"""The HTTP documents of a batch, and of each job of a list that was sent."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -6,33 +6,35 @@ from typing import Final
 
 from pydantic import Field
 
-from ..batches.data import EntryFault, FileFault, ManifestData, Tally
-from ..batches.events import manifest_data, tally_of
-from ..batches.record import BatchRecord, BatchState, EntryPage, TakenEntry
+from ..batches.entries import FileFault
+from ..batches.events import ManifestData, Tally, describe_manifest, tally
+from ..batches.record import BatchRecord, BatchState, EntryFault, EntryPage, TakenEntry
 from ..errors import Fault, Rejected
 from ..events.data import Data
 from .job_documents import JOB_PATH, LATEST_POLL, SOONEST_POLL
 from .problems import Problem, problem, to_problem
 
-#: Where a batch, and its result manifest, is to be asked for.
+#: Where a batch and its result manifest are.
 BATCH_PATH: Final = "/api/batches/{batch_id}"
 RESULTS_PATH: Final = "/api/batches/{batch_id}/results"
-#: A batch is worth asking for again after this share of the time that it runs already.
+#: Ask for a batch again after this share of the time that it runs already.
 _POLL_SHARE: Final = 0.25
 
 
 class BatchStatus(Data):
-    """All there is to tell of a batch."""
+    """Everything about a batch."""
 
     batch_id: str
     state: BatchState
     manifest: ManifestData
     read: int = Field(description="Entries read so far; all of them unless it is `reading`.")
-    told: Tally = Field(description="Of entries whose jobs ended, counted a hundred at a time.")
+    counts: Tally = Field(description="Of entries whose jobs ended, counted a hundred at a time.")
     waits_for: int | None = Field(
         description="While it is `running`: the first entry whose job is still waited for."
     )
-    wrong: tuple[FileFault, ...] = Field(description="What is wrong with the file as a whole.")
+    file_faults: tuple[FileFault, ...] = Field(
+        description="What is wrong with the file as a whole."
+    )
     faults: tuple[EntryFault, ...] = Field(description="The first faults of entries.")
     path: str
     results_path: str | None = Field(
@@ -46,34 +48,34 @@ class BatchStatus(Data):
 
 
 class SubmittedJob(Data):
-    """What became of one job of a list."""
+    """The answer for one job of a list."""
 
     index: int = Field(description="Place in the list, from 0.")
     job_id: str | None
-    path: str | None = Field(description="Where to ask for it; null where it was refused.")
+    path: str | None = Field(description="Where it is; null if it was refused.")
     problem: Problem | None
 
 
 class SubmittedList(Data):
-    """What became of each job of a list, in its order, and the batch that they are."""
+    """The answer for each job of a list, in its order, and the batch of the list."""
 
     accepted: int
     refused: int
     jobs: tuple[SubmittedJob, ...]
-    batch: BatchStatus | None = Field(description="Null where all were refused: none was begun.")
+    batch: BatchStatus | None = Field(description="Null if all were refused: no batch was begun.")
 
 
 def batch_status(record: BatchRecord) -> BatchStatus:
-    """Tell everything about a batch."""
+    """Return the document of a batch."""
     ended = record.state is BatchState.COMPLETED
     return BatchStatus(
         batch_id=record.batch_id,
         state=record.state,
-        manifest=manifest_data(record),
+        manifest=describe_manifest(record),
         read=record.reading.entries,
-        told=tally_of(record.counts),
+        counts=tally(record.counts),
         waits_for=record.waits_for,
-        wrong=record.wrong,
+        file_faults=record.file_faults,
         faults=record.faults,
         path=BATCH_PATH.format(batch_id=record.batch_id),
         results_path=RESULTS_PATH.format(batch_id=record.batch_id) if ended else None,
@@ -86,23 +88,25 @@ def batch_status(record: BatchRecord) -> BatchStatus:
 
 
 def begun(record: BatchRecord, page: EntryPage) -> SubmittedList:
-    """Tell of a list that became a batch."""
-    return _told([_submitted(entry) for entry in page.entries], batch_status(record))
+    """Return the document of a list that is a batch."""
+    return _list_document([_submitted(entry) for entry in page.entries], batch_status(record))
 
 
 def not_begun(rejections: Sequence[Rejected]) -> SubmittedList:
-    """Tell of a list whose every job is refused."""
+    """Return the document of a list whose every job is refused."""
     problems = [to_problem(rejection) for rejection in rejections]
-    return _told([_refused(place, problem) for place, problem in enumerate(problems)], None)
+    return _list_document(
+        [_refused(place, problem) for place, problem in enumerate(problems)], None
+    )
 
 
 def poll_batch_after(record: BatchRecord, now: datetime) -> int:
-    """Return in how many seconds it is worth asking again about a batch under way."""
+    """Return after how many seconds to ask again for a batch that is not completed."""
     runs = (now - record.created_at).total_seconds()
     return round(min(max(runs * _POLL_SHARE, SOONEST_POLL), LATEST_POLL))
 
 
-def _told(jobs: Sequence[SubmittedJob], batch: BatchStatus | None) -> SubmittedList:
+def _list_document(jobs: Sequence[SubmittedJob], batch: BatchStatus | None) -> SubmittedList:
     accepted = sum(job.problem is None for job in jobs)
     return SubmittedList(
         accepted=accepted, refused=len(jobs) - accepted, jobs=tuple(jobs), batch=batch

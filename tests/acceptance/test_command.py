@@ -179,7 +179,7 @@ def test_a_file_of_jobs_is_checked_sent_and_followed(terminal: Terminal, tmp_pat
     told = terminal.json("batch", str(file), "--anyway", "--wait", "--within", "90", code=1)
     counts = told["counts"]
     assert (counts["succeeded"], counts["rejected"], counts["images"]) == (2, 1, 3)
-    assert "dropped before" in terminal.run("batch", str(file), "--anyway", "--json", code=1)
+    assert "sent before" in terminal.run("batch", str(file), "--anyway", "--json", code=1)
     assert terminal.json("follow", told["batch_id"])["counts"] == counts
     assert terminal.json("follow", told["batch_id"], "--wait", code=1) == told
     assert "completed" in terminal.run("follow", told["batch_id"])

@@ -9,7 +9,7 @@ import typer
 from rich.text import Text
 
 from ...batches.record import BatchRecord, BatchState
-from ..batches import Checked, Dropped
+from ..batches import ManifestCheck, SubmittedBatch
 from ..results import NoSuchJob
 from ..sync_client import ImageJobs
 from .output import SUPPOSED, AsJson, client, console, dollars, live, print_json
@@ -44,17 +44,17 @@ def batch(
             checked = jobs.check_manifest(manifest, file.name)
         except ValueError as error:
             raise typer.BadParameter(str(error)) from error
-        good = not (checked.faulty or checked.wrong)
+        good = not (checked.faults or checked.file_faults)
         if check or not (good or anyway):
             _show_checked(checked, as_json=as_json)
             raise typer.Exit(0 if good else 2)
         if not as_json:
             _show_checked(checked, as_json=False)
-        dropped = jobs.drop(manifest, file.name, anew=uuid.uuid4().hex if again else "")
+        sent = jobs.submit_batch(manifest, file.name, anew=uuid.uuid4().hex if again else "")
         if not wait:
-            _show_dropped(dropped, as_json=as_json)
+            _show_sent(sent, as_json=as_json)
             return
-        record = _followed(jobs, dropped.batch_id, within=within, quiet=as_json)
+        record = _followed(jobs, sent.batch_id, within=within, quiet=as_json)
     raise typer.Exit(_ended(record, as_json=as_json))
 
 
@@ -84,7 +84,7 @@ def _ended(record: BatchRecord, *, as_json: bool) -> int:
     if as_json:
         print_json(record.model_dump(mode="json"))
     counts = record.counts
-    return 0 if counts.succeeded == counts.entries and not record.wrong else 1
+    return 0 if counts.succeeded == counts.entries and not record.file_faults else 1
 
 
 def _bytes(file: Path) -> bytes:
@@ -94,13 +94,10 @@ def _bytes(file: Path) -> bytes:
         raise typer.BadParameter(f"{file} can't be read: {error}") from error
 
 
-def _show_checked(checked: Checked, *, as_json: bool) -> None:
+def _show_checked(checked: ManifestCheck, *, as_json: bool) -> None:
     if as_json:
-        faults = [
-            {"line": each.line, "entry": each.number, **_said(each.fault.field, each.fault.message)}
-            for each in checked.faulty
-        ]
-        faults += [{"line": line, **_said("", fault.message)} for line, fault in checked.wrong]
+        faults = [each.model_dump() for each in checked.faults]
+        faults += [{"field": "", **each.model_dump()} for each in checked.file_faults]
         print_json(
             {
                 "entries": checked.entries,
@@ -110,13 +107,12 @@ def _show_checked(checked: Checked, *, as_json: bool) -> None:
             }
         )
         return
-    lines = [f"line {line}: {fault}" for line, fault in checked.wrong]
-    lines += [f"line {each.line}: {each.fault}" for each in checked.faulty]
+    lines = [str(each) for each in (*checked.file_faults, *checked.faults)]
     for line in lines[:MOST_SHOWN]:
         sys.stderr.write(f"{line}\n")
     if len(lines) > MOST_SHOWN:
         sys.stderr.write(f"… and {len(lines) - MOST_SHOWN:,} more faults\n")
-    faulty = len({each.number for each in checked.faulty})
+    faulty = len({each.entry for each in checked.faults})
     usd = checked.estimate_usd
     cost = "what it costs can't be foreseen" if usd is None else f"about {dollars(usd)}"
     console().print(f"{checked.entries:,} entries, {faulty:,} with faults, {cost}")
@@ -124,17 +120,11 @@ def _show_checked(checked: Checked, *, as_json: bool) -> None:
         console().print(SUPPOSED)
 
 
-def _said(field: str, message: str) -> dict[str, str]:
-    return {"field": field, "message": message}
-
-
-def _show_dropped(dropped: Dropped, *, as_json: bool) -> None:
+def _show_sent(sent: SubmittedBatch, *, as_json: bool) -> None:
     if as_json:
-        print_json(
-            {"batch_id": dropped.batch_id, "container": dropped.container, "blob": dropped.name}
-        )
+        print_json({"batch_id": sent.batch_id, "container": sent.container, "blob": sent.name})
         return
-    console().print(f"{dropped.batch_id}   {dropped.container}/{dropped.name}", soft_wrap=True)
+    console().print(f"{sent.batch_id}   {sent.container}/{sent.name}", soft_wrap=True)
 
 
 def _followed(jobs: ImageJobs, batch_id: str, *, within: float | None, quiet: bool) -> BatchRecord:

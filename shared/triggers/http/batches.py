@@ -4,7 +4,7 @@ import azure.functions as func
 
 from ...adapters.world import open_world
 from ...batches.events import RESULTS
-from ...batches.posted_list import MAX_BATCH_BYTES
+from ...batches.reader import MAX_LIST_BYTES
 from ...batches.record import BatchRecord
 from ...config.settings import Configuration
 from ...http_api.batch_documents import batch_status, begun, not_begun, poll_batch_after
@@ -22,7 +22,7 @@ from .responses import empty_response, json_response
 
 async def submit_batch(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
     """Begin a batch of a list of jobs."""
-    body, key = read_body(req, MAX_BATCH_BYTES), req.headers.get("idempotency-key")
+    body, key = read_body(req, MAX_LIST_BYTES), req.headers.get("idempotency-key")
     world = open_world(configuration)
     made = await begin(body, key, world, configuration)
     if not isinstance(made, Begun):

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from shared.batches.entries import MAX_ENTRY_BYTES, ManifestEntry
 from shared.batches.manifest import Format
-from shared.batches.reader import ManifestReader
+from shared.batches.reader import MAX_JOBS, ManifestReader, read_list
+from shared.errors import MalformedMessage
 
 JOBS: list[dict[str, Any]] = [
     {"prompt": "a fox, in the snow"},
@@ -42,8 +43,8 @@ def read(
             reading.feed(piece)
             if reading.wanted >= len(data):
                 reading.end()
-        wrong = [f"{line}: {fault}" for line, fault in reading.wrong]
-    wrong = [f"{line}: {fault}" for line, fault in reading.wrong]
+        wrong = [str(fault) for fault in reading.faults]
+    wrong = [str(fault) for fault in reading.faults]
     return entries, wrong
 
 
@@ -156,7 +157,7 @@ def test_a_header_that_names_no_fields_is_told_once_and_nothing_is_taken(
     entries, (wrong,) = read(Format.CSV, f"{header}\na,b\nc,d\n".encode())
     assert entries == []
     assert any(part in wrong for part in said.split("|"))
-    assert wrong.startswith("1: ")
+    assert wrong.startswith("line 1: ")
 
 
 def test_a_row_of_another_width_is_a_fault_of_its_own() -> None:
@@ -181,10 +182,10 @@ def test_a_stray_quote_spoils_one_row_and_not_the_file() -> None:
 
 def test_text_of_another_encoding_is_told() -> None:
     entries, _ = read(Format.CSV, "prompt\nKüste\nsea\n".encode("latin-1"))
-    assert "no UTF-8" in str(entries[0].fault)
+    assert "not UTF-8" in str(entries[0].fault)
     assert json.loads(entries[1].body) == {"prompt": "sea"}
     assert read(Format.CSV, b"pr\xffmpt\nsea\n")[1] == [
-        "1: the row is no UTF-8 text: its byte 2 is none"
+        "line 1: the row is not UTF-8 text at its byte 2"
     ]
 
 
@@ -206,7 +207,7 @@ def test_an_endless_line_is_skipped_in_flat_memory(written: Format) -> None:
         (b'[{"a": 1}, {"a": 2}', 2, "the list is not closed"),
         (b'[{"a": 1}, {"a": "x', 2, "the list is not closed"),
         (b"[", 0, "the list is not closed"),
-        (b'[{"a": 1}] [{"a": 2}]', 1, "something stands after the list"),
+        (b'[{"a": 1}] [{"a": 2}]', 1, "there is more after the list"),
         (b'[{"a": 1}, "' + b"x" * (2 * MAX_ENTRY_BYTES) + b'"]', 1, "nothing from here on"),
     ],
 )
@@ -254,3 +255,50 @@ def test_a_large_manifest_is_read_in_flat_memory(written: Format) -> None:
     tracemalloc.stop()
     assert count == number
     assert peak < 3 << 19  # the file has more than 4 MiB
+
+
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.text(),
+    lambda inner: st.lists(inner) | st.dictionaries(st.text(), inner),
+    max_leaves=10,
+)
+
+
+@given(st.lists(ANYTHING, min_size=1, max_size=20), st.sampled_from([None, 1]))
+def test_each_element_of_a_posted_list_is_an_entry(elements: list[Any], indent: int | None) -> None:
+    body = json.dumps(elements, indent=indent, ensure_ascii=False).encode("utf-8", "surrogatepass")
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return  # half a surrogate pair is no text
+    entries = read_list(body)
+    assert [json.loads(entry.body) for entry in entries] == elements
+    assert [entry.number for entry in entries] == list(range(1, len(elements) + 1))
+
+
+def test_an_entry_of_a_posted_list_keeps_its_words_as_they_were_written() -> None:
+    entries = read_list(b'\xef\xbb\xbf [ {"n": 1, "n": 2} , {"a":1.50} ] ')
+    assert [entry.body for entry in entries] == [b'{"n": 1, "n": 2}', b'{"a":1.50}']
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        (b"", "does not begin with"),
+        (b'{"prompt": "a fox"}', "does not begin with"),
+        (b"[]", "holds no job"),
+        (b"[1", "not closed"),
+        (b"[1,", "not closed"),
+        (b"[1] 2", "more after the list"),
+        (b"[" * 200_000, "not closed"),
+        (json.dumps([1] * (MAX_JOBS + 1)).encode(), "more than 100 jobs"),
+    ],
+)
+def test_what_is_no_list_of_jobs_is_refused(body: bytes, why: str) -> None:
+    with pytest.raises(MalformedMessage, match=why):
+        read_list(body)
+
+
+@pytest.mark.parametrize("body", [b"[1 2]", b"[\xff]", b"[,]"])
+def test_what_is_no_job_in_a_posted_list_is_an_entry_of_its_own(body: bytes) -> None:
+    assert [entry.body for entry in read_list(body)] == [body[1:-1].removesuffix(b",")]

@@ -1,4 +1,4 @@
-"""A file of jobs: checked as the app would, dropped once, followed to its end."""
+"""A file of jobs: checked as the app would, sent once, followed to its end."""
 
 import json
 from datetime import timedelta
@@ -20,13 +20,13 @@ CSV = b"prompt,size,n\na fox,1024x1024,2\nan owl,9000,1\na hare,1k,99\n"
 def test_every_faulty_entry_is_told_by_its_line() -> None:
     found = batches.check([CSV[:20], CSV[20:]], "foxes.csv", ROUTING, FakeStorage())
     assert found.entries == 3
-    assert [(each.line, each.fault.field) for each in found.faulty] == [(3, "size"), (4, "n")]
-    assert found.wrong == []
+    assert [(each.line, each.field) for each in found.faults] == [(3, "size"), (4, "n")]
+    assert found.file_faults == []
 
 
 def test_what_is_wrong_with_the_file_as_a_whole_is_told() -> None:
     found = batches.check([b"prompt,colour\na fox,red\n"], "foxes.csv", ROUTING, FakeStorage())
-    assert (found.entries, len(found.wrong)) == (0, 1)
+    assert (found.entries, len(found.file_faults)) == (0, 1)
     with pytest.raises(ValueError, match="extension"):
         batches.check([b""], "foxes.xls", ROUTING, FakeStorage())
 
@@ -40,26 +40,26 @@ def test_a_batch_is_estimated_by_the_deployments_or_by_the_whole_catalogue() -> 
     assert not all_of_them.supposed
     named = lines.replace(b"}", b', "model": "gpt-image-2"}')
     supposed = batches.check([named], "a.jsonl", FIELDS_ONLY, FakeStorage())
-    assert (supposed.entries, supposed.supposed, supposed.faulty) == (3, True, [])
+    assert (supposed.entries, supposed.supposed, supposed.faults) == (3, True, [])
     assert supposed.estimate_usd == pytest.approx(all_of_them.estimate_usd)
 
 
 def test_a_model_that_only_the_app_may_know_is_no_fault_and_has_no_price() -> None:
     line = b'{"prompt": "a fox", "model": "of-our-own"}\n'
     found = batches.check([line], "a.jsonl", FIELDS_ONLY, FakeStorage())
-    assert (found.supposed, found.estimate_usd, found.faulty) == (True, None, [])
+    assert (found.supposed, found.estimate_usd, found.faults) == (True, None, [])
 
 
-def test_a_file_is_dropped_once_unless_it_is_asked_for_anew() -> None:
+def test_a_file_is_sent_once_unless_it_is_sent_anew() -> None:
     storage = FakeStorage()
-    dropped = run_coroutine(batches.drop(CSV, "Foxes & Co.CSV", storage, ROUTING))
-    assert storage.blobs[f"manifests/{dropped.name}"] == CSV
-    assert dropped.name.endswith(".csv")
-    assert "Foxes" not in dropped.name
-    assert dropped.batch_id == batch_id_of(dropped.name, str(hash(CSV)), BEGAN)
-    with pytest.raises(AlreadyExists, match="dropped before"):
-        run_coroutine(batches.drop(CSV, "foxes.csv", storage, ROUTING))
-    assert run_coroutine(batches.drop(CSV, "foxes.csv", storage, ROUTING, anew="2")) != dropped
+    sent = run_coroutine(batches.submit_batch(CSV, "Foxes & Co.CSV", storage, ROUTING))
+    assert storage.blobs[f"manifests/{sent.name}"] == CSV
+    assert sent.name.endswith(".csv")
+    assert "Foxes" not in sent.name
+    assert sent.batch_id == batch_id_of(sent.name, str(hash(CSV)), BEGAN)
+    with pytest.raises(AlreadyExists, match="sent before"):
+        run_coroutine(batches.submit_batch(CSV, "foxes.csv", storage, ROUTING))
+    assert run_coroutine(batches.submit_batch(CSV, "foxes.csv", storage, ROUTING, anew="2")) != sent
 
 
 def test_a_batch_is_followed_to_its_end() -> None:

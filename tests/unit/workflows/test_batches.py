@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from local.contracts.schemas import ROOT, batch_schema, result_schema
-from shared.batches.manifest import Continuation, DroppedFile, read_notice
+from shared.batches.manifest import Continuation, CreatedBlob, read_notice
 from shared.batches.record import PAGE_ENTRIES, BatchState
 from shared.errors import StoreUnavailable
 from tests.simulation.manifests import JOB, Drop, as_cloudevent, lines, notice
@@ -92,7 +92,7 @@ async def test_the_examples_of_the_page_are_made(written: str, pictures: int) ->
 
 def test_the_message_of_the_page_tells_of_a_file() -> None:
     (message,) = re.findall(r"^```json\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
-    assert read_notice(message.encode()) == DroppedFile(
+    assert read_notice(message.encode()) == CreatedBlob(
         "manifests", "foxes.csv", "0x8DC8A5F2C3B4A10"
     )
 
@@ -102,7 +102,7 @@ async def test_a_list_that_fills_its_pages_is_closed_though_a_line_break_follows
     it.drop("foxes.json", json.dumps([JOB] * PAGE_ENTRIES) + "\n")
     await it.run()
     data = it.events[0]["data"]
-    assert (data["succeeded"], data["wrong"]) == (PAGE_ENTRIES, [])
+    assert (data["succeeded"], data["file_faults"]) == (PAGE_ENTRIES, [])
 
 
 async def test_a_message_that_comes_again_and_again_begins_each_job_once() -> None:
@@ -154,8 +154,8 @@ async def test_one_job_twice_in_a_manifest_is_made_and_counted_once() -> None:
 @pytest.mark.parametrize(
     ("name", "body", "said"),
     [
-        ("foxes.txt", "{}", "the extension '.txt' is of no manifest"),
-        ("foxes", "{}", "the extension '' is of no manifest"),
+        ("foxes.txt", "{}", "'.txt' is not the extension of a manifest"),
+        ("foxes", "{}", "'' is not the extension of a manifest"),
         ("foxes.csv", "promt\na fox\n", "no field of a job is called 'promt'"),
         ("foxes.csv", "prompt\n", "holds no job"),
         ("foxes.json", "", "holds no job"),
@@ -169,7 +169,7 @@ async def test_a_manifest_that_is_none_ends_at_once_and_says_why(
     it.drop(name, body)
     await it.run()
     (event,) = it.events
-    assert any(said in wrong["message"] for wrong in event["data"]["wrong"])
+    assert any(said in wrong["message"] for wrong in event["data"]["file_faults"])
     assert event["data"]["succeeded"] == 0
     assert event["data"]["cost_usd"] == 0
 
@@ -183,10 +183,10 @@ async def test_a_manifest_that_changes_while_it_is_read_says_where_reading_stopp
         await it.scene.deliver(it.scene.waiting.pop())
     assert it.batch.state is BatchState.READING
     it.world.seed("manifests", "foxes.jsonl", b"{}")
-    it.report(Continuation(batch_id=it.batch.batch_id, turn=0).model_dump())
+    it.report(Continuation(batch_id=it.batch.batch_id, step=0).model_dump())
     await it.run()
     (event,) = it.events
-    (wrong,) = event["data"]["wrong"]
+    (wrong,) = event["data"]["file_faults"]
     assert "was changed or deleted" in wrong["message"]
     assert event["data"]["succeeded"] == PAGE_ENTRIES
 

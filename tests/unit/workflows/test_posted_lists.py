@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.batches.posted_list import MAX_JOBS
+from shared.batches.reader import MAX_JOBS
 from shared.batches.record import BatchState
 from shared.errors import MalformedMessage, StoreUnavailable
 from shared.http_api.batch_documents import SubmittedList, begun, not_begun, poll_batch_after
@@ -79,7 +79,7 @@ async def test_the_longest_list_is_read_to_its_end_whatever_space_is_around_it()
     assert begun(made.stored.value, made.page).accepted == MAX_JOBS
     await it.run()
     data = it.events[0]["data"]
-    assert (data["succeeded"], data["wrong"]) == (MAX_JOBS, [])
+    assert (data["succeeded"], data["file_faults"]) == (MAX_JOBS, [])
 
 
 async def test_a_job_that_is_far_too_long_hides_none_that_comes_after_it() -> None:
@@ -93,7 +93,7 @@ async def test_a_job_that_is_far_too_long_hides_none_that_comes_after_it() -> No
     ]
     assert it.world.steps.taken.count("batch_pages.read") == 3
     await it.run()
-    assert (it.events[0]["data"]["succeeded"], it.events[0]["data"]["wrong"]) == (2, [])
+    assert (it.events[0]["data"]["succeeded"], it.events[0]["data"]["file_faults"]) == (2, [])
 
 
 async def test_an_id_of_another_job_is_told_by_its_place_and_its_id() -> None:
@@ -161,7 +161,7 @@ async def test_the_same_list_sent_again_is_the_batch_that_it_was() -> None:
     assert first.jobs == again.jobs == late.jobs
     whole(it)
     assert late.batch is not None
-    assert (late.batch.state, late.batch.told.entries) == ("completed", 3)
+    assert (late.batch.state, late.batch.counts.entries) == ("completed", 3)
     assert late.batch.results_path == f"{late.batch.path}/results"
 
 
