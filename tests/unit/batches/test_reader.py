@@ -122,24 +122,6 @@ def test_csv_may_be_cut_by_commas_semicolons_or_tabs(delimiter: str) -> None:
     assert [json.loads(entry.body) for entry in entries] == JOBS
 
 
-def test_cells_become_what_their_fields_hold() -> None:
-    data = (
-        "prompt,SIZE,models,locales,n,max_cost_usd,tag_Campaign,tag_n,finish,compression\n"
-        '"a, b",2k|4k 16:9,gpt-image-2|MAI-Image-2.5,de,3,0.5, winter ,7,"{""size"": ""1x2""}",\n'
-    )
-    (entry,), _ = read(Format.CSV, data.encode())
-    assert json.loads(entry.body) == {
-        "prompt": "a, b",
-        "size": ["2k", "4k 16:9"],
-        "models": ["gpt-image-2", "MAI-Image-2.5"],
-        "locales": ["de"],
-        "n": 3,
-        "max_cost_usd": 0.5,
-        "tags": {"Campaign": "winter", "n": "7"},
-        "finish": {"size": "1x2"},
-    }
-
-
 @pytest.mark.parametrize(
     ("header", "said"),
     [

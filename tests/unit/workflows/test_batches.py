@@ -9,7 +9,7 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from local.contracts.schemas import ROOT, batch_schema, result_schema
-from shared.batches.manifest import Continuation, CreatedBlob, read_notice
+from shared.batches.manifest import Continuation
 from shared.batches.record import PAGE_ENTRIES, BatchState
 from shared.errors import StoreUnavailable
 from tests.simulation.manifests import JOB, Drop, as_cloudevent, lines, notice
@@ -88,13 +88,6 @@ async def test_the_examples_of_the_page_are_made(written: str, pictures: int) ->
     await it.run()
     data = it.events[0]["data"]
     assert (data["entries"], data["succeeded"], data["images"]) == (2, 2, pictures)
-
-
-def test_the_message_of_the_page_tells_of_a_file() -> None:
-    (message,) = re.findall(r"^```json\n(.*?)^```", PAGE, re.DOTALL | re.MULTILINE)
-    assert read_notice(message.encode()) == CreatedBlob(
-        "manifests", "foxes.csv", "0x8DC8A5F2C3B4A10"
-    )
 
 
 async def test_a_list_that_fills_its_pages_is_closed_though_a_line_break_follows() -> None:

@@ -5,12 +5,11 @@ from typing import Any
 
 import pytest
 
-from shared.batches.manifest import batch_id_of
 from shared.batches.record import PAGE_ENTRIES
 from shared.jobs.parsing import Message
 from shared.workflows.batches import LONGEST_WAIT, advance
 from tests.simulation.manifests import JOB, Drop, lines
-from tests.simulation.scene import Delivery, Scene
+from tests.simulation.scene import Delivery
 
 
 @pytest.mark.parametrize(
@@ -123,9 +122,3 @@ async def test_many_messages_of_one_batch_become_one() -> None:
         it.scene.waiting.remove(first)
         await it.scene.deliver(first)
     assert len(waiting) == 1
-
-
-def test_a_batch_has_the_same_id_however_its_version_is_quoted() -> None:
-    at = Scene().world.clock.now()
-    assert batch_id_of("a", '"0x8D"', at) == batch_id_of("a", "0x8D", at)
-    assert batch_id_of("a", "0x8D", at) != batch_id_of("b", "0x8D", at)
