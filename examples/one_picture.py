@@ -17,4 +17,4 @@ with ImageJobs() as jobs:
         raise SystemExit(str(ended)) from ended
     (image,) = done.images
     jobs.save(image, Path("fox.png"))
-    print(f"fox.png: {image.width}x{image.height}, ${done.spending.cost_usd:.4f}")
+    print(f"fox.png: {image.width}x{image.height}, ${done.costs.cost_usd:.4f}")

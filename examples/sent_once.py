@@ -21,4 +21,4 @@ with ImageJobs() as jobs:
         except NotSubmitted as error:
             print(f"again later: {error}")
     done = jobs.result(receipt, within=300)
-    print(f"{order.job_id}: {done.spending.attempts} call paid for")
+    print(f"{order.job_id}: {done.costs.attempts} call paid for")

@@ -108,7 +108,7 @@ class Status:
         return images_of(self.record)
 
     @property
-    def spending(self) -> Spending:
+    def costs(self) -> Spending:
         """What it cost so far; a call whose outcome is unknown counts with its estimate."""
         return spending_of(self.record)
 

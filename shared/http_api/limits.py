@@ -33,7 +33,7 @@ class PaceStatus(Data):
         description="Calls that have a turn or a number and wait for it; a number whose holder is "
         "gone counts until it has passed."
     )
-    next_turn_at: datetime = Field(description="When a call that asks now would be made.")
+    next_call_at: datetime = Field(description="When a call that asks now would be made.")
     stopped_until: datetime | None = Field(
         description="The service answered 429, and is not called before; null: it is called."
     )
@@ -45,7 +45,7 @@ class BudgetStatus(Data):
 
     day: date = Field(description="UTC.")
     limit_usd: float | None = Field(description="`DAILY_BUDGET_USD`; null: none limits.")
-    spent_usd: float | None = Field(
+    cost_usd: float | None = Field(
         description="By calls that are over. Without a limit no book is kept, and this is null; "
         "where one stood earlier in the day, it counts the calls made under it."
     )
@@ -71,7 +71,7 @@ def describe_pace(ledger: Ledger | None, quota: Quota, *, now: datetime) -> Pace
     return PaceStatus(
         rate_rpm=round(apply_quota(pace.rate, quota).rpm, 2),
         waiting=count_waiting(pace, now=now, quota=quota),
-        next_turn_at=max(turn, held) if held else turn,
+        next_call_at=max(turn, held) if held else turn,
         stopped_until=stop if stop and stop > now else None,
         circuits=tuple(
             _circuit(name or None, circuit, now) for name, circuit in ledger.circuits.items()
@@ -90,7 +90,7 @@ def describe_budget(
         spent, reserved = _usd(ledger.spent), _usd(ledger.committed - ledger.spent)
         calls = len(ledger.held)
     return BudgetStatus(
-        day=day, limit_usd=limit_usd, spent_usd=spent, reserved_usd=reserved, calls=calls
+        day=day, limit_usd=limit_usd, cost_usd=spent, reserved_usd=reserved, calls=calls
     )
 
 

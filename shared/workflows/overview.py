@@ -45,8 +45,8 @@ class Overview(Data):
 
     models: tuple[str, ...]
     pools: tuple[PoolStatus, ...]
-    spend: BudgetStatus | None = Field(description="Today's money; null: see `spend_problem`.")
-    spend_problem: str | None = Field(description="Why the budget could not be looked at.")
+    budget: BudgetStatus | None = Field(description="Today's money; null: see `budget_problem`.")
+    budget_problem: str | None = Field(description="Why the budget could not be looked at.")
     lanes: tuple[LaneStatus, ...]
     links: bool = Field(description="Whether links to pictures are given to who asks.")
     time: datetime
@@ -87,7 +87,7 @@ class _Look:
             problem=problem,
         )
 
-    async def spend(self) -> tuple[BudgetStatus | None, str | None]:
+    async def budget(self) -> tuple[BudgetStatus | None, str | None]:
         day, limit = self.now.astimezone(UTC).date(), self.configuration.settings.daily_budget_usd
 
         async def look() -> BudgetStatus:
@@ -113,12 +113,12 @@ async def overview(
     settings, look = configuration.settings, _Look(world, configuration, world.clock.now())
     lanes = await world.gather(look.lane(*each) for each in settings.lanes.items())
     pools = await world.gather(look.pool(each) for each in _pools(configuration))
-    spend, spend_problem = await look.spend()
+    budget, budget_problem = await look.budget()
     return Overview(
         models=tuple(dict.fromkeys(each.model or each.name for each in configuration.deployments)),
         pools=tuple(pools),
-        spend=spend,
-        spend_problem=spend_problem,
+        budget=budget,
+        budget_problem=budget_problem,
         lanes=tuple(lanes),
         links=settings.read_link_seconds > 0,
         time=look.now,

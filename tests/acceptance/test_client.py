@@ -43,7 +43,7 @@ def test_a_picture_is_asked_for_waited_for_and_read(jobs: ImageJobs) -> None:
     body = b"".join(jobs.open(image))
     assert (image.width, image.height) == (1536, 1024)
     assert hashlib.sha256(body).hexdigest() == image.sha256
-    assert done.spending.cost_known_by == "usage"
+    assert done.costs.cost_known_by == "usage"
 
 
 async def test_the_same_on_an_event_loop(stack: RunningStack) -> None:

@@ -117,7 +117,7 @@ def test_the_ledger_tells_what_was_spent(terminal: Terminal) -> None:
     spent = terminal.json("status", "cli-8")["cost_usd"]
     told = terminal.json("ledger")
     assert told["pools"]["gpt-image-1-mini"]["quota_rpm"] == 600
-    assert told["budget"]["spent_usd"] is None
+    assert told["budget"]["cost_usd"] is None
     (day,) = [line for line in told["spent"] if line["models"] == "gpt-image-1-mini, MAI-Image-2.5"]
     assert (day["jobs"], day["pictures"]) == (1, 2)
     assert day["usd"] == pytest.approx(spent)
@@ -146,7 +146,7 @@ def test_the_ledger_tells_todays_budget_and_what_is_blocked(
     told = terminal.json("ledger")
     assert told["pools"]["elsewhere"]["circuits"][0]["message"] == "[red]stopped"
     budget = told["budget"]
-    assert (budget["spent_usd"], budget["reserved_usd"], budget["calls"]) == (1.5, 0.25, 1)
+    assert (budget["cost_usd"], budget["reserved_usd"], budget["calls"]) == (1.5, 0.25, 1)
     assert [each["job_id"] for each in budget["holds"]] == ["under-way"]
     assert "not known here" in terminal.run("ledger")
     monkeypatch.setenv("DAILY_BUDGET_USD", "10")

@@ -87,7 +87,7 @@ def _pools(paces: Mapping[str, tuple[Quota, PaceStatus]], time: datetime) -> Tab
             f"{pace.rate_rpm:.1f}",
             f"{quota.rpm:g}",
             f"{pace.waiting}",
-            _from(time, pace.next_turn_at),
+            _from(time, pace.next_call_at),
             "; ".join(_trouble(pace, time)),
         )
     return rows
@@ -106,17 +106,17 @@ def _trouble(pace: PaceStatus, time: datetime) -> Sequence[str]:
 
 def _print_budget(today: Today, time: datetime) -> None:
     status = describe_budget(today.ledger, day=today.day, limit_usd=today.limit_usd)
-    if status.spent_usd is None or status.reserved_usd is None:
+    if status.cost_usd is None or status.reserved_usd is None:
         console().print("No money was set aside today: it is where DAILY_BUDGET_USD is set.", "")
         return
     figures = ("spent", "reserved", "limit", "left")
     rows = table("today's budget", *figures, "", right=figures)
-    committed = status.spent_usd + status.reserved_usd
+    committed = status.cost_usd + status.reserved_usd
     limit, left = "not known here", "not known here"
     if status.limit_usd is not None:
         limit, left = dollars(status.limit_usd), dollars(max(0.0, status.limit_usd - committed))
     calls = f"for {status.calls} calls under way" if status.calls else ""
-    amounts = (dollars(status.spent_usd), dollars(status.reserved_usd), limit, left)
+    amounts = (dollars(status.cost_usd), dollars(status.reserved_usd), limit, left)
     rows.add_row(f"{status.day}", *amounts, calls)
     console().print(rows, "")
     if holds := list_reservations(today.ledger):

@@ -126,7 +126,7 @@ def status_table(found: Mapping[str, Status | None], now: datetime) -> Table:
             continue
         record = status.record
         until = record.updated_at if status.ended else now
-        cost = status.spending.cost_usd if status.spending.attempts else record.estimate_usd
+        cost = status.costs.cost_usd if status.costs.attempts else record.estimate_usd
         about = "" if status.ended else "~"
         failure = record.failure
         rows.add_row(

@@ -21,7 +21,7 @@ def test_one_job_tells_why_it_is_as_it_is_what_it_cost_and_what_happened(page: P
     for wanted in ("fox", "16:9 → 1280x720", "gpt-image-2", "by usage", "campaign", "winter"):
         assert wanted in told, wanted
     assert re.search(r"called gpt-image-2\n.*done after .* s, \$0\.0", told)
-    assert "image.job.succeeded announced" in told
+    assert "image.job.succeeded published" in told
     assert page.url.endswith("job=fox")
     page.keyboard.press("Escape")
     expect(dialog).to_be_hidden()
@@ -36,7 +36,7 @@ def test_what_a_finish_made_is_shown_and_saved(page: Page, stack: RunningStack) 
     for picture in ("figure img", ".sheet img"):
         page.locator(f"#details {picture}").first.scroll_into_view_if_needed()
         drawn(page, f"#details {picture}")
-    assert dialog.locator(".sheet img").get_attribute("alt") == "All pictures of made on one sheet"
+    assert dialog.locator(".sheet img").get_attribute("alt") == "Contact sheet of made"
     for link, blob in (
         ("webp q80", "made/default/0.q80.webp"),
         ("thumbnail webp", "made/default/0.t128.webp"),

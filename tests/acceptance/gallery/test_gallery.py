@@ -40,7 +40,7 @@ def test_the_page_holds_nothing_until_the_key_is_given(
         assert page.locator(".card").count() == 0
         page.fill("#key", "wrong")
         page.keyboard.press("Enter")
-        expect(page.locator("#door-fault")).to_have_text("the key is missing or wrong")
+        expect(page.locator("#door-fault")).to_have_text("The key is missing or wrong")
         page.fill("#key", caller.key or "")
         page.keyboard.press("Enter")
         expect(page.locator("[data-job=fox]")).to_be_visible(timeout=PATIENCE_MS)
@@ -57,15 +57,15 @@ def test_jobs_are_a_grid_of_pictures_with_their_states(page: Page) -> None:
     assert "gpt-image-2" in card(page, "fox")
     assert "content_refused" in card(page, "refused")
     assert page.locator("[data-job=lanterns] .count").inner_text() == "2"
-    expect(page.locator("#live")).to_have_text("all quiet")
+    expect(page.locator("#live")).to_have_text("No jobs running")
 
 
 def test_quota_and_spend_are_told_live(page: Page, stack: RunningStack) -> None:
     glance = page.locator("#glance")
     expect(glance).to_contain_text("of $50.00")
-    assert re.search(r"spent today \(UTC\)\n\$0\.\d{4} of \$50\.00", glance.inner_text())
+    assert re.search(r"cost today \(UTC\)\n\$0\.\d{4} of \$50\.00", glance.inner_text())
     pool = glance.locator("li").filter(has_text="FLUX.2-pro")
-    expect(pool).to_have_text("FLUX.2-pro600 rpmnothing waits")
+    expect(pool).to_have_text("FLUX.2-pro600 rpmno calls waiting")
     now = datetime.now(UTC)
     circuit = Circuit(
         reason="blocked", message=MARKUP, opened_at=now, probe_at=now + timedelta(minutes=9)
@@ -75,7 +75,7 @@ def test_quota_and_spend_are_told_live(page: Page, stack: RunningStack) -> None:
     blob.upload_blob(ledger.model_dump_json().encode())
     try:
         expect(pool).to_contain_text(f"blocked: {MARKUP}", timeout=PATIENCE_MS)
-        expect(pool).to_contain_text("tried again in 9 min")
+        expect(pool).to_contain_text("circuit open, next test call in 9 min")
         pool.locator("summary").focus()
         page.keyboard.press("Enter")
         with page.expect_response("**/api/overview"):  # it is drawn anew, and stays unfolded
@@ -85,33 +85,33 @@ def test_quota_and_spend_are_told_live(page: Page, stack: RunningStack) -> None:
         assert pool.locator("img, script").count() == 0
     finally:
         blob.delete_blob()
-    expect(pool).to_contain_text("nothing waits", timeout=PATIENCE_MS)
+    expect(pool).to_contain_text("no calls waiting", timeout=PATIENCE_MS)
 
 
 def test_what_could_not_be_looked_at_is_said_and_not_shown_as_nothing(page: Page) -> None:
     def answered(route: Route) -> None:
         told = route.fetch().json()
-        told["spend"], told["spend_problem"] = None, "the budget did not answer"
+        told["budget"], told["budget_problem"] = None, "the budget did not answer"
         told["pools"][0]["pace"], told["pools"][0]["problem"] = None, "the ledger did not answer"
         route.fulfill(json=told)
 
     page.route("**/api/overview", answered)
     page.reload()
     glance = page.locator("#glance")
-    expect(glance.locator("li").first).to_have_text("spent todayunknownthe budget did not answer")
+    expect(glance.locator("li").first).to_have_text("cost todayunknownthe budget did not answer")
     expect(glance.locator("li").nth(1)).to_have_text("gpt-image-2unknownthe ledger did not answer")
 
 
 def test_without_a_budget_no_amount_is_claimed(page: Page) -> None:
     def answered(route: Route) -> None:
         told = route.fetch().json()
-        told["spend"] |= dict.fromkeys(("limit_usd", "spent_usd", "reserved_usd", "calls"))
+        told["budget"] |= dict.fromkeys(("limit_usd", "cost_usd", "reserved_usd", "calls"))
         route.fulfill(json=told)
 
     page.route("**/api/overview", answered)
     page.reload()
     expect(page.locator("#glance li").first).to_have_text(
-        "spent todaynot keptno daily budget is set"
+        "cost todaynot trackedno daily budget is configured"
     )
 
 

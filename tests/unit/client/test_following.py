@@ -37,7 +37,7 @@ def test_a_status_tells_what_the_record_does() -> None:
     assert (status.job_id, status.state, status.ended) == (one.job_id, JobState.SUCCEEDED, True)
     assert (status.calls, status.calls_ended, status.calls_running) == (2, 2, 0)
     assert len(status.images) == len(one.pictures)
-    assert status.spending.cost_usd is not None
+    assert status.costs.cost_usd is not None
 
 
 def test_a_job_that_has_no_record_is_unknown() -> None:

@@ -49,7 +49,7 @@ def test_a_pool_that_was_never_called_allows_its_quota() -> None:
     assert told.model_dump() == {
         "rate_rpm": 60,
         "waiting": 0,
-        "next_turn_at": NOW,
+        "next_call_at": NOW,
         "stopped_until": None,
         "circuits": (),
     }
@@ -59,7 +59,7 @@ def test_who_waits_for_a_turn_and_who_waits_with_a_number_are_counted() -> None:
     ledger, answers = asked(None, 9)
     assert [type(each) for each in answers] == [Reservation] * 6 + [Postponed] * 3
     told = describe_pace(ledger, QUOTA, now=NOW)
-    assert (told.waiting, told.next_turn_at) == (8, NOW + timedelta(seconds=9))
+    assert (told.waiting, told.next_call_at) == (8, NOW + timedelta(seconds=9))
 
 
 @given(
@@ -78,7 +78,7 @@ def test_who_came_at_once_waits_for_the_turn_or_until_the_number_has_passed(
     passed = [each.ticket.at + spacing for each in answers if isinstance(each, Postponed)]
     told = describe_pace(ledger, quota, now=now)
     assert told.waiting == sum(moment > now for moment in given + passed)
-    assert told.next_turn_at >= now
+    assert told.next_call_at >= now
 
 
 @given(
@@ -95,10 +95,10 @@ def test_the_next_turn_that_is_told_is_the_one_that_is_given(
     told = describe_pace(ledger, quota, now=now)
     _, (answer,) = asked(ledger, now=now, quota=quota)
     if isinstance(answer, Reservation):
-        assert told.next_turn_at == answer.turn.at <= now + SHORT_WAIT
+        assert told.next_call_at == answer.turn.at <= now + SHORT_WAIT
     else:
         assert isinstance(answer, Postponed)
-        assert told.next_turn_at == answer.ticket.at
+        assert told.next_call_at == answer.ticket.at
     assert told.waiting >= 0
 
 
@@ -110,7 +110,7 @@ def test_a_pool_that_was_throttled_tells_until_when_and_its_lower_rate() -> None
     assert (told.stopped_until, told.rate_rpm) == (until, 58.8)
     # Those whose turns became void wait as well, and the refused call with them.
     assert told.waiting == 3
-    assert told.next_turn_at > until
+    assert told.next_call_at > until
     assert describe_pace(None, QUOTA, now=until).stopped_until is None
 
 
@@ -120,14 +120,14 @@ def test_a_blocked_pool_tells_why_and_until_when() -> None:
     until = NOW + timedelta(seconds=30)
     assert (circuit.deployment, circuit.reason) == (None, "blocked")
     assert (circuit.message, circuit.since) == ("temporarily blocked", NOW)
-    assert circuit.until == told.next_turn_at == until
+    assert circuit.until == told.next_call_at == until
 
 
 def test_a_wrong_deployment_holds_no_other_of_its_pool() -> None:
     ledger = refused(CallFeedback("misconfigured", "no such deployment"))
     told = describe_pace(ledger, QUOTA, now=NOW)
     assert [(each.deployment, each.reason) for each in told.circuits] == [("one", "misconfigured")]
-    assert told.next_turn_at == NOW + timedelta(seconds=1)
+    assert told.next_call_at == NOW + timedelta(seconds=1)
 
 
 def test_a_circuit_that_the_next_call_tries_has_no_time() -> None:
@@ -143,12 +143,12 @@ def test_another_quota_begins_the_rate_anew() -> None:
 
 def test_a_day_without_a_ledger_has_spent_nothing_under_a_limit() -> None:
     told = describe_budget(None, day=DAY, limit_usd=5.0)
-    assert (told.limit_usd, told.spent_usd, told.reserved_usd, told.calls) == (5.0, 0.0, 0.0, 0)
+    assert (told.limit_usd, told.cost_usd, told.reserved_usd, told.calls) == (5.0, 0.0, 0.0, 0)
 
 
 def test_without_a_limit_nobody_knows_what_was_spent() -> None:
     told = describe_budget(None, day=DAY, limit_usd=None)
-    assert (told.limit_usd, told.spent_usd, told.reserved_usd, told.calls) == (None,) * 4
+    assert (told.limit_usd, told.cost_usd, told.reserved_usd, told.calls) == (None,) * 4
 
 
 @given(
@@ -166,14 +166,14 @@ def test_what_is_told_of_a_day_is_its_ledger_to_the_millionth(
         if cost is not None:
             ledger = settle(ledger, ticket, cost)
     told = describe_budget(ledger, day=date(2026, 11, 22), limit_usd=None)
-    assert told.spent_usd is not None
+    assert told.cost_usd is not None
     assert told.reserved_usd is not None
-    assert to_millionths(told.spent_usd) == ledger.spent
-    assert to_millionths(told.spent_usd) + to_millionths(told.reserved_usd) == ledger.committed
+    assert to_millionths(told.cost_usd) == ledger.spent
+    assert to_millionths(told.cost_usd) + to_millionths(told.reserved_usd) == ledger.committed
     assert told.calls == sum(cost is None for _, cost in calls)
     assert told.limit_usd is None
 
 
 @pytest.mark.parametrize("limit", [None, 0.5])
 def test_an_empty_ledger_is_a_day_on_which_all_was_given_back(limit: float | None) -> None:
-    assert describe_budget(DayLedger(), day=DAY, limit_usd=limit).spent_usd == 0.0
+    assert describe_budget(DayLedger(), day=DAY, limit_usd=limit).cost_usd == 0.0

@@ -55,7 +55,7 @@ async def test_a_pool_tells_its_pace_as_it_is_now() -> None:
     assert first.pace
     assert second.pace
     assert [circuit.message for circuit in first.pace.circuits] == ["temporarily blocked"]
-    assert first.pace.next_turn_at == scene.world.clock.now() + timedelta(seconds=30)
+    assert first.pace.next_call_at == scene.world.clock.now() + timedelta(seconds=30)
     assert second.pace.circuits == ()
 
 
@@ -63,20 +63,20 @@ async def test_a_day_tells_what_is_spent_and_what_is_set_aside() -> None:
     scene = a_scene(DAILY_BUDGET_USD="5")
     scene.submit(FOX)
     await scene.run()
-    spend = (await told_of(scene)).spend
-    assert spend
-    assert spend.limit_usd == 5
-    assert spend.spent_usd == scene.record("fox").attempts[0].cost_usd
-    assert (spend.reserved_usd, spend.calls) == (0, 0)
+    budget = (await told_of(scene)).budget
+    assert budget
+    assert budget.limit_usd == 5
+    assert budget.cost_usd == scene.record("fox").attempts[0].cost_usd
+    assert (budget.reserved_usd, budget.calls) == (0, 0)
 
 
 async def test_without_a_budget_none_limits_and_nothing_is_claimed_to_be_known() -> None:
     scene = a_scene()
     scene.submit(FOX)
     await scene.run()
-    spend = (await told_of(scene)).spend
-    assert spend
-    assert (spend.limit_usd, spend.spent_usd, spend.reserved_usd) == (None, None, None)
+    budget = (await told_of(scene)).budget
+    assert budget
+    assert (budget.limit_usd, budget.cost_usd, budget.reserved_usd) == (None, None, None)
 
 
 async def test_a_ledger_that_does_not_answer_is_said_to_and_hides_no_other() -> None:
@@ -90,7 +90,7 @@ async def test_a_ledger_that_does_not_answer_is_said_to_and_hides_no_other() -> 
     assert first.problem == "Something needed did not answer; try again."
     assert second.pace
     assert second.problem is None
-    assert told.spend
+    assert told.budget
 
 
 async def test_a_lane_that_does_not_answer_is_said_to_and_hides_no_other() -> None:
@@ -109,8 +109,8 @@ async def test_a_budget_that_does_not_answer_is_said_to() -> None:
     scene = a_scene(DAILY_BUDGET_USD="5")
     scene.world.steps.failing["budget.read"] = [StoreUnavailable("x")]
     told, errors = await overview(scene.world, scene.configuration)
-    assert (told.spend, len(errors)) == (None, 1)
-    assert told.spend_problem
+    assert (told.budget, len(errors)) == (None, 1)
+    assert told.budget_problem
     assert all(pool.pace for pool in told.pools)
 
 

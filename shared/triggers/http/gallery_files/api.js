@@ -1,4 +1,4 @@
-// Talks to the app: the key in a header, never in an address; versions, so that nothing new costs little.
+// Requests to the app. The key is in a header, never in an address. ETags make unchanged answers cheap.
 
 const KEY = "image-jobs-key";
 const known = new Map();
@@ -6,7 +6,7 @@ const known = new Map();
 export class Locked extends Error {}
 export class Problem extends Error {
   constructor(status, document) {
-    super(document?.detail ?? `the app answered with ${status}`);
+    super(document?.detail ?? `The app returned status ${status}`);
     this.status = status;
     this.code = document?.code ?? "";
   }
@@ -26,7 +26,7 @@ function headers(more = {}) {
 }
 
 async function checked(reply) {
-  if (reply.status === 401 || reply.status === 403) throw new Locked("the key is missing or wrong");
+  if (reply.status === 401 || reply.status === 403) throw new Locked("The key is missing or wrong");
   if (!reply.ok) {
     const type = reply.headers.get("content-type") ?? "";
     throw new Problem(reply.status, type.includes("json") ? await reply.json() : null);
@@ -34,7 +34,7 @@ async function checked(reply) {
   return reply;
 }
 
-// The document at a path; the same object as the last time while nothing is new.
+// Return the document at a path: the same object as the last time if nothing changed.
 export async function get(path, { signal } = {}) {
   const had = known.get(path);
   const reply = await fetch(path, {
@@ -56,7 +56,7 @@ export async function send(method, path) {
   return (await checked(await fetch(path, { method, headers: headers() }))).json();
 }
 
-// A picture as a Blob, part by part: the app gives at most some MiB at once.
+// Return a picture as a Blob, fetched in parts: one response has at most a few MiB.
 export async function picture(path, { signal } = {}) {
   const parts = [];
   let at = 0;
@@ -69,10 +69,10 @@ export async function picture(path, { signal } = {}) {
     const part = await reply.blob();
     type = reply.headers.get("content-type") ?? "";
     total = Number(reply.headers.get("content-range")?.split("/")[1] ?? at + part.size);
-    if (!part.size) throw new Problem(reply.status, { detail: "the picture ended early" });
+    if (!part.size) throw new Problem(reply.status, { detail: "The picture is incomplete" });
     parts.push(part);
     at += part.size;
   }
-  if (!/^image\/(png|jpeg|webp|avif)$/.test(type)) throw new Problem(200, { detail: `${type} is no picture` });
+  if (!/^image\/(png|jpeg|webp|avif)$/.test(type)) throw new Problem(200, { detail: `${type} is not a picture type` });
   return new Blob(parts, { type });
 }

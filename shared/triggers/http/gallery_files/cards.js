@@ -1,4 +1,4 @@
-// The grid: one card a job, newest first, changed in place so that focus and scrolling stay.
+// The grid: one card per job, newest first, updated in place so that focus and scroll position stay.
 
 import { badge, node, usd, when } from "./nodes.js";
 import { shown } from "./pictures.js";
@@ -38,10 +38,10 @@ function replaced(old, job, version, open) {
 }
 
 function content(job) {
-  const words = job.prompt ?? "prompt in a blob";
+  const words = job.prompt ?? "The prompt is in a blob";
   const image = job.cover_path
     ? shown(`${job.cover_path}?as=thumbnail`, job.cover_url, words)
-    : node("span", { class: "blank" }, job.state === "running" ? "on its way" : job.failure ?? "no picture");
+    : node("span", { class: "blank" }, job.state === "running" ? "No picture yet" : job.failure ?? "No picture");
   return [
     node("span", { class: "frame" }, image, job.images > 1 ? node("span", { class: "count" }, `${job.images}`) : null),
     node("span", { class: "line" }, badge(job.state), when(job.accepted_at)),
@@ -53,7 +53,7 @@ function content(job) {
 
 const said = (all, name) => node("span", { class: "cut", title: all.join(", ") }, all.length === 1 ? all[0] : `${all.length} ${name}`);
 
-// Arrow keys walk the grid as it is laid out.
+// Arrow keys move through the grid as it is laid out.
 grid.addEventListener("keydown", (event) => {
   const all = [...grid.querySelectorAll(".card")];
   const at = all.indexOf(document.activeElement);

@@ -1,4 +1,4 @@
-// One job with all there is to tell: pictures, what was decided and why, what it cost, what happened.
+// The details of one job: pictures, decisions with their reasons, cost and timeline.
 
 import { get, send } from "./api.js";
 import { badge, bytes, clock, node, seconds, usd } from "./nodes.js";
@@ -9,14 +9,14 @@ const dialog = document.getElementById("details");
 let drawn = "";
 let whose = "";
 
-// `wanted` tells, when the job is there, whether its reader has not left it meanwhile.
+// `wanted` returns whether this job is still the one to show when it has loaded.
 export async function show(id, walk, { links = false, wanted }) {
   const job = await get(`/api/jobs/${encodeURIComponent(id)}${links ? "?links=true" : ""}`);
   if (!wanted()) return;
   const version = [job.job_id, job.generation, job.state, job.updated_at].join(" ");
   if (version !== drawn) {
     drawn = version;
-    // The same job as before stays as its reader has it: scrolled, unfolded, with the same thing in focus.
+    // If the job is the same as before, keep scroll position, unfolded parts and focus.
     const top = whose === id ? dialog.scrollTop : 0;
     const unfolded = whose === id ? [...dialog.querySelectorAll("details[open]")].map((each) => each.dataset.do) : [];
     const focused = dialog.contains(document.activeElement) ? document.activeElement.dataset.do : null;
@@ -63,26 +63,26 @@ function content(job, walk) {
     job.plans.length > 1 ? section("Routing", job.plans.map(folded)) : section("Routing", routing(job.plans[0])),
     section("Timeline", timeline(job)),
     Object.keys(job.job.tags ?? {}).length ? section("Tags", facts(Object.entries(job.job.tags))) : null,
-    section("Asked for", node("pre", { tabindex: 0 }, JSON.stringify(job.job, null, 2))),
+    section("Request", node("pre", { tabindex: 0 }, JSON.stringify(job.job, null, 2))),
   ].flat().filter(Boolean);
 }
 
-// What may be done to a job in its state; each is asked back, since it may cost or lose something.
-const ORDERS = {
-  running: [["cancel", "DELETE", "", "Cancel this job? What is being paid for is kept."]],
+// The commands that each state allows. Each needs a confirmation, because it may cost money or lose work.
+const COMMANDS = {
+  running: [["cancel", "DELETE", "", "Cancel this job? Pictures of calls in progress are kept."]],
   parked: [
-    ["release", "POST", "/release", "Let this job go on? A call that may have been paid for is made again."],
-    ["fail", "POST", "/fail", "End this job as failed?"],
+    ["release", "POST", "/release", "Release this job? A call that may have been paid for is repeated."],
+    ["fail", "POST", "/fail", "Fail this job?"],
     ["cancel", "DELETE", "", "Cancel this job?"],
   ],
-  failed: [["replay", "POST", "/replay", "Make what is missing of this job again? It is paid for."]],
-  cancelled: [["replay", "POST", "/replay", "Make what is missing of this job again? It is paid for."]],
+  failed: [["replay", "POST", "/replay", "Replay this job? The missing pictures are made again and paid for."]],
+  cancelled: [["replay", "POST", "/replay", "Replay this job? The missing pictures are made again and paid for."]],
 };
 
 function actions(job, walk) {
-  if (job.cancelling) return node("p", { class: "notice" }, "Cancelled; a call under way is waited for.");
-  const orders = ORDERS[job.state] ?? [];
-  if (!orders.length) return null;
+  if (job.cancelling) return node("p", { class: "notice" }, "Cancelled. The app waits for a call in progress.");
+  const commands = COMMANDS[job.state] ?? [];
+  if (!commands.length) return null;
   const fault = node("span", { class: "fault", role: "alert" });
   const give = async (method, path, question) => {
     if (!confirm(question)) return;
@@ -93,7 +93,7 @@ function actions(job, walk) {
       fault.textContent = error.message;
     }
   };
-  return node("p", { class: "orders" }, orders.map(([name, method, path, question]) =>
+  return node("p", { class: "commands" }, commands.map(([name, method, path, question]) =>
     node("button", { type: "button", "data-do": name, onclick: () => give(method, path, question) }, name)), fault);
 }
 
@@ -101,9 +101,9 @@ function button(name, sign, label, act, more = {}) {
   return node("button", { type: "button", class: "quiet", "data-do": name, "aria-label": label, title: label, onclick: act, ...more }, sign);
 }
 
-// A long prompt is folded, or it would hide all that comes after it.
+// A long prompt is folded, so that it does not hide the rest.
 function prompt({ prompt: text, prompt_blob: blob }) {
-  const whole = node("p", { class: "prompt", dir: "auto" }, text ?? `prompt in ${blob}`);
+  const whole = node("p", { class: "prompt", dir: "auto" }, text ?? `Prompt in the blob ${blob}`);
   if (!text || text.length <= LONG_PROMPT) return whole;
   const beginning = `${[...text].slice(0, LONG_PROMPT).join("").replace(/\s+\S{0,40}$/, "")} …`;
   return node("details", { class: "prompt", "data-do": "prompt" },
@@ -133,7 +133,7 @@ function figure(job, image) {
   );
 }
 
-// What tells a picture from the others of its job.
+// What distinguishes a picture from the others of its job.
 function several(job, image) {
   const differs = (what) => new Set(job.images.map(what)).size > 1;
   return [image.locale, differs((each) => each.model) ? image.model : null].filter(Boolean);
@@ -141,7 +141,7 @@ function several(job, image) {
 
 function sheet(job) {
   const made = job.contact_sheet;
-  return node("figure", {}, shown(made.path, made.read_url, `All pictures of ${job.job_id} on one sheet`),
+  return node("figure", {}, shown(made.path, made.read_url, `Contact sheet of ${job.job_id}`),
     node("figcaption", {}, node("span", {}, measured(made), " ", save(made, "save"))));
 }
 
@@ -153,7 +153,7 @@ function named(made) {
   return made.kind === "rendition" ? `${type} ${made.path.match(/as=(q\d+)/)?.[1] ?? ""}` : `${made.kind} ${type}`;
 }
 
-// One of several plans: a line that unfolds.
+// One of several plans, as a line that unfolds.
 function folded(plan, number) {
   const { decided, adjustments, warnings } = plan.routing;
   const told = [decided.model, `${decided.width}×${decided.height}`, decided.quality, usd(plan.estimate_usd)];
@@ -197,11 +197,11 @@ function timeline(job) {
       }
     }
     if (task.state === "pending" && task.unpaid_retries) {
-      steps.push({ at: job.updated_at, what: `${whose}waiting for another turn after ${task.last_unpaid}` });
+      steps.push({ at: job.updated_at, what: `${whose}waiting to retry after ${task.last_unpaid}` });
     }
   }
   for (const event of job.events) {
-    steps.push({ at: event.time, what: `${event.type}${event.sent_at ? " announced" : " to be announced"}` });
+    steps.push({ at: event.time, what: `${event.type}${event.sent_at ? " published" : " not published yet"}` });
   }
   steps.sort((one, other) => Date.parse(one.at) - Date.parse(other.at));
   const start = Date.parse(job.accepted_at);

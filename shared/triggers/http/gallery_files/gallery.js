@@ -23,7 +23,7 @@ let timer = 0;
 let glanced = 0;
 let round = 0;
 
-// What is wanted stands in the address after the #, so that it can be kept, sent and gone back to.
+// The filters are in the address after the #, so that they can be bookmarked, shared and gone back to.
 function read() {
   const said = new URLSearchParams(location.hash.slice(1));
   if (said.has("key")) {
@@ -85,10 +85,10 @@ function draw() {
   more.hidden = !next;
   empty.hidden = shown.length > 0;
   const filtered = Object.values({ ...wanted, job: "" }).some(Boolean);
-  at("empty-words").textContent = filtered ? (jobs.size ? "None of the jobs shown so far fits the filters." : "No job fits the filters.") : "No jobs yet: put one on the queue, or POST it to /api/jobs.";
+  at("empty-words").textContent = filtered ? (jobs.size ? "None of the jobs loaded so far matches the filters." : "No job matches the filters.") : "No jobs yet. Send one to the queue, or POST it to /api/jobs.";
   at("clear").hidden = !filtered;
   const running = [...jobs.values()].filter((job) => job.state === "running").length;
-  const told = running ? `${running} running` : filtered ? "" : "all quiet";
+  const told = running ? `${running} running` : filtered ? "" : "No jobs running";
   if (live.textContent !== told) live.textContent = told;
   live.classList.toggle("busy", running > 0);
   return running;
@@ -113,7 +113,7 @@ async function refresh() {
   } catch (error) {
     if (mine !== round) return;
     if (error instanceof Locked) return lock(error);
-    say(`${error.message}; trying again`);
+    say(`${error.message}. Retrying.`);
   }
   const running = draw();
   if (!document.hidden) timer = setTimeout(refresh, running ? BUSY_MS : IDLE_MS);

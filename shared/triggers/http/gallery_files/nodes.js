@@ -1,4 +1,4 @@
-// Makes elements. Text is only ever text: nothing here, or anywhere in the gallery, parses HTML.
+// Make elements. Text is always set as text: the gallery never parses HTML.
 
 export function node(name, properties = {}, ...children) {
   const made = document.createElement(name);

@@ -1,4 +1,4 @@
-// Shows pictures: fetched when they come into view, a few at a time, and given back when they go.
+// Show pictures: fetch them when they come into view, a few at a time, and release them later.
 
 import { picture } from "./api.js";
 import { node } from "./nodes.js";
@@ -21,7 +21,7 @@ const seen = new IntersectionObserver(
   { rootMargin: "300px" },
 );
 
-// An <img> that loads itself: from a link if there is one, else through the app.
+// Return an <img> that loads itself, from a link if there is one, else through the app.
 export function shown(path, link, description) {
   const image = node("img", { alt: description, decoding: "async", class: "waiting" });
   image.addEventListener("load", () => image.classList.remove("waiting"));
@@ -51,7 +51,7 @@ async function load(image) {
     image.src = urls.get(path);
   } catch (error) {
     image.classList.remove("waiting");
-    image.replaceWith(node("span", { class: "lost" }, `no picture: ${error.message}`));
+    image.replaceWith(node("span", { class: "lost" }, `Picture not loaded: ${error.message}`));
   }
 }
 
@@ -64,7 +64,7 @@ function keep(path, url) {
   }
 }
 
-// A link that saves a picture: fetched when it is asked for, since a key goes in a header and never in a link.
+// Return a link that saves a picture. The click fetches it, because the key is in a header and never in a link.
 export function saving(path, link, name, ...text) {
   const anchor = node("a", { href: link ?? "#", download: name, target: link ? "_blank" : null, rel: "noopener" }, text);
   anchor.addEventListener("click", async (event) => {
