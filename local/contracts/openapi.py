@@ -19,13 +19,13 @@ _REFERENCE: Final = "#/components/schemas/{model}"
 
 
 def openapi(rules: dict[str, Any]) -> dict[str, Any]:
-    """Return the document; `rules` are those between the fields of a job."""
+    """Return the document; `rules` are the rules between the fields of a job."""
     return {
         "openapi": "3.1.0",
         "info": {
             "title": "Image Jobs",
             "version": "1",
-            "summary": "Ask for pictures, look at what becomes of them.",
+            "summary": "Submit jobs for pictures and follow them.",
             "license": {"name": "MIT", "identifier": "MIT"},
         },
         "servers": [
@@ -73,7 +73,7 @@ def _operation(operation: Operation) -> dict[str, Any]:
     codes = (*operation.problems, *ANYWHERE)
     for status in sorted({int(STATUSES[code]) for code in codes}):
         problem = {"$ref": f"#/components/responses/Problem{status}"}
-        if str(status) in responses:  # a document of the app, or a problem
+        if str(status) in responses:  # either a document or a problem
             responses[str(status)]["content"] |= _problem(status)["content"]
         else:
             responses[str(status)] = problem
@@ -126,11 +126,13 @@ def _problem(status: int) -> dict[str, Any]:
 
 def _schemas(rules: dict[str, Any]) -> dict[str, Any]:
     answers = [answer for operation in OPERATIONS for answer in operation.answers.values()]
-    told: dict[str, type[Data]] = {answer.of.__name__: answer.of for answer in answers if answer.of}
+    documents: dict[str, type[Data]] = {
+        answer.of.__name__: answer.of for answer in answers if answer.of
+    }
     models: list[tuple[type[BaseModel], Literal["validation", "serialization"]]] = [
         (Job, "validation"),
         (Problem, "serialization"),
-        *((told[name], "serialization") for name in sorted(told)),
+        *((documents[name], "serialization") for name in sorted(documents)),
     ]
     _, found = models_json_schema(models, ref_template=_REFERENCE)
     schemas: dict[str, Any] = found["$defs"]
@@ -140,11 +142,11 @@ def _schemas(rules: dict[str, Any]) -> dict[str, Any]:
         "type": "array",
         "minItems": 1,
         "maxItems": MAX_JOBS,
-        "items": {"type": "object", "description": "A Job; each is judged by itself."},
+        "items": {"type": "object", "description": "A Job. Each is validated separately."},
     }
     return dict(sorted(schemas.items()))
 
 
 def printed(rules: dict[str, Any]) -> str:
-    """Return the document as the file holds it."""
+    """Return the document as the text of its file."""
     return json.dumps(openapi(rules), indent=2, ensure_ascii=False) + "\n"

@@ -1,6 +1,6 @@
-"""What the app answers over HTTP, as data: printed into `docs/schemas/openapi.json`.
+"""The operations of the HTTP API as a table, from which `docs/schemas/openapi.json` is made.
 
-A test holds the table to the functions the app has.
+A test compares the table with the functions of the app.
 """
 
 from dataclasses import dataclass, field
@@ -16,9 +16,9 @@ from local.contracts.parameters import (
     LIST_KEY,
     LISTED,
     NUMBER,
-    OPENING,
     RANGE,
     REASON,
+    RUN,
     Schema,
     choice,
 )
@@ -28,34 +28,34 @@ from shared.http_api.batch_documents import BatchStatus, SubmittedList
 from shared.http_api.job_documents import JobEstimate, JobList, JobStatus
 from shared.workflows.overview import Overview
 
-#: Headers of answers, and what they say.
+#: Response headers and their meanings.
 HEADERS: Final = {
-    "Location": "Where to ask for the job, or batch.",
-    "Retry-After": "Seconds until it is worth asking again; while it runs.",
-    "ETag": "The version of what is told.",
+    "Location": "The URL of the job or batch.",
+    "Retry-After": "Seconds to wait before the next request, while the job or batch runs.",
+    "ETag": "The version of the document.",
     "Link": "The next page, as `rel=next`.",
-    "Content-Range": "Which bytes these are, and of how many.",
+    "Content-Range": "The range of these bytes, and the total.",
 }
 
-#: Codes that any operation may answer with.
+#: Codes that any operation may return.
 ANYWHERE: Final = ("unavailable", "unreadable")
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What comes back with one status."""
+    """The response with one status."""
 
     meaning: str
-    #: A document of the app, or none.
+    #: The document in the body.
     of: type[Data] | None = None
-    #: Where it is no document: the type of the bytes.
+    #: The type of the bytes, when the body is not a document.
     media: str | None = None
     headers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class Operation:
-    """One function over HTTP."""
+    """One HTTP function."""
 
     name: str
     method: str
@@ -65,33 +65,39 @@ class Operation:
     problems: tuple[str, ...]
     body: str | None = None
     parameters: tuple[Schema, ...] = field(default=())
-    #: A function key is asked for.
+    #: It needs a function key.
     keyed: bool = True
 
 
-#: Why a job in a body is not taken.
+#: Codes that reject a job in a body.
 _OF_A_JOB: Final = (
     *("malformed_message", "invalid_job", "unsupported_request", "over_cost_limit"),
     *("too_large", "unsupported_media_type"),
 )
-_TOLD: Final = ("Location", "ETag", "Retry-After")
+_STATUS_HEADERS: Final = ("Location", "ETag", "Retry-After")
 #: Of a result manifest.
 _LINES: Final = "application/x-ndjson"
-_SAME: Final = Answer("The caller has the newest.", headers=("ETag",))
+_SAME: Final = Answer("Not modified.", headers=("ETag",))
 
 
-def _order(name: str, method: str, path: str, summary: str, *parameters: Schema) -> Operation:
+def _command(name: str, method: str, path: str, summary: str, *parameters: Schema) -> Operation:
     return Operation(
         name,
         method,
         f"/api/jobs/{{job_id}}{path}",
         summary,
         {
-            202: Answer("Done, and the job runs.", JobStatus, headers=_TOLD),
-            200: Answer("Done, and the job has ended.", JobStatus, headers=_TOLD),
+            202: Answer(
+                "The command was accepted; the job runs.", JobStatus, headers=_STATUS_HEADERS
+            ),
+            200: Answer(
+                "The command was carried out; the job has ended.",
+                JobStatus,
+                headers=_STATUS_HEADERS,
+            ),
         },
         ("no_such_job", "wrong_state", "invalid_query"),
-        parameters=(ID, OPENING, *parameters),
+        parameters=(ID, RUN, *parameters),
     )
 
 
@@ -100,10 +106,16 @@ OPERATIONS: Final = (
         "submit_job",
         "post",
         "/api/jobs",
-        "Submit a job; it is made while you wait elsewhere.",
+        "Submit a job. The response comes before its pictures are made.",
         {
-            202: Answer("Taken, and told with its plan and estimate.", JobStatus, headers=_TOLD),
-            200: Answer("The same job, asked for again, has ended.", JobStatus, headers=_TOLD),
+            202: Answer(
+                "Accepted, with its plan and estimate.", JobStatus, headers=_STATUS_HEADERS
+            ),
+            200: Answer(
+                "The same job was submitted before and has ended.",
+                JobStatus,
+                headers=_STATUS_HEADERS,
+            ),
         },
         (*_OF_A_JOB, "conflict"),
         body="Job",
@@ -113,13 +125,19 @@ OPERATIONS: Final = (
         "submit_batch",
         "post",
         "/api/jobs/batch",
-        f"Submit a list of up to {MAX_JOBS} jobs as a batch; each is taken or refused by itself.",
+        f"Submit a list of up to {MAX_JOBS} jobs as a batch. Each job is validated separately.",
         {
             202: Answer(
-                "Begun; jobs with faults are told by their place.", SubmittedList, headers=_TOLD
+                "Accepted. Rejected jobs are listed by their position.",
+                SubmittedList,
+                headers=_STATUS_HEADERS,
             ),
-            200: Answer("The same list, sent again, is completed.", SubmittedList, headers=_TOLD),
-            400: Answer("None was taken, and no batch begun.", SubmittedList),
+            200: Answer(
+                "The same list was sent before and is completed.",
+                SubmittedList,
+                headers=_STATUS_HEADERS,
+            ),
+            400: Answer("Every job was rejected; there is no batch.", SubmittedList),
         },
         ("malformed_message", "batch_conflict", "too_large", "unsupported_media_type"),
         body="Jobs",
@@ -129,9 +147,9 @@ OPERATIONS: Final = (
         "read_batch",
         "get",
         "/api/batches/{batch_id}",
-        "Look at a batch, of a list or of a file: its counts, its cost, where its results are.",
+        "Return the counts, the cost and the place of the results of a batch.",
         {
-            200: Answer("All there is to tell.", BatchStatus, headers=("ETag", "Retry-After")),
+            200: Answer("The batch.", BatchStatus, headers=("ETag", "Retry-After")),
             304: _SAME,
         },
         ("no_such_batch",),
@@ -141,11 +159,13 @@ OPERATIONS: Final = (
         "read_results",
         "get",
         "/api/batches/{batch_id}/results",
-        "Fetch the result manifest of a completed batch, whole up to 4 MiB, else in ranges.",
+        "Download the result manifest of a completed batch: whole up to 4 MiB, in ranges above.",
         {
-            200: Answer("A line an entry.", media=_LINES, headers=("ETag",)),
-            206: Answer("Some of it.", media=_LINES, headers=("ETag", "Content-Range")),
-            302: Answer("Where a long one is to be had for a while.", headers=("Location",)),
+            200: Answer("The results, one line per entry.", media=_LINES, headers=("ETag",)),
+            206: Answer("The requested range.", media=_LINES, headers=("ETag", "Content-Range")),
+            302: Answer(
+                "A link to a file above 4 MiB, valid for a limited time.", headers=("Location",)
+            ),
             304: _SAME,
         },
         ("no_such_batch", "no_results_yet", "range_needed", "range_not_satisfiable"),
@@ -155,8 +175,8 @@ OPERATIONS: Final = (
         "estimate_job",
         "post",
         "/api/estimate",
-        "Foresee what a job would be made into and cost; nothing is stored.",
-        {200: Answer("Its plans.", JobEstimate)},
+        "Return the plans and the cost that a job would have. Nothing is stored.",
+        {200: Answer("The plans and the estimate.", JobEstimate)},
         _OF_A_JOB,
         body="Job",
     ),
@@ -165,7 +185,7 @@ OPERATIONS: Final = (
         "get",
         "/api/jobs",
         "List jobs, newest first.",
-        {200: Answer("A page.", JobList, headers=("ETag", "Link")), 304: _SAME},
+        {200: Answer("A page of jobs.", JobList, headers=("ETag", "Link")), 304: _SAME},
         ("invalid_query",),
         parameters=(*LISTED, LINKS, HAVE),
     ),
@@ -173,9 +193,9 @@ OPERATIONS: Final = (
         "read_job",
         "get",
         "/api/jobs/{job_id}",
-        "Look at a job: its state, its pictures, why, and at what cost.",
+        "Return the state, the pictures, the decisions and the cost of a job.",
         {
-            200: Answer("All there is to tell.", JobStatus, headers=("ETag", "Retry-After")),
+            200: Answer("The job.", JobStatus, headers=("ETag", "Retry-After")),
             304: _SAME,
         },
         ("no_such_job", "invalid_query"),
@@ -185,11 +205,13 @@ OPERATIONS: Final = (
         "read_image",
         "get",
         "/api/jobs/{job_id}/images/{number}",
-        "Fetch a picture, whole up to 4 MiB, else in ranges.",
+        "Download a picture: whole up to 4 MiB, in ranges above.",
         {
             200: Answer("The picture.", media="image/*", headers=("ETag",)),
-            206: Answer("Some of it.", media="image/*", headers=("ETag", "Content-Range")),
-            302: Answer("Where a long one is to be had for a while.", headers=("Location",)),
+            206: Answer("The requested range.", media="image/*", headers=("ETag", "Content-Range")),
+            302: Answer(
+                "A link to a file above 4 MiB, valid for a limited time.", headers=("Location",)
+            ),
             304: _SAME,
         },
         (
@@ -201,29 +223,34 @@ OPERATIONS: Final = (
         ),
         parameters=(ID, NUMBER, FORM, RANGE, HAVE),
     ),
-    _order(
+    _command(
         "cancel_job",
         "delete",
         "",
-        "Cancel what was not called for yet; pictures being paid for are kept, or dropped.",
+        "Cancel a job. Calls that already run are paid for; their pictures are kept or dropped.",
         choice("result", "keep", "drop"),
         REASON,
     ),
-    _order(
+    _command(
         "replay_job",
         "post",
         "/replay",
-        "Make a failed, parked or cancelled job again: what is missing of it, or all.",
+        "Run a failed, parked or cancelled job again: only missing pictures, or all.",
         choice("pictures", "keep", "remake"),
     ),
-    _order("release_job", "post", "/release", "Let a parked job go on, and pay again if it must."),
-    _order("fail_job", "post", "/fail", "End a parked job as failed.", REASON),
+    _command(
+        "release_job",
+        "post",
+        "/release",
+        "Continue a parked job. It may pay again for the call whose outcome is unknown.",
+    ),
+    _command("fail_job", "post", "/fail", "End a parked job as failed.", REASON),
     Operation(
         "read_overview",
         "get",
         "/api/overview",
-        "See how the app stands, live: each quota pool's pace, today's money, what waits.",
-        {200: Answer("At a glance.", Overview)},
+        "Return the live state of the app: the pace of each quota pool, the budget, the queues.",
+        {200: Answer("The overview.", Overview)},
         (),
     ),
 )

@@ -1,4 +1,4 @@
-"""The parameters of requests, as `docs/schemas/openapi.json` describes them."""
+"""The parameters of requests in `docs/schemas/openapi.json`."""
 
 from typing import Final
 
@@ -14,56 +14,56 @@ ID: Final[Schema] = {
     "in": "path",
     "required": True,
     "schema": {"type": "string"},
-    "description": "The job's id. One that no job can have is answered like one that none has.",
+    "description": "The id of the job. An invalid id returns the same answer as an unknown one.",
 }
 BATCH_ID: Final[Schema] = ID | {
     "name": "batch_id",
-    "description": "The batch's id, as its `Location` or its event tells it.",
+    "description": "The id of the batch, from its `Location` or its event.",
 }
 LINKS: Final[Schema] = {
     "name": "links",
     "in": "query",
     "schema": {"enum": ["true", "false", ""], "default": "false"},
-    "description": "Whether to give links that read pictures without a key, for a limited time; "
-    "refused where the app is not set up for it (`READ_LINK_SECONDS`).",
+    "description": "Whether to return links that read pictures without a key for a limited time. "
+    "Rejected unless `READ_LINK_SECONDS` is set.",
 }
 HAVE: Final[Schema] = {
     "name": "If-None-Match",
     "in": "header",
     "schema": {"type": "string"},
-    "description": "The `ETag` of what the caller has: 304 if that is still what there is.",
+    "description": "The `ETag` of the caller's version. 304 if it is still current.",
 }
 KEY: Final[Schema] = {
     "name": "Idempotency-Key",
     "in": "header",
     "schema": {"type": "string"},
-    "description": "For jobs without a `job_id`: requests with one key and one body are one job.",
+    "description": "For jobs without a `job_id`. Requests with the same key and body are one job.",
 }
 LIST_KEY: Final[Schema] = KEY | {
-    "description": "Requests with one key and one body are one batch, and another body is refused; "
-    "without a key the body is its own: sent again, it is the batch that it was.",
+    "description": "Requests with the same key and body are one batch. The same key with another "
+    "body is rejected. Without a key, the same body is the same batch.",
 }
 NUMBER: Final[Schema] = {
     "name": "number",
     "in": "path",
     "required": True,
     "schema": {"type": "string", "pattern": "^(?:first|contact-sheet|[0-9]{1,4})$"},
-    "description": "As `images` of the job tells it, `first`, or `contact-sheet`.",
+    "description": "The number from `images` of the job, `first`, or `contact-sheet`.",
 }
 FORM: Final[Schema] = {
     "name": "as",
     "in": "query",
     "schema": {"type": "string", "pattern": f"^(?:{FORMS})?$", "default": ORIGINAL},
-    "description": "The picture as it came, or what `finish` made of it: `exact`, `thumbnail` (the "
-    "picture itself where none was made), or a rendition by quality and type, as `q80.webp`.",
+    "description": "The original picture, or a result of `finish`: `exact`, `thumbnail` (the "
+    "original if there is no thumbnail), or a rendition by quality and type, such as `q80.webp`.",
 }
 RANGE: Final[Schema] = {
     "name": "Range",
     "in": "header",
     "schema": {"type": "string"},
-    "description": "Bytes of the picture, as `bytes=0-`: one answer holds up to 4 MiB.",
+    "description": "Bytes of the picture, such as `bytes=0-`. One response holds up to 4 MiB.",
 }
-#: An empty parameter is one left out: the platform drops it.
+#: An empty parameter counts as absent: the platform drops it.
 LISTED: Final[tuple[Schema, ...]] = (
     {
         "name": "state",
@@ -75,7 +75,7 @@ LISTED: Final[tuple[Schema, ...]] = (
         "name": "tag",
         "in": "query",
         "schema": {"type": "string", "pattern": "^(?:[A-Za-z_][A-Za-z0-9_]{0,63}:.+)?$"},
-        "description": "Only jobs with this tag, as `campaign:winter`.",
+        "description": "Only jobs with this tag, such as `campaign:winter`.",
     },
     {
         "name": "limit",
@@ -87,33 +87,33 @@ LISTED: Final[tuple[Schema, ...]] = (
                 {"const": ""},
             ],
         },
-        "description": "Jobs of a page; fewer may come with a `next`.",
+        "description": "Jobs per page. A page may hold fewer and still have a `next`.",
     },
     {
         "name": "after",
         "in": "query",
         "schema": {"type": "string"},
-        "description": "The `next` of the page before.",
+        "description": "The `next` of the previous page.",
     },
 )
 
 
-OPENING: Final[Schema] = {
+RUN: Final[Schema] = {
     "name": "run",
     "in": "query",
     "schema": {"anyOf": [{"type": "integer", "minimum": 1, "maximum": MAX_RUNS}, {"const": ""}]},
-    "description": "Of the job as the caller knows it: an order sent twice is carried out once.",
+    "description": "The run that the caller knows. A repeated command has no second effect.",
 }
 REASON: Final[Schema] = {
     "name": "reason",
     "in": "query",
     "schema": {"type": "string", "maxLength": 400},
-    "description": "A word for it, kept in the record.",
+    "description": "The reason, stored in the record.",
 }
 
 
 def choice(name: str, default: str, other: str) -> Schema:
-    """Return a parameter that is one of two words."""
+    """Return a parameter with two possible words."""
     return {
         "name": name,
         "in": "query",

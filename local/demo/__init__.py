@@ -1,1 +1,1 @@
-"""The main job, done for real before a stranger's eyes: `make demo`."""
+"""The demo: run jobs on the local stack and show their pictures and events."""

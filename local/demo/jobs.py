@@ -1,4 +1,4 @@
-"""The jobs of the demo, and what each must come to."""
+"""The jobs of the demo, and the event that must end each."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -15,15 +15,15 @@ GPT: Final = "gpt-image-2"
 
 @dataclass(frozen=True, slots=True)
 class DemoJob:
-    """One message for the jobs queue, and the type of event it must end with."""
+    """One message for the jobs queue, and the type of the event that must end it."""
 
-    job: Mapping[str, Any]
-    ends: str = "image.job.succeeded"
+    message: Mapping[str, Any]
+    end_event: str = "image.job.succeeded"
 
     @property
     def job_id(self) -> str:
-        """The job's own id."""
-        return str(self.job["job_id"])
+        """The id of the job."""
+        return str(self.message["job_id"])
 
 
 DEMO_JOBS: Final = (
@@ -93,20 +93,20 @@ DEMO_JOBS: Final = (
     ),
     DemoJob(
         {
-            "job_id": "banner-refused",
+            "job_id": "banner-rejected",
             "prompt": "A banner for a bridge.",
             "size": "4000x500",
             "fit": "reject",
             "model": GPT,
         },
-        ends="image.job.rejected",
+        end_event="image.job.rejected",
     ),
     DemoJob(
         {
             "job_id": "prompt-moderated",
-            "prompt": "A picture that the safety system won't make [[refuse:moderation_blocked]].",
+            "prompt": "A picture that the safety system refuses [[refuse:moderation_blocked]].",
             "quality": "low",
         },
-        ends="image.job.failed",
+        end_event="image.job.failed",
     ),
 )

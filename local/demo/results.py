@@ -1,4 +1,4 @@
-"""What the demo keeps of each job, and the tables it shows of them."""
+"""The results of the demo jobs, and the tables that show them."""
 
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -19,9 +19,9 @@ _MARKS = {
 
 @dataclass(slots=True)
 class Result:
-    """One order on its way."""
+    """One job of the demo and its progress."""
 
-    order: DemoJob
+    job: DemoJob
     state: str = "queued"
     seconds: float = 0.0
     event: dict[str, Any] | None = None
@@ -29,42 +29,42 @@ class Result:
 
     @property
     def as_expected(self) -> bool:
-        """Whether the job ended, and in the way it must."""
-        return self.event is not None and self.event["type"] == self.order.ends
+        """Whether the job ended with the expected event."""
+        return self.event is not None and self.event["type"] == self.job.end_event
 
     @property
     def data(self) -> dict[str, Any]:
-        """The event's data; empty while there is none."""
+        """The data of the end event; empty before it."""
         return self.event["data"] if self.event else {}
 
 
 def progress(results: list[Result]) -> Table:
-    """Return the live table: one line a job."""
+    """Return the live table: one line per job."""
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("job")
-    table.add_column("asked")
+    table.add_column("request")
     table.add_column("state", min_width=24)
     table.add_column("s", justify="right")
     for result in results:
-        job = result.order.job
-        asked = " ".join(
-            str(job[name]) for name in ("model", "size", "quality", "fit") if name in job
+        message = result.job.message
+        request = " ".join(
+            str(message[name]) for name in ("model", "size", "quality", "fit") if name in message
         )
-        state = _MARKS.get(result.event["type"]) if result.event else _doing(result.state)
-        table.add_row(result.order.job_id, asked or "auto", state, f"{result.seconds:.1f}")
+        state = _MARKS.get(result.event["type"]) if result.event else _progress_mark(result.state)
+        table.add_row(result.job.job_id, request or "auto", state, f"{result.seconds:.1f}")
     return table
 
 
-def _doing(state: str) -> str:
-    return {"queued": "[dim]· queued[/]", "calling": "[cyan]▶ being made[/]"}.get(
+def _progress_mark(state: str) -> str:
+    return {"queued": "[dim]· queued[/]", "calling": "[cyan]▶ calling[/]"}.get(
         state, f"[blue]○ {state}[/]"
     )
 
 
 def summary(results: list[Result], out: Path) -> Table:
-    """Return the table at the end: what was decided, what it cost, where it is."""
-    table = Table(title="What became of the jobs", title_justify="left", show_lines=True)
-    for name in ("job", "decided", "tokens", "USD", "seconds", "file, or why there is none"):
+    """Return the final table: decision, cost and files of each job."""
+    table = Table(title="Results", title_justify="left", show_lines=True)
+    for name in ("job", "decision", "tokens", "USD", "seconds", "file, or reason"):
         right = name in {"tokens", "USD", "seconds"}
         table.add_column(name, justify="right" if right else "left", no_wrap=right)
     for result in results:
@@ -72,17 +72,17 @@ def summary(results: list[Result], out: Path) -> Table:
         usage = data.get("usage") or {}
         cost = data.get("cost_usd")
         table.add_row(
-            result.order.job_id,
-            _decided(data),
+            result.job.job_id,
+            _decision(data),
             f"{usage['output_tokens']:,}" if "output_tokens" in usage else "",
             f"{cost:.4f}" if cost is not None else "",
             f"{result.seconds:.1f}",
-            _where(result, out),
+            _files(result, out),
         )
     return table
 
 
-def _decided(data: dict[str, Any]) -> str:
+def _decision(data: dict[str, Any]) -> str:
     decided = (data.get("routing") or {}).get("decided")
     if not decided:
         return ""
@@ -92,7 +92,7 @@ def _decided(data: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
-def _where(result: Result, out: Path) -> str:
+def _files(result: Result, out: Path) -> str:
     notes = [str(path.relative_to(out.parent.parent)) for path in result.files]
     routing = result.data.get("routing") or {}
     notes += [f"[yellow]{escape(item['reason'])}[/]" for item in routing.get("adjustments", ())]

@@ -1,4 +1,4 @@
-"""Run the demo: start the stack, submit through the queue, watch, collect, stop everything."""
+"""Run the demo: start the stack, submit jobs, show progress, collect pictures, stop."""
 
 import asyncio
 import json
@@ -20,37 +20,37 @@ from rich.live import Live
 from local.demo.jobs import DEMO_JOBS
 from local.demo.results import Result, progress, summary
 
-#: All jobs together take about ten seconds; a demo that hangs says so.
+#: Longest run; all jobs together take about ten seconds.
 PATIENCE_SECONDS: Final = 180
 STOP_SECONDS: Final = 30
 LOG_COLUMNS: Final = 132
 
 
 def run_demo(out: Path) -> int:
-    """Return 0 when each job ended as it must, 1 otherwise."""
+    """Run the demo; return 0 when each job ended with the expected event, else 1."""
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     return asyncio.run(_demo(out))
 
 
 async def _demo(out: Path) -> int:
-    # What is no terminal, a log say, has no width: a table of 80 columns would cut the file names.
+    # A log file has no width, and 80 columns would break the file names.
     console = Console(width=None if sys.stdout.isatty() else LOG_COLUMNS)
     console.print(
         "Starting Azurite, a Foundry emulator and the Functions host "
-        f"(their log: {out.relative_to(out.parent.parent)}/stack.log) …"
+        f"(log: {out.relative_to(out.parent.parent)}/stack.log) …"
     )
     began = time.monotonic()
     async with _stack(out) as stack:
         console.print(f"Ready after {time.monotonic() - began:.1f} s.\n")
         results = await _run(stack["storage"], out, console)
     console.print(summary(results, out))
-    wrong = [result.order.job_id for result in results if not result.as_expected]
+    wrong = [result.job.job_id for result in results if not result.as_expected]
     total = sum(result.data.get("cost_usd") or 0 for result in results)
     pictures = sum(len(result.files) for result in results)
     console.print(
-        f"{pictures} pictures for ${total:.4f} at list prices (the emulator charges nothing); "
-        f"pictures and events are in {out.relative_to(out.parent.parent)}/"
+        f"{pictures} pictures, ${total:.4f} at list prices (the emulator is free). "
+        f"Pictures and events: {out.relative_to(out.parent.parent)}/"
     )
     if wrong:
         console.print(f"[red]Not as expected: {', '.join(wrong)}[/]")
@@ -59,7 +59,7 @@ async def _demo(out: Path) -> int:
 
 @asynccontextmanager
 async def _stack(out: Path) -> AsyncIterator[dict[str, Any]]:
-    """Start `python -m local up`; stop it, and all it started, at the end."""
+    """Start `python -m local up`; stop everything at the end."""
     with (out / "stack.log").open("wb") as log:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -80,22 +80,22 @@ async def _stack(out: Path) -> AsyncIterator[dict[str, Any]]:
 
 
 async def _run(storage: str, out: Path, console: Console) -> list[Result]:
-    results = [Result(order) for order in DEMO_JOBS]
+    results = [Result(job) for job in DEMO_JOBS]
     async with (
         QueueServiceClient.from_connection_string(storage) as queues,
         BlobServiceClient.from_connection_string(storage) as blobs,
     ):
-        jobs = queues.get_queue_client("image-jobs")
+        queue = queues.get_queue_client("image-jobs")
         began = time.monotonic()
-        for order in DEMO_JOBS:
-            await jobs.send_message(json.dumps(order.job, ensure_ascii=False))
+        for job in DEMO_JOBS:
+            await queue.send_message(json.dumps(job.message, ensure_ascii=False))
         with Live(progress(results), console=console, refresh_per_second=8) as live:
             watching = asyncio.create_task(_watch(blobs, results, live, began))
             try:
                 async with asyncio.timeout(PATIENCE_SECONDS):
                     await _collect(queues, blobs, results, out, began)
             except TimeoutError:
-                console.print(f"[red]Gave up after {PATIENCE_SECONDS} s.[/]")
+                console.print(f"[red]Stopped waiting after {PATIENCE_SECONDS} s.[/]")
             finally:
                 watching.cancel()
                 live.update(progress(results), refresh=True)
@@ -110,24 +110,24 @@ async def _collect(
     out: Path,
     began: float,
 ) -> None:
-    """Read events until every job has its last one; fetch the pictures each tells of."""
-    waiting = {result.order.job_id: result for result in results}
+    """Read events until every job has ended; download the pictures of each."""
+    waiting = {result.job.job_id: result for result in results}
     events = queues.get_queue_client("image-events")
-    with (out / "events.jsonl").open("w", encoding="utf-8") as kept:
+    with (out / "events.jsonl").open("w", encoding="utf-8") as file:
         while waiting:
             async for message in events.receive_messages(messages_per_page=32):
                 event = json.loads(message.content)
-                kept.write(json.dumps(event, ensure_ascii=False) + "\n")
+                file.write(json.dumps(event, ensure_ascii=False) + "\n")
                 result = waiting.pop(event["data"].get("job_id"), None)
                 if result:
                     result.event = event
                     result.seconds = time.monotonic() - began
-                    await _fetch(blobs, result, out)
+                    await _download(blobs, result, out)
                 await events.delete_message(message)
             await asyncio.sleep(0.1)
 
 
-async def _fetch(blobs: BlobServiceClient, result: Result, out: Path) -> None:
+async def _download(blobs: BlobServiceClient, result: Result, out: Path) -> None:
     for picture in result.data.get("images", ()):
         path = out / picture["blob"].replace("/default/", "/")
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -137,13 +137,13 @@ async def _fetch(blobs: BlobServiceClient, result: Result, out: Path) -> None:
 
 
 async def _watch(blobs: BlobServiceClient, results: list[Result], live: Live, began: float) -> None:
-    """Show where each job stands, from its record."""
+    """Show the state of each job from its record."""
     while True:
         for result in results:
             if result.event:
                 continue
             result.seconds = time.monotonic() - began
-            client = blobs.get_blob_client("jobs", f"{result.order.job_id}.json")
+            client = blobs.get_blob_client("jobs", f"{result.job.job_id}.json")
             try:
                 record = json.loads(await (await client.download_blob()).readall())
             except ResourceNotFoundError:

@@ -17,32 +17,32 @@ from local.foundry.state.models import default_deployments, read_deployments
 from local.foundry.state.settings import Settings
 
 
-def options() -> argparse.ArgumentParser:
-    """The command line; every switch of `settings` can be given by `--set`."""
+def parser() -> argparse.ArgumentParser:
+    """Return the parser of the command line; `--set` accepts every field of `Settings`."""
     parser = argparse.ArgumentParser(prog="python -m local.foundry", description=__doc__)
     parser.add_argument("--host", default="127.0.0.1")
-    parser.add_argument("--port", type=int, default=0, help="0: any free one")
-    parser.add_argument("--time-scale", type=float, help="real seconds per second (0.02)")
+    parser.add_argument("--port", type=int, default=0, help="0: any free port")
+    parser.add_argument("--time-scale", type=float, help="real seconds per service second (0.02)")
     parser.add_argument("--deployments", help="a JSON list like FOUNDRY_DEPLOYMENTS")
-    parser.add_argument("--rpm", type=float, default=600, help="of deployments that name none")
-    parser.add_argument("--seed", type=int, default=0, help="of latencies and chances")
-    parser.add_argument("--key", help="the only API key accepted; without: any")
+    parser.add_argument("--rpm", type=float, default=600, help="requests per minute (default)")
+    parser.add_argument("--seed", type=int, default=0, help="seed of latencies and random faults")
+    parser.add_argument("--key", help="the only valid API key (default: any)")
     parser.add_argument(
-        "--noise", type=int, nargs="?", const=5, help="bits of grain: files weigh like photos"
+        "--noise", type=int, nargs="?", const=5, help="bits of noise: files as large as photos"
     )
-    parser.add_argument("--cache", action="store_true", help="draw each size only once")
+    parser.add_argument("--cache", action="store_true", help="draw each size once")
     parser.add_argument(
         "--set",
         action="append",
         default=[],
         metavar="NAME=VALUE",
-        help=f"another switch: {', '.join(Settings.model_fields)}",
+        help=f"any setting: {', '.join(Settings.model_fields)}",
     )
     return parser
 
 
 def read_settings(given: argparse.Namespace) -> Settings:
-    """The switches of a command line."""
+    """Return the settings of a command line."""
     members = {}
     for text in given.set:
         name, _, value = text.partition("=")
@@ -57,20 +57,20 @@ def read_settings(given: argparse.Namespace) -> Settings:
 
 
 def _value(text: str) -> object:
-    """A value of `--set`: JSON where it is such, else the words themselves."""
+    """Return a value of `--set`: JSON if it is valid JSON, else the text."""
     try:
         return json.loads(text)
     except ValueError:
         return text
 
 
-async def serve(world: Emulator, host: str, port: int) -> None:
-    """Serve until told to stop, and say on stdout where."""
+async def serve(emulator: Emulator, host: str, port: int) -> None:
+    """Print the address on stdout and serve until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    runner = web.AppRunner(Foundry(world).application(), access_log=None, shutdown_timeout=0.5)
+    runner = web.AppRunner(Foundry(emulator).application(), access_log=None, shutdown_timeout=0.5)
     await runner.setup()
     site = web.TCPSite(runner, host, port)
     await site.start()
@@ -81,8 +81,8 @@ async def serve(world: Emulator, host: str, port: int) -> None:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run; 2 if the command line makes no sense."""
-    given = options().parse_args(arguments)
+    """Run the emulator; return 2 when the command line is invalid."""
+    given = parser().parse_args(arguments)
     try:
         settings = read_settings(given)
         deployments = (

@@ -1,7 +1,7 @@
-"""A Functions host: Microsoft's own worker library, fed as the true host feeds it.
+"""A Functions host that drives Microsoft's worker library as the real host does.
 
-`__main__` reads the command line, `running` is the life of the process, `worker` drives
-azure-functions-runtime on a thread of its own, `bindings` reads the app's index, `queues`, `timers`
-and `web` are its listeners. It emulates what is documented or was read in the host's source;
-README and tests/acceptance/host say what.
+`lifecycle` runs the process, `worker` drives azure-functions-runtime on a separate thread,
+`bindings` reads the app's index, `invoker` runs a function; `queues`, `timers` and `web` listen.
+Its behaviour comes from the documentation and the source of the real host; tests/acceptance/host
+lists it.
 """

@@ -1,4 +1,4 @@
-"""The app's own index, read into what each listener needs."""
+"""The index of the app, as the bindings that each listener needs."""
 
 import json
 from collections.abc import Iterable, Mapping
@@ -11,13 +11,13 @@ from local.host.ncrontab import parse as parse_schedule
 
 type AuthLevel = Literal["anonymous", "function", "admin"]
 
-#: The worker's name for what a function returns.
+#: The worker's name of the return value.
 RETURN = "$return"
 
 
 @dataclass(frozen=True, slots=True)
 class QueueTrigger:
-    """Runs for each message of a queue."""
+    """A trigger that runs for each message of a queue."""
 
     parameter: str
     queue: str
@@ -27,7 +27,7 @@ class QueueTrigger:
 
 @dataclass(frozen=True, slots=True)
 class TimerTrigger:
-    """Runs on a schedule."""
+    """A trigger that runs on a schedule."""
 
     parameter: str
     schedule: Schedule
@@ -37,7 +37,7 @@ class TimerTrigger:
 
 @dataclass(frozen=True, slots=True)
 class HttpTrigger:
-    """Runs for requests of a route."""
+    """A trigger that runs for the requests of a route."""
 
     parameter: str
     route: str
@@ -47,7 +47,7 @@ class HttpTrigger:
 
 @dataclass(frozen=True, slots=True)
 class QueueOutput:
-    """Sends what a parameter, or the return value, was set to."""
+    """An output that sends the value of a parameter, or the return value."""
 
     parameter: str
     queue: str
@@ -59,7 +59,7 @@ type Trigger = QueueTrigger | TimerTrigger | HttpTrigger
 
 @dataclass(frozen=True, slots=True)
 class Function:
-    """One function of the app: what starts it and where its outputs go."""
+    """One function of the app: its trigger and its outputs."""
 
     name: str
     id: str
@@ -70,7 +70,7 @@ class Function:
 
 @dataclass(frozen=True, slots=True)
 class Broken:
-    """A function that cannot start, or may not, and why."""
+    """A function that cannot start or is disabled, and the reason."""
 
     name: str
     reason: str
@@ -79,9 +79,9 @@ class Broken:
 def read(
     metadata: Iterable[Any], settings: Mapping[str, str]
 ) -> tuple[tuple[Function, ...], tuple[Broken, ...]]:
-    """The functions of the worker's answer: those that can run, and those that cannot.
+    """Return the functions that can run and those that cannot, from the worker's metadata.
 
-    As in the true host a missing setting stops the function that needs it, not the app.
+    As in the real host, a missing setting stops only the function that needs it.
     """
     functions: list[Function] = []
     broken: list[Broken] = []
@@ -115,9 +115,9 @@ def _function(entry: Any, settings: Mapping[str, str]) -> Function:  # noqa: ANN
             case "http":
                 http_output = binding["name"]
             case other:
-                raise Misconfigured(f"this host has no {other} binding: queue, timer, HTTP it has")
+                raise Misconfigured(f"binding {other} is not supported: use queue, timer or HTTP")
     if len(triggers) != 1:
-        raise Misconfigured(f"{len(triggers)} triggers: a function has exactly one")
+        raise Misconfigured(f"{len(triggers)} triggers: a function must have exactly one")
     return Function(entry.name, entry.function_id, triggers[0], tuple(outputs), http_output)
 
 
@@ -149,7 +149,7 @@ def _http_trigger(name: str, binding: Mapping[str, Any]) -> HttpTrigger:
 
 
 def describe(function: Function | Broken) -> dict[str, Any]:
-    """A function as the ready line tells it."""
+    """Return a function as in the ready line."""
     match function:
         case Broken(name, reason):
             return {"name": name, "trigger": None, "error": reason}

@@ -1,4 +1,4 @@
-"""What a host is told: host.json, app settings, connections."""
+"""Configuration of the host: host.json, app settings, connections."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-#: host.json without a functionTimeout, on every plan but Consumption (seconds).
+#: Default functionTimeout of every plan except Consumption (seconds).
 DEFAULT_TIMEOUT = 1800.0
 
 _SPAN = re.compile(r"(?:(\d+)\.)?(\d{1,2}):(\d{1,2}):(\d{1,2}(?:\.\d+)?)")
@@ -33,7 +33,7 @@ class QueueOptions:
 
 @dataclass(frozen=True, slots=True)
 class HostOptions:
-    """host.json, as far as this host acts on it; `timeout` in seconds, None: unbounded."""
+    """The supported options of host.json; `timeout` in seconds, None: unlimited."""
 
     queues: QueueOptions = QueueOptions()
     route_prefix: str = "api"
@@ -42,7 +42,7 @@ class HostOptions:
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """Where a storage account is, and who is asking."""
+    """Where a storage account is, and the identity that uses it."""
 
     connection_string: str | None = None
     queue_url: str | None = None
@@ -51,24 +51,24 @@ class Connection:
 
 
 def seconds_of(text: str) -> float:
-    """A .NET time span, `[d.]hh:mm:ss[.fff]`, in seconds."""
+    """Return a .NET time span, `[d.]hh:mm:ss[.fff]`, in seconds."""
     found = _SPAN.fullmatch(text)
     if not found:
-        raise Misconfigured(f"{text!r} is no time span: hh:mm:ss is right, as 00:00:30")
+        raise Misconfigured(f"{text!r} is not a time span: write hh:mm:ss, such as 00:00:30")
     days, hours, minutes, seconds = (float(part or 0) for part in found.groups())
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
 def read_host_json(directory: Path) -> HostOptions:
-    """The options of the app in this directory."""
+    """Read host.json of the app in this directory."""
     try:
         document: dict[str, Any] = json.loads((directory / "host.json").read_text("utf-8"))
     except FileNotFoundError:
-        raise Misconfigured(f"{directory} holds no host.json, so it is no function app") from None
+        raise Misconfigured(f"{directory} has no host.json: it is not a function app") from None
     except ValueError as error:
-        raise Misconfigured(f"{directory / 'host.json'} is no JSON: {error}") from None
+        raise Misconfigured(f"{directory / 'host.json'} is not valid JSON: {error}") from None
     if document.get("version") != "2.0":
-        raise Misconfigured(f'host.json says version {document.get("version")!r}: "2.0" is right')
+        raise Misconfigured(f'host.json has version {document.get("version")!r}: it must be "2.0"')
     extensions = document.get("extensions", {})
     timeout = document.get("functionTimeout")
     return HostOptions(
@@ -100,7 +100,7 @@ def _queue_options(document: Mapping[str, Any]) -> QueueOptions:
 
 
 def apply_local_settings(directory: Path) -> None:
-    """Set the `Values` of local.settings.json in our environment, unless they are set already."""
+    """Add the `Values` of local.settings.json to the environment; existing ones win."""
     path = directory / "local.settings.json"
     if path.exists():
         for name, value in json.loads(path.read_text("utf-8")).get("Values", {}).items():
@@ -108,7 +108,7 @@ def apply_local_settings(directory: Path) -> None:
 
 
 def resolve(text: str, settings: Mapping[str, str]) -> str:
-    """Fill in each `%NAME%` from the app settings."""
+    """Replace each `%NAME%` by its app setting."""
 
     def value(found: re.Match[str]) -> str:
         if found[1] not in settings:
@@ -119,9 +119,9 @@ def resolve(text: str, settings: Mapping[str, str]) -> str:
 
 
 def connection(name: str, settings: Mapping[str, str]) -> Connection:
-    """What a binding's `connection` names: a connection string, or service URIs and an identity.
+    """Return the connection of a binding: a connection string, or service URIs and an identity.
 
-    An exact setting wins over `NAME__…`; the prefix AzureWebJobs may be left out of both.
+    An exact setting wins over `NAME__…`; the prefix AzureWebJobs is optional in both.
     """
     for prefix in (f"AzureWebJobs{name}", name) if name else ("AzureWebJobsStorage",):
         if settings.get(prefix):
@@ -144,6 +144,6 @@ def connection(name: str, settings: Mapping[str, str]) -> Connection:
 
 
 def is_disabled(function: str, settings: Mapping[str, str]) -> bool:
-    """Whether `AzureWebJobs.<function>.Disabled` stops this function."""
+    """Return whether `AzureWebJobs.<function>.Disabled` disables a function."""
     names = (f"AzureWebJobs{mark}{function}{mark}Disabled" for mark in (".", "__", "_"))
     return any(settings.get(name, "").lower() in {"true", "1"} for name in names)

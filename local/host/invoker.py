@@ -1,4 +1,4 @@
-"""What a function leaves behind, written after it returned: not atomically, one by one."""
+"""Invocation of a function; its outputs are sent one by one after it returned."""
 
 import contextlib
 from collections.abc import Callable
@@ -17,9 +17,9 @@ from local.host.worker import Result, Worker
 
 @dataclass(frozen=True, slots=True)
 class Invoker:
-    """Runs a function and sends its outputs; the invocation fails if one of them does.
+    """The invoker of functions; an invocation fails when one of its outputs fails.
 
-    `wake` is told each queue written to: the listener on this very host looks at once.
+    `wake` gets each queue that was written to, so that a listener of this host polls at once.
     """
 
     worker: Worker
@@ -30,7 +30,7 @@ class Invoker:
     async def run(
         self, function: Function, value: TypedData, metadata: dict[str, TypedData]
     ) -> Result:
-        """Invoke the function and send what it left in its queue outputs."""
+        """Invoke a function and send its queue outputs."""
         result = await self.worker.invoke(function, value, metadata)
         if not result.succeeded:
             return result
@@ -53,7 +53,7 @@ class Invoker:
 
 
 async def send(queue: QueueClient, text: str) -> None:
-    """Put a message on a queue, which is created if it is missing; it lives for 7 days."""
+    """Send a message that lives for 7 days; create the queue if it is missing."""
     try:
         await queue.send_message(text)
     except ResourceNotFoundError:

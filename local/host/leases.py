@@ -1,4 +1,4 @@
-"""A blob lease that makes one host of several the one that runs a timer."""
+"""A blob lease: of several hosts, its holder runs the timer."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -14,17 +14,17 @@ from azure.storage.blob.aio import BlobClient, BlobLeaseClient
 
 from local.host import logs
 
-#: Seconds a lease outlives its holder. The true host's is 60; 15 is the least storage gives.
+#: Seconds until a lease expires. The real host uses 60; 15 is the minimum of storage.
 LEASE_SECONDS = 15
 
-#: Seconds between two tries to get a lease that another host holds. The true host's is 60.
+#: Seconds between two tries to acquire a lease. The real host uses 60.
 RETRY_SECONDS = 1.0
 
 
 @asynccontextmanager
-async def held(blob: BlobClient) -> AsyncIterator[asyncio.Event]:
-    """Wait for the lease and hold it for the block; the event yielded is set when it is lost."""
-    lease = await _acquired(blob)
+async def hold_lease(blob: BlobClient) -> AsyncIterator[asyncio.Event]:
+    """Acquire the lease for the block; the yielded event is set when the lease is lost."""
+    lease = await _acquire(blob)
     lost = asyncio.Event()
     renewal = asyncio.create_task(_renew(lease, lost))
     try:
@@ -35,15 +35,15 @@ async def held(blob: BlobClient) -> AsyncIterator[asyncio.Event]:
             await lease.release()
 
 
-async def _acquired(blob: BlobClient) -> BlobLeaseClient:
+async def _acquire(blob: BlobClient) -> BlobLeaseClient:
     while True:
         try:
-            # That it exists, or is leased, is what the next line expects.
+            # It may exist, or be leased.
             with suppress(ResourceExistsError, ResourceModifiedError):
                 await blob.upload_blob(b"", overwrite=False)
             return await blob.acquire_lease(LEASE_SECONDS)
         except HttpResponseError as error:
-            if error.status_code != 409:  # noqa: PLR2004 - LeaseAlreadyPresent is no trouble
+            if error.status_code != 409:  # noqa: PLR2004 - LeaseAlreadyPresent is expected
                 logs.log.warning("no lease on %s: %s", blob.blob_name, error)
         except AzureError as error:
             logs.log.warning("no lease on %s: %s", blob.blob_name, error)

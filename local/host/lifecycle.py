@@ -1,4 +1,4 @@
-"""The life of a host: load the app, listen, say so, drain, end."""
+"""The lifecycle of a host: load the app, listen, print the ready line, drain, end."""
 
 import asyncio
 import hashlib
@@ -24,9 +24,9 @@ from local.host.timers import TimerListener
 from local.host.web import Site
 from local.host.worker import Worker
 
-#: Exit code after functionTimeout, chosen to be told from a crash; the true host kills its worker.
+#: Exit code after functionTimeout, different from a crash; the real host kills its worker.
 TIMED_OUT = 82
-#: Exit code when the drain time was not enough: as of a process that SIGTERM ended.
+#: Exit code when the drain time was too short, as after SIGTERM.
 NOT_DRAINED = 128 + signal.SIGTERM
 
 type Listener = QueueListener | TimerListener
@@ -34,7 +34,7 @@ type Listener = QueueListener | TimerListener
 
 @dataclass(frozen=True, slots=True)
 class Arguments:
-    """What the command line says; times in seconds."""
+    """Options of the command line; times in seconds."""
 
     app: Path
     port: int
@@ -43,12 +43,12 @@ class Arguments:
     keys: Keys
 
 
-#: A request line that the app answers, and not the server below it; bytes.
+#: Longest request line in bytes: the app answers it, not the server.
 LONGEST_LINE: Final = 1 << 16
 
 
-async def serve(arguments: Arguments, settings: Mapping[str, str], announce: TextIO) -> int:
-    """Run the app until a signal comes; the exit code."""
+async def serve(arguments: Arguments, settings: Mapping[str, str], ready_output: TextIO) -> int:
+    """Run the app until a signal comes; return the exit code."""
     asked = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, _on_signal, asked, number)
@@ -69,21 +69,21 @@ async def serve(arguments: Arguments, settings: Mapping[str, str], announce: Tex
         max_line_size=LONGEST_LINE,
     )
     await runner.setup()
-    door = web.TCPSite(runner, "127.0.0.1", arguments.port)
-    await door.start()
+    listener_site = web.TCPSite(runner, "127.0.0.1", arguments.port)
+    await listener_site.start()
     listening = [asyncio.create_task(listener.listen()) for listener in listeners]
     for reason in broken:
-        logs.log.error("The function %s does not run: %s", reason.name, reason.reason)
-    print(_ready(runner, functions, broken, arguments.keys), file=announce, flush=True)
+        logs.log.error("The function %s is not started: %s", reason.name, reason.reason)
+    print(_ready(runner, functions, broken, arguments.keys), file=ready_output, flush=True)
 
     await _signalled(asked, listening)
     logs.log.info("Draining %d invocations for up to %g s", worker.running, arguments.drain)
-    await door.stop()
+    await listener_site.stop()
     for listener in listeners:
         listener.stop()
     drained = await _drain(worker, listening, arguments.drain)
     if not drained:
-        logs.log.error("%d invocations were still running: cut off", worker.running)
+        logs.log.error("%d invocations were still running and were stopped", worker.running)
         return NOT_DRAINED
     await runner.cleanup()
     await storage.close()
@@ -91,7 +91,7 @@ async def serve(arguments: Arguments, settings: Mapping[str, str], announce: Tex
 
 
 async def _signalled(asked: asyncio.Event, listening: list[asyncio.Task[None]]) -> None:
-    """Wait for a signal; a listener never ends by itself, so one that does raises here."""
+    """Wait for a signal; raise the error of a listener that ended before."""
     waiting = asyncio.create_task(asked.wait())
     await asyncio.wait([waiting, *listening], return_when=asyncio.FIRST_COMPLETED)
     for task in listening:
@@ -100,7 +100,7 @@ async def _signalled(asked: asyncio.Event, listening: list[asyncio.Task[None]]) 
 
 
 def _waker(listeners: list[Listener]) -> Callable[[str], None]:
-    """Tells the listeners of a queue that something was put on it from here."""
+    """Return a function that makes the listener of a queue poll at once."""
 
     def wake(queue: str) -> None:
         for listener in listeners:
@@ -113,7 +113,7 @@ def _waker(listeners: list[Listener]) -> Callable[[str], None]:
 def _connected(
     functions: tuple[Function, ...], broken: tuple[Broken, ...], settings: Mapping[str, str]
 ) -> tuple[tuple[Function, ...], tuple[Broken, ...]]:
-    """Set apart the functions whose connection has no setting, and timers without host storage."""
+    """Separate the functions without a connection setting, and timers without host storage."""
     good: list[Function] = []
     bad = list(broken)
     for function in functions:
@@ -155,12 +155,12 @@ def _listeners(
 
 
 def _host_id(app: Path) -> str:
-    """At most 32 characters, the same for every host of this app: what a lease is named by."""
+    """Return the name of the app's leases: 32 characters, the same for all its hosts."""
     return hashlib.sha256(str(app).encode()).hexdigest()[:32]
 
 
 async def _drain(worker: Worker, listening: list[asyncio.Task[None]], seconds: float) -> bool:
-    """Wait for what runs; whether it all ended in time."""
+    """Wait for running invocations; return False when they did not end in time."""
 
     async def ended() -> None:
         await asyncio.gather(*listening, return_exceptions=True)
@@ -183,7 +183,7 @@ def _on_signal(asked: asyncio.Event, number: int) -> None:
 
 def _kill_after(timeout: float | None) -> Callable[[Function, str], None]:
     def kill(function: Function, invocation_id: str) -> None:
-        """The whole process ends, with every other invocation in it: as in Azure."""
+        """Kill the process with every other invocation, as in Azure."""
         logs.log.critical(
             "Timeout value of %s s exceeded by function %s (Id: %s). Killing the process.",
             timeout,

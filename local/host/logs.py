@@ -1,4 +1,4 @@
-"""What the app logs, one line each on stderr, with the function and the invocation it came from."""
+"""Logs on stderr: one line per record, with function and invocation."""
 
 import logging
 import sys
@@ -13,13 +13,13 @@ from azure_functions_runtime import (  # type: ignore[import-untyped]  # ships n
 
 log = logging.getLogger("local.host")
 
-#: Invocation ids of this process that are running, and their functions.
+#: Functions by the id of their running invocation.
 _running: dict[str, str] = {}
 _current: ContextVar[str | None] = ContextVar("invocation", default=None)
 
 
 class _Line(logging.Formatter):
-    """Time, level, logger, [function invocation], and everything else behind it on one line."""
+    """A line of time, level, logger, [function invocation] and message."""
 
     def format(self, record: logging.LogRecord) -> str:
         invocation = _current.get() or invocation_id_cv.get()
@@ -33,7 +33,7 @@ class _Line(logging.Formatter):
 
 
 def _is_logged(record: logging.LogRecord) -> bool:
-    """Not what the worker says of itself, nor what the host's own storage clients say."""
+    """Return False for INFO of the worker library and of the host's storage clients."""
     if record.levelno >= logging.WARNING or not record.name.startswith("azure"):
         return True
     is_ours = record.thread == threading.main_thread().ident
@@ -41,7 +41,7 @@ def _is_logged(record: logging.LogRecord) -> bool:
 
 
 def configure() -> None:
-    """Log INFO and above to stderr: the level the worker gives the root logger in Azure."""
+    """Log INFO and above to stderr, as the worker does in Azure."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Line())
     handler.addFilter(_is_logged)
@@ -51,7 +51,7 @@ def configure() -> None:
 
 @contextmanager
 def invocation(function: str, invocation_id: str) -> Iterator[None]:
-    """Lines logged within the block, or in a thread it starts through the worker, name it."""
+    """Add function and invocation to the lines logged in the block and its threads."""
     _running[invocation_id] = function
     token = _current.set(invocation_id)
     try:

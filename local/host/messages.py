@@ -1,4 +1,4 @@
-"""Queue messages as text in storage and as bytes in the app: encoding, metadata, output rules."""
+"""Queue messages between storage and app: encoding, metadata, output rules."""
 
 import base64
 import binascii
@@ -12,45 +12,45 @@ from azure.storage.queue import QueueMessage
 
 from local.host.protos import TypedData
 
-#: What Newtonsoft takes for a date when it parses JSON.
+#: A text that Newtonsoft reads as a date.
 _DATE = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?(?:Z|[+-]\d\d:\d\d)?")
 
 
 class Undecodable(ValueError):
-    """The text of a message is not what `messageEncoding` says."""
+    """The text of a message is not in the encoding of `messageEncoding`."""
 
 
 class BadOutput(ValueError):
-    """What a function set an output to cannot be sent."""
+    """The value of an output cannot be sent."""
 
 
 def decode(text: str, encoding: str) -> bytes:
-    """The body of a stored message."""
+    """Return the body of a stored message."""
     if encoding == "none":
         return text.encode()
     try:
         return base64.b64decode(text, validate=True)
     except binascii.Error as error:
-        raise Undecodable(f"no base64: {error}") from None
+        raise Undecodable(f"not valid base64: {error}") from None
 
 
 def encode(body: bytes, encoding: str) -> str:
-    """A body as it is stored."""
+    """Return a body as it is stored."""
     if encoding == "none":
         return body.decode()
     return base64.b64encode(body).decode()
 
 
 def trigger_data(body: bytes, *, binary: bool) -> TypedData:
-    """The trigger's parameter: text unless the binding's data type is binary."""
+    """Return the trigger's parameter: text, or bytes for a binary binding."""
     return TypedData(bytes=body) if binary else TypedData(string=body.decode(errors="replace"))
 
 
 def metadata(message: QueueMessage, body: bytes, *, binary: bool) -> dict[str, TypedData]:
-    """The trigger metadata of a message, overwritten by the properties of a JSON body.
+    """Return the trigger metadata of a message, overwritten by the properties of a JSON body.
 
-    The true host adds the top-level properties of a JSON object to its binding data, whose names
-    are case-insensitive: `{"id": 7}` becomes the message's Id. Arrays and nulls are left out.
+    The real host adds the top-level properties of a JSON object to its binding data. Names are
+    case-insensitive: `{"id": 7}` becomes the message's Id. Arrays and nulls are skipped.
     """
     text = body.decode(errors="replace")
     found = {
@@ -86,7 +86,7 @@ def _properties(text: str) -> dict[str, TypedData]:
 
 
 def _property(value: Any) -> TypedData:  # noqa: ANN401 - any JSON
-    """A property as .NET turns it into binding data: an object, or text."""
+    """Return a property as .NET converts it: an object, or text."""
     if isinstance(value, dict):
         return TypedData(json=json.dumps(value))
     if isinstance(value, bool):
@@ -105,10 +105,10 @@ def _sys() -> str:
 
 
 def output_bodies(value: TypedData) -> list[bytes]:
-    """The messages a queue output makes of its value.
+    """Return the messages that a queue output makes of its value.
 
-    Bytes go untouched. Text that looks like JSON is parsed: an array becomes a message an element,
-    an object is written anew, indented; text in brackets or braces that is no JSON is refused
+    Bytes stay as they are. Text in brackets or braces is parsed as JSON: an array becomes a message
+    per element, an object is formatted again, and invalid JSON is rejected
     (Azure/azure-functions-host#9581).
     """
     kind = value.WhichOneof("data")
@@ -132,7 +132,7 @@ def _of_text(text: str) -> list[bytes]:
     try:
         return _elements(json.loads(bare))
     except ValueError as error:
-        raise BadOutput(f"a text that looks like JSON and is none ({error}): use bytes") from None
+        raise BadOutput(f"the text looks like JSON but is not valid ({error}): use bytes") from None
 
 
 def _elements(document: Any) -> list[bytes]:  # noqa: ANN401 - any JSON

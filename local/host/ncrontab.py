@@ -1,7 +1,7 @@
-"""Timer schedules: NCRONTAB, six fields with seconds first (five without), in UTC.
+"""Timer schedules in NCRONTAB: six fields with seconds first (five without), in UTC.
 
-As in NCrontab, a day must match its day of the month *and* its day of the week (cron takes either),
-and Sunday is 0 only.
+As in NCrontab, a day must match the day of the month *and* the day of the week (in cron: one of
+them), and Sunday is only 0.
 """
 
 import re
@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 _MONTHS = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"]
 _DAYS = ["sun", "mon", "tue", "wed", "thu", "fri", "sat"]
 
-#: Days to look ahead: 29 February on one weekday comes back after 40 years at the latest.
+#: Days to search: 29 February falls on a given weekday at least every 40 years.
 _HORIZON_DAYS = 366 * 41
 
 
@@ -28,7 +28,7 @@ class _Field:
     def _part(self, part: str) -> range:
         found = re.fullmatch(r"(\*|\w+)(?:-(\w+))?(?:/(\d+))?", part)
         if not found or (found[1] == "*" and found[2]) or found[3] == "0":
-            raise ValueError(f"{part!r} is no {self.name}: use *, n, n-m, */n, n-m/n or a list")
+            raise ValueError(f"{part!r} is not a {self.name}: use *, n, n-m, */n, n-m/n or a list")
         step = int(found[3] or 1)
         if found[1] == "*":
             return range(self.low, self.high + 1, step)
@@ -36,14 +36,14 @@ class _Field:
         # "n/step" runs to the end of the field, "n" alone is one value.
         last = self._number(found[2]) if found[2] else self.high if found[3] else first
         if last < first:
-            raise ValueError(f"{part!r} is no {self.name}: it ends before it begins")
+            raise ValueError(f"{part!r} is not a {self.name}: its end is before its start")
         return range(first, last + 1, step)
 
     def _number(self, text: str) -> int:
         if text[:3].lower() in self.words:
             return self.low + self.words.index(text[:3].lower())
         if not text.isdecimal() or not self.low <= int(text) <= self.high:
-            raise ValueError(f"{text!r} is no {self.name}: it must be {self.low}-{self.high}")
+            raise ValueError(f"{text!r} is not a {self.name}: it must be {self.low}-{self.high}")
         return int(text)
 
 
@@ -70,7 +70,7 @@ class Schedule:
     weekdays: frozenset[int]
 
     def after(self, moment: datetime) -> datetime:
-        """The first time it is due later than `moment` (aware; the answer is in UTC)."""
+        """Return the next due time after `moment` (aware), in UTC."""
         start = moment.astimezone(UTC).replace(microsecond=0) + timedelta(seconds=1)
         midnight = start.replace(hour=0, minute=0, second=0)
         for offset in range(_HORIZON_DAYS):
@@ -94,14 +94,14 @@ class Schedule:
 
 
 def parse(text: str) -> Schedule:
-    """Read a schedule; raises ValueError with a sentence that names what is wrong."""
+    """Read a schedule; raise ValueError that names the fault."""
     words = text.split()
     if len(words) == len(_FIELDS) - 1:
         words.insert(0, "0")
     if len(words) != len(_FIELDS):
         raise ValueError(
-            f"schedule {text!r} has {len(words)} fields: six are right (second minute hour day "
-            "month weekday), or five without the seconds; hh:mm:ss is for dedicated plans only"
+            f"schedule {text!r} has {len(words)} fields: it must have six (second minute hour day "
+            "month weekday), or five without seconds; hh:mm:ss works only on dedicated plans"
         )
     seconds, minutes, hours, days, months, weekdays = (
         field.values(word) for field, word in zip(_FIELDS, words, strict=True)

@@ -1,11 +1,11 @@
-"""What command lines of this project share."""
+"""Options that the command lines of `local` share."""
 
 import argparse
 
 
 def setting(text: str) -> tuple[str, str]:
-    """An app setting of the command line, NAME=VALUE."""
+    """Read an app setting from the command line, NAME=VALUE."""
     name, equals, value = text.partition("=")
     if not name or not equals:
-        raise argparse.ArgumentTypeError(f"{text!r} is no setting: NAME=VALUE is right")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a setting: write NAME=VALUE")
     return name, value

@@ -1,7 +1,7 @@
-"""The message classes the worker library asks its host for, without grpc or protobuf.
+"""The message classes of the worker protocol, without grpc or protobuf.
 
-azure-functions-runtime imports no protobuf: the host passes it a namespace of classes named like
-those of FunctionRpc.proto. Attributes are all it uses of them, and `WhichOneof` of two.
+azure-functions-runtime does not import protobuf: the host passes it a namespace of classes named
+like those of FunctionRpc.proto. It uses only their attributes, and `WhichOneof` of two.
 """
 
 from types import SimpleNamespace
@@ -24,7 +24,7 @@ _KINDS = (
 
 
 class Message:
-    """One message: whatever it was made with, as attributes."""
+    """One message with its fields as attributes."""
 
     _oneof: tuple[str, ...] = ()
 
@@ -32,7 +32,7 @@ class Message:
         self.__dict__.update(fields)
 
     def WhichOneof(self, _group: str) -> str | None:  # noqa: N802 - protobuf's name
-        """The name of the field that is set, of those of which only one can be."""
+        """Return the name of the field that is set in the group."""
         return next((kind for kind in self._oneof if self.__dict__.get(kind) is not None), None)
 
 
@@ -43,7 +43,7 @@ class TypedData(Message):
 
 
 class ParameterBinding(Message):
-    """A value for a parameter, or out of one."""
+    """The value of an input or output parameter."""
 
     _oneof = ("data", "rpc_shared_memory")
 

@@ -1,4 +1,4 @@
-"""The queue trigger: polls, renews, re-shows, poisons and deletes as the storage extension does."""
+"""The queue trigger: polls, renews, retries, poisons and deletes like the storage extension."""
 
 import asyncio
 import random
@@ -16,7 +16,7 @@ from local.host.messages import Undecodable, decode, metadata, trigger_data
 
 POISON = "-poison"
 
-#: Seconds between two looks at an empty queue, at first.
+#: Shortest wait between two polls of an empty queue, in seconds.
 SHORTEST_POLL = 0.1
 
 _JITTER = 0.2
@@ -24,31 +24,31 @@ _JITTER = 0.2
 
 @dataclass(slots=True)
 class Backoff:
-    """Randomised exponential waits between looks at an empty queue, up to a longest."""
+    """Random exponential waits between polls of an empty queue, up to `longest` seconds."""
 
     longest: float
     exponent: int = 0
 
     def next(self) -> float:
-        """Seconds to wait after one more look that found nothing."""
+        """Return the seconds to wait after an empty poll."""
         factor = random.uniform(1 - _JITTER, 1 + _JITTER)  # noqa: S311 - spreads load, no secret
         wait = (
             SHORTEST_POLL * (1 + factor * 2 ** (self.exponent - 1))
             if self.exponent
             else SHORTEST_POLL
         )
-        # On beyond the longest, or chance would let the next wait be shorter again.
+        # Grow beyond the longest, or the next random wait could be shorter.
         if wait < 2 * self.longest:
             self.exponent += 1
         return min(wait, self.longest)
 
     def reset(self) -> None:
-        """Something was found."""
+        """Start again after a poll that found messages."""
         self.exponent = 0
 
 
 @dataclass(slots=True)
-class _Held:
+class _HeldMessage:
     """A message we hold, with the receipt of its last update."""
 
     message: QueueMessage
@@ -56,9 +56,9 @@ class _Held:
 
 
 class QueueListener:
-    """Feeds one queue to one function.
+    """The listener of one queue: runs its function for each message.
 
-    `hide` is the invisibility in seconds of a message while it runs, 600 in Azure.
+    `hide`: seconds a running message is invisible, 600 in Azure.
     """
 
     def __init__(
@@ -81,20 +81,20 @@ class QueueListener:
 
     @property
     def queue(self) -> str:
-        """The name of the queue listened to."""
+        """The name of the queue."""
         return self._trigger.queue
 
     def wake(self) -> None:
-        """Look now."""
+        """Poll at once."""
         self._wake.set()
 
     def stop(self) -> None:
-        """Take no more messages; `listen` returns when those it holds are done."""
+        """Receive no more messages; `listen` returns when the running ones are done."""
         self._stopping = True
         self._wake.set()
 
     async def listen(self) -> None:
-        """Take messages and run them until stopped, then wait for those that run."""
+        """Receive and run messages until stopped, then wait for the running ones."""
         queue = await self._invoker.storage.queue(self._trigger.connection, self._trigger.queue)
         backoff = Backoff(self._options.max_polling_interval)
         while not self._stopping:
@@ -118,12 +118,12 @@ class QueueListener:
             found = queue.receive_messages(
                 messages_per_page=batch, visibility_timeout=whole(self._hide)
             )
-            page = await anext(found.by_page(), None)  # one request, not all there is
+            page = await anext(found.by_page(), None)  # one request only
             return [] if page is None else [message async for message in page]
         except ResourceNotFoundError:
-            return []  # a queue that is yet to be created
+            return []  # the queue does not exist yet
         except AzureError as error:
-            logs.log.warning("queue %s does not answer: %s", self.queue, error)
+            logs.log.warning("queue %s did not answer: %s", self.queue, error)
             return []
 
     async def _wait_for_room(self) -> None:
@@ -131,14 +131,14 @@ class QueueListener:
             await asyncio.wait(self._running, return_when=asyncio.FIRST_COMPLETED)
 
     async def _process(self, queue: QueueClient, message: QueueMessage) -> None:
-        held = _Held(message, str(message.pop_receipt))
+        held = _HeldMessage(message, str(message.pop_receipt))
         try:
             await self._run(queue, held)
         except AzureError as error:
-            # Left to its invisibility, and so delivered again: at least once.
+            # It becomes visible again and is delivered again: at least once.
             logs.log.warning("message %s of %s: %s", message.id, self.queue, error)
 
-    async def _run(self, queue: QueueClient, held: _Held) -> None:
+    async def _run(self, queue: QueueClient, held: _HeldMessage) -> None:
         message = held.message
         attempt = message.dequeue_count or 0
         try:
@@ -158,11 +158,11 @@ class QueueListener:
             result = await self._invoker.run(self._function, value, about)
         finally:
             done.set()
-            await renewal  # an update under way ends first: it changes the receipt
+            await renewal  # a running update ends first: it changes the receipt
         if result.succeeded:
             await self._delete(queue, held)
         elif self._is_poison:
-            return  # no poison queue of its own: it stays hidden, lest it run in circles
+            return  # a poison queue has no poison queue: it stays hidden, to avoid a loop
         elif attempt >= self._options.max_dequeue_count:
             await self._poison(queue, held)
         else:
@@ -172,22 +172,22 @@ class QueueListener:
     def _is_poison(self) -> bool:
         return self.queue.endswith(POISON)
 
-    async def _renew(self, queue: QueueClient, held: _Held, done: asyncio.Event) -> None:
+    async def _renew(self, queue: QueueClient, held: _HeldMessage, done: asyncio.Event) -> None:
         while not await _within(done, self._hide / 2):
             try:
                 renewed = await queue.update_message(
                     held.message.id, held.receipt, visibility_timeout=whole(self._hide)
                 )
             except AzureError as error:
-                logs.log.warning("message %s is no longer ours: %s", held.message.id, error)
+                logs.log.warning("message %s was lost: %s", held.message.id, error)
                 return
             held.receipt = str(renewed.pop_receipt)
 
-    async def _show_again(self, queue: QueueClient, held: _Held) -> None:
+    async def _show_again(self, queue: QueueClient, held: _HeldMessage) -> None:
         wait = self._options.visibility_timeout
         await queue.update_message(held.message.id, held.receipt, visibility_timeout=whole(wait))
 
-    async def _poison(self, queue: QueueClient, held: _Held) -> None:
+    async def _poison(self, queue: QueueClient, held: _HeldMessage) -> None:
         if self._is_poison:
             return
         name = f"{self.queue}{POISON}"
@@ -197,7 +197,7 @@ class QueueListener:
         self._invoker.wake(name)
         await self._delete(queue, held)
 
-    async def _delete(self, queue: QueueClient, held: _Held) -> None:
+    async def _delete(self, queue: QueueClient, held: _HeldMessage) -> None:
         try:
             await queue.delete_message(held.message.id, held.receipt)
         except AzureError as error:
@@ -205,7 +205,7 @@ class QueueListener:
 
 
 async def _within(event: asyncio.Event, seconds: float) -> bool:
-    """Wait so long for an event; whether it came."""
+    """Wait for an event; return False after `seconds`."""
     try:
         async with asyncio.timeout(seconds):
             return await event.wait()
@@ -214,5 +214,5 @@ async def _within(event: asyncio.Event, seconds: float) -> bool:
 
 
 def whole(seconds: float) -> int:
-    """Storage hides for whole seconds: rounded up."""
+    """Round up to whole seconds, as storage needs them."""
     return -int(-seconds // 1)

@@ -1,4 +1,4 @@
-"""Which function a request is for: route templates, methods, keys."""
+"""Routes of the HTTP functions: templates, methods, keys."""
 
 import hmac
 import re
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from local.host.bindings import Function, HttpTrigger
 
-#: Route constraints of ASP.NET that are understood; any other is taken as "anything".
+#: Supported route constraints of ASP.NET; any other one matches everything.
 _CONSTRAINTS = {
     "int": r"-?\d+",
     "long": r"-?\d+",
@@ -20,22 +20,22 @@ _SEGMENT = re.compile(r"\{(\*?)(\w+)(?::(\w+)(?:\([^)]*\))?)?(\??)\}")
 
 @dataclass(frozen=True, slots=True)
 class Keys:
-    """The keys callers show: the master key opens all, the function key what is not admin."""
+    """The keys of the host: the master key for everything, the function key except for admin."""
 
     function: str
     master: str
 
-    def opens(self, level: str, shown: str | None) -> bool:
-        """Whether this key is enough for a function of that authorisation level."""
+    def opens(self, level: str, key: str | None) -> bool:
+        """Return whether a key is valid for an authorisation level."""
         if level == "anonymous":
             return True
-        good = (self.master,) if level == "admin" else (self.function, self.master)
-        return shown is not None and any(hmac.compare_digest(shown, key) for key in good)
+        valid = (self.master,) if level == "admin" else (self.function, self.master)
+        return key is not None and any(hmac.compare_digest(key, each) for each in valid)
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One HTTP function and the paths it answers."""
+    """One HTTP function and the pattern of its paths."""
 
     function: Function
     trigger: HttpTrigger
@@ -43,7 +43,7 @@ class Route:
 
 
 def routes(functions: Iterable[Function], prefix: str) -> tuple[Route, ...]:
-    """The routes of the HTTP functions, the most literal first."""
+    """Return the routes of the HTTP functions, those with fewest parameters first."""
     found = [
         Route(function, function.trigger, _pattern(f"{prefix}/{function.trigger.route}".strip("/")))
         for function in functions
@@ -53,9 +53,9 @@ def routes(functions: Iterable[Function], prefix: str) -> tuple[Route, ...]:
 
 
 def match(routes: Iterable[Route], method: str, path: str) -> tuple[Route, dict[str, str]] | None:
-    """The route and its parameters; None for an unknown path and for a method not listed.
+    """Return the route and its parameters; None for an unknown path or method.
 
-    The true host answers 404 to both (Azure/azure-functions-host#10098), HEAD included (#11625).
+    The real host returns 404 for both (Azure/azure-functions-host#10098), HEAD included (#11625).
     """
     for route in routes:
         found = route.pattern.fullmatch(path.strip("/"))
@@ -83,7 +83,7 @@ def _pattern(template: str) -> re.Pattern[str]:
 
 
 def _mixed(segment: str) -> str:
-    """A segment of text with parameters within, as `{name}.{extension}`."""
+    """Return the pattern of a segment with parameters inside, such as `{name}.{extension}`."""
     text, end = "", 0
     for found in _SEGMENT.finditer(segment):
         text += re.escape(segment[end : found.start()]) + f"(?P<{found[2]}>[^/]+?)"

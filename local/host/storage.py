@@ -1,4 +1,4 @@
-"""The host's own storage clients: one a connection and account service, opened when first asked."""
+"""The storage clients of the host: one per connection and service, opened on first use."""
 
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
@@ -11,15 +11,15 @@ from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
 from local.host.configuration import Connection, Misconfigured, connection
 
-#: Container of the host's own blobs, as in Azure.
+#: Container of the host's blobs, as in Azure.
 HOST_CONTAINER = "azure-webjobs-hosts"
 
-#: Seconds for one storage call's connection or reply: a laptop's storage is near.
+#: Time-out of connection and reply in seconds: local storage is near.
 _PATIENCE = 10
 
 
 class Storage:
-    """Clients by the name of a connection."""
+    """Storage clients by the name of a connection."""
 
     def __init__(self, settings: Mapping[str, str]) -> None:
         self._settings = settings
@@ -32,7 +32,7 @@ class Storage:
         await self._open.aclose()
 
     async def queue(self, connection_name: str, queue: str) -> QueueClient:
-        """A queue, whose messages are the raw text as stored."""
+        """Return the client of a queue; messages are the raw stored text."""
         if connection_name not in self._queues:
             where = connection(connection_name, self._settings)
             made = partial(QueueServiceClient, connection_timeout=_PATIENCE, read_timeout=_PATIENCE)
@@ -46,7 +46,7 @@ class Storage:
         return self._queues[connection_name].get_queue_client(queue)
 
     async def host_blob(self, name: str) -> BlobClient:
-        """A blob of the host's own, in `AzureWebJobsStorage`; its container exists then."""
+        """Return the client of a host blob in `AzureWebJobsStorage`; create its container."""
         if self._blobs is None:
             where = connection("", self._settings)
             if where.connection_string:
@@ -61,7 +61,7 @@ class Storage:
         return self._blobs.get_blob_client(HOST_CONTAINER, name)
 
     async def _credential(self, where: Connection) -> AsyncTokenCredential:
-        from azure.identity.aio import (  # noqa: PLC0415 - 0.4 s, and no laptop needs it
+        from azure.identity.aio import (  # noqa: PLC0415 - takes 0.4 s, and a laptop does not need it
             DefaultAzureCredential,
         )
 

@@ -1,4 +1,4 @@
-"""The timer trigger: on schedule in UTC, on one host of several, never overlapping itself."""
+"""The timer trigger: in UTC, on one of several hosts, never twice at a time."""
 
 import asyncio
 import json
@@ -14,19 +14,19 @@ from local.host.bindings import Function, TimerTrigger
 from local.host.invoker import Invoker
 from local.host.protos import TypedData
 
-#: Schedules more frequent than this are not monitored.
+#: More frequent schedules are not monitored.
 _LEAST_MONITORED = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """When a timer ran last and is due next, as kept in `timers/<host id>/<function>/status`."""
+    """The last and next run of a timer, stored in `timers/<host id>/<function>/status`."""
 
     last: datetime | None
     next: datetime
 
     def to_json(self) -> dict[str, str]:
-        """The document the true host keeps."""
+        """Return the document as the real host stores it."""
         last = self.last or datetime.min.replace(tzinfo=UTC)
         return {
             "Last": last.isoformat(),
@@ -36,7 +36,7 @@ class Status:
 
 
 def timer_info(status: Status | None, *, past_due: bool) -> TypedData:
-    """What the function's TimerRequest is read from."""
+    """Return the data of the function's TimerRequest."""
     schedule_status = status.to_json() if status else None
     document = {
         "Schedule": {"AdjustForDST": True},
@@ -47,7 +47,7 @@ def timer_info(status: Status | None, *, past_due: bool) -> TypedData:
 
 
 class TimerListener:
-    """Runs one function on its schedule while this host holds the function's lease."""
+    """The listener of one timer: runs its function while this host has the lease."""
 
     def __init__(
         self, function: Function, trigger: TimerTrigger, invoker: Invoker, *, host_id: str
@@ -57,38 +57,38 @@ class TimerListener:
         self._invoker = invoker
         self._host_id = host_id
         self._stop = asyncio.Event()
-        self._holds = False
+        self._has_lease = False
         first = trigger.schedule.after(datetime.now(UTC))
         often = trigger.schedule.after(first) - first < _LEAST_MONITORED
         self._monitored = trigger.use_monitor and not often
 
     def stop(self) -> None:
-        """Start no more runs; `listen` returns when the one under way is done."""
+        """Start no more runs; `listen` returns after the current one."""
         self._stop.set()
 
     async def listen(self) -> None:
-        """Hold the lease and keep the schedule until stopped."""
+        """Acquire the lease and follow the schedule until stopped."""
         lock = f"locks/{self._host_id}/{self._function.name}.Listener"
         blob = await self._invoker.storage.host_blob(lock)
-        keeping = asyncio.create_task(self._keep(blob))
+        running = asyncio.create_task(self._run_with_lease(blob))
         stopping = asyncio.create_task(self._stop.wait())
-        await asyncio.wait([keeping, stopping], return_when=asyncio.FIRST_COMPLETED)
-        if not keeping.done() and not self._holds:
-            keeping.cancel()  # it only waits for another host
+        await asyncio.wait([running, stopping], return_when=asyncio.FIRST_COMPLETED)
+        if not running.done() and not self._has_lease:
+            running.cancel()  # it waits for the lease of another host
         with suppress(asyncio.CancelledError):
-            await keeping
+            await running
         stopping.cancel()
 
-    async def _keep(self, blob: BlobClient) -> None:
+    async def _run_with_lease(self, blob: BlobClient) -> None:
         while not self._stop.is_set():
-            async with leases.held(blob) as lost:
-                self._holds = True
+            async with leases.hold_lease(blob) as lost:
+                self._has_lease = True
                 try:
-                    await self._keep_schedule(lost)
+                    await self._follow_schedule(lost)
                 finally:
-                    self._holds = False
+                    self._has_lease = False
 
-    async def _keep_schedule(self, lost: asyncio.Event) -> None:
+    async def _follow_schedule(self, lost: asyncio.Event) -> None:
         status = await self._read() if self._monitored else None
         now = datetime.now(UTC)
         if status and status.next < now:
@@ -97,18 +97,18 @@ class TimerListener:
             await self._run(status, past_due=False)
         due = self._trigger.schedule.after(now)
         await self._write(Status(status.last if status else None, due))
-        while await self._reached(due, lost):
+        while await self._wait_until(due, lost):
             ran, due = due, self._trigger.schedule.after(due)
             await self._run(Status(ran, due) if self._monitored else None, past_due=False)
-            # All that came due during the run is one run, at once; then back to the schedule.
+            # Runs that came due meanwhile become one run, at once; then the schedule continues.
             now = datetime.now(UTC)
             if due <= now:
                 await self._run(Status(ran, due) if self._monitored else None, past_due=False)
                 ran, due = due, self._trigger.schedule.after(datetime.now(UTC))
             await self._write(Status(ran, due))
 
-    async def _reached(self, due: datetime, lost: asyncio.Event) -> bool:
-        """Wait until it is due; False when stopped or when another host may be running it."""
+    async def _wait_until(self, due: datetime, lost: asyncio.Event) -> bool:
+        """Wait until it is due; return False when stopped or when the lease is lost."""
         waits = [asyncio.create_task(self._stop.wait()), asyncio.create_task(lost.wait())]
         left = (due - datetime.now(UTC)).total_seconds()
         done, pending = await asyncio.wait(

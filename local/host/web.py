@@ -1,4 +1,4 @@
-"""The HTTP side: function routes with keys, and the admin call that runs a function by hand."""
+"""The HTTP server: function routes with keys, and the admin route that runs a function."""
 
 import asyncio
 import json
@@ -28,7 +28,7 @@ _SAME_SITE = {
 
 @dataclass(frozen=True, slots=True)
 class Site:
-    """Answers requests by running functions."""
+    """The web site of the host: runs functions for requests."""
 
     functions: Mapping[str, Function]
     routes: tuple[Route, ...]
@@ -36,12 +36,12 @@ class Site:
     invoker: Invoker
 
     def application(self) -> web.Application:
-        """The aiohttp application of the whole host."""
+        """Return the aiohttp application."""
         application = web.Application(client_max_size=LARGEST_BODY)
         application.router.add_get("/", self._home)
-        application.router.add_post("/admin/functions/{name}", self._run_by_hand)
+        application.router.add_post("/admin/functions/{name}", self._run_function)
         application.router.add_get("/admin/host/status", self._status)
-        # A path may hold a line break, `%0A`, which a dot does not stand for.
+        # A path may contain a line break (`%0A`), which a dot does not match.
         application.router.add_route("*", r"/{path:[\s\S]*}", self._call)
         return application
 
@@ -49,13 +49,13 @@ class Site:
         return web.Response(text="This function app is running.\n")
 
     async def _status(self, request: web.Request) -> web.Response:
-        if not self.keys.opens("admin", _shown(request)):
+        if not self.keys.opens("admin", _key(request)):
             return web.Response(status=401)
         return web.json_response({"state": "Running"})
 
-    async def _run_by_hand(self, request: web.Request) -> web.Response:
-        """Start a function now and answer 202 at once, whatever becomes of it."""
-        if not self.keys.opens("admin", _shown(request)):
+    async def _run_function(self, request: web.Request) -> web.Response:
+        """Start a function and return 202 at once."""
+        if not self.keys.opens("admin", _key(request)):
             return web.Response(status=401)
         function = self.functions.get(request.match_info["name"])
         if function is None:
@@ -75,8 +75,8 @@ class Site:
             case _:
                 return web.Response(status=400, text="call an HTTP function by its route\n")
         task = asyncio.create_task(self.invoker.run(function, value, metadata))
-        _by_hand.add(task)
-        task.add_done_callback(_by_hand.discard)
+        _started.add(task)
+        task.add_done_callback(_started.discard)
         return web.Response(status=202)
 
     async def _call(self, request: web.Request) -> web.StreamResponse:
@@ -84,7 +84,7 @@ class Site:
         if found is None:
             return web.Response(status=404)
         route, parameters = found
-        if not self.keys.opens(route.trigger.level, _shown(request)):
+        if not self.keys.opens(route.trigger.level, _key(request)):
             return web.Response(status=401)
         value = TypedData(http=await _rpc_http(request, parameters))
         result = await self.invoker.run(route.function, value, {})
@@ -95,19 +95,19 @@ class Site:
         return response(answer)
 
 
-#: Runs started by hand; the event loop itself keeps only weak references.
-_by_hand: set[asyncio.Task[Any]] = set()
+#: Runs started by the admin route; the event loop keeps only weak references.
+_started: set[asyncio.Task[Any]] = set()
 
 
-def _shown(request: web.Request) -> str | None:
+def _key(request: web.Request) -> str | None:
     return request.headers.get("x-functions-key") or request.query.get("code")
 
 
 async def _rpc_http(request: web.Request, parameters: Mapping[str, str]) -> Any:  # noqa: ANN401 - made by `protos`, untyped
-    """The request as the worker gets it.
+    """Return the request as the worker gets it.
 
-    Header names are in lower case, repeated query values joined by commas and empty ones dropped; a
-    body that comes without Content-Length (chunked) arrives empty.
+    Header names are in lower case, repeated query values are joined by commas, empty ones dropped;
+    a body without Content-Length (chunked) arrives empty.
     """
     query: dict[str, list[str]] = {}
     for name, value in request.query.items():
@@ -124,7 +124,7 @@ async def _rpc_http(request: web.Request, parameters: Mapping[str, str]) -> Any:
 
 
 def response(answer: Any) -> web.Response:  # noqa: ANN401 - a TypedData, or None
-    """What a function answered, as it goes out: 204 when it answered nothing."""
+    """Return the HTTP response for a function's result: 204 when there is none."""
     kind = answer.WhichOneof("data") if answer is not None else None
     if kind is None:
         return web.Response(status=204)
@@ -149,7 +149,7 @@ def response(answer: Any) -> web.Response:  # noqa: ANN401 - a TypedData, or Non
 
 
 def _plain(content: object) -> web.Response:
-    """Text; JSON with a `body` in it is taken for a whole response, as the true host takes it."""
+    """Return a text response; JSON with a `body` is a whole response, as in the real host."""
     if isinstance(content, bytes):
         return web.Response(body=content)
     text = str(content)

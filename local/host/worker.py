@@ -1,7 +1,7 @@
-"""Microsoft's worker library on an event loop and a thread of its own.
+"""Microsoft's worker library, on an event loop in a separate thread.
 
-User code that blocks its loop thus stops its fellow invocations, as in Azure, but not the polling,
-the renewal and the time-outs, which in Azure are another process's.
+App code that blocks its loop blocks other invocations, as in Azure. It does not block polling,
+renewal and time-outs, which run in another process in Azure.
 """
 
 import asyncio
@@ -22,12 +22,12 @@ from local.host.protos import PROTOS, ParameterBinding, TypedData
 
 
 class AppDidNotLoad(RuntimeError):
-    """The worker could not import or index the app; the message is the worker's."""
+    """The worker could not import or index the app; the message comes from the worker."""
 
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """How an invocation ended: `error` is its traceback when it failed."""
+    """The result of an invocation: `error` is the traceback of a failed one."""
 
     error: str | None = None
     returned: Any = None
@@ -40,7 +40,7 @@ class Result:
 
 
 class Worker:
-    """Loads one app (the library has room for one a process) and invokes its functions.
+    """The worker of one app (the library allows one per process).
 
     `on_timeout` is called in the caller's loop when an invocation passes `timeout` seconds.
     """
@@ -58,15 +58,15 @@ class Worker:
 
     @property
     def running(self) -> int:
-        """How many invocations are under way."""
+        """The number of running invocations."""
         return self._running
 
     async def idle(self) -> None:
-        """Wait until none is."""
+        """Wait until no invocation runs."""
         await self._idle.wait()
 
     async def load(self, directory: Path) -> list[Any]:
-        """Import and index the app; the worker's metadata of its functions."""
+        """Import and index the app; return the worker's metadata of its functions."""
         sys.path.insert(0, str(directory))
         runtime.start_threadpool_executor()
         init = _request("worker_init_request", capabilities={}, function_app_directory=directory)
@@ -83,7 +83,7 @@ class Worker:
     async def invoke(
         self, function: Function, value: TypedData, metadata: Mapping[str, TypedData]
     ) -> Result:
-        """Run a function once; a failure is logged with its traceback and told in the result."""
+        """Run a function once; log a failure with its traceback and return it in the result."""
         invocation_id = str(uuid.uuid4())
         loop = asyncio.get_running_loop()
         clock = None

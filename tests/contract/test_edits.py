@@ -125,7 +125,7 @@ async def test_every_family_takes_an_edit(
             pieces = [piece async for chunk in reply.chunks() for piece in decoder.feed(chunk)]
             assert reply.status == 200, pieces
         assert any(isinstance(piece, PictureData) for piece in pieces)
-        (line,) = calls.world.ledger.entries
+        (line,) = calls.emulator.ledger.entries
         assert line.operation == "edits"
 
 

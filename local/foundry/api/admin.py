@@ -1,4 +1,4 @@
-"""The emulator's own routes, under /admin: switches, quotas, faults, and the ledger."""
+"""The admin routes of the emulator: settings, quotas, faults and the ledger."""
 
 import json
 from collections.abc import Awaitable, Callable, Mapping
@@ -10,14 +10,14 @@ from local.foundry.replies.faults import NAMES, Rule
 from local.foundry.state.emulator import Emulator
 from local.foundry.state.settings import Settings
 
-type Answering = Callable[[JsonValue], JsonValue]
+type Action = Callable[[JsonValue], JsonValue]
 type Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
-def add_admin_routes(app: web.Application, world: Emulator) -> None:
-    """Add the routes that look into the world and change it."""
-    admin = Admin(world)
-    for method, path, answering in (
+def add_admin_routes(app: web.Application, emulator: Emulator) -> None:
+    """Add the routes that read and change the state of the emulator."""
+    admin = Admin(emulator)
+    for method, path, action in (
         ("GET", "health", admin.health),
         ("GET", "ledger", admin.ledger),
         ("DELETE", "ledger", admin.clear_ledger),
@@ -29,14 +29,14 @@ def add_admin_routes(app: web.Application, world: Emulator) -> None:
         ("GET", "settings", admin.settings),
         ("POST", "settings", admin.change_settings),
     ):
-        app.router.add_route(method, f"/admin/{path}", _handler(answering))
+        app.router.add_route(method, f"/admin/{path}", _handler(action))
 
 
-def _handler(answering: Answering) -> Handler:
+def _handler(action: Action) -> Handler:
     async def handle(request: web.Request) -> web.Response:
         try:
             body = json.loads(await request.read() or b"{}")
-            return web.json_response(answering(body))
+            return web.json_response(action(body))
         except ValidationError as error:
             faults = [
                 f"{'.'.join(map(str, each['loc']))}: {each['msg']}" for each in error.errors()
@@ -49,69 +49,69 @@ def _handler(answering: Answering) -> Handler:
 
 
 class Admin:
-    """What each route does: a JSON body in, a JSON document out."""
+    """The actions of the routes: a JSON body in, a JSON document out."""
 
-    def __init__(self, world: Emulator) -> None:
-        self._world = world
+    def __init__(self, emulator: Emulator) -> None:
+        self._emulator = emulator
 
     def health(self, _: JsonValue) -> JsonValue:
-        """That it is up, and what it has."""
+        """Return the status and the deployments."""
         return {
             "status": "ok",
-            "deployments": [each.model_dump() for each in self._world.deployments.values()],
+            "deployments": [each.model_dump() for each in self._emulator.deployments.values()],
         }
 
     def ledger(self, _: JsonValue) -> JsonValue:
-        """All that was made and must be paid, and how each call ended."""
-        return self._world.ledger.document()
+        """Return every paid call, and the outcome of every call."""
+        return self._emulator.ledger.document()
 
     def clear_ledger(self, _: JsonValue) -> JsonValue:
-        """Begin a new ledger."""
-        self._world.ledger.clear()
-        return self._world.ledger.document()
+        """Clear the ledger."""
+        self._emulator.ledger.clear()
+        return self._emulator.ledger.document()
 
     def faults(self, _: JsonValue) -> JsonValue:
-        """The rules, the blocked resources, and the names there are."""
+        """Return the rules, the blocked resources and the known faults."""
         return {
-            "rules": [rule.model_dump() for rule in self._world.faults.rules],
-            "blocked": list[JsonValue](sorted(self._world.faults.blocked)),
+            "rules": [rule.model_dump() for rule in self._emulator.faults.rules],
+            "blocked": list[JsonValue](sorted(self._emulator.faults.blocked)),
             "known": dict(NAMES),
         }
 
     def add_fault(self, body: JsonValue) -> JsonValue:
         """Add a rule."""
-        self._world.faults.add(Rule.model_validate(body))
+        self._emulator.faults.add(Rule.model_validate(body))
         return self.faults(None)
 
     def clear_faults(self, _: JsonValue) -> JsonValue:
-        """Lift all rules and blocks."""
-        self._world.faults.clear()
+        """Remove all rules and blocks."""
+        self._emulator.faults.clear()
         return self.faults(None)
 
     def quota(self, _: JsonValue) -> JsonValue:
-        """Requests per minute of each pool."""
-        return dict(self._world.quota.rates())
+        """Return the requests per minute of each pool."""
+        return dict(self._emulator.quota.rates())
 
     def set_quota(self, body: JsonValue) -> JsonValue:
-        """Set requests per minute by pool: {"gpt-image-2": 6}; "*" means all."""
+        """Set requests per minute by pool: {"gpt-image-2": 6}; "*" means all pools."""
         if not isinstance(body, Mapping):
             raise TypeError('quota: expected an object like {"gpt-image-2": 6}')
         for name, rpm in body.items():
-            pools = self._world.quota.rates() if name == "*" else [name]
+            pools = self._emulator.quota.rates() if name == "*" else [name]
             if not isinstance(rpm, int | float) or isinstance(rpm, bool):
                 raise TypeError(f"rpm of pool {name!r} is {rpm!r}; it must be a number")
             for pool in pools:
-                self._world.quota.set(pool, rpm)
+                self._emulator.quota.set(pool, rpm)
         return self.quota(None)
 
     def settings(self, _: JsonValue) -> JsonValue:
-        """All switches."""
-        return self._world.settings.model_dump()
+        """Return all settings."""
+        return self._emulator.settings.model_dump()
 
     def change_settings(self, body: JsonValue) -> JsonValue:
-        """Change the switches that the body names."""
+        """Change the settings that the body names."""
         if not isinstance(body, dict):
             raise TypeError('settings: expected an object like {"time_scale": 0}')
-        together = {**self._world.settings.model_dump(), **body}
-        self._world.settings = Settings.model_validate(together)
+        changed = {**self._emulator.settings.model_dump(), **body}
+        self._emulator.settings = Settings.model_validate(changed)
         return self.settings(None)

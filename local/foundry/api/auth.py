@@ -1,4 +1,4 @@
-"""Who may call: a key, or a token whose audience fits the surface."""
+"""Authentication: an API key, or a token with the right audience."""
 
 import base64
 import binascii
@@ -19,10 +19,10 @@ AUDIENCES: Mapping[Family, tuple[str, ...]] = {
 
 
 def check(headers: Mapping[str, str], family: Family, *, key: str | None, strict: bool) -> None:
-    """Raise the 401 of the service unless the headers hold a way in.
+    """Raise the 401 of the service unless the headers hold a valid key or token.
 
-    With `key` only that key will do; without, any. `strict` refuses a bearer that is no JWT.
-    Signatures are not checked: the tokens are not ours.
+    With `key` only that key is valid, else any. `strict` rejects a bearer that is not a JWT.
+    Signatures are not verified, because the keys of the issuer are not here.
     """
     given = headers.get("api-key")
     if given is not None:
@@ -52,7 +52,7 @@ def _check_bearer(
 
 
 def _claims(token: str) -> dict[str, object] | None:
-    """The payload of a JWT, or None if the token is no JWT."""
+    """Return the payload of a JWT; None when the token is not a JWT."""
     parts = token.split(".")
     if len(parts) != 3:  # noqa: PLR2004  # header, payload, signature
         return None

@@ -1,4 +1,4 @@
-"""The way to one client: bytes in chunks, at a pace, cut or stalled where a fault says so."""
+"""The body of one reply: in chunks, at a rate, cut or stalled when a fault asks for it."""
 
 import asyncio
 
@@ -6,22 +6,22 @@ from aiohttp import web
 
 
 class Disconnected(Exception):
-    """The connection was cut by us, as asked for."""
+    """The emulator closed the connection, as a fault asked."""
 
 
 def is_gone(request: web.Request) -> bool:
-    """True once the client has left."""
+    """Return True when the client has disconnected."""
     return request.transport is None or request.transport.is_closing()
 
 
 def disconnect(request: web.Request) -> None:
-    """Close the connection once what was written is out, without ending the reply."""
+    """Close the connection after the written bytes, without ending the reply."""
     if request.transport is not None:
         request.transport.close()
 
 
 class BodyWriter:
-    """Writes the body of one reply. Places are counted in bytes of the body."""
+    """The writer of one body; positions are bytes of the body."""
 
     def __init__(
         self,
@@ -34,7 +34,7 @@ class BodyWriter:
         self._request = request
         self._response = response
         self._chunk = chunk_bytes
-        self._pace = bytes_per_second
+        self._rate = bytes_per_second
         self.sent = 0
         self.cut_at: int | None = None
         self.stall_at: int | None = None
@@ -48,12 +48,12 @@ class BodyWriter:
             await self._response.write(piece)
             self.sent += len(piece)
             view = view[len(piece) :]
-            if self._pace:
-                await asyncio.sleep(len(piece) / self._pace)
+            if self._rate:
+                await asyncio.sleep(len(piece) / self._rate)
         await self._stop_here()
 
     def _room(self) -> int:
-        """Bytes that may go out before the next stop."""
+        """Return the bytes that may be sent before the next stop."""
         stops = [stop - self.sent for stop in (self.cut_at, self.stall_at) if stop is not None]
         return max(1, min(self._chunk, *stops)) if stops else self._chunk
 
@@ -67,6 +67,6 @@ class BodyWriter:
 
 
 async def wait_until_gone(request: web.Request) -> None:
-    """Say nothing until the client leaves."""
-    while not is_gone(request):  # noqa: ASYNC110  # aiohttp tells of it by this alone
+    """Wait in silence until the client disconnects."""
+    while not is_gone(request):  # noqa: ASYNC110  # aiohttp gives no other sign
         await asyncio.sleep(0.02)

@@ -1,4 +1,4 @@
-"""Multipart bodies: the fields, the pictures to edit and the mask, with what they must be."""
+"""Multipart bodies: the fields, the pictures to edit and the mask, validated."""
 
 import io
 from dataclasses import dataclass, field
@@ -15,7 +15,7 @@ _KINDS = {"PNG": "image/png", "JPEG": "image/jpeg"}
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A picture that came with a request."""
+    """A picture in a request."""
 
     field: str
     data: bytes
@@ -27,7 +27,7 @@ class Upload:
 
 @dataclass(slots=True)
 class Form:
-    """A multipart body, read."""
+    """The content of a multipart body."""
 
     fields: dict[str, str] = field(default_factory=dict)
     images: list[Upload] = field(default_factory=list)
@@ -35,7 +35,7 @@ class Form:
 
 
 async def read_form(request: web.Request) -> Form:
-    """Read a multipart body; pictures are opened, so that a bad one is refused here."""
+    """Read a multipart body and open its pictures; reject an invalid one."""
     if request.content_type != "multipart/form-data":
         raise problems.wrong_media_type(request.content_type, "multipart/form-data")
     form = Form()
@@ -60,7 +60,7 @@ async def _take(part: BodyPartReader, form: Form) -> None:
 
 
 async def _bytes(part: BodyPartReader, name: str, limit: int) -> bytes:
-    """The file of a part, refused as soon as it passes `limit` bytes."""
+    """Return the file of a part; reject it as soon as it exceeds `limit` bytes."""
     data = bytearray()
     while chunk := await part.read_chunk(1 << 18):
         data += chunk
@@ -71,7 +71,7 @@ async def _bytes(part: BodyPartReader, name: str, limit: int) -> bytes:
 
 
 def open_upload(name: str, data: bytes) -> Upload:
-    """Look at a picture that was sent; refused unless it is a whole PNG or JPEG."""
+    """Open a picture of a request; reject it unless it is a complete PNG or JPEG."""
     shown = name.removesuffix("[]")
     try:
         with Image.open(io.BytesIO(data)) as picture:
@@ -90,7 +90,7 @@ def open_upload(name: str, data: bytes) -> Upload:
 
 
 def check_mask(mask: Upload, first: Upload) -> None:
-    """A mask is a PNG with an alpha channel and the dimensions of the first picture."""
+    """Check that a mask is a PNG with an alpha channel and the size of the first picture."""
     if mask.content_type != "image/png":
         message = "Invalid mask image format - mask must be a PNG file."
         raise problems.invalid(message, "mask", "invalid_mask_image_format")

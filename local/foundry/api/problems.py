@@ -1,6 +1,6 @@
-"""The error bodies of the service, word for word where one was published.
+"""The error bodies of the service, word for word if published.
 
-E1..E10 are the numbers of the project's notes on the API; texts marked *assumed* were not seen.
+E1 to E10 are the numbers of the project's notes on the API; *assumed* texts were never published.
 """
 
 import json
@@ -11,7 +11,7 @@ from pydantic import JsonValue
 
 @dataclass(slots=True, eq=False)
 class Problem(Exception):
-    """An answer that is not a picture: status, body, further headers, a word for the statistics."""
+    """An error reply: status, body, extra headers, and its label in the ledger."""
 
     status: int
     body: JsonValue
@@ -20,7 +20,7 @@ class Problem(Exception):
 
     @property
     def data(self) -> bytes:
-        """The body as the wire has it."""
+        """The body as bytes."""
         return json.dumps(self.body).encode()
 
 
@@ -31,7 +31,7 @@ def _error(**members: JsonValue) -> JsonValue:
 def invalid(
     message: str, param: str | None, code: str | None, kind: str = "invalid_request_error"
 ) -> Problem:
-    """400: a member of the request is wrong."""
+    """400: a field of the request is wrong."""
     return Problem(
         400, _error(message=message, type=kind, param=param, code=code), code or "invalid"
     )
@@ -43,17 +43,17 @@ def invalid_size(message: str) -> Problem:
 
 
 def unknown_parameter(name: str) -> Problem:
-    """400: a member nobody knows."""
+    """400: an unknown field."""
     return invalid(f"Unknown parameter: '{name}'.", name, "unknown_parameter")
 
 
 def missing(name: str) -> Problem:
-    """400: a member that must be there."""
+    """400: a required field is missing."""
     return invalid(f"Missing required parameter: '{name}'.", name, "missing_required_parameter")
 
 
 def wrong_media_type(given: str, wanted: str) -> Problem:
-    """415: the body is of another kind (assumed: no Azure body was published)."""
+    """415: the body has another type (assumed: no Azure body was published)."""
     message = (
         f"Unsupported content type: '{given}'. This API method only accepts '{wanted}' requests, "
         f"but you specified the header 'Content-Type: {given}'. "
@@ -86,7 +86,7 @@ def mai_parameter(name: str) -> Problem:
 
 
 def bad_key() -> Problem:
-    """401: no key, or the wrong one."""
+    """401: no key, or a wrong key."""
     message = (
         "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide "
         "a valid key for an active subscription and use a correct regional API endpoint for your "
@@ -96,7 +96,7 @@ def bad_key() -> Problem:
 
 
 def bad_token(audience: str) -> Problem:
-    """401: a token that is none, has ended, or is for somebody else."""
+    """401: a token that is invalid, expired or for another audience."""
     message = (
         f"Access token is missing, invalid, audience is incorrect ({audience}), or have expired."
     )
@@ -104,7 +104,7 @@ def bad_token(audience: str) -> Problem:
 
 
 def blocked() -> Problem:
-    """E7: the whole resource is blocked; every prompt fails until it is lifted."""
+    """E7: the whole resource is blocked; every prompt fails until the block is removed."""
     message = (
         "Your resource has been temporarily blocked because we detected behavior that may violate "
         "our content policy. For more details on Azure OpenAI service content policy, please visit "
@@ -129,12 +129,12 @@ def no_deployment() -> Problem:
 
 
 def no_resource() -> Problem:
-    """E9: no such path, or no such api-version."""
+    """E9: an unknown path or api-version."""
     return Problem(404, _error(code="404", message="Resource not found"), "404")
 
 
 def timeout() -> Problem:
-    """E10: 408, and nobody knows whether there was a picture."""
+    """E10: 408; whether a picture was made is unknown."""
     body = _error(
         message="The operation was timeout.", type="server_error", param="", code="Timeout"
     )
@@ -159,7 +159,7 @@ def too_many_headers() -> Problem:
 
 
 def throttled(milliseconds: int | None, *, capacity: bool = False) -> Problem:
-    """429 of the quota or of the service; `milliseconds` None leaves the Retry-After out."""
+    """429 of the quota or of the service; without `milliseconds` there is no Retry-After."""
     wait = f"Please retry after {-(-(milliseconds or 0) // 1000)} seconds."
     message = (
         "The service is temporarily unable to process your request: System is experiencing high "

@@ -10,7 +10,7 @@ from typing import Literal
 from pydantic import JsonValue
 
 from local.foundry.api import problems
-from local.foundry.api import validation as check
+from local.foundry.api import validation as validate
 from local.foundry.api.forms import Form, Upload, check_mask, open_upload
 from local.foundry.api.validation import Members
 from local.foundry.drawing.renderer import Format
@@ -42,7 +42,7 @@ _LEVELS = ("low", "medium", "high", "xhigh", "max", "auto")
 
 @dataclass(frozen=True, slots=True)
 class ImageRequest:
-    """What is to be made, with nothing left open. Sides in pixels; no `quality`: MAI, FLUX."""
+    """A validated request with every default filled in. Pixels; MAI and FLUX have no quality."""
 
     operation: Operation
     model: Model
@@ -61,7 +61,7 @@ class ImageRequest:
 
     @property
     def size(self) -> str:
-        """As the API writes it."""
+        """The size as the API writes it."""
         return f"{self.width}x{self.height}"
 
 
@@ -73,26 +73,26 @@ def read_openai(
     settings: Settings,
     form: Form | None = None,
 ) -> ImageRequest:
-    """Check a request in the order of the service; raises what it would answer."""
-    check.refuse_unknown(members, _COMMON | (_EDIT_ONLY if operation == "edits" else set()))
+    """Validate an OpenAI request in the order of the service; raise its error reply."""
+    validate.refuse_unknown(members, _COMMON | (_EDIT_ONLY if operation == "edits" else set()))
     images = tuple(form.images) if form else ()
     if operation == "edits":
         _check_edit(members, model, images, form.mask if form else None)
-    prompt = check.prompt(members, model.prompt_limit)
-    n = check.integer(members, "n", least=1, most=MAX_N) or 1
-    size = check.text(members, "size") or "auto"
+    prompt = validate.prompt(members, model.prompt_limit)
+    n = validate.integer(members, "n", least=1, most=MAX_N) or 1
+    size = validate.text(members, "size") or "auto"
     width, height = (
-        _auto(settings)
+        _auto_size(settings)
         if size == "auto"
         else read_size(model, size, resize=settings.oversize == "resize")
     )
     chosen, compression, background = _encoding(members)
-    stream = check.boolean(members, "stream")
-    partials = check.integer(members, "partial_images", least=0, most=MAX_PARTIALS) or 0
+    stream = validate.boolean(members, "stream")
+    partials = validate.integer(members, "partial_images", least=0, most=MAX_PARTIALS) or 0
     if stream and n > 1:
         raise problems.invalid("Streaming is only supported with n=1.", "n", "invalid_value")
-    check.choice(members, "moderation", ("auto", "low"), "auto")
-    check.text(members, "user")
+    validate.choice(members, "moderation", ("auto", "low"), "auto")
+    validate.text(members, "user")
     return ImageRequest(
         operation=operation,
         model=model,
@@ -111,14 +111,14 @@ def read_openai(
     )
 
 
-def _auto(settings: Settings) -> tuple[int, int]:
-    """What `auto` gives: it may break the rules, as Microsoft's note of July 2026 says."""
+def _auto_size(settings: Settings) -> tuple[int, int]:
+    """Return the size of `auto`; it may break the rules (Microsoft's note of July 2026)."""
     width, _, height = settings.auto_size.partition("x")
     return int(width), int(height)
 
 
 def _quality(members: Members, model: Model, settings: Settings) -> str:
-    asked = check.choice(members, "quality", _LEVELS, "auto")
+    asked = validate.choice(members, "quality", _LEVELS, "auto")
     if asked == "auto":
         return settings.auto_quality or model.auto_quality
     if asked not in model.qualities:
@@ -128,17 +128,17 @@ def _quality(members: Members, model: Model, settings: Settings) -> str:
 
 
 def _encoding(members: Members) -> tuple[Format, int, str]:
-    jpeg = check.choice(members, "output_format", ("png", "jpeg"), "png") == "jpeg"
-    compression = check.integer(members, "output_compression", least=0, most=100)
-    if not jpeg and compression not in {None, 100}:  # its words are assumed
+    jpeg = validate.choice(members, "output_format", ("png", "jpeg"), "png") == "jpeg"
+    compression = validate.integer(members, "output_compression", least=0, most=100)
+    if not jpeg and compression not in {None, 100}:  # the text is assumed
         message = "Compression less than 100 is not supported for PNG output format."
         raise problems.invalid(message, "output_compression", "invalid_value")
     levels = ("transparent", "opaque", "auto")
-    background = check.choice(members, "background", levels, "auto")
-    if jpeg and background == "transparent":  # its words are assumed
+    background = validate.choice(members, "background", levels, "auto")
+    if jpeg and background == "transparent":  # the text is assumed
         message = "Transparent background is not supported for JPEG output format."
         raise problems.invalid(message, "background", "invalid_value")
-    # `auto` is echoed as what was decided: a drawn picture is opaque.
+    # The reply echoes the decision for `auto`: a drawn picture is opaque.
     return (
         "jpeg" if jpeg else "png",
         100 if compression is None else compression,
@@ -151,7 +151,7 @@ def _check_edit(
 ) -> None:
     if members.get("input_fidelity") is not None and model.name == "gpt-image-1-mini":
         raise problems.unknown_parameter("input_fidelity")
-    check.choice(members, "input_fidelity", ("low", "high"), "low")
+    validate.choice(members, "input_fidelity", ("low", "high"), "low")
     if not images:
         raise problems.missing("image")
     if len(images) > model.max_inputs:
@@ -191,37 +191,37 @@ def read_mai(
     operation: Operation,
     form: Form | None = None,
 ) -> ImageRequest:
-    """Check a request of MAI: one picture, whatever `n` says; edits take no size and no mask."""
+    """Validate a MAI request: it makes one picture for any `n`; edits have no size and no mask."""
     known = _MAI | (_MAI_NEW if model.name.startswith("MAI-Image-2.6") else set())
     if operation == "edits":
         known -= {"width", "height"}
     for name in members:
         if name not in known:
             raise problems.mai_parameter(name)
-    prompt = check.prompt(members, model.prompt_limit)
+    prompt = validate.prompt(members, model.prompt_limit)
     images = tuple(form.images) if form else ()
     if operation == "edits":
         if form and form.mask is not None:
             raise problems.mai_parameter("mask")
         if len(images) != 1:
             raise problems.mai_value(f"'image' must be exactly one image, not {len(images)}.")
-        width, height = _like(images[0])
+        width, height = _same_aspect(images[0])
     else:
         width, height = mai_size(_side(members, "width"), _side(members, "height"))
     return ImageRequest(operation, model, prompt, width, height, inputs=images)
 
 
 def read_flux(members: Members, *, model: Model) -> ImageRequest:
-    """Check a request of FLUX; reference pictures make it an edit."""
+    """Validate a FLUX request; with reference pictures it is an edit."""
     for name in members:
         if name not in _FLUX and not _INPUT.fullmatch(name):
             raise problems.unknown_parameter(name)
-    prompt = check.prompt(members, model.prompt_limit)
+    prompt = validate.prompt(members, model.prompt_limit)
     width, height = flux_size(_side(members, "width"), _side(members, "height"))
-    n = check.integer(members, "num_images", least=1, most=4) or 1
-    jpeg = check.choice(members, "output_format", ("jpeg", "png"), "jpeg") == "jpeg"
+    n = validate.integer(members, "num_images", least=1, most=4) or 1
+    jpeg = validate.choice(members, "output_format", ("jpeg", "png"), "jpeg") == "jpeg"
     inputs = tuple(
-        _decoded(name, value)
+        _decode(name, value)
         for name, value in members.items()
         if _INPUT.fullmatch(name) and value is not None
     )
@@ -236,11 +236,11 @@ def read_flux(members: Members, *, model: Model) -> ImageRequest:
 
 
 def _side(members: Members, name: str) -> int:
-    return check.integer(members, name, least=1, most=_HUGE) or 1024
+    return validate.integer(members, name, least=1, most=_HUGE) or 1024
 
 
-def _like(upload: Upload) -> tuple[int, int]:
-    """The aspect of the input on the grid, within one megapixel."""
+def _same_aspect(upload: Upload) -> tuple[int, int]:
+    """Return a size with the aspect of the input, on the grid, within one megapixel."""
     factor = min(1.0, math.sqrt(1_048_576 / (upload.width * upload.height)))
     return (
         max(768, int(upload.width * factor) // 16 * 16),
@@ -248,9 +248,9 @@ def _like(upload: Upload) -> tuple[int, int]:
     )
 
 
-def _decoded(name: str, value: JsonValue) -> Upload:
+def _decode(name: str, value: JsonValue) -> Upload:
     if not isinstance(value, str):
-        raise check.wrong_type(name, "a string", value)
+        raise validate.wrong_type(name, "a string", value)
     try:
         data = base64.b64decode(value, validate=True)
     except binascii.Error as error:

@@ -1,4 +1,4 @@
-"""From a good request to its reply: made, paid, and sent as well or as badly as asked."""
+"""The reply to a valid request: draw, bill, and send it with the requested faults."""
 
 import asyncio
 import gzip
@@ -16,7 +16,7 @@ from local.foundry.api.body_writer import (
     wait_until_gone,
 )
 from local.foundry.api.requests import ImageRequest
-from local.foundry.replies import bodies as replies
+from local.foundry.replies import bodies
 from local.foundry.replies.bodies import Part
 from local.foundry.replies.faults import Fault
 from local.foundry.replies.refusals import REFUSALS, refusal
@@ -32,18 +32,18 @@ _HTML = (
 
 @dataclass(frozen=True, slots=True)
 class ImageCall:
-    """One call that will be answered: everything its reply depends on."""
+    """One valid call: everything that its reply depends on."""
 
-    world: Emulator
+    emulator: Emulator
     request: web.Request
-    ask: ImageRequest
+    image: ImageRequest
     caller: Caller
     faults: Mapping[str, Fault]
     headers: Mapping[str, str]
 
     @property
     def settings(self) -> Settings:
-        """The switches, as this call has them."""
+        """The settings, changed by the faults of this call."""
         changes: dict[str, object] = {}
         if "escapes" in self.faults:
             changes["escapes"] = True
@@ -51,36 +51,36 @@ class ImageCall:
             changes["chunk_bytes"] = int(self.faults["chunk"].number(1))
         if "rate" in self.faults:
             changes["bytes_per_second"] = self.faults["rate"].number(65_536)
-        return self.world.settings.model_copy(update=changes)
+        return self.emulator.settings.model_copy(update=changes)
 
     def base64(self, data: bytes) -> bytes:
-        """A picture for the wire."""
-        return replies.base64_of(
+        """Return a picture as base64, with the requested faults."""
+        return bodies.base64_of(
             data, escapes=self.settings.escapes, spoilt="bad-base64" in self.faults
         )
 
-    def wire(self, response: web.StreamResponse) -> BodyWriter:
-        """A wire for the response, with its first stops."""
+    def writer(self, response: web.StreamResponse) -> BodyWriter:
+        """Return a writer for the response, with the stops of the faults."""
         settings = self.settings
-        wire = BodyWriter(
+        writer = BodyWriter(
             self.request,
             response,
             chunk_bytes=settings.chunk_bytes,
             bytes_per_second=settings.bytes_per_second,
         )
         if "stall" in self.faults:
-            wire.stall_at = int(self.faults["stall"].number(0))
+            writer.stall_at = int(self.faults["stall"].number(0))
         if "cut" in self.faults and self.faults["cut"].value:
-            wire.cut_at = int(self.faults["cut"].number(0))
-        return wire
+            writer.cut_at = int(self.faults["cut"].number(0))
+        return writer
 
 
-def stop_before(world: Emulator, caller: Caller, faults: Mapping[str, Fault]) -> None:
-    """Raise what ends a call before anything is made: a block, a refusal, a fault."""
+def raise_early_fault(emulator: Emulator, caller: Caller, faults: Mapping[str, Fault]) -> None:
+    """Raise a fault that ends the call before a picture is made."""
     resource = caller.deployment.resource
     if "blocked" in faults:
-        world.faults.blocked.add(resource)
-    if resource in world.faults.blocked:
+        emulator.faults.blocked.add(resource)
+    if resource in emulator.faults.blocked:
         raise problems.blocked()
     if "disconnect" in faults:
         raise Disconnected
@@ -104,28 +104,28 @@ _BEFORE: Mapping[str, Callable[[Fault], problems.Problem]] = {
 }
 
 
-async def answer(call: ImageCall) -> tuple[web.StreamResponse, str]:
-    """Make the pictures and send them; the response, and a word for the statistics."""
-    if call.ask.auto_size and "off-grid" in call.faults:
+async def reply(call: ImageCall) -> tuple[web.StreamResponse, str]:
+    """Make and send the pictures; return the response and its outcome for the ledger."""
+    if call.image.auto_size and "off-grid" in call.faults:
         width, _, height = (call.faults["off-grid"].value or "1254x836").partition("x")
-        call = replace(call, ask=replace(call.ask, width=int(width), height=int(height)))
-    ask = call.ask
-    early = call.settings.early_final and ask.partial_images > 0
-    partials = (ask.partial_images - early) if ask.stream else 0
-    making = call.world.start(ask, call.caller, partials=partials)
-    await _stop_after(call, making)
+        call = replace(call, image=replace(call.image, width=int(width), height=int(height)))
+    image = call.image
+    early = call.settings.early_final and image.partial_images > 0
+    partials = (image.partial_images - early) if image.stream else 0
+    running = call.emulator.start(image, call.caller, partials=partials)
+    await _stop_after(call, running)
     if "slow-headers" in call.faults:
         await asyncio.sleep(call.faults["slow-headers"].number(1))
-    return await (_stream(call, making, partials) if ask.stream else _whole(call, making))
+    return await (_stream(call, running, partials) if image.stream else _whole(call, running))
 
 
-async def _stop_after(call: ImageCall, making: RunningCall) -> None:
-    """Raise what ends a call after the picture was made, or while it is."""
+async def _stop_after(call: ImageCall, running: RunningCall) -> None:
+    """Raise a fault that ends the call while or after the picture is made."""
     faults = call.faults
-    if not call.ask.stream:
-        await _wall(call, making)
+    if not call.image.stream:
+        await _wall(call, running)
     if faults.keys() & {"500-after", "408", "html-502", "disconnect-after"}:
-        await asyncio.shield(making.billing)
+        await asyncio.shield(running.billing)
     if "500-after" in faults:
         raise problems.server_error(500)
     if "408" in faults:
@@ -136,13 +136,13 @@ async def _stop_after(call: ImageCall, making: RunningCall) -> None:
         raise web.HTTPBadGateway(text=_HTML, content_type="text/html", headers=call.headers)
 
 
-async def _wall(call: ImageCall, making: RunningCall) -> None:
-    """The wall that calls without a stream are said to run into (C-17)."""
-    scale = call.world.settings.time_scale
-    limit = call.world.settings.wall_seconds
+async def _wall(call: ImageCall, running: RunningCall) -> None:
+    """Apply the time limit that is reported for calls without a stream (C-17)."""
+    scale = call.emulator.settings.time_scale
+    limit = call.emulator.settings.wall_seconds
     if "wall" in call.faults:
-        seconds = min(call.faults["wall"].number(122) * scale, making.seconds)
-    elif limit is not None and making.seconds > limit * scale:
+        seconds = min(call.faults["wall"].number(122) * scale, running.seconds)
+    elif limit is not None and running.seconds > limit * scale:
         seconds = limit * scale
     else:
         return
@@ -150,15 +150,20 @@ async def _wall(call: ImageCall, making: RunningCall) -> None:
     raise Disconnected
 
 
-async def _whole(call: ImageCall, making: RunningCall) -> tuple[web.StreamResponse, str]:
-    made = await asyncio.shield(making.billing)
+async def _whole(call: ImageCall, running: RunningCall) -> tuple[web.StreamResponse, str]:
+    finished = await asyncio.shield(running.billing)
     if linked := call.faults.get("linked"):
         origin = linked.value or str(call.request.url.origin())
-        urls = [call.world.links.add(origin, each.data, call.ask.format) for each in made.pictures]
-        parts = replies.links(call.ask, urls, made.usage, call.settings)
+        urls = [
+            call.emulator.links.add(origin, each.data, call.image.format)
+            for each in finished.pictures
+        ]
+        parts = bodies.links(call.image, urls, finished.usage, call.settings)
     else:
-        pictures = [call.base64(p.data) for p in made.pictures if "empty-data" not in call.faults]
-        parts = replies.document(call.ask, pictures, made.usage, call.settings)
+        pictures = [
+            call.base64(p.data) for p in finished.pictures if "empty-data" not in call.faults
+        ]
+        parts = bodies.document(call.image, pictures, finished.usage, call.settings)
     headers = dict(call.headers)
     if "truncated-json" in call.faults:
         parts = _truncated(parts, call.faults["truncated-json"])
@@ -172,83 +177,85 @@ async def _whole(call: ImageCall, making: RunningCall) -> tuple[web.StreamRespon
     if not call.settings.chunked:
         response.content_length = total
     await response.prepare(call.request)
-    wire = call.wire(response)
-    _set_cut(call, wire, parts)
-    return response, await _send(call, wire, response, parts, made)
+    writer = call.writer(response)
+    _set_cut(call, writer, parts)
+    return response, await _send(call, writer, response, parts, finished)
 
 
 async def _stream(
-    call: ImageCall, making: RunningCall, partials: int
+    call: ImageCall, running: RunningCall, partials: int
 ) -> tuple[web.StreamResponse, str]:
     response = web.StreamResponse(headers={**call.headers, "cache-control": "no-cache"})
     response.content_type = "text/event-stream"
     response.charset = "utf-8"
     await response.prepare(call.request)
-    wire = call.wire(response)
-    seconds = making.seconds / (partials + 1)
+    writer = call.writer(response)
+    seconds = running.seconds / (partials + 1)
     try:
         for index in range(partials):
-            await _idle(call, wire, seconds)
-            (drawn,) = await asyncio.shield(making.drawing)
-            for part in replies.partial_event(call.ask, call.base64(drawn.partials[index]), index):
-                await wire.write(part.data)
-        await _idle(call, wire, seconds)
-        made = await asyncio.shield(making.billing)
+            await _idle(call, writer, seconds)
+            (drawn,) = await asyncio.shield(running.drawing)
+            for part in bodies.partial_event(call.image, call.base64(drawn.partials[index]), index):
+                await writer.write(part.data)
+        await _idle(call, writer, seconds)
+        finished = await asyncio.shield(running.billing)
         if "error-event" in call.faults:
-            await wire.write(replies.error_event())
+            await writer.write(bodies.error_event())
     except Disconnected:
-        return response, "severed"
+        return response, "disconnected"
     if call.faults.keys() & {"error-event", "no-final", "empty-data"}:
         await response.write_eof()
         return response, "no picture"
-    (drawn,) = made.pictures
-    parts = replies.completed_event(call.ask, call.base64(drawn.data), made.usage, call.settings)
+    (drawn,) = finished.pictures
+    parts = bodies.completed_event(
+        call.image, call.base64(drawn.data), finished.usage, call.settings
+    )
     if "truncated-json" in call.faults:
         parts = _truncated(parts, call.faults["truncated-json"])
-    _set_cut(call, wire, parts)
-    return response, await _send(call, wire, response, parts, made)
+    _set_cut(call, writer, parts)
+    return response, await _send(call, writer, response, parts, finished)
 
 
 async def _send(
     call: ImageCall,
-    wire: BodyWriter,
+    writer: BodyWriter,
     response: web.StreamResponse,
     parts: Sequence[Part],
-    made: FinishedCall,
+    finished: FinishedCall,
 ) -> str:
-    """Write the last of a reply; notes in the ledger if the client was there to take it."""
+    """Write the rest of a reply; mark the ledger entry when the client received it."""
     try:
         for part in parts:
-            await wire.write(part.data)
+            await writer.write(part.data)
         await response.write_eof()
     except Disconnected:
-        return "severed"
-    made.entry.received = not is_gone(call.request)
-    return "200" if made.entry.received else "client gone"
+        return "disconnected"
+    finished.entry.received = not is_gone(call.request)
+    return "200" if finished.entry.received else "client gone"
 
 
-async def _idle(call: ImageCall, wire: BodyWriter, seconds: float) -> None:
-    """Pass the time with comments, as often as the settings say."""
-    settings = call.world.settings
+async def _idle(call: ImageCall, writer: BodyWriter, seconds: float) -> None:
+    """Wait, and send keep-alive comments as often as the settings say."""
+    settings = call.emulator.settings
     every = settings.keep_alive_seconds * settings.time_scale
     if settings.keep_alive_seconds:
-        await wire.write(b": keep-alive\n\n")
+        await writer.write(b": keep-alive\n\n")
     while every and seconds > every:
         await asyncio.sleep(every)
         seconds -= every
-        await wire.write(b": keep-alive\n\n")
+        await writer.write(b": keep-alive\n\n")
     await asyncio.sleep(seconds)
 
 
-def _set_cut(call: ImageCall, wire: BodyWriter, parts: Sequence[Part]) -> None:
-    """Where the body ends early, if it does: counted from what was sent already."""
+def _set_cut(call: ImageCall, writer: BodyWriter, parts: Sequence[Part]) -> None:
+    """Set the position at which a fault cuts the body."""
     sizes = [len(part.data) for part in parts]
-    if "cut" in call.faults and wire.cut_at is None:
-        wire.cut_at = wire.sent + sum(sizes) // 2
+    if "cut" in call.faults and writer.cut_at is None:
+        writer.cut_at = writer.sent + sum(sizes) // 2
     if "cut-after-picture" in call.faults:
         ends = [sum(sizes[: n + 1]) for n, part in enumerate(parts) if part.is_picture]
         count = min(len(ends), max(1, int(call.faults["cut-after-picture"].number(1))))
-        wire.cut_at = wire.sent + ends[count - 1] + 1  # with its closing quote
+        writer.cut_at = writer.sent + ends[count - 1] + 1  # with its closing quote
 
 
 def _truncated(parts: Sequence[Part], fault: Fault) -> list[Part]:
@@ -257,7 +264,7 @@ def _truncated(parts: Sequence[Part], fault: Fault) -> list[Part]:
 
 
 async def hang_up(request: web.Request) -> web.StreamResponse:
-    """Close without a reply."""
+    """Close the connection without a reply."""
     disconnect(request)
     await wait_until_gone(request)
     return web.Response()

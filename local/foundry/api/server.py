@@ -1,4 +1,4 @@
-"""The routes, and the life of one call: who, where, how often, what, and then the answer."""
+"""The routes, and the steps of one call: authentication, quota, validation, reply."""
 
 import json
 import uuid
@@ -13,14 +13,14 @@ from local.foundry.api.admin import add_admin_routes
 from local.foundry.api.body_writer import Disconnected
 from local.foundry.api.forms import Form, read_form
 from local.foundry.api.requests import ImageRequest, Operation, read_flux, read_mai, read_openai
-from local.foundry.api.responses import ImageCall, answer, hang_up, stop_before
+from local.foundry.api.responses import ImageCall, hang_up, raise_early_fault, reply
 from local.foundry.api.validation import typed
 from local.foundry.replies.faults import HEADER
 from local.foundry.state.emulator import Caller, Emulator
 from local.foundry.state.models import Deployment, Family
 
 API_VERSIONS = {"2025-04-01-preview", "2024-02-01"}
-V1_VERSIONS = {None, "preview"}  # the how-to asks for it, the streaming sample leaves it out (C-1)
+V1_VERSIONS = {None, "preview"}  # the how-to asks for it, the streaming sample omits it (C-1)
 MAX_CUSTOM_HEADERS = 10
 MAX_JSON_BYTES = 512 << 20
 
@@ -29,7 +29,7 @@ type Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(slots=True)
 class Call:
-    """One call as it becomes known."""
+    """One call; its fields are filled step by step."""
 
     request: web.Request
     family: Family
@@ -50,34 +50,34 @@ class Call:
 
     @property
     def client_request_id(self) -> str | None:
-        """The caller's own id, to be found again in the ledger."""
+        """The caller's id of the call, which the ledger stores."""
         return self.request.headers.get("x-ms-client-request-id")
 
 
 class Foundry:
-    """The emulator as a web application over one world."""
+    """The emulator as a web application."""
 
-    def __init__(self, world: Emulator) -> None:
-        self.world = world
+    def __init__(self, emulator: Emulator) -> None:
+        self.emulator = emulator
 
     def application(self) -> web.Application:
-        """All routes; whatever else is asked for does not exist (E9)."""
+        """Return the application; any other path is a 404 (E9)."""
         app = web.Application(client_max_size=MAX_JSON_BYTES)
         images = "images/{operation:generations|edits}"
         app.router.add_post("/openai/deployments/{deployment}/" + images, self._dated)
         app.router.add_post("/openai/v1/" + images, self._v1)
         app.router.add_post("/mai/v1/" + images, self._mai)
         app.router.add_post("/providers/blackforestlabs/v1/{path}", self._flux)
-        app.router.add_get("/linked/{name}", self.world.links.give)
-        add_admin_routes(app, self.world)
-        app.router.add_route("*", "/{anything:.*}", self._nothing)
+        app.router.add_get("/linked/{name}", self.emulator.links.serve)
+        add_admin_routes(app, self.emulator)
+        app.router.add_route("*", "/{anything:.*}", self._not_found)
         app.on_cleanup.append(self._close)
         return app
 
     async def _close(self, _: web.Application) -> None:
-        await self.world.close()
+        await self.emulator.close()
 
-    async def _nothing(self, request: web.Request) -> web.StreamResponse:
+    async def _not_found(self, request: web.Request) -> web.StreamResponse:
         return _problem(problems.no_resource(), Call(request, "gpt-image", "generations"))
 
     async def _dated(self, request: web.Request) -> web.StreamResponse:
@@ -93,7 +93,7 @@ class Foundry:
         return await self._serve(Call(request, "mai", _operation(request)), found=True)
 
     async def _flux(self, request: web.Request) -> web.StreamResponse:
-        paths = {each.facts.path for each in self.world.deployments.values()}
+        paths = {each.facts.path for each in self.emulator.deployments.values()}
         found = request.query.get("api-version") == "preview"
         call = Call(request, "flux", "generations")
         return await self._serve(call, found=found and request.match_info["path"] in paths)
@@ -114,14 +114,14 @@ class Foundry:
                 status=page.status, text=page.text, content_type="text/html", headers=call.headers
             )
         except ConnectionError:
-            return web.Response()  # nobody will read it
+            return web.Response()  # the client has disconnected
         except Disconnected:
-            outcome = "severed"
+            outcome = "disconnected"
             return await hang_up(call.request)
         else:
             return response
         finally:
-            self.world.ledger.note(
+            self.emulator.ledger.note(
                 request_id=call.request_id,
                 client_request_id=call.client_request_id,
                 deployment=call.deployment.name if call.deployment else None,
@@ -129,41 +129,41 @@ class Foundry:
             )
 
     async def _answer(self, call: Call) -> tuple[web.StreamResponse, str]:
-        settings = self.world.settings
+        settings = self.emulator.settings
         headers = call.request.headers
         if sum(name.lower().startswith("x-") for name in headers) > MAX_CUSTOM_HEADERS:
             raise problems.too_many_headers()
         auth.check(headers, call.family, key=settings.key, strict=settings.strict_bearer)
         if call.dated:
-            self._take_turn(call, call.request.match_info["deployment"])
+            self._admit(call, call.request.match_info["deployment"])
         members, form = await _body(call)
         deployment = call.deployment or self._named(call, members)
-        ask = self._read(call, deployment, members, form)
+        image = self._read(call, deployment, members, form)
         caller = Caller(call.request_id, call.client_request_id, deployment)
         try:
-            faults = self.world.faults.chosen(
-                header=headers.get(HEADER), prompt=ask.prompt, deployment=deployment.name
+            faults = self.emulator.faults.chosen(
+                header=headers.get(HEADER), prompt=image.prompt, deployment=deployment.name
             )
         except ValueError as error:
             raise problems.invalid(f"Emulator: {error}", HEADER, "unknown_fault") from error
-        stop_before(self.world, caller, faults)
-        return await answer(
-            ImageCall(self.world, call.request, ask, caller, faults, headers=call.headers)
+        raise_early_fault(self.emulator, caller, faults)
+        return await reply(
+            ImageCall(self.emulator, call.request, image, caller, faults, headers=call.headers)
         )
 
     def _named(self, call: Call, members: dict[str, JsonValue]) -> Deployment:
-        """The deployment the body names; FLUX is found by its path as well."""
+        """Return the deployment that the body names, or for FLUX the path."""
         name = members.get("model")
         if name is None and call.family == "flux":
             path = call.request.match_info["path"]
-            name = next(n for n, d in self.world.deployments.items() if d.facts.path == path)
+            name = next(n for n, d in self.emulator.deployments.items() if d.facts.path == path)
         if not isinstance(name, str):
             raise problems.missing("model")
-        return self._take_turn(call, name)
+        return self._admit(call, name)
 
-    def _take_turn(self, call: Call, name: str) -> Deployment:
-        """Find the deployment and count the call against its quota."""
-        deployment = self.world.deployments.get(name)
+    def _admit(self, call: Call, name: str) -> Deployment:
+        """Return the deployment after counting the call against its quota."""
+        deployment = self.emulator.deployments.get(name)
         if deployment is None or deployment.facts.family != call.family:
             raise problems.no_deployment()
         path = call.request.match_info.get("path")
@@ -171,16 +171,16 @@ class Foundry:
             raise problems.no_deployment()
         call.deployment = deployment
         pool = deployment.pool or deployment.model
-        turn = self.world.quota.take(pool, self.world.settings.slice_seconds)
-        call.headers.update(turn.headers)
-        if turn.wait is not None:
-            raise problems.throttled(int(turn.wait * 1000) + 1)
+        admission = self.emulator.quota.take(pool, self.emulator.settings.slice_seconds)
+        call.headers.update(admission.headers)
+        if admission.wait is not None:
+            raise problems.throttled(int(admission.wait * 1000) + 1)
         return deployment
 
     def _read(
         self, call: Call, deployment: Deployment, members: dict[str, JsonValue], form: Form | None
     ) -> ImageRequest:
-        model, settings = deployment.facts, self.world.settings
+        model, settings = deployment.facts, self.emulator.settings
         if call.family == "mai":
             return read_mai(members, model=model, operation=call.operation, form=form)
         if call.family == "flux":
@@ -201,7 +201,7 @@ def _operation(request: web.Request) -> Operation:
 
 
 async def _body(call: Call) -> tuple[dict[str, JsonValue], Form | None]:
-    """The members of the request: JSON, or for an edit a form."""
+    """Return the fields of the request: from JSON, or for an edit from a form."""
     request = call.request
     if call.operation == "edits":
         form = await read_form(request)

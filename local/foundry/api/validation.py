@@ -1,4 +1,4 @@
-"""Checks on single members of a request, with the refusals of the service."""
+"""Validation of single fields of a request, with the error replies of the service."""
 
 from collections.abc import Collection, Mapping
 
@@ -13,14 +13,14 @@ _NUMBERS = {"n", "output_compression", "partial_images", "width", "height", "see
 
 
 def refuse_unknown(members: Members, known: Collection[str]) -> None:
-    """400 for the first member nobody knows, null or not."""
+    """Raise 400 for the first unknown field, also when it is null."""
     for name in members:
         if name not in known:
             raise problems.unknown_parameter(name)
 
 
 def text(members: Members, name: str) -> str | None:
-    """A string, or None where it is absent or null."""
+    """Return a string; None when it is absent or null."""
     value = members.get(name)
     if value is None or isinstance(value, str):
         return value
@@ -28,7 +28,7 @@ def text(members: Members, name: str) -> str | None:
 
 
 def boolean(members: Members, name: str) -> bool:
-    """A boolean; False where it is absent or null."""
+    """Return a boolean; False when it is absent or null."""
     value = members.get(name)
     if value is None or isinstance(value, bool):
         return bool(value)
@@ -36,7 +36,7 @@ def boolean(members: Members, name: str) -> bool:
 
 
 def integer(members: Members, name: str, *, least: int, most: int) -> int | None:
-    """An integer in a range, or None where it is absent or null."""
+    """Return an integer in a range; None when it is absent or null."""
     value = members.get(name)
     if value is None:
         return None
@@ -58,7 +58,7 @@ def integer(members: Members, name: str, *, least: int, most: int) -> int | None
 
 
 def choice(members: Members, name: str, allowed: Collection[str], default: str) -> str:
-    """One of a few words."""
+    """Return one of the allowed words."""
     value = text(members, name)
     if value is None:
         return default
@@ -71,7 +71,7 @@ def choice(members: Members, name: str, allowed: Collection[str], default: str) 
 
 
 def prompt(members: Members, limit: int) -> str:
-    """The prompt: there, not empty, not longer than `limit` characters."""
+    """Return the prompt: not empty, at most `limit` characters."""
     value = text(members, "prompt")
     if value is None:
         raise problems.missing("prompt")
@@ -91,14 +91,14 @@ def prompt(members: Members, limit: int) -> str:
 
 
 def wrong_type(name: str, expected: str, value: JsonValue) -> problems.Problem:
-    """400: a member of another type."""
+    """Return 400: a field of the wrong type."""
     got = "an array" if isinstance(value, list) else _KINDS.get(type(value), "an object")
     message = f"Invalid type for '{name}': expected {expected}, but got {got} instead."
     return problems.invalid(message, name, "invalid_type")
 
 
 def typed(fields: Mapping[str, str]) -> dict[str, JsonValue]:
-    """Form fields as JSON would have them: numbers and booleans where the API has such."""
+    """Return form fields with the types of JSON: numbers and booleans of the API."""
     members: dict[str, JsonValue] = {}
     for name, value in fields.items():
         if name in _NUMBERS and value.removeprefix("-").isdecimal():

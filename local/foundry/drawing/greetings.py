@@ -1,4 +1,4 @@
-"""One short message in many languages, for prompts that ask for it."""
+"""A short message in many languages, for prompts that ask for panels."""
 
 import re
 from dataclasses import dataclass
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Greeting:
-    """The message in one language, in the parts a line may end after.
+    """The message in one language, in parts after which a line may break.
 
-    `tag` (BCP 47) picks the shapes of characters that languages share; `spaced`: parts are words.
+    `tag` (BCP 47) selects the glyphs of shared characters; `spaced`: the parts are words.
     """
 
     language: str
@@ -48,7 +48,7 @@ _ASKS_FOR_PANELS = re.compile(r"\bpanels?\b|\bsame message\b|\brendered in\b", r
 
 
 def requested_greetings(prompt: str) -> tuple[Greeting, ...]:
-    """The greetings a prompt asks to see as panels, in its order; none if it does not."""
+    """Return the greetings of the languages that a prompt asks for, in its order."""
     if not _ASKS_FOR_PANELS.search(prompt):
         return ()
     found = []

@@ -1,7 +1,7 @@
-"""The picture itself: a coloured ground, the prompt in large type, what was asked for in a corner.
+"""The picture: a coloured background, the prompt in large type, a caption at the foot.
 
-A prompt that asks for panels in several languages gets them. Everything follows from the prompt
-and the pixels, so the same request gives the same picture.
+A prompt that asks for panels in several languages gets a poster. Everything is derived from the
+prompt and the size: the same request gives the same picture.
 """
 
 import io
@@ -17,7 +17,7 @@ from local.foundry.drawing.text import draw_line, fit_text, font_of
 
 _MARKERS = re.compile(r"\[\[[^\]]*\]\]")
 _LEADING = 1.22
-_GROUNDS = (
+_COLOURS = (
     ("#1e1b4b", "#6d4ae0"),  # indigo to violet
     ("#0b3b52", "#1f8a8a"),  # deep sea to teal
     ("#0f2350", "#2f7fd6"),  # navy to sky
@@ -31,48 +31,48 @@ _GROUNDS = (
 )
 
 
-def paint(sketch: PictureSpec) -> Image.Image:
-    """Draw the picture: RGB, or RGBA where the ground is to be transparent."""
-    prompt = _MARKERS.sub("", sketch.prompt).strip() or "(no words)"
-    picture = _ground(sketch)
-    greetings = () if sketch.reference else requested_greetings(prompt)
+def paint(spec: PictureSpec) -> Image.Image:
+    """Draw the picture: RGB, or RGBA with a transparent background."""
+    prompt = _MARKERS.sub("", spec.prompt).strip() or "(no prompt)"
+    picture = _background(spec)
+    greetings = () if spec.reference else requested_greetings(prompt)
     if greetings:
-        draw_poster(picture, sketch, prompt, greetings)
+        draw_poster(picture, spec, prompt, greetings)
     else:
-        _words(picture, sketch, prompt)
-    if sketch.noise:
-        picture = _noisy(picture, sketch)
-    if sketch.transparent:
-        picture.putalpha(_card(picture.size))
+        _draw_prompt(picture, spec, prompt)
+    if spec.noise:
+        picture = _add_noise(picture, spec)
+    if spec.transparent:
+        picture.putalpha(_rounded_alpha(picture.size))
     return picture
 
 
 def blur(picture: Image.Image, step: int) -> Image.Image:
-    """An unfinished version, for a partial image: the lower the step, the less one sees."""
+    """Return a blurred version for a partial image; a lower step is blurred more."""
     small = picture.reduce(16).filter(ImageFilter.GaussianBlur(max(1, 6 - 2 * step)))
     return small.resize(picture.size, Image.Resampling.BILINEAR)
 
 
-def _ground(sketch: PictureSpec) -> Image.Image:
-    size = (sketch.width, sketch.height)
-    if sketch.reference is not None:
-        with Image.open(io.BytesIO(sketch.reference)) as given:
+def _background(spec: PictureSpec) -> Image.Image:
+    size = (spec.width, spec.height)
+    if spec.reference is not None:
+        with Image.open(io.BytesIO(spec.reference)) as given:
             cover = ImageOps.fit(given.convert("RGB"), size)
         return ImageEnhance.Brightness(cover).enhance(0.38)
-    first, second = _GROUNDS[sketch.digest[0] % len(_GROUNDS)]
-    ramp = Image.linear_gradient("L").rotate(35 + sketch.digest[2] % 4 * 90)
+    first, second = _COLOURS[spec.digest[0] % len(_COLOURS)]
+    ramp = Image.linear_gradient("L").rotate(35 + spec.digest[2] % 4 * 90)
     ramp = ramp.crop((40, 40, 216, 216)).resize(size, Image.Resampling.BICUBIC)
     picture = ImageOps.colorize(ImageOps.autocontrast(ramp), first, second)
-    _discs(picture, sketch)
+    _discs(picture, spec)
     return picture
 
 
-def _discs(picture: Image.Image, sketch: PictureSpec) -> None:
-    """A few large pale discs, so that the ground is not flat."""
-    small = Image.new("L", (max(1, sketch.width // 4), max(1, sketch.height // 4)))
+def _discs(picture: Image.Image, spec: PictureSpec) -> None:
+    """Draw three large pale discs on the background."""
+    small = Image.new("L", (max(1, spec.width // 4), max(1, spec.height // 4)))
     draw = ImageDraw.Draw(small)
     for n in range(3):
-        x, y, size = sketch.digest[3 + 3 * n : 6 + 3 * n]
+        x, y, size = spec.digest[3 + 3 * n : 6 + 3 * n]
         radius = (0.16 + size / 256 * 0.34) * min(small.size)
         centre = (x / 256 * small.width, y / 256 * small.height)
         draw.circle(centre, radius, fill=16 + 9 * n)
@@ -80,11 +80,11 @@ def _discs(picture: Image.Image, sketch: PictureSpec) -> None:
     picture.paste(WHITE, (0, 0, *picture.size), mask)
 
 
-def _words(picture: Image.Image, sketch: PictureSpec, prompt: str) -> None:
+def _draw_prompt(picture: Image.Image, spec: PictureSpec, prompt: str) -> None:
     draw = ImageDraw.Draw(picture)
     short = min(picture.size)
     margin = round(short * 0.08)
-    foot = draw_caption(draw, sketch, margin)
+    foot = draw_caption(draw, spec, margin)
     top = margin + round(short * 0.05)
     width, height = picture.width - 2 * margin, foot - top - margin // 2
     draw.rounded_rectangle(
@@ -102,8 +102,8 @@ def _words(picture: Image.Image, sketch: PictureSpec, prompt: str) -> None:
         baseline += size * _LEADING
 
 
-def _card(size: tuple[int, int]) -> Image.Image:
-    """Opaque but for a rounded margin."""
+def _rounded_alpha(size: tuple[int, int]) -> Image.Image:
+    """Return an alpha channel: opaque except for a rounded margin."""
     alpha = Image.new("L", size)
     short = min(size)
     inset = short * 0.02
@@ -113,15 +113,15 @@ def _card(size: tuple[int, int]) -> Image.Image:
     return alpha
 
 
-def _noisy(picture: Image.Image, sketch: PictureSpec) -> Image.Image:
-    """Grain of so many bits a channel, so that the file weighs what a photograph weighs."""
+def _add_noise(picture: Image.Image, spec: PictureSpec) -> Image.Image:
+    """Add noise, so that the file is as large as a photograph."""
     width, height = picture.size
-    grain = random.Random(sketch.digest).randbytes(width * height * 3)  # noqa: S311  # only grain
-    mask = (1 << sketch.noise) - 1
+    grain = random.Random(spec.digest).randbytes(width * height * 3)  # noqa: S311  # only grain
+    mask = (1 << spec.noise) - 1
     layer = Image.frombytes("RGB", picture.size, grain).point(lambda value: value & mask)
     return ImageChops.add(picture, layer, offset=-(mask // 2))
 
 
 def warm_up() -> None:
-    """Open the fonts every picture needs before the first one is asked for."""
+    """Open the font of every picture before the first request."""
     font_of("NotoSans[wght].ttf", 40)

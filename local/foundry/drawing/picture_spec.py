@@ -1,4 +1,4 @@
-"""What to draw, and the line of small type at the foot that tells what was asked for."""
+"""What to draw, and the caption at the foot of each picture."""
 
 import hashlib
 from dataclasses import dataclass
@@ -13,7 +13,7 @@ SOFT = (226, 232, 244)
 
 @dataclass(frozen=True, slots=True)
 class PictureSpec:
-    """What to draw. `number` of `count` when a call makes several; `noise` is in bits (0-8)."""
+    """What to draw: picture `number` of `count`; `noise` in bits (0-8)."""
 
     prompt: str
     width: int
@@ -27,17 +27,17 @@ class PictureSpec:
 
     @property
     def digest(self) -> bytes:
-        """What the colours follow from."""
+        """The bytes from which colours and shapes are chosen."""
         return hashlib.sha256(f"{self.number}:{self.prompt}".encode()).digest()
 
 
-def draw_caption(draw: ImageDraw.ImageDraw, sketch: PictureSpec, margin: int) -> float:
-    """Size, quality and model at the foot; returns where the caption begins, in pixels."""
+def draw_caption(draw: ImageDraw.ImageDraw, spec: PictureSpec, margin: int) -> float:
+    """Draw size, quality and model at the foot; return the top of the caption in pixels."""
     width, height = draw.im.size
     size = max(12, min(width, height) // 44)
-    text = sketch.caption
-    if sketch.count > 1:
-        text += f"  ·  {sketch.number} of {sketch.count}"
+    text = spec.caption
+    if spec.count > 1:
+        text += f"  ·  {spec.number} of {spec.count}"
     while size > 8 and width_of(text, size, 500) > width - 2 * margin:  # noqa: PLR2004  # pixels
         size -= 1
     baseline = height - margin

@@ -1,4 +1,4 @@
-"""One short message in several languages: a coloured block each, the prompt in a strip below."""
+"""A poster: one message in several languages, a coloured panel each, the prompt below."""
 
 from PIL import Image, ImageDraw, ImageOps
 
@@ -22,14 +22,14 @@ _PANELS: tuple[tuple[Colour, Colour], ...] = (
 
 
 def draw_poster(
-    picture: Image.Image, sketch: PictureSpec, prompt: str, greetings: tuple[Greeting, ...]
+    picture: Image.Image, spec: PictureSpec, prompt: str, greetings: tuple[Greeting, ...]
 ) -> None:
-    """Coloured blocks, one a language, and the prompt in a strip under them."""
+    """Draw a coloured panel for each language and the prompt below them."""
     short = min(picture.size)
     picture.paste(NIGHT, (0, 0, *picture.size))
     draw = ImageDraw.Draw(picture)
     margin, gap = round(short * 0.05), round(short * 0.028)
-    foot = draw_caption(draw, sketch, margin)
+    foot = draw_caption(draw, spec, margin)
     strip = round(short * 0.085)
     small = max(12, short // 52)
     _, lines = fit_text(
@@ -53,7 +53,7 @@ def draw_poster(
             top = margin + n * (each + gap)
             boxes.append((margin, top, picture.width - margin, top + each))
     room = _room(boxes[0])
-    even = 1.15 * min(_fitted(each, *room)[0] for each in greetings)
+    even = 1.15 * min(_fit_greeting(each, *room)[0] for each in greetings)
     for n, (greeting, box) in enumerate(zip(greetings, boxes, strict=True)):
         _panel(picture, box, greeting, _PANELS[n % len(_PANELS)], most=even)
 
@@ -79,7 +79,7 @@ def _panel(
     draw = ImageDraw.Draw(picture)
     label = max(12, round(short * 0.085))
     wide, high, cap = _room(box)
-    size, lines = _fitted(greeting, wide, high, min(cap, most))
+    size, lines = _fit_greeting(greeting, wide, high, min(cap, most))
     block_height = len(lines) * size * 1.3
     baseline = top + (height - label * 1.6 - block_height) / 2 + size * 1.06
     for line in lines:
@@ -92,16 +92,16 @@ def _panel(
 
 
 def _room(box: Box) -> tuple[float, float, float]:
-    """Width and height left for the message in a panel, and its largest type, in pixels."""
+    """Return width and height for the message of a panel, and its largest type, in pixels."""
     width, height = box[2] - box[0], box[3] - box[1]
     short = min(width, height)
     return width - short * 0.2, height * 0.62, short * 0.42
 
 
-def _fitted(
+def _fit_greeting(
     greeting: Greeting, width: float, height: float, most: float
 ) -> tuple[int, tuple[str, ...]]:
-    """The largest type for the message, in one line or in its natural parts."""
+    """Return the largest type for the message, in one line or in its parts."""
     whole = (" " if greeting.spaced else "").join(greeting.parts)
 
     def size_of(lines: tuple[str, ...]) -> int:

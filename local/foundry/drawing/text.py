@@ -1,8 +1,8 @@
-"""Text in every script: which font draws which letters, how wide they are, where a line ends.
+"""Text in every script: fonts, widths and line breaks.
 
 The fonts are Noto's (SIL Open Font License), from the packages `manimgx-fonts` and
-`noto-cjk-sans-jp-bold`. Scripts whose letters join or reorder need Raqm; without it they are
-drawn letter by letter, and a line on stderr says so once.
+`noto-cjk-sans-jp-bold`. Scripts whose letters join or reorder need Raqm. Without it they are
+drawn letter by letter, with one warning on stderr.
 """
 
 import re
@@ -43,22 +43,25 @@ _SCRIPTS: tuple[tuple[int, int, str], ...] = (
     (0x1F000, 0x1FAFF, "NotoEmoji[wght].ttf"),
     (0x20000, 0x3FFFF, CJK),
 )
-_JOINERS = "\u200c\u200d\u0964\u0965"  # belong to the script before them
+_JOINERS = "\u200c\u200d\u0964\u0965"  # have the script of the letter before them
 _NEVER_FIRST = "、。，．！？」』）】ー…ぁぃぅぇぉっゃゅょァィゥェォッャュョ "  # noqa: RUF001  # CJK
 _WORDS = re.compile(r"\S+\s*")
 
 
 @cache
 def shapes_complex_scripts() -> bool:
-    """True where Raqm is there; where it is not, say so once."""
+    """Return whether Raqm is available; warn once when it is not."""
     if features.check("raqm"):
         return True
-    print("foundry: no Raqm: Hindi, Bengali, Arabic are drawn unshaped", file=sys.stderr)
+    print(
+        "foundry: without Raqm, Hindi, Bengali and Arabic are drawn wrong",
+        file=sys.stderr,
+    )
     return False
 
 
 def script_of(letter: str) -> str:
-    """The font for one letter: a file name, or "cjk"."""
+    """Return the font of a letter: a file name, or "cjk"."""
     code = ord(letter)
     for first, last, font in _SCRIPTS:
         if first <= code <= last:
@@ -67,7 +70,7 @@ def script_of(letter: str) -> str:
 
 
 def runs(text: str) -> list[tuple[str, str]]:
-    """The text in stretches of one font each; spaces stay with what stands before them."""
+    """Split a text into runs of one font; a space belongs to the run before it."""
     fonts: list[str] = []
     for letter in text:
         follows = bool(fonts) and (letter.isspace() or letter in _JOINERS)
@@ -80,7 +83,7 @@ def runs(text: str) -> list[tuple[str, str]]:
 
 @lru_cache(maxsize=256)
 def font_of(name: str, size: int, weight: int = 700) -> ImageFont.FreeTypeFont:
-    """One font at one size in pixels; `weight` 100-900 where the font has weights."""
+    """Return a font at a size in pixels; `weight` 100-900 for a variable font."""
     package, file = _CJK_FONT if name == CJK else (_NOTO, name)
     layout = ImageFont.Layout.RAQM if shapes_complex_scripts() else ImageFont.Layout.BASIC
     with as_file(files(package).joinpath(file)) as path:
@@ -91,7 +94,7 @@ def font_of(name: str, size: int, weight: int = 700) -> ImageFont.FreeTypeFont:
 
 
 def width_of(text: str, size: int, weight: int = 700) -> float:
-    """How wide a line is, in pixels."""
+    """Return the width of a line in pixels."""
     return sum(font_of(name, size, weight).getlength(part) for name, part in runs(text))
 
 
@@ -106,7 +109,7 @@ def draw_line(  # where, what and how, all needed
     weight: int = 700,
     language: str | None = None,
 ) -> float:
-    """Draw one line from `left` on its baseline; where it ends, in pixels."""
+    """Draw a line from `left` on a baseline; return its right end in pixels."""
     shaped = language if shapes_complex_scripts() else None
     for name, part in runs(text):
         font = font_of(name, size, weight)
@@ -117,12 +120,12 @@ def draw_line(  # where, what and how, all needed
 
 @lru_cache(maxsize=20_000)
 def _unit_width(text: str, weight: int) -> float:
-    """How wide a text is at a size of one pixel; type grows evenly enough for breaking lines."""
+    """Return the width at a size of one pixel; widths grow evenly enough to break lines."""
     return width_of(text, 100, weight) / 100
 
 
 def wrap(text: str, size: int, width: float, weight: int = 700) -> list[str]:
-    """Lines that fit: broken at spaces, between CJK letters, and inside a word as a last resort."""
+    """Break a text into lines: at spaces, between CJK letters, and inside a word if it must be."""
     lines: list[str] = []
     for paragraph in text.splitlines() or [""]:
         line, filled = "", 0.0
@@ -133,7 +136,7 @@ def wrap(text: str, size: int, width: float, weight: int = 700) -> list[str]:
                 continue
             if line:
                 lines.append(line.rstrip())
-            *full, line = _chopped(piece, size, width, weight)
+            *full, line = _chop(piece, size, width, weight)
             filled = _unit_width(line, weight) * size
             lines.extend(full)
         lines.append(line.rstrip())
@@ -143,17 +146,17 @@ def wrap(text: str, size: int, width: float, weight: int = 700) -> list[str]:
 def fit_text(  # a text, a box, and the limits of its type
     text: str, width: float, height: float, *, most: int, least: int, leading: float
 ) -> tuple[int, list[str]]:
-    """The largest type, in pixels, at which the text fits the box, and its lines.
+    """Return the largest type in pixels at which the text fits the box, and its lines.
 
-    At the least size what does not fit is left off, and an ellipsis says so.
+    At the smallest size the rest is cut and an ellipsis added.
     """
-    narrowest = 0.2  # of a letter, in ems: what could not fit at the least size is not measured
+    narrowest = 0.2  # of a letter, in ems: text that cannot fit is not measured
     text = text[: int(width / (least * narrowest) * (height / (least * leading) + 2))]
     low, high = least, max(least, most)
     while low < high:
         middle = (low + high + 1) // 2
         lines = wrap(text, middle, width)
-        if len(lines) * middle * leading <= height and not _broken(text, lines):
+        if len(lines) * middle * leading <= height and not _has_broken_word(text, lines):
             low = middle
         else:
             high = middle - 1
@@ -164,8 +167,8 @@ def fit_text(  # a text, a box, and the limits of its type
     return low, lines
 
 
-def _broken(text: str, lines: list[str]) -> bool:
-    """True if a word of at most 20 letters was chopped: smaller type reads better."""
+def _has_broken_word(text: str, lines: list[str]) -> bool:
+    """Return whether a word of at most 20 letters is broken: smaller type reads better."""
     whole = {word for line in lines for word in line.split()}
     long = 20
     return any(
@@ -176,11 +179,11 @@ def _broken(text: str, lines: list[str]) -> bool:
 
 
 def _pieces(paragraph: str) -> Iterator[str]:
-    """The smallest parts a line may be broken between."""
+    """Yield the parts between which a line may break."""
     for word in _WORDS.findall(paragraph):
         start = 0
         for at, letter in enumerate(word):
-            # No line begins with closing punctuation or a small kana.
+            # A line never starts with closing punctuation or a small kana.
             if at > start and CJK in (script_of(letter), script_of(word[at - 1])):
                 if letter in _NEVER_FIRST:
                     continue
@@ -191,7 +194,7 @@ def _pieces(paragraph: str) -> Iterator[str]:
         yield word[start:]
 
 
-def _chopped(piece: str, size: int, width: float, weight: int) -> list[str]:
+def _chop(piece: str, size: int, width: float, weight: int) -> list[str]:
     parts, part = [], ""
     for letter in piece:
         if part and _unit_width((part + letter).rstrip(), weight) * size > width:

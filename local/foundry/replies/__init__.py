@@ -1,1 +1,1 @@
-"""What the emulator answers."""
+"""The content of the replies: bodies, tokens, faults, refusals."""

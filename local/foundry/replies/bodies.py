@@ -1,7 +1,7 @@
-"""The bodies of good replies: one JSON document, or server-sent events.
+"""The bodies of successful replies: one JSON document, or server-sent events.
 
-A body is a list of parts, so that a picture's base64 is never copied into a larger string and its
-place in the body is known to whoever wants to cut it.
+A body is a list of parts: the base64 of a picture is never copied into a larger string, and a fault
+that cuts the body knows where each picture ends.
 """
 
 import base64
@@ -28,7 +28,7 @@ class Part:
 
 
 def base64_of(data: bytes, *, escapes: bool, spoilt: bool) -> bytes:
-    """A picture as the JSON string holds it; `spoilt` puts a letter into it that is none."""
+    """Return a picture as in a JSON string; `spoilt` adds a character that base64 does not have."""
     text = base64.b64encode(data)
     if spoilt:
         middle = len(text) // 2
@@ -38,67 +38,67 @@ def base64_of(data: bytes, *, escapes: bool, spoilt: bool) -> bytes:
     return text
 
 
-def usage_of(ask: ImageRequest, usage: Usage, settings: Settings) -> dict[str, JsonValue] | None:
-    """The `usage` member; FLUX has none, MAI a short one."""
-    if ask.model.family == "flux":
+def usage_of(image: ImageRequest, usage: Usage, settings: Settings) -> dict[str, JsonValue] | None:
+    """Return the `usage` field: a short one for MAI, None for FLUX."""
+    if image.model.family == "flux":
         return None
     counts: dict[str, JsonValue] = {"input_tokens": usage.text + usage.images}
-    if ask.model.family == "gpt-image":
+    if image.model.family == "gpt-image":
         counts["input_tokens_details"] = {"image_tokens": usage.images, "text_tokens": usage.text}
     counts["output_tokens"] = usage.output
-    if ask.model.family == "gpt-image" and settings.token_details:
+    if image.model.family == "gpt-image" and settings.token_details:
         counts["output_tokens_details"] = {"image_tokens": usage.output, "text_tokens": 0}
     counts["total_tokens"] = usage.total
     return counts
 
 
 def document(
-    ask: ImageRequest, pictures: Sequence[bytes], usage: Usage, settings: Settings
+    image: ImageRequest, pictures: Sequence[bytes], usage: Usage, settings: Settings
 ) -> list[Part]:
-    """The whole JSON reply, in the order of the measured body; `pictures` are base64 already."""
+    """Return the JSON reply in the order of the measured body; `pictures` are base64."""
     item: dict[str, JsonValue] = {"b64_json": _SPLIT}
     body: dict[str, JsonValue] = {"created": int(time.time())}
-    if ask.model.family == "gpt-image":
+    if image.model.family == "gpt-image":
         if settings.filter_results:
             item["content_filter_results"] = _filters()
             body["prompt_filter_results"] = [
                 {"prompt_index": 0, "content_filter_results": _filters()}
             ]
-        body["background"] = ask.background
+        body["background"] = image.background
     body["data"] = [item for _ in pictures]
-    if ask.model.family == "gpt-image":
-        body |= {"output_format": ask.format, "quality": ask.quality, "size": ask.size}
-    counts = usage_of(ask, usage, settings)
+    if image.model.family == "gpt-image":
+        body |= {"output_format": image.format, "quality": image.quality, "size": image.size}
+    counts = usage_of(image, usage, settings)
     if counts is not None:
         body["usage"] = counts
     return _parts(body, pictures)
 
 
-def links(ask: ImageRequest, urls: Sequence[str], usage: Usage, settings: Settings) -> list[Part]:
-    """The whole JSON reply with links in place of pictures, as FLUX is said to give them."""
-    empty = b"".join(part.data for part in document(ask, [], usage, settings))
+def links(image: ImageRequest, urls: Sequence[str], usage: Usage, settings: Settings) -> list[Part]:
+    """Return the JSON reply with links instead of pictures, as reported for FLUX."""
+    empty = b"".join(part.data for part in document(image, [], usage, settings))
     items: JsonValue = [{"url": url, "b64_json": None} for url in urls]
     return [Part(json.dumps({**json.loads(empty), "data": items}).encode())]
 
 
-def partial_event(ask: ImageRequest, picture: bytes, index: int) -> list[Part]:
-    """One unfinished picture as an event."""
-    members = _event_members(ask)
+def partial_event(image: ImageRequest, picture: bytes, index: int) -> list[Part]:
+    """Return the event of a partial picture."""
+    members = _event_members(image)
     return _event(
-        f"{_subject(ask)}.partial_image", {**members, "partial_image_index": index}, picture
+        f"{_subject(image)}.partial_image", {**members, "partial_image_index": index}, picture
     )
 
 
 def completed_event(
-    ask: ImageRequest, picture: bytes, usage: Usage, settings: Settings
+    image: ImageRequest, picture: bytes, usage: Usage, settings: Settings
 ) -> list[Part]:
-    """The finished picture as an event, with the usage."""
-    members = {**_event_members(ask), "usage": usage_of(ask, usage, settings)}
-    return _event(f"{_subject(ask)}.completed", members, picture)
+    """Return the event of the finished picture, with the usage."""
+    members = {**_event_members(image), "usage": usage_of(image, usage, settings)}
+    return _event(f"{_subject(image)}.completed", members, picture)
 
 
 def error_event() -> bytes:
-    """An error in the middle of a stream."""
+    """Return the event of an error in a stream."""
     error: JsonValue = {
         "type": "server_error",
         "code": "server_error",
@@ -109,17 +109,17 @@ def error_event() -> bytes:
     return f"event: error\ndata: {data}\n\n".encode()
 
 
-def _subject(ask: ImageRequest) -> str:
-    return "image_edit" if ask.operation == "edits" else "image_generation"
+def _subject(image: ImageRequest) -> str:
+    return "image_edit" if image.operation == "edits" else "image_generation"
 
 
-def _event_members(ask: ImageRequest) -> dict[str, JsonValue]:
+def _event_members(image: ImageRequest) -> dict[str, JsonValue]:
     return {
         "created_at": int(time.time()),
-        "size": ask.size,
-        "quality": ask.quality,
-        "background": ask.background,
-        "output_format": ask.format,
+        "size": image.size,
+        "quality": image.quality,
+        "background": image.background,
+        "output_format": image.format,
     }
 
 
@@ -129,7 +129,7 @@ def _event(kind: str, members: dict[str, JsonValue], picture: bytes) -> list[Par
 
 
 def _parts(body: dict[str, JsonValue], pictures: Sequence[bytes]) -> list[Part]:
-    """The JSON, with the pictures where the marks are."""
+    """Return the JSON as parts, with the pictures at the marks."""
     frame = json.dumps(body, separators=(",", ":")).encode()
     first, *others = frame.split(json.dumps(_SPLIT).strip('"').encode())
     parts = [Part(first)]

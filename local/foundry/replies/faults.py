@@ -1,4 +1,4 @@
-"""Misbehaviour by name: asked for by a header, by words in the prompt, or by a rule.
+"""Faults by name: requested by a header, by a marker in the prompt, or by a rule.
 
 A fault is written `name` or `name,value`; several are joined by `;`. The header is
 `x-emulator-fault`; in a prompt it reads `[[fault:name,value]]`, `[[fault-once:name,value]]` (only
@@ -15,37 +15,37 @@ from pydantic import BaseModel, ConfigDict, Field
 from local.foundry.replies.refusals import REFUSALS
 
 BEFORE: Mapping[str, str] = {
-    "429": "throttled, nothing made; value: ms to wait (1000)",
+    "429": "throttled before a picture is made; value: ms to wait (1000)",
     "429-bare": "throttled without retry-after",
     "429-capacity": "the service is busy; value: ms to wait (1000)",
-    "500": "server error before anything is made",
-    "503": "unavailable before anything is made",
-    "401": "the key or token is refused",
+    "500": "server error before a picture is made",
+    "503": "unavailable before a picture is made",
+    "401": "the key or token is rejected",
     "403": "the firewall of the resource",
     "404": "no such deployment",
     "404-path": "no such path",
-    "blocked": "the resource is blocked (403), and stays so until cleared",
-    "disconnect": "the connection is closed without a reply, nothing made",
+    "blocked": "the resource is blocked (403), until the faults are cleared",
+    "disconnect": "the connection is closed without a reply before a picture is made",
 }
 AFTER: Mapping[str, str] = {
     "500-after": "server error after the picture was made: billed",
     "408": "time-out after the picture was made: billed",
     "html-502": "a gateway's HTML page after the picture was made: billed",
     "disconnect-after": "the connection is closed without a reply: billed",
-    "wall": "non-streamed calls are cut; value: seconds of the service (122): billed",
+    "wall": "a call without a stream is cut; value: seconds of the service (122): billed",
     "empty-data": "200 with no picture: billed",
 }
 REPLY: Mapping[str, str] = {
     "cut": "the body ends early; value: bytes sent (half)",
     "cut-after-picture": "the body ends after the value-th picture (1)",
-    "stall": "silence until the client leaves; value: bytes sent before (0)",
-    "slow-headers": "the reply begins late; value: real seconds (1)",
-    "truncated-json": "a complete reply whose JSON is not; value: bytes (half)",
-    "wrong-content-type": "JSON that says it is something else; value: the type (text/plain)",
-    "off-grid": "a size nobody asked for; value: WxH (1254x836)",
-    "bad-base64": "a letter that is none in the middle of each picture",
+    "stall": "silence until the client disconnects; value: bytes sent before (0)",
+    "slow-headers": "the reply starts late; value: real seconds (1)",
+    "truncated-json": "a complete reply with incomplete JSON; value: bytes (half)",
+    "wrong-content-type": "JSON with another content type; value: the type (text/plain)",
+    "off-grid": "a size outside the rules for `auto`; value: WxH (1254x836)",
+    "bad-base64": "an invalid character in the middle of each picture",
     "linked": "links instead of pictures (not streamed); value: another origin than ours",
-    "gzip": "content-encoding: gzip, asked for or not",
+    "gzip": "content-encoding: gzip, also when not requested",
     "error-event": "a stream that ends in an error event",
     "no-final": "a stream that ends without its completed event",
     "escapes": r"\/ and \u002B in the base64",
@@ -56,7 +56,7 @@ NAMES: Mapping[str, str] = {
     **BEFORE,
     **AFTER,
     **REPLY,
-    **dict.fromkeys(REFUSALS, "refused (400), in the words of that kind"),
+    **dict.fromkeys(REFUSALS, "refused (400) with the body of that kind"),
 }
 HEADER = "x-emulator-fault"
 
@@ -65,24 +65,24 @@ _IN_PROMPT = re.compile(r"\[\[(fault|fault-once|refuse):([^\]]+)\]\]")
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One misbehaviour."""
+    """One fault and its value."""
 
     name: str
     value: str | None = None
 
     def number(self, default: float) -> float:
-        """The value as a number."""
+        """Return the value as a number."""
         return default if self.value is None else float(self.value)
 
 
 def read_fault(text: str) -> Fault:
-    """Read `name` or `name,value`; ValueError lists the names there are."""
+    """Read `name` or `name,value`; raise ValueError with the known names."""
     name, _, value = text.strip().partition(",")
     if name not in NAMES:
-        raise ValueError(f"no fault {name!r}; there are {', '.join(NAMES)}")
+        raise ValueError(f"unknown fault {name!r}; known faults: {', '.join(NAMES)}")
     fault = Fault(name, value.strip() or None)
     if fault.value and name not in {"wrong-content-type", "off-grid", "linked"}:
-        fault.number(0)  # a ValueError tells that it is no number
+        fault.number(0)  # raises ValueError for text
     return fault
 
 
@@ -100,12 +100,12 @@ class Rule(BaseModel):
     hits: int = 0
 
     def read(self) -> Fault:
-        """The fault of this rule."""
+        """Return the fault of this rule."""
         return read_fault(self.fault if self.value is None else f"{self.fault},{self.value}")
 
 
 class Faults:
-    """All rules, the blocked resources, and which prompts had their fault already."""
+    """The rules, the blocked resources, and the prompts that had their fault."""
 
     def __init__(self, seed: int = 0) -> None:
         self.rules: list[Rule] = []
@@ -114,18 +114,18 @@ class Faults:
         self._had: set[str] = set()
 
     def add(self, rule: Rule) -> None:
-        """Take a rule up; ValueError if it names no fault."""
+        """Add a rule; raise ValueError when its fault is unknown."""
         rule.read()
         self.rules.append(rule)
 
     def clear(self) -> None:
-        """Forget rules and blocks."""
+        """Remove all rules and blocks."""
         self.rules.clear()
         self.blocked.clear()
         self._had.clear()
 
     def chosen(self, *, header: str | None, prompt: str, deployment: str) -> dict[str, Fault]:
-        """The faults of one call, by name: the header's, the prompt's, those of the rules."""
+        """Return the faults of one call by name: from the header, the prompt and the rules."""
         faults = [read_fault(text) for text in (header or "").split(";") if text.strip()]
         faults.extend(self._in_prompt(prompt))
         faults.extend(self._by_rule(prompt, deployment))

@@ -1,4 +1,4 @@
-"""The ways the service says no to a prompt: E1 to E4, and MAI's own."""
+"""The refusals of a prompt by the service: E1 to E4, and that of MAI."""
 
 from collections.abc import Callable, Mapping
 
@@ -101,5 +101,5 @@ REFUSALS: Mapping[str, Callable[[str], JsonValue]] = {
 
 
 def refusal(name: str, request_id: str) -> Problem:
-    """400, in the words of that kind of refusal."""
+    """Return 400 with the body of that kind of refusal."""
     return Problem(400, REFUSALS[name](request_id), f"refused {name}")

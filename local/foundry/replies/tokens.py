@@ -1,4 +1,4 @@
-"""What a call counts: output tokens under both modes, input tokens, dollars.
+"""Token counts and prices of a call: output tokens in both modes, input tokens, dollars.
 
 Mode 1 (tokens along the short edge) gives exactly the nine numbers measured on Azure in April 2026;
 mode 2 (along the long edge) is the calculator OpenAI publishes.
@@ -20,7 +20,7 @@ MAI_TOKENS = 1_024  # of 1024x1024 pixels
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """Tokens of one call, all pictures together."""
+    """Tokens of all pictures of one call."""
 
     text: int
     images: int
@@ -28,12 +28,12 @@ class Usage:
 
     @property
     def total(self) -> int:
-        """What went in and what came out."""
+        """Input and output tokens together."""
         return self.text + self.images + self.output
 
 
 def output_tokens(model: Model, quality: str, width: int, height: int, mode: Mode) -> int:
-    """Output tokens of one picture."""
+    """Return the output tokens of one picture."""
     if model.family == "mai":
         return ceil(MAI_TOKENS * width * height / 1_048_576)
     if model.family == "flux":
@@ -58,12 +58,12 @@ def _scaled(tokens: int, width: int, height: int) -> int:
 
 
 def text_tokens(prompt: str) -> int:
-    """Input tokens of a prompt: about four bytes each, at least seven (the least one measured)."""
+    """Return the input tokens of a prompt: four bytes each, at least seven (lowest measured)."""
     return max(7, ceil(len(prompt.encode()) / 4))
 
 
 def image_tokens(width: int, height: int) -> int:
-    """Input tokens of a reference image: 32-pixel patches, at most 1,536 (fitted by others)."""
+    """Return the input tokens of a picture: 32-pixel patches, at most 1,536 (fitted by others)."""
     grow = max(1.0, min(2.0, 1024 / max(width, height)))
     w, h = width * grow, height * grow
     if ceil(w / PATCH) * ceil(h / PATCH) > MAX_PATCHES:
@@ -75,7 +75,7 @@ def image_tokens(width: int, height: int) -> int:
 
 
 def dollars(model: Model, usage: Usage, *, pixels: int) -> float:
-    """What the call costs, in USD; `pixels` of all its pictures, for models billed by area."""
+    """Return the cost in USD; `pixels` of all pictures, for models billed by area."""
     prices = model.prices
     tokens = (
         usage.text * prices.text_in

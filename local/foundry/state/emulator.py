@@ -1,4 +1,4 @@
-"""Everything the emulator knows while it runs, and the making of pictures."""
+"""The state of the running emulator, and the calls that make pictures."""
 
 import asyncio
 import hashlib
@@ -27,7 +27,7 @@ from local.foundry.state.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class FinishedCall:
-    """The pictures of one call, what they count, and their line in the ledger."""
+    """The pictures of a finished call, its usage and its ledger entry."""
 
     pictures: tuple[RenderedPicture, ...]
     usage: Usage
@@ -36,7 +36,7 @@ class FinishedCall:
 
 @dataclass(frozen=True, slots=True)
 class RunningCall:
-    """A call being made: it goes on, and is paid, whatever becomes of the client."""
+    """A running call: it finishes and is billed even when the client disconnects."""
 
     seconds: float
     drawing: asyncio.Task[tuple[RenderedPicture, ...]]
@@ -45,7 +45,7 @@ class RunningCall:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who asked: the ids of the call, and the deployment."""
+    """The ids of a call, and its deployment."""
 
     request_id: str
     client_request_id: str | None
@@ -69,49 +69,51 @@ class Emulator:
         self.links = LinkedPictures()
         self.faults = Faults(seed)
         self.quota = Quota(clock) if clock else Quota()
-        self.studio = Renderer()
+        self.renderer = Renderer()
         self._chance = random.Random(seed)  # noqa: S311  # latencies, not secrets
         self._tasks: set[asyncio.Task[FinishedCall]] = set()
         for each in deployments:
             self.quota.set(each.pool or each.model, each.rpm)
 
-    def start(self, ask: ImageRequest, caller: Caller, *, partials: int) -> RunningCall:
-        """Begin to make what was asked for; the bill comes when it is made."""
+    def start(self, image: ImageRequest, caller: Caller, *, partials: int) -> RunningCall:
+        """Start a call; it is billed when its pictures are made."""
         settings = self.settings
-        seconds = self._seconds(ask) * settings.time_scale
+        seconds = self._seconds(image) * settings.time_scale
         drawing = asyncio.create_task(
-            self.studio.draw(_orders(ask, caller, settings, partials), cache=settings.cache)
+            self.renderer.draw(
+                _render_requests(image, caller, settings, partials), cache=settings.cache
+            )
         )
-        billing = asyncio.create_task(self._bill(ask, caller, drawing, seconds, partials))
+        billing = asyncio.create_task(self._bill(image, caller, drawing, seconds, partials))
         self._tasks.add(billing)
         billing.add_done_callback(self._tasks.discard)
         return RunningCall(seconds, drawing, billing)
 
-    async def settled(self) -> None:
-        """Wait until all that was begun is made and billed."""
+    async def wait_until_billed(self) -> None:
+        """Wait until every started call is billed."""
         await asyncio.gather(*self._tasks)
 
     async def close(self) -> None:
-        """Give up what is being made."""
+        """Cancel the running calls."""
         for task in tuple(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self.studio.close()
+        self.renderer.close()
 
-    def _seconds(self, ask: ImageRequest) -> float:
+    def _seconds(self, image: ImageRequest) -> float:
         base = seconds_to_make(
-            ask.model,
-            quality=ask.quality or "",
-            pixels=ask.width * ask.height,
-            n=ask.n,
-            edit=ask.operation == "edits",
+            image.model,
+            quality=image.quality or "",
+            pixels=image.width * image.height,
+            n=image.n,
+            edit=image.operation == "edits",
         )
         jitter = self.settings.jitter
         return base * self._chance.uniform(1 - jitter, 1 + jitter)
 
     async def _bill(
         self,
-        ask: ImageRequest,
+        image: ImageRequest,
         caller: Caller,
         drawing: asyncio.Task[tuple[RenderedPicture, ...]],
         seconds: float,
@@ -119,52 +121,52 @@ class Emulator:
     ) -> FinishedCall:
         await asyncio.sleep(seconds)
         pictures = await drawing
-        usage = self._usage(ask, partials)
+        usage = self._usage(image, partials)
         entry = Entry(
             request_id=caller.request_id,
             client_request_id=caller.client_request_id,
             deployment=caller.deployment.name,
-            model=ask.model.name,
-            operation=ask.operation,
-            prompt_sha256=hashlib.sha256(ask.prompt.encode()).hexdigest(),
-            size=ask.size,
-            quality=ask.quality,
+            model=image.model.name,
+            operation=image.operation,
+            prompt_sha256=hashlib.sha256(image.prompt.encode()).hexdigest(),
+            size=image.size,
+            quality=image.quality,
             pictures=tuple(Picture(len(each.data), each.sha256) for each in pictures),
             usage=usage,
-            usd=dollars(ask.model, usage, pixels=ask.n * ask.width * ask.height),
+            usd=dollars(image.model, usage, pixels=image.n * image.width * image.height),
         )
         return FinishedCall(pictures, usage, self.ledger.bill(entry))
 
-    def _usage(self, ask: ImageRequest, partials: int) -> Usage:
+    def _usage(self, image: ImageRequest, partials: int) -> Usage:
         mode = self.settings.token_mode
-        each = output_tokens(ask.model, ask.quality or "", ask.width, ask.height, mode)
+        each = output_tokens(image.model, image.quality or "", image.width, image.height, mode)
         return Usage(
-            text=text_tokens(ask.prompt),
-            images=sum(image_tokens(one.width, one.height) for one in ask.inputs),
-            output=each * ask.n + PARTIAL_TOKENS * partials,
+            text=text_tokens(image.prompt),
+            images=sum(image_tokens(one.width, one.height) for one in image.inputs),
+            output=each * image.n + PARTIAL_TOKENS * partials,
         )
 
 
-def _orders(
-    ask: ImageRequest, caller: Caller, settings: Settings, partials: int
+def _render_requests(
+    image: ImageRequest, caller: Caller, settings: Settings, partials: int
 ) -> list[RenderRequest]:
-    words = [f"{ask.width}×{ask.height}", ask.quality, caller.deployment.name]  # noqa: RUF001  # typeset
+    words = [f"{image.width}×{image.height}", image.quality, caller.deployment.name]  # noqa: RUF001  # typeset
     return [
         RenderRequest(
             PictureSpec(
-                prompt=ask.prompt,
-                width=ask.width,
-                height=ask.height,
+                prompt=image.prompt,
+                width=image.width,
+                height=image.height,
                 caption="  ·  ".join(word for word in words if word),
                 number=number,
-                count=ask.n,
-                transparent=ask.background == "transparent",
+                count=image.n,
+                transparent=image.background == "transparent",
                 noise=settings.noise,
-                reference=ask.inputs[0].data if ask.inputs else None,
+                reference=image.inputs[0].data if image.inputs else None,
             ),
-            ask.format,
-            ask.compression,
+            image.format,
+            image.compression,
             partials,
         )
-        for number in range(1, ask.n + 1)
+        for number in range(1, image.n + 1)
     ]

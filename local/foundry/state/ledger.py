@@ -1,4 +1,4 @@
-"""What was made must be paid, whether or not anybody was there to take it."""
+"""The ledger: every picture that was made is billed, received or not."""
 
 from collections import Counter, deque
 from dataclasses import asdict, dataclass, field
@@ -11,7 +11,7 @@ from local.foundry.replies.tokens import Usage
 
 @dataclass(frozen=True, slots=True)
 class Picture:
-    """One picture as it was made."""
+    """One picture that was made."""
 
     bytes: int
     sha256: str
@@ -19,7 +19,7 @@ class Picture:
 
 @dataclass(slots=True)
 class Entry:
-    """One paid call. `received`: the whole reply was handed to a client that was still there."""
+    """One paid call. `received`: the client was connected until the end of the reply."""
 
     request_id: str
     client_request_id: str | None
@@ -36,7 +36,7 @@ class Entry:
     received: bool = False
 
     def document(self) -> JsonValue:
-        """The entry as JSON."""
+        """Return the entry as JSON."""
         return {
             **asdict(self),
             "pictures": [asdict(each) for each in self.pictures],
@@ -46,7 +46,7 @@ class Entry:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One call, paid or not, and how it ended."""
+    """One call, paid or not, with its outcome."""
 
     at: str
     request_id: str
@@ -56,7 +56,7 @@ class Call:
 
 
 class Ledger:
-    """All paid calls, and the last 10,000 calls with their outcome."""
+    """All paid calls, and the outcomes of the last 10,000 calls."""
 
     def __init__(self) -> None:
         self.entries: list[Entry] = []
@@ -64,7 +64,7 @@ class Ledger:
         self.outcomes: Counter[str] = Counter()
 
     def bill(self, entry: Entry) -> Entry:
-        """Write a call down as paid."""
+        """Add a paid call."""
         self.entries.append(entry)
         return entry
 
@@ -76,19 +76,19 @@ class Ledger:
         deployment: str | None,
         outcome: str,
     ) -> None:
-        """Write down how a call ended."""
+        """Add the outcome of a call."""
         now = datetime.now(UTC).isoformat()
         self.calls.append(Call(now, request_id, client_request_id, deployment, outcome))
         self.outcomes[outcome] += 1
 
     def clear(self) -> None:
-        """Begin anew."""
+        """Remove every call."""
         self.entries.clear()
         self.calls.clear()
         self.outcomes.clear()
 
     def document(self) -> JsonValue:
-        """All of it as JSON."""
+        """Return the whole ledger as JSON."""
         return {
             "usd": round(sum(entry.usd for entry in self.entries), 6),
             "paid_calls": len(self.entries),

@@ -1,4 +1,4 @@
-"""What each model accepts, costs and takes: facts as data, each with where it is from.
+"""The models: rules, prices and latencies, each with its source.
 
 Seconds are those of one picture at 1K sizes. Measured on Azure in April 2026 for gpt-image-2
 (generation 20-27 / 47-71 / 128-188 s, edit 55 / 93 / 240 s for low / medium / high) and FLUX.2-pro
@@ -38,7 +38,7 @@ class Prices:
 
 @dataclass(frozen=True, slots=True)
 class Model:
-    """One model as the service knows it."""
+    """One model of the service."""
 
     name: str
     family: Family
@@ -53,7 +53,7 @@ class Model:
 
     @property
     def counts_area(self) -> bool:
-        """True if tokens follow the formula that knows the area; the 1.x grid does not."""
+        """Whether the token formula counts the area; the grid of 1.x does not."""
         return self.sizes == "free"
 
 
@@ -123,7 +123,7 @@ MODELS: Mapping[str, Model] = {
 
 
 class Deployment(BaseModel):
-    """A model under a name of its own, with a quota; other keys of the app's list are ignored."""
+    """A named deployment of a model with a quota; other keys of the app's list are ignored."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -135,12 +135,12 @@ class Deployment(BaseModel):
 
     @property
     def facts(self) -> Model:
-        """The model behind the name."""
+        """The model of the deployment."""
         return MODELS[self.model]
 
 
 def default_deployments(rpm: float) -> tuple[Deployment, ...]:
-    """One deployment of each model, named like it, `rpm` requests a minute each."""
+    """Return a deployment of each model, with the model's name and `rpm` requests per minute."""
     return tuple(Deployment(name=name, model=name, rpm=rpm, pool=name) for name in MODELS)
 
 
@@ -148,7 +148,7 @@ _LIST: TypeAdapter[list[Deployment]] = TypeAdapter(list[Deployment])
 
 
 def read_deployments(text: str, rpm: float) -> tuple[Deployment, ...]:
-    """Read a JSON list like the app's own; ValueError names a deployment of an unknown model."""
+    """Read a JSON list like the app's; raise ValueError for an unknown model."""
     found = []
     for each in _LIST.validate_json(text):
         model = each.model or each.name
@@ -162,12 +162,12 @@ def read_deployments(text: str, rpm: float) -> tuple[Deployment, ...]:
 
 
 def by_name(deployments: Sequence[Deployment]) -> dict[str, Deployment]:
-    """The deployments under their names."""
+    """Return the deployments by name."""
     return {each.name: each for each in deployments}
 
 
 def seconds_to_make(model: Model, *, quality: str, pixels: int, n: int, edit: bool) -> float:
-    """How long a call takes, in seconds of the real service.
+    """Return the duration of a call in seconds of the real service.
 
     Nothing above 1K was measured: we assume the square root of the area beyond 1.6 megapixels,
     and a quarter more for each further picture.

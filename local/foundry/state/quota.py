@@ -1,4 +1,4 @@
-"""Requests a minute, enforced in slices of one or ten seconds, as the service does."""
+"""Requests per minute, enforced in slices of one or ten seconds, as the service does."""
 
 import time
 from collections.abc import Callable
@@ -9,20 +9,20 @@ type Clock = Callable[[], float]
 
 @dataclass(slots=True)
 class Pool:
-    """The quota that some deployments share: a bucket as large as one slice of the minute."""
+    """A quota that deployments share: a token bucket of the size of one slice."""
 
     rpm: float
     filled_at: float
-    tokens: float | None = None  # None: as full as it can be
+    tokens: float | None = None  # None: full
 
     def largest(self, slice_seconds: float) -> float:
-        """Requests that fit in one slice: at least one."""
+        """Return the requests of one slice: at least one."""
         return max(1.0, self.rpm * slice_seconds / 60)
 
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """The answer to one request: `wait` in seconds is None if it may go on."""
+    """The decision about one request: `wait` in seconds is None when it is admitted."""
 
     wait: float | None
     limit: int
@@ -31,7 +31,7 @@ class Admission:
 
     @property
     def headers(self) -> dict[str, str]:
-        """What every reply tells of the quota; the reset is in seconds."""
+        """The rate-limit headers of the reply; the reset is in seconds."""
         return {
             "x-ratelimit-limit-requests": str(self.limit),
             "x-ratelimit-remaining-requests": str(self.remaining),
@@ -40,14 +40,14 @@ class Admission:
 
 
 class Quota:
-    """All pools. Every request counts, refused ones as well, so that hammering does not help."""
+    """All pools. Every request counts, also a throttled one, so that fast retries do not help."""
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self._clock = clock
         self._pools: dict[str, Pool] = {}
 
     def set(self, pool: str, rpm: float) -> None:
-        """Give a pool its requests per minute, from now on; what was used stays used."""
+        """Set the requests per minute of a pool; earlier requests still count."""
         if rpm <= 0:
             raise ValueError(f"rpm of pool {pool!r} is {rpm}; it must be above 0")
         known = self._pools.get(pool)
@@ -57,7 +57,7 @@ class Quota:
             known.rpm = rpm
 
     def rates(self) -> dict[str, float]:
-        """Requests per minute of each pool."""
+        """Return the requests per minute of each pool."""
         return {name: pool.rpm for name, pool in self._pools.items()}
 
     def take(self, name: str, slice_seconds: float) -> Admission:

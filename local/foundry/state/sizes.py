@@ -1,4 +1,4 @@
-"""Which sizes each family makes, and what it says to the others."""
+"""The size rules of each family, and the error replies for other sizes."""
 
 import re
 
@@ -20,10 +20,10 @@ _WIDTH_X_HEIGHT = re.compile(r"([1-9]\d{0,4})x([1-9]\d{0,4})")
 
 
 def read_size(model: Model, text: str, *, resize: bool = False) -> tuple[int, int]:
-    """Width and height in pixels, or the service's refusal.
+    """Return width and height in pixels, or raise the error of the service.
 
-    `resize`: shrink a request above the pixel budget, as one article says the service does;
-    otherwise it is refused, as every published observation has it.
+    `resize`: shrink a size above the pixel budget, as one article says the service does; otherwise
+    reject it, as every published observation says.
     """
     if model.sizes == "fixed" and text not in FIXED:
         supported = ", ".join(f"'{each}'" for each in FIXED)
@@ -44,12 +44,12 @@ def read_size(model: Model, text: str, *, resize: bool = False) -> tuple[int, in
 
 
 def broken_rule(width: int, height: int) -> str | None:
-    """The first of the four rules that a size breaks, in the service's words."""
+    """Return the first rule that a size breaks, in the words of the service."""
     if width % GRID or height % GRID:
         return "Width and height must both be divisible by 16."
     if max(width, height) > MAX_EDGE:
         return "The longest edge must be less than or equal to 3840."
-    if max(width, height) > MAX_RATIO * min(width, height):  # its words are assumed
+    if max(width, height) > MAX_RATIO * min(width, height):  # the text is assumed
         return "The longest edge must not be more than 3 times the shortest edge."
     if width * height > MAX_PIXELS:
         return "Requested resolution exceeds the current pixel budget."
@@ -59,7 +59,7 @@ def broken_rule(width: int, height: int) -> str | None:
 
 
 def mai_size(width: int, height: int) -> tuple[int, int]:
-    """A size MAI makes: sides of 768 and more on a grid of 16, up to one megapixel."""
+    """Validate a MAI size: edges of at least 768 on a grid of 16, up to one megapixel."""
     for name, value in (("width", width), ("height", height)):
         if value < MAI_MIN_EDGE:
             raise problems.mai_value(f"'{name}' must be at least 768 pixels.")
@@ -71,7 +71,7 @@ def mai_size(width: int, height: int) -> tuple[int, int]:
 
 
 def flux_size(width: int, height: int) -> tuple[int, int]:
-    """A size FLUX makes: silently snapped to the grid of 16, from 256 pixels to 4 megapixels."""
+    """Return a FLUX size: rounded down to the grid of 16, from 256 pixels to 4 megapixels."""
     width, height = width // GRID * GRID, height // GRID * GRID
     if min(width, height) < FLUX_MIN_EDGE:
         raise problems.invalid("'width' and 'height' must be at least 256.", "width", "422")

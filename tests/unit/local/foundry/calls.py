@@ -30,7 +30,7 @@ class Calls:
     """A client of the emulator, and the world behind it."""
 
     client: TestClient[Any, Any]
-    world: Emulator
+    emulator: Emulator
 
     async def generate(
         self,
@@ -81,9 +81,9 @@ async def started(
     **switches: Any,  # noqa: ANN401  # those of Settings
 ) -> AsyncIterator[Calls]:
     settings = Settings(**{"time_scale": 0, **switches})
-    world = Emulator(deployments or default_deployments(600), settings, clock=clock)
-    async with TestClient(TestServer(Foundry(world).application())) as client:
-        yield Calls(client, world)
+    emulator = Emulator(deployments or default_deployments(600), settings, clock=clock)
+    async with TestClient(TestServer(Foundry(emulator).application())) as client:
+        yield Calls(client, emulator)
 
 
 def picture(text: str) -> Image.Image:

@@ -6,7 +6,7 @@ import sys
 import aiohttp
 import pytest
 
-from local.foundry.__main__ import main, options, read_settings
+from local.foundry.__main__ import main, parser, read_settings
 
 
 async def test_it_says_where_it_listens_and_stops_when_told() -> None:
@@ -25,7 +25,7 @@ async def test_it_says_where_it_listens_and_stops_when_told() -> None:
 
 
 def test_switches_come_from_the_command_line() -> None:
-    given = options().parse_args(
+    given = parser().parse_args(
         [
             "--time-scale",
             "0",

@@ -31,11 +31,11 @@ def test_a_schedule_is_next_due(schedule: str, due: str) -> None:
     [
         ("* * *", "has 3 fields"),
         ("00:05:00", "dedicated plans"),
-        ("60 * * * * *", "'60' is no second: it must be 0-59"),
-        ("* * * * * 7", "'7' is no day of the week"),
-        ("* */0 * * * *", "is no minute"),
-        ("* * 9-8 * * *", "ends before it begins"),
-        ("* * * ? * *", "is no day of the month"),
+        ("60 * * * * *", "'60' is not a second: it must be 0-59"),
+        ("* * * * * 7", "'7' is not a day of the week"),
+        ("* */0 * * * *", "is not a minute"),
+        ("* * 9-8 * * *", "its end is before its start"),
+        ("* * * ? * *", "is not a day of the month"),
     ],
 )
 def test_a_wrong_schedule_is_refused_with_a_reason(schedule: str, reason: str) -> None:

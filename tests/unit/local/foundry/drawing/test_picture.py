@@ -16,7 +16,7 @@ POSTER = (
 )
 
 
-def sketch(prompt: str, width: int = 320, height: int = 320, **others: object) -> PictureSpec:
+def spec(prompt: str, width: int = 320, height: int = 320, **others: object) -> PictureSpec:
     return PictureSpec(prompt, width, height, "320×320", **others)  # type: ignore[arg-type]  # noqa: RUF001  # any of its fields; typeset
 
 
@@ -27,20 +27,20 @@ def whiteness(image: Image.Image) -> float:
 
 
 def test_the_prompt_is_drawn_in_large_type() -> None:
-    empty, full = paint(sketch(".")), paint(sketch("A red fox in the snow"))
+    empty, full = paint(spec(".")), paint(spec("A red fox in the snow"))
     assert full.size == (320, 320)
     assert whiteness(full) > whiteness(empty) + 0.02
 
 
 def test_the_same_request_gives_the_same_picture_and_others_differ() -> None:
-    assert paint(sketch("fox")).tobytes() == paint(sketch("fox")).tobytes()
-    assert paint(sketch("fox")).tobytes() != paint(sketch("bear")).tobytes()
-    assert paint(sketch("fox")).tobytes() != paint(sketch("fox", number=2, count=2)).tobytes()
+    assert paint(spec("fox")).tobytes() == paint(spec("fox")).tobytes()
+    assert paint(spec("fox")).tobytes() != paint(spec("bear")).tobytes()
+    assert paint(spec("fox")).tobytes() != paint(spec("fox", number=2, count=2)).tobytes()
 
 
 def test_words_for_the_emulator_are_not_drawn() -> None:
-    assert whiteness(paint(sketch("[[fault:cut]]"))) == pytest.approx(
-        whiteness(paint(sketch("(no words)"))), abs=0.02
+    assert whiteness(paint(spec("[[fault:cut]]"))) == pytest.approx(
+        whiteness(paint(spec("(no words)"))), abs=0.02
     )
 
 
@@ -51,7 +51,7 @@ def test_the_poster_has_a_coloured_block_a_language(width: int, height: int) -> 
         "Korean",
         "Hindi",
     ]
-    image = paint(sketch(POSTER, width, height))
+    image = paint(spec(POSTER, width, height))
     across = width > height
     colours = set()
     for n in range(3):
@@ -97,16 +97,16 @@ def test_a_prompt_too_long_for_the_picture_ends_in_an_ellipsis() -> None:
 
 
 def test_grain_and_transparency() -> None:
-    flat, grainy = paint(sketch("fox")), paint(sketch("fox", noise=6))
+    flat, grainy = paint(spec("fox")), paint(spec("fox", noise=6))
     assert ImageStat.Stat(grainy).var[0] > ImageStat.Stat(flat).var[0]
-    clear = paint(sketch("fox", transparent=True))
+    clear = paint(spec("fox", transparent=True))
     assert clear.getpixel((0, 0))[3] == 0  # type: ignore[index]  # an RGBA pixel is a tuple
 
 
 def test_an_edit_shows_its_reference_dimmed() -> None:
     buffer = io.BytesIO()
     Image.new("RGB", (64, 64), (0, 255, 0)).save(buffer, "PNG")
-    corner = paint(sketch("fox", reference=buffer.getvalue())).getpixel((3, 3))
+    corner = paint(spec("fox", reference=buffer.getvalue())).getpixel((3, 3))
     assert isinstance(corner, tuple)
     assert corner[0] == corner[2] == 0
     assert 60 < corner[1] < 140
@@ -118,9 +118,9 @@ def test_without_raqm_it_says_so_once(
     lettering.shapes_complex_scripts.cache_clear()
     font_of.cache_clear()
     monkeypatch.setattr("PIL.features.check", lambda _: False)
-    paint(sketch("नमस्ते"))
-    paint(sketch("fox"))
-    assert capsys.readouterr().err.count("no Raqm") == 1
+    paint(spec("नमस्ते"))
+    paint(spec("fox"))
+    assert capsys.readouterr().err.count("without Raqm") == 1
     monkeypatch.undo()
     lettering.shapes_complex_scripts.cache_clear()
     font_of.cache_clear()

@@ -37,7 +37,7 @@ async def test_a_fault_that_answers(
 ) -> None:
     reply = await calls.generate(fault=fault)
     assert (reply.status, (await reply.json())["error"]["code"]) == (status, code)
-    assert len(calls.world.ledger.entries) == paid
+    assert len(calls.emulator.ledger.entries) == paid
 
 
 async def test_a_429_tells_how_long_to_wait_or_does_not(calls: Calls) -> None:
@@ -61,7 +61,7 @@ async def test_a_block_stays_until_it_is_cleared(calls: Calls) -> None:
 async def test_a_connection_can_close_without_a_reply(calls: Calls, fault: str, paid: int) -> None:
     with pytest.raises(aiohttp.ServerDisconnectedError):
         await calls.generate(fault=fault)
-    assert [entry.received for entry in calls.world.ledger.entries] == [False] * paid
+    assert [entry.received for entry in calls.emulator.ledger.entries] == [False] * paid
 
 
 async def test_the_wall_cuts_calls_without_a_stream_and_they_are_paid() -> None:
@@ -72,9 +72,9 @@ async def test_the_wall_cuts_calls_without_a_stream_and_they_are_paid() -> None:
         assert (await calls.generate({"quality": "medium"})).status == 200
         with pytest.raises(aiohttp.ServerDisconnectedError):
             await calls.generate(fault="wall")
-        await calls.world.settled()
-        assert len(calls.world.ledger.entries) == 4
-    assert sum(not entry.received for entry in calls.world.ledger.entries) == 2
+        await calls.emulator.wait_until_billed()
+        assert len(calls.emulator.ledger.entries) == 4
+    assert sum(not entry.received for entry in calls.emulator.ledger.entries) == 2
 
 
 @pytest.mark.parametrize("stream", [False, True])
@@ -84,7 +84,7 @@ async def test_a_body_can_end_early_and_is_paid(calls: Calls, fault: str, stream
     assert reply.status == 200
     with pytest.raises(aiohttp.ClientPayloadError):
         await reply.read()
-    (entry,) = calls.world.ledger.entries
+    (entry,) = calls.emulator.ledger.entries
     assert not entry.received
 
 
@@ -104,7 +104,7 @@ async def test_silence_lasts_until_the_client_leaves(calls: Calls) -> None:
     assert len(await reply.content.readexactly(100)) == 100
     assert not reply.content.at_eof()
     reply.close()
-    (entry,) = calls.world.ledger.entries
+    (entry,) = calls.emulator.ledger.entries
     assert not entry.received
 
 
@@ -123,7 +123,7 @@ async def test_an_empty_reply_is_still_paid(calls: Calls) -> None:
     assert (await (await calls.generate(fault="empty-data")).json())["data"] == []
     text = await (await calls.generate({"stream": True}, fault="empty-data")).text()
     assert events(text) == []
-    assert len(calls.world.ledger.entries) == 2
+    assert len(calls.emulator.ledger.entries) == 2
 
 
 async def test_a_linked_picture_is_given_to_whoever_has_its_signature_and_brings_nothing(
@@ -140,7 +140,7 @@ async def test_a_linked_picture_is_given_to_whoever_has_its_signature_and_brings
     assert (await calls.client.session.get(item["url"][:-1])).status == 403
     other = await (await calls.generate(fault="linked,https://elsewhere.example")).json()
     assert other["data"][0]["url"].startswith("https://elsewhere.example/linked/")
-    assert len(calls.world.ledger.entries) == 2
+    assert len(calls.emulator.ledger.entries) == 2
 
 
 async def test_json_can_be_truncated_in_a_complete_reply(calls: Calls) -> None:
@@ -156,7 +156,7 @@ async def test_a_gateway_can_answer_with_a_page(calls: Calls) -> None:
     reply = await calls.generate(fault="html-502")
     assert (reply.status, reply.content_type) == (502, "text/html")
     assert "<h1>502" in await reply.text()
-    assert len(calls.world.ledger.entries) == 1
+    assert len(calls.emulator.ledger.entries) == 1
 
 
 async def test_the_content_type_can_be_wrong(calls: Calls) -> None:
@@ -190,7 +190,7 @@ async def test_a_stream_can_end_in_an_error_or_in_nothing(calls: Calls) -> None:
     assert [name for name, _ in events(told)] == ["error"]
     none = await (await calls.generate({"stream": True}, fault="no-final")).text()
     assert events(none) == []
-    assert len(calls.world.ledger.entries) == 2
+    assert len(calls.emulator.ledger.entries) == 2
 
 
 async def test_faults_combine(calls: Calls) -> None:
@@ -225,7 +225,7 @@ async def test_a_rule_chooses_its_calls(calls: Calls) -> None:
 
 async def test_an_unknown_fault_is_told(calls: Calls) -> None:
     reply = await calls.generate(fault="banana")
-    assert "no fault 'banana'" in (await reply.json())["error"]["message"]
+    assert "unknown fault 'banana'" in (await reply.json())["error"]["message"]
     for body in ({"fault": "banana"}, {"fault": "429", "value": "soon"}, {"faults": "429"}):
         assert (await calls.client.post("/admin/faults", json=body)).status == 400
 

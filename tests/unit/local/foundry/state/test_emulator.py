@@ -103,13 +103,13 @@ async def test_a_picture_is_billed_even_when_its_client_has_gone(stream: bool) -
         with pytest.raises(TimeoutError):
             async with calls.client.post(url, json=body, headers=KEY, timeout=impatient) as reply:
                 await reply.read()
-        await calls.world.settled()
-        ledger = calls.world.ledger
+        await calls.emulator.wait_until_billed()
+        ledger = calls.emulator.ledger
         while not ledger.calls:  # noqa: ASYNC110  # the handler is about to note it
             await asyncio.sleep(0)
-        (entry,) = calls.world.ledger.entries
+        (entry,) = calls.emulator.ledger.entries
         assert not entry.received
-        assert calls.world.ledger.outcomes == {"client gone": 1}
+        assert calls.emulator.ledger.outcomes == {"client gone": 1}
 
 
 async def test_health_names_the_deployments(calls: Calls) -> None:
