@@ -18,6 +18,8 @@
     + BrokenReply             it left, and the reply is missing or cut: the outcome is unknown
       - UnreadableReply       the reply came, and it or a picture in it makes no sense
   x NotTaken                a sink did not take an event, now or ever
+  x IllegalStep             a record does not allow this step from the state it is in
+    + Superseded              another attempt, or another end, has taken the attempt's place
   x StaleVersion            a conditional write lost against another one
   x AlreadyExists           a create-only write found something there
   x TooLarge                a message is longer than a queue takes
@@ -150,6 +152,14 @@ class DeliveryFailed(ImageJobsError):
         self.status = status
         self.retry_after = retry_after
         self.final = final
+
+
+class IllegalStep(ImageJobsError):
+    """The record does not allow this step from the state it is in."""
+
+
+class Superseded(IllegalStep):
+    """The attempt was given up, and another attempt or another end has taken its place."""
 
 
 class StaleVersion(ImageJobsError):

@@ -288,18 +288,27 @@ class ImagesEndpoint(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class StoredPicture:
+    """A committed picture: its name, its URL, and its facts as measured."""
+
+    name: str
+    url: str
+    facts: PictureFacts
+
+
 class Renderer(Protocol):
     """Makes pictures from stored originals and stores them; the first one of a name stays."""
 
     async def render(
         self, source: str, specs: Sequence[RenditionSpec], *, metadata: Mapping[str, str]
-    ) -> tuple[PictureFacts, ...]:
+    ) -> tuple[StoredPicture, ...]:
         """Make every rendition of an original; raise `CannotRender` if it can't be opened."""
         ...
 
     async def sheet(
         self, cells: Sequence[SheetCell], blob: str, *, metadata: Mapping[str, str]
-    ) -> PictureFacts:
+    ) -> StoredPicture:
         """Put pictures side by side, each with its label under it."""
         ...
 

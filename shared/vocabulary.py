@@ -98,6 +98,11 @@ def record_name(job_id: str) -> str:
     return f"{job_id}.json"
 
 
+def job_folder(job_id: str, run: int) -> str:
+    """Return where a run of a job stores pictures; a stored picture is never overwritten."""
+    return job_id if run == 1 else f"{job_id}/run-{run}"
+
+
 def picture_name(digest: str, content_type: str) -> str:
     """Return the blob name of a picture to edit, by the SHA-256 of its bytes."""
     return f"pictures/{digest}.{'png' if content_type == 'image/png' else 'jpg'}"

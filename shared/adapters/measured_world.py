@@ -15,10 +15,10 @@ from opentelemetry.trace import SpanKind, StatusCode
 
 from ..images_api.requests import ImageRequest
 from ..pictures.measuring import PictureFacts
-from ..ports import ImagesEndpoint, Reply
+from ..ports import ImagesEndpoint, Reply, StoredPicture
 from ..records.dead_letter import DeadLetterKind
 from ..stores.dead_letters import DeadLetters
-from ..stores.pictures import Pictures, PictureWriter, StoredPicture
+from ..stores.pictures import Pictures, PictureWriter
 from ..stores.publisher import Publisher
 from ..stores.world import World
 from ..vocabulary import RejectionCode

@@ -15,6 +15,7 @@ from typing import IO, TYPE_CHECKING, Final
 from ..errors import CannotRender
 from ..pictures.measuring import PictureFacts
 from ..pictures.renditions import RenditionSpec, SheetCell
+from ..ports import StoredPicture
 from ..stores.pictures import Pictures
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ class PillowRenderer:
 
     async def render(
         self, source: str, wishes: Sequence[RenditionSpec], *, metadata: Mapping[str, str]
-    ) -> tuple[PictureFacts, ...]:
+    ) -> tuple[StoredPicture, ...]:
         """Make every wish from the original and store it; what is there already stays."""
         from .pillow import make  # noqa: PLC0415 (Pillow is loaded when it is needed)
 
@@ -50,7 +51,7 @@ class PillowRenderer:
 
     async def sheet(
         self, cells: Sequence[SheetCell], blob: str, *, metadata: Mapping[str, str]
-    ) -> PictureFacts:
+    ) -> StoredPicture:
         """Put pictures side by side, each with its label under it."""
         from .pillow import cell_edge, lay_out, shrunk  # noqa: PLC0415 (as above)
 
@@ -88,17 +89,17 @@ class PillowRenderer:
 
     async def _store(
         self, blob: str, encoded: "Encoded", metadata: Mapping[str, str]
-    ) -> PictureFacts:
+    ) -> StoredPicture:
         facts = PictureFacts(
-            encoded.content_type,
-            encoded.width,
-            encoded.height,
-            len(encoded.data),
-            hashlib.sha256(encoded.data).hexdigest(),
+            content_type=encoded.content_type,
+            width=encoded.width,
+            height=encoded.height,
+            bytes=len(encoded.data),
+            sha256=hashlib.sha256(encoded.data).hexdigest(),
         )
         writer = self._pictures.create(blob)
         try:
             await writer.write(memoryview(encoded.data))
-            return (await writer.commit(facts, metadata)).facts
+            return await writer.commit(facts, metadata)
         finally:
             await writer.abandon()

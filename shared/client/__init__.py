@@ -7,6 +7,7 @@ kept stable; the rest of the wheel is the app's own core.
 from ..errors import (
     ConflictingJob,
     Fault,
+    IllegalStep,
     ImageJobsError,
     InvalidJob,
     Misconfigured,
@@ -19,7 +20,6 @@ from ..jobs.job import Job
 from ..records.dead_letter import DeadLetter
 from ..records.index_entry import IndexEntry
 from ..records.record import JobState
-from ..records.transitions import IllegalStep
 from .async_client import AsyncImageJobs
 from .dead_letters import NotAMessage
 from .results import (

@@ -37,7 +37,7 @@ async def give(
     command = Command(
         command=action,
         job_id=before.job_id,
-        run=before.record.runs,
+        run=before.record.run,
         result=result,
         pictures=pictures,
         reason=reason,
@@ -57,7 +57,7 @@ async def give(
 
 
 def _is_done(action: Action, before: Status, after: Status) -> bool:
-    opened_anew = after.record.runs > before.record.runs
+    opened_anew = after.record.run > before.record.run
     if action is not Action.CANCEL:
         return opened_anew
     return opened_anew or after.ended or after.record.cancel_requested is not None

@@ -89,7 +89,7 @@ def build(record: JobRecord, event_type: EventType, *, source: str, time: dateti
     return cloud_event(
         event_type,
         shortened(data_of(record, event_type, time=time)),
-        id=event_id(record.job_id, event_type, record.runs),
+        id=event_id(record.job_id, event_type, record.run),
         subject=f"jobs/{record.job_id}",
         source=source,
         time=time,

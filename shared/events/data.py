@@ -199,7 +199,7 @@ class AcceptedData(Data):
     estimate_usd: float | None
     estimate_basis: str
     tags: dict[str, str]
-    generation: int
+    run: int = Field(description="1, and one more each time the ended job is taken up again.")
 
 
 class EndedData(Spending):
@@ -215,7 +215,7 @@ class EndedData(Spending):
     omitted: Omitted
     timings: Timings
     tags: dict[str, str]
-    generation: int
+    run: int = Field(description="1, and one more each time the ended job is taken up again.")
 
 
 class SucceededData(EndedData):

@@ -13,13 +13,12 @@ import uuid
 from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any, Final
-from urllib.parse import unquote, urlsplit
 
 from pydantic import Field
 
 from ..catalogue.pricing import Usage
 from ..records.costs import cost_of
-from ..records.record import Failure, JobRecord, Picture
+from ..records.record import Failure, JobRecord
 from ..routing.plan import Plan
 from ..vocabulary import CIRCUIT_EVENTS, MAX_NAME_BYTES, EventType, FailureCode, RejectionCode, clip
 from .data import (
@@ -57,7 +56,7 @@ def parts_of(record: JobRecord) -> tuple[EndedPart, ...]:
     """Tell of each model and size: how it was routed, what came of it, what it cost."""
     parts = []
     for number, plan in enumerate(record.plans):
-        tasks = [record.tasks[task.index] for task in plan.tasks]
+        tasks = [task for task in record.tasks if task.part == number]
         cost_usd, known_by = cost_of([each for task in tasks for each in task.every_attempt])
         parts.append(
             EndedPart(
@@ -75,56 +74,39 @@ def _part(number: int, plan: Plan) -> dict[str, Any]:
     return {
         "part": number,
         "routing": routing_of(plan),
-        "calls": len(plan.tasks),
+        "calls": plan.calls,
         "estimate_usd": plan.estimate_usd,
     }
 
 
 def failures_of(record: JobRecord) -> tuple[PartFailure, ...]:
-    """Tell of each call that ended without all of its pictures, and which are missing."""
-    places = _places(record)
+    """Return each call that ended without all of its pictures, and which are missing."""
     return tuple(
         PartFailure(
-            part=part,
-            locale=planned.locale,
-            indexes=tuple(
-                places[blob]
-                for blob in planned.pictures
-                if blob not in {picture.blob for picture in record.tasks[planned.index].pictures}
-            ),
-            code=clip(failure.code, MAX_NAME_BYTES),
-            message=clip(failure.message),
-            retryable=failure.retryable,
+            part=task.part,
+            locale=task.locale,
+            indexes=tuple(task.first + slot.index for slot in task.missing),
+            code=clip(task.failure.code, MAX_NAME_BYTES),
+            message=clip(task.failure.message),
+            retryable=task.failure.retryable,
         )
-        for part, plan in enumerate(record.plans)
-        for planned in plan.tasks
-        if (failure := record.tasks[planned.index].failure)
+        for task in record.tasks
+        if task.failure
     )
 
 
 def images_of(record: JobRecord) -> tuple[Image, ...]:
-    """Tell of the stored pictures, numbered through the tasks of a locale."""
-    places = _places(record)
+    """Return the stored pictures, numbered through the tasks of a locale."""
     return tuple(
         Image(
-            url=picture.url,
-            blob=picture.blob,
-            container=_container(picture),
-            locale=picture.locale,
-            index=places.get(picture.blob, picture.index),
-            part=part,
-            model=plan.model,
-            size=clip(plan.asked_size, MAX_NAME_BYTES),
-            content_type=picture.content_type,
-            width=picture.width,
-            height=picture.height,
-            bytes=picture.bytes,
-            sha256=picture.sha256,
+            **dict(picture),
+            part=task.part,
+            model=record.plans[task.part].model,
+            size=clip(record.plans[task.part].asked_size, MAX_NAME_BYTES),
             renditions=renditions_of(record, picture.blob),
         )
-        for part, plan in enumerate(record.plans)
-        for task in plan.tasks
-        for picture in record.tasks[task.index].pictures
+        for task in record.tasks
+        for picture in task.pictures
     )
 
 
@@ -140,23 +122,6 @@ def renditions_of(record: JobRecord, blob: str | None) -> tuple[RenditionData, .
 def contact_sheet_of(record: JobRecord) -> RenditionData | None:
     """Tell of the contact sheet, if there is one."""
     return next(iter(renditions_of(record, None)), None)
-
-
-def _places(record: JobRecord) -> dict[str, int]:
-    """Return the index of each planned picture: its place among those of its locale."""
-    places: dict[str, int] = {}
-    seen: dict[str | None, int] = {}
-    for task in record.planned:
-        for blob in task.pictures:
-            places[blob] = seen.setdefault(task.locale, 0)
-            seen[task.locale] += 1
-    return places
-
-
-def _container(picture: Picture) -> str:
-    """Read the container off the URL: it stands right before the blob's name."""
-    before = unquote(urlsplit(picture.url).path).removesuffix(f"/{picture.blob}")
-    return before.rpartition("/")[2]
 
 
 def routing_of(plan: Plan) -> Routing:
@@ -213,7 +178,7 @@ def accepted_of(record: JobRecord) -> AcceptedData:
         estimate_usd=record.estimate_usd,
         estimate_basis=clip("; ".join(bases)),
         tags=record.job.tags,
-        generation=record.generation,
+        run=record.run,
     )
 
 
@@ -232,7 +197,7 @@ def ended_of(record: JobRecord, time: datetime) -> EndedData:
         omitted=Omitted(),
         timings=timings_of(record, time),
         tags=record.job.tags,
-        generation=record.generation,
+        run=record.run,
     )
 
 

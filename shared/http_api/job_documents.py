@@ -110,7 +110,6 @@ class JobStatus(Spending):
 
     job_id: str
     state: JobState
-    generation: int
     run: int = Field(description="1, and one more each time the ended job is taken up again.")
     batch_id: str | None = Field(description="The batch that began it, if one did.")
     cancelling: bool = Field(description="It was cancelled, and a call under way is waited for.")
@@ -133,7 +132,7 @@ class JobSummary(Data):
 
     job_id: str
     state: JobState
-    generation: int
+    run: int
     prompt: str | None = Field(description="Its beginning; null where a blob holds it.")
     models: tuple[str, ...]
     sizes: tuple[str, ...]
@@ -180,7 +179,7 @@ def plan_status(plan: Plan) -> PlanStatus:
     return PlanStatus(
         routing=routing_of(plan),
         deployments=plan.deployments,
-        tasks=len(plan.tasks),
+        tasks=plan.calls,
         tokens=plan.tokens,
         expected_seconds=plan.expected_seconds,
         estimate_usd=_rounded(plan.estimate_usd),
@@ -201,8 +200,7 @@ def status_of(record: JobRecord) -> JobStatus:
         **dict(spending_of(record)),
         job_id=record.job_id,
         state=record.state,
-        generation=record.generation,
-        run=record.runs,
+        run=record.run,
         batch_id=record.batch.batch_id if record.batch else None,
         cancelling=record.state is JobState.RUNNING and record.cancel_requested is not None,
         job=record.job.model_dump(mode="json", exclude_defaults=True),
@@ -236,7 +234,7 @@ def _listed(entry: IndexEntry, urls: Mapping[str, str]) -> JobSummary:
     return JobSummary(
         job_id=entry.job_id,
         state=entry.state,
-        generation=entry.generation,
+        run=entry.run,
         prompt=entry.prompt,
         models=entry.models,
         sizes=entry.sizes,
@@ -254,7 +252,7 @@ def _listed(entry: IndexEntry, urls: Mapping[str, str]) -> JobSummary:
 
 def pictures_of(record: JobRecord) -> tuple[ImageStatus, ...]:
     """Tell the stored pictures; a picture keeps its number while others are still to come."""
-    planned = [blob for task in record.planned for blob in task.pictures]
+    planned = [blob for task in record.tasks for blob in task.blobs]
     numbers = {blob: number for number, blob in enumerate(planned)}
     found = []
     for image in images_of(record):
@@ -326,18 +324,17 @@ def poll_after(record: JobRecord, now: datetime) -> int:
 
 
 def _task(record: JobRecord, task: TaskRecord) -> TaskStatus:
-    plan, planned = record.plan_of(task.index), record.planned[task.index]
-    made = (*task.attempts, *([task.current] if task.current else []))
+    plan = record.plans[task.part]
     return TaskStatus(
         index=task.index,
         state=task.state,
         model=plan.model,
         size=f"{plan.width}x{plan.height}",
-        locale=planned.locale,
-        n=planned.n,
+        locale=task.locale,
+        n=len(task.blobs),
         unpaid_retries=task.unpaid_retries,
         last_unpaid=task.last_unpaid,
-        attempts=tuple(map(_attempt, made)),
+        attempts=tuple(map(_attempt, task.every_attempt)),
         failure=_failure(task.failure),
     )
 

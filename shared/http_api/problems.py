@@ -14,6 +14,7 @@ from pydantic import Field
 from ..errors import (
     ConflictingJob,
     Fault,
+    IllegalStep,
     ImageJobsError,
     RecordGone,
     Rejected,
@@ -22,7 +23,6 @@ from ..errors import (
 )
 from ..events.data import Data
 from ..events.projection import FaultData
-from ..records.transitions import IllegalStep
 from ..vocabulary import REJECTIONS
 
 #: Type of a body that holds a problem.

@@ -1,8 +1,8 @@
-"""What a reply or a failure means for the job: ten kinds, and one table of what happens next.
+"""What a reply or a failure means for the job: ten kinds, and one table of what each implies.
 
-The classes are those of the images endpoints of Microsoft Foundry. A refusal is told by its code,
-never by words of its message, with one exception: a resource that is blocked as a whole answers
-403 with the code of every other 403, and only "temporarily blocked" sets it apart.
+The kinds are those of the images endpoints of Microsoft Foundry. A refusal is recognised by its
+code, never by words of its message, with one exception: a resource that is blocked as a whole
+answers 403 with the code of every other 403, and only "temporarily blocked" sets it apart.
 """
 
 import re
@@ -17,6 +17,7 @@ from typing import Final, Literal
 from pydantic import JsonValue
 
 from ..errors import CallFailed, NotSent, UnreadableReply
+from ..vocabulary import FailureCode
 from .replies import (
     find_categories,
     find_codes,
@@ -29,10 +30,11 @@ from .replies import (
 )
 
 type Charged = Literal["no", "yes", "unknown"]
+type FeedbackKind = Literal["accepted", "throttled", "blocked", "misconfigured", "nothing"]
 
 
 class OutcomeKind(StrEnum):
-    """What became of a paid call."""
+    """The kinds of outcome of a paid call."""
 
     DONE = "done"
     #: 200 without a picture: seen where moderation says nothing.
@@ -60,36 +62,37 @@ class Next(StrEnum):
     RESOLVE_UNKNOWN = "resolve_unknown"
 
 
-NEXT: Final[Mapping[OutcomeKind, Next]] = MappingProxyType(
-    {
-        OutcomeKind.DONE: Next.STORE,
-        OutcomeKind.NO_IMAGE: Next.FAIL,
-        OutcomeKind.REFUSED: Next.FAIL,
-        OutcomeKind.INVALID: Next.FAIL,
-        # The next call has a new token; if that does not help, it is the operator's trouble.
-        OutcomeKind.UNAUTHORISED: Next.OTHER_DEPLOYMENT_OR_LATER,
-        OutcomeKind.THROTTLED: Next.OTHER_DEPLOYMENT_OR_LATER,
-        OutcomeKind.BLOCKED: Next.OTHER_DEPLOYMENT_OR_LATER,
-        # An operator hears of it, and the jobs wait for what they do.
-        OutcomeKind.MISCONFIGURED: Next.OTHER_DEPLOYMENT_OR_LATER,
-        OutcomeKind.NOT_SENT: Next.RETRY_LATER,
-        OutcomeKind.UNKNOWN: Next.RESOLVE_UNKNOWN,
-    }
-)
+@dataclass(frozen=True, slots=True)
+class Meaning:
+    """What a kind of outcome implies."""
 
-#: Whether it was paid for. What nobody documents is "unknown"; the rest was refused before work.
-CHARGED: Final[Mapping[OutcomeKind, Charged]] = MappingProxyType(
+    next: Next
+    #: Whether the call was paid for. What nobody documents is "unknown".
+    charged: Charged
+    #: Why the task fails, if it does.
+    code: FailureCode
+    #: What it says of the quota pool: a refused prompt was accepted by the pool.
+    feedback: FeedbackKind
+
+
+_LATER: Final = Next.OTHER_DEPLOYMENT_OR_LATER
+_REJECTED: Final = FailureCode.PROVIDER_REJECTED
+MEANINGS: Final[Mapping[OutcomeKind, Meaning]] = MappingProxyType(
     {
-        OutcomeKind.DONE: "yes",
-        OutcomeKind.NO_IMAGE: "unknown",
-        OutcomeKind.REFUSED: "no",
-        OutcomeKind.INVALID: "no",
-        OutcomeKind.UNAUTHORISED: "no",
-        OutcomeKind.THROTTLED: "no",
-        OutcomeKind.BLOCKED: "no",
-        OutcomeKind.MISCONFIGURED: "no",
-        OutcomeKind.NOT_SENT: "no",
-        OutcomeKind.UNKNOWN: "unknown",
+        OutcomeKind.DONE: Meaning(Next.STORE, "yes", FailureCode.FEWER_IMAGES, "accepted"),
+        OutcomeKind.NO_IMAGE: Meaning(Next.FAIL, "unknown", FailureCode.NO_IMAGE, "accepted"),
+        OutcomeKind.REFUSED: Meaning(Next.FAIL, "no", FailureCode.CONTENT_REFUSED, "accepted"),
+        OutcomeKind.INVALID: Meaning(Next.FAIL, "no", _REJECTED, "accepted"),
+        # The next call has a new token; if that does not help, an operator must act.
+        OutcomeKind.UNAUTHORISED: Meaning(_LATER, "no", _REJECTED, "misconfigured"),
+        OutcomeKind.THROTTLED: Meaning(_LATER, "no", _REJECTED, "throttled"),
+        OutcomeKind.BLOCKED: Meaning(_LATER, "no", _REJECTED, "blocked"),
+        # An operator is alerted, and the jobs wait.
+        OutcomeKind.MISCONFIGURED: Meaning(_LATER, "no", _REJECTED, "misconfigured"),
+        OutcomeKind.NOT_SENT: Meaning(Next.RETRY_LATER, "no", _REJECTED, "nothing"),
+        OutcomeKind.UNKNOWN: Meaning(
+            Next.RESOLVE_UNKNOWN, "unknown", FailureCode.OUTCOME_UNKNOWN, "nothing"
+        ),
     }
 )
 
@@ -132,7 +135,7 @@ _STATUS_OF = MappingProxyType(
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What became of one paid call."""
+    """The result of one paid call."""
 
     kind: OutcomeKind
     #: The provider's code; `http_{status}`, or ours, where it gives none.
@@ -148,7 +151,7 @@ class Outcome:
     @property
     def next(self) -> Next:
         """What happens now."""
-        return NEXT[self.kind]
+        return MEANINGS[self.kind].next
 
 
 def of_reply(
@@ -174,7 +177,7 @@ def of_reply(
         kind=kind,
         code=to_one_line(to_text(error.get("code"))) or ours,
         message=to_one_line(message) or ours,
-        charged=CHARGED[kind],
+        charged=MEANINGS[kind].charged,
         retry_after=read_retry_after(headers, now=now),
         request_id=read_request_id(headers),
         categories=find_categories(document, message),
@@ -209,7 +212,7 @@ def of_failure(error: CallFailed, *, headers: Mapping[str, str] | None = None) -
         kind=kind,
         code=code,
         message=to_one_line(str(error)) or code,
-        charged=CHARGED[kind],
+        charged=MEANINGS[kind].charged,
         request_id=read_request_id(headers or {}),
     )
 

@@ -8,7 +8,7 @@ from pydantic import JsonValue
 
 from ..catalogue.deployments import Deployment, UrlShape
 from ..pictures.inputs import InputPicture
-from ..routing.plan import Edit, Plan, Task
+from ..routing.plan import Edit, Plan
 
 #: The paths an endpoint that is already a whole address ends with, or goes through.
 _WHOLE = ("/images/generations", "/providers/blackforestlabs/")
@@ -43,14 +43,14 @@ class ImageRequest:
 
 def build_request(
     plan: Plan,
-    task: Task,
     deployment: Deployment,
     *,
+    n: int,
     prompt: str,
     inputs: Sequence[InputPicture] = (),
     user: str | None = None,
 ) -> ImageRequest:
-    """Write the request of a task on a deployment, whose settings are filled in by then.
+    """Write the request for `n` pictures of a deployment, whose settings are filled in by then.
 
     `user` is sent as it is, so it must already be a hash; only OpenAI's format has it.
     """
@@ -62,7 +62,7 @@ def build_request(
     body |= plan.parameters
     for name in ("n", "num_images"):
         if name in body:
-            body[name] = task.n
+            body[name] = n
     if user is not None and shape in {"deployment", "v1"}:
         body["user"] = user
     stream = plan.stream and deployment.stream

@@ -7,19 +7,15 @@
 Half-open lets one call through, the probe, by a lease: a probe whose host died gives way to
 another when its lease ends. Opening and closing are each told once, by whoever's write did it.
 A closed circuit is no circuit: there is nothing to store.
-
-What a call says of its quota pool and its deployment.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from types import MappingProxyType
 from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from ..images_api.outcomes import Outcome, OutcomeKind
+from ..images_api.outcomes import MEANINGS, FeedbackKind, Outcome, OutcomeKind
 
 type Reason = Literal["blocked", "misconfigured"]
 type State = Literal["open", "half_open"]
@@ -119,29 +115,9 @@ def _is_probe(circuit: Circuit, token: str | None) -> bool:
     return token is not None and token == circuit.probe
 
 
-type FeedbackKind = Literal["accepted", "throttled", "blocked", "misconfigured", "nothing"]
-
-#: A prompt that was refused was accepted by the counter. What never left, or whose reply was lost,
-#: says nothing.
-_KINDS: Final[Mapping[OutcomeKind, FeedbackKind]] = MappingProxyType(
-    {
-        OutcomeKind.DONE: "accepted",
-        OutcomeKind.NO_IMAGE: "accepted",
-        OutcomeKind.REFUSED: "accepted",
-        OutcomeKind.INVALID: "accepted",
-        OutcomeKind.THROTTLED: "throttled",
-        OutcomeKind.BLOCKED: "blocked",
-        OutcomeKind.UNAUTHORISED: "misconfigured",
-        OutcomeKind.MISCONFIGURED: "misconfigured",
-        OutcomeKind.NOT_SENT: "nothing",
-        OutcomeKind.UNKNOWN: "nothing",
-    }
-)
-
-
 @dataclass(frozen=True, slots=True)
 class CallFeedback:
-    """What is found; seconds in `retry_after`."""
+    """What a call says of its quota pool and its deployment; `retry_after` in seconds."""
 
     kind: FeedbackKind
     message: str = ""
@@ -165,4 +141,4 @@ def feedback_of(outcome: Outcome, *, before: str | None = None) -> CallFeedback:
     """
     if outcome.kind is OutcomeKind.UNAUTHORISED and before != outcome.code:
         return NOTHING
-    return CallFeedback(_KINDS[outcome.kind], outcome.message, outcome.retry_after)
+    return CallFeedback(MEANINGS[outcome.kind].feedback, outcome.message, outcome.retry_after)

@@ -8,7 +8,8 @@ Markers are in ITU-T T.81, annex B (https://www.w3.org/Graphics/JPEG/itu-t81.pdf
 
 import hashlib
 import re
-from dataclasses import dataclass
+
+from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import UnreadableReply
 
@@ -100,15 +101,16 @@ _HEAD = 30  # what the longest header (WebP) needs
 _TAIL = len(_IEND)
 
 
-@dataclass(frozen=True, slots=True)
-class PictureFacts:
-    """What was measured of a whole picture."""
+class PictureFacts(BaseModel):
+    """What was measured of a whole picture; edges in pixels."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
 
     content_type: str
-    width: int
-    height: int
-    bytes: int
-    #: Of the picture as it came, in hexadecimal.
+    width: int = Field(gt=0, description="Pixels.")
+    height: int = Field(gt=0, description="Pixels.")
+    bytes: int = Field(gt=0)
+    #: Hexadecimal.
     sha256: str
 
 
@@ -136,7 +138,13 @@ class PictureMeter:
         content_type, (width, height) = self._read()
         if not (width and height):
             raise UnreadableReply(f"The picture is no {content_type}: its header says no size.")
-        return PictureFacts(content_type, width, height, self._length, self._digest.hexdigest())
+        return PictureFacts(
+            content_type=content_type,
+            width=width,
+            height=height,
+            bytes=self._length,
+            sha256=self._digest.hexdigest(),
+        )
 
     def _read(self) -> tuple[str, tuple[int, int]]:
         if not self._length:

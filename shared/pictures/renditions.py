@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Final, Literal
 
 from ..jobs.finish import Finish, Kind
+from ..vocabulary import job_folder
 
 type Encoding = Literal["png", "jpeg", "webp", "avif"]
 
@@ -71,7 +72,6 @@ def _specs(finish: Finish, stem: str, encoding: Literal["png", "jpeg"]) -> Itera
         )
 
 
-def sheet_name(job_id: str, generation: int) -> str:
-    """Return the blob name of a job's contact sheet; a replay has pictures that it lacks."""
-    place = job_id if generation == 1 else f"{job_id}/generation-{generation}"
-    return f"{place}/contact-sheet.jpg"
+def sheet_name(job_id: str, run: int) -> str:
+    """Return the blob name of a contact sheet; that of a later run has more pictures."""
+    return f"{job_folder(job_id, run)}/contact-sheet.jpg"

@@ -1,36 +1,31 @@
-"""What a person may do to a job: cancel, release, fail, replay; each a step of the record, pure.
+"""The commands that people give for a job, as transitions of its record.
 
-    running ──cancel──▶ cancelled        what is being called for first comes to its end;
-                                         a finish that is all that is left is not gone on with
+    running ──cancel──▶ cancelled        calls under way end first; a finish is left out
     parked ──release──▶ running          its parked tasks are pending again
-    parked ──fail──▶ failed              with a person's word for it
-    failed | parked | cancelled ──replay──▶ running     a new generation
+    parked ──fail──▶ failed              with the operator's reason
+    failed | parked | cancelled ──replay──▶ running
 
-Whoever takes up an ended job opens it anew: the next opening tells events of its own, and an order
-that was given for an earlier one has been carried out already.
+A command to an ended job begins its next run, which publishes an event of its own. A command that
+names an earlier run has been carried out already.
 """
 
-import re
 from datetime import datetime
-from typing import Final, Literal
+from typing import Any, Literal
 
+from ..errors import IllegalStep
 from ..jobs.commands import Action, Command
-from ..routing.plan import Plan
 from ..vocabulary import FailureCode
-from .costs import is_over_budget, waits_for_money
-from .record import Failure, JobRecord, JobState, TaskRecord, TaskState
-from .transitions import IllegalStep, advance_job, cancelled, unfinished
-
-_GENERATION: Final = re.compile(r"^([^/]+)/(?:generation-\d+/)?")
-_ENDED_BADLY: Final = {JobState.FAILED, JobState.PARKED, JobState.CANCELLED}
+from .costs import awaits_budget, task_awaits_budget
+from .record import Failure, JobRecord, JobState, TaskRecord, TaskState, plan_tasks
+from .transitions import Step, advance_job, cancel_finish, cancelled, move, reopen
 
 
 def apply_command(record: JobRecord, command: Command, *, now: datetime) -> JobRecord:
-    """Return the record after an order; the same one if it was carried out before.
+    """Return the record after a command; the same one if it was carried out before.
 
-    Raises `IllegalStep` with what stands against it.
+    Raises `IllegalStep` when the job is not in a state for it.
     """
-    if command.run is not None and command.run < record.runs:
+    if command.run is not None and command.run < record.run:
         return record
     match command.command:
         case Action.CANCEL:
@@ -46,152 +41,111 @@ def apply_command(record: JobRecord, command: Command, *, now: datetime) -> JobR
 def cancel(
     record: JobRecord, *, result: Literal["keep", "drop"], reason: str, now: datetime
 ) -> JobRecord:
-    """Cancel what was not paid for; what is being called for is kept or dropped when it comes.
+    """Cancel what was not paid for; the results of calls under way are kept or dropped.
 
-    A finish that is all that is left is not gone on with: the originals are there, and stay.
+    Where only the finish is left, it is left out; the originals stay.
     """
     if record.state is JobState.CANCELLED:
         return record
     if record.state is JobState.PARKED:
-        record = _reopened(record, record.tasks, now)
+        record = reopen(record, Step.CANCEL, now=now)
     elif record.state is not JobState.RUNNING:
         raise IllegalStep(f"{record.job_id} has {record.state} already: nothing is left to cancel")
-    elif record.awaits_finish:
-        asked = record.model_copy(update={"cancel_requested": result, "updated_at": now})
-        return unfinished(asked, cancelled(reason), now=now)
+    why = cancelled(reason)
+    requested: dict[str, Any] = {"cancel_requested": result, "updated_at": now}
+    if record.awaits_finish:
+        return cancel_finish(record.model_copy(update=requested), why, now=now)
     tasks = tuple(
-        task.model_copy(
-            update={"state": TaskState.CANCELLED, "failure": task.failure or cancelled(reason)}
-        )
+        move(task, Step.CANCEL, TaskState.CANCELLED, failure=task.failure or why)
         if task.state in {TaskState.PENDING, TaskState.PARKED}
         else task
         for task in record.tasks
     )
-    record = record.model_copy(
-        update={"tasks": tasks, "cancel_requested": result, "updated_at": now}
-    )
-    return advance_job(record, now)
+    return advance_job(record.model_copy(update={**requested, "tasks": tasks}), now)
 
 
 def release(record: JobRecord, *, now: datetime) -> JobRecord:
-    """Make the parked tasks of a job pending again; where one may have been paid, it is flagged.
+    """Make the parked tasks of a job pending again; one that may have been paid is flagged.
 
-    They may pass the day's budget: whoever releases a job has decided to spend.
+    They may exceed the day's budget: releasing a job is a decision to pay.
     """
-    _require(record, {JobState.PARKED}, "release")
-    record = record.model_copy(update={"budget_waived": True})
-    return _reopened(
-        record,
-        tuple(_pending(task) if task.state is TaskState.PARKED else task for task in record.tasks),
-        now,
+    record = reopen(record, Step.RELEASE, now=now)
+    tasks = tuple(
+        _pending(task, Step.RELEASE) if task.state is TaskState.PARKED else task
+        for task in record.tasks
     )
+    return record.model_copy(update={"tasks": tasks, "budget_waived": True})
 
 
 def resume(record: JobRecord, *, now: datetime) -> JobRecord:
-    """Go on with a job that waited for a new day's money, or end it if its own deadline is past."""
-    if not waits_for_money(record):
+    """Continue a job that waited for a new day's budget, or end it if its deadline has passed."""
+    if not awaits_budget(record):
         return record
     deadline = record.job.deadline
+    step, state = Step.RELEASE, TaskState.PENDING
+    failure: Failure | None = None
     if deadline and deadline <= now:
-        late = Failure(
+        step, state = Step.FAIL, TaskState.FAILED
+        failure = Failure(
             code=FailureCode.DEADLINE_EXCEEDED,
             message=f"not made by {deadline.isoformat(timespec='seconds')}: the budget was spent",
             retryable=True,
         )
-        changes = {"state": TaskState.FAILED, "failure": late}
-    else:
-        changes = {"state": TaskState.PENDING, "failure": None}
     tasks = tuple(
-        task.model_copy(update=changes)
-        if task.state is TaskState.PARKED and task.failure and is_over_budget(task.failure)
-        else task
+        move(task, step, state, failure=failure) if task_awaits_budget(task) else task
         for task in record.tasks
     )
-    return advance_job(_reopened(record, tasks, now), now)
+    record = reopen(record, step, now=now)
+    return advance_job(record.model_copy(update={"tasks": tasks}), now)
 
 
 def fail(record: JobRecord, *, reason: str, now: datetime) -> JobRecord:
-    """End a parked job as failed, for the reason it was parked for, and with a person's word."""
-    _require(record, {JobState.PARKED}, "fail")
-    said = f"; failed by hand{f': {reason}' if reason else ''}"
-    tasks = tuple(
-        task.model_copy(
-            update={
-                "state": TaskState.FAILED,
-                "failure": task.failure
-                and task.failure.model_copy(update={"message": task.failure.message + said}),
-            }
+    """End a parked job as failed, for the reason it was parked for, and the operator's."""
+    record = reopen(record, Step.FAIL, now=now)
+    added = f"; failed by hand{f': {reason}' if reason else ''}"
+
+    def failed(task: TaskRecord) -> TaskRecord:
+        failure = task.failure and task.failure.model_copy(
+            update={"message": task.failure.message + added}
         )
-        if task.state is TaskState.PARKED
-        else task
-        for task in record.tasks
-    )
-    return advance_job(_reopened(record, tasks, now), now)
+        return move(task, Step.FAIL, TaskState.FAILED, failure=failure)
+
+    tasks = tuple(failed(task) if task.state is TaskState.PARKED else task for task in record.tasks)
+    return advance_job(record.model_copy(update={"tasks": tasks}), now)
 
 
 def replay(record: JobRecord, *, remake: bool, now: datetime) -> JobRecord:
-    """Begin a new generation of a job that did not succeed.
+    """Make a job again that did not succeed; its calls are counted anew.
 
-    Pictures that are there stay, and only what is missing is called for; or all are made again,
-    under names of the generation: a stored picture is never written over.
+    Stored pictures stay and only missing ones are made; or all are made again, under names of the
+    run: a stored picture is never overwritten.
     """
-    _require(record, _ENDED_BADLY, "replay")
-    generation = record.generation + 1
-    plans = tuple(_renamed(plan, generation) for plan in record.plans) if remake else record.plans
-    tasks = tuple(
-        task.model_copy(update={"claims": 0, "attempts": ()})
-        if task.state is TaskState.DONE and not remake
-        else _pending(task, remake=remake).model_copy(update={"claims": 0, "attempts": ()})
+    past = record.attempts
+    record = reopen(record, Step.REPLAY, now=now)
+    tasks = [
+        _pending(task, Step.REPLAY) if remake or task.state is not TaskState.DONE else task
         for task in record.tasks
-    )
-    record = record.model_copy(
-        update={"generation": generation, "plans": plans, "past": record.attempts}
-    )
-    return advance_job(_reopened(record, tasks, now), now)
+    ]
+    if remake:
+        fresh = plan_tasks(record.job, record.plans, run=record.run)
+        tasks = [
+            task.model_copy(update={"pictures": (), "blobs": new.blobs})
+            for task, new in zip(tasks, fresh, strict=True)
+        ]
+    fresh_counts = {"claims": 0, "attempts": ()}
+    counted_anew = tuple(task.model_copy(update=fresh_counts) for task in tasks)
+    return advance_job(record.model_copy(update={"tasks": counted_anew, "past": past}), now)
 
 
-def _require(record: JobRecord, states: set[JobState], action: str) -> None:
-    if record.state not in states:
-        allowed = " or ".join(sorted(states))
-        raise IllegalStep(f"{record.job_id} is {record.state}; only a {allowed} job can {action}")
-
-
-def _reopened(record: JobRecord, tasks: tuple[TaskRecord, ...], now: datetime) -> JobRecord:
-    if any(entry.sent_at is None for entry in record.outbox):
-        raise IllegalStep(f"{record.job_id} was not told to have {record.state} yet; ask again")
-    return record.model_copy(
-        update={
-            "state": JobState.RUNNING,
-            "tasks": tasks,
-            "runs": record.runs + 1,
-            "run_started_at": now,
-            "updated_at": now,
-            "cancel_requested": None,
-            "finishing": None,
-        }
-    )
-
-
-def _pending(task: TaskRecord, *, remake: bool = False) -> TaskRecord:
+def _pending(task: TaskRecord, step: Step) -> TaskRecord:
     may_be_paid = any(attempt.charged != "no" for attempt in task.attempts)
-    return task.model_copy(
-        update={
-            "state": TaskState.PENDING,
-            "unpaid_retries": 0,
-            "last_unpaid": None,
-            "failure": None,
-            "dropped": (),
-            "pictures": () if remake else task.pictures,
-            "possible_duplicate_charge": task.possible_duplicate_charge or may_be_paid,
-        }
+    return move(
+        task,
+        step,
+        TaskState.PENDING,
+        unpaid_retries=0,
+        last_unpaid=None,
+        failure=None,
+        dropped=(),
+        possible_duplicate_charge=task.possible_duplicate_charge or may_be_paid,
     )
-
-
-def _renamed(plan: Plan, generation: int) -> Plan:
-    def name(blob: str) -> str:
-        return _GENERATION.sub(rf"\1/generation-{generation}/", blob)
-
-    tasks = tuple(
-        task.model_copy(update={"pictures": tuple(map(name, task.pictures))}) for task in plan.tasks
-    )
-    return plan.model_copy(update={"tasks": tasks})

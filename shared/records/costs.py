@@ -1,19 +1,43 @@
-"""What a job, or a part of it, has cost: the sum of the calls that were or may have been paid."""
+"""What a call, a part or a job has cost, and whether there is money for another call."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
-from typing import Literal
 
+from ..catalogue.models import Model
+from ..catalogue.pricing import Usage, compute_cost
+from ..images_api.outcomes import Charged
 from ..limits.budget import to_millionths
 from ..vocabulary import FailureCode
-from .record import Attempt, Failure, JobRecord, JobState, TaskState
+from .record import Attempt, Failure, JobRecord, JobState, KnownBy, TaskRecord, TaskState
 
-type KnownBy = Literal["usage", "estimate"]
+
+def add_cost(
+    attempt: Attempt, charged: Charged, usage: Usage | None, model: Model | None
+) -> Attempt:
+    """Return an ended attempt with its cost: by its usage, else by its estimate if it may be paid.
+
+    `model` is None where the catalogue has it no more.
+    """
+    ended = attempt.model_copy(update={"charged": charged, "usage": usage})
+    usd, known_by = cost_of_call(ended)
+    by_usage = compute_cost(model, usage) if model and usage and charged != "no" else None
+    if by_usage is not None:
+        usd, known_by = round(by_usage, 6), "usage"
+    return ended.model_copy(update={"cost_usd": usd, "cost_known_by": known_by})
+
+
+def cost_of_call(attempt: Attempt) -> tuple[float | None, KnownBy | None]:
+    """Return what a call has cost, USD, and how it is known; its estimate until it is known."""
+    if attempt.charged == "no":
+        return 0.0, None
+    if attempt.cost_usd is None:
+        return attempt.estimate_usd, "estimate"
+    return attempt.cost_usd, attempt.cost_known_by
 
 
 def cost_of(attempts: Sequence[Attempt]) -> tuple[float | None, KnownBy | None]:
     """Add up what calls cost, USD, and say how it is known; None when one has no known price."""
-    costs = [_cost(attempt) for attempt in attempts if attempt.charged != "no"]
+    costs = [cost_of_call(attempt) for attempt in attempts if attempt.charged != "no"]
     known = [usd for usd, _ in costs if usd is not None]
     if len(known) < len(costs):
         return None, None
@@ -21,21 +45,12 @@ def cost_of(attempts: Sequence[Attempt]) -> tuple[float | None, KnownBy | None]:
     return round(sum(known), 6), ("usage" if by_usage else "estimate") if costs else None
 
 
-def _cost(attempt: Attempt) -> tuple[float | None, KnownBy | None]:
-    if attempt.cost_usd is None:
-        return attempt.estimate_usd, "estimate"
-    return attempt.cost_usd, attempt.cost_known_by
-
-
 def billed(attempt: Attempt) -> int:
-    """Return what a call counts with: its cost, and its estimate where that is not known."""
-    if attempt.charged == "no":
-        return 0
-    usd = attempt.cost_usd if attempt.cost_usd is not None else attempt.estimate_usd
-    return to_millionths(usd or 0.0)
+    """Return what a call has cost, millionths of a USD; 0 where even its estimate is unknown."""
+    return to_millionths(cost_of_call(attempt)[0] or 0.0)
 
 
-def would_pass_its_limit(record: JobRecord, estimate_usd: float | None) -> bool:
+def may_exceed_cost_limit(record: JobRecord, estimate_usd: float | None) -> bool:
     """Tell whether one more call may bring the job above its own `max_cost_usd`."""
     limit = record.job.max_cost_usd
     if limit is None:
@@ -49,30 +64,28 @@ def would_pass_its_limit(record: JobRecord, estimate_usd: float | None) -> bool:
 
 
 def over_budget(day: date, limit_usd: float) -> Failure:
-    """Return the failure of a task that waits for another day's money."""
+    """Return the failure of a task that waits for another day's budget."""
     return Failure(
         code=FailureCode.OVER_BUDGET,
         message=f"the app's budget of ${limit_usd:g} for {day.isoformat()} (UTC) is spent; "
-        f"the job goes on at {_midnight_after(day).isoformat(timespec='minutes')}",
+        f"the job continues at {_midnight_after(day).isoformat(timespec='minutes')}",
         retryable=True,
     )
 
 
-def is_over_budget(failure: Failure) -> bool:
-    """Tell whether a task waits for another day's money."""
-    return failure.code == FailureCode.OVER_BUDGET
+def task_awaits_budget(task: TaskRecord) -> bool:
+    """Tell whether a task is parked until a new day begins."""
+    over = task.failure is not None and task.failure.code == FailureCode.OVER_BUDGET
+    return over and task.state is TaskState.PARKED
 
 
-def waits_for_money(record: JobRecord) -> bool:
-    """Tell whether a parked job is to be released when a new day begins."""
-    return record.state is JobState.PARKED and any(
-        task.state is TaskState.PARKED and task.failure is not None and is_over_budget(task.failure)
-        for task in record.tasks
-    )
+def awaits_budget(record: JobRecord) -> bool:
+    """Tell whether a parked job is resumed when a new day begins."""
+    return record.state is JobState.PARKED and any(map(task_awaits_budget, record.tasks))
 
 
-def next_day(record: JobRecord) -> datetime:
-    """Return when a job that waits for money is released, or given up on if that is sooner."""
+def resumes_at(record: JobRecord) -> datetime:
+    """Return when a job that waits for a new day's budget is resumed: then, or at its deadline."""
     parked_at = record.outbox[-1].time
     new_day = _midnight_after(parked_at.astimezone(UTC).date())
     deadline = record.job.deadline

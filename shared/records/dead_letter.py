@@ -117,7 +117,7 @@ def job_letter(record: JobRecord, *, at: datetime) -> DeadLetter:
         why=failure.message if failure else "",
         at=at,
         job_id=record.job_id,
-        run=record.runs,
+        run=record.run,
         record=record.model_dump(mode="json"),
     )
 
@@ -147,7 +147,7 @@ def _upgraded(old: dict[str, Any]) -> dict[str, Any]:
             (each["failure"] for each in old["tasks"] if each.get("failure")), {}
         )
         told |= {"reason": failure.get("code", _UNKNOWN), "why": failure.get("message", "")}
-        told |= {"record": old, "run": old.get("runs", old.get("openings", 1))}
+        told |= {"record": old, "run": old.get("run", old.get("openings", 1))}
         return told | {"kind": DeadLetterKind.JOB}
     if "event" in old:
         return told | {"kind": DeadLetterKind.DELIVERY}

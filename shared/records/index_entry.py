@@ -1,8 +1,8 @@
-"""What the register tells of a job at a glance, and how its names sort newest first.
+"""What the index says of a job, and how the names of its entries sort newest first.
 
-A name is `{inverted time}-{job_id}.{opening}`. The time is the job's acceptance, so a job keeps its
-place in the list whatever becomes of it; the opening grows each time an ended job is taken up
-again, so that who closes the job late closes an opening that is past.
+A name is `{inverted time}-{job_id}.{run}`. The time is the job's acceptance, so a job keeps its
+place in the list. The run grows each time an ended job is taken up again, so a process that is late
+closes an earlier run.
 """
 
 import base64
@@ -43,9 +43,7 @@ class IndexEntry(BaseModel):
     accepted_at: datetime
     updated_at: datetime
     state: JobState = JobState.RUNNING
-    #: 1, and one more each time the ended job was released or replayed.
     run: int = 1
-    generation: int = 1
     models: tuple[str, ...] = ()
     #: As `1536x1024`, without repeats.
     sizes: tuple[str, ...] = ()
@@ -73,7 +71,7 @@ class IndexEntry(BaseModel):
 
     @property
     def name(self) -> str:
-        """The name of this opening of the job."""
+        """The name of this run of the job."""
         return f"{self.place}.{self.run}"
 
     def has_tag(self, tag: tuple[str, str] | None) -> bool:
@@ -82,7 +80,7 @@ class IndexEntry(BaseModel):
 
 
 def index_entry_of(record: JobRecord) -> IndexEntry:
-    """Return what the register tells of a record."""
+    """Return what the index says of a record."""
     sizes = dict.fromkeys(f"{plan.width}x{plan.height}" for plan in record.plans)
     pictures = record.pictures
     return IndexEntry(
@@ -90,8 +88,7 @@ def index_entry_of(record: JobRecord) -> IndexEntry:
         accepted_at=record.accepted_at,
         updated_at=record.updated_at,
         state=record.state,
-        run=record.runs,
-        generation=record.generation,
+        run=record.run,
         models=tuple(dict.fromkeys(clip(plan.model, MAX_NAME_BYTES) for plan in record.plans)),
         sizes=tuple(sizes),
         pictures=len(pictures),
@@ -120,7 +117,7 @@ def from_metadata(value: str) -> IndexEntry:
 
 
 def newest(entries: Iterable[IndexEntry]) -> IndexEntry:
-    """Return of one job's entries the one that holds: the last opening's, ended over open."""
+    """Return of one job's entries the valid one: the last run's, ended over open."""
     return max(entries, key=lambda entry: (entry.run, entry.state is not JobState.RUNNING))
 
 
@@ -134,8 +131,8 @@ class Cursor(BaseModel):
     marks: tuple[str | None, ...] = ()
 
     def is_before(self, name: str) -> bool:
-        """Tell whether a name comes later in the list, whichever opening it is of."""
-        return name > f"{self.place}/"  # "/" sorts right after the "." before the opening
+        """Tell whether a name comes later in the list, of whichever run."""
+        return name > f"{self.place}/"  # "/" sorts right after the "." before the run
 
     def to_text(self) -> str:
         """Return the cursor as a caller is given it: opaque, and safe in a URL."""

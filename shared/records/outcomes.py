@@ -1,14 +1,15 @@
-"""What follows from the outcome of a call: `outcomes.NEXT` carried out on the record, pure."""
+"""What the outcome of a call does to the record: the next transition, and when to try again."""
 
 import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Final, Literal
 
-from ..images_api.outcomes import PICTURE_LINKED, Next, Outcome, OutcomeKind
+from ..images_api.outcomes import MEANINGS, PICTURE_LINKED, Next, Outcome, OutcomeKind
 from ..vocabulary import FailureCode
 from .record import Attempt, Failure, JobRecord, Picture, TaskRecord, TaskState
-from .transitions import cancelled, finish, put_back_unknown, put_back_unpaid
+from .transitions import cancelled, close, put_back_unknown, put_back_unpaid
 
 type OnUnknown = Literal["retry_once", "park", "fail"]
 
@@ -17,13 +18,6 @@ FIRST_DELAY: Final = 2.0
 LONGEST_DELAY: Final = 300.0
 #: Jitter added to a delay, at most, as a share of it.
 JITTER: Final = 0.25
-
-#: What a caller is told; an outcome that is not here has a provider's refusal of another kind.
-_CODES: Final = {
-    OutcomeKind.NO_IMAGE: FailureCode.NO_IMAGE,
-    OutcomeKind.REFUSED: FailureCode.CONTENT_REFUSED,
-    OutcomeKind.UNKNOWN: FailureCode.OUTCOME_UNKNOWN,
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,8 +30,8 @@ class FinishedCall:
 
 
 @dataclass(frozen=True, slots=True)
-class Conclusion:
-    """The next record, and when to wake the task again (None: not at all)."""
+class Transition:
+    """The next record, and after which time to wake the task again (None: not at all)."""
 
     record: JobRecord
     wake_after: timedelta | None = None
@@ -45,77 +39,41 @@ class Conclusion:
 
 def apply_outcome(
     record: JobRecord, index: int, ended: FinishedCall, *, on_unknown: OnUnknown, now: datetime
-) -> Conclusion:
-    """Apply an outcome to the task its attempt holds; raises `transitions.Superseded`."""
-    if record.cancel_requested:
-        whole = len(ended.pictures) == len(record.planned[index].pictures)
-        if record.cancel_requested == "drop" or not whole:
-            return Conclusion(_cancelled(record, index, ended, now=now))
-    return _by_outcome(record, index, ended, on_unknown=on_unknown, now=now)
-
-
-def _cancelled(record: JobRecord, index: int, ended: FinishedCall, *, now: datetime) -> JobRecord:
-    """Close a task of a cancelled job: what came in time is kept, or is to be deleted."""
-    keeps = record.cancel_requested == "keep"
-    return finish(
-        record,
-        index,
-        ended.attempt,
-        state=TaskState.CANCELLED,
-        pictures=ended.pictures if keeps else (),
-        dropped=() if keeps else [picture.blob for picture in ended.pictures],
-        failure=cancelled(),
-        now=now,
-    )
-
-
-def _by_outcome(
-    record: JobRecord, index: int, ended: FinishedCall, *, on_unknown: OnUnknown, now: datetime
-) -> Conclusion:
+) -> Transition:
+    """Apply an outcome to the task its attempt holds; raises `Superseded`."""
     task, outcome = record.tasks[index], ended.outcome
-    wanted = len(record.planned[index].pictures)
-
-    def close(state: TaskState, failure: Failure | None = None) -> Conclusion:
-        return Conclusion(
-            finish(
-                record,
-                index,
-                ended.attempt,
-                state=state,
-                pictures=ended.pictures,
-                failure=failure,
-                now=now,
-            )
-        )
-
-    def put_back() -> Conclusion:
-        back = put_back_unpaid(record, index, ended.attempt.token, code=outcome.code, now=now)
-        return Conclusion(back, retry_delay(record, task, outcome))
-
-    if len(ended.pictures) == wanted:
-        return close(TaskState.DONE)  # whatever broke, it broke after the last picture was whole
+    closed = partial(close, record, index, ended.attempt, now=now)
+    came, wanted = len(ended.pictures), len(task.blobs)
+    if record.cancel_requested and (record.cancel_requested == "drop" or came < wanted):
+        kept = ended.pictures if record.cancel_requested == "keep" else ()
+        dropped = [each.blob for each in ended.pictures if each not in kept]
+        state, why = TaskState.CANCELLED, cancelled()
+        return Transition(closed(state=state, pictures=kept, failure=why, dropped=dropped))
+    if came == wanted:  # an error came after the last picture was whole
+        return Transition(closed(state=TaskState.DONE, pictures=ended.pictures))
     match outcome.next:
-        case Next.STORE:
-            return close(TaskState.FAILED, _fewer(len(ended.pictures), wanted))
         case Next.RESOLVE_UNKNOWN if on_unknown == "retry_once" and not task.attempts:
             back = put_back_unknown(record, index, ended.attempt, pictures=ended.pictures, now=now)
-            return Conclusion(back, timedelta(seconds=FIRST_DELAY))
-        case Next.RESOLVE_UNKNOWN if on_unknown == "park":
-            return close(TaskState.PARKED, failure_of(outcome))
+            return Transition(back, timedelta(seconds=FIRST_DELAY))
         case Next.RETRY_LATER | Next.OTHER_DEPLOYMENT_OR_LATER:
-            return put_back()
+            back = put_back_unpaid(record, index, ended.attempt.token, code=outcome.code, now=now)
+            return Transition(back, retry_delay(record, task, outcome))
+        case Next.RESOLVE_UNKNOWN if on_unknown == "park":
+            state = TaskState.PARKED
         case _:
-            return close(TaskState.FAILED, failure_of(outcome))
+            state = TaskState.FAILED
+    failure = failure_of(outcome, came=came, wanted=wanted)
+    return Transition(closed(state=state, pictures=ended.pictures, failure=failure))
 
 
 def retry_delay(record: JobRecord, task: TaskRecord, outcome: Outcome) -> timedelta:
-    """Return how long an unpaid call waits: not before the endpoint said, and longer each time.
+    """Return how long to wait after an unpaid call: not less than asked, and longer each time.
 
-    With another deployment left in this round, that one is tried at once. A pool that said when to
-    come again is taken at its word: it orders by itself who comes when. The jitter comes from the
-    job's id, so that jobs spread and a test can tell.
+    While another deployment is left in this round, it is tried at once. A `retry-after` of a
+    throttled pool is taken as it is: the pool's ledger orders who calls when. The jitter comes from
+    the job's id, so that jobs spread and a test can predict it.
     """
-    deployments = len(record.plan_of(task.index).deployments)
+    deployments = len(record.plans[task.part].deployments)
     nth = task.unpaid_retries
     if (nth + 1) % deployments and outcome.next is not Next.RETRY_LATER:
         return timedelta()
@@ -127,21 +85,16 @@ def retry_delay(record: JobRecord, task: TaskRecord, outcome: Outcome) -> timede
     return timedelta(seconds=seconds * (1 + JITTER * digest[0] / 255))
 
 
-def failure_of(outcome: Outcome) -> Failure:
-    """Return the failure a caller is told of."""
-    linked = outcome.kind is OutcomeKind.NO_IMAGE and outcome.code == PICTURE_LINKED
-    code = _CODES.get(outcome.kind, FailureCode.PROVIDER_REJECTED)
+def failure_of(outcome: Outcome, *, came: int, wanted: int) -> Failure:
+    """Return the failure of a task after an outcome with too few pictures."""
+    code, message = MEANINGS[outcome.kind].code, outcome.message
+    if code is FailureCode.NO_IMAGE and outcome.code == PICTURE_LINKED:
+        code = FailureCode.PICTURE_LINKED
+    if code is FailureCode.FEWER_IMAGES:
+        message = f"{wanted} pictures were asked for and {came} came"
     return Failure(
-        code=FailureCode.PICTURE_LINKED if linked else code,
-        message=outcome.message,
-        retryable=outcome.kind is OutcomeKind.UNKNOWN,
+        code=code,
+        message=message,
+        retryable=outcome.next in {Next.STORE, Next.RESOLVE_UNKNOWN},
         categories=outcome.categories,
-    )
-
-
-def _fewer(came: int, wanted: int) -> Failure:
-    return Failure(
-        code=FailureCode.FEWER_IMAGES,
-        message=f"{wanted} pictures were asked for and {came} came",
-        retryable=True,
     )

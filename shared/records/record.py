@@ -1,28 +1,30 @@
-"""What is known of a job: its record, its tasks and their attempts, as data.
+"""A job's record: its tasks, their attempts and pictures, as one JSON document.
 
-A record is one JSON document, `jobs/{job_id}.json`, changed only by conditional writes along the
-steps of `shared.records.transitions`. It is the truth; messages only wake us.
+`jobs/{job_id}.json` is the truth about a job; messages only wake the app. A record changes only
+through the transitions in `transitions` and `commands`, by conditional writes.
 """
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ..catalogue.pricing import Usage
-from ..images_api.outcomes import OutcomeKind
+from ..images_api.outcomes import Charged, OutcomeKind
 from ..jobs.finish import Kind
 from ..jobs.job import Job
 from ..pictures.inputs import InputPicture
-from ..routing.plan import Plan, Task, estimate_usd
+from ..pictures.measuring import PictureFacts
+from ..routing.plan import Plan, estimate_usd
+from ..vocabulary import Slot, job_folder
 
 #: Grows when the shape of a record changes so that an older app could not read it.
-RECORD_VERSION: Final = 1
+RECORD_VERSION: Final = 2
 
 
 class TaskState(StrEnum):
-    """Where one paid call stands."""
+    """The states of one paid call."""
 
     PENDING = "pending"
     CALLING = "calling"
@@ -33,7 +35,7 @@ class TaskState(StrEnum):
 
 
 class JobState(StrEnum):
-    """Where a job stands; all but `running` are announced."""
+    """The states of a job; an event is published for each but `running`."""
 
     RUNNING = "running"
     SUCCEEDED = "succeeded"
@@ -46,18 +48,18 @@ class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
 
-class Picture(_Frozen):
+class Picture(PictureFacts):
     """A stored picture, as measured from its bytes."""
 
     blob: str
     url: str
+    container: str
+    #: Among the job's pictures of its locale.
     index: int = Field(ge=0)
     locale: str | None = None
-    content_type: str
-    width: int = Field(gt=0)
-    height: int = Field(gt=0)
-    bytes: int = Field(gt=0)
-    sha256: str
+
+
+type KnownBy = Literal["usage", "estimate"]
 
 
 class Attempt(_Frozen):
@@ -68,9 +70,9 @@ class Attempt(_Frozen):
     deployment: str
     client_request_id: str
     started_at: datetime
-    #: After this moment the attempt is dead, whoever made it.
+    #: After this moment no process works on the attempt any more.
     deadline_at: datetime
-    #: What the call itself is given, seconds.
+    #: The time limit of the call itself, seconds.
     limit_seconds: float = Field(gt=0)
     #: The higher estimate, USD; None when the model's price is unknown.
     estimate_usd: float | None = None
@@ -80,31 +82,40 @@ class Attempt(_Frozen):
     message: str | None = None
     #: The provider's id of the request, for reconciliation.
     request_id: str | None = None
-    #: What was set aside of the day's budget for it.
+    #: The reservation of the day's budget.
     ticket: str | None = None
-    charged: Literal["no", "yes", "unknown"] = "unknown"
+    charged: Charged = "unknown"
     cost_usd: float | None = None
-    cost_known_by: Literal["usage", "estimate"] | None = None
+    cost_known_by: KnownBy | None = None
     usage: Usage | None = None
 
 
 class Failure(_Frozen):
-    """Why a task or job ended without its pictures; `code` is a `FailureCode`."""
+    """Why a task or a job ended without its pictures."""
 
+    #: A `FailureCode`.
     code: str
     message: str
     retryable: bool = False
+    #: What a content filter objected to.
     categories: tuple[str, ...] = ()
 
 
 class TaskRecord(_Frozen):
-    """One paid call of a job: what happened to it so far."""
+    """One paid call of a job: what it is to make, and what happened to it so far."""
 
     index: int = Field(ge=0)
+    #: Index of its plan: one model and size of the job.
+    part: int = Field(default=0, ge=0)
+    locale: str | None = None
+    #: The index of its first picture among the job's pictures of its locale.
+    first: int = Field(default=0, ge=0)
+    #: Where its pictures go, in the order of the reply.
+    blobs: tuple[str, ...]
     state: TaskState = TaskState.PENDING
     #: Claims made so far; the newest is the fencing token.
     claims: int = 0
-    #: Calls that surely cost nothing and were put back (429, blocks, not sent).
+    #: Calls that surely cost nothing and were put back (429, blocked, not sent).
     unpaid_retries: int = 0
     #: Code of the last of them.
     last_unpaid: str | None = None
@@ -112,7 +123,7 @@ class TaskRecord(_Frozen):
     attempts: tuple[Attempt, ...] = ()
     pictures: tuple[Picture, ...] = ()
     failure: Failure | None = None
-    #: Blobs of pictures that came though the job was cancelled; they are deleted.
+    #: Blobs of pictures that arrived after the job was cancelled; they are deleted.
     dropped: tuple[str, ...] = ()
     #: A call whose outcome is unknown was followed by another one.
     possible_duplicate_charge: bool = False
@@ -122,18 +133,26 @@ class TaskRecord(_Frozen):
         """Return every call that was or may have been paid for, a running one included."""
         return (*self.attempts, *([self.current] if self.current else []))
 
+    @property
+    def missing(self) -> tuple[Slot, ...]:
+        """Return the pictures that are not stored yet."""
+        stored = {picture.blob for picture in self.pictures}
+        return tuple(
+            Slot(index, blob) for index, blob in enumerate(self.blobs) if blob not in stored
+        )
+
 
 class OutboxEntry(_Frozen):
-    """An event that this job owes the world, and whether it went out."""
+    """An event that is to be published, and when that was done."""
 
     type: str
     time: datetime
     sent_at: datetime | None = None
-    #: Of which opening of the job: ids of events differ between them.
+    #: The run it reports; event ids differ between runs.
     run: int = 1
 
 
-class StoredRendition(_Frozen):
+class StoredRendition(PictureFacts):
     """A picture made from a stored original."""
 
     #: Blob of the original; None for the contact sheet, which is made from all.
@@ -141,25 +160,18 @@ class StoredRendition(_Frozen):
     kind: Kind
     blob: str
     url: str
-    content_type: str
-    width: int = Field(gt=0)
-    height: int = Field(gt=0)
-    bytes: int = Field(gt=0)
-    sha256: str
 
 
 class FinishRecord(_Frozen):
-    """What is being made from the originals, when all calls have ended."""
+    """What this run makes from the originals, when all calls have ended."""
 
     state: Literal["pending", "done", "failed"] = "pending"
-    #: Of the record: a replay finishes anew.
-    generation: int
     rendered: tuple[StoredRendition, ...] = ()
     failure: Failure | None = None
 
 
 class BatchEntryRef(_Frozen):
-    """The entry of a batch that began a job."""
+    """The entry of a batch that a job was made from."""
 
     batch_id: str
     entry: int = Field(ge=1)
@@ -168,41 +180,48 @@ class BatchEntryRef(_Frozen):
 class JobRecord(_Frozen):
     """The truth about one job."""
 
-    version: int = RECORD_VERSION
+    version: Literal[2] = RECORD_VERSION
     job_id: str
     fingerprint: str
-    #: 1, and one more for each replay: calls of a generation are counted anew.
-    generation: int = 1
-    #: 1, and one more each time the ended job was taken up again: a release, a replay, a verdict.
-    runs: int = 1
+    #: 1, and one more each time the ended job is taken up again: by a release, a replay, a fail
+    #: command, a cancel command, or a new day's budget.
+    run: int = 1
     state: JobState = JobState.RUNNING
     job: Job
-    #: One for each model and size that the job is made in.
+    #: One for each part: a model and size that the job is made in.
     plans: tuple[Plan, ...] = Field(min_length=1)
-    #: The pictures to edit and their mask, as they were when the job was taken.
+    #: The pictures to edit and their mask, as they were when the job was accepted.
     inputs: tuple[InputPicture, ...] = ()
-    #: One for each task of the plans, in their order.
     tasks: tuple[TaskRecord, ...]
-    #: None until all calls have ended, and for good where the job asks for no finish.
+    #: None until all calls have ended, and always None for a job without `finish`.
     finishing: FinishRecord | None = None
     outbox: tuple[OutboxEntry, ...] = ()
-    #: None for a job that came alone.
+    #: None for a job that was submitted alone.
     batch: BatchEntryRef | None = None
     accepted_at: datetime
     updated_at: datetime
-    #: When the newest opening began, if that is not the first.
+    #: None in the first run.
     run_started_at: datetime | None = None
-    #: Somebody wants the job no more; what is still being called for is kept or dropped.
+    #: The job is cancelled; the results of calls under way are kept or dropped.
     cancel_requested: Literal["keep", "drop"] | None = None
-    #: Somebody released the job by hand: it may pass the day's budget.
+    #: The job was released by hand, so it may exceed the day's budget.
     budget_waived: bool = False
-    #: Calls of earlier generations.
+    #: Calls made before the last replay.
     past: tuple[Attempt, ...] = ()
 
-    def give_up_at(self, lifetime: timedelta) -> datetime:
-        """Return when the job is given up on: at its deadline, or when it has lived this long.
+    @model_validator(mode="before")
+    @classmethod
+    def _upgrade(cls, document: Any) -> Any:  # noqa: ANN401 (whatever is to be validated)
+        if isinstance(document, dict) and document.get("version") == 1:
+            from .version_1 import upgrade  # noqa: PLC0415 (rare: no start waits for it)
 
-        A deadline that was past when the job was taken up again does not count.
+            return upgrade(document)
+        return document
+
+    def give_up_at(self, lifetime: timedelta) -> datetime:
+        """Return when to give the job up: at its deadline, or after `lifetime`.
+
+        A deadline that had passed when the run began does not count.
         """
         begun = self.run_started_at or self.accepted_at
         deadline = self.job.deadline
@@ -210,32 +229,16 @@ class JobRecord(_Frozen):
             return deadline
         return begun + lifetime
 
-    def plan_of(self, index: int) -> Plan:
-        """Return the plan that a task belongs to."""
-        return next(plan for plan in self.plans if any(t.index == index for t in plan.tasks))
-
-    @property
-    def planned(self) -> tuple[Task, ...]:
-        """Return what each task is to make, in order."""
-        return tuple(task for plan in self.plans for task in plan.tasks)
-
     @property
     def estimate_usd(self) -> float | None:
         """Return the estimate of the whole job, USD; None where a part has no known price."""
         return estimate_usd(self.plans)
 
-    def estimate_of(self, index: int, pictures: int) -> float | None:
-        """Return the estimate of one call for so many of a task's pictures, USD."""
-        plan = self.plan_of(index)
-        if plan.estimate_usd is None:
-            return None
-        return round(plan.estimate_usd * pictures / sum(task.n for task in plan.tasks), 6)
-
     @property
     def failure(self) -> Failure | None:
         """Return the first task's failure, or the finish's, if there is one."""
-        own = self.finishing.failure if self.finishing else None
-        return next((task.failure for task in self.tasks if task.failure), own)
+        of_finish = self.finishing.failure if self.finishing else None
+        return next((task.failure for task in self.tasks if task.failure), of_finish)
 
     @property
     def awaits_finish(self) -> bool:
@@ -253,3 +256,31 @@ class JobRecord(_Frozen):
     def attempts(self) -> tuple[Attempt, ...]:
         """Return every call that was or may have been paid for, the running ones included."""
         return self.past + tuple(each for task in self.tasks for each in task.every_attempt)
+
+
+def plan_tasks(job: Job, plans: tuple[Plan, ...], *, run: int = 1) -> tuple[TaskRecord, ...]:
+    """Divide a job's pictures into calls: part by part, locale by locale.
+
+    The index of a picture counts within its locale, through all parts of the job.
+    """
+    folder = job_folder(job.job_id, run)
+    extension = "jpg" if job.format == "jpeg" else job.format
+    calls = [
+        (part, locale, part * job.n + start, min(plan.per_call, job.n - start))
+        for part, plan in enumerate(plans)
+        for locale in job.locales or (None,)
+        for start in range(0, job.n, plan.per_call)
+    ]
+    return tuple(
+        TaskRecord(
+            index=index,
+            part=part,
+            locale=locale,
+            first=first,
+            blobs=tuple(
+                f"{folder}/{locale or 'default'}/{number}.{extension}"
+                for number in range(first, first + n)
+            ),
+        )
+        for index, (part, locale, first, n) in enumerate(calls)
+    )

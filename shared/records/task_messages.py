@@ -1,50 +1,60 @@
-"""The small messages that wake a task or a finish; everything else stands in the record."""
+"""The small messages that wake a task or a finish; everything else is in the record."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ..jobs.parsing import read_model
 from ..limits.pacing import Ticket
 
 
-class TaskMessage(BaseModel):
-    """Which task of which job to look at."""
-
+class _Message(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     job_id: str = Field(min_length=1, max_length=64)
+    #: A message of an earlier run has nothing left to wake. None: sent by version 1 of the app.
+    run: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _upgrade(cls, message: Any) -> Any:  # noqa: ANN401 (whatever is to be validated)
+        if isinstance(message, dict) and "generation" in message:
+            renamed = {"appointment": "ticket"}
+            return {
+                renamed.get(name, name): message[name] for name in message if name != "generation"
+            }
+        return message
+
+    def is_of(self, run: int) -> bool:
+        """Tell whether the message was sent in this run of the job."""
+        return self.run in {run, None}
+
+    def to_bytes(self) -> bytes:
+        """Return the message as it is sent."""
+        return self.model_dump_json(exclude_none=True).encode()
+
+
+class TaskMessage(_Message):
+    """Which task of which job to work on."""
+
     task: int = Field(ge=0)
-    #: A message of an earlier generation has nothing left to wake.
-    generation: int = Field(default=1, ge=1)
-    #: Trace of whoever asked for the job, for telemetry alone.
+    #: Trace of the request that submitted the job, for telemetry alone.
     traceparent: str | None = Field(default=None, max_length=64)
-    #: Its place in the plan of a quota pool, when it comes back from waiting.
+    #: Its place in the line of a quota pool, when it comes back from waiting.
     ticket: Ticket | None = None
     #: Why it waits for an operator, when every deployment of its plan is held.
     held: str | None = Field(default=None, max_length=400)
 
-    def to_bytes(self) -> bytes:
-        """Return the message as it stands on the queue."""
-        return self.model_dump_json(exclude_none=True).encode()
 
-
-class FinishMessage(BaseModel):
-    """Which job has its originals to be finished."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    job_id: str = Field(min_length=1, max_length=64)
-    generation: int = Field(default=1, ge=1)
-
-    def to_bytes(self) -> bytes:
-        """Return the message as it stands on the queue."""
-        return self.model_dump_json().encode()
+class FinishMessage(_Message):
+    """Which job has originals to finish."""
 
 
 def read_finish(body: bytes) -> FinishMessage:
-    """Read a message of the finish queue; `MalformedMessage` if it is none of ours."""
+    """Read a message of the finish queue; raises `MalformedMessage`."""
     return read_model(FinishMessage, body)
 
 
 def read_task(body: bytes) -> TaskMessage:
-    """Read a lane message; `MalformedMessage` if it is none of ours."""
+    """Read a message of a lane; raises `MalformedMessage`."""
     return read_model(TaskMessage, body)

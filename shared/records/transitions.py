@@ -1,29 +1,20 @@
-"""The legal steps of a job record: each function takes a record and returns the next one.
+"""The transitions of a job record: each function takes a record and returns the next one.
 
-    pending ──claim──▶ calling ──finish──▶ done | failed | parked | cancelled
-       ▲                  │
-       └──── put_back ────┘     (nothing was paid, or the policy pays again and says so)
+`TASK_EDGES` lists the ways of a task from state to state, `JOB_EDGES` those of a job; what is not
+listed raises `IllegalStep`. Commands of people are in `commands`.
 
-What a person may do beyond that (cancel, release, fail, replay) stands in `commands`.
-
-A claim is the *intent to pay*, written before the call. Its token is the fencing token: whoever
-holds an older one gets `Superseded` and may no longer change the task.
-When the last open task closes, the job ends, or has its originals finished first
-(`advance_job`).
-
-How a job ends: when its last task has closed, and its originals are finished if it asks for it.
-
-    last task closes ──▶ finishing (pending) ──▶ done | failed ──▶ final state, event owed
-           └──────────── nothing to finish ───────────────────────▲
-
-A job that is parked or cancelled ends at once: nothing more is made from what it has.
+A claim is the *intent to pay*, written before the call. Its token is the fencing token: the holder
+of an older one gets `Superseded` and may no longer change the task.
+When its last open task closes, a job ends, or has its originals finished first (`advance_job`). A
+job that is parked or cancelled ends at once, without a finish.
 """
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from enum import StrEnum
+from typing import Any, Final
 
-from ..errors import ImageJobsError
+from ..errors import IllegalStep, Superseded
 from ..jobs.job import Job
 from ..pictures.inputs import InputPicture
 from ..routing.plan import Plan
@@ -40,95 +31,68 @@ from .record import (
     StoredRendition,
     TaskRecord,
     TaskState,
+    plan_tasks,
 )
 
+
+class Step(StrEnum):
+    """What moves a task, or a job, from one state to another."""
+
+    CLAIM = "claim"
+    PUT_BACK = "put back"
+    CLOSE = "close"
+    GIVE_UP = "give up"
+    PARK = "park"
+    CANCEL = "cancel"
+    RELEASE = "release"
+    FAIL = "fail"
+    REPLAY = "replay"
+    END = "end"
+
+
+_S = TaskState
+TASK_EDGES: Final = (
+    (_S.PENDING, Step.CLAIM, _S.CALLING),
+    # Nothing was paid, or the job's policy allows to pay again.
+    (_S.CALLING, Step.PUT_BACK, _S.PENDING),
+    (_S.CALLING, Step.CLOSE, _S.DONE),
+    (_S.CALLING, Step.CLOSE, _S.FAILED),
+    (_S.CALLING, Step.CLOSE, _S.PARKED),
+    (_S.CALLING, Step.CLOSE, _S.CANCELLED),
+    (_S.PENDING, Step.GIVE_UP, _S.FAILED),
+    (_S.CALLING, Step.GIVE_UP, _S.FAILED),
+    (_S.PENDING, Step.PARK, _S.PARKED),
+    (_S.PENDING, Step.CANCEL, _S.CANCELLED),
+    (_S.PARKED, Step.CANCEL, _S.CANCELLED),
+    (_S.PARKED, Step.RELEASE, _S.PENDING),
+    (_S.PARKED, Step.FAIL, _S.FAILED),
+    (_S.DONE, Step.REPLAY, _S.PENDING),
+    (_S.FAILED, Step.REPLAY, _S.PENDING),
+    (_S.PARKED, Step.REPLAY, _S.PENDING),
+    (_S.CANCELLED, Step.REPLAY, _S.PENDING),
+)
+#: A command to an ended job begins a new run.
+JOB_EDGES: Final = (
+    (JobState.RUNNING, Step.END, JobState.SUCCEEDED),
+    (JobState.RUNNING, Step.END, JobState.FAILED),
+    (JobState.RUNNING, Step.END, JobState.PARKED),
+    (JobState.RUNNING, Step.END, JobState.CANCELLED),
+    (JobState.PARKED, Step.RELEASE, JobState.RUNNING),
+    (JobState.PARKED, Step.FAIL, JobState.RUNNING),
+    (JobState.PARKED, Step.CANCEL, JobState.RUNNING),
+    (JobState.FAILED, Step.REPLAY, JobState.RUNNING),
+    (JobState.PARKED, Step.REPLAY, JobState.RUNNING),
+    (JobState.CANCELLED, Step.REPLAY, JobState.RUNNING),
+)
 OPEN: Final = frozenset({TaskState.PENDING, TaskState.CALLING})
 
-#: The event that a job's final state owes the world.
+#: The event that reports each end of a job.
 EVENT_OF: Final = {
     JobState.SUCCEEDED: EventType.SUCCEEDED,
     JobState.FAILED: EventType.FAILED,
     JobState.PARKED: EventType.PARKED,
     JobState.CANCELLED: EventType.CANCELLED,
 }
-
-
-def advance_job(record: JobRecord, now: datetime) -> JobRecord:
-    """Take the next step when no task is open any more: finish the originals, or end."""
-    states = {task.state for task in record.tasks}
-    if states & OPEN:
-        return record
-    if record.cancel_requested and TaskState.CANCELLED in states:
-        return _ended(record, JobState.CANCELLED, now)
-    if TaskState.PARKED in states:
-        return _ended(record, JobState.PARKED, now)
-    if TaskState.CANCELLED in states and TaskState.FAILED not in states:
-        return _ended(record, JobState.CANCELLED, now)
-    begun = record.finishing and record.finishing.generation == record.generation
-    if record.job.finish and record.pictures and not begun:
-        finishing = FinishRecord(generation=record.generation)
-        record = record.model_copy(update={"finishing": finishing})
-        return unfinished(record, cancelled(), now=now) if record.cancel_requested else record
-    return _end_of_tasks(record, now)
-
-
-def add_renditions(
-    record: JobRecord, made: Sequence[StoredRendition], *, now: datetime
-) -> JobRecord:
-    """Note what was made of an original; nothing happens once the finish is over."""
-    if not record.awaits_finish or record.finishing is None:
-        return record
-    known = {each.blob for each in record.finishing.rendered}
-    new = tuple(each for each in made if each.blob not in known)
-    finishing = record.finishing.model_copy(update={"rendered": record.finishing.rendered + new})
-    return record.model_copy(update={"finishing": finishing, "updated_at": now})
-
-
-def end_finish(record: JobRecord, failure: Failure | None = None, *, now: datetime) -> JobRecord:
-    """End the finish, and the job with it; nothing happens once it is over."""
-    if not record.awaits_finish or record.finishing is None:
-        return record
-    over = {"state": "failed" if failure else "done", "failure": failure}
-    finishing = record.finishing.model_copy(update=over)
-    return _end_of_tasks(record.model_copy(update={"finishing": finishing, "updated_at": now}), now)
-
-
-def unfinished(record: JobRecord, why: Failure, *, now: datetime) -> JobRecord:
-    """End a job as cancelled whose finish is all that is left; its originals stay, and are told."""
-    if record.finishing is None:
-        return record
-    finishing = record.finishing.model_copy(update={"state": "failed", "failure": why})
-    return _ended(record.model_copy(update={"finishing": finishing}), JobState.CANCELLED, now)
-
-
-def finish_failure(code: FailureCode, message: str) -> Failure:
-    """Return why originals could not be finished; they are there, so a replay costs nothing."""
-    return Failure(code=code, message=message, retryable=True)
-
-
-def cancelled(reason: str = "") -> Failure:
-    """Return the failure of a task that was cancelled."""
-    said = f": {reason}" if reason else ""
-    return Failure(code=FailureCode.CANCELLED, message=f"cancelled on request{said}")
-
-
-def _end_of_tasks(record: JobRecord, now: datetime) -> JobRecord:
-    failed = any(task.state is TaskState.FAILED for task in record.tasks)
-    unfinished = record.finishing is not None and record.finishing.state == "failed"
-    return _ended(record, JobState.FAILED if failed or unfinished else JobState.SUCCEEDED, now)
-
-
-def _ended(record: JobRecord, state: JobState, now: datetime) -> JobRecord:
-    owed = OutboxEntry(type=EVENT_OF[state], time=now, run=record.runs)
-    return record.model_copy(update={"state": state, "outbox": (*record.outbox, owed)})
-
-
-class IllegalStep(ImageJobsError):
-    """The record does not allow this step from the state it is in."""
-
-
-class Superseded(IllegalStep):
-    """The attempt was given up on and another one, or another end, has taken its place."""
 
 
 def open_record(
@@ -147,7 +111,7 @@ def open_record(
         job=job,
         plans=plans,
         inputs=inputs,
-        tasks=tuple(TaskRecord(index=task.index) for plan in plans for task in plan.tasks),
+        tasks=plan_tasks(job, plans),
         outbox=(OutboxEntry(type=EventType.ACCEPTED, time=now),) if publish else (),
         batch=batch,
         accepted_at=now,
@@ -158,16 +122,10 @@ def open_record(
 def claim(record: JobRecord, index: int, attempt: Attempt) -> JobRecord:
     """Write down the intent to pay: the task is calling, by this attempt alone."""
     task = record.tasks[index]
-    _require(record, task, TaskState.PENDING)
     if attempt.token != task.claims + 1:
         raise IllegalStep(f"claim {attempt.token} of a task that has {task.claims}")
-    return replace_task(
-        record,
-        task.model_copy(
-            update={"state": TaskState.CALLING, "claims": attempt.token, "current": attempt}
-        ),
-        attempt.started_at,
-    )
+    claimed = move(task, Step.CLAIM, TaskState.CALLING, claims=attempt.token, current=attempt)
+    return replace_task(record, claimed, attempt.started_at)
 
 
 def put_back_unpaid(
@@ -175,18 +133,15 @@ def put_back_unpaid(
 ) -> JobRecord:
     """Make the task pending again after a call that surely cost nothing."""
     task = _held(record, index, token)
-    return replace_task(
-        record,
-        task.model_copy(
-            update={
-                "state": TaskState.PENDING,
-                "current": None,
-                "unpaid_retries": task.unpaid_retries + 1,
-                "last_unpaid": code,
-            }
-        ),
-        now,
+    back = move(
+        task,
+        Step.PUT_BACK,
+        TaskState.PENDING,
+        current=None,
+        unpaid_retries=task.unpaid_retries + 1,
+        last_unpaid=code,
     )
+    return replace_task(record, back, now)
 
 
 def put_back_unknown(
@@ -194,22 +149,19 @@ def put_back_unknown(
 ) -> JobRecord:
     """Make the task pending again though the call may have been paid: the next one is flagged."""
     task = _held(record, index, ended.token)
-    return replace_task(
-        record,
-        task.model_copy(
-            update={
-                "state": TaskState.PENDING,
-                "current": None,
-                "attempts": (*task.attempts, ended),
-                "pictures": tuple(pictures),
-                "possible_duplicate_charge": True,
-            }
-        ),
-        now,
+    back = move(
+        task,
+        Step.PUT_BACK,
+        TaskState.PENDING,
+        current=None,
+        attempts=(*task.attempts, ended),
+        pictures=tuple(pictures),
+        possible_duplicate_charge=True,
     )
+    return replace_task(record, back, now)
 
 
-def finish(
+def close(
     record: JobRecord,
     index: int,
     ended: Attempt,
@@ -220,17 +172,17 @@ def finish(
     dropped: Sequence[str] = (),
     now: datetime,
 ) -> JobRecord:
-    """Close a task that was calling, with what its attempt came to."""
+    """Close a task that was calling, with the result of its attempt."""
     task = _held(record, index, ended.token)
-    closed = task.model_copy(
-        update={
-            "state": state,
-            "current": None,
-            "attempts": (*task.attempts, ended),
-            "pictures": tuple(pictures),
-            "failure": failure,
-            "dropped": tuple(dropped),
-        }
+    closed = move(
+        task,
+        Step.CLOSE,
+        state,
+        current=None,
+        attempts=(*task.attempts, ended),
+        pictures=tuple(pictures),
+        failure=failure,
+        dropped=tuple(dropped),
     )
     return advance_job(replace_task(record, closed, now), now)
 
@@ -241,41 +193,136 @@ def give_up(record: JobRecord, index: int, failure: Failure, *, now: datetime) -
     An attempt under way is kept among the attempts with its outcome unknown: it may be billed.
     """
     task = record.tasks[index]
-    if task.state not in OPEN:
-        raise IllegalStep(f"task {index} of {record.job_id} is {task.state} already")
-    kept = (task.current,) if task.current else ()
-    closed = task.model_copy(
-        update={
-            "state": TaskState.FAILED,
-            "current": None,
-            "attempts": (*task.attempts, *kept),
-            "failure": failure,
-        }
+    failed = move(
+        task,
+        Step.GIVE_UP,
+        TaskState.FAILED,
+        current=None,
+        attempts=task.every_attempt,
+        failure=failure,
     )
-    return advance_job(replace_task(record, closed, now), now)
+    return advance_job(replace_task(record, failed, now), now)
 
 
 def park(record: JobRecord, index: int, failure: Failure, *, now: datetime) -> JobRecord:
     """Park a task that nothing was paid for."""
-    task = record.tasks[index]
-    _require(record, task, TaskState.PENDING)
-    parked = task.model_copy(update={"state": TaskState.PARKED, "failure": failure})
+    parked = move(record.tasks[index], Step.PARK, TaskState.PARKED, failure=failure)
     return advance_job(replace_task(record, parked, now), now)
 
 
+def advance_job(record: JobRecord, now: datetime) -> JobRecord:
+    """When no task is open any more, finish the originals, or end the job."""
+    states = {task.state for task in record.tasks}
+    if states & OPEN:
+        return record
+    if record.cancel_requested and TaskState.CANCELLED in states:
+        return _end(record, JobState.CANCELLED, now)
+    if TaskState.PARKED in states:
+        return _end(record, JobState.PARKED, now)
+    if TaskState.CANCELLED in states and TaskState.FAILED not in states:
+        return _end(record, JobState.CANCELLED, now)
+    if record.job.finish and record.pictures and not record.finishing:
+        record = record.model_copy(update={"finishing": FinishRecord()})
+        return cancel_finish(record, cancelled(), now=now) if record.cancel_requested else record
+    return _end_as_made(record, now)
+
+
+def add_renditions(
+    record: JobRecord, made: Sequence[StoredRendition], *, now: datetime
+) -> JobRecord:
+    """Add what was made of an original; nothing happens once the finish is over."""
+    if not record.awaits_finish or record.finishing is None:
+        return record
+    known = {each.blob for each in record.finishing.rendered}
+    new = tuple(each for each in made if each.blob not in known)
+    finishing = record.finishing.model_copy(update={"rendered": record.finishing.rendered + new})
+    return record.model_copy(update={"finishing": finishing, "updated_at": now})
+
+
+def end_finish(record: JobRecord, failure: Failure | None = None, *, now: datetime) -> JobRecord:
+    """End the finish, and the job with it; nothing happens once it is over."""
+    if not record.awaits_finish or record.finishing is None:
+        return record
+    over = {"state": "failed" if failure else "done", "failure": failure}
+    finishing = record.finishing.model_copy(update=over)
+    return _end_as_made(record.model_copy(update={"finishing": finishing, "updated_at": now}), now)
+
+
+def cancel_finish(record: JobRecord, why: Failure, *, now: datetime) -> JobRecord:
+    """End a job as cancelled of which only the finish is left; its originals stay."""
+    finishing = FinishRecord() if record.finishing is None else record.finishing
+    ended = finishing.model_copy(update={"state": "failed", "failure": why})
+    return _end(record.model_copy(update={"finishing": ended}), JobState.CANCELLED, now)
+
+
+def finish_failure(code: FailureCode, message: str) -> Failure:
+    """Return why originals could not be finished; they are stored, so a replay costs nothing."""
+    return Failure(code=code, message=message, retryable=True)
+
+
+def cancelled(reason: str = "") -> Failure:
+    """Return the failure of a task that was cancelled."""
+    because = f": {reason}" if reason else ""
+    return Failure(code=FailureCode.CANCELLED, message=f"cancelled on request{because}")
+
+
 def mark_sent(record: JobRecord, event_type: str, *, now: datetime) -> JobRecord:
-    """Note that an event of the outbox went out."""
+    """Note that an event of the outbox was published."""
+    outbox = tuple(
+        entry.model_copy(update={"sent_at": now})
+        if entry.type == event_type and entry.sent_at is None
+        else entry
+        for entry in record.outbox
+    )
+    return record.model_copy(update={"outbox": outbox, "updated_at": now})
+
+
+def reopen(record: JobRecord, step: Step, *, now: datetime) -> JobRecord:
+    """Begin the next run of an ended job; its tasks are as they were."""
+    allowed = [before for before, each, _ in JOB_EDGES if each is step]
+    if record.state not in allowed:
+        raise IllegalStep(
+            f"{record.job_id} is {record.state}; only a {' or '.join(sorted(allowed))} job can "
+            f"{step}"
+        )
+    if any(entry.sent_at is None for entry in record.outbox):
+        raise IllegalStep(f"the {record.state} event of {record.job_id} is not sent yet; try again")
     return record.model_copy(
         update={
-            "outbox": tuple(
-                entry.model_copy(update={"sent_at": now})
-                if entry.type == event_type and entry.sent_at is None
-                else entry
-                for entry in record.outbox
-            ),
+            "state": JobState.RUNNING,
+            "run": record.run + 1,
+            "run_started_at": now,
             "updated_at": now,
+            "cancel_requested": None,
+            "finishing": None,
         }
     )
+
+
+def move(task: TaskRecord, step: Step, state: TaskState, **changes: Any) -> TaskRecord:  # noqa: ANN401 (any field)
+    """Return the task after a step; `IllegalStep` if `TASK_EDGES` has no such edge."""
+    if (task.state, step, state) not in TASK_EDGES:
+        raise IllegalStep(f"task {task.index} is {task.state}: it can't {step} to {state}")
+    return task.model_copy(update={"state": state, **changes})
+
+
+def replace_task(record: JobRecord, task: TaskRecord, now: datetime) -> JobRecord:
+    """Put a task's next state into the record."""
+    tasks = tuple(task if other.index == task.index else other for other in record.tasks)
+    return record.model_copy(update={"tasks": tasks, "updated_at": now})
+
+
+def _end_as_made(record: JobRecord, now: datetime) -> JobRecord:
+    failed = any(task.state is TaskState.FAILED for task in record.tasks)
+    unfinished = record.finishing is not None and record.finishing.state == "failed"
+    return _end(record, JobState.FAILED if failed or unfinished else JobState.SUCCEEDED, now)
+
+
+def _end(record: JobRecord, state: JobState, now: datetime) -> JobRecord:
+    if (record.state, Step.END, state) not in JOB_EDGES:
+        raise IllegalStep(f"{record.job_id} is {record.state} already: it can't end as {state}")
+    entry = OutboxEntry(type=EVENT_OF[state], time=now, run=record.run)
+    return record.model_copy(update={"state": state, "outbox": (*record.outbox, entry)})
 
 
 def _held(record: JobRecord, index: int, token: int) -> TaskRecord:
@@ -286,14 +333,3 @@ def _held(record: JobRecord, index: int, token: int) -> TaskRecord:
             f"(it is {task.state}, {task.claims} claims)"
         )
     return task
-
-
-def _require(record: JobRecord, task: TaskRecord, state: TaskState) -> None:
-    if task.state is not state:
-        raise IllegalStep(f"task {task.index} of {record.job_id} is {task.state}, not {state}")
-
-
-def replace_task(record: JobRecord, task: TaskRecord, now: datetime) -> JobRecord:
-    """Put a task's next state into the record."""
-    tasks = tuple(task if other.index == task.index else other for other in record.tasks)
-    return record.model_copy(update={"tasks": tasks, "updated_at": now})

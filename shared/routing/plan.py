@@ -23,18 +23,6 @@ class Adjustment(_Data):
     reason: str
 
 
-class Task(_Data):
-    """One paid call."""
-
-    #: Its place among the job's tasks, from 0.
-    index: int
-    #: Pictures it asks for.
-    n: int
-    locale: str | None
-    #: Blob names in the images container, in the order of the reply.
-    pictures: tuple[str, ...]
-
-
 class Edit(_Data):
     """How a call sends the pictures it edits."""
 
@@ -72,10 +60,14 @@ class Plan(_Data):
     edit: Edit | None = None
     #: The model streams and every call is for one picture; a deployment may still say no.
     stream: bool
-    tasks: tuple[Task, ...]
+    #: Paid calls, in all locales, and the most pictures that one of them asks for.
+    calls: int
+    per_call: int
+    #: In all locales.
+    pictures: int
     #: Output tokens of one picture.
     tokens: TokenEstimate
-    #: The whole job by the higher count; None where no price is known, which is not zero.
+    #: All pictures, by the higher count; None where no price is known, which is not zero.
     estimate_usd: float | None
     estimate_basis: str
     #: Of one call.
@@ -84,6 +76,12 @@ class Plan(_Data):
     adjustments: tuple[Adjustment, ...]
     reasons: tuple[str, ...]
     warnings: tuple[str, ...]
+
+    def estimate_call(self, pictures: int) -> float | None:
+        """Return the estimate of one call for so many pictures, USD; None if no price is known."""
+        if self.estimate_usd is None:
+            return None
+        return round(self.estimate_usd * pictures / self.pictures, 6)
 
 
 def estimate_usd(plans: Sequence[Plan]) -> float | None:

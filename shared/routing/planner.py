@@ -99,17 +99,16 @@ def _check_cost_limit(job: Job, plans: tuple[Plan, ...]) -> None:
 def _check_call_limit(budget: float, job: Job, plans: tuple[Plan, ...]) -> None:
     """Refuse a job of which a call could be made on no day."""
     for plan in plans:
-        if plan.estimate_usd is None:
+        estimate = plan.estimate_call(plan.per_call)
+        if estimate is None:
             problem = f"the price of {plan.model} is not known, so the app's budget can't be kept"
             raise _too_dear(Fault("model", problem), job)
-        for task in plan.tasks:
-            estimate = plan.estimate_usd * task.n / sum(each.n for each in plan.tasks)
-            if estimate > budget:
-                problem = (
-                    f"the estimate of one call is ${estimate:.4f} ({plan.estimate_basis}), above "
-                    f"the app's whole budget of a day, ${budget:g}"
-                )
-                raise _too_dear(Fault("", problem), job)
+        if estimate > budget:
+            problem = (
+                f"the estimate of one call is ${estimate:.4f} ({plan.estimate_basis}), above "
+                f"the app's whole budget of a day, ${budget:g}"
+            )
+            raise _too_dear(Fault("", problem), job)
 
 
 def _too_dear(fault: Fault, job: Job) -> UnsupportedRequest:

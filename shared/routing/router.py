@@ -16,7 +16,7 @@ from ..config.settings import Lane
 from ..errors import Fault, UnsupportedRequest
 from ..jobs.job import Job
 from .decision import Decision, decide
-from .plan import Edit, Plan, Task
+from .plan import Edit, Plan
 
 #: Latency is given for 1024x1024 and taken to grow with the edge; nothing is measured above it.
 BASE_PIXELS = 1_048_576
@@ -39,23 +39,22 @@ def make_plan(
     price: Estimate,
     deployments: tuple[str, ...],
     *,
-    after: Sequence[Plan],
     today: date,
 ) -> Plan:
-    """Write the plan of a job with one model and one size; `after` are the job's plans before it.
+    """Write the plan of a job with one model and one size.
 
     `price` is that of the job's pictures in one locale.
     """
     model, level, shaped = decision.model, decision.level, decision.shaped
-    locales = job.locales or (None,)
-    tasks = _tasks(job, model, after)
-    most = max(task.n for task in tasks)
+    locales = len(job.locales) or 1
+    most = min(job.n, model.max_n_per_call)
+    calls = locales * math.ceil(job.n / most)
     pixels = shaped.width * shaped.height
     expected = _expected_seconds(decision, edit=bool(job.inputs)) * _factor(most)
     lane: Lane = next((lane for lane, limit in LANE_SECONDS if expected <= limit), "large")
-    calls = "one call" if len(tasks) == 1 else f"{len(tasks)} calls"
+    count = "one call" if calls == 1 else f"{calls} calls"
     decision.reasons.append(
-        f"Lane {lane}: {calls} of up to {most} picture{'s' if most > 1 else ''}, each call expected"
+        f"Lane {lane}: {count} of up to {most} picture{'s' if most > 1 else ''}, each call expected"
         f" to take {expected:.0f} s."
     )
     return Plan(
@@ -82,10 +81,12 @@ def make_plan(
         if job.inputs and model.edits
         else None,
         stream=model.streams and most == 1,
-        tasks=tasks,
+        calls=calls,
+        per_call=most,
+        pictures=job.n * locales,
         tokens=price.tokens,
-        estimate_usd=None if price.usd is None else round(price.usd * len(locales), 6),
-        estimate_basis=price.basis + (f", in {len(locales)} locales" if len(locales) > 1 else ""),
+        estimate_usd=None if price.usd is None else round(price.usd * locales, 6),
+        estimate_basis=price.basis + (f", in {locales} locales" if locales > 1 else ""),
         expected_seconds=round(expected, 1),
         call_limit_seconds=round(max(LEAST_CALL_LIMIT, CALL_LIMIT_FACTOR * expected), 1),
         adjustments=tuple(decision.adjustments),
@@ -103,32 +104,6 @@ def _expected_seconds(decision: Decision, *, edit: bool) -> float:
 
 def _factor(n: int) -> float:
     return 1.0 + FURTHER_PICTURE * (n - 1)
-
-
-def _tasks(job: Job, model: Model, after: Sequence[Plan]) -> tuple[Task, ...]:
-    """Cut the pictures into calls: locale by locale, as many to a call as the model makes.
-
-    A picture's number counts within its locale, over all plans of the job.
-    """
-    extension = "jpg" if job.format == "jpeg" else job.format
-    first = job.n * len(after)
-    numbers, per = range(first, first + job.n), model.max_n_per_call
-    groups = [
-        (locale, numbers[start : start + per])
-        for locale in job.locales or (None,)
-        for start in range(0, job.n, per)
-    ]
-    return tuple(
-        Task(
-            index=index,
-            n=len(group),
-            locale=locale,
-            pictures=tuple(
-                f"{job.job_id}/{locale or 'default'}/{number}.{extension}" for number in group
-            ),
-        )
-        for index, (locale, group) in enumerate(groups, sum(len(plan.tasks) for plan in after))
-    )
 
 
 def _warnings(model: Model, pixels: int, today: date) -> tuple[str, ...]:
@@ -159,7 +134,7 @@ def route(
 ) -> tuple[Plan, ...]:
     """Decide everything about a job: one plan for each model and size, models first.
 
-    The plans' tasks and pictures are numbered through. `UnsupportedRequest` holds every fault of
+    `UnsupportedRequest` holds every fault of
     every plan when not all of them can be made: a job is taken whole or not at all.
     """
     plans: list[Plan] = []
@@ -177,7 +152,7 @@ def route(
         except UnsupportedRequest as error:
             faults += [fault for fault in _named(job, error) if fault not in faults]
         else:
-            plans.append(make_plan(variation, chosen, price, names, after=plans, today=today))
+            plans.append(make_plan(variation, chosen, price, names, today=today))
     if not faults:
         faults += _too_many(job, plans)
     if faults:
@@ -201,7 +176,7 @@ def _named(job: Job, error: UnsupportedRequest) -> Iterator[Fault]:
 
 
 def _too_many(job: Job, plans: Sequence[Plan]) -> Iterator[Fault]:
-    calls = sum(len(plan.tasks) for plan in plans)
+    calls = sum(plan.calls for plan in plans)
     if calls <= MAX_TASKS:
         return
     several = "locales" if job.locales else "models" if job.models else "size"

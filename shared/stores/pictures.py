@@ -16,17 +16,8 @@ from urllib.parse import quote, unquote
 
 from ..errors import AlreadyExists, StoreUnavailable, TagsRefused
 from ..pictures.measuring import PictureFacts
-from ..ports import Blobs
+from ..ports import Blobs, StoredPicture
 from .picture_blocks import Block, BlockBody, BlockPool, BlockSizes
-
-
-@dataclass(frozen=True, slots=True)
-class StoredPicture:
-    """A committed picture: its name, its URL, and its facts as measured."""
-
-    name: str
-    url: str
-    facts: PictureFacts
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,7 @@ _QUIET: Final = frozenset(
         "left_alone",
         "postponed",
         "already_ended",
-        "older_generation",
+        "earlier_run",
         "refused",
         "swept",
     }

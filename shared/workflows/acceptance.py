@@ -157,11 +157,11 @@ async def wake(record: JobRecord, world: World, configuration: Configuration) ->
     await wake_finish(record, world, configuration)
     for task in record.tasks:
         if task.state is TaskState.PENDING:
-            queue = configuration.settings.lanes[record.plan_of(task.index).lane]
+            queue = configuration.settings.lanes[record.plans[task.part].lane]
             message = TaskMessage(
                 job_id=record.job_id,
                 task=task.index,
-                generation=record.generation,
+                run=record.run,
                 traceparent=record.job.traceparent,
             )
             await world.queues.send(queue, message.to_bytes())

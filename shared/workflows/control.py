@@ -10,12 +10,12 @@ from datetime import datetime
 from typing import Any
 
 from ..config.settings import Configuration
+from ..errors import IllegalStep
 from ..jobs.commands import Command
 from ..ports import Report, Versioned
 from ..records.commands import apply_command
 from ..records.index_entry import FIRST_CHECK_AFTER, index_entry_of
 from ..records.record import JobRecord, JobState
-from ..records.transitions import IllegalStep
 from ..stores.documents import until_written
 from ..stores.world import World
 from .acceptance import wake
@@ -68,6 +68,6 @@ async def _taken(
     record = step(stored.value, now)
     if record == stored.value:
         return stored
-    if record.runs > stored.value.runs:
+    if record.run > stored.value.run:
         await world.index.add(index_entry_of(record), next_check_at=now + FIRST_CHECK_AFTER)
     return Versioned(record, await world.records.replace(record, stored.version))

@@ -14,9 +14,8 @@ from ..config.settings import Configuration
 from ..errors import CannotRender
 from ..jobs.finish import Kind
 from ..jobs.tags import encode_tags
-from ..pictures.measuring import PictureFacts
 from ..pictures.renditions import RenditionSpec, SheetCell, list_renditions, sheet_name
-from ..ports import Report, Versioned
+from ..ports import Report, StoredPicture, Versioned
 from ..records.record import JobRecord, Picture, StoredRendition
 from ..records.task_messages import FinishMessage
 from ..records.transitions import add_renditions, end_finish, finish_failure
@@ -37,7 +36,7 @@ async def finish(message: FinishMessage, world: World, configuration: Configurat
 async def wake_finish(record: JobRecord, world: World, configuration: Configuration) -> None:
     """Send the message that has a job's originals finished, if that is next; twice does no harm."""
     if record.awaits_finish:
-        message = FinishMessage(job_id=record.job_id, generation=record.generation)
+        message = FinishMessage(job_id=record.job_id, run=record.run)
         await world.queues.send(configuration.settings.finish_queue, message.to_bytes())
 
 
@@ -74,7 +73,7 @@ class _Finish:
 
     def is_wanted(self, record: JobRecord) -> bool:
         """Tell whether it is still to be made: a job may be cancelled meanwhile, or replayed."""
-        return record.awaits_finish and record.generation == self.message.generation
+        return record.awaits_finish and self.message.is_of(record.run)
 
     async def one(self, stored: Versioned[JobRecord], picture: Picture) -> Versioned[JobRecord]:
         """Make what is missing of one original, and write it down."""
@@ -84,26 +83,26 @@ class _Finish:
         missing = [wish for wish in wishes if wish.blob not in known]
         if not missing or not self.is_wanted(record):
             return stored
-        facts = await self.facts_of(record, picture, missing)
+        stored_ones = await self.rendered(record, picture, missing)
         made = [
-            _rendered(picture, wish.blob, wish.kind, each, of=picture.blob)
-            for wish, each in zip(missing, facts, strict=True)
+            _rendition(each, wish.kind, of=picture.blob)
+            for wish, each in zip(missing, stored_ones, strict=True)
         ]
         return await self.update_record(stored, partial(add_renditions, made=made))
 
-    async def facts_of(
+    async def rendered(
         self, record: JobRecord, picture: Picture, wishes: Sequence[RenditionSpec]
-    ) -> tuple[PictureFacts, ...]:
-        """Return what each wish came to; what an earlier delivery has stored is not made again."""
+    ) -> tuple[StoredPicture, ...]:
+        """Return the rendition of each; what an earlier delivery has stored is not made again."""
         found = {}
         for wish in wishes:
             if there := await self.world.pictures.find(wish.blob):
-                found[wish.blob] = there.facts
+                found[wish.blob] = there
         missing = [wish for wish in wishes if wish.blob not in found]
         if missing:
             metadata = self.metadata(record, of=picture.blob)
             made = await self.world.renderer.render(picture.blob, missing, metadata=metadata)
-            found |= {wish.blob: facts for wish, facts in zip(missing, made, strict=True)}
+            found |= {each.name: each for each in made}
         return tuple(found[wish.blob] for wish in wishes)
 
     async def sheet(self, stored: Versioned[JobRecord]) -> Versioned[JobRecord]:
@@ -111,18 +110,16 @@ class _Finish:
         record = stored.value
         if not (record.job.finish and record.job.finish.contact_sheet and self.is_wanted(record)):
             return stored
-        blob, first = sheet_name(record.job_id, record.generation), record.pictures[0]
-        if there := await self.world.pictures.find(blob):
-            facts = there.facts
-        else:
+        blob = sheet_name(record.job_id, record.run)
+        sheet = await self.world.pictures.find(blob)
+        if sheet is None:
             cells = [
-                SheetCell(picture.blob, _label_of(plan, picture))
-                for plan in record.plans
-                for task in plan.tasks
-                for picture in record.tasks[task.index].pictures
+                SheetCell(picture.blob, _label_of(record.plans[task.part], picture))
+                for task in record.tasks
+                for picture in task.pictures
             ]
-            facts = await self.world.renderer.sheet(cells, blob, metadata=self.metadata(record))
-        made = [_rendered(first, blob, "contact_sheet", facts, of=None)]
+            sheet = await self.world.renderer.sheet(cells, blob, metadata=self.metadata(record))
+        made = [_rendition(sheet, "contact_sheet", of=None)]
         return await self.update_record(stored, partial(add_renditions, made=made))
 
     def metadata(self, record: JobRecord, *, of: str = "") -> dict[str, str]:
@@ -143,21 +140,8 @@ class _Finish:
         return Report(what, self.message.job_id, {})
 
 
-def _rendered(
-    beside: Picture, blob: str, kind: Kind, facts: PictureFacts, *, of: str | None
-) -> StoredRendition:
-    """Write down a picture that was made; it is in the container of its original."""
-    return StoredRendition(
-        of=of,
-        kind=kind,
-        blob=blob,
-        url=beside.url.removesuffix(beside.blob) + blob,
-        content_type=facts.content_type,
-        width=facts.width,
-        height=facts.height,
-        bytes=facts.bytes,
-        sha256=facts.sha256,
-    )
+def _rendition(stored: StoredPicture, kind: Kind, *, of: str | None) -> StoredRendition:
+    return StoredRendition(**dict(stored.facts), of=of, kind=kind, blob=stored.name, url=stored.url)
 
 
 def _label_of(plan: Plan, picture: Picture) -> str:

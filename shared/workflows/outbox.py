@@ -7,7 +7,7 @@ from functools import partial
 from typing import Final
 
 from ..ports import Versioned
-from ..records.costs import next_day, waits_for_money
+from ..records.costs import awaits_budget, resumes_at
 from ..records.dead_letter import job_letter
 from ..records.index_entry import index_entry_of
 from ..records.record import JobRecord, JobState, OutboxEntry
@@ -43,8 +43,8 @@ async def publish_pending(
 
 async def update_index(record: JobRecord, world: World) -> None:
     """Note in the register that a job has ended, or until when it is parked."""
-    if waits_for_money(record):
-        await world.index.add(index_entry_of(record), next_check_at=next_day(record))
+    if awaits_budget(record):
+        await world.index.add(index_entry_of(record), next_check_at=resumes_at(record))
     else:
         await world.index.close(index_entry_of(record))
 

@@ -18,7 +18,7 @@ from ..config.settings import Configuration
 from ..errors import Unavailable, UnreadableRecord
 from ..ports import Report, Versioned
 from ..records.commands import resume
-from ..records.costs import next_day, waits_for_money
+from ..records.costs import awaits_budget, resumes_at
 from ..records.index_entry import index_entry_of
 from ..records.record import JobRecord, JobState, TaskRecord, TaskState
 from ..records.task_messages import TaskMessage
@@ -157,7 +157,7 @@ class _SweepRun:
         if stored.value.state is JobState.RUNNING:
             await self.carry_on(stored.value, marker)
             return
-        if waits_for_money(stored.value) and next_day(stored.value) <= self.began_at:
+        if awaits_budget(stored.value) and resumes_at(stored.value) <= self.began_at:
             await reopen(stored.value.job_id, _resumed, self.world, self.configuration)
             await self.world.index.remove(marker)  # of the opening that is past
             self.done["resumed"] += 1
@@ -169,7 +169,7 @@ class _SweepRun:
         """Take a marker away that is of an opening long past, or never came to be."""
         past = stored is not None and (
             index_entry_of(stored.value).place != marker.entry.place
-            or stored.value.runs > marker.entry.run
+            or stored.value.run > marker.entry.run
         )
         if past or self.began_at - marker.entry.updated_at >= ORPHAN_AFTER:
             await self.world.index.remove(marker)
@@ -200,14 +200,14 @@ class _SweepRun:
     async def carry_on_with(
         self, record: JobRecord, task: TaskRecord, next_check_at: datetime
     ) -> None:
-        message = TaskMessage(job_id=record.job_id, task=task.index, generation=record.generation)
+        message = TaskMessage(job_id=record.job_id, task=task.index, run=record.run)
         now = self.world.clock.now()
         step = next_step(record, message, now=now, configuration=self.configuration)
         if isinstance(step, Resolve | GiveUp):
             await generate(message, self.world, self.configuration)
             self.done["resolved" if isinstance(step, Resolve) else "given_up"] += 1
         elif is_forgotten(record, task, looked_until=next_check_at, now=now):
-            queue = self.configuration.settings.lanes[record.plan_of(task.index).lane]
+            queue = self.configuration.settings.lanes[record.plans[task.part].lane]
             await self.world.queues.send(queue, message.to_bytes())
             self.done["woken"] += 1
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from shared.errors import CannotRender
 from shared.pictures.measuring import PictureFacts
 from shared.pictures.renditions import RenditionSpec, SheetCell
+from shared.ports import StoredPicture
 from shared.stores.pictures import Pictures
 from tests.simulation.steps import Steps
 
@@ -28,7 +29,7 @@ class FakeRenderer:
 
     async def render(
         self, source: str, wishes: Sequence[RenditionSpec], *, metadata: Mapping[str, str]
-    ) -> tuple[PictureFacts, ...]:
+    ) -> tuple[StoredPicture, ...]:
         await self.steps.take("renderer.render")
         if source in self.broken:
             raise CannotRender(f"{source!r}: it can't be opened")
@@ -50,19 +51,25 @@ class FakeRenderer:
 
     async def sheet(
         self, cells: Sequence[SheetCell], blob: str, *, metadata: Mapping[str, str]
-    ) -> PictureFacts:
+    ) -> StoredPicture:
         await self.steps.take("renderer.sheet")
         self.sheets.append(tuple(cells))
         return await self._store(blob, ("image/jpeg", 800, 600), metadata)
 
     async def _store(
         self, blob: str, facts: tuple[str, int, int], metadata: Mapping[str, str]
-    ) -> PictureFacts:
+    ) -> StoredPicture:
         writer = self.pictures.create(blob)
         try:
             await writer.write(blob.encode())
-            digest = hashlib.sha256(blob.encode()).hexdigest()
-            measured = PictureFacts(*facts, len(blob), digest)
-            return (await writer.commit(measured, metadata)).facts
+            content_type, width, height = facts
+            measured = PictureFacts(
+                content_type=content_type,
+                width=width,
+                height=height,
+                bytes=len(blob),
+                sha256=hashlib.sha256(blob.encode()).hexdigest(),
+            )
+            return await writer.commit(measured, metadata)
         finally:
             await writer.abandon()

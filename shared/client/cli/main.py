@@ -4,8 +4,7 @@ import json
 import sys
 from collections.abc import Sequence
 
-from ...errors import ImageJobsError, Misconfigured, Rejected, Unavailable
-from ...records.transitions import IllegalStep
+from ...errors import IllegalStep, ImageJobsError, Misconfigured, Rejected, Unavailable
 from ..dead_letters import NotAMessage
 from ..results import JobEnded, NoSuchBlob, NoSuchJob, StillRunning
 

@@ -136,7 +136,7 @@ def _explained(plan: Plan) -> RenderableType:
 
 
 def _calls(plan: Plan) -> str:
-    return "one call" if len(plan.tasks) == 1 else f"{len(plan.tasks)} calls"
+    return "one call" if plan.calls == 1 else f"{plan.calls} calls"
 
 
 #: Shown when no size was asked for.
@@ -210,7 +210,7 @@ def _cells(line: Line) -> tuple[str, ...]:
     return (
         _count(plan.tokens.legacy),
         _count(plan.tokens.bucket),
-        str(sum(task.n for task in plan.tasks)),
+        str(plan.pictures),
         dollars(plan.estimate_usd),
         f"{plan.expected_seconds:.0f}",
         "" if made == line.size else f"[yellow]{made}[/]",
@@ -231,8 +231,8 @@ def _json(line: Line) -> dict[str, Any]:
         "width": plan.width,
         "height": plan.height,
         "tokens": plan.tokens.model_dump(),
-        "pictures": sum(task.n for task in plan.tasks),
-        "calls": len(plan.tasks),
+        "pictures": plan.pictures,
+        "calls": plan.calls,
         "estimate_usd": plan.estimate_usd,
         "estimate_basis": plan.estimate_basis,
         "expected_seconds": plan.expected_seconds,

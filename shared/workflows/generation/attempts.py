@@ -1,27 +1,25 @@
-"""Attempts as data: the intent written before a call, and what the call came to."""
+"""Attempts as data: the intent written before a call, and the result written after it."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Literal
 
 from ...catalogue.deployments import Deployment
-from ...catalogue.models import Model
-from ...catalogue.pricing import compute_cost
 from ...config.settings import Configuration
-from ...images_api.outcomes import Outcome, OutcomeKind
+from ...images_api.outcomes import MEANINGS, Outcome, OutcomeKind
+from ...ports import StoredPicture
+from ...records.costs import add_cost
 from ...records.record import Attempt, JobRecord, Picture
-from ...stores.pictures import StoredPicture
 from .call import CallResult
 from .steps import Pay
 
 
 def call_limit(record: JobRecord, index: int, configuration: Configuration) -> timedelta:
-    """Return what a call of a task is given."""
-    own = timedelta(seconds=record.plan_of(index).call_limit_seconds)
-    return min(own, configuration.settings.call_deadline)
+    """Return the time limit of a task's call."""
+    plan = record.plans[record.tasks[index].part]
+    return min(timedelta(seconds=plan.call_limit_seconds), configuration.settings.call_deadline)
 
 
-def intent(
+def intended_attempt(
     record: JobRecord,
     index: int,
     step: Pay,
@@ -31,20 +29,21 @@ def intent(
     now: datetime,
 ) -> Attempt:
     """Return the attempt to write down before paying."""
+    task = record.tasks[index]
     limit = call_limit(record, index, configuration)
-    token = record.tasks[index].claims + 1
+    token = task.claims + 1
     return Attempt(
         token=token,
         deployment=deployment.name,
-        client_request_id=f"{record.job_id}.{record.generation}.{index}.{token}",
+        client_request_id=f"{record.job_id}.{record.run}.{index}.{token}",
         started_at=now,
         deadline_at=now + limit + configuration.settings.storing_margin,
         limit_seconds=limit.total_seconds(),
-        estimate_usd=record.estimate_of(index, len(step.slots)),
+        estimate_usd=record.plans[task.part].estimate_call(len(step.slots)),
     )
 
 
-def ended(
+def ended_attempt(
     record: JobRecord,
     index: int,
     attempt: Attempt,
@@ -55,34 +54,17 @@ def ended(
 ) -> Attempt:
     """Return the attempt with its outcome and cost."""
     outcome = result.outcome
-    model = configuration.catalogue.get(record.plan_of(index).model)
-    spent, known_by = _spent(model, attempt, result)
-    return attempt.model_copy(
+    ended = attempt.model_copy(
         update={
             "ended_at": now,
             "kind": outcome.kind,
             "code": outcome.code,
             "message": outcome.message,
             "request_id": outcome.request_id,
-            "charged": outcome.charged,
-            "usage": result.usage,
-            "cost_usd": spent,
-            "cost_known_by": known_by,
         }
     )
-
-
-def _spent(
-    model: Model, attempt: Attempt, result: CallResult
-) -> tuple[float | None, Literal["usage", "estimate"] | None]:
-    """Return what an attempt cost: by its usage, else by the estimate if it may have been paid."""
-    if result.outcome.charged == "no":
-        return 0.0, None
-    if result.usage is not None:
-        spent = compute_cost(model, result.usage)
-        if spent is not None:
-            return round(spent, 6), "usage"
-    return attempt.estimate_usd, "estimate"
+    model = configuration.catalogue.models.get(record.plans[record.tasks[index].part].model)
+    return add_cost(ended, outcome.charged, result.usage, model)
 
 
 def died(attempt: Attempt) -> Outcome:
@@ -94,32 +76,26 @@ def died(attempt: Attempt) -> Outcome:
         message=(
             f"attempt {attempt.token} on {attempt.deployment} began at {began} and left no result"
         ),
-        retry_after=None,
-        charged="unknown",
-        request_id=None,
+        charged=MEANINGS[OutcomeKind.UNKNOWN].charged,
     )
 
 
 def pictures_of(
-    record: JobRecord, index: int, found: Mapping[int, StoredPicture]
+    record: JobRecord, index: int, found: Mapping[int, StoredPicture], *, container: str
 ) -> tuple[Picture, ...]:
     """Return the task's pictures in order: the ones it had, and the ones just found.
 
-    `found` counts within the task; a picture's own index counts within its locale.
+    `found` is by position within the task; a picture's own index counts within its locale.
     """
-    task = record.planned[index]
-    earlier = sum(other.n for other in record.planned[:index] if other.locale == task.locale)
-    pictures = {picture.blob: picture for picture in record.tasks[index].pictures}
-    for number, stored in found.items():
+    task = record.tasks[index]
+    pictures = {picture.blob: picture for picture in task.pictures}
+    for position, stored in found.items():
         pictures[stored.name] = Picture(
+            **dict(stored.facts),
             blob=stored.name,
             url=stored.url,
-            index=earlier + number,
+            container=container,
+            index=task.first + position,
             locale=task.locale,
-            content_type=stored.facts.content_type,
-            width=stored.facts.width,
-            height=stored.facts.height,
-            bytes=stored.facts.bytes,
-            sha256=stored.facts.sha256,
         )
     return tuple(sorted(pictures.values(), key=lambda picture: picture.index))

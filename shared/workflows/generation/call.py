@@ -18,8 +18,7 @@ from ...errors import BrokenReply, CallFailed, CredentialUnavailable, StoreUnava
 from ...images_api.outcomes import Outcome, OutcomeKind, of_failure, of_linked, of_reply
 from ...images_api.replies import find_links, read_request_id
 from ...images_api.requests import ImageRequest
-from ...ports import Reply
-from ...stores.pictures import StoredPicture
+from ...ports import Reply, StoredPicture
 from ...stores.world import World
 from ...vocabulary import Slot
 

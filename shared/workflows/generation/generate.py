@@ -25,7 +25,7 @@ from ...records.transitions import claim
 from ...stores.world import World
 from ...vocabulary import FailureCode, Slot
 from ..acceptance import MAX_PROMPT_BYTES
-from .attempts import call_limit, died, intent
+from .attempts import call_limit, died, intended_attempt
 from .call import CallResult, call
 from .reroute import rerouted
 from .reservations import (
@@ -103,7 +103,8 @@ async def _acquire(
     if task.message.held == NO_MONEY:
         # Asked before it takes a turn: whoever has money must not wait behind turns not used.
         index, now = task.message.task, task.world.clock.now()
-        trial = intent(record, index, step, step.deployments[0], task.configuration, now=now)
+        first = step.deployments[0]
+        trial = intended_attempt(record, index, step, first, task.configuration, now=now)
         if why := await no_money_yet(trial, record, task.world, task.configuration):
             return why
     wish = ReservationRequest(
@@ -163,7 +164,7 @@ async def _record_intent(
     """
     index, now = task.message.task, task.world.clock.now()
     deployment = next(each for each in step.deployments if each.name == reservation.deployment)
-    attempt = intent(stored.value, index, step, deployment, task.configuration, now=now)
+    attempt = intended_attempt(stored.value, index, step, deployment, task.configuration, now=now)
     held = await reserve_budget(attempt, stored.value, task.world, task.configuration)
     if not isinstance(held, Attempt):
         return held
@@ -208,22 +209,20 @@ async def _pay(task: TaskRun, paid: _Intent, reservation: Reservation, prompt: s
 
 async def _call(task: TaskRun, paid: _Intent, prompt: str) -> CallResult:
     record, attempt = paid.stored.value, paid.attempt
-    plan = record.plan_of(task.message.task)
-    blobs = tuple(slot.blob for slot in paid.slots)
-    missing = record.planned[task.message.task].model_copy(
-        update={"n": len(blobs), "pictures": blobs}
-    )
-    template = task.configuration.settings.locale_template
-    prompt = localize_prompt(prompt, missing.locale, template)
+    locale = record.tasks[task.message.task].locale
+    plan = record.plans[record.tasks[task.message.task].part]
+    prompt = localize_prompt(prompt, locale, task.configuration.settings.locale_template)
     return await call(
         task.world,
-        build_request(plan, missing, paid.deployment, prompt=prompt, inputs=record.inputs),
+        build_request(
+            plan, paid.deployment, n=len(paid.slots), prompt=prompt, inputs=record.inputs
+        ),
         paid.slots,
         metadata={
             **encode_tags(record.job.tags),
             "job_id": record.job_id,
             "model": plan.model,
-            "locale": missing.locale or "",
+            "locale": locale or "",
             "attempt": str(attempt.token),
         },
         limit=timedelta(seconds=attempt.limit_seconds),

@@ -32,8 +32,8 @@ from ...images_api.decoder import (
 )
 from ...images_api.requests import ImageRequest
 from ...pictures.measuring import PictureMeter
-from ...ports import ImagesEndpoint, Reply
-from ...stores.pictures import Pictures, PictureWriter, StoredPicture
+from ...ports import ImagesEndpoint, Reply, StoredPicture
+from ...stores.pictures import Pictures, PictureWriter
 from ...vocabulary import Slot
 
 

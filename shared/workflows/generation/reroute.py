@@ -34,9 +34,10 @@ def rerouted(
 
     A model is left once and for all, so that two that are both held do not send a job to and fro.
     """
-    plan = record.plan_of(index)
+    place = record.tasks[index].part
+    plan = record.plans[place]
     chosen = record.job.model != AUTO or record.job.models
-    if chosen or not _untouched(record, plan):
+    if chosen or not _untouched(record, place):
         return None
     left = {plan.model, *(each.asked for each in plan.adjustments if each.field == _FIELD)}
     others = tuple(each for each in configuration.deployments if each.model not in left)
@@ -52,9 +53,8 @@ def rerouted(
         )
     except UnsupportedRequest:
         return None
-    place = record.plans.index(plan)
-    if len(plans) != len(record.plans) or plans[place].tasks != plan.tasks:
-        return None
+    if len(plans) != len(record.plans) or plans[place].per_call != plan.per_call:
+        return None  # its calls would be others
     fresh = _told(plans[place], plan, held)
     changed = (*record.plans[:place], fresh, *record.plans[place + 1 :])
     if _too_dear(record, changed):
@@ -62,11 +62,11 @@ def rerouted(
     return record.model_copy(update={"plans": changed, "updated_at": now})
 
 
-def _untouched(record: JobRecord, plan: Plan) -> bool:
-    tasks = [record.tasks[task.index] for task in plan.tasks]
+def _untouched(record: JobRecord, part: int) -> bool:
     return all(
         task.state is TaskState.PENDING and not task.attempts and not task.pictures
-        for task in tasks
+        for task in record.tasks
+        if task.part == part
     )
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 from ...catalogue.deployments import Deployment
 from ...config.settings import Configuration
-from ...records.costs import would_pass_its_limit
+from ...records.costs import may_exceed_cost_limit
 from ...records.record import Attempt, Failure, JobRecord, TaskRecord
 from ...records.task_messages import TaskMessage
 from ...records.transitions import OPEN
@@ -17,7 +17,7 @@ from ...vocabulary import FailureCode, Slot
 class AlreadyEnded:
     """Nothing to do but to make sure that the world was told."""
 
-    why: Literal["already_ended", "older_generation"]
+    why: Literal["already_ended", "earlier_run"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,8 +65,8 @@ def next_step(
 ) -> NextStep:
     """Return what to do about a wakened task."""
     task = record.tasks[message.task]
-    if message.generation != record.generation:
-        return AlreadyEnded("older_generation")
+    if not message.is_of(record.run):
+        return AlreadyEnded("earlier_run")
     if task.state not in OPEN:
         return AlreadyEnded("already_ended")
     if task.current:
@@ -76,7 +76,8 @@ def next_step(
     give_up_at = record.give_up_at(configuration.settings.job_lifetime)
     if now >= give_up_at:
         return GiveUp(_too_late(give_up_at, task, message))
-    names = record.plan_of(task.index).deployments
+    plan, slots = record.plans[task.part], task.missing
+    names = plan.deployments
     first = task.unpaid_retries % len(names)
     known = map(configuration.deployment, (*names[first:], *names[:first]))
     deployments = tuple(deployment for deployment in known if deployment)
@@ -88,13 +89,7 @@ def next_step(
                 retryable=True,
             )
         )
-    stored = {picture.blob for picture in task.pictures}
-    slots = tuple(
-        Slot(index, blob)
-        for index, blob in enumerate(record.planned[task.index].pictures)
-        if blob not in stored
-    )
-    if would_pass_its_limit(record, record.estimate_of(task.index, len(slots))):
+    if may_exceed_cost_limit(record, plan.estimate_call(len(slots))):
         return GiveUp(_over_its_limit(record))
     return Pay(deployments, slots, give_up_at)
 

@@ -6,20 +6,20 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from ...config.settings import Configuration
+from ...errors import Superseded
 from ...images_api.outcomes import OutcomeKind
 from ...limits.circuit_breaker import NOTHING, CallFeedback
 from ...limits.pacing import Ticket
 from ...limits.pool_ledger import Alarm, CircuitOpen, Reservation
-from ...ports import Report, Versioned
+from ...ports import Report, StoredPicture, Versioned
 from ...records.outcomes import FinishedCall, apply_outcome
 from ...records.record import Attempt, Failure, JobRecord, TaskState
 from ...records.task_messages import TaskMessage
-from ...records.transitions import OPEN, Superseded, give_up, park
-from ...stores.pictures import StoredPicture
+from ...records.transitions import OPEN, give_up, park
 from ...stores.world import World
 from ..finishing import wake_finish
 from ..outbox import publish_pending
-from .attempts import ended, pictures_of
+from .attempts import ended_attempt, pictures_of
 from .call import CallResult
 from .reservations import ASK_AGAIN, NO_MONEY, settle_budget
 
@@ -107,20 +107,24 @@ class TaskRun:
         record, index = stored.value, self.message.task
         found = await self._look_for(record, result)
         came_to = FinishedCall(
-            ended(record, index, attempt, result, self.configuration, now=self.world.clock.now()),
+            ended_attempt(
+                record, index, attempt, result, self.configuration, now=self.world.clock.now()
+            ),
             result.outcome,
-            pictures_of(record, index, found),
+            pictures_of(
+                record, index, found, container=self.configuration.settings.images_container
+            ),
         )
         on_unknown = record.job.on_unknown or self.configuration.settings.on_unknown_outcome
         wake_after: timedelta | None = None
 
         def step(current: JobRecord) -> JobRecord:
             nonlocal wake_after
-            conclusion = apply_outcome(
+            transition = apply_outcome(
                 current, index, came_to, on_unknown=on_unknown, now=self.world.clock.now()
             )
-            wake_after = conclusion.wake_after
-            return conclusion.record
+            wake_after = transition.wake_after
+            return transition.record
 
         facts = _facts(came_to.attempt, len(result.stored))
         try:
@@ -171,7 +175,8 @@ class TaskRun:
         held: str | None = None,
     ) -> None:
         """Send a copy of the message back to its lane; the platform's dequeue count starts anew."""
-        queue = self.configuration.settings.lanes[record.plan_of(self.message.task).lane]
+        part = record.tasks[self.message.task].part
+        queue = self.configuration.settings.lanes[record.plans[part].lane]
         copy = self.message.model_copy(update={"ticket": ticket, "held": held})
         await self.world.queues.send(queue, copy.to_bytes(), delay=max(delay, timedelta()))
 
@@ -183,7 +188,7 @@ class TaskRun:
         """Return the pictures that are stored; after an unknown outcome, whoever stored them."""
         found = dict(result.stored)
         if result.outcome.kind is OutcomeKind.UNKNOWN:
-            for number, blob in enumerate(record.planned[self.message.task].pictures):
+            for number, blob in enumerate(record.tasks[self.message.task].blobs):
                 if number not in found and (picture := await self.world.pictures.find(blob)):
                     found[number] = picture
         return found

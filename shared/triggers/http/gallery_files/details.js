@@ -13,7 +13,7 @@ let whose = "";
 export async function show(id, walk, { links = false, wanted }) {
   const job = await get(`/api/jobs/${encodeURIComponent(id)}${links ? "?links=true" : ""}`);
   if (!wanted()) return;
-  const version = [job.job_id, job.generation, job.state, job.updated_at].join(" ");
+  const version = [job.job_id, job.run, job.state, job.updated_at].join(" ");
   if (version !== drawn) {
     drawn = version;
     // If the job is the same as before, keep scroll position, unfolded parts and focus.
