@@ -98,7 +98,7 @@ def _submit(target: Target, options: ChaosOptions, chance: random.Random) -> lis
         if chance.random() < _TWICE:
             target.send("image-jobs", body, delay=delay())
         if chance.random() < _TWICE:
-            task = json.dumps({"job_id": job["job_id"], "task": 0, "generation": 1})
+            task = json.dumps({"job_id": job["job_id"], "task": 0, "run": 1})
             target.send("image-jobs-small", task, delay=delay())
         submitted.append(job["job_id"])
     return submitted

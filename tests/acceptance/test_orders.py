@@ -60,7 +60,7 @@ def test_a_failed_job_is_replayed_and_a_parked_one_failed(caller: Caller) -> Non
     assert "too late" in failed.json["failure"]["message"]
     assert caller.call("POST", "/api/jobs/http-13/replay").status == 202
     told = caller.ended("/api/jobs/http-13")
-    assert (told["state"], told["generation"]) == ("succeeded", 2)
+    assert (told["state"], told["run"]) == ("succeeded", 2)
 
 
 def test_an_order_that_makes_no_sense_is_refused(caller: Caller) -> None:

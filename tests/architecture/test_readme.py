@@ -52,7 +52,7 @@ def test_the_wishes_of_the_readme_are_a_job_that_the_local_stack_makes() -> None
         today=datetime.now(UTC).date(),
         prompt_characters=len(job.prompt or ""),
     )
-    assert sum(len(plan.tasks) for plan in plans) == len(job.models) * len(job.size) * 2
+    assert sum(plan.calls for plan in plans) == len(job.models) * len(job.size) * 2
 
 
 def test_the_readme_has_what_a_gallery_of_templates_asks_for() -> None:

@@ -16,7 +16,7 @@ from shared.records.record import (
     TaskRecord,
     TaskState,
 )
-from shared.routing.plan import Adjustment, Plan, Task
+from shared.routing.plan import Adjustment, Plan
 from shared.vocabulary import EventType
 from tests.builders.messages import read
 
@@ -26,10 +26,7 @@ URL = "http://127.0.0.1:10000/devstoreaccount1/images/"
 USAGE = Usage(input_tokens=10, output_tokens=200, output_image_tokens=200, total_tokens=210)
 
 
-def plan(job_id: str = "fox", *, n: int = 2, **changes: Any) -> Plan:  # noqa: ANN401 - any field of it
-    tasks = tuple(
-        Task(index=i, n=1, locale=None, pictures=(f"{job_id}/default/{i}.png",)) for i in range(n)
-    )
+def plan(*, n: int = 2, **changes: Any) -> Plan:  # noqa: ANN401 - any field of it
     facts: dict[str, Any] = {
         "model": "gpt-image-2",
         "deployments": ("first", "second"),
@@ -51,7 +48,9 @@ def plan(job_id: str = "fox", *, n: int = 2, **changes: Any) -> Plan:  # noqa: A
         "background": None,
         "parameters": {},
         "stream": True,
-        "tasks": tasks,
+        "calls": n,
+        "per_call": 1,
+        "pictures": n,
         "tokens": TokenEstimate(bucket=1000),
         "estimate_usd": 0.1,
         "estimate_basis": "the higher count",
@@ -66,11 +65,17 @@ def plan(job_id: str = "fox", *, n: int = 2, **changes: Any) -> Plan:  # noqa: A
     return Plan(**(facts | changes))
 
 
-def picture(blob: str) -> Picture:
+def task(index: int = 0, job_id: str = "fox", **changes: Any) -> TaskRecord:  # noqa: ANN401 - any field of it
+    facts: dict[str, Any] = {"first": index, "blobs": (f"{job_id}/default/{index}.png",)}
+    return TaskRecord(index=index, **(facts | changes))
+
+
+def picture(blob: str, index: int = 0) -> Picture:
     return Picture(
         blob=blob,
         url=URL + blob,
-        index=0,
+        container="images",
+        index=index,
         content_type="image/png",
         width=1536,
         height=864,
@@ -101,7 +106,7 @@ def attempt(start: float = 1, **changes: Any) -> Attempt:  # noqa: ANN401 - any 
 
 def record(job: dict[str, Any] | None = None, **changes: Any) -> JobRecord:  # noqa: ANN401 - any field of it
     asked = read({"job_id": "fox", "prompt": "a fox"} | (job or {}))
-    planned = changes.pop("plan", None) or plan(asked.job_id)
+    planned = changes.pop("plan", None) or plan()
     facts: dict[str, Any] = {
         "job_id": asked.job_id,
         "fingerprint": asked.fingerprint,
@@ -109,13 +114,14 @@ def record(job: dict[str, Any] | None = None, **changes: Any) -> JobRecord:  # n
         "job": asked,
         "plans": (planned,),
         "tasks": tuple(
-            TaskRecord(
-                index=task.index,
+            task(
+                index,
+                asked.job_id,
                 state=TaskState.DONE,
-                attempts=(attempt(1 + task.index),),
-                pictures=tuple(picture(blob) for blob in task.pictures),
+                attempts=(attempt(1 + index),),
+                pictures=(picture(f"{asked.job_id}/default/{index}.png", index),),
             )
-            for task in planned.tasks
+            for index in range(planned.n)
         ),
         "accepted_at": AT,
         "updated_at": DONE_AT,
@@ -130,7 +136,5 @@ def told(record: JobRecord, event_type: EventType) -> dict[str, Any]:
 
 
 def failed(*attempts: Attempt, failure: Failure | None = None, **changes: Any) -> JobRecord:  # noqa: ANN401 - any field of it
-    task = TaskRecord(
-        index=0, state=TaskState.FAILED, attempts=attempts, failure=failure, **changes
-    )
-    return record(plan=plan(n=1), tasks=(task,), state=JobState.FAILED)
+    one = task(state=TaskState.FAILED, attempts=attempts, failure=failure, **changes)
+    return record(plan=plan(n=1), tasks=(one,), state=JobState.FAILED)

@@ -18,7 +18,7 @@ from shared.catalogue.deployments import Deployment
 from shared.catalogue.models import read_builtin
 from shared.jobs.job import Job
 from shared.ports import Blobs, Queues
-from shared.records.record import JobRecord, TaskRecord
+from shared.records.record import JobRecord, plan_tasks
 from shared.routing.router import route
 from tests.fakes.memory import MemoryBlobs, MemoryQueues
 
@@ -131,7 +131,7 @@ def a_record(job_id: str = "job-1", *, prompt: str = "a lighthouse") -> JobRecor
         fingerprint=job.fingerprint,
         job=job,
         plans=(plan,),
-        tasks=tuple(TaskRecord(index=task.index) for task in plan.tasks),
+        tasks=plan_tasks(job, (plan,)),
         accepted_at=NOW,
         updated_at=NOW,
     )

@@ -119,7 +119,7 @@ async def test_every_family_takes_an_edit(
         url = str(calls.client.make_url("")).rstrip("/")
         served = deployment(model, endpoint=url)
         made = plan(served, model=model, inputs=names, mask=mask, quality="auto")
-        request = build_request(made, made.tasks[0], served, prompt="a scarf", inputs=pictures)
+        request = build_request(made, served, n=1, prompt="a scarf", inputs=pictures)
         async with endpoint.post(request, limit=LONG, client_request_id="id-1") as reply:
             decoder = ReplyDecoder(reply.headers.get("content-type", ""))
             pieces = [piece async for chunk in reply.chunks() for piece in decoder.feed(chunk)]

@@ -196,7 +196,6 @@ def test_the_fullest_entry_fits_the_metadata_of_a_blob() -> None:
         updated_at=datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC),
         state=JobState.SUCCEEDED,
         run=10**6,
-        generation=10**6,
         models=tuple("m" * 120 for _ in range(8)),
         prompt="海" * (MAX_PROMPT // 6),
         sizes=tuple(f"{3840 - 16 * number}x2160" for number in range(64)),

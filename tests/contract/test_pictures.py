@@ -18,7 +18,9 @@ NAME = "job-1/default/0.png"
 
 def facts(data: bytes) -> PictureFacts:
     digest = hashlib.sha256(data).hexdigest()
-    return PictureFacts("image/png", 1536, 1024, len(data), digest)
+    return PictureFacts(
+        content_type="image/png", width=1536, height=1024, bytes=len(data), sha256=digest
+    )
 
 
 def some_bytes(size: int, seed: int = 1) -> bytes:

@@ -76,7 +76,7 @@ async def test_a_record_that_is_gone_is_stale(records: JobRecords) -> None:
 
 async def test_of_two_writers_at_once_one_wins(records: JobRecords) -> None:
     version = await records.create(a_record())
-    claims = [a_record().model_copy(update={"generation": 2})] * 2
+    claims = [a_record().model_copy(update={"run": 2})] * 2
     results = await asyncio.gather(
         *(records.replace(claim, version) for claim in claims), return_exceptions=True
     )
@@ -116,7 +116,7 @@ async def test_a_replacement_whose_answer_was_lost_has_succeeded(
 ) -> None:
     there = JobRecords(account.blobs, FakeClock())
     version = await there.create(a_record())
-    changed = a_record().model_copy(update={"generation": 2})
+    changed = a_record().model_copy(update={"run": 2})
     second = await lossy.replace(changed, version)
     found = await there.read("job-1")
     assert found is not None

@@ -67,7 +67,8 @@ def wish(encoding: str = "png", **facts: object) -> RenditionSpec:
 
 async def test_exact_pixels_are_cut_out_of_the_middle_and_nothing_is_scaled(studio: Studio) -> None:
     await studio.put("job/0.png", drawn(size=(192, 116)))
-    (facts,) = await studio.renderer.render("job/0.png", [wish(size=(192, 108))], metadata={})
+    (stored,) = await studio.renderer.render("job/0.png", [wish(size=(192, 108))], metadata={})
+    facts = stored.facts
     assert (facts.width, facts.height, facts.content_type) == (192, 108, "image/png")
     made, original = await studio.opened("job/0.made.png"), await studio.opened("job/0.png")
     assert made.tobytes() == original.crop((0, 4, 192, 112)).tobytes()
@@ -91,17 +92,19 @@ async def test_every_encoding_is_made_and_measured(
     studio: Studio, encoding: str, mode: str
 ) -> None:
     await studio.put("job/0.png", drawn(mode=mode))
-    (facts,) = await studio.renderer.render("job/0.png", [wish(encoding)], metadata={"a": "b"})
+    (stored,) = await studio.renderer.render("job/0.png", [wish(encoding)], metadata={"a": "b"})
     data = await studio.get(f"job/0.made.{encoding}")
-    assert facts == PictureFacts(
-        f"image/{encoding}", 192, 108, len(data), hashlib.sha256(data).hexdigest()
+    assert stored.facts == PictureFacts(
+        content_type=f"image/{encoding}",
+        width=192,
+        height=108,
+        bytes=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
     )
     made = await studio.opened(f"job/0.made.{encoding}")
     assert made.format == encoding.upper()
     assert made.has_transparency_data is (mode == "RGBA" and encoding != "jpeg")
-    found = await studio.pictures.find(f"job/0.made.{encoding}")
-    assert found is not None
-    assert found.facts == facts
+    assert await studio.pictures.find(f"job/0.made.{encoding}") == stored
 
 
 async def test_a_thumbnail_keeps_its_shape_and_never_grows(studio: Studio) -> None:
@@ -110,8 +113,8 @@ async def test_a_thumbnail_keeps_its_shape_and_never_grows(studio: Studio) -> No
         RenditionSpec("thumbnail", "a", "webp", edge=64),
         RenditionSpec("thumbnail", "b", "webp", edge=999),
     )
-    facts = await studio.renderer.render("job/0.jpg", [small, large], metadata={})
-    assert [(each.width, each.height) for each in facts] == [(64, 36), (192, 108)]
+    made = await studio.renderer.render("job/0.jpg", [small, large], metadata={})
+    assert [(each.facts.width, each.facts.height) for each in made] == [(64, 36), (192, 108)]
 
 
 async def test_an_original_of_many_pieces_is_read_whole_and_left_as_it_is(studio: Studio) -> None:
@@ -126,8 +129,8 @@ async def test_an_original_of_many_pieces_is_read_whole_and_left_as_it_is(studio
 async def test_what_is_made_already_stays(studio: Studio) -> None:
     await studio.put("job/0.png", drawn())
     await studio.put("job/0.made.png", drawn(size=(16, 16)))
-    (facts,) = await studio.renderer.render("job/0.png", [wish()], metadata={})
-    assert (facts.width, facts.height) == (16, 16)
+    (stored,) = await studio.renderer.render("job/0.png", [wish()], metadata={})
+    assert (stored.facts.width, stored.facts.height) == (16, 16)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +143,11 @@ async def test_what_is_made_already_stays(studio: Studio) -> None:
     ],
 )
 async def test_a_bomb_and_a_wreck_are_not_opened(studio: Studio, data: bytes, said: str) -> None:
-    await studio.put("job/0.png", data, PictureFacts("image/png", 1, 1, len(data), "0"))
+    await studio.put(
+        "job/0.png",
+        data,
+        PictureFacts(content_type="image/png", width=1, height=1, bytes=len(data), sha256="0"),
+    )
     with pytest.raises(CannotRender, match=r"'job/0.png'") as caught:
         await studio.renderer.render("job/0.png", [wish()], metadata={})
     assert said in str(caught.value)
@@ -159,7 +166,7 @@ async def test_a_contact_sheet_shows_every_picture_with_its_label(studio: Studio
         SheetCell("b.png", "x" * 500),
         SheetCell("a.png", ""),
     ]
-    facts = await studio.renderer.sheet(cells, "job/contact-sheet.jpg", metadata={})
+    facts = (await studio.renderer.sheet(cells, "job/contact-sheet.jpg", metadata={})).facts
     sheet = await studio.opened("job/contact-sheet.jpg")
     assert sheet.size == (facts.width, facts.height) == (816, 880)
     assert sheet.getpixel((2, 2)) == pytest.approx((244, 244, 245), abs=4)
@@ -167,5 +174,5 @@ async def test_a_contact_sheet_shows_every_picture_with_its_label(studio: Studio
 
 async def test_a_sheet_of_five_hundred_pictures_stays_within_its_bounds(studio: Studio) -> None:
     await studio.put("a.png", drawn(size=(32, 32)))
-    facts = await studio.renderer.sheet([SheetCell("a.png", "#")] * 500, "sheet.jpg", metadata={})
-    assert max(facts.width, facts.height) < 5_000
+    sheet = await studio.renderer.sheet([SheetCell("a.png", "#")] * 500, "sheet.jpg", metadata={})
+    assert max(sheet.facts.width, sheet.facts.height) < 5_000

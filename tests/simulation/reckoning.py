@@ -30,7 +30,7 @@ def reckoned(scene: Scene, job_id: str = "fox-1") -> JobRecord:
 
 def _told_once_an_opening(scene: Scene, record: JobRecord) -> None:
     assert all(entry.sent_at for entry in record.outbox)
-    assert len(record.outbox) == record.runs, "one end an opening"
+    assert len(record.outbox) == record.run, "one end an opening"
     ids = {event.get_id() for event in scene.world.events}
     assert len(ids) == len(record.outbox), "one event an end, however often it is told"
     assert scene.world.event_types()[-1] == f"image.job.{record.state}"
@@ -39,7 +39,7 @@ def _told_once_an_opening(scene: Scene, record: JobRecord) -> None:
 def _paid_twice_only_if_it_says_so(scene: Scene, record: JobRecord) -> None:
     calls = Counter(each.rsplit(".", 1)[0] for each in scene.world.endpoint.client_request_ids)
     for task in record.tasks:
-        made = calls[f"{record.job_id}.{record.generation}.{task.index}"]
+        made = calls[f"{record.job_id}.{record.run}.{task.index}"]
         if made - task.unpaid_retries > 1:
             assert task.possible_duplicate_charge, "paid twice, and not said"
     assert len(record.attempts) >= sum(calls.values()) - sum(
@@ -53,7 +53,7 @@ def _its_pictures_are_there(scene: Scene, record: JobRecord) -> None:
     known = {picture.blob for picture in record.pictures} | {each.blob for each in rendered}
     assert len(known) == len(record.pictures) + len(rendered), "made over another picture"
     assert known <= set(store.committed)
-    if not any("/generation-" in task.pictures[0] for task in record.planned):
+    if not any("/run-" in task.blobs[0] for task in record.tasks):
         loose = set(store.committed) - known
         assert loose <= _being_made(record), "a picture that no record knows"
     digests = {picture.blob: picture.sha256 for picture in record.pictures}
@@ -81,7 +81,7 @@ def _being_made(record: JobRecord) -> set[str]:
     of = (
         list_renditions(record.job.finish, each.blob, record.job.format) for each in record.pictures
     )
-    sheet = sheet_name(record.job_id, record.generation)
+    sheet = sheet_name(record.job_id, record.run)
     return {sheet, *(wish.blob for wishes in of for wish in wishes)}
 
 
@@ -101,10 +101,10 @@ def all_reckoned(scene: Scene, submitted: set[str], billed: Sequence[str]) -> No
     for job_id, record in records.items():
         assert record.state is not JobState.RUNNING, f"{job_id} never ended"
         assert [*ends[job_id].values()][-1] == f"image.job.{record.state}"
-        assert len(ends[job_id]) == record.runs
+        assert len(ends[job_id]) == record.run
         assert all(entry.sent_at for entry in record.outbox)
         for task in record.tasks:
-            calls = paid[f"{job_id}.{record.generation}.{task.index}"]
+            calls = paid[f"{job_id}.{record.run}.{task.index}"]
             if calls > 1:
                 assert task.possible_duplicate_charge, f"{job_id} paid {calls} times, unsaid"
         calls = sum(request.startswith(f"{job_id}.") for request in billed)
@@ -143,5 +143,5 @@ def brought_on(scene: Scene, due: list[tuple[JobRecord, datetime]]) -> None:
     """Hold that sweeps brought these jobs to an end before they were given up on."""
     for before, end in due:
         told = scene.record(before.job_id).outbox
-        (time,) = (each.time for each in told if each.run == before.runs)
+        (time,) = (each.time for each in told if each.run == before.run)
         assert time < end, f"a sweep only gave up on {before.job_id}"

@@ -198,7 +198,7 @@ class AnyOrder(RuleBasedStateMachine):
 
     @invariant()
     def each_opening_has_one_end(self) -> None:
-        runs = {record.job_id: record.runs for record in self.scene.records()}
+        runs = {record.job_id: record.run for record in self.scene.records()}
         for job_id, ends in ends_of(self.scene).items():
             assert len(ends) <= runs[job_id], f"{job_id} was told to have ended as {ends}"
 

@@ -62,7 +62,7 @@ def right(scene: Scene, policy: str) -> None:
     record = reckoned(scene)
     if policy == "retry_once":
         assert record.state is JobState.SUCCEEDED
-        assert len(record.pictures) == sum(task.n for task in record.planned)
+        assert len(record.pictures) == sum(len(task.blobs) for task in record.tasks)
         made = Counter(each.kind for each in record.finishing.rendered) if record.finishing else {}
         each = len(record.pictures)
         whole = {"exact": each, "rendition": each, "thumbnail": each, "contact_sheet": 1}

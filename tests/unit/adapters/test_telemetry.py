@@ -61,7 +61,7 @@ def test_a_task_that_nobody_traces_has_no_link(told: Told) -> None:
 def test_a_lane_message_carries_the_trace_and_an_older_one_is_read_without() -> None:
     message = TaskMessage(job_id="fox-1", task=0, traceparent=TRACEPARENT)
     assert read_task(message.to_bytes()).traceparent == TRACEPARENT
-    assert read_task(b'{"job_id": "fox-1", "task": 0, "generation": 1}').traceparent is None
+    assert read_task(b'{"job_id": "fox-1", "task": 0, "run": 1}').traceparent is None
     assert b"traceparent" not in TaskMessage(job_id="fox-1", task=0).to_bytes()
 
 

@@ -7,11 +7,11 @@ import pytest
 from shared.client import control
 from shared.client.results import NoSuchJob, Status, StillRunning
 from shared.client.sync_storage import run_coroutine
+from shared.errors import IllegalStep
 from shared.jobs.commands import Action, read_command
 from shared.jobs.parsing import open_envelope
 from shared.records.commands import apply_command
 from shared.records.record import JobRecord, JobState, TaskState
-from shared.records.transitions import IllegalStep
 from tests.builders.ended_jobs import record
 from tests.fakes.account import FakeStorage
 from tests.unit.client.test_following import stored

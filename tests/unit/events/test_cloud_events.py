@@ -12,10 +12,10 @@ from shared.events.cloud_events import alarm_event, build, rejected, to_json
 from shared.events.data import MAX_EVENT_BYTES
 from shared.jobs.parsing import MAX_MESSAGE_BYTES
 from shared.limits.pool_ledger import Alarm
-from shared.records.record import Failure, TaskRecord
+from shared.records.record import Failure
 from shared.routing.plan import Adjustment
 from shared.vocabulary import CIRCUIT_EVENTS, EventType, clip
-from tests.builders.ended_jobs import AT, DONE_AT, attempt, picture, plan, record
+from tests.builders.ended_jobs import AT, DONE_AT, attempt, picture, plan, record, task
 
 
 @given(st.text(), st.integers(10, 60))
@@ -45,7 +45,6 @@ def test_the_largest_legal_job_fits_its_events(event_type: EventType) -> None:
     }
     far = f"https://{'a' * 24}.z99.blob.storage.azure.net/{'c' * 63}/"
     planned = plan(
-        "j" * 64,
         n=10,
         asked_size=job["size"],
         reasons=(flood,) * 50,
@@ -58,15 +57,17 @@ def test_the_largest_legal_job_fits_its_events(event_type: EventType) -> None:
         job,
         plans=(planned,),
         tasks=tuple(
-            TaskRecord(
-                index=task.index,
+            task(
+                index,
+                "j" * 64,
                 attempts=(attempt(request_id=flood, message=flood, deployment="d" * 64),) * 3,
                 pictures=tuple(
-                    picture(blob).model_copy(update={"url": far + blob}) for blob in task.pictures
+                    picture(blob, index).model_copy(update={"url": far + blob})
+                    for blob in [f"{'j' * 64}/default/{index}.png"]
                 ),
                 failure=Failure(code="content_refused", message=flood, categories=(flood,) * 50),
             )
-            for task in planned.tasks
+            for index in range(10)
         ),
     )
     body = to_json(build(largest, event_type, source="s" * 1_000, time=DONE_AT))

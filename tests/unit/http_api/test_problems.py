@@ -3,6 +3,7 @@ import pytest
 from shared.errors import (
     ConflictingJob,
     Fault,
+    IllegalStep,
     ImageJobsError,
     InvalidJob,
     RecordGone,
@@ -10,7 +11,6 @@ from shared.errors import (
     UnreadableRecord,
 )
 from shared.http_api.problems import STATUSES, TITLES, problem, refused, to_problem
-from shared.records.transitions import IllegalStep
 from shared.vocabulary import REJECTIONS
 
 

@@ -7,8 +7,7 @@ from hypothesis import strategies as st
 
 from shared.errors import BrokenReply, CallFailed, NotSent, UnreadableReply
 from shared.images_api.outcomes import (
-    CHARGED,
-    NEXT,
+    MEANINGS,
     Next,
     Outcome,
     OutcomeKind,
@@ -111,15 +110,14 @@ def test_an_error_after_a_picture_does_not_unmake_it() -> None:
 
 
 @pytest.mark.parametrize("kind", OutcomeKind)
-def test_the_tables_are_complete(kind: OutcomeKind) -> None:
-    assert kind in NEXT
-    assert kind in CHARGED
+def test_the_table_is_complete(kind: OutcomeKind) -> None:
+    assert kind in MEANINGS
 
 
 def test_what_is_refused_before_work_is_free_and_what_nobody_documents_is_unknown() -> None:
     unsure = {KIND.NO_IMAGE, KIND.UNKNOWN}
-    assert {kind for kind in KIND if CHARGED[kind] == "unknown"} == unsure
-    assert {kind for kind in KIND if CHARGED[kind] == "yes"} == {KIND.DONE}
+    assert {kind for kind in KIND if MEANINGS[kind].charged == "unknown"} == unsure
+    assert {kind for kind in KIND if MEANINGS[kind].charged == "yes"} == {KIND.DONE}
 
 
 def test_an_outcome_knows_what_happens_next() -> None:
@@ -192,7 +190,7 @@ def test_any_reply_has_an_outcome(
 ) -> None:
     outcome = of_reply(status, headers, document, text, now=datetime(2026, 11, 22, tzinfo=UTC))
     assert outcome.kind in OutcomeKind
-    assert outcome.charged == CHARGED[outcome.kind]
+    assert outcome.charged == MEANINGS[outcome.kind].charged
     assert outcome.code.encode()
     assert outcome.message.encode()
     if status in {408, 504, 524} or 500 <= status < 600:

@@ -16,7 +16,6 @@ HOST = "https://res.openai.azure.com"
 def request(
     served: Deployment,
     *,
-    task: int = 0,
     user: str | None = None,
     **asked: Any,  # noqa: ANN401 - any field of a job
 ) -> ImageRequest:
@@ -25,7 +24,7 @@ def request(
         job, catalogue=read_builtin(), deployments=[served], today=date(2026, 11, 22),
         prompt_characters=5,
     )  # fmt: skip
-    return build_request(plan, plan.tasks[task], served, prompt="a fox", user=user)
+    return build_request(plan, served, n=plan.per_call, prompt="a fox", user=user)
 
 
 def test_a_deployment_url_names_the_deployment_and_the_body_does_not() -> None:
@@ -50,7 +49,7 @@ def test_v1_names_the_deployment_in_the_body() -> None:
 
 
 def test_mai_takes_edges_and_makes_one_picture() -> None:
-    made = request(deployment("mai", model="MAI-Image-2.6"), n=2, task=1, user="0f")
+    made = request(deployment("mai", model="MAI-Image-2.6"), n=2, user="0f")
     assert made.url == f"{HOST}/mai/v1/images/generations"
     assert made.body == {"prompt": "a fox", "model": "mai", "width": 1024, "height": 1024}
     assert made.scope == "https://cognitiveservices.azure.com/.default"

@@ -1,6 +1,6 @@
 from datetime import UTC, datetime, timedelta
 
-from shared.images_api.outcomes import CHARGED, Outcome, OutcomeKind
+from shared.images_api.outcomes import MEANINGS, Outcome, OutcomeKind
 from shared.limits.adaptive_rate import Quota
 from shared.limits.circuit_breaker import FIRST_INTERVAL, NOTHING, CallFeedback, feedback_of
 from shared.limits.pacing import Postponed
@@ -142,7 +142,9 @@ def test_whoever_asks_for_a_turn_now_takes_no_number() -> None:
 
 
 def outcome(kind: OutcomeKind, code: str = "401") -> Outcome:
-    return Outcome(kind=kind, code=code, message="said", charged=CHARGED[kind], retry_after=3)
+    return Outcome(
+        kind=kind, code=code, message="said", charged=MEANINGS[kind].charged, retry_after=3
+    )
 
 
 def test_every_outcome_says_something_of_its_pool() -> None:

@@ -159,4 +159,3 @@ def test_a_compression_that_a_model_does_not_know_is_dropped_and_said() -> None:
     assert (made.compression, made.adjustments[0].asked) == (None, "80")
     kept = plan(format="jpeg", compression=80)
     assert (kept.compression, kept.parameters["output_compression"]) == (80, 80)
-    assert kept.tasks[0].pictures == ("job-1/default/0.jpg",)

@@ -85,17 +85,13 @@ def test_the_lane_follows_the_seconds_of_a_call(
 
 def test_several_pictures_are_one_call_where_the_model_makes_several() -> None:
     made = plan(n=3)
-    (task,) = made.tasks
-    assert (task.n, made.stream, made.parameters["n"]) == (3, False, 3)
-    assert task.pictures == tuple(f"job-1/default/{index}.png" for index in range(3))
+    assert (made.calls, made.per_call, made.stream, made.parameters["n"]) == (1, 3, False, 3)
     assert plan().stream
 
 
 def test_several_pictures_are_several_calls_where_it_makes_one() -> None:
     made = plan(deployment("MAI-Image-2.6"), n=3)
-    assert [(task.index, task.n, task.pictures) for task in made.tasks] == [
-        (index, 1, (f"job-1/default/{index}.png",)) for index in range(3)
-    ]
+    assert (made.calls, made.per_call, made.pictures) == (3, 1, 3)
     assert not made.stream
     assert made.estimate_usd is None
 
@@ -133,11 +129,10 @@ def test_every_plan_is_one_that_its_model_accepts(job: Job) -> None:
     assert set(made.parameters) <= set(model.parameters)
     assert made.estimate_usd is None or made.estimate_usd > 0
     assert Plan.model_validate_json(made.model_dump_json()) == made
-    names = [name for task in made.tasks for name in task.pictures]
-    assert len(set(names)) == len(names) == job.n == sum(task.n for task in made.tasks)
+    assert made.pictures == job.n <= made.calls * made.per_call
     (served,) = [one for one in EVERY if one.name == made.deployments[0]]
-    for task in made.tasks:
-        request = build_request(made, task, served, prompt="a fox", user="0f")
+    for n in (1, made.per_call):
+        request = build_request(made, served, n=n, prompt="a fox", user="0f")
         assert set(request.body) <= set(model.parameters)
         assert request.stream is (request.body.get("stream", False))
 

@@ -73,10 +73,10 @@ async def test_a_replay_calls_for_what_is_missing() -> None:
     await scene.run()
     record = scene.record("fox-1")
     assert record.state is JobState.SUCCEEDED
-    assert record.generation == 2
+    assert record.run == 2
     assert len(scene.world.endpoint.requests) == 3
     assert set(before.pictures) < set(record.pictures)
-    assert data(scene)["generation"] == 2
+    assert data(scene)["run"] == 2
     assert scene.world.endpoint.client_request_ids[-1].startswith("fox-1.2.")
     reckoned(scene)
 
@@ -84,12 +84,12 @@ async def test_a_replay_calls_for_what_is_missing() -> None:
 async def test_a_replay_can_make_all_pictures_again_and_writes_none_over() -> None:
     job = JOB | {"locales": ["de", "en"]}
     scene = await after(reply_to, error_reply(400, "moderation_blocked"), job=job)
-    for generation in (2, 3):
+    for run in (2, 3):
         scene.world.endpoint.script.extend([reply_to, error_reply(400, "moderation_blocked")])
         command(scene, "replay", pictures="remake")
         await scene.run()
         (picture,) = scene.record("fox-1").pictures
-        assert picture.blob.startswith(f"fox-1/generation-{generation}/")
+        assert picture.blob.startswith(f"fox-1/run-{run}/")
     assert len(scene.world.committed) == 3
     assert data(scene)["attempts"] == 3  # refusals cost nothing
     assert data(scene)["cost_usd"] == pytest.approx(3 * (10 * 5 + 1000 * 30) / 1_000_000)
@@ -102,7 +102,7 @@ async def test_a_replay_finishes_anew_what_has_more_pictures_now() -> None:
     command(scene, "replay")
     await scene.run()
     assert scene.world.event_types() == ["image.job.failed", "image.job.succeeded"]
-    assert data(scene)["contact_sheet"]["blob"] == "fox-1/generation-2/contact-sheet.jpg"
+    assert data(scene)["contact_sheet"]["blob"] == "fox-1/run-2/contact-sheet.jpg"
 
 
 async def test_an_order_of_an_earlier_opening_is_carried_out_once() -> None:
@@ -110,7 +110,7 @@ async def test_an_order_of_an_earlier_opening_is_carried_out_once() -> None:
     for _ in range(2):
         command(scene, "replay", run=1)
         await scene.run()
-    assert scene.record("fox-1").generation == 2
+    assert scene.record("fox-1").run == 2
     assert len(scene.world.endpoint.requests) == 2
     reckoned(scene)
 
@@ -166,10 +166,10 @@ async def test_an_order_whose_process_dies_at_any_step_is_carried_out_whole_or_n
         scene.world.steps.crash_at = None
     await scene.sweep_on()
     record = reckoned(scene)
-    assert record.runs <= 2
+    assert record.run <= 2
     if not lost:
-        assert record.runs == 2
-    if action == "replay" and record.runs == 2:
-        assert record.generation == 2
+        assert record.run == 2
+    if action == "replay" and record.run == 2:
+        assert record.run == 2
         # The policy parks what died while it was called for.
         assert record.state in {JobState.SUCCEEDED, JobState.PARKED}

@@ -111,7 +111,7 @@ class NoLetters:
 def test_a_matrix_is_explained_part_by_part(capsys: pytest.CaptureFixture[str]) -> None:
     asked = ("route", "a fox", "-m", "gpt-image-2", "-m", "MAI-Image-2.5", "-l", "de", "-l", "ja")
     plans = told(capsys, *asked)["plans"]
-    assert [(plan["model"], len(plan["tasks"])) for plan in plans] == [
+    assert [(plan["model"], plan["calls"]) for plan in plans] == [
         ("gpt-image-2", 2),
         ("MAI-Image-2.5", 2),
     ]
@@ -137,7 +137,7 @@ def test_every_option_fills_its_field(
         "output_compression": 80,
         "background": "opaque",
     }
-    assert plan["tasks"][0]["pictures"][0] == "fox/default/0.jpg"
+    assert (plan["calls"], plan["pictures"], plan["format"]) == (1, 2, "jpeg")
 
 
 @pytest.mark.parametrize(

@@ -249,11 +249,11 @@ async def test_a_task_message_without_a_job_is_done_with() -> None:
     assert report.what == "no_such_task"
 
 
-async def test_a_message_of_an_earlier_generation_wakes_nothing() -> None:
+async def test_a_message_of_an_earlier_run_wakes_nothing() -> None:
     scene = Scene()
     scene.submit(JOB)
     await scene.deliver(scene.waiting.pop())
-    old = TASK.model_copy(update={"generation": 7})
+    old = TASK.model_copy(update={"run": 7})
     report = await generate(old, scene.world, scene.configuration)
-    assert report.what == "older_generation"
+    assert report.what == "earlier_run"
     assert not scene.world.endpoint.requests

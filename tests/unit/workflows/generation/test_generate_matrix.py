@@ -17,15 +17,16 @@ from shared.records.record import (
     JobState,
     OutboxEntry,
     Picture,
-    TaskRecord,
     TaskState,
+    plan_tasks,
 )
 from shared.routing.plan import estimate_usd
 from shared.routing.router import MAX_TASKS
 from shared.vocabulary import EventType
 from shared.workflows.outbox import publish_pending
 from tests.builders.ended_jobs import DONE_AT, attempt, picture, record
-from tests.builders.routed import plans, refusal
+from tests.builders.messages import read
+from tests.builders.routed import job_of, plans, refusal
 from tests.builders.strategies import deployment
 from tests.fakes.world import fake_world
 from tests.simulation.scene import Scene, data, error_reply, run
@@ -37,15 +38,16 @@ JOB = {"job_id": "fox-1", "prompt": "a fox", "models": list(BOTH), "size": ["1:1
 
 def test_each_model_makes_each_size_in_a_plan_of_its_own() -> None:
     made = plans(GPT, MAI, models=BOTH, size=("1024x1024", "3:2"), n=2)
-    assert [(plan.model, plan.asked_size, len(plan.tasks)) for plan in made] == [
+    assert [(plan.model, plan.asked_size, plan.calls) for plan in made] == [
         ("gpt-image-2", "1024x1024", 1),
         ("gpt-image-2", "3:2", 1),
         ("MAI-Image-2.5", "1024x1024", 2),
         ("MAI-Image-2.5", "3:2", 2),
     ]
-    tasks = [task for plan in made for task in plan.tasks]
+    tasks = plan_tasks(job_of(models=BOTH, size=("1024x1024", "3:2"), n=2), made)
     assert [task.index for task in tasks] == list(range(6))
-    assert [name for task in tasks for name in task.pictures] == [
+    assert [task.part for task in tasks] == [0, 1, 2, 2, 3, 3]
+    assert [name for task in tasks for name in task.blobs] == [
         f"job-1/default/{number}.png" for number in range(8)
     ]
 
@@ -65,9 +67,12 @@ def test_tasks_and_names_are_unique_over_the_whole_matrix(
         assert f"{calls} calls" in refusal(GPT, MAI, **asked)
         return
     made = plans(GPT, MAI, **asked)
-    tasks = [task for plan in made for task in plan.tasks]
-    assert [task.index for task in tasks] == list(range(len(tasks)))
-    names = [name for task in tasks for name in task.pictures]
+    tasks = plan_tasks(job_of(**asked), made)
+    assert [task.index for task in tasks] == list(range(len(tasks))) == list(range(calls))
+    for part, plan in enumerate(made):
+        own = [len(task.blobs) for task in tasks if task.part == part]
+        assert (len(own), max(own), sum(own)) == (plan.calls, plan.per_call, plan.pictures)
+    names = [name for task in tasks for name in task.blobs]
     assert len(set(names)) == len(names) == 2 * len(sizes) * max(1, len(locales)) * n
     by_locale = Counter(name.split("/")[1] for name in names)
     assert set(by_locale) == set(locales or ["default"])
@@ -100,7 +105,7 @@ def test_every_fault_of_every_part_is_told_once_and_by_the_field_that_was_writte
 
 def test_a_job_of_too_many_calls_is_refused_with_its_numbers() -> None:
     locales = tuple(f"{a}{b}" for a in "abcde" for b in "abcdefghij")
-    assert len(plans(GPT, locales=locales)[0].tasks) == 50
+    assert plans(GPT, locales=locales)[0].calls == 50
     said = refusal(GPT, locales=locales, size=("1:1", "3:2", "2:3"))
     assert "locales: the job comes to 150 calls (3 models and sizes, 50 locales, n 1)" in said
 
@@ -174,15 +179,15 @@ def grown(state: JobState, *, failing: int) -> JobRecord:
         return picture(blob).model_copy(update={"url": url})
 
     tasks = tuple(
-        TaskRecord(
-            index=task.index,
-            state=TaskState.FAILED if task.index < failing else TaskState.DONE,
-            attempts=(attempt(),),
-            pictures=() if task.index < failing else tuple(map(far, task.pictures)),
-            failure=failure if task.index < failing else None,
+        task.model_copy(
+            update={
+                "state": TaskState.FAILED if task.index < failing else TaskState.DONE,
+                "attempts": (attempt(),),
+                "pictures": () if task.index < failing else tuple(map(far, task.blobs)),
+                "failure": failure if task.index < failing else None,
+            }
         )
-        for plan in made
-        for task in plan.tasks
+        for task in plan_tasks(read({"prompt": "a fox", **job}), made)
     )
     assert len(tasks) == MAX_TASKS
     return record(job, plans=made, tasks=tasks, state=state)
