@@ -112,11 +112,11 @@ def _ends(events: Iterable[Json]) -> defaultdict[str, list[Json]]:
 
 
 def _calls(billed: Iterable[Json]) -> defaultdict[str, Counter[str]]:
-    """Count paid calls by job and task; a client's request id is job.generation.task.attempt."""
+    """Count paid calls by job and task; a client's request id is job.run.task.attempt."""
     calls: defaultdict[str, Counter[str]] = defaultdict(Counter)
     for line in billed:
-        job_id, generation, task, _ = line["client_request_id"].rsplit(".", 3)
-        calls[job_id][f"{generation}.{task}"] += 1
+        job_id, run, task, _ = line["client_request_id"].rsplit(".", 3)
+        calls[job_id][f"{run}.{task}"] += 1
     return calls
 
 

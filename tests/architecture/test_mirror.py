@@ -66,7 +66,6 @@ MISSING = {
     "records/costs",
     "records/index_entry",
     "records/outcomes",
-    "records/record",
     "records/transitions",
     "routing/plan",
     "routing/planner",
