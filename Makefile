@@ -69,6 +69,7 @@ check: lint types imports infra pins ## what can be said without running it
 lint: .venv/.stamp
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/pytest -q --no-header tests/architecture/test_prose.py
 
 types: .venv/.stamp
 	@$(BIN)/mypy

@@ -291,7 +291,7 @@ output DATA_ACCOUNT string = dataStorage.outputs.name
 @description('Foundry account that the app calls.')
 output FOUNDRY_ACCOUNT_ID string = foundryId
 
-@description('Event Grid topic for events. Empty if there is none.')
+@description('Event Grid topic for events. Empty without a topic.')
 output EVENT_TOPIC_ENDPOINT string = topic.?outputs.endpoint ?? ''
 
 @description('First month of the budget, kept for the next deployment.')

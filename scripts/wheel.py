@@ -44,7 +44,7 @@ def modules_of_the_client(package: Path) -> set[Path]:
 
 
 def _packages(path: Path, package: Path) -> Iterator[Path]:
-    """Yield the `__init__.py` of each package that a module stands in."""
+    """Yield the `__init__.py` of each package that contains a module."""
     for folder in path.relative_to(package).parents:
         yield package / folder / "__init__.py"
 

@@ -124,7 +124,7 @@ async def _rpc_http(request: web.Request, parameters: Mapping[str, str]) -> Any:
 
 
 def response(answer: Any) -> web.Response:  # noqa: ANN401 - a TypedData, or None
-    """Return the HTTP response for a function's result: 204 when there is none."""
+    """Return the HTTP response for a function's result: 204 without a result."""
     kind = answer.WhichOneof("data") if answer is not None else None
     if kind is None:
         return web.Response(status=204)

@@ -1,4 +1,4 @@
-"""A headless Chromium for the tests of pages; where there is none, they skip or, in CI, fail."""
+"""A headless Chromium for the tests of pages; without it, they skip or, in CI, fail."""
 
 import os
 import shutil

@@ -44,7 +44,7 @@ def part(dotted: str) -> str:
 
 
 def modules(root: Path) -> Iterator[tuple[str, Path]]:
-    """Every module of `shared`, with the part of the house it stands in."""
+    """Every module of `shared`, with its part of the house."""
     for path in sorted((root / "shared").rglob("*.py")):
         yield part(".".join(path.relative_to(root).with_suffix("").parts)), path
 

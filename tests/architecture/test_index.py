@@ -55,12 +55,12 @@ def index() -> dict[str, list[dict[str, Any]]]:
 
 
 def http(route: str, *methods: str, level: str = "FUNCTION") -> dict[str, str | list[str]]:
-    """An HTTP trigger as the host is told of it."""
+    """An HTTP trigger as in the index."""
     return {"type": "httpTrigger", "route": route, "methods": [*methods], "authLevel": level}
 
 
 def queue(name: str) -> dict[str, str | list[str]]:
-    """A queue trigger as the host is told of it."""
+    """A queue trigger as in the index."""
     return {"type": "queueTrigger", "queueName": name, "connection": "ImageStorage"}
 
 

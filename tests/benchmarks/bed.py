@@ -67,7 +67,7 @@ class Bed:
 
     @property
     def addresses(self) -> Addresses:
-        """Where they are, as a way is told."""
+        """Return their addresses, for a way of calling."""
         account = f"https://127.0.0.1:{self.storage}/account"
         return Addresses(
             foundry=f"https://127.0.0.1:{self.foundry}",

@@ -29,7 +29,7 @@ class Knobs:
 
 
 class Tried(NamedTuple):
-    """What came of it: alone and unpaced, alone and paced, 24 at once."""
+    """Return the results: alone and unpaced, alone and paced, 24 at once."""
 
     flat: Seen
     paced: Seen

@@ -13,13 +13,13 @@ from tests.benchmarks.results import Bound, Results, cpu, late, peak, told
 #: Why each request of a job is made; the first, the second ... of its kind.
 REASONS = {
     "put register": (
-        "never lost: a sweep finds the job, whatever becomes of its messages",
+        "never lost: a sweep finds the job, also without its messages",
         "its entry in lists, now that it has ended",
     ),
     "put record": (
         "the truth, and the proof that its id is new",
         "the intent to pay, before the money",
-        "the result, before anybody is told",
+        "the result, before its event",
         "the event went out: no sweep sends it again",
     ),
     "send": ("wakes the lane", "the event"),
@@ -29,7 +29,7 @@ REASONS = {
     "block": ("one a megabyte: what bounds the memory",),
     "commit picture": ("visible once and whole",),
     "put picture": ("within one block: visible once and whole",),
-    "put sidecar": ("whoever is told of a job finds its file",),
+    "put sidecar": ("a reader of the event finds its file",),
     "delete register": ("no sweep need look at it any more",),
 }
 

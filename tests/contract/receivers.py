@@ -1,4 +1,4 @@
-"""A receiver of events: a real HTTP server of this process, that answers as it is told."""
+"""A receiver of events: a real HTTP server of this process, with the answers that a test sets."""
 
 import asyncio
 import json

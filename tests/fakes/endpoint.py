@@ -1,4 +1,4 @@
-"""The images endpoint in memory: gives the answers it was told to give."""
+"""The images endpoint in memory: gives the answers that a test sets."""
 
 import asyncio
 from collections import deque

@@ -181,7 +181,7 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """What was sent, whatever became of it."""
+    """Every message that was sent."""
 
     queue: str
     body: bytes

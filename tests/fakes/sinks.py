@@ -10,7 +10,7 @@ from shared.errors import DeliveryFailed
 
 @dataclass(slots=True)
 class FakeSink:
-    """Takes what it wants, unless it was told to refuse: then the error is raised, once each."""
+    """Takes the events it wants; raises each error of `refusals` once."""
 
     name: str = "elsewhere"
     types: set[str] | None = None

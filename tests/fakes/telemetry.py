@@ -15,7 +15,7 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 
 @dataclass(frozen=True, slots=True)
 class Told:
-    """What was told since the test began."""
+    """What was reported since the start of the test."""
 
     reader: InMemoryMetricReader
     exporter: InMemorySpanExporter

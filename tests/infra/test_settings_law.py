@@ -2,7 +2,7 @@
 
 The rule, in short (CONTRIBUTING says it too): a setting of the app stands either in the table of
 infra/modules/app.bicep, when Azure has a value for it, or as a member of `Tuning` in
-infra/modules/types.bicep, when only an operator has; a queue or container stands in
+infra/modules/types.bicep, when only an operator has; a queue or container is in
 infra/modules/layout.bicep, under the name of its setting.
 """
 
@@ -30,7 +30,7 @@ TYPES = INFRA / "modules" / "types.bicep"
 #: Read by the app, and never set in Azure.
 NOT_IN_AZURE = {
     CONNECTION: "a connection string holds a key; the identity's trio stands for it",
-    "FOUNDRY_ENDPOINT": "each deployment is told its own, by the format of its model",
+    "FOUNDRY_ENDPOINT": "each deployment has one, by the format of its model",
     "EVENT_GRID_TOPIC_KEY": "the topic has no keys; the identity asks for tokens",
     "FOUNDRY_API_KEY": "the account has no keys; the identity asks for tokens",
 }

@@ -1,4 +1,4 @@
-"""Manifests dropped into a fake world, and what became of them."""
+"""Manifests in a fake world, and their batches."""
 
 import json
 from collections.abc import Mapping

@@ -67,7 +67,7 @@ class Message:
 
 @dataclass(slots=True)
 class Run:
-    """What is simulated, and what came of it."""
+    """A simulation and its result."""
 
     quota: Quota
     service: Service

@@ -32,7 +32,7 @@ def _told_once_an_opening(scene: Scene, record: JobRecord) -> None:
     assert all(entry.sent_at for entry in record.outbox)
     assert len(record.outbox) == record.run, "one end an opening"
     ids = {event.get_id() for event in scene.world.events}
-    assert len(ids) == len(record.outbox), "one event an end, however often it is told"
+    assert len(ids) == len(record.outbox), "one event per end, also when it is published again"
     assert scene.world.event_types()[-1] == f"image.job.{record.state}"
 
 
@@ -44,7 +44,7 @@ def _paid_twice_only_if_it_says_so(scene: Scene, record: JobRecord) -> None:
             assert task.possible_duplicate_charge, "paid twice, and not said"
     assert len(record.attempts) >= sum(calls.values()) - sum(
         task.unpaid_retries for task in record.tasks
-    ), "a call that may have been paid, and is told nowhere"
+    ), "a call that may have been paid, but is reported nowhere"
 
 
 def _its_pictures_are_there(scene: Scene, record: JobRecord) -> None:

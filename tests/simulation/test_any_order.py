@@ -200,7 +200,7 @@ class AnyOrder(RuleBasedStateMachine):
     def each_opening_has_one_end(self) -> None:
         runs = {record.job_id: record.run for record in self.scene.records()}
         for job_id, ends in ends_of(self.scene).items():
-            assert len(ends) <= runs[job_id], f"{job_id} was told to have ended as {ends}"
+            assert len(ends) <= runs[job_id], f"{job_id} has the end events {ends}"
 
     @invariant()
     def nothing_is_paid_before_it_is_written_down(self) -> None:

@@ -50,7 +50,7 @@ async def test_a_sweep_finds_what_died_when_no_message_comes_back(
     await scene.sweep_on()
     if not scene.world.stored_records:
         assert not scene.world.open_jobs
-        return  # nobody was told that it was accepted: its message comes back, or is poison
+        return  # its acceptance was not published: its message comes back, or is poison
     record = reckoned(scene)
     if policy == "retry_once":
         assert record.state is JobState.SUCCEEDED

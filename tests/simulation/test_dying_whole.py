@@ -119,7 +119,7 @@ async def test_a_sweep_carries_on_what_died_when_no_message_comes_back(
     scene = scene_of(name, policy="retry_once")
     await scene.run_until_death(crash_at)
     await scene.sweep_on()
-    if scene.world.stored_records:  # else nobody was told that it was accepted
+    if scene.world.stored_records:  # else its acceptance was not published
         right(scene, "retry_once")
 
 

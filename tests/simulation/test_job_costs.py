@@ -25,7 +25,7 @@ BEFORE_THE_CALL = [
 AFTER_THE_LAST_BYTE = [
     "pictures.create",  # visible once and whole; a large one's last block is a request of its own
     "records.replace",  # the result, before it is published
-    "sidecars.create",  # whoever reads the event finds its file
+    "sidecars.create",  # a reader of the event finds its file
     "events.send",  # the event
 ]
 AFTERWARDS = [

@@ -99,7 +99,7 @@ class Foundry:
         return await self._serve(call, found=found and request.match_info["path"] in paths)
 
     async def _serve(self, call: Call, *, found: bool) -> web.StreamResponse:
-        """ImageCall one call, whatever comes of it, and note how it ended."""
+        """Answer one call and store its outcome in the ledger."""
         outcome = "client gone"
         try:
             if not found:

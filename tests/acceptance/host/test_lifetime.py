@@ -1,4 +1,4 @@
-"""How a host ends, and what becomes of what it was doing."""
+"""How a host ends, and what happens to its running invocations."""
 
 import os
 import signal

@@ -1,6 +1,6 @@
 """What cannot be left out: the raw copy, and what is promised of a job, without a line of the app.
 
-Every byte is decoded from base64 and goes through SHA-256 (whoever is told of a picture is told its
+Every byte is decoded from base64 and goes through SHA-256 (the event of a picture has its
 digest), and beside the pictures go as many small requests as a job makes, one after the other. What
 ours costs over this is the app's own code: parsing, deciding, copying, records.
 """

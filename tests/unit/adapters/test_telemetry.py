@@ -1,4 +1,4 @@
-"""What the app tells of itself: enough to run it by, and nothing that is not for everybody."""
+"""The telemetry of the app: enough to operate it, and nothing that is private."""
 
 import json
 import logging

@@ -1,4 +1,4 @@
-"""What is made of stored originals, when, and how it is told; whoever is stopped is followed."""
+"""What is made of stored originals, when, and how it is reported; a stopped finish continues."""
 
 import json
 from datetime import timedelta

@@ -1,4 +1,4 @@
-"""A list over HTTP is a batch: begun once, and completed whatever becomes of the caller."""
+"""A list over HTTP is a batch: started once, and completed also without its caller."""
 
 import json
 from collections.abc import Mapping

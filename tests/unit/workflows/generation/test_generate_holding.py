@@ -1,4 +1,4 @@
-"""What becomes of jobs whose deployments are busy, blocked or wrong: nothing is lost or hidden."""
+"""Jobs whose deployments are busy, blocked or wrong: nothing is lost or hidden."""
 
 import json
 from datetime import timedelta
