@@ -1,4 +1,4 @@
-"""The page `docs/benchmarks.md`: what a run measured, above a note that people write."""
+"""The page `docs/benchmarks.md`: the measurements of a run, above a note that people write."""
 
 import os
 import platform
@@ -22,8 +22,8 @@ from tests.benchmarks.tables import (
 ROOT = Path(__file__).resolve().parents[2]
 PAGE = ROOT / "docs" / "benchmarks.md"
 CHART = ROOT / "docs" / "benchmarks.svg"
-#: What stands below this line is kept.
-NOTE = "<!-- What follows is written by hand; what stands above is printed by `make bench`. -->"
+#: The text below this line is kept.
+NOTE = "<!-- `make bench` prints everything above this line. The rest is written by hand. -->"
 
 _LIBRARIES = ("httpx", "httpx-aiohttp", "aiohttp", "pybase64", "azure-storage-blob", "openai")
 
@@ -49,9 +49,9 @@ def report(results: Results) -> str:
     one = next((c for c in cases if c.in_flight == 1 and c.reply == "1 × 25 MB"), None)  # noqa: RUF001 (as cases write it)
     parts = [
         f"Measured on {datetime.now(UTC):%Y-%m-%d} on {machine()}.",
-        "## What is promised\n\n" + bounds_table(bounds(results)),
-        "## As fast as it goes\n\n" + figures(results, paced=False),
-        "## Replies at 40 MB/s, storage at 10 ms a request\n\n" + figures(results, paced=True),
+        "## Limits\n\n" + bounds_table(bounds(results)),
+        "## At full speed\n\n" + figures(results, paced=False),
+        "## Replies at 40 MB/s, storage at 10 ms per request\n\n" + figures(results, paced=True),
     ]
     alone = [
         f"{case.jobs} jobs of {case.reply}, {case.in_flight} in flight: "
@@ -63,12 +63,12 @@ def report(results: Results) -> str:
     if one and (rounds := results.seen.get((one, "ours"))):
         parts += [
             "## Storage requests of a job of one 25 MB picture\n\n" + requests_table(rounds[0]),
-            "## Its steps\n\n" + steps_table(rounds[0]),
+            "## Steps of that job\n\n" + steps_table(rounds[0]),
         ]
     if results.growth:
         parts.append("## After many jobs, on Azurite\n\n" + growth_table(results.growth))
     if results.knobs:
-        parts.append("## The knobs\n\n" + knobs_table(results.knobs))
+        parts.append("## Settings\n\n" + knobs_table(results.knobs))
     if results.starts:
         parts.append("## A cold start\n\n" + starts_table(results))
     return "\n\n".join(parts)
@@ -82,16 +82,21 @@ def write(results: Results) -> None:
 
 _HEAD = """# Benchmarks
 
-How fast the way of a picture is, and how flat its memory: `make bench` prints and writes this page.
+How fast a picture goes from the endpoint into storage, and how much memory that takes. `make bench`
+prints and writes this page.
 
 ![Memory, CPU and latency of the ways](benchmarks.svg)
 
-Five ways from the reply of the images endpoint into blob storage, each in a process of its own,
-round by round in turn; endpoint and storage are processes of their own, TLS is on both legs.
-*Obvious* is the announcement's sample in Python: the whole reply, decoded whole, one upload.
-*openai SDK* is the same with the model's SDK. *Raw copy* is the limit: the reply thrown away, as
-many bytes of nothing uploaded in the same blocks. *Least* is the raw copy and what is promised of
-a job without a line of the app: base64, SHA-256, as many small requests. *Ours* takes in a message
-and generates its task, records, claims and events included. Figures are medians over the rounds,
-ratios medians of each round's; a MB is 10^6 bytes of decoded picture, peaks are resident memory
-over the idle worker's."""
+Five implementations are compared. Each runs in a separate process, and they take turns in each
+round. Endpoint and storage are separate processes, and both connections use TLS.
+
+- *Obvious* is the sample of the model's announcement in Python: the whole reply, decoded as a
+  whole, one upload.
+- *openai SDK* is the same with the model's SDK.
+- *Raw copy* is the limit: it discards the reply and uploads as many bytes in the same blocks.
+- *Least* is the raw copy with the required work of a job and no code of the app: base64, SHA-256
+  and as many small requests.
+- *Ours* accepts a message and generates its task, with records, claims and events.
+
+Figures are medians over the rounds, and ratios are medians of the ratios of each round. A MB is
+10^6 bytes of decoded picture. Peaks are resident memory above the idle worker's."""

@@ -139,9 +139,9 @@ def _memory(results: Results) -> list[Bound]:
         Bound("peak memory over idle, 1 job", 8, worst(1), "MB"),
         Bound("the same, 24 jobs", 120, worst(24), "MB"),
         Bound("the same, 64 jobs of 4 pictures of 25 MB", 260, worst(64), "MB"),
-        Bound("its growth from 1 to 10 pictures a reply", 2, growth(one(1, 25), one(10, 8)), "MB"),
-        Bound("its growth from 2 to 25 MB a picture", 2, growth(one(1, 2), one(1, 25)), "MB"),
-        Bound("its growth over the last 150 of 200 jobs", 2, _worst(creep), "MB"),
+        Bound("growth from 1 to 10 pictures per reply", 2, growth(one(1, 25), one(10, 8)), "MB"),
+        Bound("growth from 2 to 25 MB per picture", 2, growth(one(1, 2), one(1, 25)), "MB"),
+        Bound("growth over the last 150 of 200 jobs", 2, _worst(creep), "MB"),
         Bound("memory of the idle worker", 80, median(idle) if idle else None, "MB"),
     ]
 
@@ -165,7 +165,7 @@ def _cpu(results: Results) -> list[Bound]:
             "x",
         ),
         Bound(
-            "CPU over what cannot be left out, replies of 25 MB and more",
+            "CPU over the least possible, replies of 25 MB and more",
             1.2,
             _worst([results.ratio(case, "least", cpu) for case in large]),
             "x",

@@ -101,10 +101,10 @@ class Account:
 
 
 def _what(name: str) -> str:
-    """What kind of blob this is, in a word."""
+    """Return what kind of blob this is."""
     container, _, rest = name.partition("/")
     if container == "jobs":
-        return "register" if rest.startswith(("open/", "ended/")) else "record"
+        return "index entry" if rest.startswith(("open/", "ended/")) else "record"
     if container == "images":
         return "sidecar" if rest.endswith(".json") else "picture"
     return {"pace": "ledger"}.get(container, container)

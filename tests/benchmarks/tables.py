@@ -12,25 +12,25 @@ from tests.benchmarks.results import Bound, Results, cpu, late, peak, told
 
 #: Why each request of a job is made; the first, the second ... of its kind.
 REASONS = {
-    "put register": (
-        "never lost: a sweep finds the job, also without its messages",
-        "its entry in lists, now that it has ended",
+    "put index entry": (
+        "a sweep finds the job, even if its messages are lost",
+        "the job's entry in lists of ended jobs",
     ),
     "put record": (
-        "the truth, and the proof that its id is new",
-        "the intent to pay, before the money",
-        "the result, before its event",
-        "the event went out: no sweep sends it again",
+        "the job is accepted, and its id is new",
+        "the intent to pay, before the call",
+        "the result, before the event",
+        "the event is published: no sweep sends it again",
     ),
-    "send": ("wakes the lane", "the event"),
-    "read record": ("messages hold ids and nothing else",),
-    "put ledger": ("the quota is the speed limit: a turn among all hosts'",),
-    "the call": ("on a connection of its own: what fails on a kept one may have been read",),
-    "block": ("one a megabyte: what bounds the memory",),
-    "commit picture": ("visible once and whole",),
-    "put picture": ("within one block: visible once and whole",),
-    "put sidecar": ("a reader of the event finds its file",),
-    "delete register": ("no sweep need look at it any more",),
+    "send": ("starts the task", "the event"),
+    "read record": ("a message has only ids",),
+    "put ledger": ("the quota is the speed limit: a reservation shared with all hosts",),
+    "the call": ("on a new connection: a request that fails on a kept one may have been read",),
+    "block": ("one per megabyte: this limits the memory",),
+    "commit picture": ("the picture becomes visible, complete",),
+    "put picture": ("within one block: the picture becomes visible, complete",),
+    "put sidecar": ("receivers of the event find the file",),
+    "delete index entry": ("no sweep checks the job again",),
 }
 
 _HEADS: dict[WayName, str] = {
@@ -113,7 +113,7 @@ def requests_table(seen: Seen) -> str:
         [kind, f"{count:g}", "; ".join(REASONS.get(kind, ()))]
         for kind, count in seen.requests.items()
     ]
-    return table(["request", "a job", "why"], rows)
+    return table(["request", "per job", "why"], rows)
 
 
 def steps_table(seen: Seen) -> str:
@@ -138,7 +138,7 @@ def steps_table(seen: Seen) -> str:
 
 
 def knobs_table(tried: Mapping[Knobs, Tried]) -> str:
-    """What settings of the uploads do, and what they come with."""
+    """What settings of the uploads do, and their defaults."""
     rows = []
     for knobs, seen in tried.items():
         flat, paced, many = seen
@@ -147,7 +147,7 @@ def knobs_table(tried: Mapping[Knobs, Tried]) -> str:
                 *(f"{knobs.block_bytes / (1 << 20):g}", str(knobs.in_flight), str(knobs.pool)),
                 *(number(cpu(flat)), number(peak(flat)), number(told(paced))),
                 *(number(peak(many)), number(many.megabytes_a_second)),
-                "what it comes with" if knobs == Knobs() else "",
+                "the default" if knobs == Knobs() else "",
             ]
         )
     heads = ["block MiB", "in flight", "pool", "CPU ms/MB", "peak MB", "event after ms"]
