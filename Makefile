@@ -1,5 +1,5 @@
-# What can be done here, by name: `make help` lists it.
-# It needs Python 3.11 or newer, Node 20 or newer, git and GNU make; `make setup` brings the rest.
+# The commands of this project. `make help` lists them.
+# Needs Python 3.11 or newer, Node 20 or newer, git and GNU make. `make setup` installs the rest.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -7,8 +7,8 @@ SHELL := bash
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
 
-# Any Python that can make a virtual environment: it only fetches uv, which finds (or fetches) the
-# app's own Python, the one of .python-version.
+# Any Python that can make a virtual environment. It only installs uv, which finds (or downloads) the
+# Python of .python-version.
 PYTHON ?= python3
 UV_VERSION := 0.13.9
 UV := $(or $(shell uv --version >/dev/null 2>&1 && command -v uv),.tools/bin/uv)
@@ -27,44 +27,44 @@ help:
 
 ##@ Start here
 
-setup: .venv/.stamp node_modules/.stamp ## bring everything the other targets need
+setup: .venv/.stamp node_modules/.stamp ## install everything that the other commands need
 
-demo: setup ## the whole system on this machine: submit jobs, see their pictures and events
+demo: setup ## run the whole system on this machine: submit jobs, show pictures and events
 	@$(BIN)/python -m local demo
 
-dev: setup ## Azure on a laptop, until Ctrl-C
+dev: setup ## run the whole system until Ctrl-C
 	@$(BIN)/python -m local up
 
-##@ Prove it
+##@ Test
 
-# Most of an acceptance test is waiting, so two cores carry three at a time; a file stays whole, since
-# its tests share a stack.
-test: setup ## every test
+# Acceptance tests mostly wait, so two cores can run three at a time. The tests of a file share a stack,
+# so they stay together.
+test: setup ## run every test
 	@$(BIN)/pytest -q -n 3 --dist loadfile
 
-unit: .venv/.stamp ## the fast ones: the core, and the laws of the tree
+unit: .venv/.stamp ## run the fast tests: unit and architecture
 	@$(BIN)/pytest tests/unit tests/architecture
 
-contract: setup ## fakes and real services under the same assertions
+contract: setup ## run the contract tests: in memory and with real services
 	@$(BIN)/pytest tests/contract
 
-acceptance: setup ## the app under a host, with Azurite and the Foundry emulator
+acceptance: setup ## run the app under a host, with Azurite and the Foundry emulator
 	@$(BIN)/pytest tests/acceptance
 
-chaos: setup ## hosts killed, calls broken, messages twice: what is lost or paid twice? (SEED=1)
+chaos: setup ## kill hosts, break calls, repeat messages; count lost and twice-paid jobs (SEED=1)
 	@$(BIN)/python -m local chaos --seed $(or $(SEED),1)
 
-batch: setup ## a CSV of 1,000 lines, its host killed three times: is each line right? (LINES=1000)
+batch: setup ## run a CSV of 1,000 lines, kill the host three times, check each line (LINES=1000)
 	@$(BIN)/python -m local batch --lines $(or $(LINES),1000) --seed $(or $(SEED),1)
 
-quota: setup ## hosts that share a quota: how much of it is used, what is refused? (SEED=1)
+quota: setup ## run hosts that share a quota; measure its use and the 429s (SEED=1)
 	@$(BIN)/python -m local quota --seed $(or $(SEED),1)
 
 bench: .venv-bench/.stamp node_modules/.stamp ## measure speed and memory, a quarter of an hour (BENCH="--rounds 1 --no-page": less)
 	@.venv-bench/bin/pytest --quiet -c tests/benchmarks/pytest.ini tests/benchmarks
 	@.venv-bench/bin/python -m tests.benchmarks $(BENCH)
 
-check: lint types imports infra pins ## what can be said without running it
+check: lint types imports infra pins ## run all checks that do not start the app
 
 lint: .venv/.stamp
 	@$(BIN)/ruff check .
@@ -83,9 +83,9 @@ infra: .venv/.stamp
 pins: $(UV)
 	@scripts/requirements --check
 
-##@ Change it
+##@ Develop
 
-format: .venv/.stamp ## put the code into its one form, and mend what can be mended
+format: .venv/.stamp ## format the code, and fix what can be fixed automatically
 	@$(BIN)/ruff check --fix --quiet . || true
 	@$(BIN)/ruff format .
 
@@ -95,21 +95,21 @@ requirements: $(UV) ## compile requirements*.txt from pyproject.toml (UPGRADE=1:
 schemas: .venv/.stamp ## write what docs/ derives from the code: schemas, tables, the picture of the house
 	@$(BIN)/python -m local.contracts.schemas
 
-azuretypes: setup ## take the types of Azure's resources anew, for the checks of infra/
+azuretypes: setup ## update the types of Azure's resources, for the checks of infra/
 	@scripts/azure-types
 
-wheel: .venv/.stamp ## the client for other services, into dist
+wheel: .venv/.stamp ## build the client for other services, into dist
 	@$(BIN)/python -m hatchling build --target wheel
 
 package: ## list what would be deployed
 	@scripts/package
 
-clean: ## remove what was made here, except what setup brought
+clean: ## remove generated files, except those of setup
 	@rm -rf out dist .coverage .hypothesis .mypy_cache .pytest_cache .ruff_cache .import_linter_cache
 	@find . -name __pycache__ -not -path './.venv/*' -not -path './node_modules/*' \
 	  -prune -exec rm -rf {} +
 
-# What setup makes. A stamp is younger than all it was made from, so a second setup does nothing.
+# What setup installs. A stamp is newer than its sources, so a second setup does nothing.
 
 .tools/bin/uv:
 	@echo "uv $(UV_VERSION), into .tools"
@@ -127,7 +127,7 @@ clean: ## remove what was made here, except what setup brought
 	@touch $@
 
 .venv-bench/.stamp: requirements-bench.txt .python-version | $(UV)
-	@echo "what benchmarks need, into .venv-bench"
+	@echo "Packages for benchmarks, into .venv-bench"
 	@$(UV) venv --quiet --clear --python "$$(cat .python-version)" .venv-bench
 	@$(UV) pip sync --quiet --require-hashes --python .venv-bench/bin/python requirements-bench.txt
 	@touch $@

@@ -1,7 +1,7 @@
-"""Ask for a campaign's pictures at once, and take the results off a queue of one's own.
+"""Submit the jobs of a campaign together, and read the results from a reply queue.
 
-The app must allow the reply queue (REPLY_QUEUES=replies-*), and the queue must exist. Each event is
-deleted when the next one is asked for; if this program dies, those it had not done with come again.
+The app must allow the reply queue (REPLY_QUEUES=replies-*), and the queue must exist. An event is
+deleted when the next one is requested. If this program stops, it gets the last event again.
 """
 
 from image_jobs.client import ImageJobs

@@ -1,4 +1,4 @@
-"""Ask for pictures from asynchronous code, and pass one on as it arrives, never holding it whole.
+"""Submit jobs from asynchronous code, and pass a picture on without loading it into memory.
 
 pip install 'image-jobs[aio]'
 """
@@ -10,14 +10,14 @@ from image_jobs.client import AsyncImageJobs
 
 
 async def main() -> None:
-    """Ask for two pictures side by side and stream the first to stdout's stand-in."""
+    """Submit two jobs together and stream the first picture."""
     async with AsyncImageJobs() as jobs:
         receipts = await jobs.submit_many(["a fox in the snow", "an owl in the snow"])
         first, _ = await asyncio.gather(*(jobs.result(each, within=300) for each in receipts))
-        passed_on = 0
+        sent = 0
         async for chunk in jobs.open(first.images[0]):
-            passed_on += len(chunk)  # or: await response.write(chunk)
-        sys.stdout.write(f"{passed_on} bytes of {first.images[0].blob}\n")
+            sent += len(chunk)  # or: await response.write(chunk)
+        sys.stdout.write(f"{sent} bytes of {first.images[0].blob}\n")
 
 
 asyncio.run(main())

@@ -1,6 +1,8 @@
-"""Ask for one picture, wait for it, and keep it in a file.
+"""Submit one job, wait for it, and save its picture to a file.
 
-pip install image-jobs; ImageStorage holds a connection string (or the two URLs, with an identity).
+pip install image-jobs
+
+Set ImageStorage to a connection string, or set its two URLs and use an identity.
 """
 
 from pathlib import Path

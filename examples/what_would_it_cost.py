@@ -1,7 +1,7 @@
-"""Ask what a job would become and cost, before anything is sent.
+"""Get the plan and the cost of a job before anything is sent.
 
-Told of the app's deployments (here by name; FOUNDRY_DEPLOYMENTS does as well), the client decides
-exactly as the app would.
+The client knows the app's deployments (here by name, or from FOUNDRY_DEPLOYMENTS), so it decides
+exactly as the app does.
 """
 
 from image_jobs.client import ImageJobs, UnsupportedRequest
