@@ -74,7 +74,7 @@ def open_world(configuration: Configuration) -> World:
     world = _built(configuration.settings, None)
     if not telemetry_enabled():
         return world
-    from .measured_world import measured
+    from .telemetry import measured
 
     return measured(world)
 

@@ -10,14 +10,7 @@ from typing import Final
 
 from ..errors import Fault, MalformedMessage
 from .csv_rows import find_delimiter, read_columns, row_message, split_cells
-from .entries import (
-    MAX_ENTRY_BYTES,
-    TOO_LONG,
-    EntryBuffer,
-    FileFault,
-    ManifestEntry,
-    ReadingState,
-)
+from .entries import MAX_ENTRY_BYTES, TOO_LONG, EntryBuffer, FileFault, ManifestEntry, ReadingState
 from .manifest import Format
 
 #: Jobs of a list over HTTP: as many as one request can accept while its caller waits.

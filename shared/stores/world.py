@@ -9,13 +9,12 @@ from ..ports import Blobs, Clock, Gather, ImagesEndpoint, Queues, Renderer, Sign
 
 if TYPE_CHECKING:  # no start waits for the repositories
     from .batches import BatchRecords
-    from .budget import BudgetLedgers
     from .dead_letters import DeadLetters
     from .index import JobIndex
     from .inputs import Inputs
+    from .ledgers import BudgetLedgers, PoolLedgers
     from .manifests import Manifests
     from .pictures import Pictures
-    from .pools import PoolLedgers
     from .publisher import Publisher
     from .records import JobRecords
 
@@ -59,14 +58,13 @@ def build_world(  # noqa: PLR0913 (one an interface)
     """Return a world over these interfaces; `blobs` opens a container by its name."""
     # ruff: noqa: PLC0415 (as above)
     from .batches import BatchRecords
-    from .budget import BudgetLedgers
     from .dead_letters import DeadLetters
     from .index import JobIndex
     from .inputs import Inputs
+    from .ledgers import BudgetLedgers, PoolLedgers
     from .manifests import Manifests
     from .picture_blocks import BlockSizes
     from .pictures import Pictures
-    from .pools import PoolLedgers
     from .publisher import Publisher
     from .records import JobRecords
 

@@ -20,7 +20,7 @@ from ...limits.pool_ledger import AcquireRequest, AcquireResult, CircuitOpen, Re
 from ...ports import Clock, Versioned
 from ...records.costs import billed, over_budget
 from ...records.record import Attempt, Failure, JobRecord, JobState
-from ...stores.pools import PoolLedgers
+from ...stores.ledgers import PoolLedgers
 from ...stores.world import World
 
 

@@ -10,8 +10,7 @@ import pytest
 from cloudevents.core.v1.event import CloudEvent
 from opentelemetry.trace import format_span_id, format_trace_id
 
-from shared.adapters.measured_world import measured
-from shared.adapters.telemetry import note, note_ages, task_span
+from shared.adapters.telemetry import measured, note, note_ages, task_span
 from shared.errors import NotSent
 from shared.images_api.outcomes import OutcomeKind
 from shared.ports import Report

@@ -6,7 +6,7 @@ from shared.limits.adaptive_rate import Quota
 from shared.limits.circuit_breaker import CallFeedback
 from shared.limits.pacing import Postponed
 from shared.limits.pool_ledger import AcquireRequest, CircuitOpen, Ledger, Reservation
-from shared.stores.pools import PoolLedgers
+from shared.stores.ledgers import PoolLedgers
 from shared.workflows.generation.reservations import ReservationRequest, acquire_reservation
 from tests.fakes.memory import MemoryBlobs
 from tests.fakes.world import FakeClock

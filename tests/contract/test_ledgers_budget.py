@@ -8,7 +8,7 @@ import pytest
 from shared.errors import StoreUnavailable
 from shared.limits.budget import CostReservation, Refusal
 from shared.ports import Blobs
-from shared.stores.budget import BudgetLedgers
+from shared.stores.ledgers import BudgetLedgers
 from tests.contract.conftest import NOW, Account
 from tests.fakes.world import FakeClock
 

@@ -12,7 +12,7 @@ from shared.limits.circuit_breaker import NOTHING, CallFeedback
 from shared.limits.pacing import Postponed, count_waiting
 from shared.limits.pool_ledger import AcquireRequest, CircuitOpen, Reservation
 from shared.ports import Blobs
-from shared.stores.pools import PoolLedgers
+from shared.stores.ledgers import PoolLedgers
 from tests.fakes.memory import MemoryBlobs
 from tests.fakes.world import FakeClock
 
