@@ -15,7 +15,7 @@ from typing import IO, Final
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from ..errors import CannotRender
-from ..pictures.renditions import USUAL_QUALITY, Encoding, RenditionSpec
+from ..pictures.renditions import DEFAULT_QUALITY, Encoding, RenditionSpec
 
 #: Twice the pixels of the largest original any model makes (3840x2160 and its like).
 MAX_PIXELS: Final = 1 << 24
@@ -72,7 +72,7 @@ def lay_out(pictures: Sequence[tuple[Image.Image, str]]) -> Encoded:
         sheet.paste(picture, (left + inset[0], top + inset[1]), transparent)
         words = _cut(label, font, edge)
         draw.text((left + edge / 2, top + edge + size / 2), words, _INK, font, anchor="mt")
-    return _encoded(sheet, "jpeg", USUAL_QUALITY)
+    return _encoded(sheet, "jpeg", DEFAULT_QUALITY)
 
 
 def _columns(count: int) -> int:

@@ -1,11 +1,11 @@
-"""Where a model can be called: the deployments an operator has configured."""
+"""Describe the deployments of models that an operator has configured."""
 
 import re
 from typing import Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
-#: A host's name of at least two labels; a pattern stands for what is before them.
+#: A host name of at least two labels, with an optional `*.` before it.
 _HOST: Final = re.compile(r"(\*\.)?([a-z0-9-]+\.)+[a-z][a-z0-9-]*")
 
 type UrlShape = Literal["deployment", "v1", "mai", "bfl"]
@@ -14,50 +14,49 @@ type UrlShape = Literal["deployment", "v1", "mai", "bfl"]
 class Deployment(BaseModel):
     """One deployment of a model, as `FOUNDRY_DEPLOYMENTS` names it.
 
-    Only `name` is required. What is left out comes from the catalogue's row of the model
-    (`url`, `scope`, `rpm`) or from `FOUNDRY_ENDPOINT` (`endpoint`), filled in by
-    `shared.config.settings`; see `docs/settings.md`.
+    Only `name` is required. `shared.config.settings` fills in the other fields from the catalogue
+    (`url`, `scope`, `rpm`) and from `FOUNDRY_ENDPOINT` (`endpoint`); see `docs/settings.md`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     name: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
-    #: Catalogue name of the model it serves.
+    #: Name of its model in the catalogue; empty: the same as `name`.
     model: str = ""
-    #: `https://resource-host`, or a full URL ending in `/images/generations`, taken as it is.
+    #: `https://resource-host`, or a full URL ending in `/images/generations`, used unchanged.
     endpoint: str = ""
     url: UrlShape | None = None
     api_version: str | None = None
-    #: Entra scope of the token; the model's own when None.
+    #: Entra scope of the token; None: the scope of the model.
     scope: str | None = None
-    #: Quota in requests a minute; the catalogue's default for the model when None.
+    #: Quota in requests a minute; None: the default of the model.
     rpm: float | None = Field(default=None, gt=0, le=100_000)
-    #: Deployments that share one quota share a pool; the model's name when empty.
+    #: Deployments that share one quota share a pool; empty: the name of the model.
     pool: str = Field(default="", pattern=r"^([A-Za-z0-9][A-Za-z0-9._-]{0,63})?$")
-    #: Ask for the reply as server-sent events where the model and `n` allow.
+    #: Request the reply as server-sent events where the model and `n` allow it.
     stream: bool = True
-    #: Put `model` into the body; None: where the URL shape asks for it.
+    #: Put `model` into the body; None: decided by the URL shape.
     send_model: bool | None = None
-    #: Members added to every body, for hosts with parameters of their own.
+    #: Members added to every body, for hosts that need further parameters.
     extra_body: dict[str, JsonValue] = Field(default_factory=dict)
-    #: Hosts, or patterns of them, that its replies may link pictures at, beside the endpoint's own.
+    #: Hosts, or patterns of hosts, that replies may link pictures at, besides the endpoint's host.
     picture_hosts: tuple[str, ...] = ()
 
     @field_validator("picture_hosts")
     @classmethod
-    def _are_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+    def _check_hosts(cls, value: tuple[str, ...]) -> tuple[str, ...]:
         for host in value:
             if not _HOST.fullmatch(host):
                 raise ValueError(
-                    f"{host!r} is no host; write 'pictures.example' or '*.example.net'"
+                    f"{host!r} is not a host; write 'pictures.example' or '*.example.net'"
                 )
         return value
 
     @field_validator("endpoint")
     @classmethod
-    def _is_a_url(cls, value: str) -> str:
+    def _check_url(cls, value: str) -> str:
         if value and not value.startswith(("https://", "http://127.0.0.1", "http://localhost")):
             raise ValueError(
-                f"{value!r} is no https URL (plain http is for 127.0.0.1 and localhost only)"
+                f"{value!r} is not an https URL (http is allowed for 127.0.0.1 and localhost only)"
             )
         return value.rstrip("/")

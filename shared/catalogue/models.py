@@ -1,4 +1,4 @@
-"""The catalogue: what each model can do, what it costs and how it is called, as data."""
+"""Hold the catalogue: what each model can do, what it costs and how it is called."""
 
 import difflib
 import json
@@ -21,9 +21,9 @@ type Family = Literal["gpt-image", "mai", "flux"]
 type QualityName = Literal["low", "medium", "high", "xhigh", "max"]
 type TokenRule = Literal["scaled", "grid", "pixels", "megapixels"]
 
-#: A model that retires within so many days is announced as such.
-NOTICE_DAYS = 60
-#: What a row says where a fact it would inherit is not known; TOML has no null.
+#: Plans warn about a model that retires within this many days.
+RETIREMENT_NOTICE_DAYS = 60
+#: The value that removes a copied fact from a row; TOML has no null.
 UNKNOWN = "unknown"
 
 
@@ -32,45 +32,45 @@ class _Row(BaseModel):
 
 
 class QualityLevel(_Row):
-    """One quality a model knows, and the token grids behind it."""
+    """One quality level of a model, and its token counts."""
 
     name: QualityName
     #: Tokens along the long edge; None where the model has no buckets.
     bucket: int | None = Field(default=None, ge=1)
-    #: Tokens along the short edge, of the legacy tiers; None where there is none known.
+    #: Tokens along the short edge, of the legacy tiers; None where it is not known.
     grid: int | None = Field(default=None, ge=1)
-    #: What a picture of 1024x1024 takes.
+    #: Seconds for one picture of 1024x1024.
     seconds: float = Field(gt=0)
 
 
 class Prices(_Row):
-    """USD per million tokens, or per started megapixel for the models billed so."""
+    """USD per million tokens, or per started megapixel for models that are billed by area."""
 
     text_in: float = Field(default=0.0, ge=0)
     image_in: float = Field(default=0.0, ge=0)
     image_out: float | None = Field(default=None, ge=0)
-    #: None: text in the output is billed as image output.
+    #: None: text in the output is billed like image output.
     text_out: float | None = Field(default=None, ge=0)
     megapixel_in: float = Field(default=0.0, ge=0)
     megapixel_out: float | None = Field(default=None, ge=0)
-    #: Added once a call, to the first picture.
+    #: Added once for each call.
     first_output: float = Field(default=0.0, ge=0)
 
 
 class Edits(_Row):
-    """How a model takes pictures to edit."""
+    """How a model receives pictures to edit."""
 
-    #: A part of a form for each picture, or members of the JSON body in base64.
+    #: One form part for each picture, or members of the JSON body in base64.
     how: Literal["multipart", "json"]
-    #: Name of the part, or of the first member; the next ones are numbered from 2.
+    #: Name of the part, or of the first member; further members are numbered from 2.
     field: str
     masks: bool = False
-    #: Members of the request that it accepts only when it makes a picture from nothing.
+    #: Members of the request that it accepts for generations only, not for edits.
     without: tuple[str, ...] = ()
 
 
 class Model(_Row):
-    """One row of the catalogue; `models.toml` says what each fact rests on."""
+    """One row of the catalogue; `models.toml` has the source of each fact."""
 
     name: str = Field(min_length=1, max_length=64)
     family: Family
@@ -84,45 +84,45 @@ class Model(_Row):
     transparent: bool
     max_prompt_characters: int = Field(ge=1)
     max_inputs: int = Field(ge=0)
-    #: None: it edits nothing.
+    #: None: it edits no pictures.
     edits: Edits | None = None
     status: Literal["ga", "preview"]
     retires: date | None = None
     replacement: str | None = None
     sizes: SizeRules
-    #: The sizes it is best at; the first is its default.
+    #: Recommended sizes; the first is the default.
     usual_sizes: tuple[tuple[int, int], ...] = Field(min_length=1)
     experimental_above_pixels: int | None = None
     qualities: tuple[QualityLevel, ...] = ()
-    #: Of a picture of 1024x1024, for a model without quality levels.
+    #: Seconds for one picture of 1024x1024, for a model without quality levels.
     seconds: float = Field(default=30.0, gt=0)
     tokens: TokenRule
-    #: None: not known, which is not the same as free.
+    #: None: not known; that does not mean free.
     prices: Prices | None = None
     #: Members of the request body that it accepts.
     parameters: tuple[str, ...] = Field(min_length=1)
-    #: What the facts rest on, by field.
+    #: The source of each fact, by field.
     sources: dict[str, str] = Field(default_factory=dict, repr=False)
 
     @field_validator("qualities", mode="before")
     @classmethod
-    def _named(cls, value: Any) -> Any:  # noqa: ANN401 - what a file holds is checked after this
+    def _name_levels(cls, value: Any) -> Any:  # noqa: ANN401 - the file is validated after this
         if isinstance(value, dict) and all(isinstance(level, dict) for level in value.values()):
             return [{"name": name, **level} for name, level in value.items()]
         return value
 
     @model_validator(mode="after")
-    def _agrees_with_itself(self) -> Self:
+    def _check_consistency(self) -> Self:
         for width, height in self.usual_sizes:
             if broken := find_broken_rules(self.sizes, width, height):
                 raise ValueError(f"usual_sizes: {broken[0]}")
         if self.tokens in {"scaled", "grid"} and not self.qualities:
-            raise ValueError(f"tokens: {self.tokens!r} counts by quality, and it has no qualities")
+            raise ValueError(f"tokens: {self.tokens!r} needs `qualities`, which are missing")
         for level in self.qualities:
             if level.grid is None and (level.bucket is None or self.tokens == "grid"):
-                raise ValueError(f"qualities: {level.name!r} has no grid to count its tokens by")
+                raise ValueError(f"qualities: {level.name!r} needs a grid to count its tokens")
         if self.max_inputs and self.edits is None:
-            raise ValueError("max_inputs: it takes inputs, and edits does not say how")
+            raise ValueError("max_inputs: the model accepts inputs, but `edits` is missing")
         if self.prices is not None:
             rate = "megapixel_out" if self.tokens == "megapixels" else "image_out"
             if getattr(self.prices, rate) is None:
@@ -130,25 +130,25 @@ class Model(_Row):
         return self
 
     def quality(self, name: str | None) -> QualityLevel | None:
-        """Look up a quality level by name."""
+        """Return the quality level of this name."""
         return next((level for level in self.qualities if level.name == name), None)
 
     def api_version_for(self, shape: UrlShape) -> str:
-        """Say the api-version of a URL shape, which need not be the model's own; "" is none."""
+        """Return the api-version for a URL shape; "" where the shape has no api-version."""
         return self.api_version if shape == self.url else _API_VERSIONS[shape]
 
     def retired(self, today: date) -> bool:
-        """Tell whether its retirement date has come."""
+        """Return whether its retirement date is reached."""
         return self.retires is not None and self.retires <= today
 
     def warning(self, today: date) -> str | None:
-        """Say that it is retired, or will be soon."""
-        if self.retires is None or (left := (self.retires - today).days) > NOTICE_DAYS:
+        """Return a warning if the model is retired or retires soon."""
+        if self.retires is None or (left := (self.retires - today).days) > RETIREMENT_NOTICE_DAYS:
             return None
         when = (
             f"was retired on {self.retires} and may stop answering"
             if left <= 0
-            else f"retires on {self.retires}, in {left} day{'s' if left > 1 else ''}"
+            else f"retires on {self.retires}, in {left} {'day' if left == 1 else 'days'}"
         )
         instead = f"; its replacement is {self.replacement}" if self.replacement else ""
         return f"{self.name} {when}{instead}"
@@ -170,78 +170,79 @@ class Catalogue:
     models: Mapping[str, Model]
 
     def get(self, name: str) -> Model:
-        """Look up a model; a name it does not hold is a LookupError with a sentence."""
+        """Return the model of this name; `LookupError` with a sentence if there is none."""
         if model := self.models.get(name):
             return model
-        raise LookupError(f"{name!r} is no model of the catalogue{self._instead(name)}")
+        raise LookupError(f"{name!r} is not a model of the catalogue{self._suggest(name)}")
 
-    def _instead(self, name: str) -> str:
+    def _suggest(self, name: str) -> str:
         known = {known.lower(): known for known in self.models}
         close = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.6)
         if close:
             return f"; did you mean {' or '.join(known[match] for match in close)}?"
-        return f"; it has {', '.join(sorted(known.values()))}"
+        return f"; use one of {', '.join(sorted(known.values()))}"
 
 
 @cache
 def read_builtin() -> Catalogue:
-    """Read the catalogue that comes with the app."""
+    """Return the catalogue that is part of the app."""
     text = files(__package__).joinpath("models.toml").read_text(encoding="utf-8")
     return extend_catalogue(Catalogue({}), text)
 
 
 def extend_catalogue(catalogue: Catalogue, text: str) -> Catalogue:
-    """Add an operator's own models to a catalogue, or change single facts of its models.
+    """Return a catalogue with an operator's models added, or with facts of its models changed.
 
-    The text is TOML or JSON with one object `models`, by name. A row of a known model states what
-    differs; a new one states everything, or starts as a copy of the row it names in `like`.
+    The text is TOML or JSON with one object `models`, by name. A row of a known model contains only
+    what differs. A row of a new model is complete, or a copy of the row named in `like` plus what
+    differs. Raises `Misconfigured`.
     """
     models = dict(catalogue.models)
-    for name, row in _rows(text).items():
+    for name, row in _parse_rows(text).items():
         if not isinstance(row, dict):
             raise Misconfigured(f"catalogue: model {name!r} must be a table, not {row!r}")
         changes = dict(row)
         origin = changes.pop("like", name)
         if origin not in models and "like" in row:
             raise Misconfigured(
-                f"catalogue: model {name!r}, field 'like': {origin!r} is no model known before it"
+                f"catalogue: model {name!r}, field 'like': {origin!r} is not defined before it"
             )
-        start = _plain(models[origin]) if origin in models else {}
-        models[name] = _model(name, _merged(start, changes))
+        start = _dump_row(models[origin]) if origin in models else {}
+        models[name] = _validate_row(name, _merge(start, changes))
     return Catalogue(MappingProxyType(models))
 
 
-def _rows(text: str) -> dict[str, Any]:
+def _parse_rows(text: str) -> dict[str, Any]:
     try:
         document = json.loads(text) if text.lstrip().startswith("{") else tomllib.loads(text)
     except ValueError as error:
-        raise Misconfigured(f"catalogue: it is neither TOML nor JSON: {error}") from error
+        raise Misconfigured(f"catalogue: the file is not valid TOML or JSON: {error}") from error
     rows = document.get("models")
     if not isinstance(rows, dict) or set(document) != {"models"}:
-        held = ", ".join(document) or "nothing"
-        raise Misconfigured(f"catalogue: it must hold the table 'models' alone, and holds {held}")
+        found = ", ".join(document) or "nothing"
+        raise Misconfigured(f"catalogue: expected only the table 'models', found {found}")
     return rows
 
 
-def _plain(model: Model) -> dict[str, Any]:
+def _dump_row(model: Model) -> dict[str, Any]:
     row = model.model_dump(exclude_none=True)
     row["qualities"] = {level.pop("name"): level for level in row["qualities"]}
     return row
 
 
-def _merged(start: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
+def _merge(start: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
     merged = dict(start)
     for key, value in changes.items():
         old = start.get(key)
         if isinstance(old, dict) and isinstance(value, dict):
             another_kind = "kind" in value and value["kind"] != old.get("kind")
-            merged[key] = value if another_kind else _merged(old, value)
+            merged[key] = value if another_kind else _merge(old, value)
         else:
             merged[key] = None if value == UNKNOWN else value
     return merged
 
 
-def _model(name: str, row: dict[str, Any]) -> Model:
+def _validate_row(name: str, row: dict[str, Any]) -> Model:
     try:
         return Model.model_validate({**row, "name": name})
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""What pictures cost: tokens and dollars estimated before a call, billed from its usage after."""
+"""Estimate what pictures cost before a call, and compute the cost from the usage after it."""
 
 import math
 from collections.abc import Sequence
@@ -8,14 +8,14 @@ from pydantic import BaseModel, ConfigDict, JsonValue
 
 from .models import Model, QualityLevel
 
-#: Upper bound of prompt tokens: English has about one token to four characters; Chinese, Japanese
-#: or Hindi text about one to one; two cover all but strings of emoji.
+#: Upper bound of prompt tokens: English has about one token for four characters; Chinese, Japanese
+#: or Hindi about one for one; two are enough for everything but strings of emoji.
 TOKENS_PER_CHARACTER = 2
 #: MAI counts 1,024 tokens for 1024x1024 (https://github.com/pollinations/pollinations/pull/14469).
 PIXELS_PER_TOKEN = 1024
 #: FLUX bills by started megapixel of 1024x1024.
 MEGAPIXEL = 1_048_576
-#: The most that an input picture was seen to count, and an upper bound by the only known fit
+#: Highest count seen for an input picture, and an upper bound by the only known formula
 #: (https://github.com/david-share/Multimodal-Models: 1,024 for 1024x1024).
 TOKENS_PER_INPUT = 1_536
 _MILLION = 1_000_000
@@ -26,7 +26,7 @@ class _Data(BaseModel):
 
 
 class TokenEstimate(_Data):
-    """Output tokens of one picture under both ways of counting; None where there is none."""
+    """Output tokens of one picture in both ways of counting; None: the model does not use it."""
 
     legacy: int | None = None
     bucket: int | None = None
@@ -36,13 +36,13 @@ class Estimate(_Data):
     """What a job is expected to cost at most."""
 
     tokens: TokenEstimate
-    #: All pictures and prompts, by the higher count; None where no price is known.
+    #: For all pictures and prompts, by the higher count; None where no price is known.
     usd: float | None
     basis: str
 
 
 class Usage(_Data):
-    """The usage a reply reports, in tokens; a part that was not reported is None."""
+    """The usage in a reply, in tokens; None for a count that was not reported."""
 
     input_tokens: int = 0
     input_text_tokens: int | None = None
@@ -54,79 +54,81 @@ class Usage(_Data):
 
     @classmethod
     def read(cls, envelope_usage: JsonValue) -> "Usage | None":
-        """Read the `usage` of a reply as far as it makes sense; None when it counts no output."""
+        """Return the valid parts of the `usage` of a reply; None if it has no output count."""
         if not isinstance(envelope_usage, dict):
             return None
         given = envelope_usage
         ins, outs = given.get("input_tokens_details"), given.get("output_tokens_details")
-        entered = _count(given, "input_tokens")
-        made, total = _count(given, "output_tokens"), _count(given, "total_tokens")
-        if made is None:  # an earlier spelling of MAI
-            made = _count(given, "num_output_tokens")
+        entered = _read_count(given, "input_tokens")
+        made, total = _read_count(given, "output_tokens"), _read_count(given, "total_tokens")
+        if made is None:  # the earlier spelling of MAI
+            made = _read_count(given, "num_output_tokens")
         if made is None and total is not None and entered is not None:
             made = max(0, total - entered)
         if made is None:
             return None
         return cls(
             input_tokens=entered or 0,
-            input_text_tokens=_count(ins, "text_tokens"),
-            input_image_tokens=_count(ins, "image_tokens"),
+            input_text_tokens=_read_count(ins, "text_tokens"),
+            input_image_tokens=_read_count(ins, "image_tokens"),
             output_tokens=made,
-            output_image_tokens=_count(outs, "image_tokens"),
-            output_text_tokens=_count(outs, "text_tokens"),
+            output_image_tokens=_read_count(outs, "image_tokens"),
+            output_text_tokens=_read_count(outs, "text_tokens"),
             total_tokens=(entered or 0) + made if total is None else total,
         )
 
 
 def count_bucket_tokens(q: int, w: int, h: int) -> int:
-    """Count the output of one picture with `q` tokens along its long edge.
+    """Return the output tokens of one picture with `q` tokens along its long edge.
 
     OpenAI's published calculator, as eight public code bases reproduce it (2026-04 to 2026-10).
     """
-    # Fractions, since a float's rounding could turn a half the other way.
+    # Fractions: a float could round a half in the wrong direction.
     short = round(q * Fraction(min(w, h), max(w, h)))
-    return _scaled(q * short, w, h)
+    return _scale_to_area(q * short, w, h)
 
 
 def count_legacy_tokens(s: int, w: int, h: int) -> int:
-    """Count the output of one picture with `s` tokens along its short edge, on gpt-image-2.
+    """Return the output tokens of one picture with `s` tokens along its short edge, on gpt-image-2.
 
     Exact for the nine cells measured on Azure on 2026-04-22
     (https://github.com/david-share/Multimodal-Models).
     """
-    return _scaled(count_grid_tokens(s, w, h), w, h)
+    return _scale_to_area(count_grid_tokens(s, w, h), w, h)
 
 
 def count_grid_tokens(s: int, w: int, h: int) -> int:
-    """Count the output of one picture on the gpt-image-1 models: the bare grid, a row end a row.
+    """Return the output tokens of one picture on gpt-image-1 models: the grid and one for each row.
 
-    https://github.com/BerriAI/litellm/pull/11540 has the table it reproduces.
+    It reproduces the table in https://github.com/BerriAI/litellm/pull/11540.
     """
     long = round(s * Fraction(max(w, h), min(w, h)))
     columns, rows = (long, s) if w >= h else (s, long)
     return rows * (columns + 1)
 
 
-def _scaled(tokens: int, w: int, h: int) -> int:
+def _scale_to_area(tokens: int, w: int, h: int) -> int:
     return -(-tokens * (2_000_000 + w * h) // 4_000_000)
 
 
 def estimate_tokens(model: Model, quality: str | None, w: int, h: int) -> TokenEstimate:
-    """Count the output of one picture under both modes, as far as the model knows them."""
+    """Return the output tokens of one picture in each way of counting that the model has."""
     level = model.quality(quality)
     if level is None or model.tokens not in {"scaled", "grid"}:
         return TokenEstimate()
-    return TokenEstimate(legacy=_legacy(model, level, w, h), bucket=_bucket(model, level, w, h))
+    return TokenEstimate(
+        legacy=_count_legacy(model, level, w, h), bucket=_count_bucket(model, level, w, h)
+    )
 
 
-def _legacy(model: Model, level: QualityLevel, w: int, h: int) -> int | None:
+def _count_legacy(model: Model, level: QualityLevel, w: int, h: int) -> int | None:
     if level.grid is None:
         return None
     count = count_legacy_tokens if model.tokens == "scaled" else count_grid_tokens
     return count(level.grid, w, h)
 
 
-def _bucket(model: Model, level: QualityLevel, w: int, h: int) -> int | None:
+def _count_bucket(model: Model, level: QualityLevel, w: int, h: int) -> int | None:
     if level.bucket is None or model.tokens != "scaled":
         return None
     return count_bucket_tokens(level.bucket, w, h)
@@ -142,16 +144,16 @@ def estimate(
     prompt_characters: int,
     input_pixels: Sequence[int] = (),
 ) -> Estimate:
-    """Estimate the most that `n` pictures cost: the higher count, the longest reading of a prompt.
+    """Return the highest cost of `n` pictures, by the higher count and the longest prompt.
 
-    `input_pixels` are those of each picture to edit. A model without prices gives None: its cost is
-    not known, which is not the same as nothing.
+    `input_pixels` has one number for each picture to edit. The cost of a model without prices is
+    None: not known, not zero.
     """
     tokens = estimate_tokens(model, quality, w, h)
     calls = math.ceil(n / model.max_n_per_call)
     prices = model.prices
     if prices is None:
-        basis = f"no price of {model.name} is known, so the cost is unknown, not zero"
+        basis = f"the price of {model.name} is not known, so the cost is unknown, not zero"
         return Estimate(tokens=tokens, usd=None, basis=basis)
     if model.tokens == "megapixels":
         megapixels = math.ceil(w * h / MEGAPIXEL)
@@ -185,19 +187,21 @@ def estimate(
 
 
 def compute_cost(model: Model, usage: Usage) -> float | None:
-    """Bill a usage in USD; None where the model has no price for tokens.
+    """Return the cost of a usage, USD; None where the model has no price for tokens.
 
-    Without details all output is image tokens and all input is text, as the endpoint bills it.
+    Without details, all output counts as image tokens and all input as text, as the endpoint bills.
     """
     prices = model.prices
     if prices is None or prices.image_out is None:
         return None
-    seen = _part(usage.input_image_tokens, usage.input_text_tokens, usage.input_tokens, first=False)
-    read = _part(usage.input_text_tokens, seen, usage.input_tokens, first=True)
-    drawn = _part(
+    seen = _read_share(
+        usage.input_image_tokens, usage.input_text_tokens, usage.input_tokens, first=False
+    )
+    read = _read_share(usage.input_text_tokens, seen, usage.input_tokens, first=True)
+    drawn = _read_share(
         usage.output_image_tokens, usage.output_text_tokens, usage.output_tokens, first=True
     )
-    written = _part(usage.output_text_tokens, drawn, usage.output_tokens, first=True)
+    written = _read_share(usage.output_text_tokens, drawn, usage.output_tokens, first=True)
     written_rate = prices.image_out if prices.text_out is None else prices.text_out
     usd = (
         read * prices.text_in
@@ -208,8 +212,8 @@ def compute_cost(model: Model, usage: Usage) -> float | None:
     return round(usd / _MILLION, 9)
 
 
-def _part(own: int | None, other: int | None, whole: int, *, first: bool) -> int:
-    """Take one of two parts of a count; what neither names belongs to the `first` one."""
+def _read_share(own: int | None, other: int | None, whole: int, *, first: bool) -> int:
+    """Return one of two parts of a count; tokens that neither part names belong to the `first`."""
     if own is not None:
         return own
     if other is None and not first:
@@ -217,7 +221,7 @@ def _part(own: int | None, other: int | None, whole: int, *, first: bool) -> int
     return max(0, whole - (other or 0))
 
 
-def _count(holder: JsonValue, name: str) -> int | None:
+def _read_count(holder: JsonValue, name: str) -> int | None:
     value = holder.get(name) if isinstance(holder, dict) else None
     if isinstance(value, bool) or not isinstance(value, int) or value < 0:
         return None

@@ -1,4 +1,4 @@
-"""Sizes: what a caller may write, and which ones a model makes."""
+"""Parse sizes as callers write them, and check which sizes a model makes."""
 
 import math
 import re
@@ -37,7 +37,7 @@ class Exact:
 
 @dataclass(frozen=True, slots=True)
 class Aspect:
-    """A shape without a size, in lowest terms: 2.39:1 is 239:100."""
+    """A ratio without a size, in lowest terms: 2.39:1 is 239:100."""
 
     w: int
     h: int
@@ -48,7 +48,7 @@ class Aspect:
 
 @dataclass(frozen=True, slots=True)
 class Tier:
-    """A legacy size tier, perhaps with a shape: it decides the quality, not the pixels."""
+    """A legacy size tier with an optional aspect: it decides the quality, not the pixels."""
 
     name: TierName
     aspect: Aspect | None = None
@@ -59,7 +59,7 @@ class Tier:
 
 @dataclass(frozen=True, slots=True)
 class SizeClass:
-    """A class of sizes by its pixel budget, perhaps with a shape."""
+    """A class of sizes by its pixel budget, with an optional aspect."""
 
     name: ClassName
     aspect: Aspect | None = None
@@ -70,7 +70,7 @@ class SizeClass:
 
 @dataclass(frozen=True, slots=True)
 class Auto:
-    """The model's own default size."""
+    """The default size of the model."""
 
     def __str__(self) -> str:
         return "auto"
@@ -80,45 +80,45 @@ type Size = Exact | Aspect | Tier | SizeClass | Auto
 
 
 def parse_size(text: str) -> Size:
-    """Read a size as a caller writes it; case and spaces do not matter."""
+    """Parse a size as a caller writes it; case and spaces do not matter. Raises `ValueError`."""
     plain = " ".join(text.lower().replace("×", "x").split())  # noqa: RUF001 - people type it
     if plain == "auto":
         return Auto()
     if edges := _EDGES.fullmatch(plain):
         width, height = int(edges[1]), int(edges[2])
         if not (width and height):
-            raise ValueError(f"{_shown(text)} has an edge of 0 pixels; a size is {SIZE_GRAMMAR}")
+            raise ValueError(f"{_quote(text)} has an edge of 0 pixels; a size is {SIZE_GRAMMAR}")
         return Exact(width, height)
     first, _, rest = plain.partition(" ")
     if ":" in first and rest in _TIERS | _CLASSES:
         first, rest = rest, first
     if first in _TIERS:
-        return Tier(_TIERS[first], _aspect(rest, text) if rest else None)
+        return Tier(_TIERS[first], _parse_aspect(rest, text) if rest else None)
     if first in _CLASSES:
-        return SizeClass(_CLASSES[first], _aspect(rest, text) if rest else None)
-    return _aspect(plain, text)
+        return SizeClass(_CLASSES[first], _parse_aspect(rest, text) if rest else None)
+    return _parse_aspect(plain, text)
 
 
-def _aspect(plain: str, text: str) -> Aspect:
+def _parse_aspect(plain: str, text: str) -> Aspect:
     sides = _ASPECT.fullmatch(plain)
     if sides is None:
-        raise ValueError(f"{_shown(text)} is no size; a size is {SIZE_GRAMMAR}")
+        raise ValueError(f"{_quote(text)} is not a valid size; a size is {SIZE_GRAMMAR}")
     w, h = Fraction(sides[1]), Fraction(sides[2])
     if not (w and h):
-        raise ValueError(f"{_shown(text)} has a side of 0; a size is {SIZE_GRAMMAR}")
+        raise ValueError(f"{_quote(text)} has a side of 0; a size is {SIZE_GRAMMAR}")
     return Aspect((w / h).numerator, (w / h).denominator)
 
 
-def _shown(text: str) -> str:
+def _quote(text: str) -> str:
     return repr(text if len(text) <= 40 else f"{text[:40]}…")  # noqa: PLR2004 - a line of a log
 
 
-class _Rules(BaseModel):
+class _SizeRules(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class FreeSizes(_Rules):
-    """Any size on a grid within limits, all in pixels; None: no limit of its own."""
+class FreeSizes(_SizeRules):
+    """Any size on a grid within limits, all in pixels; None: no limit."""
 
     kind: Literal["free"] = "free"
     grid: int = Field(ge=1, le=256)
@@ -130,23 +130,23 @@ class FreeSizes(_Rules):
     max_ratio: int | None = Field(default=None, ge=1)
 
     @model_validator(mode="after")
-    def _admits_a_size(self) -> Self:
+    def _check_limits(self) -> Self:
         least = max(self.min_edge, math.isqrt(self.min_pixels - 1) + 1)
         square = -(-least // self.grid) * self.grid
         if broken := find_broken_rules(self, square, square):
-            raise ValueError(f"these limits admit no square: at its smallest, {broken[0]}")
+            raise ValueError(f"these limits allow no square: for the smallest, {broken[0]}")
         return self
 
     @property
     def ratio_limit(self) -> Fraction:
-        """The most stretched shape there is room for under all limits together."""
+        """The highest ratio that all limits together allow."""
         room = Fraction(self.max_pixels, self.min_edge)
         longest = min(room, Fraction(self.max_edge)) if self.max_edge else room
         limit = longest / self.min_edge
         return min(limit, Fraction(self.max_ratio)) if self.max_ratio else limit
 
 
-class FixedSizes(_Rules):
+class FixedSizes(_SizeRules):
     """Only these sizes, as (width, height)."""
 
     kind: Literal["fixed"] = "fixed"
@@ -157,23 +157,23 @@ type SizeRules = Annotated[FreeSizes | FixedSizes, Field(discriminator="kind")]
 
 
 def find_broken_rules(rules: FreeSizes | FixedSizes, width: int, height: int) -> tuple[str, ...]:
-    """Say every rule the size breaks; nothing when the model makes it."""
+    """Return every rule that the size breaks; empty if the model makes the size."""
     if isinstance(rules, FixedSizes):
         if (width, height) in rules.sizes:
             return ()
         known = ", ".join(f"{w}x{h}" for w, h in rules.sizes)
-        return (f"{width}x{height} is none of the sizes it makes ({known})",)
+        return (f"{width}x{height} is not one of its sizes ({known})",)
     long, short, pixels, broken = max(width, height), min(width, height), width * height, []
     if width % rules.grid or height % rules.grid:
         broken.append(f"both edges of {width}x{height} must be multiples of {rules.grid}")
     if rules.max_edge is not None and long > rules.max_edge:
-        broken.append(f"the long edge, {long}, is over {rules.max_edge}")
+        broken.append(f"the long edge, {long}, is above {rules.max_edge}")
     if short < rules.min_edge:
-        broken.append(f"the short edge, {short}, is under {rules.min_edge}")
+        broken.append(f"the short edge, {short}, is below {rules.min_edge}")
     if rules.max_ratio is not None and long > rules.max_ratio * short:
-        broken.append(f"{width}x{height} is more stretched than {rules.max_ratio}:1")
+        broken.append(f"the ratio of {width}x{height} is above {rules.max_ratio}:1")
     if pixels > rules.max_pixels:
-        broken.append(f"its {pixels:,} pixels are over {rules.max_pixels:,}")
+        broken.append(f"its {pixels:,} pixels are above {rules.max_pixels:,}")
     if pixels < rules.min_pixels:
-        broken.append(f"its {pixels:,} pixels are under {rules.min_pixels:,}")
+        broken.append(f"its {pixels:,} pixels are below {rules.min_pixels:,}")
     return tuple(broken)

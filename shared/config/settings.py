@@ -60,7 +60,7 @@ _Commas = Annotated[
 type Lane = Literal["small", "standard", "large"]
 
 
-def _is_a_schedule(text: str) -> str:
+def _check_schedule(text: str) -> str:
     fields = text.split()
     if len(fields) not in {5, 6} or not all(re.fullmatch(r"[\w*,/-]+", each) for each in fields):
         raise ValueError(
@@ -69,7 +69,7 @@ def _is_a_schedule(text: str) -> str:
     return text
 
 
-def _from_json(value: object) -> object:
+def _parse_json(value: object) -> object:
     return json.loads(value) if isinstance(value, str) else value
 
 
@@ -128,7 +128,7 @@ class Settings(BaseModel):
     )
     event_grid_topic_key: SecretStr | None = Field(default=None, alias="EVENT_GRID_TOPIC_KEY")
     #: Receivers of events, hosts they may be at (patterns), and hosts of this very network.
-    webhooks: Annotated[tuple[Webhook, ...], BeforeValidator(_from_json)] = Field(
+    webhooks: Annotated[tuple[Webhook, ...], BeforeValidator(_parse_json)] = Field(
         default=(), alias="WEBHOOKS"
     )
     webhook_hosts: _Commas = Field(default=(), alias="WEBHOOK_HOSTS")
@@ -161,7 +161,7 @@ class Settings(BaseModel):
         default=None, alias="DAILY_BUDGET_USD", gt=0, allow_inf_nan=False
     )
     #: When open jobs are looked at, NCRONTAB (seconds first, UTC).
-    sweep_schedule: Annotated[str, AfterValidator(_is_a_schedule)] = Field(
+    sweep_schedule: Annotated[str, AfterValidator(_check_schedule)] = Field(
         default="30 * * * * *", alias="SWEEP_SCHEDULE"
     )
 
@@ -174,7 +174,7 @@ class Settings(BaseModel):
     upload_block_pool: int = Field(default=32, alias="UPLOAD_BLOCK_POOL", ge=4, le=1024)
 
     @model_validator(mode="after")
-    def _has_storage(self) -> Self:
+    def _check_storage(self) -> Self:
         if not self.storage_connection and not (self.queue_service_uri and self.blob_service_uri):
             raise ValueError(
                 f"set {CONNECTION} to a connection string, or {CONNECTION}__queueServiceUri and "
@@ -183,7 +183,7 @@ class Settings(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _webhooks_are_allowed(self) -> Self:
+    def _check_webhooks(self) -> Self:
         try:
             check_hosts(self.webhooks, hosts=self.webhook_hosts, local=self.webhook_local_hosts)
         except ValueError as error:
@@ -191,7 +191,7 @@ class Settings(BaseModel):
         return self
 
     @model_validator(mode="after")
-    def _names_differ(self) -> Self:
+    def _check_queue_names(self) -> Self:
         names = [
             self.jobs_queue,
             *self.lanes.values(),
@@ -283,7 +283,7 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
     try:
         return Settings.model_validate(given, context=given)
     except ValidationError as error:
-        faults = [_sentence(fault, given) for fault in error.errors(include_url=False)]
+        faults = [_describe_fault(fault, given) for fault in error.errors(include_url=False)]
         raise Misconfigured("\n".join(faults)) from error
 
 
@@ -303,7 +303,7 @@ def resolve_deployments(settings: Settings, catalogue: Catalogue) -> tuple[Deplo
     return resolved
 
 
-def _sentence(fault: Any, given: Mapping[str, str]) -> str:  # noqa: ANN401 (pydantic's ErrorDetails)
+def _describe_fault(fault: Any, given: Mapping[str, str]) -> str:  # noqa: ANN401 (pydantic's ErrorDetails)
     where = [str(part) for part in fault["loc"]]
     name = where[0] if where else "settings"
     message = fault["msg"].removeprefix("Value error, ")

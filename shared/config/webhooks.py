@@ -38,22 +38,22 @@ class Webhook(BaseModel):
 
     @field_validator("url")
     @classmethod
-    def _is_a_url(cls, url: str) -> str:
+    def _check_url(cls, url: str) -> str:
         split_url(url)
         return url
 
     @field_validator("keys", mode="before")
     @classmethod
-    def _looked_up(cls, _given: object, info: ValidationInfo) -> tuple[str, ...]:
+    def _look_up_keys(cls, _given: object, info: ValidationInfo) -> tuple[str, ...]:
         environ: Mapping[str, Any] = info.context or {}
-        return tuple(_secret(name, environ.get(name)) for name in info.data.get("secrets", ()))
+        return tuple(_read_secret(name, environ.get(name)) for name in info.data.get("secrets", ()))
 
     def wants(self, event_type: str) -> bool:
         """Tell whether events of this type are for this receiver."""
         return any(fnmatch.fnmatchcase(event_type, pattern) for pattern in self.events)
 
 
-def _secret(name: str, value: object) -> str:
+def _read_secret(name: str, value: object) -> str:
     if not isinstance(value, str) or not value:
         raise ValueError(f"there is no setting {name!r}; it must hold the signing secret")
     if value.startswith("@Microsoft.KeyVault("):

@@ -1,1 +1,11 @@
-"""What a caller may ask, and reading it from any door: pure, no I/O."""
+"""What a caller can request, and how a request is read and checked.
+
+* `job`: the job and the rules between its fields
+* `fields`: the types of single fields
+* `finish`: what a job requests to be made from its originals
+* `tags`: a caller's key-value pairs
+* `commands`: cancel, release, fail and replay
+* `parsing`: from the bytes of a message to a job
+* `validation`: from a pydantic error to faults
+* `localization`: prompts for locales, by a template
+"""

@@ -1,4 +1,4 @@
-"""Orders: what a person wants done to a job, as a message that goes the way of jobs."""
+"""Read commands: messages of the jobs queue that change an existing job."""
 
 from enum import StrEnum
 from typing import Final, Literal
@@ -10,12 +10,12 @@ from .fields import JobId
 from .parsing import Envelope
 from .validation import in_order, validation_faults
 
-#: No job is opened as often; a bound, so that a number of any length is refused.
+#: An upper bound, so that a number of any length is rejected.
 MAX_RUNS: Final = 999_999_999
 
 
 class Action(StrEnum):
-    """What is to be done."""
+    """What a command does to a job."""
 
     CANCEL = "cancel"
     RELEASE = "release"
@@ -24,22 +24,22 @@ class Action(StrEnum):
 
 
 class Command(BaseModel):
-    """One order."""
+    """One command."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     command: Action
     job_id: JobId
-    #: Of which opening: an order that comes twice is carried out once. None: of the newest.
+    #: The run it applies to, so that a repeated command has no further effect. None: the newest.
     run: int | None = Field(default=None, ge=1, le=MAX_RUNS)
-    #: Of a cancelled job: what becomes of pictures that are being paid for.
+    #: For cancel: whether pictures of calls in progress are kept.
     result: Literal["keep", "drop"] = "keep"
-    #: Of a replayed job: whether pictures that are there are made again, under new names.
+    #: For replay: whether existing pictures are kept, or made again under new names.
     pictures: Literal["keep", "remake"] = "keep"
     reason: str = Field(default="", max_length=400)
 
     def to_bytes(self) -> bytes:
-        """Return the order as a message of the jobs queue."""
+        """Return the command as a message of the jobs queue."""
         return self.model_dump_json(exclude_defaults=True).encode()
 
 

@@ -1,7 +1,7 @@
-"""What a single field of a job may hold: each type with its check, its sentence and its schema.
+"""Define the types of single fields of a job: each with its check, error message and JSON Schema.
 
-A check raises `ValueError` with a sentence that names the value and says what would be right;
-`parsing` turns it into a fault. Prompts are the exception: their text is never repeated.
+A check raises `ValueError` with a sentence that names the value and a correct one; `parsing` turns
+it into a fault. The text of a prompt is never repeated.
 """
 
 import re
@@ -16,7 +16,7 @@ from ..catalogue.sizes import parse_size
 
 MAX_PROMPT_CHARACTERS = 32_000
 MAX_SIZE_CHARACTERS = 40
-#: Names of blobs in `inputs/`; storage takes 1,024, our prefixes and logs want less.
+#: Names of blobs in `inputs/`; storage allows 1,024, our prefixes and logs need some of it.
 MAX_BLOB_NAME = 512
 
 JOB_ID = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
@@ -35,23 +35,23 @@ _PARTS = (
     r"[^\\\u0000-\u001f\u007f-\u009f]{1,512}$"
 )
 BLOB_NAME = f"^{_PARTS}"
-#: A blob in `inputs/`; after a slash the container is named too, which no name in one begins with.
+#: A blob in `inputs/`; with a leading slash the name starts with the container.
 INPUT_NAME = f"^(?:/(?=[^/]+/))?{_PARTS}"
 
-_LONGEST_SHOWN = 60
+_MAX_QUOTED = 60
 
 
 class RequestModel(BaseModel):
-    """What a caller asks for: read to the letter."""
+    """A part of a caller's request: unknown fields and wrong types are rejected."""
 
-    # Inputs are hidden because a prompt must not reach a log by way of an error.
+    # Inputs are hidden because a prompt must not reach a log through an error.
     model_config = ConfigDict(
         frozen=True, extra="forbid", strict=True, hide_input_in_errors=True, allow_inf_nan=False
     )
 
 
 def quote_value(value: object) -> str:
-    """Return the value as a fault message names it: short, on one line, containers only by kind."""
+    """Return a value for an error message: short, on one line, containers only by their kind."""
     if isinstance(value, dict):
         return "an object"
     if isinstance(value, list | tuple):
@@ -59,24 +59,24 @@ def quote_value(value: object) -> str:
     if value is None or isinstance(value, bool):
         return {None: "null", True: "true", False: "false"}[value]
     text = repr(value) if isinstance(value, str) else str(value)
-    if len(text) <= _LONGEST_SHOWN:
+    if len(text) <= _MAX_QUOTED:
         return text
     end = text[-1] if isinstance(value, str) else ""
-    return f"{text[: _LONGEST_SHOWN - 1 - len(end)]}…{end}"
+    return f"{text[: _MAX_QUOTED - 1 - len(end)]}…{end}"
 
 
 def is_job_id(value: object) -> bool:
-    """Say whether the value can be a job's id."""
+    """Return whether the value can be the id of a job."""
     return isinstance(value, str) and re.fullmatch(JOB_ID, value) is not None
 
 
 def is_traceparent(value: object) -> bool:
-    """Say whether the value is a W3C traceparent."""
+    """Return whether the value is a W3C traceparent."""
     return isinstance(value, str) and re.fullmatch(TRACEPARENT, value) is not None
 
 
 def check_pattern(regex: str, rule: str) -> Callable[[str], str]:
-    """Return a check that text is all of `regex`; `rule` says what would be right."""
+    """Return a check that the whole text matches `regex`; `rule` is the advice in its error."""
     compiled = re.compile(regex)
 
     def check(value: str) -> str:
@@ -88,60 +88,60 @@ def check_pattern(regex: str, rule: str) -> Callable[[str], str]:
 
 
 def pattern_schema(regex: str, **more: object) -> WithJsonSchema:
-    """Return the JSON Schema of text that is all of `regex`."""
+    """Return the JSON Schema of text that matches `regex` as a whole."""
     return WithJsonSchema({"type": "string", "pattern": regex, **more})
 
 
-def _is_a_prompt(value: str) -> str:
+def _check_prompt(value: str) -> str:
     if not value or value.isspace():
-        raise ValueError("is empty; say in 1 to 32,000 characters what the picture shows")
+        raise ValueError("is empty; describe the picture in 1 to 32,000 characters")
     if len(value) > MAX_PROMPT_CHARACTERS:
         raise ValueError(
-            f"has {len(value):,} characters; {MAX_PROMPT_CHARACTERS:,} are the most any model takes"
+            f"has {len(value):,} characters; at most {MAX_PROMPT_CHARACTERS:,} are allowed"
         )
     for place, character in enumerate(value):
         if character not in "\n\r\t" and unicodedata.category(character) in {"Cc", "Cs"}:
             raise ValueError(
-                f"holds the character U+{ord(character):04X} at position {place}; "
-                "of control characters only line breaks and tabs are allowed"
+                f"contains the character U+{ord(character):04X} at position {place}; "
+                "the only control characters allowed are line breaks and tabs"
             )
     return value
 
 
-def _is_a_size(value: str) -> str:
+def _check_size(value: str) -> str:
     if len(value) > MAX_SIZE_CHARACTERS:
         raise ValueError(f"{quote_value(value)} is too long for a size; write it like '1536x1024'")
     parse_size(value)
     return value
 
 
-def _is_an_input_name(value: str) -> str:
+def _check_input_name(value: str) -> str:
     if value.startswith("/") and "/" not in value[1:]:
         raise ValueError(
             f"{quote_value(value)} is not a picture to edit; give the name of a blob in the inputs "
             "container, or of a picture made by this app, like '/images/fox-7d2c/default/0.png'"
         )
-    _is_a_blob_name(value.removeprefix("/"))
+    _check_blob_name(value.removeprefix("/"))
     return value
 
 
-def _is_a_blob_name(value: str) -> str:
+def _check_blob_name(value: str) -> str:
     segments = value.split("/")
     if not value or len(value) > MAX_BLOB_NAME:
-        why = f"it must have 1 to {MAX_BLOB_NAME} characters"
+        rule = f"use 1 to {MAX_BLOB_NAME} characters"
     elif "\\" in value or any(unicodedata.category(c) in {"Cc", "Cs"} for c in value):
-        why = "it may hold no backslash and no control character"
+        rule = "backslashes and control characters are not allowed"
     elif any(not segment for segment in segments):
-        why = "it may neither start nor end with '/' nor hold '//'"
+        rule = "it must not start or end with '/' or contain '//'"
     elif any(segment.endswith(".") for segment in segments):
-        why = "no part between slashes may end with a dot, so '..' is none either"
+        rule = "no part between slashes may end with a dot, so '..' is not allowed"
     else:
         return value
-    raise ValueError(f"{quote_value(value)} is no safe blob name; {why}")
+    raise ValueError(f"{quote_value(value)} is not a valid blob name; {rule}")
 
 
-def _normal_case(locale: str) -> str:
-    """Write a locale as RFC 5646 section 2.1.1 does: `zh-Hant-TW`, `de-1996`."""
+def _normalize_case(locale: str) -> str:
+    """Return a locale in the case of RFC 5646 section 2.1.1: `zh-Hant-TW`, `de-1996`."""
     language, *rest = locale.split("-")
     normal = [language.lower()]
     for part in rest:
@@ -154,23 +154,23 @@ def _normal_case(locale: str) -> str:
     return "-".join(normal)
 
 
-def _is_a_moment(value: object) -> object:
-    """Read ISO 8601 text; moments are kept in UTC so that equal ones are equal."""
+def _parse_moment(value: object) -> object:
+    """Parse ISO 8601 text and convert it to UTC, so that equal moments compare equal."""
     if isinstance(value, str):
         try:
             moment = datetime.fromisoformat(value)
         except ValueError:
             raise ValueError(
-                f"{quote_value(value)} is no ISO 8601 time; write it like '2026-11-30T18:00:00Z'"
+                f"{quote_value(value)} is not an ISO 8601 time; write '2026-11-30T18:00:00Z'"
             ) from None
     elif isinstance(value, datetime):
         moment = value
     else:
         raise ValueError(  # noqa: TRY004 - pydantic turns only ValueErrors into faults
-            f"{quote_value(value)} is no time; write it as ISO 8601 text, '2026-11-30T18:00:00Z'"
+            f"{quote_value(value)} is not a time; write ISO 8601 text: '2026-11-30T18:00:00Z'"
         )
     if moment.utcoffset() is None:
-        raise ValueError(f"{quote_value(str(value))} names no time zone; add 'Z' or an offset")
+        raise ValueError(f"{quote_value(str(value))} has no time zone; add 'Z' or an offset")
     try:
         return moment.astimezone(UTC)
     except OverflowError:
@@ -178,11 +178,11 @@ def _is_a_moment(value: object) -> object:
 
 
 def check_distinct[T](values: tuple[T, ...]) -> tuple[T, ...]:
-    """Refuse a list that says the same thing twice."""
+    """Raise `ValueError` for a list that contains a value twice."""
     for place, value in enumerate(values):
         if value in values[:place]:
-            said = quote_value(value if isinstance(value, str) else str(value))
-            raise ValueError(f"{said} stands there twice; name each once")
+            text = quote_value(value if isinstance(value, str) else str(value))
+            raise ValueError(f"{text} appears twice; list each value once")
     return values
 
 
@@ -195,14 +195,14 @@ JobId = Annotated[
 ]
 Prompt = Annotated[
     str,
-    AfterValidator(_is_a_prompt),
+    AfterValidator(_check_prompt),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_PROMPT_CHARACTERS}),
 ]
 BlobName = Annotated[
-    str, AfterValidator(_is_a_blob_name), pattern_schema(BLOB_NAME, maxLength=MAX_BLOB_NAME)
+    str, AfterValidator(_check_blob_name), pattern_schema(BLOB_NAME, maxLength=MAX_BLOB_NAME)
 ]
 InputName = Annotated[
-    str, AfterValidator(_is_an_input_name), pattern_schema(INPUT_NAME, maxLength=MAX_BLOB_NAME + 1)
+    str, AfterValidator(_check_input_name), pattern_schema(INPUT_NAME, maxLength=MAX_BLOB_NAME + 1)
 ]
 ModelName = Annotated[
     str,
@@ -211,7 +211,7 @@ ModelName = Annotated[
 ]
 SizeText = Annotated[
     str,
-    AfterValidator(_is_a_size),
+    AfterValidator(_check_size),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 40}),
 ]
 ExactSize = Annotated[
@@ -222,7 +222,7 @@ ExactSize = Annotated[
 Locale = Annotated[
     str,
     AfterValidator(check_pattern(LOCALE, "use a BCP 47 tag such as 'de', 'pt-BR' or 'zh-Hant-TW'")),
-    AfterValidator(_normal_case),
+    AfterValidator(_normalize_case),
     pattern_schema(LOCALE),
 ]
 QueueName = Annotated[
@@ -230,14 +230,14 @@ QueueName = Annotated[
     AfterValidator(
         check_pattern(
             QUEUE_NAME,
-            "a queue's name is 3 to 63 of a-z 0-9 -, no hyphen at its ends nor two in a row",
+            "use 3 to 63 of a-z 0-9 -, without a hyphen at either end or two in a row",
         )
     ),
     pattern_schema(QUEUE_NAME),
 ]
 Moment = Annotated[
     datetime,
-    BeforeValidator(_is_a_moment),
+    BeforeValidator(_parse_moment),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 Traceparent = Annotated[

@@ -1,4 +1,4 @@
-"""What a job may ask to be made from its stored originals."""
+"""Define what a job can request to be made from its stored originals."""
 
 from typing import Annotated, Final, Literal
 
@@ -8,12 +8,12 @@ from .fields import ExactSize, RequestModel, check_distinct
 
 type Kind = Literal["exact", "rendition", "thumbnail", "contact_sheet"]
 MAX_RENDITIONS: Final = 8
-#: Longest edge, in pixels, of what is made from the stored original.
+#: Longest edge of a finished picture, in pixels.
 MAX_FINISHED_EDGE: Final = 8_192
-#: And its pixels, 7680x4320 among them: what is decoded stays below 150 MB.
+#: Most pixels of a finished picture (7680x4320 is below): decoded, it stays below 150 MB.
 MAX_FINISHED_PIXELS: Final = 1 << 25
-#: Pictures that one job may have made of its originals: its record and its sidecar tell of each.
-MAX_RENDERED: Final = 500
+#: Most finished pictures of one job: its record and its sidecar list each of them.
+MAX_RENDITIONS_PER_JOB: Final = 500
 
 
 class Rendition(RequestModel):
@@ -24,14 +24,14 @@ class Rendition(RequestModel):
 
 
 class Finish(RequestModel):
-    """What is made from the stored original, in a step of its own."""
+    """What is made from the stored originals after the last call."""
 
     size: ExactSize | None = Field(
         default=None, description="Exact pixels; the original's when left out."
     )
     how: Literal["crop", "resize"] = Field(
         default="crop",
-        description="How another aspect is reached: by cutting edges, or by squeezing.",
+        description="How another aspect is reached: by cropping, or by stretching.",
     )
     renditions: Annotated[
         tuple[Rendition, ...], Strict(strict=False), AfterValidator(check_distinct)
@@ -45,16 +45,15 @@ class Finish(RequestModel):
     )
 
     @model_validator(mode="after")
-    def _asks_for_something(self) -> "Finish":
+    def _check_options(self) -> "Finish":
         if not (self.size or self.renditions or self.thumbnail or self.contact_sheet):
             raise ValueError(
-                "is empty; ask for a size, renditions, a thumbnail or a contact_sheet, "
-                "or leave it out"
+                "is empty; set size, renditions, thumbnail or contact_sheet, or leave finish out"
             )
         width, height = map(int, (self.size or "1x1").split("x"))
         if max(width, height) > MAX_FINISHED_EDGE or width * height > MAX_FINISHED_PIXELS:
             raise ValueError(
-                f"size {self.size!r} is too big; no edge may pass {MAX_FINISHED_EDGE} pixels, "
-                f"nor the whole {MAX_FINISHED_PIXELS:,}"
+                f"size {self.size!r} is too big; an edge has at most {MAX_FINISHED_EDGE} pixels, "
+                f"the whole picture at most {MAX_FINISHED_PIXELS:,}"
             )
         return self

@@ -1,9 +1,6 @@
-"""The job: what a caller asks for, valid as soon as it exists.
+"""Define the job, what a caller requests, and the rules between its fields.
 
-Defaults are part of the contract (`docs/messages.md`). `parsing` reads one from the bytes
-of a message.
-
-Rules between the fields of a job, told even when other fields are faulty.
+A `Job` is always valid. Its defaults are part of the contract (`docs/messages.md`).
 """
 
 import hashlib
@@ -42,34 +39,34 @@ from .tags import Tags
 def find_conflicts(
     given: Mapping[str, Any], *, faulty: frozenset[str] = frozenset()
 ) -> tuple[Fault, ...]:
-    """Return the faults between fields: `given` are those the caller wrote, as they were written.
+    """Return the faults between fields; `given` has the fields as the caller wrote them.
 
-    Fields in `faulty` were refused already and count as given; no rule judges their value.
+    Fields in `faulty` already have a fault: they count as given, and no rule checks their value.
     """
-    said = {name: value for name, value in given.items() if value not in (None, (), [])}
+    written = {name: value for name, value in given.items() if value not in (None, (), [])}
     return tuple(
         Fault(rule_field, message)
-        for rule_field, needs, message in _disagreements(said)
+        for rule_field, needs, message in _list_conflicts(written)
         if faulty.isdisjoint(needs)
     )
 
 
-def _disagreements(said: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...], str]]:
-    """Yield field, the fields whose values were compared, and the sentence."""
-    if "prompt" in said and "prompt_blob" in said:
-        yield "prompt_blob", (), "stands beside a prompt; give exactly one of the two"
-    if "prompt" not in said and "prompt_blob" not in said:
-        yield "prompt", (), "is missing; give a prompt, or a prompt_blob that holds one"
-    if "models" in said and said.get("model", "auto") != "auto":
-        yield "models", ("model",), "stands beside a model; give one of the two"
-    if isinstance(said.get("models"), list | tuple) and len(said["models"]) == 1:
-        yield "models", ("models",), "names one model only; write it as model"
-    if "compression" in said and said.get("format", "png") != "jpeg":
-        yield "compression", ("format",), "needs format 'jpeg'; a png is never compressed with loss"
-    if said.get("background") == "transparent" and said.get("format", "png") != "png":
+def _list_conflicts(written: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...], str]]:
+    """Yield the field, the fields whose values were compared, and the message."""
+    if "prompt" in written and "prompt_blob" in written:
+        yield "prompt_blob", (), "is set and so is prompt; set one of the two"
+    if "prompt" not in written and "prompt_blob" not in written:
+        yield "prompt", (), "is missing; set prompt, or prompt_blob"
+    if "models" in written and written.get("model", "auto") != "auto":
+        yield "models", ("model",), "is set and so is model; set one of the two"
+    if isinstance(written.get("models"), list | tuple) and len(written["models"]) == 1:
+        yield "models", ("models",), "has only one model; set model instead"
+    if "compression" in written and written.get("format", "png") != "jpeg":
+        yield "compression", ("format",), "needs format 'jpeg'; a png is always lossless"
+    if written.get("background") == "transparent" and written.get("format", "png") != "png":
         yield "background", ("format",), "'transparent' needs format 'png'; a jpeg has no alpha"
-    if "mask" in said and "inputs" not in said:
-        yield "mask", (), "masks nothing; name the input picture it belongs to in inputs"
+    if "mask" in written and "inputs" not in written:
+        yield "mask", (), "needs an input picture; name the picture to edit in inputs"
 
 
 MAX_MODELS = 8
@@ -79,33 +76,33 @@ MAX_LOCALES = 50
 MAX_INPUTS = 16
 MAX_PICTURES = 10
 
-#: Which way of writing `size` was chosen; pydantic puts it into the path of a fault.
-ONE, SEVERAL = "one", "several"
+#: The two forms of `size`; pydantic puts the chosen one into the path of a fault.
+ONE_SIZE, SEVERAL_SIZES = "one", "several"
 
 
-def _no_auto(names: tuple[str, ...]) -> tuple[str, ...]:
+def _check_models(names: tuple[str, ...]) -> tuple[str, ...]:
     if "auto" in names:
-        raise ValueError("'auto' stands for one model; name each model of the list")
+        raise ValueError("'auto' is not allowed in a list; name each model")
     return names
 
 
-def _some_size(sizes: tuple[str, ...]) -> tuple[str, ...]:
-    # Not min_length: pydantic counts the valid ones, and finds a list of faulty ones too short.
+def _check_sizes(sizes: tuple[str, ...]) -> tuple[str, ...]:
+    # Not min_length: pydantic counts only valid entries, and would call a faulty list too short.
     if not sizes:
-        raise ValueError("is an empty list; name at least one size, or leave it out")
+        raise ValueError("is an empty list; give at least one size, or leave it out")
     return sizes
 
 
-def _one_is_no_list(sizes: tuple[str, ...]) -> str | tuple[str, ...]:
+def _unwrap_one(sizes: tuple[str, ...]) -> str | tuple[str, ...]:
     return sizes[0] if len(sizes) == 1 else sizes
 
 
-def _way_of_writing(value: object) -> str:
-    return SEVERAL if isinstance(value, list | tuple) else ONE
+def _choose_form(value: object) -> str:
+    return SEVERAL_SIZES if isinstance(value, list | tuple) else ONE_SIZE
 
 
 _Size = Annotated[
-    Annotated[SizeText, Tag(ONE)]
+    Annotated[SizeText, Tag(ONE_SIZE)]
     | Annotated[
         Annotated[
             tuple[SizeText, ...],
@@ -113,69 +110,73 @@ _Size = Annotated[
             Field(max_length=MAX_SIZES, json_schema_extra={"minItems": 1}),
         ],
         AfterValidator(check_distinct),
-        AfterValidator(_some_size),
-        AfterValidator(_one_is_no_list),
-        Tag(SEVERAL),
+        AfterValidator(_check_sizes),
+        AfterValidator(_unwrap_one),
+        Tag(SEVERAL_SIZES),
     ],
-    Discriminator(_way_of_writing),
+    Discriminator(_choose_form),
 ]
 
 
 class Job(RequestModel):
-    """One request for pictures, as a caller wrote it, with the defaults filled in."""
+    """One request for pictures, with the defaults filled in."""
 
     job_id: JobId = Field(
-        description="Idempotency key, made from the message when left out. Same id and same "
-        "content: the first job's result is told again; other content: a conflict."
+        description="Idempotency key, derived from the message if left out. Same id and same "
+        "content: the result of the first job is published again; other content: a conflict."
     )
     prompt: Prompt | None = Field(
-        default=None, repr=False, description="What the picture shows; this or `prompt_blob`."
+        default=None, repr=False, description="What the picture shows. Set this or `prompt_blob`."
     )
     prompt_blob: BlobName | None = Field(
         default=None,
-        description="Blob in the inputs container that holds the prompt as UTF-8 text.",
+        description="Blob in the inputs container with the prompt as UTF-8 text.",
     )
     model: ModelName = Field(
         default="auto",
-        description="Of the catalogue; `auto`: the cheapest that makes the job as asked.",
+        description="A model of the catalogue; `auto`: the cheapest that makes the job as asked.",
     )
     models: Annotated[
         tuple[ModelName, ...],
         Strict(strict=False),
         AfterValidator(check_distinct),
-        AfterValidator(_no_auto),
+        AfterValidator(_check_models),
     ] = Field(
-        default=(), max_length=MAX_MODELS, description="Instead of `model`: the same job on each."
+        default=(),
+        max_length=MAX_MODELS,
+        description="Instead of `model`: the job on each of them.",
     )
     size: _Size = Field(
         default="auto",
         description="`1536x1024`, an aspect `16:9`, `small`, `standard`, `large`, `1k`, `2k`, `4k` "
-        "(with an aspect: `4k 16:9`) or `auto`; a list makes each.",
+        "(with an aspect: `4k 16:9`) or `auto`; a list: each of these sizes.",
     )
     routing: Literal["auto", "legacy", "bucket"] = Field(
         default="auto",
-        description="How size and quality are chosen where they are not given in full.",
+        description="How size and quality are chosen where the job leaves them open.",
     )
     quality: Literal["auto", "low", "medium", "high", "xhigh", "max"] = Field(
-        default="auto", description="The model's level; the next one up where it has no such level."
+        default="auto", description="A quality level of the model; `auto`: chosen by `routing`."
     )
     fit: Literal["scale", "reject"] = Field(
-        default="scale", description="What becomes of a size outside the model's limits."
+        default="scale", description="How a size outside the limits of the model is handled."
     )
-    n: int = Field(default=1, ge=1, le=MAX_PICTURES, description="Pictures.")
+    n: int = Field(default=1, ge=1, le=MAX_PICTURES, description="Number of pictures.")
     format: Literal["png", "jpeg"] = Field(default="png", description="Encoding of the pictures.")
     compression: int | None = Field(
         default=None,
         ge=0,
         le=100,
-        description="Of a jpeg, percent; the provider's own when left out.",
+        description="Quality of a jpeg, percent; if left out, the provider's default.",
     )
     background: Literal["auto", "opaque", "transparent"] = Field(
         default="auto", description="`transparent` needs `png`."
     )
     locales: Annotated[tuple[Locale, ...], Strict(strict=False), AfterValidator(check_distinct)] = (
         Field(
-            default=(), max_length=MAX_LOCALES, description="BCP 47; one localized variation each."
+            default=(),
+            max_length=MAX_LOCALES,
+            description="BCP 47 tags; `n` pictures for each locale.",
         )
     )
     inputs: Annotated[
@@ -183,41 +184,42 @@ class Job(RequestModel):
     ] = Field(
         default=(),
         max_length=MAX_INPUTS,
-        description="Pictures to edit: in the inputs container, or made here, as `/images/…`.",
+        description="Pictures to edit: in the inputs container, or made by the app (`/images/…`).",
     )
-    mask: InputName | None = Field(default=None, description="Where to edit; goes with `inputs`.")
+    mask: InputName | None = Field(default=None, description="Where to edit; needs `inputs`.")
     finish: Finish | None = Field(
-        default=None, description="What to make from the stored original."
+        default=None, description="What to make from the stored originals."
     )
     reply_to: QueueName | None = Field(
         default=None,
-        description="Queue that gets the job's events too; the app has a list of those.",
+        description="Queue that receives the events of the job too, if the app allows this queue.",
     )
     on_unknown: Literal["retry_once", "park", "fail"] | None = Field(
         default=None,
-        description="What follows a paid call whose reply was lost; the app's setting by default.",
+        description="What to do after a paid call whose reply was lost; if left out, "
+        "`ON_UNKNOWN_OUTCOME`.",
     )
     max_cost_usd: float | None = Field(
-        default=None, gt=0, description="US dollars; a job estimated above it is refused."
+        default=None, gt=0, description="US dollars; a job with a higher estimate is rejected."
     )
     deadline: Moment | None = Field(
-        default=None, description="ISO 8601 with a zone; no call is begun after it."
+        default=None, description="ISO 8601 with a time zone; no call starts after it."
     )
     priority: Literal["normal", "low"] = Field(
-        default="normal", description="`low` waits for the others."
+        default="normal", description="`low` lets jobs of normal priority go first."
     )
     tags: Tags = Field(
         default_factory=dict,
-        description="Copied to record, events and blob metadata (there `tag_` comes before each "
-        "name); 4,096 bytes in all, percent-encoded. Names differ by more than case.",
+        description="Copied to record, events and blob metadata (as `tag_` and the name); at most "
+        "4,096 bytes together, percent-encoded. Names must differ by more than case.",
     )
     traceparent: Traceparent | None = Field(
         default=None,
-        description="W3C trace context; a CloudEvent's extension of this name does as well.",
+        description="W3C trace context; can also be the CloudEvent extension of this name.",
     )
 
     @model_validator(mode="after")
-    def _fields_agree(self) -> "Job":
+    def _check_conflicts(self) -> "Job":
         found = find_conflicts(self.model_dump(exclude_defaults=True))
         if found:
             raise ValueError("; ".join(map(str, found)))
@@ -225,10 +227,10 @@ class Job(RequestModel):
 
     @property
     def fingerprint(self) -> str:
-        """Return the SHA-256 of what is asked for: jobs with one fingerprint are the same job.
+        """Return the SHA-256 of the content: jobs with the same fingerprint are the same job.
 
-        Defaults are left out, so saying one and omitting it are equal, and a field added by a
-        later version changes no fingerprint of a job that does not use it.
+        Defaults are left out, so a field set to its default equals a field left out, and a field
+        added by a later version does not change the fingerprint of jobs that do not use it.
         """
         content = self.model_dump(
             mode="json", exclude_defaults=True, exclude={"job_id", "traceparent"}
@@ -237,5 +239,5 @@ class Job(RequestModel):
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def to_json(self) -> bytes:
-        """Return the job as the shortest message that reads back as this job."""
+        """Return the job as its shortest message."""
         return self.model_dump_json(exclude_defaults=True).encode()

@@ -1,10 +1,8 @@
-"""Adapting a prompt to a locale: by a template of the operator's, with lettering kept apart.
+"""Write the prompt for a locale by a template, with the lettering listed separately.
 
-In a prompt, words between double quotation marks are lettering, to be translated; words between
-backticks are lettering as well, to be left letter by letter: names, brands. All the rest describes
-the picture and is left in its own language, which the models read better than a translation.
-
-Locales as people name them: language, script and direction, in English and in full.
+Words in double quotation marks are lettering to translate. Words in backticks are lettering to keep
+unchanged: names, brands. The rest of the prompt describes the picture and keeps its language,
+because models follow the original better than a translation.
 """
 
 import re
@@ -21,7 +19,7 @@ type Direction = Literal["left to right", "right to left"]
 
 @dataclass(frozen=True, slots=True)
 class LocaleName:
-    """What a locale is, in words: `Portuguese (Brazil)`, `Latin script`, `left to right`."""
+    """A locale in English words: `Portuguese (Brazil)`, `Latin script`, `left to right`."""
 
     locale: str
     language: str
@@ -30,21 +28,24 @@ class LocaleName:
 
 
 def describe_locale(locale: str) -> LocaleName:
-    """Name a BCP 47 tag in the case of RFC 5646; LookupError with a sentence if nobody speaks it.
+    """Return the words for a BCP 47 tag in the case of RFC 5646; `LookupError` if it is not known.
 
-    A language that is mistaken for a country (`jp`) would cost a picture in no language at all.
+    Unknown languages are rejected because a country code used as a language (`jp`) would cost a
+    picture in no language.
     """
-    known = _known()
+    known = _read_names()
     language, *rest = locale.split("-")
     if language not in known["languages"]:
-        raise LookupError(f"{locale!r} begins with no known language{_instead(language)}")
+        raise LookupError(f"{locale!r} does not start with a known language{_suggest(language)}")
     name, script = known["languages"][language]
     region = next((part for part in rest if part in known["regions"]), None)
     script = known["elsewhere"].get(f"{language}-{region}", script)
     for part in rest:
         if len(part) == 4 and part.isalpha():  # noqa: PLR2004 - a script has four letters
             if part not in known["scripts"]:
-                raise LookupError(f"{locale!r} names the script {part!r}, which is not known")
+                raise LookupError(
+                    f"{locale!r} has the unknown script {part!r}; use one like 'Latn'"
+                )
             script = part
     where = f" ({known['regions'][region][0]})" if region else ""
     backwards = script in known["right_to_left"]["scripts"]
@@ -56,16 +57,16 @@ def describe_locale(locale: str) -> LocaleName:
     )
 
 
-def _instead(tag: str) -> str:
-    _, likely = _known()["regions"].get(tag.upper(), ("", ""))
-    if likely in _known()["languages"]:
-        return f"; did you mean {likely!r}, {_known()['languages'][likely][0]}?"
+def _suggest(tag: str) -> str:
+    _, likely = _read_names()["regions"].get(tag.upper(), ("", ""))
+    if likely in _read_names()["languages"]:
+        return f"; did you mean {likely!r}, {_read_names()['languages'][likely][0]}?"
     return "; use a tag such as 'de', 'pt-BR' or 'zh-Hant-TW'"
 
 
 @cache
-def _known() -> Mapping[str, Any]:
-    """Read the names, at the first locale that is asked for."""
+def _read_names() -> Mapping[str, Any]:
+    """Read the names when the first locale is looked up."""
     text = files(__package__).joinpath("locales.toml").read_text(encoding="utf-8")
     return tomllib.loads(text)
 
@@ -78,7 +79,7 @@ All lettering in the picture is rendered in $language, in $script, from $directi
 $lettering
 The text above describes the picture; none of its other words appear in it."""
 
-#: What a template may hold; `$prompt` it must.
+#: The names a template can use; `$prompt` is required.
 PLACEHOLDERS: Final = frozenset(
     {"prompt", "locale", "language", "script", "direction", "lettering"}
 )
@@ -88,47 +89,47 @@ _LETTERING_LINE: Final = re.compile(r"^[ \t]*\$(?:lettering|\{lettering\})[ \t]*
 
 
 def check_template(text: str) -> str:
-    """Return the template if it can be filled in; ValueError says what is wrong."""
+    """Return the template if it is valid; else raise `ValueError`."""
     template = Template(text)
     if not template.is_valid():
-        raise ValueError("a '$' stands before no name; write '$$' for a dollar")
+        raise ValueError("a '$' has no name after it; write '$$' for a dollar sign")
     named = set(template.get_identifiers())
     if unknown := sorted(named - PLACEHOLDERS):
         known = ", ".join(f"${name}" for name in sorted(PLACEHOLDERS))
-        raise ValueError(f"${unknown[0]} is not known; there are {known}")
+        raise ValueError(f"${unknown[0]} is not a known name; use {known}")
     if "prompt" not in named:
-        raise ValueError("it holds no $prompt, so no picture would be described")
+        raise ValueError("it does not contain $prompt; add it where the prompt goes")
     return text
 
 
 def localize_prompt(prompt: str, locale: str | None, template: str | None = None) -> str:
-    """Return the prompt for a locale; without one, the prompt as it is.
+    """Return the prompt for a locale; without a locale, the prompt unchanged.
 
-    A line of the template with nothing but `$lettering` is left out where a prompt has none.
+    A line of the template that contains only `$lettering` is removed if there is no lettering.
     """
     if locale is None:
         return prompt
-    said = describe_locale(locale)
-    lettering = _lettering(prompt, said.language)
+    name = describe_locale(locale)
+    lettering = _write_lettering(prompt, name.language)
     template = template or DEFAULT_TEMPLATE
     if not lettering:
         template = _LETTERING_LINE.sub("", template)
     return Template(template).substitute(
         prompt=prompt,
         locale=locale,
-        language=said.language,
-        script=said.script,
-        direction=said.direction,
+        language=name.language,
+        script=name.script,
+        direction=name.direction,
         lettering=lettering,
     )
 
 
 def longest_prompt(prompt: str, locales: Sequence[str], template: str | None = None) -> int:
-    """Return the characters of the longest prompt that a job sends."""
+    """Return the length in characters of the longest prompt of a job."""
     return max(len(localize_prompt(prompt, locale, template)) for locale in locales or (None,))
 
 
-def _lettering(prompt: str, language: str) -> str:
+def _write_lettering(prompt: str, language: str) -> str:
     left = _VERBATIM.findall(prompt)
     rest = _VERBATIM.sub("", prompt)
     translated = ["".join(found) for found in _TRANSLATED.findall(rest)]

@@ -1,7 +1,7 @@
-"""Tags: a caller's own words about a job, copied to its record, its events and its blobs' metadata.
+"""Check tags: a caller's key-value pairs, copied to the record, the events and the blob metadata.
 
-Metadata travels as HTTP headers, which sets the bounds: names are identifiers that storage compares
-without case, values are ASCII on the wire, and a blob has 8 KiB of it in all.
+Metadata is sent as HTTP headers, which sets the limits: names are identifiers that storage compares
+without case, values are ASCII, and all metadata of a blob together has at most 8 KiB.
 """
 
 import unicodedata
@@ -16,53 +16,53 @@ from .fields import check_pattern, pattern_schema, quote_value
 MAX_TAGS = 20
 MAX_TAG_KEY = 64
 MAX_TAG_VALUE = 256
-#: All tags together as `encode_tags` writes them: ours needs some of a blob's 8 KiB too.
+#: All tags together as `encode_tags` writes them: our own metadata needs some of the 8 KiB.
 MAX_TAG_BYTES = 4_096
-#: Control characters, halves of surrogate pairs, line and paragraph separators.
+#: Control characters, lone surrogates, line and paragraph separators.
 _UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 TAG_KEY = r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"
 
 
-def _is_a_tag_value(value: str) -> str:
+def _check_tag_value(value: str) -> str:
     if len(value) > MAX_TAG_VALUE:
         raise ValueError(
             f"{quote_value(value)} has {len(value)} characters; a tag's value has at most "
             f"{MAX_TAG_VALUE}"
         )
     if any(unicodedata.category(character) in _UNPRINTABLE for character in value):
-        raise ValueError(f"{quote_value(value)} holds a control character; use text of one line")
+        raise ValueError(f"{quote_value(value)} contains a control character; use one line of text")
     return value
 
 
 def encode_tags(tags: Mapping[str, str]) -> dict[str, str]:
-    """Return the tags as blob metadata: `tag_` before each name, values percent-encoded UTF-8.
+    """Return the tags as blob metadata: names start with `tag_`, values are percent-encoded UTF-8.
 
-    The prefix keeps a caller's names apart from ours: two equal headers would fail the upload of a
-    picture that is paid for.
+    The prefix separates a caller's names from ours: two equal headers would make the upload of a
+    paid picture fail.
     """
     return {f"tag_{key}": quote(value, safe="") for key, value in tags.items()}
 
 
-def _metadata_bytes(tags: dict[str, str]) -> int:
+def _count_metadata_bytes(tags: dict[str, str]) -> int:
     return sum(len(key) + len(value) for key, value in encode_tags(tags).items())
 
 
-def _are_tags(tags: dict[str, str]) -> dict[str, str]:
+def _check_tags(tags: dict[str, str]) -> dict[str, str]:
     if len(tags) > MAX_TAGS:
-        raise ValueError(f"{len(tags)} tags are too many; at most {MAX_TAGS} are kept")
+        raise ValueError(f"has {len(tags)} tags; at most {MAX_TAGS} are allowed")
     folded: dict[str, str] = {}
     for key in tags:
         other = folded.setdefault(key.lower(), key)
         if other != key:
             raise ValueError(
-                f"{other!r} and {key!r} differ only by case, which blob metadata does not tell "
-                "apart; rename one"
+                f"{other!r} and {key!r} differ only by case, which blob metadata ignores; "
+                "rename one"
             )
-    if (size := _metadata_bytes(tags)) > MAX_TAG_BYTES:
+    if (size := _count_metadata_bytes(tags)) > MAX_TAG_BYTES:
         raise ValueError(
-            f"the tags take {size:,} bytes as blob metadata (percent-encoded UTF-8); "
-            f"{MAX_TAG_BYTES:,} are the most"
+            f"has {size:,} bytes as blob metadata (percent-encoded UTF-8); at most "
+            f"{MAX_TAG_BYTES:,} are allowed"
         )
     return tags
 
@@ -78,12 +78,12 @@ TagKey = Annotated[
 ]
 TagValue = Annotated[
     str,
-    AfterValidator(_is_a_tag_value),
+    AfterValidator(_check_tag_value),
     WithJsonSchema({"type": "string", "maxLength": MAX_TAG_VALUE}),
 ]
 Tags = Annotated[
     dict[TagKey, TagValue],
-    AfterValidator(_are_tags),
+    AfterValidator(_check_tags),
     WithJsonSchema(
         {
             "type": "object",

@@ -15,7 +15,7 @@ from pydantic_core import ErrorDetails
 from ..errors import Fault
 from .fields import quote_value
 from .finish import Finish, Rendition
-from .job import ONE, SEVERAL, Job
+from .job import ONE_SIZE, SEVERAL_SIZES, Job
 
 #: Names that other image APIs use, and what we call them.
 _ALIASES: Final = {
@@ -69,7 +69,9 @@ def path(loc: _Place) -> str:
     """Write a place in a job as a path: `tags.colour`, `size[1]`, `tags['my key']`."""
     written = ""
     for place, step in enumerate(loc):
-        if (place == 1 and loc[0] == "size" and step in {ONE, SEVERAL}) or step == "[key]":
+        if (
+            place == 1 and loc[0] == "size" and step in {ONE_SIZE, SEVERAL_SIZES}
+        ) or step == "[key]":
             continue
         if isinstance(step, str) and _PLAIN_NAME.fullmatch(step):
             written += f".{step}" if written else step

@@ -1,1 +1,6 @@
-"""What a picture is, from its bytes: pure, no I/O."""
+"""Facts about pictures, from their bytes.
+
+* `measuring`: type, size, length and digest of a picture, while its bytes pass
+* `inputs`: the pictures of an edit, checked before any call
+* `renditions`: what a finish makes from each original, and the blob names
+"""

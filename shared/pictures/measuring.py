@@ -1,9 +1,7 @@
-"""What a picture is, measured as its bytes pass: its kind, size, length and digest.
+"""Measure a picture while its bytes pass: type, size, length and digest.
 
-A walk along the markers of a JPEG as it passes, for its size and its end.
-
-The end is told by structure, not by the last two bytes: a thumbnail within ends like a picture.
-Markers are in ITU-T T.81, annex B (https://www.w3.org/Graphics/JPEG/itu-t81.pdf).
+The end of a JPEG is found by its markers, not by the last two bytes: an embedded thumbnail has the
+same end. Markers are in ITU-T T.81, annex B (https://www.w3.org/Graphics/JPEG/itu-t81.pdf).
 """
 
 import hashlib
@@ -15,14 +13,14 @@ from ..errors import UnreadableReply
 
 JPEG_SIGNATURE = b"\xff\xd8\xff"
 
-#: In coded data: 0xFF before anything but a stuffed zero, a restart marker, a fill byte.
+#: In coded data: 0xFF, and not a stuffed zero, restart marker or fill byte after it.
 _MARKER = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]")
 _FILL = 0xFF
 _END = 0xD9
 _SCAN = 0xDA
-#: Markers that stand alone: TEM, RST0 to RST7, SOI.
+#: Markers without a segment: TEM, RST0 to RST7, SOI.
 _ALONE = frozenset({0x01, *range(0xD0, 0xD9)})
-#: SOF0 to SOF15, without DHT, JPG and DAC, which lie between them.
+#: SOF0 to SOF15, without DHT, JPG and DAC.
 _FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _LENGTH = 2  # bytes of a segment's length, which counts them
 _SEGMENT = 4  # 0xFF, marker, two bytes of length
@@ -30,12 +28,12 @@ _FRAME = 9  # the same, precision, two bytes of height, two of width
 
 
 class JpegScanner:
-    """Follows one JPEG fed to it in any chunks; segments of any length are passed over."""
+    """Finds size and end of one JPEG, fed in chunks of any length; skips the segments."""
 
     def __init__(self) -> None:
-        #: Width and height, zeros until the frame header has passed.
+        #: Width and height; zeros until the frame header was read.
         self.size = (0, 0)
-        #: Whether the end has passed and nothing but zeros came after it.
+        #: Whether the end was read and only zeros came after it.
         self.whole = False
         self._lost = False  # no marker where one must be
         self._skip = 0
@@ -43,7 +41,7 @@ class JpegScanner:
         self._held = b""
 
     def feed(self, data: bytes) -> None:
-        """Walk on; at most eight bytes are kept for the next time."""
+        """Scan the next bytes; keep at most eight of them for the next call."""
         if self._lost:
             return
         data = self._held + data
@@ -55,7 +53,7 @@ class JpegScanner:
             elif self._coded:
                 marker = _MARKER.search(data, at)
                 if not marker:
-                    at = len(data) - data.endswith(b"\xff")  # it may be half a marker
+                    at = len(data) - data.endswith(b"\xff")  # possibly half a marker
                     break
                 self._coded = False
                 step = marker.start() - at
@@ -71,7 +69,7 @@ class JpegScanner:
         self._held = b"" if self._lost else data[at:]
 
     def _pass_marker(self, start: bytes) -> int:
-        """Return how many bytes are done with, 0 if more are needed to tell."""
+        """Return how many bytes to skip; 0 if more bytes are needed."""
         if start[0] != _FILL or len(start) == 1:
             self._lost = start[0] != _FILL
             return 0
@@ -102,7 +100,7 @@ _TAIL = len(_IEND)
 
 
 class PictureFacts(BaseModel):
-    """What was measured of a whole picture; edges in pixels."""
+    """The facts about a whole picture."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -115,7 +113,7 @@ class PictureFacts(BaseModel):
 
 
 class PictureMeter:
-    """Measures one PNG, JPEG or WebP fed to it in any chunks; keeps its first and last bytes."""
+    """Measures one PNG, JPEG or WebP fed in any chunks; keeps its first and last bytes."""
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
@@ -125,7 +123,7 @@ class PictureMeter:
         self._jpeg = JpegScanner()
 
     def feed(self, data: bytes) -> None:
-        """Take the next bytes of the picture."""
+        """Measure the next bytes of the picture."""
         self._digest.update(data)
         self._length += len(data)
         self._head += data[: _HEAD - len(self._head)]
@@ -134,10 +132,10 @@ class PictureMeter:
             self._jpeg.feed(data)
 
     def finish(self) -> PictureFacts:
-        """Return the facts, or raise `UnreadableReply` if this is no whole picture."""
+        """Return the facts; `UnreadableReply` if the picture is not whole."""
         content_type, (width, height) = self._read()
         if not (width and height):
-            raise UnreadableReply(f"The picture is no {content_type}: its header says no size.")
+            raise UnreadableReply(f"The picture is not a valid {content_type}: it has no size.")
         return PictureFacts(
             content_type=content_type,
             width=width,
@@ -150,45 +148,45 @@ class PictureMeter:
         if not self._length:
             raise UnreadableReply("The picture is empty.")
         if self._head.startswith(_PNG):
-            self._must_be_whole("image/png", whole=self._tail == _IEND)
-            return "image/png", _png_size(self._head)
+            self._check_whole("image/png", whole=self._tail == _IEND)
+            return "image/png", _read_png_size(self._head)
         if self._head.startswith(JPEG_SIGNATURE):
-            self._must_be_whole("image/jpeg", whole=self._jpeg.whole)
+            self._check_whole("image/jpeg", whole=self._jpeg.whole)
             return "image/jpeg", self._jpeg.size
         if self._head.startswith(b"RIFF") and self._head[8:12] == b"WEBP":
             said = int.from_bytes(self._head[4:8], "little") + 8
-            self._must_be_whole("image/webp", whole=self._length == said)
-            return "image/webp", _webp_size(self._head)
+            self._check_whole("image/webp", whole=self._length == said)
+            return "image/webp", _read_webp_size(self._head)
         raise UnreadableReply(
-            f"The picture is no PNG, JPEG or WebP: it begins with {self._head[:12]!r}."
+            f"The picture is not a PNG, JPEG or WebP: it starts with {self._head[:12]!r}."
         )
 
-    def _must_be_whole(self, content_type: str, *, whole: bool) -> None:
+    def _check_whole(self, content_type: str, *, whole: bool) -> None:
         if not whole:
             raise UnreadableReply(
-                f"The picture is no whole {content_type}: "
-                f"its {self._length:,} bytes do not end where it says it ends."
+                f"The picture is not a whole {content_type}: "
+                f"its {self._length:,} bytes end too early or too late."
             )
 
 
-def _png_size(head: bytes) -> tuple[int, int]:
+def _read_png_size(head: bytes) -> tuple[int, int]:
     if head[8:16] != b"\x00\x00\x00\x0dIHDR":
         return 0, 0
     return int.from_bytes(head[16:20]), int.from_bytes(head[20:_PNG_HEAD])
 
 
-def _webp_size(head: bytes) -> tuple[int, int]:
+def _read_webp_size(head: bytes) -> tuple[int, int]:
     """Read the first chunk; see https://developers.google.com/speed/webp/docs/riff_container."""
     match head[12:16], head[20:]:
         case b"VP8X", bits:  # alpha, metadata: flags, 24 bits each of width - 1 and height - 1
-            return _little(bits[4:7]) + 1, _little(bits[7:10]) + 1
+            return _read_little_endian(bits[4:7]) + 1, _read_little_endian(bits[7:10]) + 1
         case b"VP8L", bits if bits[:1] == b"\x2f":  # lossless: 14 bits each, less one
-            packed = _little(bits[1:5])
+            packed = _read_little_endian(bits[1:5])
             return (packed & 0x3FFF) + 1, (packed >> 14 & 0x3FFF) + 1
         case b"VP8 ", bits if bits[3:6] == b"\x9d\x01\x2a":  # lossy: a key frame's 14 bits each
-            return _little(bits[6:8]) & 0x3FFF, _little(bits[8:10]) & 0x3FFF
+            return _read_little_endian(bits[6:8]) & 0x3FFF, _read_little_endian(bits[8:10]) & 0x3FFF
     return 0, 0
 
 
-def _little(value: bytes) -> int:
+def _read_little_endian(value: bytes) -> int:
     return int.from_bytes(value, "little")

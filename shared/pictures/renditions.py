@@ -1,7 +1,7 @@
-"""What a job wants made of its stored originals: each wish with its own blob name, and who does it.
+"""List what a finish makes from each stored original, with the blob names.
 
-Names say all of a wish, so a wish that is made twice is one blob. The originals are never touched:
-what providers sign into them (C2PA) stays valid there, and is not carried over.
+A name contains all options, so the same rendition made twice is one blob. Originals are never
+changed: their signatures (C2PA) stay valid, and are not copied to renditions.
 """
 
 from collections.abc import Iterator, Mapping
@@ -13,8 +13,8 @@ from ..vocabulary import job_folder
 
 type Encoding = Literal["png", "jpeg", "webp", "avif"]
 
-#: Quality of encodings that a job says nothing about.
-USUAL_QUALITY: Final = 85
+#: Encoder quality where the job sets none.
+DEFAULT_QUALITY: Final = 85
 _EXTENSIONS: Final[Mapping[Encoding, str]] = {
     "png": "png",
     "jpeg": "jpg",
@@ -30,8 +30,8 @@ class RenditionSpec:
     kind: Kind
     blob: str
     encoding: Encoding
-    quality: int = USUAL_QUALITY
-    #: Exact pixels, reached by cutting edges or by squeezing; None: the original's.
+    quality: int = DEFAULT_QUALITY
+    #: Exact pixels, reached by cropping or by stretching; None: those of the original.
     size: tuple[int, int] | None = None
     squeeze: bool = False
     #: Longest edge, pixels; None: as `size` says.
@@ -40,7 +40,7 @@ class RenditionSpec:
 
 @dataclass(frozen=True, slots=True)
 class SheetCell:
-    """A picture on a contact sheet, and what stands under it."""
+    """A picture on a contact sheet, and the label below it."""
 
     blob: str
     label: str
@@ -49,11 +49,13 @@ class SheetCell:
 def list_renditions(
     finish: Finish, blob: str, encoding: Literal["png", "jpeg"]
 ) -> tuple[RenditionSpec, ...]:
-    """Return what is to be made of one original, stored as `blob`."""
-    return tuple(_specs(finish, blob.rpartition(".")[0], encoding))
+    """Return the renditions of one original, stored as `blob`."""
+    return tuple(_list_specs(finish, blob.rpartition(".")[0], encoding))
 
 
-def _specs(finish: Finish, stem: str, encoding: Literal["png", "jpeg"]) -> Iterator[RenditionSpec]:
+def _list_specs(
+    finish: Finish, stem: str, encoding: Literal["png", "jpeg"]
+) -> Iterator[RenditionSpec]:
     size, squeeze, mark = None, finish.how == "resize", ""
     if finish.size:
         width, height = map(int, finish.size.split("x"))

@@ -1,4 +1,4 @@
-"""What one model makes of a job: its size, quality and request body, or every reason why not."""
+"""Decide size, quality and request body of a job on one model, or every reason for a rejection."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -13,23 +13,23 @@ from ..errors import Fault
 from ..jobs.job import Job
 from .plan import Adjustment
 
-#: The token buckets there are, and the pixels of a long edge that one token covers: 3840 / 96.
+#: All token buckets, and the pixels of a long edge that one token covers: 3840 / 96.
 BUCKETS = (16, 24, 36, 48, 64, 96)
 PIXELS_PER_BUCKET_TOKEN = 40
 TIER_GRIDS: dict[TierName, int] = {"small": 16, "standard": 32, "large": 64}
 _TIERS: dict[int, TierName] = {grid: tier for tier, grid in TIER_GRIDS.items()}
-_CLASSIC = (Exact(1024, 1024), Exact(1536, 1024), Exact(1024, 1536))
+_LEGACY_SIZES = (Exact(1024, 1024), Exact(1536, 1024), Exact(1024, 1536))
 
 type Routing = Literal["legacy", "bucket"]
 
 
 @dataclass(slots=True)
 class Decision:
-    """What was decided so far for one job on one model; it grows while it is being taken."""
+    """The decisions for one job on one model; the functions below fill it in."""
 
     model: Model
     size: Size
-    shaped: FittedSize
+    fitted: FittedSize
     routing: Routing
     level: QualityLevel | None = None
     parameters: dict[str, JsonValue] = field(default_factory=dict)
@@ -39,7 +39,7 @@ class Decision:
 
     @property
     def exact(self) -> bool:
-        """Tell whether nothing that was asked for was changed."""
+        """Return whether nothing that the caller requested was changed."""
         return all(adjustment.asked is None for adjustment in self.adjustments)
 
     @property
@@ -48,59 +48,62 @@ class Decision:
         return _TIERS.get(self.level.grid) if self.level and self.level.grid else None
 
     def adjust(self, name: str, asked: str | None, decided: str, reason: str) -> None:
-        """Note something that is not as it was asked."""
+        """Record a change to the caller's request."""
         self.adjustments.append(Adjustment(field=name, asked=asked, decided=decided, reason=reason))
 
-    def refuse(self, name: str, message: str) -> None:
-        """Note a reason why this model can't do the job."""
+    def reject(self, name: str, message: str) -> None:
+        """Record a reason why this model can't make the job."""
         self.faults.append(Fault(name, message))
 
 
 def decide(job: Job, model: Model, *, prompt_characters: int) -> Decision:
-    """Take every decision of a job on a model, and note every fault rather than the first."""
+    """Return every decision for a job on a model, with all faults, not only the first."""
     size = parse_size(job.size if isinstance(job.size, str) else job.size[0])
-    decision = Decision(model, size, fit_size(model, size), _routing(job, size))
+    decision = Decision(model, size, fit_size(model, size), _choose_routing(job, size))
     _decide_size(job, decision)
     _decide_quality(job, decision)
-    _check_rest(job, decision, prompt_characters)
-    decision.parameters = _parameters(job, decision)
+    _check_other_fields(job, decision, prompt_characters)
+    decision.parameters = _list_parameters(job, decision)
     return decision
 
 
-def _routing(job: Job, size: Size) -> Routing:
+def _choose_routing(job: Job, size: Size) -> Routing:
     if job.routing != "auto":
         return job.routing
-    return "legacy" if isinstance(size, Tier | Auto) or size in _CLASSIC else "bucket"
+    return "legacy" if isinstance(size, Tier | Auto) or size in _LEGACY_SIZES else "bucket"
 
 
 def _decide_size(job: Job, decision: Decision) -> None:
-    model, shaped, asked = decision.model, decision.shaped, str(decision.size)
-    if not shaped.broken:
-        decision.reasons.append(f"Size {asked} is {shaped.text} on {model.name}: {shaped.how}.")
-        return
-    broken = "; ".join(shaped.broken)
-    if job.fit == "reject":
-        decision.refuse(
-            "size",
-            f"{asked!r} is no size of {model.name}: {broken}; the nearest it makes is "
-            f"{shaped.text}, which fit 'scale' would take",
+    model, fitted, asked = decision.model, decision.fitted, str(decision.size)
+    if not fitted.broken:
+        decision.reasons.append(
+            f"Size {asked} is {fitted.text} on {model.name}: {fitted.explanation}."
         )
         return
-    decision.adjust("size", asked, shaped.text, f"{asked} is no size of {model.name}: {broken}")
-    decision.reasons.append(f"Size {asked} became {shaped.text}, the nearest of {model.name}.")
+    broken = "; ".join(fitted.broken)
+    if job.fit == "reject":
+        decision.reject(
+            "size",
+            f"{asked!r} is not a size of {model.name}: {broken}; the nearest valid size is "
+            f"{fitted.text}, which fit 'scale' would use",
+        )
+        return
+    reason = f"{asked} is not a size of {model.name}: {broken}"
+    decision.adjust("size", asked, fitted.text, reason)
+    decision.reasons.append(f"Size {asked} became {fitted.text}, the nearest on {model.name}.")
 
 
 def _decide_quality(job: Job, decision: Decision) -> None:
     model, tier = decision.model, decision.size if isinstance(decision.size, Tier) else None
     if not model.qualities:
-        _drop_quality(job, decision, tier)
+        _ignore_quality(job, decision, tier)
         return
     if job.quality != "auto":
         decision.level = model.quality(job.quality)
         if decision.level is None:
-            decision.refuse(
+            decision.reject(
                 "quality",
-                f"{model.name} has no quality {job.quality!r}; it has "
+                f"{model.name} has no quality {job.quality!r}; use "
                 f"{', '.join(level.name for level in model.qualities)}",
             )
             return
@@ -109,14 +112,14 @@ def _decide_quality(job: Job, decision: Decision) -> None:
         _choose_level(job, decision, tier)
     if tier and decision.level and decision.tier != tier.name:
         why = (
-            f"the quality {job.quality} was asked for and wins over the tier"
+            f"the requested quality {job.quality} has precedence over the tier"
             if job.quality != "auto"
-            else "bucket routing was asked for and decides the quality"
+            else "bucket routing was requested and decides the quality"
         )
-        decision.adjust("size", str(tier), f"{decision.shaped.text}, {decision.level.name}", why)
+        decision.adjust("size", str(tier), f"{decision.fitted.text}, {decision.level.name}", why)
 
 
-def _drop_quality(job: Job, decision: Decision, tier: Tier | None) -> None:
+def _ignore_quality(job: Job, decision: Decision, tier: Tier | None) -> None:
     name = decision.model.name
     if job.quality != "auto":
         decision.adjust("quality", job.quality, "none", f"{name} has no quality levels")
@@ -124,80 +127,80 @@ def _drop_quality(job: Job, decision: Decision, tier: Tier | None) -> None:
         decision.adjust(
             "size",
             str(tier),
-            decision.shaped.text,
-            f"{name} has no quality levels, so the tier {tier.name} decides nothing",
+            decision.fitted.text,
+            f"{name} has no quality levels, so the tier {tier.name} has no effect",
         )
-    decision.reasons.append(f"No quality is chosen: {name} has no quality levels.")
+    decision.reasons.append(f"No quality: {name} has no quality levels.")
 
 
 def _choose_level(job: Job, decision: Decision, tier: Tier | None) -> None:
     model = decision.model
-    for mode, known in (("bucket", _bucket_of), ("legacy", _grid_of)):
+    for mode, known in (("bucket", _bucket), ("legacy", _grid)):
         if decision.routing == mode and not any(known(level) for level in model.qualities):
             decision.routing = "legacy" if mode == "bucket" else "bucket"
             if job.routing == mode:
                 decision.adjust(
-                    "routing", mode, decision.routing, f"{model.name} has no grid of {mode} routing"
+                    "routing", mode, decision.routing, f"{model.name} does not support {mode}"
                 )
             break
     if decision.routing == "legacy":
         name = tier.name if tier else "standard"
-        decision.level = level = _not_lower(model.qualities, _grid_of, TIER_GRIDS[name])
-        said = "was asked for" if tier else "is the default"
+        decision.level = level = _find_level(model.qualities, _grid, TIER_GRIDS[name])
+        origin = "as requested" if tier else "by default"
         decision.reasons.append(
-            f"Legacy routing: the tier {name} {said}, which is quality {level.name}."
+            f"Legacy routing: the tier {name} {origin}, which is quality {level.name}."
         )
         return
-    long = max(decision.shaped.width, decision.shaped.height)
+    long = max(decision.fitted.width, decision.fitted.height)
     bucket = next((b for b in BUCKETS if b * PIXELS_PER_BUCKET_TOKEN >= long), BUCKETS[-1])
-    decision.level = level = _not_lower(model.qualities, _bucket_of, bucket)
+    decision.level = level = _find_level(model.qualities, _bucket, bucket)
     decision.reasons.append(
         f"Bucket routing: a long edge of {long} pixels needs bucket {bucket}, one token for "
         f"{PIXELS_PER_BUCKET_TOKEN} pixels, which is quality {level.name}."
     )
     if level.bucket != bucket:
-        way = "next not lower" if (level.bucket or 0) > bucket else "highest"
+        way = "next higher" if (level.bucket or 0) > bucket else "highest"
         decision.adjust(
             "quality",
             None,
             level.name,
-            f"bucket {bucket} has no level of {model.name}; {level.name} ({level.bucket})"
+            f"{model.name} has no level with bucket {bucket}; {level.name} ({level.bucket})"
             f" is the {way}",
         )
 
 
-def _grid_of(level: QualityLevel) -> int | None:
+def _grid(level: QualityLevel) -> int | None:
     return level.grid
 
 
-def _bucket_of(level: QualityLevel) -> int | None:
+def _bucket(level: QualityLevel) -> int | None:
     return level.bucket
 
 
-def _not_lower(
+def _find_level(
     levels: Sequence[QualityLevel], known: Callable[[QualityLevel], int | None], wanted: int
 ) -> QualityLevel:
-    """Pick the level of a token count, else the next higher one, else the highest."""
+    """Return the level with this token count, else the next higher one, else the highest."""
     counted = sorted((count, at) for at, level in enumerate(levels) if (count := known(level)))
     reaching = [at for count, at in counted if count >= wanted]
     at = reaching[0] if reaching else counted[-1][1] if counted else -1
     return levels[at]
 
 
-def _check_rest(job: Job, decision: Decision, prompt_characters: int) -> None:
+def _check_other_fields(job: Job, decision: Decision, prompt_characters: int) -> None:
     model = decision.model
     if prompt_characters > model.max_prompt_characters:
-        decision.refuse(
+        decision.reject(
             "prompt",
-            f"its {prompt_characters:,} characters are over the {model.max_prompt_characters:,}"
-            f" that {model.name} reads",
+            f"has {prompt_characters:,} characters; at most {model.max_prompt_characters:,} for "
+            f"{model.name}",
         )
     if job.format not in model.formats:
-        decision.refuse(
-            "format", f"{model.name} makes no {job.format!r}, only {', '.join(model.formats)}"
+        decision.reject(
+            "format", f"{model.name} can't make {job.format!r}; use {', '.join(model.formats)}"
         )
     if job.background == "transparent" and not model.transparent:
-        decision.refuse("background", f"{model.name} makes no background 'transparent'")
+        decision.reject("background", f"{model.name} can't make the background 'transparent'")
     if job.inputs:
         _check_edit(job, decision)
     if job.compression is not None and "output_compression" not in model.parameters:
@@ -209,30 +212,31 @@ def _check_rest(job: Job, decision: Decision, prompt_characters: int) -> None:
 def _check_edit(job: Job, decision: Decision) -> None:
     model, edits = decision.model, decision.model.edits
     if edits is None or len(job.inputs) > model.max_inputs:
-        decision.refuse(
-            "inputs", f"{len(job.inputs)} pictures are over the {model.max_inputs} of {model.name}"
+        decision.reject(
+            "inputs",
+            f"has {len(job.inputs)} pictures; at most {model.max_inputs} for {model.name}",
         )
         return
     if job.mask and not edits.masks:
-        decision.refuse("mask", f"{model.name} takes no mask")
+        decision.reject("mask", f"{model.name} does not support a mask; leave it out")
     if "width" not in edits.without:
         return
     if decision.size == Auto():
-        decision.reasons.append(f"An edit by {model.name} has the shape of its input.")
+        decision.reasons.append(f"An edit by {model.name} has the size of its input.")
     elif job.fit == "reject":
-        decision.refuse("size", f"an edit by {model.name} has the shape of its input")
+        decision.reject("size", f"an edit by {model.name} has the size of its input; use 'auto'")
     else:
-        shape = "the shape of the input"
-        decision.adjust("size", str(decision.size), shape, f"{model.name} edits in no other")
+        reason = f"an edit by {model.name} has the size of its input"
+        decision.adjust("size", str(decision.size), "the size of the input", reason)
 
 
-def _parameters(job: Job, decision: Decision) -> dict[str, JsonValue]:
-    """Say the decisions in every spelling, and keep those that the model's API knows."""
-    shaped = decision.shaped
-    said: dict[str, JsonValue] = {
-        "size": shaped.text,
-        "width": shaped.width,
-        "height": shaped.height,
+def _list_parameters(job: Job, decision: Decision) -> dict[str, JsonValue]:
+    """Return the decisions as the members of the request body that the model's API accepts."""
+    fitted = decision.fitted
+    members: dict[str, JsonValue] = {
+        "size": fitted.text,
+        "width": fitted.width,
+        "height": fitted.height,
         "quality": decision.level.name if decision.level else None,
         "n": min(job.n, decision.model.max_n_per_call),
         "num_images": min(job.n, decision.model.max_n_per_call),
@@ -242,4 +246,4 @@ def _parameters(job: Job, decision: Decision) -> dict[str, JsonValue]:
     }
     edits = decision.model.edits if job.inputs else None
     known = set(decision.model.parameters) - set(edits.without if edits else ())
-    return {name: value for name, value in said.items() if name in known and value is not None}
+    return {name: value for name, value in members.items() if name in known and value is not None}

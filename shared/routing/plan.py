@@ -1,4 +1,4 @@
-"""The plan of a job: every decision taken, so that nothing is left to decide when it is called."""
+"""Define the plan: every decision about a job on one model and size, made before any call."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -14,10 +14,10 @@ class _Data(BaseModel):
 
 
 class Adjustment(_Data):
-    """Something decided differently from what was asked, and why."""
+    """A change to the caller's request, and its reason."""
 
     field: str
-    #: What the caller wrote; None where nothing was asked and a default did not quite fit.
+    #: What the caller wrote; None where the caller left it open and no choice fitted exactly.
     asked: str | None
     decided: str
     reason: str
@@ -32,7 +32,7 @@ class Edit(_Data):
 
 
 class Plan(_Data):
-    """What is called, for what, in which lane, at what expected cost, and why."""
+    """The calls of a job on one model and size: parameters, lane, expected cost and reasons."""
 
     model: str
     #: Names of the model's deployments, in order of preference.
@@ -54,20 +54,20 @@ class Plan(_Data):
     content_type: str
     compression: int | None
     background: str | None
-    #: The request body without the prompt, the model and the members of streaming.
+    #: The request body without the prompt, the model and the members for streaming.
     parameters: dict[str, JsonValue]
-    #: How pictures to edit are sent; None: there are none, the call makes pictures from nothing.
+    #: How pictures to edit are sent; None: no edit.
     edit: Edit | None = None
-    #: The model streams and every call is for one picture; a deployment may still say no.
+    #: The model streams and every call is for one picture; a deployment can still disable it.
     stream: bool
-    #: Paid calls, in all locales, and the most pictures that one of them asks for.
+    #: Paid calls in all locales, and the most pictures of one call.
     calls: int
     per_call: int
     #: In all locales.
     pictures: int
     #: Output tokens of one picture.
     tokens: TokenEstimate
-    #: All pictures, by the higher count; None where no price is known, which is not zero.
+    #: All pictures, by the higher count; None where no price is known (not zero).
     estimate_usd: float | None
     estimate_basis: str
     #: Of one call.
@@ -85,6 +85,6 @@ class Plan(_Data):
 
 
 def estimate_usd(plans: Sequence[Plan]) -> float | None:
-    """Return the estimate of a whole job, USD; None where a part of it has no known price."""
+    """Return the estimate of a whole job, USD; None if a part has no known price."""
     known = [plan.estimate_usd for plan in plans if plan.estimate_usd is not None]
     return round(sum(known), 6) if len(known) == len(plans) else None

@@ -1,9 +1,4 @@
-"""Routing: a model, its deployments and a whole plan for each model and size of a job.
-
-Or every reason why there is none.
-
-The plan of one variation, written out: lane, calls, limits, blob names, warnings.
-"""
+"""Choose a model and deployments for each model and size of a job, and write the plans."""
 
 import math
 from collections.abc import Iterator, Sequence
@@ -18,18 +13,18 @@ from ..jobs.job import Job
 from .decision import Decision, decide
 from .plan import Edit, Plan
 
-#: Latency is given for 1024x1024 and taken to grow with the edge; nothing is measured above it.
+#: Latency is known for 1024x1024 and assumed to grow with the edge; nothing larger is measured.
 BASE_PIXELS = 1_048_576
-#: What each further picture of one call adds, as a share of the first: an assumption, since no
-#: measurement is known, on the long side.
-FURTHER_PICTURE = 0.5
-#: An edit against a picture from nothing: 55, 93 and 240 s against 24, 60 and 160 s were measured
+#: What each further picture of a call adds, as a share of the first: a cautious assumption, not
+#: measured.
+FURTHER_PICTURE_SHARE = 0.5
+#: An edit compared with a generation: 55, 93 and 240 s compared with 24, 60 and 160 s were measured
 #: (https://github.com/david-share/Multimodal-Models).
 EDIT_FACTOR = 1.6
 #: Most seconds of a call on the small and on the standard lane.
 LANE_SECONDS: tuple[tuple[Lane, float], ...] = (("small", 45.0), ("standard", 120.0))
 #: 394 s is the slowest success reported (https://docs.openclaw.ai/providers/openai/azure).
-LEAST_CALL_LIMIT = 420.0
+MIN_CALL_LIMIT = 420.0
 CALL_LIMIT_FACTOR = 5.0
 
 
@@ -41,16 +36,16 @@ def make_plan(
     *,
     today: date,
 ) -> Plan:
-    """Write the plan of a job with one model and one size.
+    """Return the plan of a job with one model and one size.
 
-    `price` is that of the job's pictures in one locale.
+    `price` is for the job's pictures in one locale.
     """
-    model, level, shaped = decision.model, decision.level, decision.shaped
+    model, level, fitted = decision.model, decision.level, decision.fitted
     locales = len(job.locales) or 1
     most = min(job.n, model.max_n_per_call)
     calls = locales * math.ceil(job.n / most)
-    pixels = shaped.width * shaped.height
-    expected = _expected_seconds(decision, edit=bool(job.inputs)) * _factor(most)
+    pixels = fitted.width * fitted.height
+    expected = _expected_seconds(decision, edit=bool(job.inputs)) * _pictures_factor(most)
     lane: Lane = next((lane for lane, limit in LANE_SECONDS if expected <= limit), "large")
     count = "one call" if calls == 1 else f"{calls} calls"
     decision.reasons.append(
@@ -65,8 +60,8 @@ def make_plan(
         asked_model=job.model,
         asked_routing=job.routing,
         routing=decision.routing,
-        width=shaped.width,
-        height=shaped.height,
+        width=fitted.width,
+        height=fitted.height,
         quality=level.name if level else None,
         tier=decision.tier,
         bucket=level.bucket if level else None,
@@ -88,25 +83,25 @@ def make_plan(
         estimate_usd=None if price.usd is None else round(price.usd * locales, 6),
         estimate_basis=price.basis + (f", in {locales} locales" if locales > 1 else ""),
         expected_seconds=round(expected, 1),
-        call_limit_seconds=round(max(LEAST_CALL_LIMIT, CALL_LIMIT_FACTOR * expected), 1),
+        call_limit_seconds=round(max(MIN_CALL_LIMIT, CALL_LIMIT_FACTOR * expected), 1),
         adjustments=tuple(decision.adjustments),
         reasons=tuple(decision.reasons),
-        warnings=_warnings(model, pixels, today),
+        warnings=_list_warnings(model, pixels, today),
     )
 
 
 def _expected_seconds(decision: Decision, *, edit: bool) -> float:
     """Return how long a call for one picture is expected to take."""
     seconds = decision.level.seconds if decision.level else decision.model.seconds
-    pixels = decision.shaped.width * decision.shaped.height
+    pixels = decision.fitted.width * decision.fitted.height
     return seconds * (EDIT_FACTOR if edit else 1.0) * max(1.0, math.sqrt(pixels / BASE_PIXELS))
 
 
-def _factor(n: int) -> float:
-    return 1.0 + FURTHER_PICTURE * (n - 1)
+def _pictures_factor(n: int) -> float:
+    return 1.0 + FURTHER_PICTURE_SHARE * (n - 1)
 
 
-def _warnings(model: Model, pixels: int, today: date) -> tuple[str, ...]:
+def _list_warnings(model: Model, pixels: int, today: date) -> tuple[str, ...]:
     limit, warnings = model.experimental_above_pixels, []
     if warning := model.warning(today):
         warnings.append(warning)
@@ -117,10 +112,10 @@ def _warnings(model: Model, pixels: int, today: date) -> tuple[str, ...]:
     return tuple(warnings)
 
 
-#: Calls of one job: every one of them rewrites the job's record, whose size grows with them.
+#: Most calls of one job: each call rewrites the record, whose size grows with the calls.
 MAX_TASKS = 100
-#: What an input picture that nobody has looked at is taken for, in estimates.
-UNSEEN_PIXELS = 4 << 20
+#: Assumed size of an input picture that was not read yet, for estimates.
+ASSUMED_INPUT_PIXELS = 4 << 20
 
 
 def route(
@@ -132,61 +127,61 @@ def route(
     prompt_characters: int,
     input_pixels: Sequence[int] = (),
 ) -> tuple[Plan, ...]:
-    """Decide everything about a job: one plan for each model and size, models first.
+    """Return the plans of a job: one for each model and size, models first.
 
-    `UnsupportedRequest` holds every fault of
-    every plan when not all of them can be made: a job is taken whole or not at all.
+    If one plan is not possible, the whole job is rejected: `UnsupportedRequest` has every fault of
+    every plan.
     """
     plans: list[Plan] = []
     faults: list[Fault] = []
     for variation in list_variations(job):
         try:
-            chosen, price, names = _chosen(
+            chosen, price, names = _choose_model(
                 variation,
                 catalogue=catalogue,
                 deployments=deployments,
                 today=today,
                 prompt_characters=prompt_characters,
-                input_pixels=input_pixels or (UNSEEN_PIXELS,) * len(job.inputs),
+                input_pixels=input_pixels or (ASSUMED_INPUT_PIXELS,) * len(job.inputs),
             )
         except UnsupportedRequest as error:
-            faults += [fault for fault in _named(job, error) if fault not in faults]
+            faults += [fault for fault in _rename_fields(job, error) if fault not in faults]
         else:
             plans.append(make_plan(variation, chosen, price, names, today=today))
     if not faults:
-        faults += _too_many(job, plans)
+        faults += _check_call_count(job, plans)
     if faults:
         raise UnsupportedRequest(faults)
     return tuple(plans)
 
 
 def list_variations(job: Job) -> Iterator[Job]:
-    """Yield the job with one model and one size each, as if it had been asked for alone."""
+    """Yield a job for each model and size."""
     sizes = (job.size,) if isinstance(job.size, str) else job.size
     for model in job.models or (job.model,):
         for size in sizes:
             yield job.model_copy(update={"model": model, "models": (), "size": size})
 
 
-def _named(job: Job, error: UnsupportedRequest) -> Iterator[Fault]:
-    """Yield the faults by the fields that the caller wrote."""
+def _rename_fields(job: Job, error: UnsupportedRequest) -> Iterator[Fault]:
+    """Yield the faults with the fields as the caller wrote them."""
     for fault in error.faults:
         models = job.models and fault.field == "model"
         yield Fault("models", fault.message) if models else fault
 
 
-def _too_many(job: Job, plans: Sequence[Plan]) -> Iterator[Fault]:
+def _check_call_count(job: Job, plans: Sequence[Plan]) -> Iterator[Fault]:
     calls = sum(plan.calls for plan in plans)
     if calls <= MAX_TASKS:
         return
     several = "locales" if job.locales else "models" if job.models else "size"
     ways = f"{len(plans)} models and sizes, {len(job.locales) or 1} locales, n {job.n}"
     yield Fault(
-        several, f"the job comes to {calls} calls ({ways}); {MAX_TASKS} are the most, so divide it"
+        several, f"the job needs {calls} calls ({ways}); at most {MAX_TASKS} are allowed; divide it"
     )
 
 
-def _chosen(
+def _choose_model(
     job: Job,
     *,
     catalogue: Catalogue,
@@ -195,46 +190,47 @@ def _chosen(
     prompt_characters: int,
     input_pixels: Sequence[int],
 ) -> tuple[Decision, Estimate, tuple[str, ...]]:
-    """Choose the model of one variation; return its decision, price and deployments.
+    """Choose the model for one model and size; return its decision, price and deployments.
 
-    A model asked for by name is taken or refused. `auto` takes a model that is not retired over
-    one that is, one that does just what was asked over one that adjusts it, the size nearest to the
-    one asked for, one with a known price over one without, and then the cheapest; among equals the
-    one configured first.
+    A named model is used, or the job is rejected. `auto` prefers, in this order: a model that is
+    not retired, one that needs no adjustments, the size nearest to the requested one, a known
+    price, the lowest price, the model configured first.
     """
-    configured = _configured(catalogue, deployments)
+    configured = _list_configured(catalogue, deployments)
     if job.model != "auto":
-        configured = {name: configured[name] for name in [_asked(job, catalogue, configured)]}
+        configured = {
+            name: configured[name] for name in [_check_requested(job, catalogue, configured)]
+        }
     if not configured:
         raise UnsupportedRequest(
-            [Fault("model", f"{job.model!r} finds no model, for no deployment is configured")]
+            [Fault("model", f"{job.model!r} needs a deployment, but none is configured")]
         )
     decided = [
         decide(job, model, prompt_characters=prompt_characters) for model in configured.values()
     ]
     able = [
-        (decision, _estimate(job, decision, prompt_characters, input_pixels))
+        (decision, _estimate_cost(job, decision, prompt_characters, input_pixels))
         for decision in decided
         if not decision.faults
     ]
     if not able:
         raise UnsupportedRequest([fault for decision in decided for fault in decision.faults])
-    decision, price = min(able, key=lambda one: _preference(one[0], one[1], today=today))
-    decision.reasons.insert(0, _why_model(job, decision.model, price, len(configured)))
-    names = tuple(one.name for one in deployments if _model_of(one) == decision.model.name)
+    decision, price = min(able, key=lambda one: _rank(one[0], one[1], today=today))
+    decision.reasons.insert(0, _explain_model(job, decision.model, price, len(configured)))
+    names = tuple(one.name for one in deployments if _model_name(one) == decision.model.name)
     return decision, price, names
 
 
-def _model_of(deployment: Deployment) -> str:
+def _model_name(deployment: Deployment) -> str:
     return deployment.model or deployment.name
 
 
-def _configured(catalogue: Catalogue, deployments: Sequence[Deployment]) -> dict[str, Model]:
-    names = dict.fromkeys(map(_model_of, deployments))
+def _list_configured(catalogue: Catalogue, deployments: Sequence[Deployment]) -> dict[str, Model]:
+    names = dict.fromkeys(map(_model_name, deployments))
     return {name: catalogue.models[name] for name in names if name in catalogue.models}
 
 
-def _asked(job: Job, catalogue: Catalogue, configured: dict[str, Model]) -> str:
+def _check_requested(job: Job, catalogue: Catalogue, configured: dict[str, Model]) -> str:
     if job.model in configured:
         return job.model
     try:
@@ -243,15 +239,15 @@ def _asked(job: Job, catalogue: Catalogue, configured: dict[str, Model]) -> str:
         raise UnsupportedRequest([Fault("model", str(error.args[0]))]) from error
     served = ", ".join(configured) or "none"
     raise UnsupportedRequest(
-        [Fault("model", f"{job.model!r} has no deployment here; configured models: {served}")]
+        [Fault("model", f"{job.model!r} has no deployment; configured models: {served}")]
     )
 
 
-def _estimate(
+def _estimate_cost(
     job: Job, decision: Decision, prompt_characters: int, input_pixels: Sequence[int]
 ) -> Estimate:
     quality = decision.level.name if decision.level else None
-    width, height = decision.shaped.width, decision.shaped.height
+    width, height = decision.fitted.width, decision.fitted.height
     return estimate(
         decision.model,
         quality,
@@ -263,19 +259,19 @@ def _estimate(
     )
 
 
-def _preference(
+def _rank(
     decision: Decision, price: Estimate, *, today: date
 ) -> tuple[bool, bool, float, bool, float]:
     retired = decision.model.retired(today)
-    # A difference in size that nobody sees must not outweigh the price.
-    distance = round(decision.shaped.distance, 1)
+    # An invisible difference in size must not be more important than the price.
+    distance = round(decision.fitted.distance, 1)
     return retired, not decision.exact, distance, price.usd is None, price.usd or 0.0
 
 
-def _why_model(job: Job, model: Model, price: Estimate, choices: int) -> str:
+def _explain_model(job: Job, model: Model, price: Estimate, choices: int) -> str:
     if job.model != "auto":
-        return f"Model {model.name} as asked."
+        return f"Model {model.name} as requested."
     if choices == 1:
-        return f"Model {model.name} is the only one configured."
+        return f"Model {model.name} is the only configured model."
     cost = "at an unknown price" if price.usd is None else f"at about ${price.usd:.4f}"
     return f"Model {model.name} is the best of {choices} configured for this job, {cost}."

@@ -90,7 +90,7 @@ def test_the_version_of_a_shape_that_is_not_the_models_own() -> None:
 def test_an_unknown_name_is_told_with_the_close_ones() -> None:
     with pytest.raises(LookupError, match=r"'mai-image-2\.5'.*did you mean MAI-Image-2\.5"):
         read_builtin().get("mai-image-2.5")
-    with pytest.raises(LookupError, match=r"'zzz'.*it has FLUX"):
+    with pytest.raises(LookupError, match=r"'zzz'.*use one of FLUX"):
         read_builtin().get("zzz")
 
 
@@ -128,11 +128,11 @@ def test_a_model_can_be_added_as_a_copy_of_another() -> None:
         ("[models]\nnew = 3", ["'new'", "3"]),
         ("[models.gpt-image-2]\nusual_sizes = [[512, 512]]", ["gpt-image-2", "655,360"]),
         ("[models.gpt-image-2]\nqualities.max.seconds = 9", ["gpt-image-2", "'max'", "grid"]),
-        ('[models."MAI-Image-2.6"]\ntokens = "grid"', ["MAI-Image-2.6", "no qualities"]),
+        ('[models."MAI-Image-2.6"]\ntokens = "grid"', ["MAI-Image-2.6", "needs `qualities`"]),
         ('[models."MAI-Image-2.6".prices]\ntext_in = 1', ["MAI-Image-2.6", "image_out"]),
         ('[models."FLUX.2-pro"]\nqualities = 3', ["FLUX.2-pro", "qualities"]),
-        ("nonsense", ["neither TOML nor JSON"]),
-        ('{"models": ', ["neither TOML nor JSON"]),
+        ("nonsense", ["not valid TOML or JSON"]),
+        ('{"models": ', ["not valid TOML or JSON"]),
         ('{"gpt-image-2": {}}', ["'models'", "gpt-image-2"]),
         ("", ["'models'", "nothing"]),
     ],

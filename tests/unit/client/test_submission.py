@@ -158,11 +158,11 @@ def test_pictures_to_edit_are_looked_at_before_anything_is_sent() -> None:
     job = a_job("make it snow", inputs=[name], quality="low")
     assert (run_coroutine(submission.quote_of(job, storage, ROUTING)).estimate_usd or 0) > 0
     other = run_coroutine(submission.upload(mask, storage, ROUTING))
-    with pytest.raises(InvalidJob, match="they must be the same"):
+    with pytest.raises(InvalidJob, match="both must have the same size"):
         run_coroutine(submission.quote_of(a_job(inputs=[name], mask=other), storage, ROUTING))
-    with pytest.raises(InvalidJob, match="is not there"):
+    with pytest.raises(InvalidJob, match="does not exist"):
         run_coroutine(submission.quote_of(a_job(inputs=["none.png"]), storage, ROUTING))
-    with pytest.raises(InvalidJob, match="no PNG and no JPEG"):
+    with pytest.raises(InvalidJob, match="not a PNG or JPEG"):
         run_coroutine(submission.upload(b"GIF89a", storage, ROUTING))
 
 

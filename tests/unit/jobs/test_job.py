@@ -65,21 +65,21 @@ def test_a_prompt_is_in_no_representation_of_a_job() -> None:
         ("job_id", 7, "job_id", "7 is not text"),
         ("prompt", "", "prompt", "is empty"),
         ("prompt", " \n", "prompt", "is empty"),
-        ("prompt", "x" * 32_001, "prompt", "has 32,001 characters; 32,000"),
+        ("prompt", "x" * 32_001, "prompt", "has 32,001 characters; at most 32,000"),
         ("prompt", "a\x00b", "prompt", "U+0000 at position 1"),
         ("prompt", "a\x9fb", "prompt", "U+009F at position 1"),
         ("prompt", "a\ud800", "prompt", "U+D800 at position 1"),
         ("prompt", {"text": "a fox"}, "prompt", "an object is not text"),
         ("model", "gpt image", "model", "'gpt image'"),
         ("models", "gpt-image-2", "models", "'gpt-image-2' is not a list; write it in brackets"),
-        ("models", ["a", "a"], "models", "'a' stands there twice"),
+        ("models", ["a", "a"], "models", "'a' appears twice"),
         ("models", ["auto", "a"], "models", "name each model"),
-        ("models", ["a"], "models", "write it as model"),
+        ("models", ["a"], "models", "set model instead"),
         ("models", list("abcdefghi"), "models", "has 9 entries; at most 8"),
         ("models", ["a", "b c"], "models[1]", "'b c'"),
-        ("size", "1024y1024", "size", "'1024y1024' is no size"),
-        ("size", ["16:9", "y"], "size[1]", "'y' is no size"),
-        ("size", ["16:9", "16:9"], "size", "'16:9' stands there twice"),
+        ("size", "1024y1024", "size", "'1024y1024' is not a valid size"),
+        ("size", ["16:9", "y"], "size[1]", "'y' is not a valid size"),
+        ("size", ["16:9", "16:9"], "size", "'16:9' appears twice"),
         ("size", [], "size", "is an empty list"),
         ("size", " " * 41 + "1k", "size", "too long for a size"),
         ("size", 1024, "size", "1024 is not text"),
@@ -95,16 +95,16 @@ def test_a_prompt_is_in_no_representation_of_a_job() -> None:
         ("n", True, "n", "true is not a whole number"),
         ("format", "jpg", "format", "did you mean 'jpeg'?"),
         ("compression", 50, "compression", "needs format 'jpeg'"),
-        ("locales", ["de", "DE"], "locales", "'de' stands there twice"),
+        ("locales", ["de", "DE"], "locales", "'de' appears twice"),
         ("locales", ["german"], "locales[0]", "'german' is not allowed; use a BCP 47 tag"),
         ("locales", "de", "locales", "write it in brackets"),
-        ("inputs", ["../a"], "inputs[0]", "'../a' is no safe blob name"),
+        ("inputs", ["../a"], "inputs[0]", "'../a' is not a valid blob name"),
         ("inputs", ["a", "/b"], "inputs[1]", "'/b' is not a picture to edit; give the name of"),
-        ("inputs", ["a", "/b/"], "inputs[1]", "neither start nor end with '/'"),
-        ("mask", "m.png", "mask", "masks nothing"),
+        ("inputs", ["a", "/b/"], "inputs[1]", "must not start or end with '/'"),
+        ("mask", "m.png", "mask", "needs an input picture"),
         ("finish", {}, "finish", "is empty"),
         ("finish", {"size": "16:9"}, "finish.size", "like '1200x628'"),
-        ("finish", {"size": "9000x10"}, "finish", "no edge may pass 8192"),
+        ("finish", {"size": "9000x10"}, "finish", "an edge has at most 8192"),
         ("finish", {"thumbnail": 8}, "finish.thumbnail", "at least 16"),
         ("finish", {"thumb": 64}, "finish.thumb", "did you mean 'thumbnail'?"),
         (
@@ -115,14 +115,14 @@ def test_a_prompt_is_in_no_representation_of_a_job() -> None:
         ),
         ("finish", {"renditions": [{}]}, "finish.renditions[0].format", "is missing"),
         ("finish", "crop", "finish", "'crop' is not an object"),
-        ("reply_to", "Events", "reply_to", "'Events' is not allowed; a queue's name"),
+        ("reply_to", "Events", "reply_to", "'Events' is not allowed; use 3 to 63"),
         ("reply_to", "a--b", "reply_to", "'a--b'"),
         ("on_unknown", "retry", "on_unknown", "did you mean 'retry_once'?"),
         ("max_cost_usd", 0, "max_cost_usd", "0 is too small; it must be above 0"),
         ("max_cost_usd", "1", "max_cost_usd", "write it without quotes"),
-        ("deadline", "tomorrow", "deadline", "'tomorrow' is no ISO 8601 time"),
-        ("deadline", "2026-11-30T18:00:00", "deadline", "names no time zone"),
-        ("deadline", 1_790_000_000, "deadline", "1790000000 is no time"),
+        ("deadline", "tomorrow", "deadline", "'tomorrow' is not an ISO 8601 time"),
+        ("deadline", "2026-11-30T18:00:00", "deadline", "has no time zone"),
+        ("deadline", 1_790_000_000, "deadline", "1790000000 is not a time"),
         ("deadline", "0001-01-01T00:00:00+14:00", "deadline", "outside the calendar"),
         ("priority", "high", "priority", "use 'normal' or 'low'"),
         ("tags", {"colour": 3}, "tags.colour", "3 is not text"),
@@ -131,8 +131,8 @@ def test_a_prompt_is_in_no_representation_of_a_job() -> None:
         ("tags", {"a": "x" * 257}, "tags.a", "has 257 characters"),
         ("tags", {"a": "x\ny"}, "tags.a", "control character"),
         ("tags", {"a": "x", "A": "y"}, "tags", "'a' and 'A' differ only by case"),
-        ("tags", {f"t{i}": "" for i in range(21)}, "tags", "21 tags are too many"),
-        ("tags", {f"t{i}": "狐" * 40 for i in range(20)}, "tags", "4,096 are the most"),
+        ("tags", {f"t{i}": "" for i in range(21)}, "tags", "has 21 tags; at most 20"),
+        ("tags", {f"t{i}": "狐" * 40 for i in range(20)}, "tags", "at most 4,096"),
         ("tags", ["a"], "tags", "a list of 1 is not an object"),
         ("traceparent", "00-0-0-00", "traceparent", "W3C traceparent"),
         ("traceparent", "00-" + "0" * 32 + "-" + "b" * 16 + "-01", "traceparent", "W3C"),
@@ -158,7 +158,7 @@ def test_a_fault_names_its_field_the_value_and_what_would_be_right(
     "name", ["", "/a", "a/", "a//b", "..", "a/../b", ".", "a./b", "b.", "a\\b", "a\x07", "a" * 513]
 )
 def test_an_unsafe_blob_name_is_refused(name: str) -> None:
-    assert "is no safe blob name" in faults({"prompt_blob": name})["prompt_blob"]
+    assert "is not a valid blob name" in faults({"prompt_blob": name})["prompt_blob"]
 
 
 def test_every_fault_is_told_in_the_order_of_the_fields() -> None:
@@ -226,7 +226,7 @@ def test_null_is_read_as_left_out() -> None:
 
 
 def test_a_job_made_in_code_obeys_the_same_rules() -> None:
-    with pytest.raises(ValidationError, match="give exactly one of the two"):
+    with pytest.raises(ValidationError, match="set one of the two"):
         Job(job_id="a", prompt="x", prompt_blob="y")
     with pytest.raises(ValidationError, match="valid tuple"):
         Job.model_validate({"job_id": "a", "prompt": "x", "locales": "de"})

@@ -52,7 +52,7 @@ def test_a_locale_is_named_in_full(
         ("jp", "did you mean 'ja', Japanese?"),
         ("cn", "did you mean 'zh', Chinese?"),
         ("qq", "use a tag such as 'de'"),
-        ("de-Qqqq", "the script 'Qqqq', which is not known"),
+        ("de-Qqqq", "the unknown script 'Qqqq'"),
     ],
 )
 def test_what_nobody_speaks_is_told(locale: str, said: str) -> None:
@@ -90,9 +90,9 @@ def test_a_template_of_ones_own_is_filled_in() -> None:
 @pytest.mark.parametrize(
     ("template", "said"),
     [
-        ("$prompt in $tongue", "$tongue is not known"),
-        ("in $language", "holds no $prompt"),
-        ("$prompt costs 5$ ", "'$' stands before no name"),
+        ("$prompt in $tongue", "$tongue is not a known name"),
+        ("in $language", "does not contain $prompt"),
+        ("$prompt costs 5$ ", "'$' has no name after it"),
     ],
 )
 def test_a_template_that_cannot_be_filled_in_is_refused(template: str, said: str) -> None:
@@ -159,5 +159,5 @@ def test_a_template_in_a_file_is_read_when_the_app_starts(tmp_path: Path) -> Non
     assert settings.locale_template == "$prompt\n\nin $language"
     with pytest.raises(Misconfigured, match="LOCALE_TEMPLATE: '/no/file' can't be read"):
         load({**SETTINGS, "LOCALE_TEMPLATE": "/no/file"})
-    with pytest.raises(Misconfigured, match="tongue is not known"):
+    with pytest.raises(Misconfigured, match="tongue is not a known name"):
         load({**SETTINGS, "LOCALE_TEMPLATE": "$prompt $tongue"})

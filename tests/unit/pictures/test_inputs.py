@@ -39,12 +39,12 @@ def test_a_png_and_a_jpeg_are_told_by_their_heads() -> None:
 @pytest.mark.parametrize(
     ("found", "said"),
     [
-        (None, "is not there"),
-        (head(b""), "is no PNG and no JPEG"),
-        (head(drawn("WEBP")), "is no PNG and no JPEG"),
+        (None, "does not exist"),
+        (head(b""), "is not a PNG or JPEG"),
+        (head(drawn("WEBP")), "is not a PNG or JPEG"),
         (head(drawn(), MAX_INPUT_BYTES), "has 52,428,800 bytes; it must have less than 52,428,800"),
         (head(drawn()[:16] + b"\x00\x01\x00\x00" * 2 + b"\x08\x02"), "has 4,294,967,296 pixels"),
-        (head(drawn("JPEG")[:20]), "says no size within its first 262,144 bytes"),
+        (head(drawn("JPEG")[:20]), "has no size within its first 262,144 bytes"),
     ],
 )
 def test_what_cannot_be_edited_is_told_with_its_field(found: InputHead | None, said: str) -> None:
@@ -57,9 +57,9 @@ def test_what_cannot_be_edited_is_told_with_its_field(found: InputHead | None, s
 @pytest.mark.parametrize(
     ("mask", "said"),
     [
-        (drawn("JPEG"), "is no PNG"),
+        (drawn("JPEG"), "is not a PNG"),
         (drawn(), "has no alpha channel"),
-        (drawn(mode="RGBA", size=(40, 60)), "is 40x60 and the first input 60x40"),
+        (drawn(mode="RGBA", size=(40, 60)), "is 40x60 and the first input is 60x40"),
         (drawn(mode="RGBA") + bytes(4 << 20), "it must have less than 4,194,304"),
     ],
 )
@@ -72,13 +72,13 @@ def test_a_mask_must_fit_its_picture(mask: bytes, said: str) -> None:
 @pytest.mark.parametrize(
     ("model", "asked", "said"),
     [
-        ("MAI-Image-2.5", {"inputs": ("a", "b")}, "2 pictures are over the 1 of MAI-Image-2.5"),
-        ("MAI-Image-2.5", {"inputs": ("a",), "mask": "m"}, "MAI-Image-2.5 takes no mask"),
-        ("FLUX.2-pro", {"inputs": ("a",), "mask": "m"}, "FLUX.2-pro takes no mask"),
+        ("MAI-Image-2.5", {"inputs": ("a", "b")}, "has 2 pictures; at most 1 for MAI-Image-2.5"),
+        ("MAI-Image-2.5", {"inputs": ("a",), "mask": "m"}, "MAI-Image-2.5 does not support a mask"),
+        ("FLUX.2-pro", {"inputs": ("a",), "mask": "m"}, "FLUX.2-pro does not support a mask"),
         (
             "MAI-Image-2.5",
             {"inputs": ("a",), "size": "1:1", "fit": "reject"},
-            "has the shape of its input",
+            "has the size of its input",
         ),
     ],
 )
@@ -89,7 +89,7 @@ def test_what_a_family_cannot_edit_is_refused(model: str, asked: dict[str, Any],
 def test_a_mai_edit_says_that_its_size_is_the_inputs() -> None:
     made = plan(deployment("MAI-Image-2.5"), inputs=("a",), size="16:9")
     assert {"width", "height"}.isdisjoint(made.parameters)
-    assert made.adjustments[0].decided == "the shape of the input"
+    assert made.adjustments[0].decided == "the size of the input"
 
 
 def test_an_edit_is_estimated_with_its_inputs_and_takes_longer() -> None:
@@ -146,7 +146,7 @@ async def test_what_is_not_there_after_a_slash_is_told_with_what_may_stand_there
     await scene.run()
     (fault,) = data(scene)["faults"]
     assert fault["field"] == "inputs[0]"
-    assert "after a slash only pictures made here are found" in fault["message"]
+    assert "a name with a leading slash must be a picture made by this app" in fault["message"]
 
 
 def edit_scene(**blobs: bytes) -> Scene:

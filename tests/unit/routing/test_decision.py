@@ -29,7 +29,7 @@ def test_an_oversize_is_scaled_to_the_largest_that_fits() -> None:
     assert (made.width, made.height) == (3840, 2160)
     (change,) = made.adjustments
     assert (change.field, change.asked, change.decided) == ("size", "7680x4320", "3840x2160")
-    assert "over 3840" in change.reason
+    assert "above 3840" in change.reason
 
 
 def test_a_size_off_the_grid_is_refused_with_the_rule_and_the_nearest() -> None:
@@ -42,12 +42,12 @@ def test_a_size_off_the_grid_is_refused_with_the_rule_and_the_nearest() -> None:
     ("model", "size", "made", "rule"),
     [
         ("MAI-Image-2.5", "2k", "1024x1024", "2k is 1,048,577 to"),
-        ("MAI-Image-2.5", "2:1", "1360x768", "more stretched than 1.778:1"),
-        ("MAI-Image-2.5", "1536x1024", "1248x832", "over 1,048,576"),
-        ("gpt-image-1.5", "16:9", "1536x1024", "no 16:9"),
-        ("gpt-image-1.5", "4k", "1536x1024", "no 16:9"),
+        ("MAI-Image-2.5", "2:1", "1360x768", "above 1.778:1"),
+        ("MAI-Image-2.5", "1536x1024", "1248x832", "above 1,048,576"),
+        ("gpt-image-1.5", "16:9", "1536x1024", "16:9 is not available"),
+        ("gpt-image-1.5", "4k", "1536x1024", "16:9 is not available"),
         ("gpt-image-1.5", "1k 3:2", "1536x1024", "1k is 1 to"),
-        ("gpt-image-2", "4:1", "1728x576", "more stretched than 3:1"),
+        ("gpt-image-2", "4:1", "1728x576", "above 3:1"),
         ("FLUX.2-pro", "4k", "2560x1440", "4k is 4,194,305 to"),
         ("FLUX.2-pro", "1k 1:18", "256x4608", "1k is 1 to"),
     ],
@@ -91,7 +91,7 @@ def test_a_bucket_without_a_level_takes_the_next_not_lower_and_says_so() -> None
     (change,) = made.adjustments
     assert change.asked is None
     assert change.reason == (
-        "bucket 36 has no level of gpt-image-2; medium (48) is the next not lower"
+        "gpt-image-2 has no level with bucket 36; medium (48) is the next higher"
     )
     exact = plan(deployment("gpt-image-2.5-flare"), size="2560x1440")
     assert (exact.quality, exact.bucket, exact.tier, exact.adjustments) == ("xhigh", 64, None, ())
@@ -121,7 +121,7 @@ def test_an_explicit_quality_wins_over_a_tier_and_says_so() -> None:
 def test_bucket_routing_asked_for_wins_over_a_tier_and_says_so() -> None:
     made = plan(size="small", routing="bucket")
     assert made.quality == "medium"
-    assert "bucket routing was asked for" in made.adjustments[-1].reason
+    assert "bucket routing was requested" in made.adjustments[-1].reason
 
 
 def test_a_model_without_buckets_is_routed_by_tiers() -> None:

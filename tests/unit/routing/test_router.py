@@ -22,7 +22,7 @@ def test_an_unknown_or_unconfigured_model_is_told() -> None:
     assert "'gpt-image-1.5'" in said
     assert "configured models: gpt-image-2" in said
     job = job_of()
-    with pytest.raises(UnsupportedRequest, match="no deployment is configured"):
+    with pytest.raises(UnsupportedRequest, match="needs a deployment, but none is configured"):
         route(job, catalogue=read_builtin(), deployments=[], today=TODAY, prompt_characters=1)
 
 
@@ -53,8 +53,8 @@ def test_auto_takes_the_best_configured_model(
 
 def test_when_no_model_can_each_says_why() -> None:
     said = refusal(deployment("MAI-Image-2.6"), deployment("FLUX.2-pro"), background="transparent")
-    assert "MAI-Image-2.6 makes no background" in said
-    assert "FLUX.2-pro makes no background" in said
+    assert "MAI-Image-2.6 can't make the background" in said
+    assert "FLUX.2-pro can't make the background" in said
 
 
 def test_all_deployments_of_the_model_are_kept_in_order() -> None:
@@ -145,7 +145,7 @@ def test_every_refusal_names_the_value(job: Job) -> None:
         )
     except UnsupportedRequest as refused:
         said = str(refused)
-        assert repr(job.quality) in said or "is no size of gpt-image-2" in said
+        assert repr(job.quality) in said or "is not a size of gpt-image-2" in said
     else:
         assert all(one.field != "size" or "tier" in one.reason or "bucket" in one.reason
                    for one in made.adjustments)  # fmt: skip

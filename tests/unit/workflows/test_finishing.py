@@ -196,7 +196,7 @@ async def test_a_finish_whose_message_waits_in_a_long_queue_is_woken_ever_more_r
 @pytest.mark.parametrize(
     ("finish", "n", "said"),
     [
-        ({"renditions": [{"format": "webp"}], "thumbnail": 64}, 10, "1,000 pictures"),
+        ({"renditions": [{"format": "webp"}], "thumbnail": 64}, 10, "1,000 finished pictures"),
         ({"contact_sheet": True}, 10, None),
     ],
 )

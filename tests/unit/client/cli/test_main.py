@@ -84,7 +84,7 @@ def test_a_route_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     assert (plan["width"], plan["height"]) == (3840, 2160)
     explained = said(capsys, *asked)
     assert "≠ size: 7680x4320 → 3840x2160" in explained
-    assert "• Model gpt-image-2 as asked." in explained
+    assert "• Model gpt-image-2 as requested." in explained
 
 
 def test_json_may_be_asked_for_before_the_sub_command(

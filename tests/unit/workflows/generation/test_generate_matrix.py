@@ -100,14 +100,16 @@ def test_every_fault_of_every_part_is_told_once_and_by_the_field_that_was_writte
     assert said.count("'gpt-image-1.5' has no deployment") == 1
     assert said.startswith("models: ")
     said = refusal(GPT, MAI, models=BOTH, size=("4000x500", "9000x500"), fit="reject")
-    assert said.count("is no size of gpt-image-2") == said.count("no size of MAI-Image-2.5") == 2
+    assert (
+        said.count("is not a size of gpt-image-2") == said.count("not a size of MAI-Image-2.5") == 2
+    )
 
 
 def test_a_job_of_too_many_calls_is_refused_with_its_numbers() -> None:
     locales = tuple(f"{a}{b}" for a in "abcde" for b in "abcdefghij")
     assert plans(GPT, locales=locales)[0].calls == 50
     said = refusal(GPT, locales=locales, size=("1:1", "3:2", "2:3"))
-    assert "locales: the job comes to 150 calls (3 models and sizes, 50 locales, n 1)" in said
+    assert "locales: the job needs 150 calls (3 models and sizes, 50 locales, n 1)" in said
 
 
 async def test_a_matrix_is_one_job_with_one_completion() -> None:

@@ -133,7 +133,7 @@ async def test_a_way_that_breaks_is_tried_again(trouble: Any) -> None:  # noqa: 
     [
         (FakeReply(403), "eu.pictures.example said 403"),
         (FakeReply(302, {"location": "http://127.0.0.1/"}), "said 302"),
-        (FakeReply(body=b"<html>"), "no PNG, JPEG or WebP"),
+        (FakeReply(body=b"<html>"), "not a PNG, JPEG or WebP"),
         (FakeReply(body=bytes(MOST_BYTES + 1), chunk_bytes=1 << 22), "more than 33,177,600 bytes"),
         (BrokenReply("eu.pictures.example: nothing"), "could not be fetched"),
     ],
@@ -193,5 +193,5 @@ def test_only_the_very_origin_that_was_called_may_be_of_this_network() -> None:
 @pytest.mark.parametrize("host", ["*", "https://a.example", "a.example/", "127.0.0.1", "localhost"])
 def test_a_host_that_is_none_is_refused_at_the_start(host: str) -> None:
     wrong = [{**DEPLOYMENTS[0], "picture_hosts": [host]}]
-    with pytest.raises(Misconfigured, match="is no host"):
+    with pytest.raises(Misconfigured, match="is not a host"):
         configured(FOUNDRY_DEPLOYMENTS=json.dumps(wrong))

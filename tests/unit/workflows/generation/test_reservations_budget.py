@@ -137,7 +137,7 @@ async def test_a_call_that_no_day_could_pay_is_refused_before_anything_is_writte
     scene = await after(DAILY_BUDGET_USD="0.001")
     assert scene.world.event_types() == ["image.job.rejected"]
     assert data(scene)["code"] == "over_cost_limit"
-    assert "whole budget of a day" in data(scene)["faults"][0]["message"]
+    assert "daily budget of the app" in data(scene)["faults"][0]["message"]
 
 
 async def test_a_second_paid_call_that_would_pass_the_jobs_limit_is_not_made() -> None:
