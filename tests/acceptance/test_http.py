@@ -182,12 +182,14 @@ def test_a_list_of_jobs_is_a_batch_that_is_followed_to_its_results(
     path = taken.headers["location"]
     assert caller.call("GET", f"{path}/results").json["code"] == "no_results_yet"
     ended = caller.completed(path)
-    assert ended.json["told"] | {"succeeded": 2, "rejected": 1, "entries": 3} == ended.json["told"]
+    assert (
+        ended.json["counts"] | {"succeeded": 2, "rejected": 1, "entries": 3} == ended.json["counts"]
+    )
     lines = caller.call("GET", ended.json["results_path"])
     assert lines.headers["content-type"] == "application/x-ndjson"
     told = [json.loads(line) for line in lines.body.splitlines()]
     assert [line["state"] for line in told] == ["succeeded", "rejected", "succeeded"]
-    assert ended.json["told"]["cost_usd"] == sum(line["cost_usd"] or 0 for line in told)
+    assert ended.json["counts"]["cost_usd"] == sum(line["cost_usd"] or 0 for line in told)
     (event,) = [
         each for each in stack.read_events() if each["data"].get("batch_id") == path.split("/")[-1]
     ]
@@ -203,7 +205,7 @@ def test_a_list_sent_again_is_the_batch_that_it_was(caller: Caller) -> None:
     caller.completed(first.headers["location"])
     late = caller.call("POST", "/api/jobs/batch", [FOX, FOX])
     assert (late.status, late.json["batch"]["state"]) == (200, "completed")
-    assert late.json["batch"]["told"]["repeated"] == 0
+    assert late.json["batch"]["counts"]["repeated"] == 0
 
 
 def test_a_key_belongs_to_one_list(caller: Caller) -> None:
