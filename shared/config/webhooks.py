@@ -67,7 +67,7 @@ def _read_secret(name: str, value: object) -> str:
         key = b""
     if not _SHORTEST <= len(key) <= _LONGEST:
         raise ValueError(
-            f"the secret in {name!r} is none; write whsec_ and base64 of {_SHORTEST} to "
+            f"the secret in {name!r} is not valid; set it to whsec_ and base64 of {_SHORTEST} to "
             f"{_LONGEST} random bytes"
         )
     return value
