@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from local.contracts import asyncapi, house, openapi
+from local.contracts import asyncapi, house, openapi, states
 from local.contracts.operations import ANYWHERE, OPERATIONS
 from local.contracts.tables import printed_tables, table
 from shared.batches.events import BatchCompletedData, BatchEventType, Result
@@ -24,6 +24,7 @@ from shared.vocabulary import FAILURES, REJECTIONS, EventType
 ROOT: Final = Path(__file__).resolve().parents[2]
 PAGE: Final = Path("docs/messages.md")
 HTTP_PAGE: Final = Path("docs/http.md")
+STATES_PAGE: Final = Path("docs/states.md")
 HOUSE: Final = Path("docs/house.svg")
 _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
@@ -154,6 +155,11 @@ def http_page(text: str) -> str:
     )
 
 
+def states_page(text: str) -> str:
+    """Return `docs/states.md` with new diagrams."""
+    return printed_tables(text, {"tasks": states.task_diagram(), "jobs": states.job_diagram()})
+
+
 def _codes(meanings: Mapping[Any, str]) -> Iterator[str]:
     return (f" `{code}` | {meaning} " for code, meaning in meanings.items())
 
@@ -185,7 +191,7 @@ def _kind(schema: Mapping[str, Any]) -> str:
 
 def expected() -> dict[Path, str]:
     """Return the expected text of every derived file, by its path in the repository."""
-    pages = {PAGE: page, HTTP_PAGE: http_page}
+    pages = {PAGE: page, HTTP_PAGE: http_page, STATES_PAGE: states_page}
     return (
         schemas()
         | interfaces()

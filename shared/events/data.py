@@ -10,6 +10,9 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..catalogue.pricing import Usage
+from ..pictures.measuring import PictureFacts
+from ..records.record import FailureFacts
+from ..routing.plan import Adjustment
 
 #: The largest event, with room to spare: 64 KiB is the most a queue message holds, and 48 KiB fit
 #: even where a sink writes base64.
@@ -30,20 +33,15 @@ class Data(BaseModel):
     )
 
 
-class RenditionData(Data):
+class RenditionData(PictureFacts, Data):
     """A picture made from a stored original."""
 
     kind: Literal["exact", "rendition", "thumbnail", "contact_sheet"]
     url: str
     blob: str
-    content_type: str
-    width: int = Field(gt=0, description="Pixels.")
-    height: int = Field(gt=0, description="Pixels.")
-    bytes: int = Field(gt=0)
-    sha256: str
 
 
-class Image(Data):
+class Image(PictureFacts, Data):
     """A stored picture; width, height and type are measured from its bytes."""
 
     url: str
@@ -54,11 +52,6 @@ class Image(Data):
     part: int = Field(ge=0, description="Of the job: the model and size it was made in.")
     model: str
     size: str = Field(description="As the job asked for it.")
-    content_type: str
-    width: int = Field(gt=0, description="Pixels.")
-    height: int = Field(gt=0, description="Pixels.")
-    bytes: int = Field(gt=0)
-    sha256: str
     renditions: tuple[RenditionData, ...] = Field(
         default=(),
         description="Made from it, as the job's `finish` asks; it is never touched itself.",
@@ -103,21 +96,12 @@ class Decided(Data):
     lane: str
 
 
-class Change(Data):
-    """A wish that was not taken as it was, and why."""
-
-    field: str
-    asked: str | None
-    decided: str
-    reason: str
-
-
 class Routing(Data):
     """How the job was size-routed: asked, decided, and every reason."""
 
     asked: Asked
     decided: Decided
-    adjustments: tuple[Change, ...]
+    adjustments: tuple[Adjustment, ...]
     reasons: tuple[str, ...]
     warnings: tuple[str, ...]
 
@@ -167,15 +151,13 @@ class EndedPart(Part):
     cost_known_by: Literal["usage", "estimate"] | None
 
 
-class PartFailure(Data):
+class PartFailure(FailureFacts, Data):
     """A call of a part that ended without all of its pictures."""
 
     part: int = Field(ge=0)
     locale: str | None
     indexes: tuple[int, ...] = Field(description="Of the pictures that are missing.")
     code: str = Field(description="One of the codes of a failed job.")
-    message: str
-    retryable: bool
 
 
 class Omitted(Data):

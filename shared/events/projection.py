@@ -19,14 +19,13 @@ from pydantic import Field
 from ..catalogue.pricing import Usage
 from ..records.costs import cost_of
 from ..records.record import Failure, JobRecord
-from ..routing.plan import Plan
+from ..routing.plan import Adjustment, Plan
 from ..vocabulary import CIRCUIT_EVENTS, MAX_NAME_BYTES, EventType, FailureCode, RejectionCode, clip
 from .data import (
     MAX_REASONS,
     MAX_REQUEST_IDS,
     AcceptedData,
     Asked,
-    Change,
     CircuitData,
     Data,
     Decided,
@@ -145,7 +144,7 @@ def routing_of(plan: Plan) -> Routing:
             lane=plan.lane,
         ),
         adjustments=tuple(
-            Change(
+            Adjustment(
                 field=clip(made.field, MAX_NAME_BYTES),
                 asked=made.asked and clip(made.asked, MAX_NAME_BYTES),
                 decided=clip(made.decided, MAX_NAME_BYTES),
@@ -278,13 +277,10 @@ class RejectedData(Data):
     tags: dict[str, str]
 
 
-class FailedData(EndedData):
+class FailedData(Failure, EndedData):
     """A job that ended, is parked or was cancelled without all of its pictures."""
 
     code: FailureCode
-    message: str
-    retryable: bool
-    categories: tuple[str, ...] = Field(description="What a content filter objected to.")
     request_ids: tuple[str, ...] = Field(description="The provider's, newest last.")
     failures: tuple[PartFailure, ...] = Field(description="Of each call that failed.")
 

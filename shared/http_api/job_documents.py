@@ -38,13 +38,8 @@ class JobEstimate(Data):
     estimate_usd: float | None = Field(description="US dollars; null where a price is unknown.")
 
 
-class FailureStatus(Data):
+class FailureStatus(Failure, Data):
     """Why a task or a job ended without its pictures."""
-
-    code: str
-    message: str
-    retryable: bool
-    categories: tuple[str, ...]
 
 
 class AttemptStatus(Data):
@@ -340,28 +335,12 @@ def _task(record: JobRecord, task: TaskRecord) -> TaskStatus:
 
 
 def _attempt(attempt: Attempt) -> AttemptStatus:
-    return AttemptStatus(
-        deployment=attempt.deployment,
-        started_at=attempt.started_at,
-        ended_at=attempt.ended_at,
-        kind=attempt.kind,
-        code=attempt.code,
-        message=attempt.message,
-        charged=attempt.charged,
-        cost_usd=_rounded(attempt.cost_usd),
-        request_id=attempt.request_id,
-    )
+    told = {name: getattr(attempt, name) for name in AttemptStatus.model_fields}
+    return AttemptStatus(**told | {"cost_usd": _rounded(attempt.cost_usd)})
 
 
 def _failure(failure: Failure | None) -> FailureStatus | None:
-    if failure is None:
-        return None
-    return FailureStatus(
-        code=failure.code,
-        message=failure.message,
-        retryable=failure.retryable,
-        categories=failure.categories,
-    )
+    return FailureStatus(**dict(failure)) if failure else None
 
 
 def _rounded(usd: float | None) -> float | None:

@@ -90,15 +90,20 @@ class Attempt(_Frozen):
     usage: Usage | None = None
 
 
-class Failure(_Frozen):
-    """Why a task or a job ended without its pictures."""
+class FailureFacts(_Frozen):
+    """Why something failed; `code` is a `FailureCode`."""
 
-    #: A `FailureCode`.
     code: str
     message: str
     retryable: bool = False
-    #: What a content filter objected to.
-    categories: tuple[str, ...] = ()
+
+
+class Failure(FailureFacts):
+    """Why a task or a job ended without its pictures."""
+
+    categories: tuple[str, ...] = Field(
+        default=(), description="What a content filter objected to."
+    )
 
 
 class TaskRecord(_Frozen):

@@ -302,7 +302,7 @@ def reopen(record: JobRecord, step: Step, *, now: datetime) -> JobRecord:
 def move(task: TaskRecord, step: Step, state: TaskState, **changes: Any) -> TaskRecord:  # noqa: ANN401 (any field)
     """Return the task after a step; `IllegalStep` if `TASK_EDGES` has no such edge."""
     if (task.state, step, state) not in TASK_EDGES:
-        raise IllegalStep(f"task {task.index} is {task.state}: it can't {step} to {state}")
+        raise IllegalStep(f"task {task.index} is {task.state}: {step} to {state} is not allowed")
     return task.model_copy(update={"state": state, **changes})
 
 

@@ -59,7 +59,6 @@ MISSING = {
     "records/costs",
     "records/index_entry",
     "records/outcomes",
-    "records/transitions",
     "routing/plan",
     "routing/planner",
     "stores/documents",

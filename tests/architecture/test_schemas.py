@@ -13,12 +13,14 @@ from jsonschema import Draft202012Validator
 from local.contracts.schemas import (
     HTTP_PAGE,
     PAGE,
+    STATES_PAGE,
     event_schema,
     http_page,
     job_schema,
     page,
     schemas,
     stale,
+    states_page,
 )
 from shared.batches.events import BatchEventType
 from shared.jobs.job import Job
@@ -57,6 +59,13 @@ def test_the_tables_of_the_page_of_http_are_printed() -> None:
     emptied = re.sub(r"(<!-- (\w+) -->\n).*?(<!-- /\2 -->)", r"\1\3", text, flags=re.DOTALL)
     assert len(emptied) < len(text)
     assert http_page(emptied) == text
+
+
+def test_the_diagrams_of_the_states_are_printed() -> None:
+    text = (ROOT / STATES_PAGE).read_text("utf-8")
+    emptied = re.sub(r"(<!-- (\w+) -->\n).*?(<!-- /\2 -->)", r"\1\3", text, flags=re.DOTALL)
+    assert text.count("stateDiagram-v2") == 2
+    assert states_page(emptied) == text
 
 
 def test_the_page_names_every_type_of_event() -> None:
