@@ -63,33 +63,35 @@ class FailureCode(StrEnum):
 
 #: What each code means, as `docs/messages.md` says it.
 REJECTIONS: Final[dict[RejectionCode, str]] = {
-    RejectionCode.MALFORMED_MESSAGE: "The message holds no job.",
-    RejectionCode.INVALID_JOB: "The job has faults in its fields, or names what is not there.",
-    RejectionCode.UNSUPPORTED_REQUEST: "No configured model makes what the job asks for.",
-    RejectionCode.OVER_COST_LIMIT: "The estimate is above the job's `max_cost_usd`, or the app's "
-    "budget of a day.",
+    RejectionCode.MALFORMED_MESSAGE: "The message contains no job.",
+    RejectionCode.INVALID_JOB: "The job has faults in its fields, or names something "
+    "that does not exist.",
+    RejectionCode.UNSUPPORTED_REQUEST: "No configured model can make the job as asked.",
+    RejectionCode.OVER_COST_LIMIT: "The estimate is above the job's `max_cost_usd`, or above the "
+    "daily budget.",
     RejectionCode.CONFLICT: "The job's id belongs to a job with other content.",
-    RejectionCode.POISONED: "The platform gave the message up before a job came of it.",
+    RejectionCode.POISONED: "The platform gave up the message before the job was accepted.",
 }
 FAILURES: Final[dict[FailureCode, str]] = {
     FailureCode.CONTENT_REFUSED: "A content filter of the provider refused the prompt or picture.",
     FailureCode.PROVIDER_REJECTED: "The provider refused the request for another reason.",
-    FailureCode.NO_IMAGE: "The provider answered with success and without a picture.",
-    FailureCode.PICTURE_LINKED: "The provider linked a picture that is paid for, and it could not "
-    "be had from there; the message says why.",
-    FailureCode.FEWER_IMAGES: "Some pictures of the job came, and not all.",
+    FailureCode.NO_IMAGE: "The provider reported success but sent no picture.",
+    FailureCode.PICTURE_LINKED: "The reply links a picture that is paid for, but the app could not "
+    "fetch it; the message says why.",
+    FailureCode.FEWER_IMAGES: "The job has some of its pictures, not all.",
     FailureCode.OUTCOME_UNKNOWN: "A reply was lost, so the call may have been paid for.",
-    FailureCode.DEADLINE_EXCEEDED: "The job's deadline, or the longest life of a job, passed.",
-    FailureCode.PROMPT_MISSING: "The blob that held the prompt is gone.",
-    FailureCode.INPUT_CHANGED: "A picture to edit was changed or removed after the job was taken.",
-    FailureCode.FINISH_FAILED: "The originals are stored, and could not be finished as asked.",
-    FailureCode.MISCONFIGURED: "No deployment takes our requests: an operator must act.",
-    FailureCode.POISONED: "The platform gave the job's message up after repeated crashes.",
+    FailureCode.DEADLINE_EXCEEDED: "The deadline of the job passed, or its maximum lifetime.",
+    FailureCode.PROMPT_MISSING: "The blob with the prompt no longer exists.",
+    FailureCode.INPUT_CHANGED: "A picture to edit was changed or removed after the job was "
+    "accepted.",
+    FailureCode.FINISH_FAILED: "The originals are stored, but a rendition could not be made.",
+    FailureCode.MISCONFIGURED: "No deployment accepts the app's requests: an operator must act.",
+    FailureCode.POISONED: "The platform gave up the job's message after repeated crashes.",
     FailureCode.CANCELLED: "The job was cancelled.",
-    FailureCode.OVER_BUDGET: "The app's budget of the day is spent; the job goes on when a new day "
+    FailureCode.OVER_BUDGET: "The daily budget is used up; the job continues when a new day "
     "begins (UTC), or when it is released.",
-    FailureCode.OVER_COST_LIMIT: "Another call might have passed the job's `max_cost_usd`.",
-    FailureCode.UNCLASSIFIED: "None of the others; the message says what is known.",
+    FailureCode.OVER_COST_LIMIT: "Another call could exceed the job's `max_cost_usd`.",
+    FailureCode.UNCLASSIFIED: "No other code applies; the message says what is known.",
 }
 
 

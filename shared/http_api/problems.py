@@ -39,7 +39,7 @@ class _Kind:
 
 #: The problems that no rejected message can have, and what each means.
 _KINDS: Final = {
-    "invalid_query": _Kind(HTTPStatus.BAD_REQUEST, "The query has faults in its parameters."),
+    "invalid_query": _Kind(HTTPStatus.BAD_REQUEST, "A parameter of the query is not valid."),
     "no_such_job": _Kind(HTTPStatus.NOT_FOUND, "There is no job of this id."),
     "no_such_picture": _Kind(HTTPStatus.NOT_FOUND, "The job has no such picture, or not yet."),
     "no_such_batch": _Kind(HTTPStatus.NOT_FOUND, "There is no batch of this id."),
@@ -48,19 +48,19 @@ _KINDS: Final = {
         HTTPStatus.CONFLICT, "The idempotency key belongs to a batch of other jobs."
     ),
     "wrong_state": _Kind(HTTPStatus.CONFLICT, "The job is in a state that does not allow this."),
-    "too_large": _Kind(HTTPStatus.CONTENT_TOO_LARGE, "The body is longer than is taken here."),
+    "too_large": _Kind(HTTPStatus.CONTENT_TOO_LARGE, "The body is too long."),
     "unsupported_media_type": _Kind(
-        HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The body is of a type that is not read here."
+        HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The content type of the body is not supported."
     ),
     "range_needed": _Kind(
-        HTTPStatus.BAD_REQUEST, "The picture is too long for one answer; ask for it by Range."
+        HTTPStatus.BAD_REQUEST, "The picture is too large for one response; request ranges."
     ),
     "range_not_satisfiable": _Kind(
         HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE, "The picture has no such bytes."
     ),
-    "unreadable": _Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "What is stored could not be read."),
+    "unreadable": _Kind(HTTPStatus.INTERNAL_SERVER_ERROR, "A stored document can't be read."),
     "unavailable": _Kind(
-        HTTPStatus.SERVICE_UNAVAILABLE, "Something needed did not answer; try again."
+        HTTPStatus.SERVICE_UNAVAILABLE, "A service that the app needs did not answer; try again."
     ),
 }
 
