@@ -1,6 +1,6 @@
-"""For services that ask for pictures: `ImageJobs`, `AsyncImageJobs`, and what they answer with.
+"""For services that submit jobs: `ImageJobs`, `AsyncImageJobs`, and what they return.
 
-Published as the wheel `image-jobs`, where this is `image_jobs.client`. What stands in `__all__` is
+Published as the wheel `image-jobs`, where this is `image_jobs.client`. The names in `__all__` are
 kept stable; the rest of the wheel is the app's own core.
 """
 
@@ -22,9 +22,9 @@ from ..records.index_entry import IndexEntry
 from ..records.record import JobState
 from .async_client import AsyncImageJobs
 from .dead_letters import NotAMessage
+from .events import Event
 from .results import (
     DamagedPicture,
-    Event,
     JobEnded,
     NoSuchBlob,
     NoSuchJob,

@@ -1,12 +1,12 @@
-"""`AsyncImageJobs`: ask for pictures from a coroutine. Needs the extra `aio`.
+"""`AsyncImageJobs`: submit jobs from coroutines. Needs the extra `aio`.
 
-`AsyncOperator`: what is for whoever runs the app, on an event loop.
+`AsyncOperator`: for those who run the app.
 """
 
 import os
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
 from types import TracebackType
 from typing import Any, Literal, Self, Unpack
@@ -21,32 +21,31 @@ from ..limits.pool_ledger import Ledger
 from ..records.dead_letter import DeadLetter
 from ..records.index_entry import IndexEntry
 from ..records.record import JobState
-from . import batches, checkup, control, dead_letters, download, following, ledger, submission
-from .async_storage import AsyncStorage
+from . import batches, checkup, dead_letters, events, jobs, ledger, submission
 from .batches import ManifestCheck, SubmittedBatch
 from .checkup import Check
-from .configuration import configured, environment
-from .control import COMMAND_SECONDS
+from .configuration import merge_arguments, read_configuration
+from .connection import ASYNC, Connection, connect
+from .events import Event
+from .jobs import COMMAND_SECONDS, read_statuses
 from .ledger import Today
-from .results import Event, Quote, Receipt, Status
-from .storage import Storage
-from .submission import Wishes, job_from
+from .results import Quote, Receipt, Status
+from .submission import JobFields
 
 
 class AsyncOperator:
-    """Dead letters, ledgers, and a check of all that the app needs; of a client's account."""
+    """Dead letters, ledgers, and a check of everything that the app needs."""
 
-    def __init__(self, storage: Storage, app: Configuration) -> None:
-        self._storage = storage
-        self._app = app
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
     async def pools(self) -> dict[str, Ledger]:
-        """Tell how fast each quota pool is called, and what is blocked, by the pool's name."""
-        return await ledger.pools_of(self._storage, self._app.settings)
+        """Return how fast each quota pool is called, and what is blocked, by the pool's name."""
+        return await ledger.read_pools(self._connection)
 
     async def today(self) -> Today:
-        """Tell what today's calls (UTC) have cost, and what is set aside for those under way."""
-        return await ledger.today_of(self._storage, self._app.settings)
+        """Return what today's calls (UTC) have cost, and what is reserved for those under way."""
+        return await ledger.read_today(self._connection)
 
     async def dead_letters(
         self,
@@ -56,41 +55,41 @@ class AsyncOperator:
         reason: str | None = None,
         last: date | None = None,
     ) -> list[DeadLetter]:
-        """List what the app refused, gave up on or could not deliver, the newest day first.
+        """List what the app rejected, gave up on or could not deliver, the newest day first.
 
         `last` is the newest of the days (UTC), today where it is None. With a `reason` (a code),
-        those that have it.
+        only those that have it.
         """
-        return await dead_letters.newest_letters(
-            self._storage, self._app.settings, days=days, limit=limit, reason=reason, last=last
+        return await dead_letters.list_dead_letters(
+            self._connection, days=days, limit=limit, reason=reason, last=last
         )
 
     async def dead_letter(self, name: str, /) -> DeadLetter:
-        """Read one dead letter; `NoSuchBlob` when there is none."""
-        return await dead_letters.letter_of(name, self._storage, self._app.settings)
+        """Read one dead letter; raises `NoSuchBlob` when there is none."""
+        return await dead_letters.read_dead_letter(name, self._connection)
 
     async def send_again(self, name: str, /) -> str:
-        """Try a dead letter again (its message, job or event), and tell how; the letter stays."""
-        return await dead_letters.send_again(name, self._storage, self._app.settings)
+        """Try a dead letter again (its message, job or event), and say how; the letter stays."""
+        return await dead_letters.send_again(name, self._connection)
 
     async def purge(self, name: str, /) -> None:
         """Delete a dead letter."""
-        await dead_letters.purge(name, self._storage, self._app.settings)
+        await dead_letters.purge(name, self._connection)
 
     def check(self, *, send: bool = False) -> AsyncIterator[Check]:
-        """Yield a line for each queue, container and right that callers and the app need.
+        """Yield a check of each queue, container and permission that callers and the app need.
 
-        With `send`, a message is put on the jobs queue, hidden, and taken back.
+        With `send`, a hidden message is put on the jobs queue and deleted.
         """
-        return checkup.storage_checks(self._app.settings, self._storage, may_send=send)
+        return checkup.check_storage(self._connection, may_send=send)
 
 
 class AsyncImageJobs:
-    """Everything a service does with Image Jobs, on one event loop; close it at the end.
+    """Everything a service does with Image Jobs. Use it on one event loop; close it.
 
-    Without arguments it is told by the environment, in the names of `docs/settings.md`. `account`
-    is reached with `credential`, or whatever identity `DefaultAzureCredential` finds. Told of the
-    app's `deployments`, it routes jobs before it sends them.
+    Without arguments it reads the environment, in the names of `docs/settings.md`. `account` is
+    reached with `credential`, or with the identity that `DefaultAzureCredential` finds. Where it
+    knows the app's `deployments`, it routes jobs before it sends them.
     """
 
     def __init__(
@@ -102,80 +101,82 @@ class AsyncImageJobs:
         deployments: Sequence[str | Mapping[str, Any]] | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        told = environment(
+        merged = merge_arguments(
             os.environ if environ is None else environ,
             connection_string=connection_string,
             account=account,
             deployments=deployments,
         )
-        self._app = configured(told)
-        self._storage = AsyncStorage(self._app.settings, credential)
-        self._order = partial(control.give, storage=self._storage, settings=self._app.settings)
+        self._connection = connect(read_configuration(merged), ASYNC, credential)
+        self._send_command = partial(jobs.send_command, app=self._connection)
 
     @property
     def app(self) -> Configuration:
         """What this client knows of the app."""
-        return self._app
+        return self._connection.configuration
 
     @property
     def operator(self) -> AsyncOperator:
-        """What is for whoever runs the app: dead letters, and a check of it all."""
-        return AsyncOperator(self._storage, self._app)
+        """For those who run the app: dead letters, ledgers, and a check of everything."""
+        return AsyncOperator(self._connection)
 
     def prepare(
-        self, asked: str | Job | Mapping[str, Any] = "", /, **fields: Unpack[Wishes]
+        self, asked: str | Job | Mapping[str, Any] = "", /, **fields: Unpack[JobFields]
     ) -> Job:
         """Return a valid job with its id, to be kept and submitted; nothing is sent.
 
-        `asked` is a prompt, or the fields of a job, or a job; keywords go over it. Raises
+        `asked` is a prompt, or the fields of a job, or a job; keywords override them. Raises
         `InvalidJob` with every fault.
         """
-        return job_from(asked, fields, now=self._storage.now(), chance=uuid.uuid4().hex)
+        now, chance = self._connection.clock.now(), uuid.uuid4().hex
+        return submission.read_fields(asked, fields, now=now, chance=chance)
 
     async def estimate(
-        self, asked: str | Job | Mapping[str, Any] = "", /, **fields: Unpack[Wishes]
+        self, asked: str | Job | Mapping[str, Any] = "", /, **fields: Unpack[JobFields]
     ) -> Quote:
-        """Say what the app would make of a job, and for how much; nothing is sent."""
-        return await submission.quote_of(self.prepare(asked, **fields), self._storage, self._app)
+        """Return what the app would make of a job, and for how much; nothing is sent."""
+        return await submission.estimate(self.prepare(asked, **fields), self._connection)
 
     async def upload(self, picture: bytes, /) -> str:
         """Put a picture to edit, or a mask, where a job can name it, and return that name.
 
-        The same bytes again are the same name. `InvalidJob` if no edit could use them.
+        The same bytes again are the same name. Raises `InvalidJob` if no edit could use them.
         """
-        return await submission.upload(picture, self._storage, self._app)
+        return await submission.upload_picture(picture, self._connection)
 
     async def submit(
-        self, asked: str | Job | Mapping[str, Any] = "", /, **fields: Unpack[Wishes]
+        self, asked: str | Job | Mapping[str, Any] = "", /, **fields: Unpack[JobFields]
     ) -> Receipt:
-        """Check a job and put it on the queue.
+        """Validate a job and put it on the queue.
 
         Raises `Rejected` with every fault (nothing is sent), or `NotSubmitted`, whose `jobs` can be
         submitted again: they have their ids, and nothing is made twice.
         """
-        return await submission.submit(self.prepare(asked, **fields), self._storage, self._app)
+        job = self.prepare(asked, **fields)
+        return (await submission.submit([job], self._connection))[0]
 
     async def submit_many(self, asked: Iterable[str | Job | Mapping[str, Any]], /) -> list[Receipt]:
-        """Check all jobs, then put them on the queue; none is sent when one has a fault."""
-        jobs = [self.prepare(each) for each in asked]
-        return await submission.submit_all(jobs, self._storage, self._app)
+        """Validate all jobs, then put them on the queue; none is sent when one has a fault."""
+        prepared = [self.prepare(each) for each in asked]
+        return await submission.submit(prepared, self._connection)
 
     def check_manifest(self, manifest: bytes, name: str, /) -> ManifestCheck:
-        """Read a file of jobs as the app would; `name` says by its end how it is written."""
-        return batches.check([manifest], name, self._app, self._storage)
+        """Read a file of jobs as the app would; the extension of `name` says its format."""
+        now = self._connection.clock.now()
+        return batches.check_manifest([manifest], name, self.app, now=now)
 
     async def submit_batch(
         self, manifest: bytes, name: str, /, *, anew: str = ""
     ) -> SubmittedBatch:
         """Start a batch: every entry of the file is a job (`docs/batches.md`).
 
-        `AlreadyExists` if the same file was sent before; `anew`, any word, makes it another.
+        Raises `AlreadyExists` if the same file was sent before; `anew`, any word, makes it another.
         """
-        return await batches.submit_batch(manifest, name, self._storage, self._app, anew=anew)
+        return await batches.submit_batch(manifest, name, self._connection, anew=anew)
 
     async def batch(self, batch_id: str, /) -> BatchRecord | None:
-        """Say where a batch stands, of a file or a list; None when the app knows of none."""
-        return await batches.batch_of(batch_id, self._storage, self._app)
+        """Return the record of a batch, of a file or a list; None when the app knows of none."""
+        return await batches.read_batch(batch_id, self._connection)
 
     async def wait_for_batch(
         self,
@@ -185,18 +186,16 @@ class AsyncImageJobs:
         within: float | None = None,
         seen: Callable[[BatchRecord | None], None] | None = None,
     ) -> BatchRecord:
-        """Return a batch once its last job has ended; `seen` is told of each look until then."""
-        return await batches.wait_for_batch(
-            batch_id, self._storage, self._app, within=within, seen=seen
-        )
+        """Return a batch once its last job has ended; call `seen` with each record until then."""
+        return await batches.wait_for_batch(batch_id, self._connection, within=within, seen=seen)
 
     async def status(self, job: str | Receipt, /) -> Status:
-        """Say where a job stands; `NoSuchJob` when nothing is known of it, or not yet."""
-        return await following.status_of(job, self._storage, self._app.settings)
+        """Return where a job is; raises `NoSuchJob` when nothing is known of it, or not yet."""
+        return await jobs.read_status(job, self._connection)
 
     async def status_many(self, jobs: Sequence[str | Receipt], /) -> list[Status | ImageJobsError]:
-        """Say where jobs stand, in order; for each, its status or what `status` would raise."""
-        return await following.statuses_of(jobs, self._storage, self._app.settings)
+        """Return where jobs are, in order: for each, its status or what `status` would raise."""
+        return await read_statuses(jobs, self._connection)
 
     async def cancel(
         self,
@@ -209,20 +208,22 @@ class AsyncImageJobs:
     ) -> Status:
         """Cancel what was not paid for yet, and return the job once that is done.
 
-        `result` says what becomes of pictures that are being made. Raises `IllegalStep` when
+        `result` says whether pictures that are being made are kept. Raises `IllegalStep` when
         nothing is left to cancel, `StillRunning` when it is not done `within` so many seconds.
         """
-        return await self._order(job, Action.CANCEL, within=within, result=result, reason=reason)
+        return await self._send_command(
+            job, Action.CANCEL, within=within, result=result, reason=reason
+        )
 
     async def release(self, job: str | Receipt, /, *, within: float = COMMAND_SECONDS) -> Status:
         """Let a parked job go on, though it may have been paid for; raises as `cancel`."""
-        return await self._order(job, Action.RELEASE, within=within)
+        return await self._send_command(job, Action.RELEASE, within=within)
 
     async def fail(
         self, job: str | Receipt, /, *, reason: str = "", within: float = COMMAND_SECONDS
     ) -> Status:
         """End a parked job as failed; raises as `cancel`."""
-        return await self._order(job, Action.FAIL, within=within, reason=reason)
+        return await self._send_command(job, Action.FAIL, within=within, reason=reason)
 
     async def replay(
         self,
@@ -234,26 +235,24 @@ class AsyncImageJobs:
     ) -> Status:
         """Begin a failed, parked or cancelled job again; raises as `cancel`.
 
-        Pictures that are there are kept, or made again under new names.
+        Existing pictures are kept, or made again under new names.
         """
-        return await self._order(job, Action.REPLAY, within=within, pictures=pictures)
+        return await self._send_command(job, Action.REPLAY, within=within, pictures=pictures)
 
     async def newest(self, *, limit: int = 20, state: JobState | None = None) -> list[IndexEntry]:
         """List the newest jobs, of one state if it is given, without reading their records."""
-        settings = self._app.settings
-        return await ledger.newest_jobs(self._storage, settings, limit=limit, state=state)
+        return await jobs.list_newest(self._connection, limit=limit, state=state)
 
     async def wait(self, job: str | Receipt, /, *, within: float | None = None) -> Status:
         """Return once the job has ended, well or not; `StillRunning` after `within` seconds.
 
-        With the receipt, a job that the app refused raises `Rejected` with every fault.
+        With the receipt, a job that the app rejected raises `Rejected` with every fault.
         """
-        settings = self._app.settings
-        return await following.wait_for(job, self._storage, settings, within=within)
+        return await jobs.wait_for_job(job, self._connection, within=within)
 
     async def result(self, job: str | Receipt, /, *, within: float | None = None) -> Status:
         """Wait for all of a job's pictures; `JobEnded` when it ended without them."""
-        return following.succeeded(await self.wait(job, within=within))
+        return jobs.require_success(await self.wait(job, within=within))
 
     def events(
         self,
@@ -263,25 +262,25 @@ class AsyncImageJobs:
         idle: float | None = None,
         hidden_seconds: int = 300,
     ) -> AsyncIterator[Event]:
-        """Yield events off the events queue or a reply queue, until none comes for `idle` seconds.
+        """Yield events of the events queue or a reply queue, until none comes for `idle` seconds.
 
-        An event is deleted when the next one is asked for: whoever stops or raises before that gets
-        it again, after `hidden_seconds` at the latest.
+        An event is deleted when the next one is asked for: a caller that stops or raises before
+        that gets it again, after `hidden_seconds` at the latest.
         """
-        return following.events_of(
-            queue or self._app.settings.events_queue,
-            self._storage,
+        return events.receive_events(
+            queue or self.app.settings.events_queue,
+            self._connection,
             idle=idle,
-            hidden_seconds=hidden_seconds,
+            hidden=timedelta(seconds=hidden_seconds),
         )
 
     def open(self, image: Image, /) -> AsyncIterator[bytes]:
-        """Yield a picture's bytes as they arrive, checked at the end; `DamagedPicture` if wrong."""
-        return download.picture_of(image, self._storage)
+        """Yield a picture's bytes in pieces, checked at the end; `DamagedPicture` if wrong."""
+        return jobs.read_picture(image, self._connection)
 
     async def close(self) -> None:
         """Close the connections."""
-        await self._storage.close()
+        await self._connection.close()
 
     async def __aenter__(self) -> Self:
         return self

@@ -1,23 +1,25 @@
-"""Is everything there that the app and its callers need, and may we use it?"""
+"""Check that queues and containers exist, and that this caller may use them."""
 
 from collections.abc import AsyncGenerator, Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Final, Literal
 
 from ..config.settings import Settings
 from ..errors import ImageJobsError
-from .storage import Received, Storage
+from .connection import Connection
+from .submission import TEXT, put_input
 
 POISON: Final = "-poison"
-#: Written once into the inputs container, to see whether we may.
+#: Written once into the inputs container, to check that this caller may.
 PROBE: Final = "prompts/probe.txt"
-#: How long a probe message is hidden before it is taken back, seconds.
-HIDDEN: Final = 60
+#: How long a probe message is hidden; it is deleted at once.
+HIDDEN: Final = timedelta(minutes=1)
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One thing that was looked at."""
+    """The result of one check."""
 
     what: str
     state: Literal["good", "doubtful", "bad"]
@@ -29,24 +31,22 @@ class Check:
         return cls(what, "bad", str(error))
 
 
-async def storage_checks(
-    settings: Settings, storage: Storage, *, may_send: bool
-) -> AsyncGenerator[Check]:
-    """Yield a check for every queue and container, and for every right that can be tried.
+async def check_storage(app: Connection, *, may_send: bool) -> AsyncGenerator[Check]:
+    """Yield a check of every queue and container, and of every permission that can be tried.
 
-    `may_send` puts a message on the jobs queue, hidden, and takes it back.
+    `may_send` puts a hidden message on the jobs queue and deletes it.
     """
-    for queue in queues_of(settings):
-        yield await _queue(queue, storage)
-    for container in containers_of(settings):
-        yield await _container(container, storage)
-    yield await _writing(settings.inputs_container, storage)
+    for queue in list_queues(app.settings):
+        yield await _check_queue(queue, app)
+    for container in list_containers(app.settings):
+        yield await _check_container(container, app)
+    yield await _check_writing(app.settings.inputs_container, app)
     if may_send:
-        yield await _sending(settings.jobs_queue, storage)
+        yield await _check_sending(app.settings.jobs_queue, app)
 
 
-def queues_of(settings: Settings) -> Iterator[str]:
-    """Yield the queues, each that wakes a function followed by its poison queue."""
+def list_queues(settings: Settings) -> Iterator[str]:
+    """Yield the queues, each that starts a function followed by its poison queue."""
     for field in type(settings).model_fields:
         if field.endswith("_queue"):
             queue = getattr(settings, field)
@@ -55,17 +55,17 @@ def queues_of(settings: Settings) -> Iterator[str]:
                 yield f"{queue}{POISON}"
 
 
-def containers_of(settings: Settings) -> Iterator[str]:
+def list_containers(settings: Settings) -> Iterator[str]:
     """Yield the containers that the settings name."""
     for name in type(settings).model_fields:
         if name.endswith("_container"):
             yield getattr(settings, name)
 
 
-async def _queue(queue: str, storage: Storage) -> Check:
+async def _check_queue(queue: str, app: Connection) -> Check:
     what = f"queue {queue}"
     try:
-        waiting = await storage.count(queue)
+        waiting = await app.queues.count(queue)
     except ImageJobsError as error:
         return Check.failed(what, error)
     if waiting and queue.endswith(POISON):
@@ -73,30 +73,28 @@ async def _queue(queue: str, storage: Storage) -> Check:
     return Check(what, "good", f"{waiting} messages" if waiting else "")
 
 
-async def _container(container: str, storage: Storage) -> Check:
+async def _check_container(container: str, app: Connection) -> Check:
     what = f"container {container}"
     try:
-        await storage.listed(container, prefix="", most=1)
+        await app.blobs(container).list("", limit=1)
     except ImageJobsError as error:
         return Check.failed(what, error)
     return Check(what, "good")
 
 
-async def _writing(container: str, storage: Storage) -> Check:
+async def _check_writing(container: str, app: Connection) -> Check:
     what = f"writing into {container}"
     try:
-        await storage.create(container, PROBE, b"", content_type="text/plain")
+        await put_input(PROBE, b"", TEXT, app)
     except ImageJobsError as error:
         return Check.failed(what, error)
     return Check(what, "good")
 
 
-async def _sending(queue: str, storage: Storage) -> Check:
+async def _check_sending(queue: str, app: Connection) -> Check:
     what = f"sending to {queue}"
     try:
-        sent = await storage.send(queue, b"{}", hidden_seconds=HIDDEN)
-        hidden = Received(sent.message_id, sent.receipt, "", storage.now())
-        await storage.delete(queue, hidden)
+        await app.queues.delete(queue, await app.queues.send(queue, b"{}", delay=HIDDEN))
     except ImageJobsError as error:
         return Check.failed(what, error)
     return Check(what, "good")

@@ -1,4 +1,4 @@
-"""What a client is told of the app: the app's own settings, of which it needs fewer.
+"""What a client knows of the app: the app's own settings, of which it needs only a few.
 
 The names are those of `docs/settings.md`. Storage is required. With `FOUNDRY_DEPLOYMENTS` (and
 `MODEL_CATALOGUE`, where the app has its own models) jobs are routed before they are sent.
@@ -17,43 +17,43 @@ from ..errors import Misconfigured
 NOWHERE: Final = "https://endpoint.invalid"
 
 
-def configured(environ: Mapping[str, str]) -> Configuration:
-    """Read what the client is told; `Misconfigured` has a line for each wrong variable."""
+def read_configuration(environ: Mapping[str, str]) -> Configuration:
+    """Return what the client knows of the app; `Misconfigured` has a line a wrong variable."""
     given = {name: value for name, value in environ.items() if value}
     settings = read_settings({"FOUNDRY_DEPLOYMENTS": "[]", "FOUNDRY_ENDPOINT": NOWHERE} | given)
     catalogue = read_builtin()
     if settings.model_catalogue:
-        catalogue = extend_catalogue(catalogue, _text_of(settings.model_catalogue))
+        catalogue = extend_catalogue(catalogue, _read_text(settings.model_catalogue))
     deployments = resolve_deployments(settings, catalogue) if settings.foundry_deployments else ()
     return Configuration(settings, catalogue, deployments)
 
 
-def environment(
+def merge_arguments(
     environ: Mapping[str, str],
     *,
     connection_string: str | None,
     account: str | None,
     deployments: Sequence[str | Mapping[str, Any]] | None,
 ) -> Mapping[str, str]:
-    """Return the environment with what was said by argument written over it."""
-    said = dict(environ)
+    """Return the environment, overridden by the arguments."""
+    merged = dict(environ)
     if connection_string or account:
-        said = {name: said[name] for name in said if name.partition("__")[0] != CONNECTION}
+        merged = {name: merged[name] for name in merged if name.partition("__")[0] != CONNECTION}
     if connection_string and account:
         raise Misconfigured("give the connection string or the account's name, not both")
     if connection_string:
-        said[CONNECTION] = connection_string
+        merged[CONNECTION] = connection_string
     if account:
         for kind in ("queue", "blob"):
             url = f"https://{account}.{kind}.core.windows.net"
-            said[f"{CONNECTION}__{kind}ServiceUri"] = url
+            merged[f"{CONNECTION}__{kind}ServiceUri"] = url
     if deployments is not None:
         rows = [{"name": each} if isinstance(each, str) else dict(each) for each in deployments]
-        said["FOUNDRY_DEPLOYMENTS"] = json.dumps(rows)
-    return said
+        merged["FOUNDRY_DEPLOYMENTS"] = json.dumps(rows)
+    return merged
 
 
-def _text_of(path: str) -> str:
+def _read_text(path: str) -> str:
     try:
         return Path(path).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:

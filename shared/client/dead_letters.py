@@ -1,107 +1,89 @@
-"""Dead letters: what the app refused, gave up on or could not deliver, kept for people."""
+"""Dead letters: what the app rejected, gave up on or could not deliver, kept for people."""
 
-from collections.abc import Sequence
 from datetime import date, timedelta
-from functools import partial
 from typing import Final
 
-from ..config.settings import Settings
 from ..errors import ImageJobsError
 from ..events.delivery import Delivery
 from ..jobs.commands import Action, Command
-from ..records.dead_letter import DeadLetter, DeadLetterKind, read_dead_letter
+from ..records.dead_letter import DeadLetter, DeadLetterKind
+from .connection import Connection
 from .results import NoSuchBlob
-from .storage import Storage
 
-#: The most that one day's listing shows.
-MOST_A_DAY: Final = 5_000
-#: Letters read before it is asked whether there are enough.
-MOST_AT_ONCE: Final = 100
-_SUFFIX: Final = ".json"
+#: Read at a time where only those with a certain reason are wanted.
+_AT_A_TIME: Final = 100
 
 
 class NotAMessage(ImageJobsError):
     """The dead letter holds nothing that could be sent again."""
 
 
-async def newest_letters(
-    storage: Storage,
-    settings: Settings,
+async def list_dead_letters(
+    app: Connection,
     *,
     days: int,
     limit: int,
     reason: str | None = None,
     last: date | None = None,
 ) -> list[DeadLetter]:
-    """Return the letters of the last days, the newest day first: a listing a day, a read each.
+    """Return the dead letters of the last days, newest day first: a listing a day, a read each.
 
-    `last` is the newest of those days, today where it is None. With a `reason`, those that have
-    it; what was read and has another is not counted.
+    `last` is the newest of those days, today where it is None. With a `reason`, only those that
+    have it.
     """
-    container, newest = settings.dead_letters_container, last or storage.now().date()
+    newest = last or app.clock.now().date()
     found: list[DeadLetter] = []
     for back in range(days):
-        listed = await storage.listed(container, prefix=_day(newest, back), most=MOST_A_DAY)
-        names = [each.name.removesuffix(_SUFFIX) for each in listed]
+        names = await app.dead_letters.names(newest - timedelta(days=back))
         while names and len(found) < limit:
-            some = names[: limit if reason is None else MOST_AT_ONCE]
+            some = names[: limit if reason is None else _AT_A_TIME]
             names = names[len(some) :]
-            letters = await _read(some, storage, settings)
-            found += [each for each in letters if reason in {None, each.reason}]
+            letters = await app.gather(map(app.dead_letters.read, some))
+            # None: deleted since it was listed.
+            found += [each for each in letters if each and reason in {None, each.reason}]
         if len(found) >= limit:
             break
     return found[:limit]
 
 
-async def _read(names: Sequence[str], storage: Storage, settings: Settings) -> list[DeadLetter]:
-    reads = [partial(letter_of, name, storage, settings) for name in names]
-    found: list[DeadLetter] = []
-    for each in await storage.all_of(reads):
-        if isinstance(each, DeadLetter):
-            found.append(each)
-        elif not isinstance(each, NoSuchBlob):  # purged since it was listed
-            raise each
+async def read_dead_letter(name: str, app: Connection) -> DeadLetter:
+    """Read one dead letter; `NoSuchBlob` when there is none."""
+    found = await app.dead_letters.read(name)
+    if found is None:
+        raise _missing(name)
     return found
 
 
-async def letter_of(name: str, storage: Storage, settings: Settings) -> DeadLetter:
-    """Read one letter; `NoSuchBlob` when there is none."""
-    stored = await storage.read(settings.dead_letters_container, f"{name}{_SUFFIX}")
-    if stored is None:
-        raise NoSuchBlob(f"there is no dead letter {name!r}; `dead list` names them")
-    return read_dead_letter(stored.body, name=name)
-
-
-async def send_again(name: str, storage: Storage, settings: Settings) -> str:
-    """Try a letter again, and say how; the letter stays.
+async def send_again(name: str, app: Connection) -> str:
+    """Try a dead letter again, and say how; it stays in storage.
 
     A message of the jobs queue goes back there as it was; a job that failed, or whose task did, is
     replayed for the pictures that are missing; an event is delivered for another day. Raises
     `NotAMessage` when the letter holds none of them.
     """
-    letter = await letter_of(name, storage, settings)
+    letter = await read_dead_letter(name, app)
     match letter:
         case DeadLetter(kind=DeadLetterKind.MESSAGE, message=bytes() as message):
-            await storage.send(settings.jobs_queue, message)
+            await app.queues.send(app.settings.jobs_queue, message)
             return f"{name} is on the queue again"
         case DeadLetter(kind=DeadLetterKind.JOB | DeadLetterKind.TASK, job_id=str() as job_id):
             # A replay that names its run is executed once, however often it is sent.
             command = Command(command=Action.REPLAY, job_id=job_id, run=letter.run)
-            await storage.send(settings.jobs_queue, command.to_bytes())
+            await app.queues.send(app.settings.jobs_queue, command.to_bytes())
             return f"{name}: the replay of {job_id} is on the queue"
         case DeadLetter(kind=DeadLetterKind.DELIVERY, sink=str() as sink, event=dict() as event):
-            delivery = Delivery(sink=sink, since=storage.now(), event=event)
-            await storage.send(settings.deliveries_queue, delivery.to_bytes())
+            delivery = Delivery(sink=sink, since=app.clock.now(), event=event)
+            await app.queues.send(app.settings.deliveries_queue, delivery.to_bytes())
             return f"{name}: the event is on its way to {sink} again"
         case _:
             raise NotAMessage(f"{name!r} holds no message, job or event that can be sent again")
 
 
-async def purge(name: str, storage: Storage, settings: Settings) -> None:
-    """Delete a letter; `NoSuchBlob` when there is none."""
-    if not await storage.remove(settings.dead_letters_container, f"{name}{_SUFFIX}"):
-        raise NoSuchBlob(f"there is no dead letter {name!r}; `dead list` names them")
+async def purge(name: str, app: Connection) -> None:
+    """Delete a dead letter; `NoSuchBlob` when there is none."""
+    if not await app.dead_letters.delete(name):
+        raise _missing(name)
 
 
-def _day(today: date, back: int) -> str:
-    return f"{today - timedelta(days=back):%Y/%m/%d}/"
+def _missing(name: str) -> NoSuchBlob:
+    return NoSuchBlob(f"there is no dead letter {name!r}; `dead list` names them")

@@ -1,8 +1,8 @@
-"""What the client answers with: receipts, quotes, where a job stands, events.
+"""What the client returns: receipts, quotes, the status of a job.
 
-What a caller of the client may have to catch, beside the tree of `shared.errors`.
+And what a caller of the client may have to catch, beside the tree of `shared.errors`:
 
-* NoSuchJob           no record and no rejection: not taken in yet, or never sent
+* NoSuchJob           no record and no rejection: not read by the app yet, or never sent
 * StillRunning        the time given to `wait` is over; the job goes on
 * JobEnded            `result` of a job that ended without all of its pictures
 * NotSubmitted        some jobs may not have been sent; sending them again is safe
@@ -10,11 +10,10 @@ What a caller of the client may have to catch, beside the tree of `shared.errors
 * DamagedPicture      the bytes that came are not the ones that were stored
 """
 
-import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, Literal
+from typing import Literal
 
 from ..errors import ImageJobsError, Unavailable
 from ..events.data import Image, Spending
@@ -111,50 +110,6 @@ class Status:
     def costs(self) -> Spending:
         """What it cost so far; a call whose outcome is unknown counts with its estimate."""
         return spending_of(self.record)
-
-
-@dataclass(frozen=True, slots=True)
-class Event:
-    """A CloudEvent from the events queue or a reply queue; `docs/messages.md` lists their data."""
-
-    id: str
-    type: str
-    source: str
-    subject: str | None
-    time: datetime | None
-    data: Mapping[str, Any]
-
-    @property
-    def job_id(self) -> str | None:
-        """The job it tells of; None for a message that held no readable id, or for a batch."""
-        job_id = self.data.get("job_id")
-        return job_id if isinstance(job_id, str) else None
-
-    @property
-    def images(self) -> tuple[Image, ...]:
-        """The pictures it tells of."""
-        return tuple(
-            Image.model_validate(image, extra="ignore") for image in self.data.get("images", ())
-        )
-
-
-def read_event(text: str) -> Event:
-    """Read a queue message as an event; `ValueError` if it is none."""
-    document = json.loads(text)
-    if not isinstance(document, dict) or document.get("specversion") != "1.0":
-        raise ValueError("it is no CloudEvent 1.0 in structured JSON")
-    data, time = document.get("data"), document.get("time")
-    if not isinstance(data, dict):
-        raise ValueError("its data is no JSON object")  # noqa: TRY004 (one kind of error for all)
-    subject = document.get("subject")
-    return Event(
-        id=str(document.get("id")),
-        type=str(document.get("type")),
-        source=str(document.get("source")),
-        subject=None if subject is None else str(subject),
-        time=None if time is None else datetime.fromisoformat(str(time)),
-        data=data,
-    )
 
 
 class NoSuchJob(ImageJobsError):

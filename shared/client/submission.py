@@ -1,50 +1,47 @@
-"""From what a caller asks for to what is sent: validated, routed, small enough for a message.
+"""Submission: a job is validated, routed and sent, and what it needs is uploaded first."""
 
-Sending jobs: checked first, the long prompt before the message, the receipts at the end.
-
-The fields of a job as keyword arguments, for editors and type checkers.
-"""
-
+import contextlib
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
 from typing import Any, Final, Literal, TypedDict
 
 from ..catalogue.deployments import Deployment
-from ..config.settings import Configuration, Settings
-from ..errors import Fault, InvalidJob, StoreUnavailable
+from ..config.settings import Configuration
+from ..errors import AlreadyExists, Fault, InvalidJob, StoreUnavailable
+from ..jobs.fields import MAX_PROMPT_BYTES
 from ..jobs.job import Job
 from ..jobs.parsing import build_job, derived_job_id
-from ..pictures.inputs import HEAD_BYTES, InputHead, locate_input, read_inputs
+from ..pictures.inputs import HEAD_BYTES, InputHead, read_inputs
 from ..routing.planner import find_setting_faults, make_plans
 from ..vocabulary import picture_name, prompt_name
+from .connection import Connection, attempt
 from .results import NotSubmitted, Quote, Receipt
-from .storage import Storage
 
-#: Above this a prompt goes into a blob: what a queue takes (64 KiB), less a third for whoever
-#: writes it in base64 on the way, less some room. Bytes.
+#: A prompt of a longer message goes into a blob: what a queue takes (64 KiB), less a third for
+#: callers who write it in base64, less some room. Bytes.
 MAX_INLINE_BYTES: Final = 40_960
+TEXT: Final = "text/plain; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
-class PromptBlob:
-    """A prompt that is too long for the message."""
+class Prompt:
+    """A prompt that is too long for the message, and the blob that it goes into."""
 
-    name: str
+    blob: str
     text: bytes
 
 
 @dataclass(frozen=True, slots=True)
-class Parcel:
+class PreparedJob:
     """A job that is ready to be sent."""
 
     job: Job
     body: bytes
     quote: Quote
     #: What must be in the inputs container before the message is on the queue.
-    prompt: PromptBlob | None = None
+    prompt: Prompt | None = None
 
     @property
     def digest(self) -> str:
@@ -52,13 +49,13 @@ class Parcel:
         return hashlib.sha256(self.body).hexdigest()
 
 
-def job_from(
+def read_fields(
     asked: str | Job | Mapping[str, Any], fields: Mapping[str, Any], *, now: datetime, chance: str
 ) -> Job:
-    """Return the job that is asked for; `InvalidJob` with every fault if it is none.
+    """Return the job that is asked for; `InvalidJob` with every fault of it.
 
-    `asked` is a prompt, or fields, or a whole job; `fields` go over those of `asked`. A job without
-    an id gets one made of `now` and `chance`.
+    `asked` is a prompt, or fields, or a whole job; `fields` override those of `asked`. A job
+    without an id gets one made of `now` and `chance`.
     """
     if isinstance(asked, Job):
         if not fields:
@@ -69,97 +66,88 @@ def job_from(
     return build_job({**asked, **fields}, made_id=derived_job_id(now, chance))
 
 
-def quoted(
+def make_quote(
     job: Job,
     configuration: Configuration,
     *,
-    prompt_characters: int,
     now: datetime,
+    prompt_characters: int | None = None,
     input_pixels: Sequence[int] = (),
 ) -> Quote:
-    """Say what the app would make of a job, as far as the client knows the app.
+    """Return what the app would make of a job, as far as the client knows the app.
 
-    Raises `InvalidJob` or `UnsupportedRequest` as the app would.
+    `prompt_characters` are those of a prompt in a blob. Raises `InvalidJob` or
+    `UnsupportedRequest` as the app would.
     """
     settings = configuration.settings
     faults = [
         fault
         for fault in find_setting_faults(job, settings)
-        # Where the client was not told which reply queues the app allows, only the app can say.
+        # Where this client does not know the allowed reply queues, only the app can check them.
         if fault.field != "reply_to" or settings.reply_queues
     ]
     if faults:
         raise InvalidJob(faults, job_id=job.job_id)
     if not configuration.deployments:
         return Quote(None)
-    return Quote(
-        make_plans(
-            job,
-            configuration,
-            prompt_characters=prompt_characters,
-            today=now.date(),
-            input_pixels=input_pixels,
-        )
+    plans = make_plans(
+        job,
+        configuration,
+        prompt_characters=len(job.prompt or "") if prompt_characters is None else prompt_characters,
+        today=now.date(),
+        input_pixels=input_pixels,
     )
+    return Quote(plans)
 
 
-def supposed(app: Configuration) -> tuple[Configuration, bool]:
-    """Return the app, with every model deployed where it is not known which are; whether so."""
-    if app.deployments:
-        return app, False
-    every = tuple(Deployment(name=name, model=name) for name in app.catalogue.models)
-    return replace(app, deployments=every), True
+def assume_deployments(configuration: Configuration) -> tuple[Configuration, bool]:
+    """Return the configuration, with every model deployed if its deployments are not known.
+
+    The second value says whether they were assumed.
+    """
+    if configuration.deployments:
+        return configuration, False
+    every = tuple(Deployment(name=name, model=name) for name in configuration.catalogue.models)
+    return replace(configuration, deployments=every), True
 
 
-def packed(job: Job, quote: Quote) -> Parcel:
+def write_message(job: Job, quote: Quote) -> PreparedJob:
     """Write the message of a job; a long prompt becomes a blob that the message names."""
     body = job.to_json()
     if len(body) <= MAX_INLINE_BYTES or job.prompt is None:
-        return Parcel(job, body, quote)
+        return PreparedJob(job, body, quote)
     text = job.prompt.encode()
-    blob = PromptBlob(prompt_name(hashlib.sha256(text).hexdigest()), text)
-    sent = Job.model_validate(
-        {
-            **job.model_dump(exclude_defaults=True),
-            "prompt": None,
-            "prompt_blob": blob.name,
-        }
-    )
-    return Parcel(sent, sent.to_json(), quote, blob)
+    prompt = Prompt(prompt_name(hashlib.sha256(text).hexdigest()), text)
+    fields = job.model_dump(exclude_defaults=True)
+    short = Job.model_validate({**fields, "prompt": None, "prompt_blob": prompt.blob})
+    return PreparedJob(short, short.to_json(), quote, prompt)
 
 
-_TEXT: Final = "text/plain; charset=utf-8"
-
-
-async def quote_of(job: Job, storage: Storage, configuration: Configuration) -> Quote:
-    """Say what the app would make of a job; raises `Rejected` as the app would."""
-    characters, container = len(job.prompt or ""), configuration.settings.inputs_container
+async def estimate(job: Job, app: Connection) -> Quote:
+    """Return what the app would make of a job; raises `Rejected` as the app would."""
+    characters = None
     if job.prompt_blob:
-        stored = await storage.read(container, job.prompt_blob)
-        if stored is None:
-            fault = Fault("prompt_blob", f"there is no blob {container}/{job.prompt_blob}")
+        prompt = await app.inputs.read_text(job.prompt_blob, max_bytes=MAX_PROMPT_BYTES)
+        if prompt is None:
+            where = f"{app.settings.inputs_container}/{job.prompt_blob}"
+            fault = Fault("prompt_blob", f"there is no blob {where}")
             raise InvalidJob([fault], job_id=job.job_id)
-        characters = len(stored.body.decode("utf-8-sig", "replace"))
+        characters = len(prompt)
     names = dict.fromkeys([*job.inputs, *([job.mask] if job.mask else [])])
-    heads = {name: await _head(name, storage, configuration.settings) for name in names}
+    heads = {name: await app.inputs.head(name, most=HEAD_BYTES) for name in names}
     pictures, faults = read_inputs(job.inputs, job.mask, heads)
     if faults:
         raise InvalidJob(faults, job_id=job.job_id)
-    return quoted(
+    return make_quote(
         job,
-        configuration,
+        app.configuration,
+        now=app.clock.now(),
         prompt_characters=characters,
-        now=storage.now(),
         input_pixels=[each.width * each.height for each in pictures if each.role == "input"],
     )
 
 
-async def _head(name: str, storage: Storage, settings: Settings) -> InputHead | None:
-    place = locate_input(name, inputs=settings.inputs_container, images=settings.images_container)
-    return await storage.head(*place, most=HEAD_BYTES) if place else None
-
-
-async def upload(picture: bytes, storage: Storage, configuration: Configuration) -> str:
+async def upload_picture(picture: bytes, app: Connection) -> str:
     """Put a picture to edit, or a mask, into the inputs container, and return its name there.
 
     It is named by its content: the same picture again is the same blob. `InvalidJob` if no edit
@@ -171,60 +159,52 @@ async def upload(picture: bytes, storage: Storage, configuration: Configuration)
         raise InvalidJob(faults)
     content_type = pictures[0].content_type
     name = picture_name(hashlib.sha256(picture).hexdigest(), content_type)
-    container = configuration.settings.inputs_container
-    await storage.create(container, name, picture, content_type=content_type)
+    await put_input(name, picture, content_type, app)
     return name
 
 
-async def submit(job: Job, storage: Storage, configuration: Configuration) -> Receipt:
-    """Check a job and put it on the queue; `Rejected` with every fault, `NotSubmitted`."""
-    return (await submit_all([job], storage, configuration))[0]
+async def put_input(name: str, body: bytes, content_type: str, app: Connection) -> None:
+    """Write a blob into the inputs container; an existing one of this name stays."""
+    blobs = app.blobs(app.settings.inputs_container)
+    with contextlib.suppress(AlreadyExists):
+        await blobs.put(name, body, content_type=content_type, if_absent=True)
 
 
-async def submit_all(
-    jobs: Iterable[Job], storage: Storage, configuration: Configuration
-) -> list[Receipt]:
-    """Check all jobs, then put them on the queue, several at a time.
+async def submit(jobs: Iterable[Job], app: Connection) -> list[Receipt]:
+    """Validate all jobs, then put them on the queue, several at a time.
 
     Nothing is sent when one of them has a fault. `NotSubmitted` holds the receipts of those that
-    went out, and the jobs that may not have.
+    were sent, and the jobs that may not have been.
     """
-    parcels = [packed(job, await quote_of(job, storage, configuration)) for job in jobs]
-    sends = [partial(_send, parcel, storage, configuration) for parcel in parcels]
-    outcomes = await storage.all_of(sends)
-    receipts = [outcome for outcome in outcomes if isinstance(outcome, Receipt)]
-    errors = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
-    if not errors:
-        return receipts
-    if foreign := next((one for one in errors if not isinstance(one, StoreUnavailable)), None):
-        raise foreign
-    left = [
-        parcel.job
-        for parcel, outcome in zip(parcels, outcomes, strict=True)
-        if not isinstance(outcome, Receipt)
-    ]
-    raise NotSubmitted(errors[0], receipts=receipts, jobs=left) from errors[0]
+    prepared = [write_message(job, await estimate(job, app)) for job in jobs]
+    sent = await app.gather(attempt(_send(each, app)) for each in prepared)
+    receipts = [each for each in sent if isinstance(each, Receipt)]
+    errors = [each for each in sent if not isinstance(each, Receipt)]
+    for error in errors:
+        if not isinstance(error, StoreUnavailable):
+            raise error
+    if errors:
+        pairs = zip(prepared, sent, strict=True)
+        left = [each.job for each, answer in pairs if not isinstance(answer, Receipt)]
+        raise NotSubmitted(errors[0], receipts=receipts, jobs=left) from errors[0]
+    return receipts
 
 
-async def _send(parcel: Parcel, storage: Storage, configuration: Configuration) -> Receipt:
-    settings = configuration.settings
-    if parcel.prompt:
-        # Named by its content: where there is one already, it is this one.
-        await storage.create(
-            settings.inputs_container, parcel.prompt.name, parcel.prompt.text, content_type=_TEXT
-        )
-    message = await storage.send(settings.jobs_queue, parcel.body)
+async def _send(prepared: PreparedJob, app: Connection) -> Receipt:
+    if prompt := prepared.prompt:
+        await put_input(prompt.blob, prompt.text, TEXT, app)
+    message = await app.queues.send(app.settings.jobs_queue, prepared.body)
     return Receipt(
-        job_id=parcel.job.job_id,
-        fingerprint=parcel.job.fingerprint,
-        digest=parcel.digest,
+        job_id=prepared.job.job_id,
+        fingerprint=prepared.job.fingerprint,
+        digest=prepared.digest,
         inserted_at=message.inserted_at,
-        quote=parcel.quote,
+        quote=prepared.quote,
     )
 
 
-class Wishes(TypedDict, total=False):
-    """What a job can ask for beside its prompt; `docs/messages.md` says what each field means."""
+class JobFields(TypedDict, total=False):
+    """The fields of a job as keyword arguments; `docs/messages.md` says what each one means."""
 
     job_id: str
     prompt: str

@@ -1,12 +1,12 @@
-"""`ImageJobs`: ask for pictures from ordinary code.
+"""`ImageJobs`: submit jobs from ordinary code.
 
-`Operator`: what is for whoever runs the app.
+`Operator`: for those who run the app.
 """
 
 import os
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from functools import partial
 from pathlib import Path
 from types import TracebackType
@@ -22,32 +22,31 @@ from ..limits.pool_ledger import Ledger
 from ..records.dead_letter import DeadLetter
 from ..records.index_entry import IndexEntry
 from ..records.record import JobState
-from . import batches, checkup, control, dead_letters, download, following, ledger, submission
+from . import batches, checkup, dead_letters, events, jobs, ledger, submission
 from .batches import ManifestCheck, SubmittedBatch
 from .checkup import Check
-from .configuration import configured, environment
-from .control import COMMAND_SECONDS
+from .configuration import merge_arguments, read_configuration
+from .connection import SYNC, Connection, connect, run_coroutine, run_generator
+from .events import Event
+from .jobs import COMMAND_SECONDS, read_statuses
 from .ledger import Today
-from .results import Event, Quote, Receipt, Status
-from .storage import Storage
-from .submission import Wishes, job_from
-from .sync_storage import SyncStorage, run_coroutine, run_generator
+from .results import Quote, Receipt, Status
+from .submission import JobFields
 
 
 class Operator:
-    """Dead letters, ledgers, and a check of all that the app needs; of a client's account."""
+    """Dead letters, ledgers, and a check of everything that the app needs."""
 
-    def __init__(self, storage: Storage, app: Configuration) -> None:
-        self._storage = storage
-        self._app = app
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
 
     def pools(self) -> dict[str, Ledger]:
-        """Tell how fast each quota pool is called, and what is blocked, by the pool's name."""
-        return run_coroutine(ledger.pools_of(self._storage, self._app.settings))
+        """Return how fast each quota pool is called, and what is blocked, by the pool's name."""
+        return run_coroutine(ledger.read_pools(self._connection))
 
     def today(self) -> Today:
-        """Tell what today's calls (UTC) have cost, and what is set aside for those under way."""
-        return run_coroutine(ledger.today_of(self._storage, self._app.settings))
+        """Return what today's calls (UTC) have cost, and what is reserved for those under way."""
+        return run_coroutine(ledger.read_today(self._connection))
 
     def dead_letters(
         self,
@@ -57,45 +56,43 @@ class Operator:
         reason: str | None = None,
         last: date | None = None,
     ) -> list[DeadLetter]:
-        """List what the app refused, gave up on or could not deliver, the newest day first.
+        """List what the app rejected, gave up on or could not deliver, the newest day first.
 
         `last` is the newest of the days (UTC), today where it is None. With a `reason` (a code),
-        those that have it.
+        only those that have it.
         """
         return run_coroutine(
-            dead_letters.newest_letters(
-                self._storage, self._app.settings, days=days, limit=limit, reason=reason, last=last
+            dead_letters.list_dead_letters(
+                self._connection, days=days, limit=limit, reason=reason, last=last
             )
         )
 
     def dead_letter(self, name: str, /) -> DeadLetter:
-        """Read one dead letter; `NoSuchBlob` when there is none."""
-        return run_coroutine(dead_letters.letter_of(name, self._storage, self._app.settings))
+        """Read one dead letter; raises `NoSuchBlob` when there is none."""
+        return run_coroutine(dead_letters.read_dead_letter(name, self._connection))
 
     def send_again(self, name: str, /) -> str:
-        """Try a dead letter again (its message, job or event), and tell how; the letter stays."""
-        return run_coroutine(dead_letters.send_again(name, self._storage, self._app.settings))
+        """Try a dead letter again (its message, job or event), and say how; the letter stays."""
+        return run_coroutine(dead_letters.send_again(name, self._connection))
 
     def purge(self, name: str, /) -> None:
         """Delete a dead letter."""
-        run_coroutine(dead_letters.purge(name, self._storage, self._app.settings))
+        run_coroutine(dead_letters.purge(name, self._connection))
 
     def check(self, *, send: bool = False) -> Iterator[Check]:
-        """Yield a line for each queue, container and right that callers and the app need.
+        """Yield a check of each queue, container and permission that callers and the app need.
 
-        With `send`, a message is put on the jobs queue, hidden, and taken back.
+        With `send`, a hidden message is put on the jobs queue and deleted.
         """
-        return run_generator(
-            checkup.storage_checks(self._app.settings, self._storage, may_send=send)
-        )
+        return run_generator(checkup.check_storage(self._connection, may_send=send))
 
 
 class ImageJobs:
     """Everything a service does with Image Jobs. Threads may share one; close it at the end.
 
-    Without arguments it is told by the environment, in the names of `docs/settings.md`. `account`
-    is reached with `credential`, or whatever identity `DefaultAzureCredential` finds. Told of the
-    app's `deployments`, it routes jobs before it sends them.
+    Without arguments it reads the environment, in the names of `docs/settings.md`. `account` is
+    reached with `credential`, or with the identity that `DefaultAzureCredential` finds. Where it
+    knows the app's `deployments`, it routes jobs before it sends them.
     """
 
     def __init__(
@@ -107,84 +104,80 @@ class ImageJobs:
         deployments: Sequence[str | Mapping[str, Any]] | None = None,
         environ: Mapping[str, str] | None = None,
     ) -> None:
-        told = environment(
+        merged = merge_arguments(
             os.environ if environ is None else environ,
             connection_string=connection_string,
             account=account,
             deployments=deployments,
         )
-        self._app = configured(told)
-        self._storage = SyncStorage(self._app.settings, credential)
-        self._order = partial(control.give, storage=self._storage, settings=self._app.settings)
+        self._connection = connect(read_configuration(merged), SYNC, credential)
+        self._send_command = partial(jobs.send_command, app=self._connection)
 
     @property
     def app(self) -> Configuration:
         """What this client knows of the app."""
-        return self._app
+        return self._connection.configuration
 
     @property
     def operator(self) -> Operator:
-        """What is for whoever runs the app: dead letters, and a check of it all."""
-        return Operator(self._storage, self._app)
+        """For those who run the app: dead letters, ledgers, and a check of everything."""
+        return Operator(self._connection)
 
     def prepare(
-        self, asked: str | Job | Mapping[str, Any] = "", /, **fields: Unpack[Wishes]
+        self, asked: str | Job | Mapping[str, Any] = "", /, **fields: Unpack[JobFields]
     ) -> Job:
         """Return a valid job with its id, to be kept and submitted; nothing is sent.
 
-        `asked` is a prompt, or the fields of a job, or a job; keywords go over it. Raises
+        `asked` is a prompt, or the fields of a job, or a job; keywords override them. Raises
         `InvalidJob` with every fault.
         """
-        return job_from(asked, fields, now=self._storage.now(), chance=uuid.uuid4().hex)
+        now, chance = self._connection.clock.now(), uuid.uuid4().hex
+        return submission.read_fields(asked, fields, now=now, chance=chance)
 
     def estimate(
-        self, asked: str | Job | Mapping[str, Any] = "", /, **fields: Unpack[Wishes]
+        self, asked: str | Job | Mapping[str, Any] = "", /, **fields: Unpack[JobFields]
     ) -> Quote:
-        """Say what the app would make of a job, and for how much; nothing is sent."""
-        return run_coroutine(
-            submission.quote_of(self.prepare(asked, **fields), self._storage, self._app)
-        )
+        """Return what the app would make of a job, and for how much; nothing is sent."""
+        return run_coroutine(submission.estimate(self.prepare(asked, **fields), self._connection))
 
     def upload(self, picture: bytes, /) -> str:
         """Put a picture to edit, or a mask, where a job can name it, and return that name.
 
-        The same bytes again are the same name. `InvalidJob` if no edit could use them.
+        The same bytes again are the same name. Raises `InvalidJob` if no edit could use them.
         """
-        return run_coroutine(submission.upload(picture, self._storage, self._app))
+        return run_coroutine(submission.upload_picture(picture, self._connection))
 
     def submit(
-        self, asked: str | Job | Mapping[str, Any] = "", /, **fields: Unpack[Wishes]
+        self, asked: str | Job | Mapping[str, Any] = "", /, **fields: Unpack[JobFields]
     ) -> Receipt:
-        """Check a job and put it on the queue.
+        """Validate a job and put it on the queue.
 
         Raises `Rejected` with every fault (nothing is sent), or `NotSubmitted`, whose `jobs` can be
         submitted again: they have their ids, and nothing is made twice.
         """
-        return run_coroutine(
-            submission.submit(self.prepare(asked, **fields), self._storage, self._app)
-        )
+        job = self.prepare(asked, **fields)
+        return run_coroutine(submission.submit([job], self._connection))[0]
 
     def submit_many(self, asked: Iterable[str | Job | Mapping[str, Any]], /) -> list[Receipt]:
-        """Check all jobs, then put them on the queue; none is sent when one has a fault."""
-        jobs = [self.prepare(each) for each in asked]
-        return run_coroutine(submission.submit_all(jobs, self._storage, self._app))
+        """Validate all jobs, then put them on the queue; none is sent when one has a fault."""
+        prepared = [self.prepare(each) for each in asked]
+        return run_coroutine(submission.submit(prepared, self._connection))
 
     def check_manifest(self, manifest: bytes, name: str, /) -> ManifestCheck:
-        """Read a file of jobs as the app would; `name` says by its end how it is written."""
-        return batches.check([manifest], name, self._app, self._storage)
+        """Read a file of jobs as the app would; the extension of `name` says its format."""
+        now = self._connection.clock.now()
+        return batches.check_manifest([manifest], name, self.app, now=now)
 
     def submit_batch(self, manifest: bytes, name: str, /, *, anew: str = "") -> SubmittedBatch:
         """Start a batch: every entry of the file is a job (`docs/batches.md`).
 
-        `AlreadyExists` if the same file was sent before; `anew`, any word, makes it another.
+        Raises `AlreadyExists` if the same file was sent before; `anew`, any word, makes it another.
         """
-        return run_coroutine(
-            batches.submit_batch(manifest, name, self._storage, self._app, anew=anew)
-        )
+        return run_coroutine(batches.submit_batch(manifest, name, self._connection, anew=anew))
 
     def batch(self, batch_id: str, /) -> BatchRecord | None:
-        """Say where a batch stands, of a file or a list; None when the app knows of none."""
-        return run_coroutine(batches.batch_of(batch_id, self._storage, self._app))
+        """Return the record of a batch, of a file or a list; None when the app knows of none."""
+        return run_coroutine(batches.read_batch(batch_id, self._connection))
 
     def wait_for_batch(
         self,
@@ -194,18 +187,18 @@ class ImageJobs:
         within: float | None = None,
         seen: Callable[[BatchRecord | None], None] | None = None,
     ) -> BatchRecord:
-        """Return a batch once its last job has ended; `seen` is told of each look until then."""
+        """Return a batch once its last job has ended; call `seen` with each record until then."""
         return run_coroutine(
-            batches.wait_for_batch(batch_id, self._storage, self._app, within=within, seen=seen)
+            batches.wait_for_batch(batch_id, self._connection, within=within, seen=seen)
         )
 
     def status(self, job: str | Receipt, /) -> Status:
-        """Say where a job stands; `NoSuchJob` when nothing is known of it, or not yet."""
-        return run_coroutine(following.status_of(job, self._storage, self._app.settings))
+        """Return where a job is; raises `NoSuchJob` when nothing is known of it, or not yet."""
+        return run_coroutine(jobs.read_status(job, self._connection))
 
     def status_many(self, jobs: Sequence[str | Receipt], /) -> list[Status | ImageJobsError]:
-        """Say where jobs stand, in order; for each, its status or what `status` would raise."""
-        return run_coroutine(following.statuses_of(jobs, self._storage, self._app.settings))
+        """Return where jobs are, in order: for each, its status or what `status` would raise."""
+        return run_coroutine(read_statuses(jobs, self._connection))
 
     def cancel(
         self,
@@ -218,22 +211,22 @@ class ImageJobs:
     ) -> Status:
         """Cancel what was not paid for yet, and return the job once that is done.
 
-        `result` says what becomes of pictures that are being made. Raises `IllegalStep` when
+        `result` says whether pictures that are being made are kept. Raises `IllegalStep` when
         nothing is left to cancel, `StillRunning` when it is not done `within` so many seconds.
         """
         return run_coroutine(
-            self._order(job, Action.CANCEL, within=within, result=result, reason=reason)
+            self._send_command(job, Action.CANCEL, within=within, result=result, reason=reason)
         )
 
     def release(self, job: str | Receipt, /, *, within: float = COMMAND_SECONDS) -> Status:
         """Let a parked job go on, though it may have been paid for; raises as `cancel`."""
-        return run_coroutine(self._order(job, Action.RELEASE, within=within))
+        return run_coroutine(self._send_command(job, Action.RELEASE, within=within))
 
     def fail(
         self, job: str | Receipt, /, *, reason: str = "", within: float = COMMAND_SECONDS
     ) -> Status:
         """End a parked job as failed; raises as `cancel`."""
-        return run_coroutine(self._order(job, Action.FAIL, within=within, reason=reason))
+        return run_coroutine(self._send_command(job, Action.FAIL, within=within, reason=reason))
 
     def replay(
         self,
@@ -245,26 +238,26 @@ class ImageJobs:
     ) -> Status:
         """Begin a failed, parked or cancelled job again; raises as `cancel`.
 
-        Pictures that are there are kept, or made again under new names.
+        Existing pictures are kept, or made again under new names.
         """
-        return run_coroutine(self._order(job, Action.REPLAY, within=within, pictures=pictures))
+        return run_coroutine(
+            self._send_command(job, Action.REPLAY, within=within, pictures=pictures)
+        )
 
     def newest(self, *, limit: int = 20, state: JobState | None = None) -> list[IndexEntry]:
         """List the newest jobs, of one state if it is given, without reading their records."""
-        settings = self._app.settings
-        return run_coroutine(ledger.newest_jobs(self._storage, settings, limit=limit, state=state))
+        return run_coroutine(jobs.list_newest(self._connection, limit=limit, state=state))
 
     def wait(self, job: str | Receipt, /, *, within: float | None = None) -> Status:
         """Return once the job has ended, well or not; `StillRunning` after `within` seconds.
 
-        With the receipt, a job that the app refused raises `Rejected` with every fault.
+        With the receipt, a job that the app rejected raises `Rejected` with every fault.
         """
-        settings = self._app.settings
-        return run_coroutine(following.wait_for(job, self._storage, settings, within=within))
+        return run_coroutine(jobs.wait_for_job(job, self._connection, within=within))
 
     def result(self, job: str | Receipt, /, *, within: float | None = None) -> Status:
         """Wait for all of a job's pictures; `JobEnded` when it ended without them."""
-        return following.succeeded(self.wait(job, within=within))
+        return jobs.require_success(self.wait(job, within=within))
 
     def events(
         self,
@@ -274,31 +267,31 @@ class ImageJobs:
         idle: float | None = None,
         hidden_seconds: int = 300,
     ) -> Iterator[Event]:
-        """Yield events off the events queue or a reply queue, until none comes for `idle` seconds.
+        """Yield events of the events queue or a reply queue, until none comes for `idle` seconds.
 
-        An event is deleted when the next one is asked for: whoever stops or raises before that gets
-        it again, after `hidden_seconds` at the latest.
+        An event is deleted when the next one is asked for: a caller that stops or raises before
+        that gets it again, after `hidden_seconds` at the latest.
         """
         return run_generator(
-            following.events_of(
-                queue or self._app.settings.events_queue,
-                self._storage,
+            events.receive_events(
+                queue or self.app.settings.events_queue,
+                self._connection,
                 idle=idle,
-                hidden_seconds=hidden_seconds,
+                hidden=timedelta(seconds=hidden_seconds),
             )
         )
 
     def open(self, image: Image, /) -> Iterator[bytes]:
-        """Yield a picture's bytes as they arrive, checked at the end; `DamagedPicture` if wrong."""
-        return run_generator(download.picture_of(image, self._storage))
+        """Yield a picture's bytes in pieces, checked at the end; `DamagedPicture` if wrong."""
+        return run_generator(jobs.read_picture(image, self._connection))
 
     def save(self, image: Image, path: str | Path, /) -> None:
         """Keep a picture in a file, which is there whole or not at all; raises as `open` does."""
-        download.keep(self.open(image), Path(path))
+        jobs.save_picture(self.open(image), Path(path))
 
     def close(self) -> None:
         """Close the connections."""
-        run_coroutine(self._storage.close())
+        run_coroutine(self._connection.close())
 
     def __enter__(self) -> Self:
         return self

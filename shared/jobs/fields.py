@@ -15,6 +15,8 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Wit
 from ..catalogue.sizes import parse_size
 
 MAX_PROMPT_CHARACTERS = 32_000
+#: Of a prompt in a blob: a character has at most four bytes of UTF-8.
+MAX_PROMPT_BYTES = 4 * MAX_PROMPT_CHARACTERS
 MAX_SIZE_CHARACTERS = 40
 #: Names of blobs in `inputs/`; storage allows 1,024, our prefixes and logs need some of it.
 MAX_BLOB_NAME = 512

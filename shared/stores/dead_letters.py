@@ -1,16 +1,46 @@
 """Dead letters, `{yyyy}/{mm}/{dd}/{name}.json`: what the app gave up on, kept for people."""
 
 from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Final
 
+from ..errors import UnreadableRecord
 from ..ports import Blobs
+
+if TYPE_CHECKING:
+    from ..records.dead_letter import DeadLetter
+
+_SUFFIX: Final = ".json"
+#: Of one day that are listed.
+_MOST: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True)
 class DeadLetters:
-    """The dead letters in their container."""
+    """The dead letters in their container; a name is read with or without its extension."""
 
     blobs: Blobs
 
     async def put(self, name: str, body: bytes) -> None:
         """Store a dead letter; an equal name is overwritten."""
         await self.blobs.put(name, body)
+
+    async def names(self, day: date) -> list[str]:
+        """Return the names of a day's dead letters, in order, 5,000 at most; one listing."""
+        page = await self.blobs.list(f"{day:%Y/%m/%d}/", limit=_MOST)
+        return [name.removesuffix(_SUFFIX) for name in page.blobs]
+
+    async def read(self, name: str) -> "DeadLetter | None":
+        """Return a dead letter, None when there is none; `UnreadableRecord` if it is damaged."""
+        from ..records.dead_letter import read_dead_letter  # noqa: PLC0415 (the app only writes)
+
+        name = name.removesuffix(_SUFFIX)
+        found = await self.blobs.read(f"{name}{_SUFFIX}")
+        try:
+            return read_dead_letter(found.body, name=name) if found else None
+        except ValueError as error:
+            raise UnreadableRecord(f"this version cannot read the dead letter {name!r}") from error
+
+    async def delete(self, name: str) -> bool:
+        """Delete a dead letter; return False when there is none."""
+        return await self.blobs.delete(f"{name.removesuffix(_SUFFIX)}{_SUFFIX}")

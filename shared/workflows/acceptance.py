@@ -8,10 +8,11 @@ Whether a job may go ahead: its plans, or every reason why not; nothing is writt
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from ..config.settings import Configuration
 from ..errors import AlreadyExists, ConflictingJob, Fault, InvalidJob, Rejected
+from ..jobs.fields import MAX_PROMPT_BYTES
 from ..jobs.job import Job
 from ..pictures.inputs import HEAD_BYTES, InputPicture, read_inputs
 from ..ports import Versioned
@@ -27,10 +28,6 @@ from .outbox import publish_pending
 
 if TYPE_CHECKING:  # a module less at the start
     from ..stores.index import OpenEntry
-
-#: A prompt has at most 32,000 characters (foundry-api: the images API reference), each at most
-#: four bytes of UTF-8.
-MAX_PROMPT_BYTES: Final = 4 * 32_000
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,8 @@ from shared.adapters.storage.rest import StorageClient, StorageTuning
 from shared.adapters.storage.sdk import StorageAccount
 from shared.catalogue.deployments import Deployment
 from shared.catalogue.models import read_builtin
+from shared.client.configuration import read_configuration
+from shared.client.connection import ASYNC, SYNC, Connection, Side, connect
 from shared.jobs.job import Job
 from shared.ports import Blobs, Queues
 from shared.records.record import JobRecord, plan_tasks
@@ -49,14 +51,20 @@ class Account:
     address: StorageAddress
     client: StorageAccount
     wire: StorageClient
+    #: Of the client, whose adapters are tested then and not those of the app.
+    connection: Connection | None = None
     name: str = field(default_factory=lambda: f"t{uuid.uuid4().hex}")
 
     @property
-    def blobs(self) -> RestBlobs:
+    def blobs(self) -> Blobs:
+        if self.connection:
+            return self.connection.blobs(self.name)
         return RestBlobs(self.wire, f"{self.address.url('blob')}/{self.name}")
 
     @property
-    def queues(self) -> RestQueues:
+    def queues(self) -> Queues:
+        if self.connection:
+            return self.connection.queues
         return RestQueues(self.wire, self.address.url("queue"))
 
     async def container(self) -> ContainerClient:
@@ -64,7 +72,7 @@ class Account:
         await made.create_container()
         return made
 
-    async def filled(self) -> RestBlobs:
+    async def filled(self) -> Blobs:
         """The blobs of a container that is there."""
         await self.container()
         return self.blobs
@@ -75,10 +83,14 @@ class Account:
 
 
 @asynccontextmanager
-async def account_of(connection_string: str) -> AsyncIterator[Account]:
+async def account_of(connection_string: str, side: Side | None = None) -> AsyncIterator[Account]:
     address = StorageAddress(connection_string)
-    made = Account(address, StorageAccount(address, tuning=AT_ONCE), wire_to(address))
+    configuration = read_configuration({"ImageStorage": connection_string})
+    connection = connect(configuration, side) if side else None
+    made = Account(address, StorageAccount(address, tuning=AT_ONCE), wire_to(address), connection)
     yield made
+    if connection:
+        await connection.close()
     await made.client.close()
     await made.wire.close()
 
@@ -89,13 +101,21 @@ async def account(azurite: str) -> AsyncIterator[Account]:
         yield made
 
 
-@pytest.fixture(params=["memory", "azurite"])
-async def real(request: pytest.FixtureRequest) -> AsyncIterator[Account | None]:
-    """An account to be real on, or None: every test that asks runs in memory and on Azurite."""
-    if request.param == "memory":
+@asynccontextmanager
+async def real_by(way: str, request: pytest.FixtureRequest) -> AsyncIterator[Account | None]:
+    """As `real`, by the adapters of the app ("rest") or of the client ("sync", "async")."""
+    if way == "memory":
         yield None
         return
-    async with account_of(request.getfixturevalue("azurite")) as made:
+    side = {"sync": SYNC, "async": ASYNC}.get(way)
+    async with account_of(request.getfixturevalue("azurite"), side) as made:
+        yield made
+
+
+@pytest.fixture(params=["memory", "rest"])
+async def real(request: pytest.FixtureRequest) -> AsyncIterator[Account | None]:
+    """An account to be real on, or None: every test that asks runs in memory and on Azurite."""
+    async with real_by(request.param, request) as made:
         yield made
 
 

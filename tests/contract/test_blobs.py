@@ -1,4 +1,4 @@
-"""Blobs: the same in memory and on Azurite."""
+"""Blobs: the same in memory and on Azurite, by the adapters of the app and of the client."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -13,10 +13,16 @@ from shared.errors import (
     UnreadableCursor,
 )
 from shared.ports import Blobs
-from tests.contract.conftest import NOW, Account
+from tests.contract.conftest import NOW, Account, real_by
 from tests.fakes.memory import MemoryBlobs
 
 NAMES = ["plain.png", "with space.png", "a/b~c.png", "Küste & 海+%41?#.png", "a=b,c;d(e)'f'.png"]
+
+
+@pytest.fixture(params=["memory", "rest", "sync", "async"])
+async def real(request: pytest.FixtureRequest) -> AsyncIterator[Account | None]:
+    async with real_by(request.param, request) as made:
+        yield made
 
 
 class Pieces:

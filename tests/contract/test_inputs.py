@@ -1,4 +1,4 @@
-"""Inputs and dead letters: the same on a fake and on real blobs."""
+"""Inputs: the same in memory and on real blobs."""
 
 import pytest
 
@@ -8,7 +8,6 @@ from shared.adapters.storage.blobs import RestBlobs
 from shared.adapters.storage.rest import StorageTuning
 from shared.errors import InvalidJob, StaleVersion, StoreUnavailable
 from shared.ports import Blobs
-from shared.stores.dead_letters import DeadLetters
 from shared.stores.inputs import Inputs
 from tests.contract.conftest import Account, wire_to
 
@@ -85,12 +84,3 @@ async def test_a_store_that_does_not_answer_is_told() -> None:
     with pytest.raises(StoreUnavailable, match="ClientConnectorError: Cannot connect"):
         await Inputs(blobs, blobs, "images").read_text("a", max_bytes=9)
     await wire.close()
-
-
-async def test_a_dead_letter_is_overwritten(blobs: Blobs) -> None:
-    name, letters = "2026/11/22/job-1.json", DeadLetters(blobs)
-    await letters.put(name, b"{}")
-    await letters.put(name, b'{"again": true}')
-    found = await blobs.read(name)
-    assert found is not None
-    assert found.body == b'{"again": true}'

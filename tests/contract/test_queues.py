@@ -1,5 +1,6 @@
-"""Queues: the same in memory and on Azurite."""
+"""Queues: the same in memory and on Azurite, by the adapters of the app and of the client."""
 
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -7,10 +8,16 @@ import pytest
 from shared.adapters.storage.queues import MAX_DELAY_SECONDS, MAX_MESSAGE_BYTES, visibility
 from shared.errors import NoSuchQueue, TooLarge
 from shared.ports import Queues
-from tests.contract.conftest import Account
+from tests.contract.conftest import Account, real_by
 from tests.fakes.memory import MemoryQueues
 
 JSON = '{"prompt": "a lighthouse & <a> Küste, 海"}'.encode()
+
+
+@pytest.fixture(params=["memory", "rest", "sync", "async"])
+async def real(request: pytest.FixtureRequest) -> AsyncIterator[Account | None]:
+    async with real_by(request.param, request) as made:
+        yield made
 
 
 async def bodies(queues: Queues, real: Account | None, queue: str) -> list[bytes]:

@@ -100,7 +100,8 @@ class LosesTheAnswer(StorageClient):
 async def lossy(account: Account) -> AsyncIterator[JobRecords]:
     await account.container()
     wire = LosesTheAnswer(account.address.signature(NoTokens()), AT_ONCE)
-    yield JobRecords(RestBlobs(wire, account.blobs.container_url), FakeClock())
+    url = f"{account.address.url('blob')}/{account.name}"
+    yield JobRecords(RestBlobs(wire, url), FakeClock())
     await wire.close()
 
 

@@ -102,7 +102,7 @@ def _show_checked(checked: ManifestCheck, *, as_json: bool) -> None:
             {
                 "entries": checked.entries,
                 "estimate_usd": checked.estimate_usd,
-                "supposed": checked.supposed,
+                "supposed": checked.assumed,
                 "faults": faults,
             }
         )
@@ -116,7 +116,7 @@ def _show_checked(checked: ManifestCheck, *, as_json: bool) -> None:
     usd = checked.estimate_usd
     cost = "what it costs can't be foreseen" if usd is None else f"about {dollars(usd)}"
     console().print(f"{checked.entries:,} entries, {faulty:,} with faults, {cost}")
-    if checked.supposed:
+    if checked.assumed:
         console().print(SUPPOSED)
 
 

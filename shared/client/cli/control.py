@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from ..control import COMMAND_SECONDS
+from ..jobs import COMMAND_SECONDS
 from ..results import Status
 from .output import AsJson, client, console, now, print_json, status_json, status_table
 from .watch import Ids, named

@@ -18,7 +18,8 @@ from ...http_api.limits import (
 )
 from ...limits.adaptive_rate import Quota
 from ...limits.pool_ledger import Ledger
-from ..ledger import MOST, Spent, Today, spent_by_day
+from ..jobs import MOST_LISTED
+from ..ledger import DayCost, Today, sum_costs
 from .output import AsJson, client, console, dollars, now, print_json, table
 
 #: Calls under way that are shown one by one; `--json` tells of all.
@@ -33,12 +34,12 @@ def ledger(
     """Tell quota and spend: each pool's pace, today's budget, what each day and model cost."""
     with client() as jobs:
         entries, pools, today = (
-            jobs.newest(limit=MOST),
+            jobs.newest(limit=MOST_LISTED),
             jobs.operator.pools(),
             jobs.operator.today(),
         )
     time = now()
-    spent = spent_by_day(entries, today=time.date(), days=days)
+    spent = sum_costs(entries, today=time.date(), days=days)
     paces = {name: (_quota(each), _pace(each, time)) for name, each in pools.items()}
     if as_json:
         print_json(
@@ -55,8 +56,8 @@ def ledger(
     console().print(_spent(spent))
     total = sum(each.usd for each in spent)
     console().print(f"[bold]{dollars(total)}[/] in {days} {'day' if days == 1 else 'days'}")
-    if len(entries) == MOST:
-        console().print(f"Only the newest {MOST:,} jobs were counted.", style="yellow")
+    if len(entries) == MOST_LISTED:
+        console().print(f"Only the newest {MOST_LISTED:,} jobs were counted.", style="yellow")
 
 
 def _quota(ledger: Ledger) -> Quota:
@@ -133,7 +134,7 @@ def _holds(holds: Sequence[CostReservationStatus], time: datetime) -> Table:
     return rows
 
 
-def _spent(spent: Sequence[Spent]) -> Table:
+def _spent(spent: Sequence[DayCost]) -> Table:
     rows = table("day", "model", "jobs", "pictures", "USD", "", right=("jobs", "pictures", "USD"))
     for each in spent:
         unknown = f"[yellow]and {each.unpriced} jobs of unknown cost[/]" if each.unpriced else ""

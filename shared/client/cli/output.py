@@ -23,7 +23,7 @@ from ...http_api.job_documents import status_of
 from ...records.index_entry import IndexEntry
 from ...records.record import JobState
 from ...routing.plan import Plan
-from ..configuration import configured
+from ..configuration import read_configuration
 from ..results import Quote, Status
 from ..sync_client import ImageJobs
 
@@ -186,4 +186,4 @@ def client() -> ImageJobs:
 def app_alone() -> Configuration:
     """Return what the environment tells of the app, for commands that need no storage."""
     told = any(name.startswith(CONNECTION) for name in os.environ)
-    return configured({**os.environ, **({} if told else _NO_STORAGE)})
+    return read_configuration({**os.environ, **({} if told else _NO_STORAGE)})

@@ -17,7 +17,7 @@ from ...config.settings import Configuration
 from ...errors import Rejected
 from ...routing.plan import Plan
 from ..results import Quote, Receipt
-from ..submission import job_from, quoted, supposed
+from ..submission import assume_deployments, make_quote, read_fields
 from ..sync_client import ImageJobs
 from .job_options import Fields, asks_for_a_job
 from .output import (
@@ -69,9 +69,9 @@ def submit(
 @asks_for_a_job
 def route(fields: Fields, *, as_json: AsJson = False) -> None:
     """Explain what the app would decide about a job, and send nothing."""
-    app, is_supposed = supposed(app_alone())
-    job = job_from(fields or "a picture", {}, now=now(), chance="")
-    quote = quoted(job, app, prompt_characters=len(job.prompt or ""), now=now())
+    app, is_supposed = assume_deployments(app_alone())
+    job = read_fields(fields or "a picture", {}, now=now(), chance="")
+    quote = make_quote(job, app, now=now())
     if as_json:
         print_json({**quote_json(quote), "supposed": is_supposed})
         return
@@ -157,7 +157,7 @@ class Line:
 @asks_for_a_job
 def estimate(fields: Fields, *, as_json: AsJson = False) -> None:
     """Estimate what a job costs: a line a model, size and quality; all where none is given."""
-    app, is_supposed = supposed(app_alone())
+    app, is_supposed = assume_deployments(app_alone())
     lines = [*lines_of(fields, app, now())]
     if as_json:
         print_json({"supposed": is_supposed, "lines": [_json(line) for line in lines]})
@@ -194,9 +194,9 @@ def lines_of(fields: Fields, app: Configuration, now: datetime) -> Iterator[Line
 
 def _line(fields: dict[str, Any], app: Configuration, now: datetime) -> Line:
     line = Line(fields["model"], fields["size"], fields["quality"])
-    job = job_from(fields, {}, now=now, chance="")
+    job = read_fields(fields, {}, now=now, chance="")
     try:
-        quote = quoted(job, app, prompt_characters=len(job.prompt or ""), now=now)
+        quote = make_quote(job, app, now=now)
     except Rejected as rejection:
         return Line(line.model, line.size, line.quality, refused=str(rejection))
     return Line(line.model, line.size, line.quality, plans=quote.plans or ())

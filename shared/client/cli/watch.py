@@ -13,7 +13,7 @@ import typer
 
 from ...errors import ImageJobsError
 from ...records.record import JobState
-from ..ledger import MOST
+from ..jobs import MOST_LISTED
 from ..results import NoSuchJob, Receipt, Status, StillRunning
 from ..sync_client import ImageJobs
 from .output import (
@@ -101,7 +101,7 @@ def watch(
 
 
 def _running(jobs: ImageJobs) -> list[str]:
-    return [entry.job_id for entry in jobs.newest(limit=MOST, state=JobState.RUNNING)]
+    return [entry.job_id for entry in jobs.newest(limit=MOST_LISTED, state=JobState.RUNNING)]
 
 
 def named(job_ids: Sequence[str]) -> list[str]:

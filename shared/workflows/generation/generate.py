@@ -12,6 +12,7 @@ from ...catalogue.deployments import Deployment
 from ...config.settings import Configuration
 from ...errors import StaleVersion
 from ...images_api.requests import build_request
+from ...jobs.fields import MAX_PROMPT_BYTES
 from ...jobs.localization import localize_prompt
 from ...jobs.tags import encode_tags
 from ...limits.budget import Refusal
@@ -24,7 +25,6 @@ from ...records.task_messages import TaskMessage
 from ...records.transitions import claim
 from ...stores.world import World
 from ...vocabulary import FailureCode, Slot
-from ..acceptance import MAX_PROMPT_BYTES
 from .attempts import call_limit, died, intended_attempt
 from .call import CallResult, call
 from .reroute import rerouted

@@ -9,85 +9,90 @@ from shared.batches.manifest import batch_id_of
 from shared.batches.record import BatchRecord, BatchState, Manifest, open_batch
 from shared.client import batches
 from shared.client.results import StillRunning
-from shared.client.sync_storage import run_coroutine
+from shared.config.settings import Configuration
 from shared.errors import AlreadyExists, UnreadableRecord
-from tests.fakes.account import BEGAN, FakeStorage
-from tests.unit.client.test_submission import FIELDS_ONLY, ROUTING
+from tests.builders.connections import BEGAN, FIELDS_ONLY, ROUTING, MemoryConnection
 
 CSV = b"prompt,size,n\na fox,1024x1024,2\nan owl,9000,1\na hare,1k,99\n"
 
 
+def check(
+    manifest: list[bytes], name: str, configuration: Configuration = ROUTING
+) -> batches.ManifestCheck:
+    return batches.check_manifest(manifest, name, configuration, now=BEGAN)
+
+
 def test_every_faulty_entry_is_told_by_its_line() -> None:
-    found = batches.check([CSV[:20], CSV[20:]], "foxes.csv", ROUTING, FakeStorage())
+    found = check([CSV[:20], CSV[20:]], "foxes.csv")
     assert found.entries == 3
     assert [(each.line, each.field) for each in found.faults] == [(3, "size"), (4, "n")]
     assert found.file_faults == []
 
 
 def test_what_is_wrong_with_the_file_as_a_whole_is_told() -> None:
-    found = batches.check([b"prompt,colour\na fox,red\n"], "foxes.csv", ROUTING, FakeStorage())
+    found = check([b"prompt,colour\na fox,red\n"], "foxes.csv")
     assert (found.entries, len(found.file_faults)) == (0, 1)
     with pytest.raises(ValueError, match="extension"):
-        batches.check([b""], "foxes.xls", ROUTING, FakeStorage())
+        check([b""], "foxes.xls")
 
 
 def test_a_batch_is_estimated_by_the_deployments_or_by_the_whole_catalogue() -> None:
     lines = b'{"prompt": "a fox", "quality": "low"}\n' * 3
-    one = batches.check([lines[: len(lines) // 3]], "a.jsonl", ROUTING, FakeStorage())
-    all_of_them = batches.check([lines], "a.jsonl", ROUTING, FakeStorage())
+    one = check([lines[: len(lines) // 3]], "a.jsonl")
+    all_of_them = check([lines], "a.jsonl")
     assert one.estimate_usd is not None
     assert all_of_them.estimate_usd == pytest.approx(3 * one.estimate_usd)
-    assert not all_of_them.supposed
+    assert not all_of_them.assumed
     named = lines.replace(b"}", b', "model": "gpt-image-2"}')
-    supposed = batches.check([named], "a.jsonl", FIELDS_ONLY, FakeStorage())
-    assert (supposed.entries, supposed.supposed, supposed.faults) == (3, True, [])
-    assert supposed.estimate_usd == pytest.approx(all_of_them.estimate_usd)
+    assumed = check([named], "a.jsonl", FIELDS_ONLY)
+    assert (assumed.entries, assumed.assumed, assumed.faults) == (3, True, [])
+    assert assumed.estimate_usd == pytest.approx(all_of_them.estimate_usd)
 
 
 def test_a_model_that_only_the_app_may_know_is_no_fault_and_has_no_price() -> None:
     line = b'{"prompt": "a fox", "model": "of-our-own"}\n'
-    found = batches.check([line], "a.jsonl", FIELDS_ONLY, FakeStorage())
-    assert (found.supposed, found.estimate_usd, found.faults) == (True, None, [])
+    found = check([line], "a.jsonl", FIELDS_ONLY)
+    assert (found.assumed, found.estimate_usd, found.faults) == (True, None, [])
 
 
-def test_a_file_is_sent_once_unless_it_is_sent_anew() -> None:
-    storage = FakeStorage()
-    sent = run_coroutine(batches.submit_batch(CSV, "Foxes & Co.CSV", storage, ROUTING))
-    assert storage.blobs[f"manifests/{sent.name}"] == CSV
+async def test_a_file_is_sent_once_unless_it_is_sent_anew() -> None:
+    app = MemoryConnection()
+    sent = await batches.submit_batch(CSV, "Foxes & Co.CSV", app)
+    assert app.body(f"manifests/{sent.name}") == CSV
     assert sent.name.endswith(".csv")
     assert "Foxes" not in sent.name
-    assert sent.batch_id == batch_id_of(sent.name, str(hash(CSV)), BEGAN)
+    assert sent.batch_id == batch_id_of(
+        sent.name, app.container("manifests").stored[sent.name].version, BEGAN
+    )
     with pytest.raises(AlreadyExists, match="sent before"):
-        run_coroutine(batches.submit_batch(CSV, "foxes.csv", storage, ROUTING))
-    assert run_coroutine(batches.submit_batch(CSV, "foxes.csv", storage, ROUTING, anew="2")) != sent
+        await batches.submit_batch(CSV, "foxes.csv", app)
+    assert await batches.submit_batch(CSV, "foxes.csv", app, anew="2") != sent
 
 
-def test_a_batch_is_followed_to_its_end() -> None:
-    storage, seen = FakeStorage(), list[BatchRecord | None]()
+async def test_a_batch_is_followed_to_its_end() -> None:
+    app, seen = MemoryConnection(), list[BatchRecord | None]()
     manifest = Manifest(container="m", name="a.csv", version="1", bytes=1, modified_at=BEGAN)
     record = open_batch("b1", manifest, due_at=BEGAN, now=BEGAN)
 
     def meanwhile() -> None:
         states = [BatchState.READING, BatchState.RUNNING, BatchState.COMPLETED]
-        now = record.model_copy(update={"state": states[min(len(storage.waits), 3) - 1]})
-        storage.blobs["jobs/batches/b1/batch.json"] = now.model_dump_json().encode()
+        now = record.model_copy(update={"state": states[min(len(app.clock.waits), 3) - 1]})
+        app.put("jobs/batches/b1/batch.json", now.model_dump_json().encode())
 
-    storage.meanwhile = meanwhile
-    done = run_coroutine(
-        batches.wait_for_batch("b1", storage, ROUTING, within=None, seen=seen.append)
-    )
+    app.clock.meanwhile = meanwhile
+    done = await batches.wait_for_batch("b1", app, within=None, seen=seen.append)
     assert done.state is BatchState.COMPLETED
     assert [each and each.state for each in seen] == [None, "reading", "running", "completed"]
 
 
-def test_a_batch_that_takes_longer_goes_on() -> None:
-    storage = FakeStorage()
+async def test_a_batch_that_takes_longer_goes_on() -> None:
+    app = MemoryConnection()
     with pytest.raises(StillRunning, match="b1"):
-        run_coroutine(batches.wait_for_batch("b1", storage, ROUTING, within=3))
-    assert storage.time - BEGAN >= timedelta(seconds=3)
+        await batches.wait_for_batch("b1", app, within=3)
+    assert app.clock.time - BEGAN >= timedelta(seconds=3)
 
 
-def test_a_record_of_a_later_version_is_told_as_such() -> None:
-    storage = FakeStorage(blobs={"jobs/batches/b1/batch.json": json.dumps({"version": 2}).encode()})
+async def test_a_record_of_a_later_version_is_told_as_such() -> None:
+    app = MemoryConnection({"jobs/batches/b1/batch.json": json.dumps({"version": 2}).encode()})
     with pytest.raises(UnreadableRecord, match="b1"):
-        run_coroutine(batches.batch_of("b1", storage, ROUTING))
+        await batches.read_batch("b1", app)

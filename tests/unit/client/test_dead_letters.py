@@ -8,7 +8,6 @@ import pytest
 
 from shared.client import dead_letters
 from shared.client.results import NoSuchBlob
-from shared.client.sync_storage import run_coroutine
 from shared.errors import Fault
 from shared.jobs.parsing import Message
 from shared.records.dead_letter import (
@@ -19,11 +18,9 @@ from shared.records.dead_letter import (
     message_letter,
 )
 from shared.records.record import Failure
+from tests.builders.connections import BEGAN, MemoryConnection
 from tests.builders.ended_jobs import attempt, failed
-from tests.fakes.account import BEGAN, FakeStorage
-from tests.unit.client.test_submission import FIELDS_ONLY
 
-SETTINGS = FIELDS_ONLY.settings
 BODY = b'{"prompt": ""}'
 MESSAGE = Message(BODY, "m", BEGAN)
 REFUSED = message_letter(
@@ -45,94 +42,90 @@ def poisoned(kind: DeadLetterKind, job_id: str | None = None) -> DeadLetter:
     return message_letter(kind, MESSAGE, reason="poisoned", why="it crashed", job_id=job_id)
 
 
-def kept(*letters: tuple[int, str, DeadLetter]) -> FakeStorage:
-    storage = FakeStorage()
+def kept(*letters: tuple[int, str, DeadLetter]) -> MemoryConnection:
+    app = MemoryConnection()
     for days_ago, name, letter in letters:
         blob = f"dead-letters/{dead_letter_name(name, BEGAN - timedelta(days=days_ago))}"
-        storage.blobs[blob] = letter.to_bytes()
-    return storage
+        app.put(blob, letter.to_bytes())
+    return app
 
 
-def listed(storage: FakeStorage, *, days: int = 7, limit: int = 50) -> list[DeadLetter]:
-    return run_coroutine(dead_letters.newest_letters(storage, SETTINGS, days=days, limit=limit))
+async def listed(app: MemoryConnection, *, days: int = 7, limit: int = 50) -> list[DeadLetter]:
+    return await dead_letters.list_dead_letters(app, days=days, limit=limit)
 
 
-def test_letters_are_listed_by_day_with_their_reasons() -> None:
-    storage = kept((1, "fox", FAILED), (0, "digest", REFUSED), (9, "old", REFUSED))
-    assert [(each.name, each.job_id, each.reason, each.why) for each in listed(storage)] == [
+async def test_letters_are_listed_by_day_with_their_reasons() -> None:
+    app = kept((1, "fox", FAILED), (0, "digest", REFUSED), (9, "old", REFUSED))
+    assert [(each.name, each.job_id, each.reason, each.why) for each in await listed(app)] == [
         ("2026/11/30/digest", None, "invalid_job", "prompt: is empty"),
         ("2026/11/29/fox", "fox", "content_refused", "not that"),
     ]
-    assert len(listed(storage, limit=1)) == 1
-    assert len(listed(storage, days=10)) == 3
+    assert len(await listed(app, limit=1)) == 1
+    assert len(await listed(app, days=10)) == 3
 
 
 @pytest.mark.parametrize("letter", [REFUSED, poisoned(DeadLetterKind.MESSAGE)])
-def test_a_refused_message_is_sent_again_as_it_was(letter: DeadLetter) -> None:
-    storage = kept((0, "digest", letter))
-    run_coroutine(dead_letters.send_again("2026/11/30/digest", storage, SETTINGS))
-    (message,) = storage.queues["image-jobs"]
-    assert message.text.encode() == BODY
-    assert len(listed(storage)) == 1
+async def test_a_refused_message_is_sent_again_as_it_was(letter: DeadLetter) -> None:
+    app = kept((0, "digest", letter))
+    await dead_letters.send_again("2026/11/30/digest", app)
+    (message,) = app.queues.queues["image-jobs"]
+    assert message.body == BODY
+    assert len(await listed(app)) == 1
 
 
-def sent_again(letter: DeadLetter, queue: str) -> dict[str, Any]:
+async def sent_again(letter: DeadLetter, queue: str) -> dict[str, Any]:
     """The message that was sent for a letter."""
-    storage = kept((0, "fox", letter))
-    run_coroutine(dead_letters.send_again("2026/11/30/fox", storage, SETTINGS))
-    assert storage.sends == 1
-    (message,) = storage.queues[queue]
-    sent: dict[str, Any] = json.loads(message.text)
+    app = kept((0, "fox", letter))
+    await dead_letters.send_again("2026/11/30/fox", app)
+    assert len(app.queues.sent) == 1
+    (message,) = app.queues.queues[queue]
+    sent: dict[str, Any] = json.loads(message.body)
     return sent
 
 
-def test_a_job_that_failed_is_replayed_once() -> None:
+async def test_a_job_that_failed_is_replayed_once() -> None:
     replay = {"command": "replay", "job_id": "fox", "run": 1}
-    assert sent_again(FAILED, "image-jobs") == replay
+    assert await sent_again(FAILED, "image-jobs") == replay
 
 
-def test_the_job_of_a_lane_message_is_replayed() -> None:
+async def test_the_job_of_a_lane_message_is_replayed() -> None:
     letter = poisoned(DeadLetterKind.TASK, "fox")
-    assert sent_again(letter, "image-jobs") == {"command": "replay", "job_id": "fox"}
+    assert await sent_again(letter, "image-jobs") == {"command": "replay", "job_id": "fox"}
 
 
-def test_an_event_that_was_not_delivered_is_offered_for_another_day() -> None:
+async def test_an_event_that_was_not_delivered_is_offered_for_another_day() -> None:
     letter = UNDELIVERED.model_copy(update={"sink": "topic", "tries": 30, "event": {"id": "e-1"}})
-    sent = sent_again(letter, "image-deliveries")
+    sent = await sent_again(letter, "image-deliveries")
     assert (sent["sink"], sent["tries"], sent["event"]) == ("topic", 0, {"id": "e-1"})
 
 
 @pytest.mark.parametrize(
     "letter", [poisoned(DeadLetterKind.TASK), poisoned(DeadLetterKind.NOTICE), UNDELIVERED]
 )
-def test_what_holds_nothing_to_send_is_told(letter: DeadLetter) -> None:
-    storage = kept((0, "fox", letter))
+async def test_what_holds_nothing_to_send_is_told(letter: DeadLetter) -> None:
+    app = kept((0, "fox", letter))
     with pytest.raises(dead_letters.NotAMessage):
-        run_coroutine(dead_letters.send_again("2026/11/30/fox", storage, SETTINGS))
-    assert storage.sends == 0
+        await dead_letters.send_again("2026/11/30/fox", app)
+    assert len(app.queues.sent) == 0
 
 
-def test_letters_are_found_by_their_reason() -> None:
-    storage = kept((1, "fox", FAILED), *((0, f"digest-{n}", REFUSED) for n in range(150)))
-    found = run_coroutine(
-        dead_letters.newest_letters(storage, SETTINGS, days=7, limit=5, reason="content_refused")
-    )
+async def test_letters_are_found_by_their_reason() -> None:
+    app = kept((1, "fox", FAILED), *((0, f"digest-{n}", REFUSED) for n in range(150)))
+    found = await dead_letters.list_dead_letters(app, days=7, limit=5, reason="content_refused")
     assert [each.job_id for each in found] == ["fox"]
 
 
-def test_letters_of_one_day_are_found() -> None:
-    storage = kept((1, "fox", FAILED), (0, "digest", REFUSED), (2, "old", REFUSED))
-    found = run_coroutine(
-        dead_letters.newest_letters(storage, SETTINGS, days=1, limit=50, last=date(2026, 11, 29))
-    )
+async def test_letters_of_one_day_are_found() -> None:
+    app = kept((1, "fox", FAILED), (0, "digest", REFUSED), (2, "old", REFUSED))
+    found = await dead_letters.list_dead_letters(app, days=1, limit=50, last=date(2026, 11, 29))
     assert [each.name for each in found] == ["2026/11/29/fox"]
 
 
-def test_a_letter_is_purged_once() -> None:
-    storage = kept((0, "digest", REFUSED))
-    run_coroutine(dead_letters.purge("2026/11/30/digest", storage, SETTINGS))
-    assert listed(storage) == []
+async def test_a_letter_is_purged_once() -> None:
+    app = kept((0, "digest", REFUSED))
+    await dead_letters.purge("2026/11/30/digest", app)
+    assert await listed(app) == []
     with pytest.raises(NoSuchBlob, match="digest"):
-        run_coroutine(dead_letters.purge("2026/11/30/digest", storage, SETTINGS))
+        await dead_letters.purge("2026/11/30/digest", app)
     with pytest.raises(NoSuchBlob, match="digest"):
-        run_coroutine(dead_letters.letter_of("2026/11/30/digest", storage, SETTINGS))
+        await dead_letters.read_dead_letter("2026/11/30/digest", app)

@@ -4,48 +4,48 @@ from datetime import timedelta
 
 import pytest
 
-from shared.client.ledger import Today, pools_of, today_of
-from shared.client.sync_storage import run_coroutine
-from shared.errors import UnreadableRecord
+from shared.client.configuration import read_configuration
+from shared.client.ledger import Today, read_pools, read_today
+from shared.errors import StoreUnavailable
 from shared.limits.adaptive_rate import Quota
 from shared.limits.budget import CostReservation, DayLedger
 from shared.limits.pacing import start_pace
 from shared.limits.pool_ledger import Ledger
-from tests.fakes.account import BEGAN, FakeStorage
-from tests.unit.client.test_submission import FIELDS_ONLY
-
-SETTINGS = FIELDS_ONLY.settings
+from tests.builders.connections import BEGAN, STORAGE, MemoryConnection
 
 
-def test_each_pool_is_told_by_its_name() -> None:
+async def test_each_pool_is_told_by_its_name() -> None:
     ledger = Ledger(pace=start_pace(Quota(60), now=BEGAN))
-    storage = FakeStorage(
+    app = MemoryConnection(
         blobs={
             "pace/gpt-image-2.json": ledger.model_dump_json().encode(),
             "pace/elsewhere/x.json": b"{}",
             "pace/notes.txt": b"",
         }
     )
-    assert run_coroutine(pools_of(storage, SETTINGS)) == {"gpt-image-2": ledger}
+    assert await read_pools(app) == {"gpt-image-2": ledger}
 
 
-def test_a_ledger_of_a_later_version_is_told_as_such() -> None:
-    storage = FakeStorage(blobs={"pace/a.json": b"{}"})
-    with pytest.raises(UnreadableRecord, match=r"a\.json"):
-        run_coroutine(pools_of(storage, SETTINGS))
+async def test_a_ledger_that_this_version_cannot_read_is_left_out(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    assert await read_pools(MemoryConnection({"pace/a.json": "{}"})) == {}
+    assert "cannot read the ledger of the pool 'a'" in caplog.text
 
 
-def test_today_is_told_by_its_ledger_and_by_the_limit_the_client_was_told_of() -> None:
+async def test_today_is_told_by_its_ledger_and_by_the_limit_the_client_was_told_of() -> None:
     hold = CostReservation(amount=7, job_id="fox", until=BEGAN + timedelta(minutes=5))
     ledger = DayLedger(spent=40, held={"3": hold}, next_ticket=4)
     name = f"jobs/budget/{BEGAN.date()}.json"
-    storage = FakeStorage(blobs={name: ledger.model_dump_json().encode()})
-    assert run_coroutine(today_of(storage, SETTINGS)) == Today(BEGAN.date(), ledger, None)
-    settings = SETTINGS.model_copy(update={"daily_budget_usd": 5.0})
-    assert run_coroutine(today_of(FakeStorage(), settings)) == Today(BEGAN.date(), None, 5.0)
+    app = MemoryConnection({name: ledger.model_dump_json().encode()})
+    assert await read_today(app) == Today(BEGAN.date(), ledger, None)
+    limited = MemoryConnection(
+        configuration=read_configuration(STORAGE | {"DAILY_BUDGET_USD": "5"})
+    )
+    assert await read_today(limited) == Today(BEGAN.date(), None, 5.0)
 
 
-def test_a_budget_of_a_later_version_is_told_as_such() -> None:
-    storage = FakeStorage(blobs={f"jobs/budget/{BEGAN.date()}.json": b'{"spent": "much"}'})
-    with pytest.raises(UnreadableRecord, match=rf"budget/{BEGAN.date()}\.json"):
-        run_coroutine(today_of(storage, SETTINGS))
+async def test_a_budget_that_this_version_cannot_read_is_an_error() -> None:
+    app = MemoryConnection({f"jobs/budget/{BEGAN.date()}.json": '{"spent": "much"}'})
+    with pytest.raises(StoreUnavailable, match=rf"budget/{BEGAN.date()}\.json"):
+        await read_today(app)

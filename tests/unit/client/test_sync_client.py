@@ -8,7 +8,6 @@ import pytest
 import shared.client
 from shared.client import AsyncImageJobs, ImageJobs, Misconfigured
 from shared.client.async_client import AsyncOperator
-from shared.client.storage_account import addresses
 from shared.client.sync_client import Operator
 
 #: Writing files blocks, so the asynchronous client leaves that to its caller.
@@ -82,12 +81,3 @@ async def test_a_client_is_made_without_a_loop_or_a_network_and_closed() -> None
     url["ImageStorage__blobServiceUri"] = "https://b.example"
     ImageJobs(environ=url).close()
     await AsyncImageJobs(environ=url).close()
-
-
-def test_an_extra_that_is_missing_is_named() -> None:
-    def opened() -> None:
-        with addresses():
-            raise ImportError("aiohttp package is not installed")
-
-    with pytest.raises(Misconfigured, match=r"image-jobs\[aio\]"):
-        opened()
