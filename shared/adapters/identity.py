@@ -1,11 +1,8 @@
 """Entra tokens: one credential a process, one token a scope, one refresh at a time.
 
-Where Entra tokens come from: the SDK's credentials, or the platform itself.
-
-A managed identity's tokens, asked of the platform itself: one GET to an address of this host.
-
-The SDK asks for the same and costs a fifth of a second of every cold start, 300 modules
-(docs/decisions/0013). It is still asked where the platform has no such address.
+A managed identity's token is one GET to an address of this host. The SDK sends the same request and
+costs a fifth of a second of every cold start, 300 modules (docs/decisions/0013). It is used where
+the platform has no such address.
 """
 
 import asyncio
@@ -14,16 +11,12 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from types import TracebackType
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, Protocol, Self
+from typing import Final, NamedTuple, Protocol, Self
 
 import aiohttp
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import CredentialUnavailable
-
-if TYPE_CHECKING:  # the SDK is imported by who needs it, not by an app with keys
-    from azure.core.credentials import AccessToken
 
 
 class Token(NamedTuple):
@@ -35,7 +28,7 @@ class Token(NamedTuple):
 
 
 class AnyToken(Protocol):
-    """A token of whichever source."""
+    """A token of any source."""
 
     @property
     def token(self) -> str:
@@ -49,12 +42,10 @@ class AnyToken(Protocol):
 
 
 class TokenSource(Protocol):
-    """Who gives tokens out."""
+    """A source of tokens."""
 
-    async def get_token(
-        self, scope: str, /, *, claims: str | None = None, tenant_id: str | None = None
-    ) -> AnyToken:
-        """Return a token for the scope, or raise whatever says why there is none."""
+    async def get_token(self, scope: str, /) -> AnyToken:
+        """Return a token for the scope, or raise an error that says why there is no token."""
         ...
 
     async def close(self) -> None:
@@ -96,18 +87,12 @@ class PlatformIdentity:
 
     @classmethod
     def found(cls, environ: Mapping[str, str], client_id: str | None) -> Self | None:
-        """Return the identity that the environment tells of, if it does."""
+        """Return the identity that the environment names, if it does."""
         endpoint, header = environ.get("IDENTITY_ENDPOINT"), environ.get("IDENTITY_HEADER")
         return cls(endpoint, header, client_id) if endpoint and header else None
 
-    async def get_token(
-        self,
-        scope: str,
-        *,
-        claims: str | None = None,  # noqa: ARG002 (the platform has no place for them)
-        tenant_id: str | None = None,  # noqa: ARG002 (an identity is of one tenant)
-    ) -> Token:
-        """Return a token for the scope; `CredentialUnavailable` says why there is none."""
+    async def get_token(self, scope: str, /) -> Token:
+        """Return a token for the scope; `CredentialUnavailable` says why there is no token."""
         query = {"api-version": _API_VERSION, "resource": scope.removesuffix(_SCOPE_ENDS)}
         if self.client_id:
             query["client_id"] = self.client_id
@@ -153,7 +138,7 @@ class PlatformIdentity:
 
 
 class _Passing(CredentialUnavailable):
-    """A later try may be answered otherwise."""
+    """A later try may succeed."""
 
 
 #: A token is renewed when it has less than this left, seconds: longer than most calls take, and
@@ -163,15 +148,15 @@ RENEW_BEFORE_SECONDS: Final = 300
 
 @dataclass(slots=True)
 class EntraCredential:
-    """Tokens of the app's identity, for Foundry (`token`) and for the storage SDK (`get_token`).
+    """`Tokens` of the app's identity.
 
-    In Azure the identity is managed and named by its client id; anywhere else, whatever
-    `DefaultAzureCredential` finds on the developer's machine is used.
+    In Azure the identity is managed and named by its client id. Elsewhere it is what
+    `DefaultAzureCredential` finds on the developer's machine.
     """
 
     client_id: str | None = None
     managed: bool = False
-    #: Who gives tokens, found when the first is needed, and how it is found.
+    #: Found when the first token is needed, and how it is found.
     source: TokenSource | None = None
     open_source: Callable[[], TokenSource] | None = None
     _kept: dict[str, AnyToken] = field(default_factory=dict)
@@ -181,34 +166,16 @@ class EntraCredential:
     _stale: bool = False
 
     async def token(self, scope: str) -> str:
-        """Return a token for the scope; `CredentialUnavailable` when none can be had."""
+        """Return a token for the scope; `CredentialUnavailable` when there is no token."""
         return (await self._current(scope)).token
 
     def forget(self, scope: str) -> None:
-        """Ask anew next time: the token was refused.
+        """Get a new token next time: this one was refused.
 
         The SDK's credentials keep tokens too, so they are replaced with it.
         """
         if self._kept.pop(scope, None):
             self._stale = True
-
-    async def get_token(
-        self,
-        *scopes: str,
-        claims: str | None = None,
-        tenant_id: str | None = None,
-        enable_cae: bool = False,  # noqa: ARG002 (part of the SDK's protocol)
-        **_options: Any,  # noqa: ANN401 (likewise)
-    ) -> "AccessToken":
-        """Return a token as the storage SDK asks for it."""
-        from azure.core.credentials import AccessToken  # who asks has imported it
-
-        scope = " ".join(scopes)
-        if claims or tenant_id:  # the storage account's own challenge: an answer to it, not kept
-            given = await self._asked(scope, claims=claims, tenant_id=tenant_id)
-        else:
-            given = await self._current(scope)
-        return AccessToken(given.token, given.expires_on)
 
     async def _current(self, scope: str) -> AnyToken:
         async with self._locks[scope]:
@@ -225,30 +192,17 @@ class EntraCredential:
             return kept
 
     async def close(self) -> None:
-        """Close what gives tokens."""
+        """Close the source of tokens."""
         if self.source:
             await self.source.close()
 
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None = None,
-        error: BaseException | None = None,
-        trace: TracebackType | None = None,
-    ) -> None:
-        """Leave the credential open: the client that was given it does not own it."""
-
-    async def _asked(
-        self, scope: str, *, claims: str | None = None, tenant_id: str | None = None
-    ) -> AnyToken:
+    async def _asked(self, scope: str) -> AnyToken:
         try:
             if self._stale and self.source:
                 refused, self.source, self._stale = self.source, None, False
                 await refused.close()
             self.source = self.source or (self.open_source or self.opened)()
-            return await self.source.get_token(scope, claims=claims, tenant_id=tenant_id)
+            return await self.source.get_token(scope)
         except CredentialUnavailable as error:
             raise CredentialUnavailable(f"no token for {scope}: {error}") from error
         except Exception as error:
@@ -258,7 +212,7 @@ class EntraCredential:
             ) from error
 
     def opened(self) -> TokenSource:
-        """Find who gives the tokens that the settings ask for."""
+        """Return the source that the settings ask for."""
         # ruff: noqa: PLC0415 (an app with keys needs none of them, one in Azure no SDK)
 
         if self.managed and (platform := PlatformIdentity.found(os.environ, self.client_id)):

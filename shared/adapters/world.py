@@ -97,7 +97,7 @@ def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
     from .storage.blobs import RestBlobs
     from .storage.queues import RestQueues
     from .storage.rest import StorageClient
-    from .storage.signed_links import LazySignedLinks
+    from .storage.signed_links import SignedBlobLinks
 
     stack = stack or AsyncExitStack()
     credential = EntraCredential(
@@ -105,7 +105,7 @@ def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
     )
     address = address_of(settings)
     client = StorageClient(address.signature(credential))
-    links = LazySignedLinks(address, credential, settings.images_container)
+    links = SignedBlobLinks(address, client, settings.images_container)
 
     def endpoint(inputs: Inputs) -> FoundryEndpoint:
         key = settings.foundry_api_key
@@ -119,7 +119,7 @@ def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
         stack.push_async_callback(opened.close)
         return opened
 
-    for each in (credential, client, links):
+    for each in (credential, client):
         stack.push_async_callback(each.close)
     return build_world(
         settings,

@@ -29,7 +29,6 @@ MISSING = {
     "adapters/pillow",
     "adapters/sinks",
     "adapters/storage/account",
-    "adapters/storage/sdk",
     "batches/entries",
     "batches/events",
     "catalogue/deployments",

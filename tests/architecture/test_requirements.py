@@ -75,8 +75,8 @@ def test_tests_run_with_the_very_versions_that_are_deployed(file: str) -> None:
     assert other == {}
 
 
-def test_the_app_brings_all_that_its_client_needs() -> None:
+def test_the_client_is_tested_with_all_that_it_needs() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    deployed = pins("requirements.txt")
+    tested = pins("requirements-dev.txt")
     needed = [Requirement(line) for line in project["dependencies"]]
-    assert [str(each) for each in needed if canonicalize_name(each.name) not in deployed] == []
+    assert [str(each) for each in needed if canonicalize_name(each.name) not in tested] == []

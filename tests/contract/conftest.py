@@ -7,13 +7,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pytest
-from azure.storage.blob.aio import ContainerClient
+from azure.storage.blob.aio import BlobServiceClient, ContainerClient
+from azure.storage.queue.aio import QueueServiceClient
 
 from shared.adapters.storage.account import StorageAddress
 from shared.adapters.storage.blobs import RestBlobs
 from shared.adapters.storage.queues import RestQueues
 from shared.adapters.storage.rest import StorageClient, StorageTuning
-from shared.adapters.storage.sdk import StorageAccount
 from shared.catalogue.deployments import Deployment
 from shared.catalogue.models import read_builtin
 from shared.client.configuration import read_configuration
@@ -44,12 +44,27 @@ def wire_to(address: StorageAddress, tuning: StorageTuning = AT_ONCE) -> Storage
     return StorageClient(address.signature(NoTokens()), tuning)
 
 
+@dataclass(frozen=True, slots=True)
+class SdkClients:
+    """The SDK's clients of an account, for setting up and looking into it."""
+
+    blobs: BlobServiceClient
+    queues: QueueServiceClient
+
+    def container(self, name: str) -> ContainerClient:
+        return self.blobs.get_container_client(name)
+
+    async def close(self) -> None:
+        await self.blobs.close()
+        await self.queues.close()
+
+
 @dataclass(slots=True)
 class Account:
     """An account and the names that one test has in it; the SDK makes them and looks into them."""
 
     address: StorageAddress
-    client: StorageAccount
+    client: SdkClients
     wire: StorageClient
     #: Of the client, whose adapters are tested then and not those of the app.
     connection: Connection | None = None
@@ -87,7 +102,11 @@ async def account_of(connection_string: str, side: Side | None = None) -> AsyncI
     address = StorageAddress(connection_string)
     configuration = read_configuration({"ImageStorage": connection_string})
     connection = connect(configuration, side) if side else None
-    made = Account(address, StorageAccount(address, tuning=AT_ONCE), wire_to(address), connection)
+    clients = SdkClients(
+        BlobServiceClient.from_connection_string(connection_string),
+        QueueServiceClient.from_connection_string(connection_string),
+    )
+    made = Account(address, clients, wire_to(address), connection)
     yield made
     if connection:
         await connection.close()

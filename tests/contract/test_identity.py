@@ -91,20 +91,6 @@ async def test_a_refused_token_is_asked_for_of_a_new_identity() -> None:
     assert (refused.asked, fresh.asked) == ([SCOPE], [SCOPE])
 
 
-async def test_a_client_that_ends_leaves_the_identity_open() -> None:
-    identity = FakeIdentity(3600)
-    async with EntraCredential(source=identity) as credential:
-        await credential.token(SCOPE)
-    assert not identity.closed
-
-
-async def test_an_answer_to_a_challenge_is_not_kept() -> None:
-    credential = EntraCredential(source=FakeIdentity(3600, 3600))
-    challenged = await credential.get_token(SCOPE, tenant_id="t")
-    assert challenged.token == "token-1"  # noqa: S105 (no password)
-    assert await credential.token(SCOPE) == "token-2"
-
-
 async def test_the_identity_is_managed_where_the_settings_say_so() -> None:
     managed = EntraCredential(client_id="c", managed=True).opened()
     found = EntraCredential().opened()

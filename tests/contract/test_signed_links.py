@@ -3,20 +3,22 @@
 import asyncio
 import urllib.error
 import urllib.request
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from typing import Any, Self
 from urllib.parse import parse_qs, urlsplit
+from xml.etree import ElementTree as ET
 
 import pytest
-from azure.storage.blob import UserDelegationKey
-from azure.storage.blob.aio import BlobServiceClient
+from aiohttp import web
+from azure.storage.blob import BlobSasPermissions, UserDelegationKey, generate_blob_sas
 
-from shared.adapters.identity import EntraCredential
-from shared.adapters.storage.account import StorageAddress
-from shared.adapters.storage.sdk import SignedLinks
-from shared.adapters.storage.signed_links import LazySignedLinks
+from shared.adapters.storage.account import StorageAddress, Token
+from shared.adapters.storage.rest import StorageClient
+from shared.adapters.storage.signed_links import SignedBlobLinks
 from shared.errors import StoreUnavailable
-from tests.contract.conftest import Account
+from tests.contract.conftest import AT_ONCE, Account, wire_to
+from tests.contract.endpoints import FakeTokens
 
 NAME = "job-1/default/0.png"
 
@@ -41,7 +43,7 @@ async def test_a_link_reads_its_picture_and_no_other_and_only_for_its_time(
     container = await account.container()
     for name in (NAME, "job-2/default/0.png"):
         await container.upload_blob(name, b"picture")
-    links = SignedLinks(container, account.client.blobs)
+    links = SignedBlobLinks(account.address, account.wire, account.name)
     good, late = [await links.link(NAME, until=in_minutes(minutes)) for minutes in (5, -5)]
     assert status_of(good) == 200
     assert status_of(good, "DELETE") == 403
@@ -50,61 +52,89 @@ async def test_a_link_reads_its_picture_and_no_other_and_only_for_its_time(
     assert status_of(late) == 403
 
 
-class Identity:
-    async def get_token(self, *_: str, **__: Any) -> None:  # noqa: ANN401 - as the SDK calls it
-        raise AssertionError("the fake service asks for none")
-
-    async def close(self) -> None:
-        return
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        return
+def delegation_key(request: str) -> str:
+    start, expiry = (
+        request.partition(f"<{name}>")[2].partition("<")[0] for name in ("Start", "Expiry")
+    )
+    return (
+        "<?xml version='1.0'?><UserDelegationKey><SignedOid>object</SignedOid>"
+        f"<SignedTid>tenant</SignedTid><SignedStart>{start}</SignedStart>"
+        f"<SignedExpiry>{expiry}</SignedExpiry><SignedService>b</SignedService>"
+        "<SignedVersion>2025-11-05</SignedVersion><Value>c2VjcmV0</Value></UserDelegationKey>"
+    )
 
 
-class DelegatingService(BlobServiceClient):
-    """A blob service that hands out user delegation keys."""
+@asynccontextmanager
+async def delegating_service() -> AsyncIterator[tuple[SignedBlobLinks, list[str]]]:
+    """Links of an account that gives user delegation keys, and the requests for keys."""
+    asked: list[str] = []
 
-    handed_out = 0
+    async def give(request: web.Request) -> web.Response:
+        assert request.query == {"restype": "service", "comp": "userdelegationkey"}
+        assert request.headers["authorization"].startswith("Bearer token-1")
+        asked.append(await request.text())
+        return web.Response(body=delegation_key(asked[-1]).encode())
 
-    async def get_user_delegation_key(  # type: ignore[override]  # a fake asks for less
-        self, key_start_time: datetime, key_expiry_time: datetime
-    ) -> UserDelegationKey:
-        DelegatingService.handed_out += 1
-        key = UserDelegationKey()  # type: ignore[no-untyped-call]  # has no types
-        key.signed_oid, key.signed_tid, key.signed_service = "object", "tenant", "b"
-        key.signed_version = "2025-11-05"
-        key.signed_start = f"{key_start_time:%Y-%m-%dT%H:%M:%SZ}"
-        key.signed_expiry = f"{key_expiry_time:%Y-%m-%dT%H:%M:%SZ}"
-        key.value = "c2VjcmV0"
-        return key
+    app = web.Application()
+    app.router.add_post("/{path:.*}", give)
+    runner = web.AppRunner(app)
+    await runner.setup()
+    await web.TCPSite(runner, "127.0.0.1", 0).start()
+    host, port = runner.addresses[0][:2]
+    address = StorageAddress(blob_service_uri=f"http://{host}:{port}")
+    client = StorageClient(Token(FakeTokens()), AT_ONCE)
+    try:
+        yield SignedBlobLinks(address, client, "images"), asked
+    finally:
+        await client.close()
+        await runner.cleanup()
 
 
 async def test_an_identity_signs_with_one_delegation_key_for_many_links() -> None:
-    service = DelegatingService("https://account.blob.core.windows.net", Identity())  # type: ignore[arg-type]  # all it needs
-    links = SignedLinks(service.get_container_client("images"), service)
-    urls = [await links.link(f"job-1/default/{n}.png", until=in_minutes(60)) for n in range(3)]
-    assert DelegatingService.handed_out == 1
-    query = parse_qs(urlsplit(urls[0]).query)
-    assert (query["sp"], query["sr"], query["spr"]) == (["r"], ["b"], ["https"])
-    assert query["skoid"] == ["object"]
-    await service.close()
+    async with delegating_service() as (links, asked):
+        until = in_minutes(60)
+        urls = [await links.link(f"job-1/default/{n}.png", until=until) for n in range(3)]
+        assert len(asked) == 1
+        query = parse_qs(urlsplit(urls[0]).query)
+        assert (query["sp"], query["sr"], query["skoid"]) == (["r"], ["b"], ["object"])
+        key = UserDelegationKey()  # type: ignore[no-untyped-call]  # has no types
+        root = ET.fromstring(delegation_key(asked[0]))  # noqa: S314 (our own text)
+        for name in ("oid", "tid", "start", "expiry", "service", "version"):
+            setattr(key, f"signed_{name}", root.findtext(f"Signed{name.title()}"))
+        key.value = "c2VjcmV0"
+        expected = generate_blob_sas(
+            "127",
+            "images",
+            "job-1/default/0.png",
+            user_delegation_key=key,
+            permission=BlobSasPermissions(read=True),
+            expiry=until,
+            protocol="https,http",
+        )
+        assert urls[0].partition("?")[2] == expected
+
+
+async def test_a_delegation_key_is_valid_for_less_than_seven_days_and_from_before_now() -> None:
+    async with delegating_service() as (links, asked):
+        await links.link(NAME, until=in_minutes(5))
+    root = ET.fromstring(asked[0])  # noqa: S314 (our own text)
+    start, expiry = (datetime.fromisoformat(root.findtext(n, "")) for n in ("Start", "Expiry"))
+    assert start < datetime.now(UTC) < expiry
+    assert expiry - datetime.now(UTC) < timedelta(days=7)
 
 
 async def test_an_account_that_brings_no_key_and_no_identity_says_so() -> None:
-    service = BlobServiceClient("https://account.blob.core.windows.net?sv=1&sig=x")
-    links = SignedLinks(service.get_container_client("images"), service)
+    address = StorageAddress(
+        "BlobEndpoint=https://account.blob.core.windows.net;SharedAccessSignature=sv=1&sig=x"
+    )
+    links = SignedBlobLinks(address, wire_to(address), "images")
     with pytest.raises(StoreUnavailable, match="neither an account key nor an identity"):
         await links.link(NAME, until=in_minutes(5))
-    await service.close()
 
 
 async def test_others_have_their_turn_while_the_first_link_loads_the_sdk() -> None:
-    links = LazySignedLinks(
-        StorageAddress("UseDevelopmentStorage=true"), EntraCredential(), "images"
-    )
+    address = StorageAddress("UseDevelopmentStorage=true")
+    links = SignedBlobLinks(address, wire_to(address), "images")
     ended = []
 
     async def linked() -> None:
@@ -115,5 +145,4 @@ async def test_others_have_their_turn_while_the_first_link_loads_the_sdk() -> No
         ended.append("another")
 
     await asyncio.gather(linked(), another())
-    await links.close()
     assert ended == ["another", "link"]

@@ -61,6 +61,8 @@ METHODS = {name for client in CLIENTS for name in dir(client) if not name.starts
 def needs_of(tree: ast.AST) -> Iterator[str]:
     """Yield what the calls in a piece of code need; `?name` for a call that NEEDS lacks."""
     for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and node.value == "userdelegationkey":
+            yield SIGN
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute):
             name = node.func.attr
             on = ast.unparse(node.func.value).rpartition(".")[2].lstrip("_")

@@ -165,6 +165,17 @@ class StorageAddress:
         suffix = parts.get("endpointsuffix", "core.windows.net")
         return f"{scheme}://{parts['accountname']}.{service}.{suffix}"
 
+    @property
+    def account_name(self) -> str:
+        """The account's name: as the connection string says, else the first part of its host."""
+        named = _parts(self.connection_string or "").get("accountname")
+        return named or (urlsplit(self.url("blob")).hostname or "").partition(".")[0]
+
+    @property
+    def account_key(self) -> str | None:
+        """The account's key in base64, None where the connection string has no key."""
+        return _parts(self.connection_string or "").get("accountkey")
+
     def origin(self, service: Service) -> str:
         """Return where the service is reached: scheme, host and port."""
         parts = urlsplit(self.url(service))
@@ -197,7 +208,7 @@ def address_of(settings: Settings) -> StorageAddress:
 
 def _parts(text: str) -> Mapping[str, str]:
     """Return the parts of a connection string, their names in lower case."""
-    parts = [part.partition("=") for part in text.strip().rstrip(";").split(";")]
+    parts = [part.partition("=") for part in text.strip().rstrip(";").split(";") if text]
     if not all(separator for _, separator, _ in parts):
         raise Misconfigured("ImageStorage: no connection string, not all of it is `name=value`")
     found = {name.strip().lower(): value.strip() for name, _, value in parts}
