@@ -155,7 +155,11 @@ class DeliveryFailed(ImageJobsError):
 
 
 class IllegalStep(ImageJobsError):
-    """The record does not allow this step from the state it is in."""
+    """The record does not allow this step from the state it is in; `job_id` if it is the job's."""
+
+    def __init__(self, why: str, *, job_id: str | None = None) -> None:
+        super().__init__(why)
+        self.job_id = job_id
 
 
 class Superseded(IllegalStep):

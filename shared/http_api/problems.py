@@ -125,7 +125,7 @@ def to_problem(error: ImageJobsError) -> Problem:
         case Rejected():
             return problem(error.code, str(error), faults=error.faults, job_id=error.job_id)
         case IllegalStep():
-            return problem("wrong_state", str(error))
+            return problem("wrong_state", str(error), job_id=error.job_id)
         case UnreadableCursor():
             return problem("invalid_query", str(error), faults=[Fault("after", str(error))])
         case RecordGone():

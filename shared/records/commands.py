@@ -50,7 +50,8 @@ def cancel(
     if record.state is JobState.PARKED:
         record = reopen(record, Step.CANCEL, now=now)
     elif record.state is not JobState.RUNNING:
-        raise IllegalStep(f"{record.job_id} has {record.state} already: nothing is left to cancel")
+        already = f"{record.job_id} has {record.state} already: nothing is left to cancel"
+        raise IllegalStep(already, job_id=record.job_id)
     why = cancelled(reason)
     requested: dict[str, Any] = {"cancel_requested": result, "updated_at": now}
     if record.awaits_finish:

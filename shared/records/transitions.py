@@ -283,10 +283,12 @@ def reopen(record: JobRecord, step: Step, *, now: datetime) -> JobRecord:
     if record.state not in allowed:
         raise IllegalStep(
             f"{record.job_id} is {record.state}; only a {' or '.join(sorted(allowed))} job can "
-            f"{step}"
+            f"{step}",
+            job_id=record.job_id,
         )
     if any(entry.sent_at is None for entry in record.outbox):
-        raise IllegalStep(f"the {record.state} event of {record.job_id} is not sent yet; try again")
+        why = f"the {record.state} event of {record.job_id} is not sent yet; try again"
+        raise IllegalStep(why, job_id=record.job_id)
     return record.model_copy(
         update={
             "state": JobState.RUNNING,

@@ -1,8 +1,7 @@
-"""Controlling: an order is carried out on the job's record, and whoever must know is told.
+"""Control: carry out a command on a job's record, wake its tasks and publish its events.
 
-Order of writes: what the job owed before, the marker of its next opening, the record, the lane
-messages, the event. Stopped between any two, the same order finds what is done and goes on; a sweep
-finds the marker.
+Order of writes: the pending events, the index entry of the next run, the record, the lane messages,
+the event. After a stop between any two, the same command continues; a sweep finds the entry.
 """
 
 from collections.abc import Callable
@@ -10,7 +9,7 @@ from datetime import datetime
 from typing import Any
 
 from ..config.settings import Configuration
-from ..errors import IllegalStep
+from ..errors import RecordGone
 from ..jobs.commands import Command
 from ..ports import Report, Versioned
 from ..records.commands import apply_command
@@ -23,40 +22,33 @@ from .outbox import publish_pending
 
 
 async def execute_command(command: Command, world: World, configuration: Configuration) -> Report:
-    """Carry an order out; raises only `Unavailable`. What can't be done is told in the report."""
+    """Carry out a command; raises `IllegalStep`, `RecordGone` or `Unavailable`."""
 
     def step(record: JobRecord, now: datetime) -> JobRecord:
         return apply_command(record, command, now=now)
 
-    facts: dict[str, Any] = {"command": command.command}
-    try:
-        state = await reopen(command.job_id, step, world, configuration)
-    except IllegalStep as error:
-        return Report("not_controlled", command.job_id, facts | {"why": str(error)})
-    if state is None:
-        return Report("no_such_job", command.job_id, facts)
-    return Report("controlled", command.job_id, facts | {"state": state})
+    state = await change_job(command.job_id, step, world, configuration)
+    facts: dict[str, Any] = {"command": command.command, "state": state}
+    return Report("controlled", command.job_id, facts)
 
 
-async def reopen(
+async def change_job(
     job_id: str,
     step: Callable[[JobRecord, datetime], JobRecord],
     world: World,
     configuration: Configuration,
-) -> JobState | None:
-    """Take a step that may open a job anew, and do what follows; None when there is no such job."""
+) -> JobState:
+    """Take a step that may begin a new run, and do what follows; `RecordGone` without a record."""
     source = configuration.settings.event_source
 
-    async def attempt(_is_first: bool) -> Versioned[JobRecord] | None:  # noqa: FBT001 (of `until_written`)
+    async def attempt(_is_first: bool) -> Versioned[JobRecord]:  # noqa: FBT001 (of `until_written`)
         stored = await world.records.read(job_id)
         if stored is None:
-            return None
+            raise RecordGone(f"there is no job {job_id!r}")
         stored = await publish_pending(stored, world, source=source)
         return await _taken(step, stored, world)
 
     stored = await until_written(attempt, world.clock, what=f"record of job {job_id}")
-    if stored is None:
-        return None
     await wake(stored.value, world, configuration)
     return (await publish_pending(stored, world, source=source)).value.state
 

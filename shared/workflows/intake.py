@@ -4,7 +4,7 @@ import hashlib
 from typing import Any
 
 from ..config.settings import Configuration
-from ..errors import Rejected
+from ..errors import IllegalStep, RecordGone, Rejected
 from ..jobs.commands import read_command
 from ..jobs.parsing import Envelope, Message, job_in, open_envelope, read_job, reply_queue
 from ..ports import Report
@@ -29,7 +29,11 @@ async def handle_job_message(
         if command := read_command(envelope):
             from .control import execute_command  # noqa: PLC0415 (commands are rare)
 
-            return await execute_command(command, world, configuration)
+            try:
+                return await execute_command(command, world, configuration)
+            except (IllegalStep, RecordGone) as error:
+                what = "no_such_job" if isinstance(error, RecordGone) else "not_controlled"
+                return Report(what, command.job_id, {"command": command.command, "why": str(error)})
         job = job_in(envelope, message)
         accepted = await accept(job, world, configuration)
     except Rejected as rejection:

@@ -24,7 +24,7 @@ from ..records.record import JobRecord, JobState, TaskRecord, TaskState
 from ..records.task_messages import TaskMessage
 from ..stores.index import OpenEntry
 from ..stores.world import World
-from .control import reopen
+from .control import change_job
 from .finishing import wake_finish
 from .generation.generate import generate
 from .generation.reservations import reconcile
@@ -158,7 +158,7 @@ class _SweepRun:
             await self.carry_on(stored.value, marker)
             return
         if awaits_budget(stored.value) and resumes_at(stored.value) <= self.began_at:
-            await reopen(stored.value.job_id, _resumed, self.world, self.configuration)
+            await change_job(stored.value.job_id, _resumed, self.world, self.configuration)
             await self.world.index.remove(marker)  # of the opening that is past
             self.done["resumed"] += 1
             return

@@ -130,14 +130,8 @@ async def _ordered(
     if not is_job_id(job_id):
         raise refused("no_such_job")
     command = read_command_query(action, job_id, req.params)
-    report = await execute_command(command, world, configuration)
-    log_report(f"{action}_job", report)
-    stored = await world.records.read(job_id)
-    if stored is None:
-        raise refused("no_such_job")
-    if report.what == "not_controlled":
-        raise refused("wrong_state", str(report.facts["why"]), job_id=job_id)
-    return job_response(stored, now=world.clock.now())
+    log_report(f"{action}_job", await execute_command(command, world, configuration))
+    return job_response(await stored_job(req, world), now=world.clock.now())
 
 
 async def read_job(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:

@@ -1,8 +1,8 @@
-"""Generate: a wakened task looks at its record, pays at most once, and says what came of it.
+"""Generate: work on one task by its record: pay for at most one call, and write its result.
 
-Order of writes: a turn of the quota pool, money of the day's budget, the intent (a claim), the
-pictures, the result, what it cost, the event, what the pool must know. Any line may be the last one
-executed; the next delivery reads the record and goes on from there.
+Order of writes: a reservation of the quota pool, one of the day's budget, the intent (a claim), the
+pictures, the result, what it cost, the event, the report to the pool. The process may stop after
+any line; the next delivery reads the record and continues from there.
 """
 
 from dataclasses import dataclass, replace
@@ -43,7 +43,7 @@ type _NotGranted = CircuitOpen | Postponed | Failure | Refusal
 
 
 async def generate(message: TaskMessage, world: World, configuration: Configuration) -> Report:
-    """Do what a lane message asks for; raises only `Unavailable` (it is delivered again)."""
+    """Work on the task of a lane message; raises only `Unavailable` (it is delivered again)."""
     task = TaskRun(message, world, configuration)
     stored = await world.records.read(message.job_id)
     reservation: Reservation | None = None
@@ -56,8 +56,8 @@ async def generate(message: TaskMessage, world: World, configuration: Configurat
             reservation = None
         if not isinstance(step, Pay):
             return await _without_a_call(task, stored, step)
-        if prompt is None:  # looked at once, and before a turn is taken that it may not need
-            found = await _prompt(task, stored.value)
+        if prompt is None:  # read once, before a reservation that may not be needed
+            found = await _read_prompt(task, stored.value)
             if isinstance(found, Failure):
                 return await task.fail(stored, found)
             prompt = found
@@ -65,9 +65,7 @@ async def generate(message: TaskMessage, world: World, configuration: Configurat
             if reservation is None:
                 answer = await _acquire(task, stored.value, step)
                 if isinstance(answer, Reservation):
-                    reservation = (
-                        answer  # and time has passed: is there still something to pay for?
-                    )
+                    reservation = answer  # time has passed: decide anew
                 elif changed := _rerouted(task, stored.value, answer, prompt):
                     stored = await _replaced(world, changed, stored)
                 else:
@@ -90,7 +88,7 @@ async def _without_a_call(
             await task.publish_pending(stored)
             return task.report(why)
         case InProgress(until):
-            return await task.leave_alone(stored.value, until)
+            return await task.wait_for_attempt(stored.value, until)
         case GiveUp(failure):
             return await task.fail(stored, failure)
         case Resolve(attempt):
@@ -101,20 +99,20 @@ async def _acquire(
     task: TaskRun, record: JobRecord, step: Pay
 ) -> AcquireResult | Failure | Refusal:
     if task.message.held == NO_MONEY:
-        # Asked before it takes a turn: whoever has money must not wait behind turns not used.
+        # Checked before it acquires: others must not wait behind reservations that are not used.
         index, now = task.message.task, task.world.clock.now()
         first = step.deployments[0]
         trial = intended_attempt(record, index, step, first, task.configuration, now=now)
         if why := await no_money_yet(trial, record, task.world, task.configuration):
             return why
-    wish = ReservationRequest(
+    request = ReservationRequest(
         deployments=step.deployments,
         limit=call_limit(record, task.message.task, task.configuration),
         priority=record.job.priority,
         ticket=task.message.ticket,
         give_up_at=step.give_up_at,
     )
-    return await acquire_reservation(wish, task.world.pools, task.world.clock)
+    return await acquire_reservation(request, task.world.pools, task.world.clock)
 
 
 async def _requeue(
@@ -122,12 +120,12 @@ async def _requeue(
 ) -> Report:
     """Put the message back until its time has come, or until it is too late for it."""
     if isinstance(answer, Failure | Refusal):
-        return await _without_money(task, stored, answer)
+        return await _park_or_wait(task, stored, answer)
     record = stored.value
     until = min(task.world.clock.now() + answer.delay, step.give_up_at)
     if isinstance(answer, CircuitOpen):
-        return await task.hold(record, answer, until)
-    return await task.wait(record, answer.ticket, until)
+        return await task.wait_for_circuit(record, answer, until)
+    return await task.wait_in_line(record, answer.ticket, until)
 
 
 def _rerouted(
@@ -147,7 +145,7 @@ def _rerouted(
 
 @dataclass(frozen=True, slots=True)
 class _Intent:
-    """What is written down, and about to be paid for."""
+    """A call that is written down and about to be paid for."""
 
     stored: Versioned[JobRecord]
     attempt: Attempt
@@ -158,7 +156,7 @@ class _Intent:
 async def _record_intent(
     task: TaskRun, stored: Versioned[JobRecord], step: Pay, reservation: Reservation
 ) -> _Intent | Failure | Refusal:
-    """Set money aside, then write the intent to pay, or say why there is no money for it.
+    """Reserve the call's estimate, then write the intent to pay, or return why there is no money.
 
     Raises `StaleVersion` when the record was changed meanwhile.
     """
@@ -183,28 +181,28 @@ async def _pay_or_wait(
     reservation: Reservation,
     prompt: str,
 ) -> Report:
-    """Pay what was written down, or give the turn back and wait for money."""
+    """Make the call that was written down, or return the reservation and wait for the budget."""
     if isinstance(intended, _Intent):
         return await _pay(task, intended, reservation, prompt)
     await task.release(reservation)
-    return await _without_money(task, stored, intended)
+    return await _park_or_wait(task, stored, intended)
 
 
-async def _without_money(
+async def _park_or_wait(
     task: TaskRun, stored: Versioned[JobRecord], why: Failure | Refusal
 ) -> Report:
     if isinstance(why, Failure):
         return await task.park(stored, why)
-    return await task.wait_for_money(stored.value)
+    return await task.wait_for_budget(stored.value)
 
 
 async def _pay(task: TaskRun, paid: _Intent, reservation: Reservation, prompt: str) -> Report:
-    """Call, and write the result; tell the pool last, it only paces."""
+    """Call, and write the result; report to the pool last, since it only paces."""
     result = await _call(task, paid, prompt)
     report = await task.apply_outcome(paid.stored, paid.attempt, result, reservation)
     before = paid.stored.value.tasks[task.message.task].last_unpaid
-    finding = feedback_of(result.outcome, before=before)
-    return replace(report, alarms=await task.tell(reservation, finding))
+    feedback = feedback_of(result.outcome, before=before)
+    return replace(report, alarms=await task.report_to_pool(reservation, feedback))
 
 
 async def _call(task: TaskRun, paid: _Intent, prompt: str) -> CallResult:
@@ -236,8 +234,8 @@ async def _replaced(
     return Versioned(record, await world.records.replace(record, stored.version))
 
 
-async def _prompt(task: TaskRun, record: JobRecord) -> str | Failure:
-    """Return the prompt, or what became of it or of another input since the job was taken."""
+async def _read_prompt(task: TaskRun, record: JobRecord) -> str | Failure:
+    """Return the prompt, or a failure if it or another input has changed since the job came."""
     inputs, blob = task.world.inputs, record.job.prompt_blob
     prompt = await inputs.read_text(blob, max_bytes=MAX_PROMPT_BYTES) if blob else record.job.prompt
     if prompt is None:

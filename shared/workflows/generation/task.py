@@ -1,4 +1,4 @@
-"""A task that a message has wakened: what is written and said about it."""
+"""One delivery of a task message: what it writes, sends and reports."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -23,48 +23,50 @@ from .attempts import ended_attempt, pictures_of
 from .call import CallResult
 from .reservations import ASK_AGAIN, NO_MONEY, settle_budget
 
-#: A delayed copy of a message comes back this long after the attempt it waits for must be dead.
-LOOK_AGAIN_MARGIN: Final = timedelta(seconds=2)
+#: A message comes back this long after the attempt it waits for must be over.
+CHECK_AGAIN_MARGIN: Final = timedelta(seconds=2)
 #: What a message says of why it waits.
 MAX_HELD: Final = 400
 
 
 @dataclass(frozen=True, slots=True)
 class TaskRun:
-    """A task, the message that has wakened it, and what it takes to work on it."""
+    """One delivery of a task message, and what it needs to work on the task."""
 
     message: TaskMessage
     world: World
     configuration: Configuration
 
-    async def leave_alone(self, record: JobRecord, until: datetime) -> Report:
-        """Look again when a live attempt must be dead."""
-        wait = until - self.world.clock.now() + LOOK_AGAIN_MARGIN
+    async def wait_for_attempt(self, record: JobRecord, until: datetime) -> Report:
+        """Put the message back until another process's attempt must be over."""
+        wait = until - self.world.clock.now() + CHECK_AGAIN_MARGIN
         await self.wake(record, wait)
         return self.report("left_alone", again_in_seconds=_seconds(wait))
 
-    async def wait(self, record: JobRecord, place: Ticket, until: datetime) -> Report:
-        """Go away until shortly before a turn."""
+    async def wait_in_line(self, record: JobRecord, ticket: Ticket, until: datetime) -> Report:
+        """Put the message back until shortly before its ticket's call time."""
         wait = until - self.world.clock.now()
-        await self.wake(record, wait, ticket=place)
-        return self.report("postponed", pool=place.pool, again_in_seconds=_seconds(wait))
+        await self.wake(record, wait, ticket=ticket)
+        return self.report("postponed", pool=ticket.pool, again_in_seconds=_seconds(wait))
 
-    async def hold(self, record: JobRecord, held: CircuitOpen, until: datetime) -> Report:
-        """Go away until a pool that can't be called may be tried again."""
+    async def wait_for_circuit(
+        self, record: JobRecord, circuit: CircuitOpen, until: datetime
+    ) -> Report:
+        """Put the message back until a pool with an open circuit may be tried again."""
         wait = until - self.world.clock.now()
-        why = f"the pool {held.pool} is {held.reason}: {held.message}"[:MAX_HELD]
+        why = f"the pool {circuit.pool} is {circuit.reason}: {circuit.message}"[:MAX_HELD]
         await self.wake(record, wait, ticket=self.message.ticket, held=why)
         return self.report(
-            "held", pool=held.pool, reason=held.reason, again_in_seconds=_seconds(wait)
+            "held", pool=circuit.pool, reason=circuit.reason, again_in_seconds=_seconds(wait)
         )
 
-    async def wait_for_money(self, record: JobRecord) -> Report:
-        """Go away until calls under way have settled what was set aside for them."""
+    async def wait_for_budget(self, record: JobRecord) -> Report:
+        """Put the message back until calls under way have settled their reservations."""
         await self.wake(record, ASK_AGAIN, held=NO_MONEY)
         return self.report("held", reason="budget", again_in_seconds=_seconds(ASK_AGAIN))
 
     async def fail(self, stored: Versioned[JobRecord], failure: Failure) -> Report:
-        """End the task without a call, unless it has ended already, and tell the world."""
+        """Fail the task without a call, unless it has ended, and publish the job's events."""
         index = self.message.task
 
         def step(record: JobRecord) -> JobRecord:
@@ -75,7 +77,7 @@ class TaskRun:
         return await self._end(step, stored, failure)
 
     async def park(self, stored: Versioned[JobRecord], failure: Failure) -> Report:
-        """Park the task without a call, unless somebody has taken it up, and tell the world."""
+        """Park the task without a call, if it is still pending, and publish the job's events."""
         index = self.message.task
 
         def step(record: JobRecord) -> JobRecord:
@@ -103,10 +105,10 @@ class TaskRun:
         result: CallResult,
         reservation: Reservation | None = None,
     ) -> Report:
-        """Write the result of an attempt, wake the task again if it must be, tell the world."""
+        """Write the result of an attempt, wake the task if it continues, and publish events."""
         record, index = stored.value, self.message.task
-        found = await self._look_for(record, result)
-        came_to = FinishedCall(
+        found = await self._find_pictures(record, result)
+        finished = FinishedCall(
             ended_attempt(
                 record, index, attempt, result, self.configuration, now=self.world.clock.now()
             ),
@@ -121,32 +123,34 @@ class TaskRun:
         def step(current: JobRecord) -> JobRecord:
             nonlocal wake_after
             transition = apply_outcome(
-                current, index, came_to, on_unknown=on_unknown, now=self.world.clock.now()
+                current, index, finished, on_unknown=on_unknown, now=self.world.clock.now()
             )
             wake_after = transition.wake_after
             return transition.record
 
-        facts = _facts(came_to.attempt, len(result.stored))
+        facts = _facts(finished.attempt, len(result.stored))
         try:
             stored = await self.world.records.update(stored, step)
         except Superseded:
             return self.report("superseded", **facts)
-        await settle_budget(came_to.attempt, self.world)
+        await settle_budget(finished.attempt, self.world)
         if wake_after is not None:
-            # Whoever was refused by the counter is due at once when it comes back.
-            refused = reservation and result.outcome.kind is OutcomeKind.THROTTLED
-            place = reservation.turn.ticket if reservation and refused else None
-            await self.wake(stored.value, wake_after, ticket=place)
+            # A throttled call keeps its place in line, so it is due as soon as it comes back.
+            throttled = result.outcome.kind is OutcomeKind.THROTTLED
+            ticket = reservation.turn.ticket if reservation and throttled else None
+            await self.wake(stored.value, wake_after, ticket=ticket)
             facts["again_in_seconds"] = _seconds(wake_after)
         await self.publish_pending(stored)
         return self.report(stored.value.tasks[index].state, **facts)
 
-    async def tell(self, reservation: Reservation, finding: CallFeedback) -> tuple[Alarm, ...]:
-        """Tell the pool what came of a turn, and operators what the pool owes them; return that.
+    async def report_to_pool(
+        self, reservation: Reservation, feedback: CallFeedback
+    ) -> tuple[Alarm, ...]:
+        """Report a call to its pool; publish and return the alarms that this raises.
 
         A stop after the event and before the note of it repeats the event, with the same id.
         """
-        alarms = await self.world.pools.report(reservation, finding)
+        alarms = await self.world.pools.report(reservation, feedback)
         for alarm in alarms:
             from ...events.cloud_events import alarm_event  # noqa: PLC0415 (rare: no call waits for it)
 
@@ -157,12 +161,12 @@ class TaskRun:
         return alarms
 
     async def release(self, reservation: Reservation | None) -> None:
-        """Give up a turn that will not be used: a probe's must not keep the pool waiting."""
+        """Return a reservation that is not used: a probe's must not keep the pool waiting."""
         if reservation and reservation.probe:
-            await self.tell(reservation, NOTHING)
+            await self.report_to_pool(reservation, NOTHING)
 
     async def publish_pending(self, stored: Versioned[JobRecord]) -> None:
-        """Bring about what comes next: the finish of the originals, or the news of the end."""
+        """Start the finish of the originals if that is next, and publish the pending events."""
         await wake_finish(stored.value, self.world, self.configuration)
         await publish_pending(stored, self.world, source=self.configuration.settings.event_source)
 
@@ -181,21 +185,25 @@ class TaskRun:
         await self.world.queues.send(queue, copy.to_bytes(), delay=max(delay, timedelta()))
 
     def report(self, what: str, **facts: Any) -> Report:  # noqa: ANN401 (what a log line can hold)
-        """Return what is logged of this piece of work."""
+        """Return the log line of this delivery."""
         return Report(what, self.message.job_id, {"task": self.message.task, **facts})
 
-    async def _look_for(self, record: JobRecord, result: CallResult) -> dict[int, StoredPicture]:
-        """Return the pictures that are stored; after an unknown outcome, whoever stored them."""
+    async def _find_pictures(
+        self, record: JobRecord, result: CallResult
+    ) -> dict[int, StoredPicture]:
+        """Return the call's stored pictures; after an unknown outcome, look for them in storage."""
         found = dict(result.stored)
         if result.outcome.kind is OutcomeKind.UNKNOWN:
-            for number, blob in enumerate(record.tasks[self.message.task].blobs):
-                if number not in found and (picture := await self.world.pictures.find(blob)):
-                    found[number] = picture
+            for slot in record.tasks[self.message.task].missing:
+                if slot.index in found:
+                    continue
+                if picture := await self.world.pictures.find(slot.blob):
+                    found[slot.index] = picture
         return found
 
 
 def _facts(attempt: Attempt, pictures: int) -> dict[str, Any]:
-    """Return what an operator looks for after a call."""
+    """Return the facts of a call that operators need."""
     ended_at = attempt.ended_at or attempt.started_at
     return {
         "attempt": attempt.token,
