@@ -1,1 +1,6 @@
-"""Environment variables become settings: pure, no I/O."""
+"""From environment variables to settings.
+
+* `settings`: all settings, with catalogue and deployments
+* `webhooks`: the receivers of events, their hosts and secrets
+* `url_policy`: the URLs and IP addresses that the app may send to
+"""

@@ -1,12 +1,6 @@
-"""What an operator can set, and what makes a setting wrong; `shared.config.settings` reads it.
+"""Read the settings from environment variables and check them.
 
-Every setting is an environment variable; `docs/settings.md` lists them, and a test holds code,
-local stack and page together.
-
-The settings with everything they imply worked out: what the work is handed beside the world.
-
-They are read once from a mapping, which need not be the process's own, and refused with a sentence
-for each that is wrong.
+`docs/settings.md` lists all settings; a test keeps code, local stack and page consistent.
 """
 
 import fnmatch
@@ -36,8 +30,8 @@ from ..jobs.localization import check_template
 from .url_policy import check_topic_url
 from .webhooks import Webhook, check_hosts
 
-#: Name of the connection that triggers and services share: a connection string under this very
-#: name, or `ImageStorage__queueServiceUri` and its siblings.
+#: Name of the storage connection: a connection string in the variable of this name, or
+#: `ImageStorage__queueServiceUri` and related variables.
 CONNECTION: Final = "ImageStorage"
 
 _QueueName = Annotated[
@@ -64,7 +58,7 @@ def _check_schedule(text: str) -> str:
     fields = text.split()
     if len(fields) not in {5, 6} or not all(re.fullmatch(r"[\w*,/-]+", each) for each in fields):
         raise ValueError(
-            "is no NCRONTAB schedule: give six fields, seconds first, such as '30 * * * * *'"
+            "is not an NCRONTAB schedule; write six fields, seconds first: '30 * * * * *'"
         )
     return text
 
@@ -84,7 +78,7 @@ class Settings(BaseModel):
     storage_credential: Literal["managedidentity"] | None = Field(
         default=None, alias="ImageStorage__credential"
     )
-    #: Client id of the user-assigned identity, for storage and for Foundry.
+    #: Client id of the user-assigned identity, for storage and Foundry.
     client_id: str | None = Field(default=None, alias="ImageStorage__clientId")
 
     foundry_endpoint: str = Field(default="", alias="FOUNDRY_ENDPOINT")
@@ -92,7 +86,7 @@ class Settings(BaseModel):
     foundry_api_key: SecretStr | None = Field(default=None, alias="FOUNDRY_API_KEY")
     #: File that adds or overrides models of the catalogue.
     model_catalogue: str | None = Field(default=None, alias="MODEL_CATALOGUE")
-    #: What becomes of a prompt in a locale; the start of the app has read it from its file.
+    #: Template of prompts in a locale; the start of the app reads it from its file.
     locale_template: Annotated[str, AfterValidator(check_template)] | None = Field(
         default=None, alias="LOCALE_TEMPLATE"
     )
@@ -105,7 +99,7 @@ class Settings(BaseModel):
     events_queue: _QueueName = Field(default="image-events", alias="EVENTS_QUEUE")
     #: Events on their way to Event Grid and webhooks.
     deliveries_queue: _QueueName = Field(default="image-deliveries", alias="DELIVERIES_QUEUE")
-    #: Files dropped into a container, and the messages that tell of them.
+    #: Messages about files uploaded to a container.
     manifests_queue: _QueueName = Field(default="image-manifests", alias="MANIFESTS_QUEUE")
     manifests_container: _ContainerName = Field(default="manifests", alias="MANIFESTS_CONTAINER")
     images_container: _ContainerName = Field(default="images", alias="IMAGES_CONTAINER")
@@ -127,13 +121,13 @@ class Settings(BaseModel):
         default=None, alias="EVENT_GRID_TOPIC_ENDPOINT"
     )
     event_grid_topic_key: SecretStr | None = Field(default=None, alias="EVENT_GRID_TOPIC_KEY")
-    #: Receivers of events, hosts they may be at (patterns), and hosts of this very network.
+    #: Receivers of events, their allowed hosts (patterns), and allowed hosts of the local network.
     webhooks: Annotated[tuple[Webhook, ...], BeforeValidator(_parse_json)] = Field(
         default=(), alias="WEBHOOKS"
     )
     webhook_hosts: _Commas = Field(default=(), alias="WEBHOOK_HOSTS")
     webhook_local_hosts: _Commas = Field(default=(), alias="WEBHOOK_LOCAL_HOSTS")
-    #: How long an event is offered to a sink that does not take it, seconds.
+    #: How long the delivery of an event is retried, seconds.
     delivery_window_seconds: float = Field(
         default=86_400, alias="DELIVERY_WINDOW_SECONDS", ge=1, le=604_800
     )
@@ -142,31 +136,31 @@ class Settings(BaseModel):
     )
     #: Upper bound of one paid call, seconds; host.json's functionTimeout must stay above it.
     call_deadline_seconds: float = Field(default=900, alias="CALL_DEADLINE_SECONDS", ge=5, le=1500)
-    #: After a call's limit, what storing its last picture and writing its result may take, seconds:
-    #: an attempt without a result is dead when both are over.
+    #: Time to store the last picture and write the result after a call's limit, seconds: an attempt
+    #: without a result is dead after both.
     storing_margin_seconds: float = Field(default=60, alias="STORING_MARGIN_SECONDS", ge=5, le=240)
     #: How long an endpoint may take to accept a connection, seconds.
     connect_timeout_seconds: float = Field(default=10, alias="CONNECT_TIMEOUT_SECONDS", gt=0, le=60)
-    #: How long a reply that has begun may stay silent, seconds.
+    #: How long a reply that has started may pause, seconds.
     read_timeout_seconds: float = Field(default=120, alias="READ_TIMEOUT_SECONDS", gt=0, le=1500)
-    #: A job without a deadline of its own is given up on after this long.
+    #: A job without a deadline ends after this time, seconds.
     job_lifetime_seconds: float = Field(
         default=86_400, alias="JOB_LIFETIME_SECONDS", ge=60, le=604_800
     )
 
-    #: How long a link to a picture lasts, for callers who ask for one; none are given at 0.
+    #: How long a link to a picture is valid, for callers who request links; 0: no links.
     read_link_seconds: int = Field(default=0, alias="READ_LINK_SECONDS", ge=0, le=86_400)
-    #: What all calls that begin on one day (UTC) may cost together, US dollars; None: no limit.
+    #: Limit for the cost of all calls that start on one day (UTC), US dollars; None: no limit.
     daily_budget_usd: float | None = Field(
         default=None, alias="DAILY_BUDGET_USD", gt=0, allow_inf_nan=False
     )
-    #: When open jobs are looked at, NCRONTAB (seconds first, UTC).
+    #: When open jobs are checked, NCRONTAB (seconds first, UTC).
     sweep_schedule: Annotated[str, AfterValidator(_check_schedule)] = Field(
         default="30 * * * * *", alias="SWEEP_SCHEDULE"
     )
 
-    #: Streaming a picture into storage: size of a block (bytes), blocks of one picture under way,
-    #: blocks of all pictures together.
+    #: Upload of pictures: size of a block (bytes), concurrent blocks of one picture, and of all
+    #: pictures together.
     upload_block_bytes: int = Field(
         default=1 << 20, alias="UPLOAD_BLOCK_BYTES", ge=1 << 16, le=1 << 23
     )
@@ -217,12 +211,12 @@ class Settings(BaseModel):
 
     @property
     def job_lifetime(self) -> timedelta:
-        """How long a job without a deadline of its own is tried for."""
+        """How long a job without a deadline is tried."""
         return timedelta(seconds=self.job_lifetime_seconds)
 
     @property
     def delivery_window(self) -> timedelta:
-        """How long an event is offered to a sink that does not take it."""
+        """How long the delivery of an event is retried."""
         return timedelta(seconds=self.delivery_window_seconds)
 
     @property
@@ -232,16 +226,16 @@ class Settings(BaseModel):
 
     @property
     def read_link_life(self) -> timedelta:
-        """How long a link to a picture lasts; nothing where none are given."""
+        """How long a link to a picture is valid; zero: no links."""
         return timedelta(seconds=self.read_link_seconds)
 
     @property
     def storing_margin(self) -> timedelta:
-        """What an attempt has for storing and writing, after its call."""
+        """The time for storing and writing the result after a call."""
         return timedelta(seconds=self.storing_margin_seconds)
 
     def allows_reply_to(self, queue: str) -> bool:
-        """Tell whether a job may ask for its events on this queue."""
+        """Return whether `reply_to` of a job may name this queue."""
         return any(fnmatch.fnmatchcase(queue, pattern) for pattern in self.reply_queues)
 
 
@@ -251,19 +245,19 @@ _SECRETS: Final = frozenset({CONNECTION, "FOUNDRY_API_KEY", "EVENT_GRID_TOPIC_KE
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Configuration:
-    """Settings, the models there are, and the deployments that serve them; one a process."""
+    """The settings, the models and the deployments of one process."""
 
     settings: Settings
     catalogue: Catalogue
     deployments: tuple[Deployment, ...]
 
     def deployment(self, name: str) -> Deployment | None:
-        """Return the deployment of this name, or None when it is configured no more."""
+        """Return the deployment of this name; None if it is no longer configured."""
         return next((item for item in self.deployments if item.name == name), None)
 
 
 def configure(environ: Mapping[str, str], *, own_models: str | None = None) -> Configuration:
-    """Work out the configuration; `own_models` is the text of the file `MODEL_CATALOGUE` names.
+    """Return the configuration; `own_models` is the text of the file in `MODEL_CATALOGUE`.
 
     Raises `Misconfigured`.
     """
@@ -277,7 +271,7 @@ def configure(environ: Mapping[str, str], *, own_models: str | None = None) -> C
 def read_settings(environ: Mapping[str, str]) -> Settings:
     """Read the settings from a mapping of environment variables; empty values count as unset.
 
-    Raises `Misconfigured`, with one line for each wrong variable.
+    Raises `Misconfigured` with one line for each wrong variable.
     """
     given: dict[str, Any] = {name: value for name, value in environ.items() if value != ""}
     try:
@@ -288,9 +282,9 @@ def read_settings(environ: Mapping[str, str]) -> Settings:
 
 
 def resolve_deployments(settings: Settings, catalogue: Catalogue) -> tuple[Deployment, ...]:
-    """Fill what each deployment leaves out from its model's row and from `FOUNDRY_ENDPOINT`.
+    """Fill in the missing fields of each deployment from the catalogue and `FOUNDRY_ENDPOINT`.
 
-    Raises `Misconfigured` for an empty list, a name used twice, a model that is in no catalogue,
+    Raises `Misconfigured` for an empty list, a name used twice, a model not in the catalogue,
     or a deployment without an endpoint.
     """
     if not settings.foundry_deployments:
@@ -315,15 +309,15 @@ def _describe_fault(fault: Any, given: Mapping[str, str]) -> str:  # noqa: ANN40
 
 
 def _check_pools(deployments: Sequence[Deployment]) -> None:
-    """Refuse a pool of two quotas: each call would begin its pacing anew."""
+    """Reject a pool with two quotas: its pacing would start again with every call."""
     first: dict[str, Deployment] = {}
     for each in deployments:
         other = first.setdefault(each.pool, each)
         if other.rpm != each.rpm:
             raise Misconfigured(
                 f"FOUNDRY_DEPLOYMENTS: {other.name!r} and {each.name!r} share the pool "
-                f"{each.pool!r} with {other.rpm:g} and {each.rpm:g} requests a minute; give both "
-                f"the quota they share as `rpm`, or each a `pool` of its own"
+                f"{each.pool!r} with {other.rpm:g} and {each.rpm:g} requests a minute; set the "
+                f"same `rpm` for both, or a different `pool` for each"
             )
 
 
@@ -332,15 +326,15 @@ def _resolve(deployment: Deployment, settings: Settings, catalogue: Catalogue) -
     model = catalogue.models.get(name)
     if model is None:
         raise Misconfigured(
-            f"FOUNDRY_DEPLOYMENTS: {deployment.name!r} serves {name!r}, which is in no catalogue; "
-            f"give it one of {_listed(sorted(catalogue.models))} as `model`, or describe the model "
-            f"in the file that MODEL_CATALOGUE names"
+            f"FOUNDRY_DEPLOYMENTS: {deployment.name!r} has the unknown model {name!r}; set `model` "
+            f"to one of {', '.join(sorted(catalogue.models))}, or add the model in the file of "
+            f"MODEL_CATALOGUE"
         )
     endpoint = deployment.endpoint or settings.foundry_endpoint.rstrip("/")
     if not endpoint:
         raise Misconfigured(
             f"FOUNDRY_DEPLOYMENTS: {deployment.name!r} has no endpoint; "
-            f"give it one, or set FOUNDRY_ENDPOINT"
+            f"set `endpoint`, or set FOUNDRY_ENDPOINT"
         )
     shape = deployment.url or model.url
     return Deployment.model_validate(
@@ -355,7 +349,3 @@ def _resolve(deployment: Deployment, settings: Settings, catalogue: Catalogue) -
             "pool": deployment.pool or model.name,
         }
     )
-
-
-def _listed(names: Sequence[str]) -> str:
-    return ", ".join(names)

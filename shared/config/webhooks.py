@@ -1,8 +1,7 @@
-"""Webhooks as an operator configures them: where to, signed with what, for which events.
+"""Read and check the configured webhooks: URL, signing secrets and event types.
 
-Only settings name receivers, never a job: who may send a job could otherwise make the app knock
-anywhere. Secrets are named, not written: each name is a setting of its own, in Azure a reference to
-a Key Vault.
+Only settings name receivers, never a job: otherwise a caller could make the app call any host. A
+secret is given by the name of another setting, in Azure a Key Vault reference.
 """
 
 import base64
@@ -17,7 +16,7 @@ from .url_policy import is_address, is_reachable_here, split_url
 
 _HTTPS: Final = 443
 _PREFIX: Final = "whsec_"
-#: Of a signing key, bytes: what Standard Webhooks asks for.
+#: Length of a signing key in bytes, by Standard Webhooks.
 _SHORTEST, _LONGEST = 24, 64
 
 
@@ -28,12 +27,11 @@ class Webhook(BaseModel):
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")
     url: str
-    #: Names of the settings that hold its signing secrets; each signs, so that one can follow
-    #: another.
+    #: Names of the settings with its signing secrets; all of them sign, so that secrets can rotate.
     secrets: tuple[str, ...] = Field(min_length=1, max_length=4)
-    #: Patterns of the types of events it gets.
+    #: Patterns of the event types it receives.
     events: tuple[str, ...] = Field(default=("*",), min_length=1)
-    #: The secrets themselves, looked up under their names.
+    #: The secrets, read from the named settings.
     keys: tuple[SecretStr, ...] = Field(default=(), validate_default=True, repr=False)
 
     @field_validator("url")
@@ -49,17 +47,17 @@ class Webhook(BaseModel):
         return tuple(_read_secret(name, environ.get(name)) for name in info.data.get("secrets", ()))
 
     def wants(self, event_type: str) -> bool:
-        """Tell whether events of this type are for this receiver."""
+        """Return whether this receiver gets events of this type."""
         return any(fnmatch.fnmatchcase(event_type, pattern) for pattern in self.events)
 
 
 def _read_secret(name: str, value: object) -> str:
     if not isinstance(value, str) or not value:
-        raise ValueError(f"there is no setting {name!r}; it must hold the signing secret")
+        raise ValueError(f"the setting {name!r} is missing; set it to the signing secret")
     if value.startswith("@Microsoft.KeyVault("):
         raise ValueError(
-            f"the Key Vault reference in {name!r} was not resolved; let the app's identity read "
-            "the secret"
+            f"the Key Vault reference in {name!r} was not resolved; allow the app's identity to "
+            "read the secret"
         )
     try:
         key = base64.b64decode(value.removeprefix(_PREFIX), validate=True)
@@ -67,16 +65,16 @@ def _read_secret(name: str, value: object) -> str:
         key = b""
     if not _SHORTEST <= len(key) <= _LONGEST:
         raise ValueError(
-            f"the secret in {name!r} is not valid; set it to whsec_ and base64 of {_SHORTEST} to "
+            f"the secret in {name!r} is not valid; write whsec_ and base64 of {_SHORTEST} to "
             f"{_LONGEST} random bytes"
         )
     return value
 
 
 def check_hosts(webhooks: Iterable[Webhook], *, hosts: Iterable[str], local: Iterable[str]) -> None:
-    """Refuse (`ValueError`) a receiver that is on neither list, or not reached as it should be.
+    """Raise `ValueError` for a receiver whose host is on neither list, or whose URL is not allowed.
 
-    A host of `local` is of this machine or network: there http, any port and private addresses do.
+    Hosts in `local` are on this machine or network: http, any port, private addresses.
     """
     hosts, local, names = tuple(hosts), tuple(local), list[str]()
     for webhook in webhooks:
@@ -86,13 +84,13 @@ def check_hosts(webhooks: Iterable[Webhook], *, hosts: Iterable[str], local: Ite
         where = f"the webhook {webhook.name!r}"
         if host in local:
             if is_address(host) and not is_reachable_here(host):
-                raise ValueError(f"{where} goes to {host}, where no receiver can be")
+                raise ValueError(f"{where} has the address {host}, which is not allowed")
             continue
         if parts.scheme != "https" or parts.port not in {None, _HTTPS}:
-            raise ValueError(f"{where} must be reached by https on port 443")
+            raise ValueError(f"{where} must use https on port 443")
         if is_address(host):
-            raise ValueError(f"{where} goes to an address; give its host's name")
+            raise ValueError(f"{where} has an IP address; write its host name")
         if not any(fnmatch.fnmatchcase(host, pattern) for pattern in hosts):
-            raise ValueError(f"{where} goes to {host!r}, which WEBHOOK_HOSTS does not allow")
+            raise ValueError(f"{where} has the host {host!r}, which WEBHOOK_HOSTS does not allow")
     if twice := next((name for name in names if names.count(name) > 1), None):
-        raise ValueError(f"two webhooks are called {twice!r}; name each once")
+        raise ValueError(f"two webhooks have the name {twice!r}; names must be unique")

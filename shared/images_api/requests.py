@@ -1,4 +1,4 @@
-"""The request a paid call sends: address, body and token scope, for every shape of the API."""
+"""Build the request of a paid call: URL, body and token scope, for every URL shape of the API."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -10,14 +10,14 @@ from ..catalogue.deployments import Deployment, UrlShape
 from ..pictures.inputs import InputPicture
 from ..routing.plan import Edit, Plan
 
-#: The paths an endpoint that is already a whole address ends with, or goes through.
+#: The paths by which an endpoint is recognized as a full URL.
 _WHOLE = ("/images/generations", "/providers/blackforestlabs/")
 _EDITS = "/images/edits"
 
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """A picture that a request sends along, under the name of its part or member."""
+    """A picture that a request uploads, with the name of its form part or member."""
 
     field: str
     picture: InputPicture
@@ -25,19 +25,19 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class ImageRequest:
-    """A POST with a JSON body, or with a form where pictures go along as its parts."""
+    """A POST with a JSON body, or with a form that has pictures as parts."""
 
     url: str
     body: dict[str, JsonValue]
-    #: Entra scope its token is for.
+    #: Entra scope of the token.
     scope: str
-    #: The reply is asked for as server-sent events.
+    #: The reply is requested as server-sent events.
     stream: bool
-    #: What is read from storage while it is sent.
+    #: Pictures that are read from storage while the request is sent.
     uploads: tuple[Upload, ...] = ()
-    #: Multipart; else JSON, with uploads as members in base64.
+    #: A multipart form; else JSON, with uploads as members in base64.
     form: bool = False
-    #: Hosts, or patterns of them, that the reply may link pictures at.
+    #: Hosts, or patterns of hosts, that the reply may link pictures at.
     picture_hosts: tuple[str, ...] = ()
 
 
@@ -55,7 +55,7 @@ def build_request(
     `user` is sent as it is, so it must already be a hash; only OpenAI's format has it.
     """
     shape: UrlShape = deployment.url or "deployment"
-    url = _url(plan, deployment, shape)
+    url = _build_url(plan, deployment, shape)
     body: dict[str, JsonValue] = {"prompt": prompt}
     if _sends_model(deployment, url):
         body["model"] = plan.model if shape == "bfl" else deployment.name
@@ -74,14 +74,14 @@ def build_request(
         body,
         deployment.scope or "",
         stream=body.get("stream") is True,
-        uploads=tuple(_uploads(plan.edit, inputs)) if plan.edit else (),
+        uploads=tuple(_list_uploads(plan.edit, inputs)) if plan.edit else (),
         form=plan.edit is not None and plan.edit.how == "multipart",
         picture_hosts=deployment.picture_hosts,
     )
 
 
-def _uploads(edit: Edit, inputs: Sequence[InputPicture]) -> Iterator[Upload]:
-    """Name the pictures: parts of a form share a name, members of a body are numbered from 2."""
+def _list_uploads(edit: Edit, inputs: Sequence[InputPicture]) -> Iterator[Upload]:
+    """Yield the uploads: form parts share a name, members of a body are numbered from 2."""
     for number, picture in enumerate(inputs, 1):
         if picture.role == "mask":
             yield Upload("mask", picture)
@@ -92,16 +92,16 @@ def _uploads(edit: Edit, inputs: Sequence[InputPicture]) -> Iterator[Upload]:
 
 
 def _sends_model(deployment: Deployment, url: str) -> bool:
-    """Leave `model` out where the address names the deployment: Azure has refused it there.
+    """Return whether the body has `model`: not where the URL names the deployment.
 
-    https://github.com/openclaw/openclaw/issues/71705
+    Azure has rejected it there: https://github.com/openclaw/openclaw/issues/71705
     """
     if deployment.send_model is not None:
         return deployment.send_model
     return "/openai/deployments/" not in url
 
 
-def _url(plan: Plan, deployment: Deployment, shape: UrlShape) -> str:
+def _build_url(plan: Plan, deployment: Deployment, shape: UrlShape) -> str:
     endpoint = deployment.endpoint
     path, mark, query = endpoint.partition("?")
     images = _EDITS if plan.edit else _WHOLE[0]

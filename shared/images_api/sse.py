@@ -1,7 +1,7 @@
-"""Server-sent events, taken apart as they arrive; a line of data is never held.
+"""Parse server-sent events while they arrive, without keeping a line of data.
 
-The grammar is the one of https://html.spec.whatwg.org/multipage/server-sent-events.html, with one
-liberty: the last event counts even when the blank line after it is missing.
+The grammar is https://html.spec.whatwg.org/multipage/server-sent-events.html, with one exception:
+the last event is valid even if the blank line after it is missing.
 """
 
 from collections.abc import Iterator
@@ -9,45 +9,45 @@ from dataclasses import dataclass
 
 _BOM = b"\xef\xbb\xbf"
 _DATA = b"data:"
-#: How much of a line other than data is looked at, in bytes; a comment may be of any length.
+#: Bytes kept of a line that is not data; a comment can have any length.
 _LINE_LIMIT = 1024
 
 
 @dataclass(frozen=True, slots=True)
 class EventName:
-    """The `event:` line of the event at hand."""
+    """The `event:` line of the current event."""
 
     name: str
 
 
 @dataclass(frozen=True, slots=True)
 class EventData:
-    """More of the event's data; its lines are joined by line feeds."""
+    """The next data of the event; its lines are joined by line feeds."""
 
     data: bytes
 
 
 @dataclass(frozen=True, slots=True)
 class EventEnd:
-    """The event is over."""
+    """The end of the event."""
 
 
 type EventPart = EventName | EventData | EventEnd
 
 
 class EventStream:
-    """Turns the bytes of an event stream into the parts of its events, in any chunking."""
+    """Turns the bytes of an event stream, in any chunks, into the parts of its events."""
 
     def __init__(self) -> None:
-        self._line = bytearray()  # the line at hand, until it shows itself to be data
+        self._line = bytearray()  # the current line, until it is known to be data
         self._in_data = False
-        self._lines_of_data = 0
-        self._begun = False  # the event at hand has a name or data
+        self._data_lines = 0
+        self._has_content = False  # the event at hand has a name or data
         self._after_cr = False
         self._at_start = True
 
     def feed(self, chunk: bytes) -> Iterator[EventPart]:
-        """Hand out what `chunk` adds to the event at hand, and the events after it."""
+        """Yield the parts of events in a chunk."""
         if self._after_cr and chunk:
             chunk = chunk.removeprefix(b"\n")
             self._after_cr = False
@@ -60,17 +60,17 @@ class EventStream:
         while at < len(chunk):
             newline = chunk.find(b"\n", at)
             stop = newline if newline >= 0 else len(chunk)
-            yield from self._more(chunk[at:stop])
+            yield from self._feed_line(chunk[at:stop])
             if newline >= 0:
-                yield from self._end_of_line()
+                yield from self._end_line()
             at = stop + 1
 
     def finish(self) -> Iterator[EventPart]:
-        """Hand out what is left when the stream is over."""
-        yield from self._end_of_line()
+        """Yield the last parts at the end of the stream."""
+        yield from self._end_line()
         yield EventEnd()
 
-    def _more(self, part: bytes) -> Iterator[EventPart]:
+    def _feed_line(self, part: bytes) -> Iterator[EventPart]:
         if not self._in_data:
             self._line += part
             if self._at_start and len(self._line) >= len(_BOM):
@@ -82,17 +82,17 @@ class EventStream:
             part = bytes(self._line[len(_DATA) :]).removeprefix(b" ")
             self._line.clear()
             self._in_data = True
-            yield from self._line_of_data()
+            yield from self._start_data_line()
         if part:
             yield EventData(part)
 
-    def _line_of_data(self) -> Iterator[EventPart]:
-        if self._lines_of_data:
+    def _start_data_line(self) -> Iterator[EventPart]:
+        if self._data_lines:
             yield EventData(b"\n")
-        self._lines_of_data += 1
-        self._begun = True
+        self._data_lines += 1
+        self._has_content = True
 
-    def _end_of_line(self) -> Iterator[EventPart]:
+    def _end_line(self) -> Iterator[EventPart]:
         if self._in_data:
             self._in_data = False
             return
@@ -100,12 +100,12 @@ class EventStream:
         line = bytes(self._line)
         self._line.clear()
         field, _, value = line.partition(b":")
-        if not line and self._begun:
-            self._lines_of_data = 0
-            self._begun = False
+        if not line and self._has_content:
+            self._data_lines = 0
+            self._has_content = False
             yield EventEnd()
         elif field == b"event":
-            self._begun = True
+            self._has_content = True
             yield EventName(value.removeprefix(b" ").decode(errors="replace"))
         elif field == b"data":
-            yield from self._line_of_data()
+            yield from self._start_data_line()

@@ -130,7 +130,7 @@ def test_what_is_no_json_is_broken(body: bytes) -> None:
 
 
 def test_json_that_is_no_object_is_refused_and_quoted() -> None:
-    with pytest.raises(UnreadableReply, match='no JSON object: "Unauthorized"'):
+    with pytest.raises(UnreadableReply, match='not a JSON object: "Unauthorized"'):
         decode(b'"Unauthorized"')
 
 
@@ -148,7 +148,7 @@ def test_another_content_type_is_refused_with_the_start_of_the_body() -> None:
     with pytest.raises(UnreadableReply, match=r"text/html.*502 Bad Gateway") as refused:
         decode(page, "text/html; charset=utf-8", [10])
     assert len(str(refused.value)) < 500
-    with pytest.raises(UnreadableReply, match=r"of no content type.*nothing"):
+    with pytest.raises(UnreadableReply, match=r"without a content type.*nothing"):
         decode(b"", "")
 
 
