@@ -213,7 +213,9 @@ def test_metadata_is_no_receiver_even_on_the_list_of_local_hosts() -> None:
         ("@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/s)", "was not resolved"),
     ],
 )
-def test_a_secret_that_is_none_stops_the_app_and_is_not_repeated(secret: str, said: str) -> None:
+def test_a_secret_that_is_not_valid_stops_the_app_and_is_not_repeated(
+    secret: str, said: str
+) -> None:
     with pytest.raises(Misconfigured, match=said) as caught:
         configured(**settings_of(hook("https://hooks.example/in"), OLD=secret))
     assert not secret or secret not in str(caught.value)

@@ -87,7 +87,7 @@ async def test_a_ledger_that_does_not_answer_is_said_to_and_hides_no_other() -> 
     assert errors == (lost,)
     first, second = told.pools
     assert first.pace is None
-    assert first.problem == "Something needed did not answer; try again."
+    assert first.problem == "A service that the app needs did not answer; try again."
     assert second.pace
     assert second.problem is None
     assert told.budget
@@ -100,7 +100,7 @@ async def test_a_lane_that_does_not_answer_is_said_to_and_hides_no_other() -> No
     assert len(errors) == 1
     lost, *others = told.lanes
     assert lost.oldest_seconds is None
-    assert lost.problem == "Something needed did not answer; try again."
+    assert lost.problem == "A service that the app needs did not answer; try again."
     assert [lane.problem for lane in others] == [None, None]
     assert all(pool.pace for pool in told.pools)
 
