@@ -144,7 +144,7 @@ async def test_a_managed_app_asks_the_platform_where_there_is_one(
     managed.forget(SCOPE)
     platform.answering(given("another"))
     assert await managed.token(SCOPE) == "another"
-    assert await managed.token(SCOPE) == "another"  # noqa: S105 (no password)
+    assert await managed.token(SCOPE) == "another"
     assert HEADER not in repr(managed)
 
 
