@@ -7,7 +7,6 @@ listener this module is not imported (`telemetry_enabled`). The metrics are thos
 No attribute holds a prompt, a URL or a secret: names of functions, models, deployments, outcomes.
 """
 
-import json
 import time
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
@@ -22,7 +21,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from ..images_api.requests import ImageRequest
 from ..pictures.measuring import PictureFacts
 from ..ports import ImagesEndpoint, Reply, Report, StoredPicture
-from ..records.dead_letter import DeadLetterKind
+from ..records.dead_letter import DeadLetter, DeadLetterKind
 from ..stores.dead_letters import DeadLetters
 from ..stores.pictures import Pictures, PictureWriter
 from ..stores.publisher import Publisher
@@ -211,11 +210,11 @@ class _MeasuredWriter(PictureWriter):
 class _MeasuredDeadLetters(DeadLetters):
     """Counts dead letters by reason; `rejected` is the fault of a caller."""
 
-    async def put(self, name: str, body: bytes) -> None:
-        await DeadLetters.put(self, name, body)
-        letter = json.loads(body)
-        reason = "failed" if letter["kind"] == DeadLetterKind.JOB else letter["reason"]
-        DEAD_LETTERS.add(1, {"reason": "rejected" if reason in _OF_CALLERS else str(reason)})
+    async def put(self, letter: DeadLetter) -> str:
+        name = await DeadLetters.put(self, letter)
+        reason = "failed" if letter.kind is DeadLetterKind.JOB else letter.reason
+        DEAD_LETTERS.add(1, {"reason": "rejected" if reason in _OF_CALLERS else reason})
+        return name
 
 
 def _time(told: str | datetime) -> datetime:

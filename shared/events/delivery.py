@@ -1,7 +1,7 @@
-"""A dispatch: one event on its way to one sink, as it waits on a queue of its own.
+"""A delivery: the message that takes one event to one sink.
 
-Every sink beyond our own storage gets its events this way: none waits for another, and no job for
-any of them.
+Each sink beyond the app's own storage gets its events in messages of a queue, so no job waits for a
+sink and no sink for another.
 """
 
 import hashlib
@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 from ..jobs.fields import is_job_id
 from ..jobs.parsing import read_model
+from ..records.dead_letter import DeadLetter, DeadLetterKind
 
 #: Wait after the first try and the longest one, seconds: 5 s, 15 s, 45 s, … an hour. A day holds
 #: some thirty tries, as many as Event Grid makes.
@@ -23,14 +24,14 @@ JITTER: Final = 0.25
 
 
 class Delivery(BaseModel):
-    """The event, the sink it goes to, and what was tried so far."""
+    """The event, its sink, and the tries so far."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     sink: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
     #: Tries made; the sink took none of them.
     tries: int = Field(default=0, ge=0)
-    #: When the event was first sent on its way.
+    #: When the event was published.
     since: datetime
     #: The CloudEvent, structured.
     event: dict[str, JsonValue]
@@ -48,21 +49,35 @@ class Delivery(BaseModel):
         return str(self.event["id"])
 
     def to_bytes(self) -> bytes:
-        """Return the message as it stands on the queue."""
+        """Return the message as it is on the queue."""
         return self.model_dump_json().encode()
 
 
 def read_delivery(body: bytes) -> Delivery:
-    """Read a message of the deliveries queue; `MalformedMessage` if it is none of ours."""
+    """Read a message of the deliveries queue; `MalformedMessage` if it is not one."""
     return read_model(Delivery, body)
 
 
-def wait_after(dispatch: Delivery, asked: float | None) -> timedelta:
-    """Return how long the next try waits: not before the sink said, and longer each time.
+def wait_after(delivery: Delivery, asked: float | None) -> timedelta:
+    """Return the wait before the next try: at least what the sink asked, and longer each time.
 
-    The jitter comes from the event and the sink, so that events spread and a test can tell.
+    The jitter is derived from event and sink: it spreads the events, and is the same each time.
     """
-    grown = min(LONGEST_WAIT, FIRST_WAIT * GROWTH ** min(dispatch.tries, 16))
-    seed = f"{dispatch.event_id}/{dispatch.sink}/{dispatch.tries}"
+    grown = min(LONGEST_WAIT, FIRST_WAIT * GROWTH ** min(delivery.tries, 16))
+    seed = f"{delivery.event_id}/{delivery.sink}/{delivery.tries}"
     noise = hashlib.sha256(seed.encode()).digest()[0] / 255
     return timedelta(seconds=max(asked or 0.0, grown) * (1 + JITTER * noise))
+
+
+def delivery_letter(delivery: Delivery, why: str, *, at: datetime) -> DeadLetter:
+    """Return the dead letter of an event that its sink did not take."""
+    return DeadLetter(
+        kind=DeadLetterKind.DELIVERY,
+        reason="undeliverable",
+        why=why,
+        at=at,
+        sink=delivery.sink,
+        tries=delivery.tries,
+        since=delivery.since,
+        event=delivery.event,
+    )

@@ -21,9 +21,10 @@ class DeadLetters:
 
     blobs: Blobs
 
-    async def put(self, name: str, body: bytes) -> None:
-        """Store a dead letter; an equal name is overwritten."""
-        await self.blobs.put(name, body)
+    async def put(self, letter: "DeadLetter") -> str:
+        """Store a dead letter and return its name; one of the same name is overwritten."""
+        await self.blobs.put(letter.blob_name, letter.to_bytes())
+        return letter.blob_name
 
     async def names(self, day: date) -> list[str]:
         """Return the names of a day's dead letters, in order, 5,000 at most; one listing."""

@@ -140,8 +140,8 @@ async def _open_file(
 
 async def _keep(message: Message, reason: str, world: World, *, why: str) -> Report:
     letter = message_letter(DeadLetterKind.NOTICE, message, reason=reason, why=why)
-    await world.dead_letters.put(letter.blob_name, letter.to_bytes())
-    return Report(reason, None, {"why": why, "dead_letter": letter.blob_name})
+    name = await world.dead_letters.put(letter)
+    return Report(reason, None, {"why": why, "dead_letter": name})
 
 
 @dataclass(slots=True)

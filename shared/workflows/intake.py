@@ -74,7 +74,7 @@ async def _reject(
         job_id=rejection.job_id,
         faults=rejection.faults,
     )
-    await world.dead_letters.put(letter.blob_name, letter.to_bytes())
+    await world.dead_letters.put(letter)
     from ..events import cloud_events  # noqa: PLC0415 (most messages are right)
 
     event = cloud_events.rejected(

@@ -62,6 +62,5 @@ async def _send(record: JobRecord, entry: OutboxEntry, world: World, *, source: 
         for blob in (blob for task in record.tasks for blob in task.dropped):
             await world.pictures.remove(blob)
     if entry.type == EventType.FAILED:
-        letter = job_letter(record, at=entry.time)
-        await world.dead_letters.put(letter.blob_name, letter.to_bytes())
+        await world.dead_letters.put(job_letter(record, at=entry.time))
     await world.publisher.publish(event, reply_to=record.job.reply_to)

@@ -42,11 +42,11 @@ async def handle_poison(
     letter = message_letter(
         kind, message, reason=RejectionCode.POISONED, why=_WHY, job_id=job_id, queue=queue
     )
-    await world.dead_letters.put(letter.blob_name, letter.to_bytes())
+    name = await world.dead_letters.put(letter)
     envelope = _envelope(message)
     if kind is DeadLetterKind.MESSAGE:  # only now: reading it may be what crashed
         job_id = _job_id(envelope, message)
-    facts = {"queue": queue, "task": task, "dead_letter": letter.blob_name}
+    facts = {"queue": queue, "task": task, "dead_letter": name}
     stored = await _record(job_id, world)
     if stored is None:
         rejection = Rejected([Fault("", _WHY)], job_id=job_id)

@@ -1,35 +1,33 @@
 """Dead letters: the same in memory and on real blobs."""
 
-from datetime import date
+from datetime import timedelta
 
 import pytest
 
 from shared.errors import UnreadableRecord
-from shared.jobs.parsing import Message
 from shared.ports import Blobs
-from shared.records.dead_letter import DeadLetterKind, message_letter
+from shared.records.dead_letter import DeadLetter, DeadLetterKind
 from shared.stores.dead_letters import DeadLetters
 from tests.contract.conftest import NOW
 
-LETTER = message_letter(
-    DeadLetterKind.MESSAGE, Message(b"{}", "m", NOW), reason="invalid_job", why="no prompt"
-)
-NAME = "2026/11/22/fox"
+LETTER = DeadLetter(kind=DeadLetterKind.JOB, reason="no_image", at=NOW, job_id="fox")
+NAME = LETTER.blob_name.removesuffix(".json")
+DAY = f"{NOW:%Y/%m/%d}"
 
 
 @pytest.fixture
 async def letters(blobs: Blobs) -> DeadLetters:
     letters = DeadLetters(blobs)
-    await letters.put(f"{NAME}.json", b"{}")
-    await letters.put(f"{NAME}.json", LETTER.to_bytes())
-    await letters.put("2026/11/22/owl.json", b"no letter")
-    await letters.put("2026/11/23/hare.json", b"{}")
+    await letters.put(LETTER.model_copy(update={"reason": "poisoned"}))
+    assert await letters.put(LETTER) == f"{NAME}.json"
+    await letters.put(LETTER.model_copy(update={"at": NOW + timedelta(days=1)}))
+    await blobs.put(f"{DAY}/owl.json", b"no letter")
     return letters
 
 
 async def test_dead_letters_are_named_by_their_day(letters: DeadLetters) -> None:
-    assert await letters.names(date(2026, 11, 22)) == [NAME, "2026/11/22/owl"]
-    assert await letters.names(date(2026, 11, 21)) == []
+    assert await letters.names(NOW.date()) == [NAME, f"{DAY}/owl"]
+    assert await letters.names(NOW.date() - timedelta(days=1)) == []
 
 
 @pytest.mark.parametrize("name", [NAME, f"{NAME}.json"])
@@ -38,12 +36,12 @@ async def test_the_last_letter_of_a_name_is_read(letters: DeadLetters, name: str
 
 
 async def test_a_letter_that_does_not_exist_is_none(letters: DeadLetters) -> None:
-    assert await letters.read("2026/11/22/none") is None
+    assert await letters.read(f"{DAY}/none") is None
 
 
 async def test_what_is_not_a_letter_is_an_error(letters: DeadLetters) -> None:
-    with pytest.raises(UnreadableRecord, match="2026/11/22/owl"):
-        await letters.read("2026/11/22/owl")
+    with pytest.raises(UnreadableRecord, match=f"{DAY}/owl"):
+        await letters.read(f"{DAY}/owl")
 
 
 async def test_a_letter_is_deleted_once(letters: DeadLetters) -> None:

@@ -5,8 +5,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.adapters.storage.queues import MAX_DELAY_SECONDS, MAX_MESSAGE_BYTES, visibility
+from shared.adapters.storage.queues import MAX_DELAY_SECONDS, visibility
 from shared.errors import NoSuchQueue, TooLarge
+from shared.jobs.parsing import MAX_MESSAGE_BYTES
 from shared.ports import Queues
 from tests.contract.conftest import Account, real_by
 from tests.fakes.memory import MemoryQueues

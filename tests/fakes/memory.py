@@ -10,7 +10,6 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from shared.adapters.storage.queues import MAX_MESSAGE_BYTES
 from shared.errors import (
     AlreadyExists,
     BlobLeased,
@@ -19,6 +18,7 @@ from shared.errors import (
     TooLarge,
     UnreadableCursor,
 )
+from shared.jobs.parsing import MAX_MESSAGE_BYTES
 from shared.ports import Blob, BlobPage, Body, ReceivedMessage, SentMessage
 
 

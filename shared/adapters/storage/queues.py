@@ -11,11 +11,10 @@ from xml.etree import ElementTree as ET
 from xml.sax.saxutils import escape
 
 from ...errors import NoSuchQueue, TooLarge
+from ...jobs.parsing import MAX_MESSAGE_BYTES
 from ...ports import SentMessage
 from .rest import StorageClient, StorageRefusal
 
-#: What one message may hold, bytes as stored.
-MAX_MESSAGE_BYTES: Final = 65_536
 #: How long a message may stay invisible, seconds.
 MAX_DELAY_SECONDS: Final = 7 * 86_400
 #: A message that nobody takes must still be there when somebody looks.

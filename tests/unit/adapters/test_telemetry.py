@@ -1,9 +1,8 @@
 """The telemetry of the app: enough to operate it, and nothing that is private."""
 
-import json
 import logging
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from shared.adapters.telemetry import measured, note, note_ages, task_span
 from shared.errors import NotSent
 from shared.images_api.outcomes import OutcomeKind
 from shared.ports import Report
+from shared.records.dead_letter import DeadLetter, DeadLetterKind
 from shared.records.task_messages import TaskMessage, read_task
 from shared.triggers.host import log_report
 from shared.vocabulary import EventType
@@ -80,21 +80,22 @@ def test_calls_are_counted_by_what_became_of_them_and_cost_is_added_up(told: Tol
 
 
 @pytest.mark.parametrize(
-    ("letter", "reason"),
+    ("kind", "reason", "counted"),
     [
-        ({"kind": "message", "reason": "invalid_job"}, "rejected"),
-        ({"kind": "task", "reason": "poisoned"}, "poisoned"),
-        ({"kind": "delivery", "reason": "undeliverable"}, "undeliverable"),
-        ({"kind": "job", "reason": "content_refused"}, "failed"),
+        ("message", "invalid_job", "rejected"),
+        ("task", "poisoned", "poisoned"),
+        ("delivery", "undeliverable", "undeliverable"),
+        ("job", "content_refused", "failed"),
     ],
 )
 async def test_what_was_given_up_on_is_counted(
-    told: Told, letter: dict[str, str], reason: str
+    told: Told, kind: str, reason: str, counted: str
 ) -> None:
-    world = fake_world()
-    await measured(world).dead_letters.put("2026/11/24/fox-1.json", json.dumps(letter).encode())
-    assert list(world.letters) == ["2026/11/24/fox-1.json"]
-    assert told.sums("image_jobs.dead_letters") == {labels(reason=reason): 1}
+    world, at = fake_world(), datetime(2026, 11, 24, tzinfo=UTC)
+    letter = DeadLetter(kind=DeadLetterKind(kind), reason=reason, at=at, job_id="fox-1")
+    name = await measured(world).dead_letters.put(letter)
+    assert list(world.letters) == [name]
+    assert told.sums("image_jobs.dead_letters") == {labels(reason=counted): 1}
 
 
 async def test_the_age_of_the_oldest_message_of_each_queue_is_told(told: Told) -> None:
