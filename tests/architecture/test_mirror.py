@@ -29,8 +29,6 @@ MISSING = {
     "adapters/pillow",
     "adapters/sinks",
     "adapters/storage/account",
-    "batches/entries",
-    "batches/events",
     "catalogue/deployments",
     "catalogue/fitting",
     "client/async_client",
@@ -38,11 +36,8 @@ MISSING = {
     "config/settings",
     "config/webhooks",
     "errors",
-    "events/delivery",
-    "http_api/batch_documents",
     "images_api/json_extractor",
     "images_api/sse",
-    "jobs/commands",
     "jobs/fields",
     "jobs/finish",
     "jobs/tags",
@@ -67,7 +62,6 @@ MISSING = {
     "workflows/generation/steps",
     "workflows/generation/task",
     "workflows/outbox",
-    "workflows/poison",
 }
 
 

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -10,7 +9,7 @@ import pytest
 from shared.batches.reader import MAX_JOBS
 from shared.batches.record import BatchState
 from shared.errors import MalformedMessage, StoreUnavailable
-from shared.http_api.batch_documents import SubmittedList, begun, not_begun, poll_batch_after
+from shared.http_api.batch_documents import SubmittedList, begun, not_begun
 from shared.http_api.job_documents import status_of
 from shared.http_api.problems import Refused
 from shared.workflows.posted_lists import Begun, begin
@@ -197,12 +196,3 @@ async def test_a_list_without_a_job_that_can_be_made_leaves_nothing() -> None:
     with pytest.raises(MalformedMessage):
         await begin(b"{}", None, it.world, it.scene.configuration)
     assert it.world.steps.taken == ["batches.read"]
-
-
-async def test_a_batch_is_worth_asking_for_the_less_often_the_longer_it_runs() -> None:
-    it = Drop()
-    await post(it, JOB)
-    begun_at = it.batch.created_at
-    seconds = [0, 20, 3600]
-    waits = [poll_batch_after(it.batch, begun_at + timedelta(seconds=each)) for each in seconds]
-    assert waits == [1, 5, 30]
