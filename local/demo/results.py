@@ -43,16 +43,22 @@ def progress(results: list[Result]) -> Table:
     table = Table(box=None, padding=(0, 2, 0, 0))
     table.add_column("job")
     table.add_column("request")
-    table.add_column("state", min_width=24)
+    table.add_column("state", min_width=16)
     table.add_column("s", justify="right")
     for result in results:
         message = result.job.message
         request = " ".join(
-            str(message[name]) for name in ("model", "size", "quality", "fit") if name in message
+            _words(name, message[name])
+            for name in ("model", "models", "size", "quality", "fit")
+            if name in message
         )
         state = _MARKS.get(result.event["type"]) if result.event else _progress_mark(result.state)
         table.add_row(result.job.job_id, request or "auto", state, f"{result.seconds:.1f}")
     return table
+
+
+def _words(name: str, value: object) -> str:
+    return f"{len(value)} {name.removesuffix('s')}s" if isinstance(value, list) else str(value)
 
 
 def _progress_mark(state: str) -> str:
@@ -62,37 +68,37 @@ def _progress_mark(state: str) -> str:
 
 
 def summary(results: list[Result], out: Path) -> Table:
-    """Return the final table: decision, cost and files of each job."""
-    table = Table(title="Results", title_justify="left", show_lines=True)
-    for name in ("job", "decision", "tokens", "USD", "seconds", "file, or reason"):
-        right = name in {"tokens", "USD", "seconds"}
-        table.add_column(name, justify="right" if right else "left", no_wrap=right)
+    """Return the final table: decision, cost and files of each job; it fits 80 columns."""
+    table = Table(box=None, padding=(0, 2, 1, 0), show_header=False)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for result in results:
-        data = result.data
-        usage = data.get("usage") or {}
-        cost = data.get("cost_usd")
-        table.add_row(
-            result.job.job_id,
-            _decision(data),
-            f"{usage['output_tokens']:,}" if "output_tokens" in usage else "",
-            f"{cost:.4f}" if cost is not None else "",
-            f"{result.seconds:.1f}",
-            _files(result, out),
-        )
+        lines = [*_decision(result.data), _figures(result), *_files(result, out)]
+        table.add_row(f"[bold]{result.job.job_id}[/]", "\n".join(filter(None, lines)))
     return table
 
 
-def _decision(data: dict[str, Any]) -> str:
+def _decision(data: dict[str, Any]) -> list[str]:
     decided = (data.get("routing") or {}).get("decided")
     if not decided:
-        return ""
+        return []
     size = f"{decided['width']}x{decided['height']}"
-    tier = f"{decided['routing']}: {decided.get('tier') or decided.get('bucket') or '-'}"
-    lines = [decided["model"], f"{size} {decided.get('quality') or ''}".strip(), tier]
-    return "\n".join(lines)
+    tier = f"{decided['routing']} {decided.get('tier') or decided.get('bucket') or ''}"
+    return [f"{decided['model']} {size} {decided.get('quality') or ''}, {tier}"]
 
 
-def _files(result: Result, out: Path) -> str:
+def _figures(result: Result) -> str:
+    usage = result.data.get("usage") or {}
+    cost = result.data.get("cost_usd")
+    figures = [
+        f"{usage['output_tokens']:,} tokens" if "output_tokens" in usage else "",
+        f"${cost:.4f}" if cost else "",
+        f"{result.seconds:.1f} s",
+    ]
+    return f"[dim]{', '.join(filter(None, figures))}[/]"
+
+
+def _files(result: Result, out: Path) -> list[str]:
     notes = [str(path.relative_to(out.parent.parent)) for path in result.files]
     routing = result.data.get("routing") or {}
     notes += [f"[yellow]{escape(item['reason'])}[/]" for item in routing.get("adjustments", ())]
@@ -102,4 +108,4 @@ def _files(result: Result, out: Path) -> str:
         notes += [escape(f"{fault['field']}: {fault['message']}") for fault in faults]
         if "code" in result.data and not faults:
             notes.append(escape(f"{result.data['code']}: {result.data.get('message', '')}"))
-    return "\n".join(notes)
+    return notes

@@ -23,7 +23,6 @@ from local.demo.results import Result, progress, summary
 #: Longest run; all jobs together take about ten seconds.
 PATIENCE_SECONDS: Final = 180
 STOP_SECONDS: Final = 30
-LOG_COLUMNS: Final = 132
 
 
 def run_demo(out: Path) -> int:
@@ -34,8 +33,7 @@ def run_demo(out: Path) -> int:
 
 
 async def _demo(out: Path) -> int:
-    # A log file has no width, and 80 columns would break the file names.
-    console = Console(width=None if sys.stdout.isatty() else LOG_COLUMNS)
+    console = Console()
     console.print(
         "Starting Azurite, a Foundry emulator and the Functions host "
         f"(log: {out.relative_to(out.parent.parent)}/stack.log) …"
