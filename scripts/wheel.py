@@ -31,7 +31,7 @@ def _data(modules: set[Path]) -> Iterator[Path]:
 
 
 def modules_of_the_client(package: Path) -> set[Path]:
-    """Return the client's modules, and every module that one of them needs, over whatever way."""
+    """Return the client's modules, and every module that they import, directly or indirectly."""
     found: set[Path] = set()
     ahead = [package / "__init__.py", *sorted((package / "client").rglob("*.py"))]
     while ahead:

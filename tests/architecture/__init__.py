@@ -1,1 +1,1 @@
-"""Laws of the tree: what must hold of the code as text, whatever it does."""
+"""Laws of the tree: rules that the code must follow as text."""

@@ -1,7 +1,7 @@
-"""What a start may load, told by its modules: a time would tell of the machine as well.
+"""What a cold start may load, in modules: a time would depend on the machine.
 
-Measured beside it by `make bench`: the CPU time to the first call, of this app and of the same one
-with everything imported at the top.
+`make bench` measures the CPU time to the first call, of this app and of the same app with every
+import at the top.
 """
 
 import json
@@ -15,9 +15,9 @@ import pytest
 from .test_index import SETTINGS
 from .tree import ROOT
 
-#: azure.functions itself brings 300.
+#: azure.functions alone loads 300.
 MOST_AT_INDEX = 500
-#: Not while the app is indexed: what they are for comes with a message.
+#: Not loaded while the app is indexed: only a message needs them.
 NOT_AT_INDEX = {
     *("aiohttp", "httpx", "httpx_aiohttp", "httpcore", "yarl"),  # connections
     *("azure.core", "azure.identity", "azure.storage"),  # the SDKs
@@ -47,7 +47,7 @@ asyncio.run(named["watch"].get_user_function()(None))
 
 
 def loaded(code: str, **settings: str) -> set[str]:
-    """The modules of a process that ran this code."""
+    """Return the modules of a process that ran this code."""
     inherited = {name: os.environ[name] for name in ("PATH", "HOME") if name in os.environ}
     code = f"{code}\nimport json, sys\nprint(json.dumps(sorted(sys.modules)))"
     done = subprocess.run(  # noqa: S603 (the arguments are fixed)
@@ -84,5 +84,5 @@ def test_an_index_loads_nothing_that_only_a_message_needs(indexed: set[str]) -> 
     assert found(indexed, NEVER) == set()
 
 
-def test_a_watch_that_nobody_listens_to_loads_and_asks_nothing() -> None:
+def test_a_watch_without_telemetry_loads_and_requests_nothing() -> None:
     assert found(loaded(WATCHED), NOT_AT_INDEX) == set()

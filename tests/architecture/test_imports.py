@@ -1,7 +1,7 @@
-"""Which way the arrows point, and who may touch the world.
+"""The direction of imports, and the packages that may reach the world.
 
 The arrows among the modules of `shared` are held twice: import-linter (`[tool.importlinter]` in
-pyproject.toml) sees chains of imports, the laws here see any new module without being told of it.
+pyproject.toml) sees chains of imports, the laws here see any new module without a list.
 """
 
 import ast
@@ -67,7 +67,7 @@ def touches_of_the_world(root: Path) -> Iterator[str]:
             if isinstance(node, ast.Call):
                 call = ".".join(ast.unparse(node.func).split(".")[-2:])
                 if call in WORLDLY_CALLS:
-                    yield f"{named(path, root)}:{node.lineno} calls {call}: be told it instead"
+                    yield f"{named(path, root)}:{node.lineno} calls {call}: take it as an argument"
 
 
 def strangers_with_an_sdk(root: Path) -> Iterator[str]:

@@ -40,10 +40,10 @@ def test_every_function_over_http_is_described_and_no_other() -> None:
 
 
 def test_every_code_of_a_problem_is_one_that_an_operation_may_answer_with() -> None:
-    told = {code for each in OPERATIONS for code in each.problems}
-    assert told <= STATUSES.keys()
+    documented = {code for each in OPERATIONS for code in each.problems}
+    assert documented <= STATUSES.keys()
     # A message is poisoned on a queue alone; the rest may happen anywhere.
-    assert STATUSES.keys() - told == {"poisoned", "unavailable", "unreadable"}
+    assert STATUSES.keys() - documented == {"poisoned", "unavailable", "unreadable"}
 
 
 def test_the_description_of_queues_is_asyncapi() -> None:

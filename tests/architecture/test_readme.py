@@ -42,7 +42,7 @@ def test_the_path_of_a_message_has_ten_steps() -> None:
     assert re.findall(r"^(\d+)\. ", section, re.MULTILINE) == [str(n) for n in range(1, 11)]
 
 
-def test_the_wishes_of_the_readme_are_a_job_that_the_local_stack_makes() -> None:
+def test_the_options_of_the_readme_are_a_job_that_the_local_stack_makes() -> None:
     (example,) = re.findall(r"```json\n(.*?)```", text_of("README.md"), re.DOTALL)
     job = read_job(Message(example.encode(), "readme", datetime.now(UTC)))
     plans = route(

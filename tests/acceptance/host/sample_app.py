@@ -26,7 +26,7 @@ async def work(message: func.QueueMessage, onward: func.Out[bytes]) -> None:
     note(label=order["label"], count=message.dequeue_count, id=message.id, step="start")
     logging.getLogger("sample").info("working on %s", order["label"])
     if message.dequeue_count <= order.get("failures", 0):
-        raise RuntimeError(f"failing {order['label']} as told")
+        raise RuntimeError(f"failing {order['label']} as requested")
     if order.get("block"):
         time.sleep(order["block"])  # noqa: ASYNC251 - a block of the loop is what is tested
     await asyncio.sleep(order.get("nap", 0))
@@ -50,7 +50,7 @@ def texts(message: func.QueueMessage) -> str:
 def poisoned(message: func.QueueMessage) -> None:
     note(label="poisoned", count=message.dequeue_count, body=message.get_body().decode())
     if "again" in message.get_body().decode():
-        raise RuntimeError("the poison function fails as told")
+        raise RuntimeError("the poison function fails as requested")
 
 
 @app.timer_trigger(arg_name="timer", schedule="%TICK%")
@@ -74,7 +74,7 @@ async def echo(req: func.HttpRequest) -> func.HttpResponse:
 @app.route("open", methods=["GET"], auth_level=func.AuthLevel.ANONYMOUS)
 def everybody(req: func.HttpRequest) -> func.HttpResponse:
     if "fail" in req.params:
-        raise RuntimeError("failing as told")
+        raise RuntimeError("failing as requested")
     return func.HttpResponse(b"\x00\xff", mimetype="image/png")
 
 

@@ -41,7 +41,7 @@ def test_an_unknown_path_or_method_is_not_found(host: Host) -> None:
     assert host.call("/api/open", method="HEAD")[0] == 404
 
 
-def test_a_request_reaches_the_function_as_the_worker_tells_it(host: Host) -> None:
+def test_a_request_reaches_the_function_as_the_worker_passes_it(host: Host) -> None:
     key = host.ready["keys"]["function"]
     path = "/api/echo/you/7?a=1&a=2&b="
     status, body, headers = host.call(path, key=key, method="POST", body=b"hello")

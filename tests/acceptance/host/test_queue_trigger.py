@@ -36,7 +36,7 @@ def test_a_message_is_run_once_and_deleted(here: World, host: Host) -> None:
 def test_a_failed_message_comes_back_with_a_higher_count(here: World, host: Host) -> None:
     here.send({"label": "twice", "failures": 1})
     here.wait_seen("twice", step="end", count=2)
-    assert any("Traceback" in line and "failing twice as told" in line for line in host.log)
+    assert any("Traceback" in line and "failing twice as requested" in line for line in host.log)
 
 
 def test_after_the_last_try_the_body_goes_to_the_poison_queue(here: World, host: Host) -> None:

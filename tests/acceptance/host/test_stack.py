@@ -51,11 +51,11 @@ def pids(ready: dict[str, Any]) -> list[int]:
 
 
 @pytest.mark.usefixtures("azurite")
-def test_a_host_that_dies_is_started_anew_and_a_killed_stack_leaves_nothing() -> None:
+def test_a_host_that_dies_is_restarted_and_a_killed_stack_leaves_no_process() -> None:
     with stack("--restart") as (child, ready, log):
         os.kill(ready["pids"]["hosts"][0], signal.SIGKILL)
-        (said,) = until(lambda: [line for line in log if "restarted, pid" in line], "restart")
-        fresh = int(said.rsplit(" ", 1)[1])
+        (restart,) = until(lambda: [line for line in log if "restarted, pid" in line], "restart")
+        fresh = int(restart.rsplit(" ", 1)[1])
         assert runs(fresh)
         os.kill(child.pid, signal.SIGKILL)
         until(lambda: not any(map(runs, [*pids(ready), fresh])), "end of all parts")
@@ -71,7 +71,7 @@ def test_a_part_that_dies_takes_the_rest_with_it() -> None:
 
 
 @pytest.mark.usefixtures("azurite")
-def test_a_person_at_a_terminal_is_told_what_to_paste() -> None:
+def test_a_terminal_shows_lines_to_paste() -> None:
     ours, theirs = pty.openpty()
     up = subprocess.Popen(  # noqa: S603 - our own program
         [PYTHON, "-m", "local", "up"],
@@ -83,10 +83,10 @@ def test_a_person_at_a_terminal_is_told_what_to_paste() -> None:
     )
     try:
         os.close(theirs)
-        said = ""
-        while "Press Ctrl-C to stop everything." not in said:
-            said += os.read(ours, 4096).decode()
-        lines = [line for line in said.splitlines() if line.startswith(("export ", "alias "))]
+        output = ""
+        while "Press Ctrl-C to stop everything." not in output:
+            output += os.read(ours, 4096).decode()
+        lines = [line for line in output.splitlines() if line.startswith(("export ", "alias "))]
         # In the same breath: an alias is known from the next line on.
         use = ["shopt -s expand_aliases", *lines, "image-jobs doctor --send", USE_KEY, USE_SAS]
         used = subprocess.run(  # noqa: S603 - likewise
@@ -97,7 +97,7 @@ def test_a_person_at_a_terminal_is_told_what_to_paste() -> None:
         )
         assert used.returncode == 0, used.stderr
         assert "sending to image-jobs" in used.stdout
-        assert "/api/gallery#key=" in said
+        assert "/api/gallery#key=" in output
     finally:
         up.terminate()
         up.wait(START_SECONDS)

@@ -9,7 +9,7 @@ import pytest
 from local.foundry.__main__ import main, parser, read_settings
 
 
-async def test_it_says_where_it_listens_and_stops_when_told() -> None:
+async def test_it_prints_its_address_and_stops_on_sigterm() -> None:
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "local.foundry", "--port", "0", "--time-scale", "0"),
         stdout=asyncio.subprocess.PIPE,
@@ -24,7 +24,7 @@ async def test_it_says_where_it_listens_and_stops_when_told() -> None:
     assert await process.wait() == 0
 
 
-def test_switches_come_from_the_command_line() -> None:
+def test_settings_come_from_the_command_line() -> None:
     given = parser().parse_args(
         [
             "--time-scale",

@@ -59,7 +59,7 @@ def test_host_json_has_the_defaults_of_azure(tmp_path: Path) -> None:
     assert (options.route_prefix, options.timeout) == ("api", 1800.0)
 
 
-def test_host_json_is_obeyed_and_checked(tmp_path: Path) -> None:
+def test_host_json_is_read_and_validated(tmp_path: Path) -> None:
     queues = {"batchSize": 4, "newBatchThreshold": 0, "visibilityTimeout": "00:00:30"}
     options = read_host_json(
         host_json(tmp_path, functionTimeout="-1", extensions={"queues": queues})

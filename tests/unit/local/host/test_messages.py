@@ -31,7 +31,7 @@ def test_json_properties_overwrite_metadata_as_text() -> None:
     assert not {"list", "none", "id"} & set(found)
 
 
-def test_binary_data_is_not_looked_into() -> None:
+def test_binary_data_is_not_parsed() -> None:
     found = metadata(QueueMessage(content=""), b'{"id": 7}', binary=True)
     assert found["Id"].WhichOneof("data") is None
 
@@ -62,7 +62,7 @@ def test_text_in_brackets_that_is_no_json_is_refused() -> None:
         output_bodies(TypedData(string="[oh no]"))
 
 
-def test_keys_open_what_they_should() -> None:
+def test_a_key_opens_its_levels() -> None:
     keys = Keys(function="f", master="m")
     assert keys.opens("anonymous", None)
     assert keys.opens("function", "f")

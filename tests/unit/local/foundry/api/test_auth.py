@@ -33,7 +33,9 @@ COGNITIVE, FOUNDRY = "https://cognitiveservices.azure.com", "https://ai.azure.co
         ({"authorization": "Bearer a.b.c"}, 200),
     ],
 )
-async def test_a_way_in_is_needed(calls: Calls, headers: dict[str, str], status: int) -> None:
+async def test_a_key_or_a_token_is_needed(
+    calls: Calls, headers: dict[str, str], status: int
+) -> None:
     reply = await calls.client.post(OPENAI, json=PLAIN, headers=headers)
     assert reply.status == status
 

@@ -78,7 +78,7 @@ async def test_a_newer_model_has_more_qualities(calls: Calls) -> None:
     assert (await reply.json())["quality"] == "max"
 
 
-async def test_an_oversize_is_shrunk_where_that_is_switched_on() -> None:
+async def test_an_oversize_is_shrunk_with_that_setting() -> None:
     async with started(oversize="resize") as calls:
         reply = await calls.generate({"size": "4096x2304"})
         assert (await reply.json())["size"] == "3840x2160"
@@ -194,7 +194,7 @@ async def test_a_form_without_its_boundary_is_refused(calls: Calls) -> None:
     assert (await calls.client.post(url, data=b"x", headers=headers)).status == 400
 
 
-async def test_a_mask_must_be_less_less_than_four_megabytes(calls: Calls) -> None:
+async def test_a_mask_must_be_smaller_than_four_megabytes(calls: Calls) -> None:
     mask = png(8, 8) + bytes(4 << 20)
     reply = await calls.edit(image=png(8, 8), mask=mask)
     assert (await reply.json())["error"]["code"] == "file_too_large"

@@ -27,7 +27,7 @@ async def test_the_reply_is_the_measured_body(calls: Calls) -> None:
     assert {"apim-request-id", "x-request-id"} <= {name.lower() for name in reply.headers}
 
 
-async def test_auto_is_echoed_as_what_was_decided(calls: Calls) -> None:
+async def test_the_reply_has_the_value_decided_for_auto(calls: Calls) -> None:
     body = await (await calls.generate({"size": "auto", "quality": "auto"})).json()
     assert (body["size"], body["quality"]) == ("1024x1024", "high")
     assert picture(body["data"][0]["b64_json"]).size == (1024, 1024)
@@ -90,7 +90,7 @@ async def test_comments_keep_a_slow_stream_alive() -> None:
         assert text.count(": keep-alive") > 2
 
 
-async def test_base64_may_be_escaped_and_arrive_in_crumbs() -> None:
+async def test_base64_may_be_escaped_and_arrive_in_small_chunks() -> None:
     async with started(escapes=True, chunk_bytes=977, chunked=True) as calls:
         reply = await calls.generate()
         assert "content-length" not in reply.headers
@@ -120,7 +120,7 @@ async def test_an_edit_can_be_streamed_on_v1(calls: Calls) -> None:
     assert [name for name, _ in events(await reply.text())] == ["image_edit.completed"]
 
 
-async def test_mai_makes_one_picture_whatever_n_says(calls: Calls) -> None:
+async def test_mai_makes_one_picture_for_any_n(calls: Calls) -> None:
     url = "/mai/v1/images/generations"
     ask = {"model": "MAI-Image-2.6", "prompt": "A fox", "width": 768, "height": 1024, "n": 4}
     body = await (await calls.client.post(url, json=ask, headers=KEY)).json()
@@ -198,7 +198,7 @@ async def test_calls_run_side_by_side(calls: Calls) -> None:
     assert {reply.status for reply in replies} == {200}
 
 
-async def test_a_cached_picture_is_the_same_again_and_grain_makes_it_heavy() -> None:
+async def test_a_cached_picture_is_the_same_again_and_noise_makes_it_large() -> None:
     async with started(cache=True, noise=6) as calls:
         url = DATED.format("gpt-image-2", "generations")
         bodies = [

@@ -38,7 +38,7 @@ def test_the_same_request_gives_the_same_picture_and_others_differ() -> None:
     assert paint(spec("fox")).tobytes() != paint(spec("fox", number=2, count=2)).tobytes()
 
 
-def test_words_for_the_emulator_are_not_drawn() -> None:
+def test_markers_for_the_emulator_are_not_drawn() -> None:
     assert whiteness(paint(spec("[[fault:cut]]"))) == pytest.approx(
         whiteness(paint(spec("(no words)"))), abs=0.02
     )
@@ -96,7 +96,7 @@ def test_a_prompt_too_long_for_the_picture_ends_in_an_ellipsis() -> None:
     assert lines[-1].endswith("…")
 
 
-def test_grain_and_transparency() -> None:
+def test_noise_and_transparency() -> None:
     flat, grainy = paint(spec("fox")), paint(spec("fox", noise=6))
     assert ImageStat.Stat(grainy).var[0] > ImageStat.Stat(flat).var[0]
     clear = paint(spec("fox", transparent=True))
@@ -112,7 +112,7 @@ def test_an_edit_shows_its_reference_dimmed() -> None:
     assert 60 < corner[1] < 140
 
 
-def test_without_raqm_it_says_so_once(
+def test_without_raqm_it_warns_once(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     lettering.shapes_complex_scripts.cache_clear()

@@ -32,7 +32,7 @@ from ..calls import KEY, Calls, events, picture, started
         ("content_safety_violation", 400, "content_safety_violation", 0),
     ],
 )
-async def test_a_fault_that_answers(
+async def test_a_fault_with_an_error_reply(
     calls: Calls, fault: str, status: int, code: str, paid: int
 ) -> None:
     reply = await calls.generate(fault=fault)
@@ -40,9 +40,9 @@ async def test_a_fault_that_answers(
     assert len(calls.emulator.ledger.entries) == paid
 
 
-async def test_a_429_tells_how_long_to_wait_or_does_not(calls: Calls) -> None:
-    told = await calls.generate(fault="429,2500")
-    assert (told.headers["retry-after-ms"], told.headers["retry-after"]) == ("2500", "3")
+async def test_a_429_may_say_how_long_to_wait(calls: Calls) -> None:
+    throttled = await calls.generate(fault="429,2500")
+    assert (throttled.headers["retry-after-ms"], throttled.headers["retry-after"]) == ("2500", "3")
     bare = await calls.generate(fault="429-bare")
     assert "retry-after" not in bare.headers
     busy = await (await calls.generate(fault="429-capacity")).json()
@@ -126,7 +126,7 @@ async def test_an_empty_reply_is_still_paid(calls: Calls) -> None:
     assert len(calls.emulator.ledger.entries) == 2
 
 
-async def test_a_linked_picture_is_given_to_whoever_has_its_signature_and_brings_nothing(
+async def test_a_linked_picture_needs_its_signature_and_no_credentials(
     calls: Calls,
 ) -> None:
     body = await (await calls.generate(fault="linked")).json()
@@ -186,8 +186,8 @@ async def test_a_reply_can_be_compressed_unasked(calls: Calls) -> None:
 
 
 async def test_a_stream_can_end_in_an_error_or_in_nothing(calls: Calls) -> None:
-    told = await (await calls.generate({"stream": True}, fault="error-event")).text()
-    assert [name for name, _ in events(told)] == ["error"]
+    stream = await (await calls.generate({"stream": True}, fault="error-event")).text()
+    assert [name for name, _ in events(stream)] == ["error"]
     none = await (await calls.generate({"stream": True}, fault="no-final")).text()
     assert events(none) == []
     assert len(calls.emulator.ledger.entries) == 2
@@ -223,7 +223,7 @@ async def test_a_rule_chooses_its_calls(calls: Calls) -> None:
     assert [rule["hits"] for rule in (await calls.admin("GET", "faults"))["rules"]] == [1, 1, 0]
 
 
-async def test_an_unknown_fault_is_told(calls: Calls) -> None:
+async def test_an_unknown_fault_is_reported(calls: Calls) -> None:
     reply = await calls.generate(fault="banana")
     assert "unknown fault 'banana'" in (await reply.json())["error"]["message"]
     for body in ({"fault": "banana"}, {"fault": "429", "value": "soon"}, {"faults": "429"}):

@@ -58,7 +58,7 @@ def test_input_pictures_count_their_patches(width: int, height: int, tokens: int
     assert image_tokens(width, height) == tokens
 
 
-def test_money_is_tokens_or_area() -> None:
+def test_the_price_follows_tokens_or_area() -> None:
     assert dollars(MODELS["gpt-image-2"], Usage(9, 0, 7024), pixels=0) == pytest.approx(0.210765)
     assert dollars(MODELS["FLUX.2-pro"], Usage(9, 0, 0), pixels=1_000_000) == pytest.approx(0.03)
     assert output_tokens(MODELS["FLUX.2-pro"], "", 1024, 1024, 1) == 0

@@ -35,7 +35,7 @@ def test_a_slice_of_a_second_lets_fewer_through_at_once() -> None:
     assert [quota.take("pool", 1).wait is None for _ in range(3)] == [True, True, False]
 
 
-def test_hammering_only_makes_the_wait_longer() -> None:
+def test_fast_retries_only_make_the_wait_longer() -> None:
     clock = Clock()
     quota = Quota(clock)
     quota.set("pool", 6)
@@ -44,7 +44,7 @@ def test_hammering_only_makes_the_wait_longer() -> None:
     assert quota.take("pool", 10).wait is None
 
 
-def test_the_headers_tell_what_is_left() -> None:
+def test_the_headers_show_the_remaining_requests() -> None:
     quota = Quota(Clock())
     quota.set("pool", 60)
     assert quota.take("pool", 10).headers == {
@@ -95,7 +95,7 @@ async def test_the_ledger_has_every_picture(calls: Calls) -> None:
 
 
 @pytest.mark.parametrize("stream", [False, True])
-async def test_a_picture_is_billed_even_when_its_client_has_gone(stream: bool) -> None:  # noqa: FBT001  # a parameter
+async def test_a_picture_is_billed_even_when_its_client_disconnects(stream: bool) -> None:  # noqa: FBT001  # a parameter
     async with started(time_scale=0.005, keep_alive_seconds=2) as calls:
         url = DATED.format("gpt-image-2", "generations")
         impatient = aiohttp.ClientTimeout(total=0.05)
