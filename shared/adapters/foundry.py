@@ -1,4 +1,4 @@
-"""The images endpoint: one POST a call, never repeated, and a plain word on what became of it.
+"""The images endpoint: one POST per call, never repeated, and its result.
 
 The one question that matters when a call fails is whether the request may have reached the
 endpoint, since then it may have been paid for. `NotSent` is said only with proof: no connection

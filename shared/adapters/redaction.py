@@ -1,4 +1,4 @@
-"""Keeps secrets and pictures out of the log, whoever writes it."""
+"""Removes secrets and pictures from every log line."""
 
 import logging
 import re

@@ -36,7 +36,7 @@ _METER: Final = metrics.get_meter("image_jobs")
 
 JOBS: Final = _METER.create_counter("image_jobs.jobs", "{job}", "Jobs announced, by outcome")
 CALLS: Final = _METER.create_counter(
-    "image_jobs.calls", "{call}", "Calls, by what became of them; `throttled` is a 429"
+    "image_jobs.calls", "{call}", "Calls, by outcome; `throttled` is a 429"
 )
 COST: Final = _METER.create_counter("image_jobs.cost", "USD", "Cost of calls, as usage tells it")
 TOKENS: Final = _METER.create_counter("image_jobs.tokens", "{token}", "Tokens of finished jobs")
@@ -62,7 +62,7 @@ OLDEST: Final = _METER.create_gauge(
 
 @contextmanager
 def task_span(name: str, traceparent: str | None) -> Iterator[Span]:
-    """Follow a task from its message to its event, linked to whoever asked for the job."""
+    """Follow a task from its message to its event, linked to the caller of the job."""
     context = TraceContextTextMapPropagator().extract({"traceparent": traceparent or ""})
     asked = trace.get_current_span(context).get_span_context()
     links = [Link(asked)] if asked.is_valid else []

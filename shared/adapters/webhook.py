@@ -174,7 +174,7 @@ class GuardedResolver(AbstractResolver):
     async def resolve(
         self, host: str, port: int = 0, family: socket.AddressFamily = socket.AF_UNSPEC
     ) -> list[ResolveResult]:
-        """Return the addresses of a name; `DeliveryFailed` if any of them is none to connect to."""
+        """Return the addresses of a name; raise `DeliveryFailed` when one of them is forbidden."""
         found = await self._inner.resolve(host, port, family)
         allowed = is_reachable_here if host in self._local else is_public
         for each in found:

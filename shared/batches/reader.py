@@ -69,7 +69,7 @@ def _leave_list(buffer: EntryBuffer, body: bytes, size: int) -> Iterator[Manifes
 
 
 def _wait_for_end(buffer: EntryBuffer) -> Iterator[ManifestEntry]:
-    """Wait for more bytes of an element; stop if there are none, or too many already."""
+    """Wait for more bytes of an element; stop at the end, or when there are too many."""
     if buffer.is_last:
         if buffer.data.strip():
             yield _element(buffer, bytes(buffer.data), len(buffer.data))
@@ -129,7 +129,7 @@ def _rows(buffer: EntryBuffer) -> Iterator[ManifestEntry]:
 def _record(buffer: EntryBuffer) -> bytes | None:
     """Return the next row with the line breaks inside its quotes; None while it is not complete.
 
-    A row ends at the first line end where its quotes are even. If there is none, its first line
+    A row ends at the first line end where its quotes are even. Without one, its first line
     alone is the row: a stray quote spoils one row and not the file.
     """
     first: bytes | None = None

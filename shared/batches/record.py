@@ -158,7 +158,7 @@ class BatchRecord(_Frozen):
 
     @property
     def waits_for(self) -> int | None:
-        """The first entry, from 1, whose job is not known to have ended; None if there is none."""
+        """The first entry, from 1, whose job may not have ended; None after the last."""
         ended = self.collected * PAGE_ENTRIES + self.waiting_at
         is_running = self.state is BatchState.RUNNING and ended < self.reading.entries
         return ended + 1 if is_running else None

@@ -170,7 +170,7 @@ class Catalogue:
     models: Mapping[str, Model]
 
     def get(self, name: str) -> Model:
-        """Return the model of this name; `LookupError` with a sentence if there is none."""
+        """Return the model of this name; raise `LookupError` for an unknown name."""
         if model := self.models.get(name):
             return model
         raise LookupError(f"{name!r} is not a model of the catalogue{self._suggest(name)}")

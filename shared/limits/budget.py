@@ -3,7 +3,7 @@
 Money is counted in whole millionths of a dollar, and parts of one count as a whole: sums are exact,
 and never less than what is billed. A hold is made before a call is written down as intended, and
 ends when the call's result is; whatever dies in between leaves its hold, which counts in full until
-a sweep has found out what became of it.
+a sweep has found out its result.
 """
 
 import math
@@ -27,7 +27,7 @@ class CostReservation(BaseModel):
     #: Millionths of a dollar.
     amount: int = Field(ge=0)
     job_id: str
-    #: After this moment the call is over, whoever made it.
+    #: After this moment the call is over.
     until: datetime
 
 

@@ -149,7 +149,7 @@ def read_cursor(text: str) -> Cursor:
 
 
 class Page(BaseModel):
-    """Some entries, newest first, and the cursor of the next page; None when there is none."""
+    """Some entries, newest first, and the cursor of the next page; None when it does not exist."""
 
     model_config = ConfigDict(frozen=True)
 

@@ -41,7 +41,7 @@ class BatchRecords:
         return await self._records.create(name, record, what=what)
 
     async def read(self, batch_id: str) -> "Versioned[BatchRecord] | None":
-        """Return the record, or None when there is none."""
+        """Return the record; None when it does not exist."""
         return await self._records.read(_name(batch_id), what=_what(batch_id))
 
     async def replace(self, record: "BatchRecord", version: str) -> str:
@@ -50,7 +50,7 @@ class BatchRecords:
         return await self._records.replace(name, record, version, what=what)
 
     async def put_page(self, batch_id: str, name: str, body: bytes) -> bytes:
-        """Write a page once; return the stored one, whoever wrote it."""
+        """Write a page once; return the stored one."""
         try:
             await self.jobs.put(_page(batch_id, name), body, if_absent=True)
         except AlreadyExists:
@@ -58,7 +58,7 @@ class BatchRecords:
         return body
 
     async def read_page(self, batch_id: str, name: str) -> bytes | None:
-        """Return a page, None when there is none."""
+        """Return a page; None when it does not exist."""
         found = await self.jobs.read(_page(batch_id, name))
         return found.body if found else None
 

@@ -33,7 +33,7 @@ async def until_written[T](
 ) -> T:
     """Read, change and write a document until no other writer was faster; return the result.
 
-    `attempt` is told whether it is the first one. Raises `StoreUnavailable` when other writers win
+    `attempt` gets whether it is the first one. Raises `StoreUnavailable` when other writers win
     `MAX_TRIES` times.
     """
     for tries in range(MAX_TRIES):
@@ -62,7 +62,7 @@ class Documents[T: BaseModel]:
             raise AlreadyExists(f"the {what} exists already") from error
 
     async def read(self, name: str, *, what: str) -> Versioned[T] | None:
-        """Return the document, None when there is none; `UnreadableRecord` if it is damaged."""
+        """Return the document; None when it does not exist; `UnreadableRecord` if it is damaged."""
         blob = await self.blobs.read(name)
         if blob is None:
             return None

@@ -22,12 +22,12 @@ class Inputs:
     images_container: str
 
     async def read_text(self, name: str, *, max_bytes: int) -> str | None:
-        """Return the blob as UTF-8 text, None when there is none; `InvalidJob` if it is too big."""
+        """Return the blob as UTF-8 text; None if it does not exist; `InvalidJob` if too big."""
         blob = await self.blobs.read(name, length=max_bytes + 1)
         return None if blob is None else as_text(name, blob.body, max_bytes)
 
     async def head(self, name: str, *, most: int) -> InputHead | None:
-        """Return the first `most` bytes of the blob, None when there is none."""
+        """Return the first `most` bytes of the blob; None when it does not exist."""
         place = self._place(name)
         if place is None:
             return None

@@ -103,7 +103,7 @@ class PoolLedgers:
         await self._ledger(pool).change(step)
 
     async def look(self, pool: str) -> Ledger | None:
-        """Return the ledger as it was about a second ago at most, None if there is none.
+        """Return the ledger as it was about a second ago at most; None when it does not exist.
 
         At most one read, and no write.
         """
@@ -218,7 +218,7 @@ class _SharedLedger:
         return True
 
     async def _read(self) -> Versioned[Ledger | None] | None:
-        """Return the ledger; None when there is none yet.
+        """Return the ledger; None when it does not exist.
 
         One that this version can't read is replaced: all that it holds is learnt again.
         """

@@ -23,7 +23,7 @@ class Manifests:
     blobs: Blobs
 
     async def find(self, name: str) -> FoundManifest | None:
-        """Return the properties of a manifest, None when there is none of this name."""
+        """Return the properties of a manifest; None when it does not exist of this name."""
         found = await self.blobs.find(name)
         if found is None:
             return None

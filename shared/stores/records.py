@@ -23,7 +23,7 @@ class JobRecords:
         return await self._documents.create(name, record, what=_what(record.job_id))
 
     async def read(self, job_id: str) -> Versioned[JobRecord] | None:
-        """Return the record, or None when there is none."""
+        """Return the record; None when it does not exist."""
         return await self._documents.read(record_name(job_id), what=_what(job_id))
 
     async def replace(self, record: JobRecord, version: str) -> str:

@@ -83,7 +83,7 @@ def log_report(function: str, report: Report) -> None:
 
 
 def start_span(function: str, traceparent: str | None) -> AbstractContextManager[object]:
-    """Follow what is done within, linked to whoever asked for it, if anybody listens."""
+    """Follow what is done within, linked to its caller, when telemetry is on."""
     if not telemetry_enabled():
         return nullcontext()
     from ..adapters.telemetry import task_span  # noqa: PLC0415 (as above)

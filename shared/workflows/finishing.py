@@ -1,7 +1,7 @@
-"""Finish: when all calls of a job have ended, what it wants made of the originals is made.
+"""Finish: make the renditions of a job when all its calls have ended.
 
-Original by original, each written down before the next, so that whoever is stopped is followed by
-one who goes on; blobs have names of their own and the first one stays, so two at once do no harm.
+The result of each original is recorded before the next one, so that another run can continue
+after a stop. Each blob is written once, so that two runs at a time do no harm.
 """
 
 from collections.abc import Callable, Sequence

@@ -54,12 +54,12 @@ class Overview(Data):
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """One look around; what can't be looked at is told in its place, and hides nothing else."""
+    """One overview; a part that can't be read shows its error and hides no other part."""
 
     world: World
     configuration: Configuration
     now: datetime
-    #: For the log: who asks is told no more than their kind.
+    #: For the log: the caller gets only their kind.
     errors: list[ImageJobsError] = field(default_factory=list)
 
     async def lane(self, lane: str, queue: str) -> LaneStatus:

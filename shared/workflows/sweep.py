@@ -34,7 +34,7 @@ from .outbox import publish_pending, update_index
 #: How long a task or a finish may be pending before its message is taken for lost, and then twice
 #: as long each time: a message too many finds nothing left to do, but costs a delivery.
 IDLE: Final = timedelta(minutes=15)
-#: A look comes this long after the moment it waits for, so that whoever is at work is first.
+#: A check comes this long after the moment it waits for, so that a running task is first.
 MARGIN: Final = timedelta(seconds=15)
 #: Looks are at least and at most this far apart, whatever a record promises.
 SHORTEST: Final = timedelta(minutes=1)

@@ -20,7 +20,7 @@ from ...ports import Tokens
 API_VERSION: Final = "2024-11-04"
 SCOPE: Final = "https://storage.azure.com/.default"
 
-#: The headers that a signature covers, in its order; `x-ms-date` stands in for `date`.
+#: The headers that a signature covers, in its order; `x-ms-date` replaces `date`.
 _SIGNED: Final = (
     *("content-encoding", "content-language", "content-length", "content-md5", "content-type"),
     *("date", "if-modified-since", "if-match", "if-none-match", "if-unmodified-since", "range"),
@@ -93,7 +93,7 @@ class SharedKey:
 
     @classmethod
     def read(cls, account: str, key: str) -> "SharedKey":
-        """Read a key as the portal shows it; `Misconfigured` if it is none."""
+        """Read a key as the portal shows it; raise `Misconfigured` when it is not valid."""
         try:
             return cls(account, base64.b64decode(key, validate=True))
         except binascii.Error as error:

@@ -47,7 +47,7 @@ async def call(
     limit: timedelta,
     client_request_id: str,
 ) -> CallResult:
-    """Make one call and store what comes back; whatever happens is told as an outcome."""
+    """Make one call and store its pictures; return every result as an outcome."""
     receiver: Receiver | None = None
     stored: dict[int, StoredPicture] = {}
     headers: Mapping[str, str] = {}

@@ -1,13 +1,11 @@
-"""A reply on its way into storage: through the decoder, picture by picture.
+"""Receive a reply: decode it and store each picture.
 
 A picture is committed as soon as its last byte is in, so what was received whole before a reply
 breaks is kept: it was paid for. Nothing here holds a picture or a reply.
 
-Pictures that a reply links instead of sending: fetched from where it is safe to, and stored.
-
-A link is a stranger's word. It is followed to the endpoint that gave it, or by https to a host that
-the operator has named for the deployment; with no credentials, no redirect, and within bounds. It
-gives access to whoever holds it, so nothing but its host is ever told.
+A reply may link pictures instead of sending them. A link is not trusted: it is followed only to the
+endpoint itself, or by https to a host that the operator has named for the deployment, without
+credentials, without redirects and within limits. A link grants access, so only its host is logged.
 """
 
 import fnmatch

@@ -16,7 +16,7 @@ from ...records.record import JobRecord, TaskState
 from ...routing.plan import Adjustment, Plan, estimate_usd
 from ...routing.planner import make_plans
 
-#: What `Job.model` says when the choice is ours, and the field that tells of it.
+#: The value of `Job.model` that lets the app choose, and the name of that field.
 AUTO: Final = "auto"
 _FIELD: Final = "model"
 

@@ -158,9 +158,9 @@ async def no_money_yet(
 async def reconcile(world: World, configuration: Configuration) -> int:
     """Settle what was set aside, yesterday or today, for calls that must be over; return how many.
 
-    What became of each stands in its job's record. Where the record knows nothing of the call, the
-    record is written once more before the money is let go: a process that was about to write the
-    call down can't do so any more.
+    The record of the job has the result of each call. If it does not know the call, the record is
+    written once more before the money is released: a process that was about to record the call can
+    no longer do so.
     """
     if configuration.settings.daily_budget_usd is None:
         return 0

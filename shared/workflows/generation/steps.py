@@ -1,4 +1,4 @@
-"""What to do about a wakened task: decided from its record alone, before anything is done."""
+"""The next step of a task, decided from its record alone."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,7 +15,7 @@ from ...vocabulary import FailureCode, Slot
 
 @dataclass(frozen=True, slots=True)
 class AlreadyEnded:
-    """Nothing to do but to make sure that the world was told."""
+    """Nothing to do, except to publish pending events."""
 
     why: Literal["already_ended", "earlier_run"]
 
@@ -45,7 +45,7 @@ class GiveUp:
 class Pay:
     """Call one of these deployments for the pictures that are missing."""
 
-    #: The one that is to be asked for a turn first comes first.
+    #: In the order in which their pools are asked for a reservation.
     deployments: tuple[Deployment, ...]
     slots: tuple[Slot, ...]
     #: No call is begun at or after this.
@@ -63,7 +63,7 @@ type NextStep = AlreadyEnded | InProgress | Resolve | GiveUp | Pay
 def next_step(
     record: JobRecord, message: TaskMessage, *, now: datetime, configuration: Configuration
 ) -> NextStep:
-    """Return what to do about a wakened task."""
+    """Return the next step of a task."""
     task = record.tasks[message.task]
     if not message.is_of(record.run):
         return AlreadyEnded("earlier_run")
