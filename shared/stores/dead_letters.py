@@ -32,7 +32,7 @@ class DeadLetters:
         return [name.removesuffix(_SUFFIX) for name in page.blobs]
 
     async def read(self, name: str) -> "DeadLetter | None":
-        """Return a dead letter, None when there is none; `UnreadableRecord` if it is damaged."""
+        """Return a dead letter; None if it does not exist; `UnreadableRecord` if damaged."""
         from ..records.dead_letter import read_dead_letter  # noqa: PLC0415 (the app only writes)
 
         name = name.removesuffix(_SUFFIX)
@@ -43,5 +43,5 @@ class DeadLetters:
             raise UnreadableRecord(f"this version cannot read the dead letter {name!r}") from error
 
     async def delete(self, name: str) -> bool:
-        """Delete a dead letter; return False when there is none."""
+        """Delete a dead letter; return False when it does not exist."""
         return await self.blobs.delete(f"{name.removesuffix(_SUFFIX)}{_SUFFIX}")
