@@ -1,6 +1,5 @@
 """The paid call: what it sends, and that it sends it once."""
 
-import gzip
 import json
 import tomllib
 from pathlib import Path
@@ -9,7 +8,6 @@ import pytest
 from aiohttp import web
 
 from shared.adapters.foundry import USER_AGENT
-from shared.errors import BrokenReply
 from tests.contract.endpoints import LONG, PICTURE, FakeTokens, a_request, endpoint_of, http, whole
 
 
@@ -80,44 +78,3 @@ async def test_no_answer_makes_it_call_again(status: int) -> None:
     async with http(answers) as url, endpoint_of() as endpoint:
         assert (await whole(endpoint, url))[0] == status
     assert calls == [status]
-
-
-async def test_every_call_has_a_connection_of_its_own() -> None:
-    peers: list[object] = []
-
-    async def answers(request: web.Request) -> web.Response:
-        assert request.transport is not None
-        peers.append(request.transport.get_extra_info("peername"))
-        response = web.Response(body=b"{}")
-        response.force_close = lambda: None  # type: ignore[method-assign] # it would keep it open
-        return response
-
-    async with http(answers) as url, endpoint_of() as endpoint:
-        for _ in range(3):
-            await whole(endpoint, url)
-    assert len(set(peers)) == 3
-
-
-async def test_no_cookie_is_kept() -> None:
-    async def answers(request: web.Request) -> web.Response:
-        response = web.json_response(dict(request.cookies))
-        response.set_cookie("affinity", "one")
-        return response
-
-    async with http(answers) as url, endpoint_of() as endpoint:
-        await whole(endpoint, url)
-        assert await whole(endpoint, url) == (200, b"{}")
-
-
-async def test_a_packed_reply_is_broken_and_a_packed_error_is_unpacked() -> None:
-    status = 200
-
-    async def packs(_request: web.Request) -> web.Response:
-        packed = gzip.compress(b'{"error": {}}')
-        return web.Response(status=status, body=packed, headers={"content-encoding": "gzip"})
-
-    async with http(packs) as url, endpoint_of() as endpoint:
-        with pytest.raises(BrokenReply, match="packed as 'gzip'"):
-            await whole(endpoint, url)
-        status = 429
-        assert await whole(endpoint, url) == (429, b'{"error": {}}')

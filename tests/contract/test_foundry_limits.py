@@ -45,32 +45,6 @@ async def test_an_answer_that_never_comes_is_a_broken_reply_at_the_limit() -> No
     assert asked.is_set()
 
 
-async def test_a_body_that_stalls_is_a_broken_reply_after_the_silence() -> None:
-    async def stalls(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_request(reader)
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
-        await reader.read()
-
-    async with tcp(stalls) as url, endpoint_of(limits=CallLimits(1, 0.05)) as endpoint:
-        with pytest.raises(BrokenReply, match=r"nothing came for 0\.05 s"):
-            await whole(endpoint, url)
-
-
-async def test_a_body_that_has_not_begun_may_be_silent_for_longer() -> None:
-    go_on = asyncio.Event()
-
-    async def thinks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        await read_request(reader)
-        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
-        await go_on.wait()
-        writer.write(b"{}")
-        await writer.drain()
-
-    async with tcp(thinks) as url, endpoint_of(limits=CallLimits(1, 0.01)) as endpoint:
-        asyncio.get_running_loop().call_later(0.1, go_on.set)
-        assert await whole(endpoint, url) == (200, b"{}")
-
-
 async def test_the_limit_holds_while_the_caller_is_busy_and_ends_with_the_body() -> None:
     async def answers(_request: web.Request) -> web.Response:
         return web.Response(body=PICTURE)

@@ -65,27 +65,6 @@ def wish(encoding: str = "png", **facts: object) -> RenditionSpec:
     return RenditionSpec("rendition", f"job/0.made.{encoding}", encoding, **facts)  # type: ignore[arg-type]  # what the test says
 
 
-async def test_exact_pixels_are_cut_out_of_the_middle_and_nothing_is_scaled(studio: Studio) -> None:
-    await studio.put("job/0.png", drawn(size=(192, 116)))
-    (stored,) = await studio.renderer.render("job/0.png", [wish(size=(192, 108))], metadata={})
-    facts = stored.facts
-    assert (facts.width, facts.height, facts.content_type) == (192, 108, "image/png")
-    made, original = await studio.opened("job/0.made.png"), await studio.opened("job/0.png")
-    assert made.tobytes() == original.crop((0, 4, 192, 112)).tobytes()
-
-
-async def test_squeezing_keeps_the_edges(studio: Studio) -> None:
-    await studio.put("job/0.png", drawn())
-    await studio.renderer.render("job/0.png", [wish(size=(100, 100), squeeze=True)], metadata={})
-    made = await studio.opened("job/0.made.png")
-    assert made.size == (100, 100)
-    top, bottom = made.getpixel((50, 0)), made.getpixel((50, 99))
-    assert isinstance(top, tuple)
-    assert isinstance(bottom, tuple)
-    assert min(top[0], bottom[0]) > 200
-    assert max(top[1], bottom[1]) < 90
-
-
 @pytest.mark.parametrize("encoding", ["webp", "jpeg", "avif", "png"])
 @pytest.mark.parametrize("mode", ["RGB", "RGBA"])
 async def test_every_encoding_is_made_and_measured(
@@ -105,16 +84,6 @@ async def test_every_encoding_is_made_and_measured(
     assert made.format == encoding.upper()
     assert made.has_transparency_data is (mode == "RGBA" and encoding != "jpeg")
     assert await studio.pictures.find(f"job/0.made.{encoding}") == stored
-
-
-async def test_a_thumbnail_keeps_its_shape_and_never_grows(studio: Studio) -> None:
-    await studio.put("job/0.jpg", drawn("JPEG"))
-    small, large = (
-        RenditionSpec("thumbnail", "a", "webp", edge=64),
-        RenditionSpec("thumbnail", "b", "webp", edge=999),
-    )
-    made = await studio.renderer.render("job/0.jpg", [small, large], metadata={})
-    assert [(each.facts.width, each.facts.height) for each in made] == [(64, 36), (192, 108)]
 
 
 async def test_an_original_of_many_pieces_is_read_whole_and_left_as_it_is(studio: Studio) -> None:

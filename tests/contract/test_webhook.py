@@ -13,7 +13,7 @@ from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
 from shared.adapters.webhook import MAX_ANSWER_BYTES, GuardedResolver, Poster, WebhookSink, guarded
-from shared.errors import DeliveryFailed, Misconfigured
+from shared.errors import DeliveryFailed
 from tests.contract.receivers import EVENT, Received, Receiver, receiving
 from tests.simulation.scene import configured
 
@@ -176,60 +176,3 @@ async def test_a_local_host_is_not_let_to_metadata_either() -> None:
     resolver = GuardedResolver(("inside.test",), lambda: Names(("169.254.169.254",)))
     with pytest.raises(DeliveryFailed, match="where no receiver can be"):
         await resolver.resolve("inside.test")
-
-
-@pytest.mark.parametrize(
-    ("url", "said"),
-    [
-        ("http://hooks.example/in", "https on port 443"),
-        ("https://hooks.example:8443/in", "https on port 443"),
-        ("https://evil.example/in", "WEBHOOK_HOSTS does not allow"),
-        ("https://hooks.example.evil.test/in", "WEBHOOK_HOSTS does not allow"),
-        ("https://user@hooks.example/in", "user name"),
-        ("https://93.184.215.14/in", "has an IP address"),
-        ("https://2130706433/in", "has an IP address"),
-        ("https://[::1]/in", "has an IP address"),
-        ("ftp://hooks.example/in", "https://"),
-    ],
-)
-def test_a_receiver_that_must_not_be_stops_the_app(url: str, said: str) -> None:
-    with pytest.raises(Misconfigured, match="WEBHOOKS") as caught:
-        configured(**settings_of(hook(url)))
-    assert said in str(caught.value)
-
-
-def test_metadata_is_no_receiver_even_on_the_list_of_local_hosts() -> None:
-    given = settings_of(hook("http://169.254.169.254/x"), WEBHOOK_LOCAL_HOSTS="169.254.169.254")
-    with pytest.raises(Misconfigured, match="which is not allowed"):
-        configured(**given)
-
-
-@pytest.mark.parametrize(
-    ("secret", "said"),
-    [
-        ("", "the setting 'OLD' is missing"),
-        ("short", "is not valid"),
-        ("whsec_not base64!", "is not valid"),
-        ("@Microsoft.KeyVault(SecretUri=https://v.vault.azure.net/s)", "was not resolved"),
-    ],
-)
-def test_a_secret_that_is_not_valid_stops_the_app_and_is_not_repeated(
-    secret: str, said: str
-) -> None:
-    with pytest.raises(Misconfigured, match=said) as caught:
-        configured(**settings_of(hook("https://hooks.example/in"), OLD=secret))
-    assert not secret or secret not in str(caught.value)
-
-
-def test_two_receivers_need_two_names() -> None:
-    twice = [hook("https://hooks.example/in")] * 2
-    with pytest.raises(Misconfigured, match="two webhooks have the name 'shop'"):
-        configured(**settings_of(*twice))
-
-
-def test_a_receiver_gets_the_types_it_asks_for() -> None:
-    given = settings_of(hook("https://hooks.example/in", events=["image.batch.*"]))
-    (webhook,) = configured(**given).settings.webhooks
-    assert webhook.wants("image.batch.completed")
-    assert not webhook.wants("image.job.failed")
-    assert OLD not in repr(webhook)

@@ -4,8 +4,6 @@ import json
 from typing import Literal
 
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from shared.errors import Fault, InvalidJob
 from shared.events.cloud_events import alarm_event, build, rejected, to_json
@@ -14,19 +12,8 @@ from shared.jobs.parsing import MAX_MESSAGE_BYTES
 from shared.limits.pool_ledger import Alarm
 from shared.records.record import Failure
 from shared.routing.plan import Adjustment
-from shared.vocabulary import CIRCUIT_EVENTS, EventType, clip
+from shared.vocabulary import CIRCUIT_EVENTS, EventType
 from tests.builders.ended_jobs import AT, DONE_AT, attempt, picture, plan, record, task
-
-
-@given(st.text(), st.integers(10, 60))
-def test_a_clipped_text_fits_and_a_short_one_is_untouched(text: str, limit: int) -> None:
-    shorter = clip(text, limit)
-    assert len(json.dumps(shorter)) - 2 <= limit
-    if len(json.dumps(text)) - 2 <= limit:
-        assert shorter == text
-    else:
-        assert text.startswith(shorter[:-1])
-        assert shorter.endswith("…")
 
 
 @pytest.mark.parametrize(

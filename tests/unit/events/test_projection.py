@@ -14,11 +14,7 @@ from shared.events.projection import event_id
 from shared.records.record import Attempt, Failure, JobState, TaskState
 from shared.vocabulary import (
     CIRCUIT_EVENTS,
-    FAILURES,
-    REJECTIONS,
     EventType,
-    FailureCode,
-    RejectionCode,
 )
 from tests.builders.ended_jobs import (
     AT,
@@ -260,20 +256,6 @@ def test_a_rejected_message_has_no_record_to_build_from() -> None:
 def test_an_unknown_rejection_is_an_invalid_job() -> None:
     event = rejected(Rejected([Fault("", "x")]), digest="d" * 64, source="/x", time=AT)
     assert json.loads(to_json(event))["data"]["code"] == "invalid_job"
-
-
-def test_every_code_is_documented_in_one_sentence() -> None:
-    assert set(REJECTIONS) == set(RejectionCode)
-    assert set(FAILURES) == set(FailureCode)
-    for meaning in [*REJECTIONS.values(), *FAILURES.values()]:
-        assert meaning.endswith(".")
-
-
-def test_every_rejection_has_a_code_of_the_set() -> None:
-    def family(kind: type[Rejected]) -> set[str]:
-        return {kind.code}.union(*map(family, kind.__subclasses__()))
-
-    assert family(Rejected) - {Rejected.code} <= set(RejectionCode)
 
 
 def test_the_library_reads_what_it_wrote() -> None:

@@ -1,6 +1,5 @@
 import tracemalloc
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from pydantic import JsonValue
@@ -24,24 +23,6 @@ def test_the_error_body_of_a_provider_is_an_envelope() -> None:
     body: dict[str, JsonValue]
     body = {"error": {"code": "content_filter", "message": 'the "b64_json" of it', "status": 400}}
     assert decode(as_json(body)) == (Received(), ReplyRest(body, 0))
-
-
-@pytest.mark.parametrize(
-    "document",
-    [
-        {"b64_json": None, "next": "AAAA"},
-        {"b64_json": 5, "next": "AAAA"},
-        {"b64_json": ["AAAA"]},
-        {"b64_json": {"x": "AAAA"}},
-        {"member": "b64_json", "next": "AAAA"},
-        {"list": ["b64_json", "AAAA"]},
-        {"b64_jso": "AAAA", "xb64_json": "BBBB", "B64_JSON": "CCCC"},
-        {'b64_json":"AAAA': '"b64_json":"AAAA"'},
-        {"\\b64_json": "AAAA", "b64_json\\": "BBBB"},
-    ],
-)
-def test_what_only_looks_like_a_picture_is_left_alone(document: dict[str, Any]) -> None:
-    assert decode(as_json(document), JSON, [1]) == (Received(), ReplyRest(document, 0))
 
 
 def test_pictures_are_found_at_any_depth_and_counted_even_when_the_key_comes_twice() -> None:

@@ -8,7 +8,7 @@ from shared.images_api.decoder import (
     ReplyDecoder,
     ReplyRest,
 )
-from tests.builders.replies import SSE, Received, broken, decode, event, generation
+from tests.builders.replies import SSE, broken, decode, event, generation
 
 COMPLETED = generation("completed", b64_json="QQ==", usage={"total_tokens": 9})
 PARTIAL = generation("partial_image", b64_json="WlpaWg==", partial_image_index=0)
@@ -132,21 +132,6 @@ def test_an_error_after_a_picture_stands_beside_it() -> None:
     assert envelope.document["usage"] == {"total_tokens": 9}
 
 
-def test_lines_of_data_are_joined_and_a_space_before_them_is_optional() -> None:
-    stream = b'\xef\xbb\xbfdata:{"type":"image_generation.completed",\ndata\ndata:\n'
-    stream += b'data:  "b64_json":"QQ==",\nevent:image_generation.completed\n'
-    stream += b'id: 7\nunknown\ndata: "x":\ndata: 1}\n\n'
-    for sizes in ([1], [2], [5], [1000]):
-        received, envelope = decode(stream, SSE, sizes)
-        assert received.whole == [b"A"]
-        assert envelope.document["x"] == 1
-
-
-def test_a_comment_of_any_length_is_passed_over() -> None:
-    stream = b":" + b"data: x" * 10_000 + b"\n" + event("image_generation.completed", COMPLETED)
-    assert decode(stream, SSE, [999])[0].whole == [b"A"]
-
-
 @pytest.mark.parametrize("missing", [1, 2])
 def test_the_last_event_counts_without_the_blank_line_after_it(missing: int) -> None:
     stream = event("image_generation.completed", COMPLETED)[:-missing]
@@ -167,13 +152,3 @@ def test_the_last_event_counts_without_the_blank_line_after_it(missing: int) -> 
 )
 def test_a_stream_without_a_completed_event_is_broken(stream: bytes) -> None:
     assert broken(stream, SSE).whole == []
-
-
-def test_an_empty_chunk_changes_nothing() -> None:
-    stream = event("image_generation.completed", COMPLETED, end="\r\n")
-    decoder = ReplyDecoder(SSE)
-    received = Received()
-    for at in range(len(stream)):
-        received.take(decoder.feed(stream[at : at + 1]))
-        received.take(decoder.feed(b""))
-    assert received.whole == [b"A"]

@@ -7,8 +7,6 @@ from typing import Any
 import pytest
 
 from shared.errors import StoreUnavailable
-from shared.jobs.finish import Finish, Rendition
-from shared.pictures.renditions import list_renditions
 from shared.records.record import JobState
 from tests.simulation.scene import Scene, data, error_reply, run
 
@@ -33,19 +31,6 @@ async def to_the_finish(scene: Scene) -> None:
     while not scene.world.queues.bodies("image-finish"):
         await scene.deliver(scene.waiting.pop())
         scene.take_sent()
-
-
-def test_each_wish_has_a_name_that_says_all_of_it() -> None:
-    finish = Finish(size="1920x1080", renditions=(Rendition(format="jpeg"),), thumbnail=64)
-    wishes = list_renditions(finish, "fox/ja/0.png", "png")
-    assert [(wish.kind, wish.blob, wish.encoding) for wish in wishes] == [
-        ("exact", "fox/ja/0.1920x1080.png", "png"),
-        ("rendition", "fox/ja/0.1920x1080.q80.jpg", "jpeg"),
-        ("thumbnail", "fox/ja/0.1920x1080.t64.webp", "webp"),
-    ]
-    assert {wish.size for wish in wishes} == {(1920, 1080)}
-    (own,) = list_renditions(Finish(renditions=(Rendition(format="webp"),)), "fox/ja/0.png", "png")
-    assert (own.blob, own.size) == ("fox/ja/0.q80.webp", None)
 
 
 async def test_the_end_of_a_job_waits_for_its_finish_and_tells_of_it() -> None:

@@ -1,0 +1,122 @@
+"""The wire of a paid call: one connection a call, wide reads, nothing kept, silence noticed."""
+
+import asyncio
+import gzip
+import socket
+
+import pytest
+from aiohttp import web
+
+from shared.adapters.foundry import CallLimits
+from shared.adapters.foundry_transport import (
+    CHUNK_BYTES,
+    KEEPALIVE_IDLE_SECONDS,
+    _kept_alive_socket,
+    describe_error,
+)
+from shared.errors import BrokenReply
+from tests.contract.endpoints import (
+    LONG,
+    PICTURE,
+    a_request,
+    endpoint_of,
+    http,
+    read_request,
+    tcp,
+    whole,
+)
+
+
+async def test_every_call_has_a_connection_of_its_own() -> None:
+    peers: list[object] = []
+
+    async def answers(request: web.Request) -> web.Response:
+        assert request.transport is not None
+        peers.append(request.transport.get_extra_info("peername"))
+        response = web.Response(body=b"{}")
+        response.force_close = lambda: None  # type: ignore[method-assign] # it would keep it open
+        return response
+
+    async with http(answers) as url, endpoint_of() as endpoint:
+        for _ in range(3):
+            await whole(endpoint, url)
+    assert len(set(peers)) == 3
+
+
+async def test_no_cookie_is_kept() -> None:
+    async def answers(request: web.Request) -> web.Response:
+        response = web.json_response(dict(request.cookies))
+        response.set_cookie("affinity", "one")
+        return response
+
+    async with http(answers) as url, endpoint_of() as endpoint:
+        await whole(endpoint, url)
+        assert await whole(endpoint, url) == (200, b"{}")
+
+
+async def test_a_packed_reply_is_broken_and_a_packed_error_is_unpacked() -> None:
+    status = 200
+
+    async def packs(_request: web.Request) -> web.Response:
+        packed = gzip.compress(b'{"error": {}}')
+        return web.Response(status=status, body=packed, headers={"content-encoding": "gzip"})
+
+    async with http(packs) as url, endpoint_of() as endpoint:
+        with pytest.raises(BrokenReply, match="packed as 'gzip'"):
+            await whole(endpoint, url)
+        status = 429
+        assert await whole(endpoint, url) == (429, b'{"error": {}}')
+
+
+async def test_a_body_that_stalls_is_a_broken_reply_after_the_silence() -> None:
+    async def stalls(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\n{")
+        await reader.read()
+
+    async with tcp(stalls) as url, endpoint_of(limits=CallLimits(1, 0.05)) as endpoint:
+        with pytest.raises(BrokenReply, match=r"nothing came for 0\.05 s"):
+            await whole(endpoint, url)
+
+
+async def test_a_body_that_has_not_begun_may_be_silent_for_longer() -> None:
+    go_on = asyncio.Event()
+
+    async def thinks(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await read_request(reader)
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n")
+        await go_on.wait()
+        writer.write(b"{}")
+        await writer.drain()
+
+    async with tcp(thinks) as url, endpoint_of(limits=CallLimits(1, 0.01)) as endpoint:
+        asyncio.get_running_loop().call_later(0.1, go_on.set)
+        assert await whole(endpoint, url) == (200, b"{}")
+
+
+async def test_reads_are_wide_and_nothing_is_lost_between_them() -> None:
+    async def answers(_request: web.Request) -> web.Response:
+        return web.Response(body=PICTURE)
+
+    async with (
+        http(answers) as url,
+        endpoint_of() as endpoint,
+        endpoint.post(a_request(url), limit=LONG, client_request_id="1") as reply,
+    ):
+        chunks = [chunk async for chunk in reply.chunks()]
+    assert b"".join(chunks) == PICTURE
+    assert max(map(len, chunks)) <= CHUNK_BYTES
+    assert len(chunks) < len(PICTURE) / 16_384  # fewer than httpx's own reads would be
+
+
+def test_a_silent_connection_is_kept_alive_for_longer_than_a_gateway_forgets_it() -> None:
+    made = _kept_alive_socket((socket.AF_INET, socket.SOCK_STREAM, 0, "", ("127.0.0.1", 1)))
+    with made:
+        assert made.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE) == 1
+        idle = made.getsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE)
+    assert idle == KEEPALIVE_IDLE_SECONDS < 240  # Azure forgets after four minutes
+
+
+def test_an_error_names_its_kind_and_what_it_says() -> None:
+    assert describe_error(OSError("cut off")) == "OSError cut off"
+    assert describe_error(TimeoutError()) == "TimeoutError"
