@@ -14,15 +14,7 @@ from ..records.dead_letter import dead_letter_name
 from ..records.index_entry import IndexEntry
 from ..records.record import JobState
 from .connection import Connection, attempt
-from .results import (
-    DamagedPicture,
-    JobEnded,
-    NoSuchBlob,
-    NoSuchJob,
-    Receipt,
-    Status,
-    StillRunning,
-)
+from .results import DamagedPicture, JobEnded, NoSuchBlob, NoSuchJob, Receipt, Status, StillRunning
 
 #: Between two reads of a job's record, seconds: the first wait, the longest, and their growth. The
 #: quickest picture takes some seconds.

@@ -3,17 +3,13 @@
 `Operator`: for those who run the app.
 """
 
-import os
-import uuid
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from datetime import date, timedelta
-from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, Unpack
 
 from ..batches.record import BatchRecord
-from ..config.settings import Configuration
 from ..errors import ImageJobsError
 from ..events.data import Image
 from ..jobs.commands import Action
@@ -23,10 +19,10 @@ from ..records.dead_letter import DeadLetter
 from ..records.index_entry import IndexEntry
 from ..records.record import JobState
 from . import batches, checkup, dead_letters, events, jobs, ledger, submission
-from .batches import ManifestCheck, SubmittedBatch
+from .batches import SubmittedBatch
+from .caller import Caller
 from .checkup import Check
-from .configuration import merge_arguments, read_configuration
-from .connection import SYNC, Connection, connect, run_coroutine, run_generator
+from .connection import SYNC, Connection, run_coroutine, run_generator
 from .events import Event
 from .jobs import COMMAND_SECONDS, read_statuses
 from .ledger import Today
@@ -87,52 +83,18 @@ class Operator:
         return run_generator(checkup.check_storage(self._connection, may_send=send))
 
 
-class ImageJobs:
+class ImageJobs(Caller):
     """Everything a service does with Image Jobs. Threads may share one; close it at the end.
 
-    Without arguments it reads the environment, in the names of `docs/settings.md`. `account` is
-    reached with `credential`, or with the identity that `DefaultAzureCredential` finds. Where it
-    knows the app's `deployments`, it routes jobs before it sends them.
+    `Caller` says what its arguments mean.
     """
 
-    def __init__(
-        self,
-        *,
-        connection_string: str | None = None,
-        account: str | None = None,
-        credential: Any = None,  # noqa: ANN401 (any of azure-identity's, or one's own)
-        deployments: Sequence[str | Mapping[str, Any]] | None = None,
-        environ: Mapping[str, str] | None = None,
-    ) -> None:
-        merged = merge_arguments(
-            os.environ if environ is None else environ,
-            connection_string=connection_string,
-            account=account,
-            deployments=deployments,
-        )
-        self._connection = connect(read_configuration(merged), SYNC, credential)
-        self._send_command = partial(jobs.send_command, app=self._connection)
-
-    @property
-    def app(self) -> Configuration:
-        """What this client knows of the app."""
-        return self._connection.configuration
+    _side = SYNC
 
     @property
     def operator(self) -> Operator:
         """For those who run the app: dead letters, ledgers, and a check of everything."""
         return Operator(self._connection)
-
-    def prepare(
-        self, asked: str | Job | Mapping[str, Any] = "", /, **fields: Unpack[JobFields]
-    ) -> Job:
-        """Return a valid job with its id, to be kept and submitted; nothing is sent.
-
-        `asked` is a prompt, or the fields of a job, or a job; keywords override them. Raises
-        `InvalidJob` with every fault.
-        """
-        now, chance = self._connection.clock.now(), uuid.uuid4().hex
-        return submission.read_fields(asked, fields, now=now, chance=chance)
 
     def estimate(
         self, asked: str | Job | Mapping[str, Any] = "", /, **fields: Unpack[JobFields]
@@ -162,11 +124,6 @@ class ImageJobs:
         """Validate all jobs, then put them on the queue; none is sent when one has a fault."""
         prepared = [self.prepare(each) for each in asked]
         return run_coroutine(submission.submit(prepared, self._connection))
-
-    def check_manifest(self, manifest: bytes, name: str, /) -> ManifestCheck:
-        """Read a file of jobs as the app would; the extension of `name` says its format."""
-        now = self._connection.clock.now()
-        return batches.check_manifest([manifest], name, self.app, now=now)
 
     def submit_batch(self, manifest: bytes, name: str, /, *, anew: str = "") -> SubmittedBatch:
         """Start a batch: every entry of the file is a job (`docs/batches.md`).

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from shared.client.configuration import read_configuration
+from shared.client.caller import read_configuration
 from shared.client.connection import Connection
 from shared.config.settings import Configuration
 from shared.errors import StoreUnavailable

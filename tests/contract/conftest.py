@@ -16,7 +16,7 @@ from shared.adapters.storage.queues import RestQueues
 from shared.adapters.storage.rest import StorageClient, StorageTuning
 from shared.catalogue.deployments import Deployment
 from shared.catalogue.models import read_builtin
-from shared.client.configuration import read_configuration
+from shared.client.caller import read_configuration
 from shared.client.connection import ASYNC, SYNC, Connection, Side, connect
 from shared.jobs.job import Job
 from shared.ports import Blobs, Queues

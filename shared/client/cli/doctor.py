@@ -9,8 +9,8 @@ from typing import Annotated, Final
 import typer
 
 from ...config.settings import Configuration
+from ..caller import NOWHERE
 from ..checkup import Check
-from ..configuration import NOWHERE
 from .output import AsJson, client, console, print_json
 
 MARKS: Final = {"good": "[green]✔[/]", "doubtful": "[yellow]![/]", "bad": "[red]✘[/]"}

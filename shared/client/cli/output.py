@@ -23,7 +23,7 @@ from ...http_api.job_documents import status_of
 from ...records.index_entry import IndexEntry
 from ...records.record import JobState
 from ...routing.plan import Plan
-from ..configuration import read_configuration
+from ..caller import read_configuration
 from ..results import Quote, Status
 from ..sync_client import ImageJobs
 

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.client.configuration import read_configuration
+from shared.client.caller import read_configuration
 from shared.client.ledger import Today, read_pools, read_today
 from shared.errors import StoreUnavailable
 from shared.limits.adaptive_rate import Quota

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 
 from shared.client import submission
-from shared.client.configuration import read_configuration
+from shared.client.caller import read_configuration
 from shared.client.results import NotSubmitted, Quote
 from shared.client.submission import MAX_INLINE_BYTES, JobFields, read_fields, write_message
 from shared.errors import InvalidJob, Rejected, UnsupportedRequest

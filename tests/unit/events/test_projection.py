@@ -16,17 +16,7 @@ from shared.vocabulary import (
     CIRCUIT_EVENTS,
     EventType,
 )
-from tests.builders.ended_jobs import (
-    AT,
-    DONE_AT,
-    URL,
-    attempt,
-    failed,
-    picture,
-    record,
-    task,
-    told,
-)
+from tests.builders.ended_jobs import AT, DONE_AT, URL, attempt, failed, picture, record, task, told
 
 
 def test_a_success_says_what_was_made_from_what_and_for_how_much() -> None:

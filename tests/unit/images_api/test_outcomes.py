@@ -6,14 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.errors import BrokenReply, CallFailed, NotSent, UnreadableReply
-from shared.images_api.outcomes import (
-    MEANINGS,
-    Next,
-    Outcome,
-    OutcomeKind,
-    of_failure,
-    of_reply,
-)
+from shared.images_api.outcomes import MEANINGS, Next, Outcome, OutcomeKind, of_failure, of_reply
 from tests.builders.error_bodies import E1, E2, E3, E4, E5, E6, E7, E8, E9, E10, coded
 
 KIND = OutcomeKind

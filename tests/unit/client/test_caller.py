@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.client.configuration import NOWHERE, merge_arguments, read_configuration
+from shared.client.caller import NOWHERE, merge_arguments, read_configuration
 from shared.errors import Misconfigured
 from tests.builders.connections import ROUTING, STORAGE
 
