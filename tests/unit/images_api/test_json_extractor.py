@@ -104,7 +104,10 @@ def test_what_only_looks_like_a_picture_is_left_alone(document: dict[str, Any]) 
     ("text", "said"),
     [
         (b'{"b64_json":"QQ', "The reply is cut off in a string, after 0 complete pictures."),
-        (b'{"b64_json":"QQ==","x":"y', "The reply is cut off in a string, after 1 complete pictures."),
+        (
+            b'{"b64_json":"QQ==","x":"y',
+            "The reply is cut off in a string, after 1 complete pictures.",
+        ),
         (b'{"b64_json":"QQ=="', "The reply is cut off or not JSON, after 1 complete pictures ("),
         (b"", "The reply is cut off or not JSON, after 0 complete pictures ("),
         (b"[1]", "The reply is not a JSON object: [1]"),
