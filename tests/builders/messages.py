@@ -5,11 +5,15 @@ import string
 from datetime import UTC, datetime
 from typing import Any
 
+import pytest
 from hypothesis import strategies as st
 
+from shared.errors import InvalidJob
 from shared.jobs.job import Job
 from shared.jobs.parsing import Message, read_job
 
+#: The shortest job.
+PROMPT = {"prompt": "a fox in the snow"}
 INSERTED_AT = datetime(2026, 11, 30, 17, 0, tzinfo=UTC)
 
 PROMPTS = st.text(
@@ -95,3 +99,10 @@ def read(message: object, *, seed: str = "message-1") -> Job:
     """Read a message as the queue delivers it."""
     body = message if isinstance(message, bytes) else json.dumps(message).encode()
     return read_job(Message(body, seed, INSERTED_AT))
+
+
+def faults(message: object) -> dict[str, str]:
+    """Read a message that must be refused, and return its faults by field."""
+    with pytest.raises(InvalidJob) as refused:
+        read(message)
+    return {fault.field: fault.message for fault in refused.value.faults}
