@@ -1,1 +1,8 @@
-"""Rate and money: pure, no I/O."""
+"""Limits on rate and money.
+
+* `pool_ledger`: the ledger of a quota pool, changed by `acquire` and `report`
+* `pacing`: tickets and call times of a pool
+* `adaptive_rate`: the rate of a pool, adapted to what the service accepts
+* `circuit_breaker`: no calls to a blocked pool or a misconfigured deployment
+* `budget`: the ledger of a daily budget
+"""

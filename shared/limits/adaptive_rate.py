@@ -1,14 +1,14 @@
-"""How fast a pool is called: the configured quota, corrected by what the service accepts.
+"""Adapt the rate of a pool: the configured quota, corrected by what the service accepts.
 
-Nobody tells us of a quota that was cut, raised or shared with another app; only answers do. Every
-call accepted at full rate raises the rate a little (0.05 %), up to just under the one that was
-refused last; a 429 lowers it, by 2 % the first time and twice as much each further time. Since a
-bucket of 10 s hides for long that a rate is too high, an untried one is a *trial*: a tenth faster,
-*proven* by 200 accepted calls in at least 3 minutes. A 429 on the way goes back to the proven rate,
-and the next trial takes twice as long to come.
+Only replies show that a quota was cut, raised or is shared with another app. Every call accepted at
+full rate raises the rate a little (0.05 %), up to just below the rate that was rejected last. A 429
+lowers it, by 2 % the first time and twice as much each further time. The service counts in buckets
+of 10 s, which hide a rate that is too high for a while. So a new rate is a *trial*: a tenth faster,
+*proven* by 200 accepted calls in at least 3 minutes. A 429 before that returns to the proven rate,
+and the time to the next trial doubles.
 
-The rate may grow above what is configured (twice it, unless told otherwise): the configured number
-is the catalogue's default tier where an operator says nothing, and tiers rise unannounced.
+The rate may grow above the configured quota (up to twice, by default): without a setting it is the
+default of the catalogue, and quotas are raised without notice.
 """
 
 from collections.abc import Iterable
@@ -18,37 +18,37 @@ from typing import Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
-#: What one accepted call adds to the rate.
-RAISE: Final = 1.0005
-#: What a refused call takes from it: the first since a proof, and at most; each takes twice as much
-#: as the one before.
-CUT: Final = 0.02
+#: Factor of the rate for each accepted call.
+RAISE_FACTOR: Final = 1.0005
+#: The share that a rejected call takes from the rate: the first one since a proof, and the largest;
+#: each takes twice as much as the one before.
+FIRST_CUT: Final = 0.02
 LARGEST_CUT: Final = 0.08
-#: Refusals within this time of a lowering are echoes of the same trouble.
+#: Rejections within this time after a lowering have the same cause.
 LOWER_EVERY: Final = timedelta(seconds=3)
-#: The least that is left of the configured quota: 429s alone never stop a pool.
-LEAST: Final = 0.1
+#: The lowest share of the configured quota: 429s alone never stop a pool.
+MIN_SHARE: Final = 0.1
 #: Accepted calls that prove a rate, and how far above it the next trial goes.
-PROOF: Final = 200
+PROOF_CALLS: Final = 200
 PROOF_TIME: Final = timedelta(minutes=3)
-STEP: Final = 1.1
-#: The part of the rate at which calls must have come to prove it.
-FULL: Final = 0.97
-#: A trial that failed is made again after twice as many calls and twice the time, at most 32 times.
-MOST_DOUBLINGS: Final = 5
-#: How near a refused rate is held until then.
-NEAR: Final = 0.99
-#: What is left of the proven rate just after a trial failed: the service's bucket is empty.
-REFILL: Final = 0.995
+TRIAL_FACTOR: Final = 1.1
+#: The share of the rate that the calls must reach to prove it.
+FULL_RATE_SHARE: Final = 0.97
+#: A failed trial is repeated after twice as many calls and twice the time, doubled at most 5 times.
+MAX_DOUBLINGS: Final = 5
+#: The rate stays below a rejected rate by this factor until then.
+REJECTED_RATE_FACTOR: Final = 0.99
+#: Factor of the proven rate just after a failed trial, because the service's bucket is empty.
+REFILL_FACTOR: Final = 0.995
 
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """What an operator says of a pool."""
+    """The configured quota of a pool."""
 
     #: Requests a minute.
     rpm: float
-    #: How far above `rpm` the rate may grow while nothing is refused; 1 forbids it.
+    #: Factor up to which the rate may grow above `rpm`; 1: it may not grow.
     growth: float = 2.0
 
     def __post_init__(self) -> None:
@@ -59,14 +59,14 @@ class Quota:
 
 
 class AdaptiveRate(BaseModel):
-    """The rate of a pool, and what it was learnt from."""
+    """The rate of a pool, and the observations behind it."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
-    #: Requests a minute as configured when this was written, and now.
+    #: Requests a minute: as configured when this was written, and the current rate.
     configured: float = Field(gt=0)
     rpm: float = Field(gt=0)
-    #: The rate that was accepted for long, and the one up to which it may rise for now.
+    #: The proven rate, and the limit up to which the rate may rise at the moment.
     proven: float = Field(gt=0)
     ceiling: float = Field(gt=0)
     lowered_at: datetime | None = None
@@ -84,7 +84,7 @@ class AdaptiveRate(BaseModel):
 
 
 def apply_quota(rate: AdaptiveRate | None, quota: Quota) -> AdaptiveRate:
-    """Return the tempo, begun anew when an operator has configured another quota."""
+    """Return the rate, started again if the configured quota has changed."""
     if rate is None or rate.configured != quota.rpm:
         return AdaptiveRate(
             configured=quota.rpm, rpm=quota.rpm, proven=quota.rpm, ceiling=quota.rpm
@@ -93,33 +93,33 @@ def apply_quota(rate: AdaptiveRate | None, quota: Quota) -> AdaptiveRate:
 
 
 def raise_rate(rate: AdaptiveRate, quota: Quota, called_at: Iterable[datetime]) -> AdaptiveRate:
-    """Return the tempo after calls were accepted that were made at full rate.
+    """Return the rate after calls at full rate were accepted.
 
-    Calls made before the last lowering say nothing of the rate since.
+    Calls made before the last lowering say nothing about the present rate.
     """
     last = rate.lowered_at
     fresh = [called for called in called_at if last is None or called > last]
     if not fresh:
         return rate
-    rpm = max(rate.rpm, min(rate.ceiling, rate.rpm * RAISE ** len(fresh)))
+    rpm = max(rate.rpm, min(rate.ceiling, rate.rpm * RAISE_FACTOR ** len(fresh)))
     if rpm < rate.ceiling:
         return rate.model_copy(update={"rpm": rpm})
     quiet, since = rate.quiet + len(fresh), rate.quiet_since or min(fresh)
     counted = rate.model_copy(update={"rpm": rpm, "quiet": quiet, "quiet_since": since})
-    patience, lasted = 1 << min(rate.failed_trials, MOST_DOUBLINGS), max(fresh) - since
-    if quiet < PROOF * patience or lasted < PROOF_TIME * patience:
+    patience, lasted = 1 << min(rate.failed_trials, MAX_DOUBLINGS), max(fresh) - since
+    if quiet < PROOF_CALLS * patience or lasted < PROOF_TIME * patience:
         return counted
-    if quiet * rate.spacing < lasted * FULL:
-        # Not at full rate after all: who has a place comes as fast as the rate was back then.
+    if quiet * rate.spacing < lasted * FULL_RATE_SHARE:
+        # Not at full rate: callers with a ticket come at the rate of the time they got it.
         return counted.model_copy(update={"quiet": 0, "quiet_since": None})
-    return _tried(counted, quota)
+    return _start_trial(counted, quota)
 
 
-def _tried(rate: AdaptiveRate, quota: Quota) -> AdaptiveRate:
-    """Return the tempo now that its rate is proven: the next step is tried, if there is one."""
-    # What an operator said is worth a proof of its own before it is exceeded.
+def _start_trial(rate: AdaptiveRate, quota: Quota) -> AdaptiveRate:
+    """Return the rate with the next trial, after the present rate was proven."""
+    # The configured quota is proven before it is exceeded.
     stop = quota.rpm if rate.rpm < quota.rpm else quota.rpm * quota.growth
-    rpm = max(rate.rpm, min(rate.rpm * STEP, stop))
+    rpm = max(rate.rpm, min(rate.rpm * TRIAL_FACTOR, stop))
     return rate.model_copy(
         update={
             "rpm": rpm,
@@ -134,23 +134,23 @@ def _tried(rate: AdaptiveRate, quota: Quota) -> AdaptiveRate:
 
 
 def lower_rate(rate: AdaptiveRate, *, called_at: datetime, now: datetime) -> AdaptiveRate:
-    """Return the tempo after a 429 of a call that was made at `called_at`."""
+    """Return the rate after a 429 of a call that was made at `called_at`."""
     last = rate.lowered_at
     if last and (now - last < LOWER_EVERY or called_at <= last):
         return rate.model_copy(update={"quiet": 0, "quiet_since": None})
     failed, cuts = rate.failed_trials, rate.cuts
     if rate.rpm > rate.proven:
-        rpm, ceiling, proven = rate.proven * REFILL, rate.proven, rate.proven
+        rpm, ceiling, proven = rate.proven * REFILL_FACTOR, rate.proven, rate.proven
         failed += 1
     else:
-        rpm = rate.rpm * (1 - min(CUT * (1 << min(cuts, MOST_DOUBLINGS)), LARGEST_CUT))
-        proven = ceiling = rate.rpm * NEAR
+        rpm = rate.rpm * (1 - min(FIRST_CUT * (1 << min(cuts, MAX_DOUBLINGS)), LARGEST_CUT))
+        proven = ceiling = rate.rpm * REJECTED_RATE_FACTOR
         cuts += 1
     return rate.model_copy(
         update={
-            "rpm": max(rpm, rate.configured * LEAST),
-            "ceiling": max(ceiling, rate.configured * LEAST),
-            "proven": max(proven, rate.configured * LEAST),
+            "rpm": max(rpm, rate.configured * MIN_SHARE),
+            "ceiling": max(ceiling, rate.configured * MIN_SHARE),
+            "proven": max(proven, rate.configured * MIN_SHARE),
             "lowered_at": now,
             "cuts": cuts,
             "failed_trials": failed,

@@ -1,12 +1,11 @@
-"""Circuits: a resource that is blocked, or a deployment that is wrong, is left alone for a time.
+"""Stop calls to a blocked pool or a misconfigured deployment, and probe it until it works.
 
     closed ──a call is answered 403 blocked, 401 or 404──▶ open ──its time has come──▶ half-open
        ▲                                                    ▲                             │
        └──── the probe is accepted ───────                  └── the probe fails: longer ──┘
 
-Half-open lets one call through, the probe, by a lease: a probe whose host died gives way to
-another when its lease ends. Opening and closing are each told once, by whoever's write did it.
-A closed circuit is no circuit: there is nothing to store.
+Half-open allows one call, the probe, with a lease: if its host dies, another probe may start when
+the lease ends. Opening and closing are each reported once. A closed circuit is not stored.
 """
 
 from dataclasses import dataclass
@@ -32,14 +31,14 @@ class Circuit(BaseModel):
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     reason: Reason
-    #: What the service said.
+    #: The message of the service.
     message: str
     opened_at: datetime
-    #: When a probe may be made.
+    #: When a probe may start.
     probe_at: datetime
     #: Probes that failed.
     failures: int = Field(default=0, ge=0)
-    #: The token of the probe under way, and when it must be dead.
+    #: The token of the current probe, and the end of its lease.
     probe: str | None = None
     probe_ends_at: datetime | None = None
 
@@ -50,16 +49,15 @@ class Circuit(BaseModel):
         return min(FIRST_INTERVAL * (1 << doublings), LONGEST_INTERVAL)
 
     def state(self, now: datetime) -> State:
-        """Return whether a probe is under way."""
+        """Return whether a probe is running (half-open) or not (open)."""
         start_probe = self.probe_ends_at is not None and now < self.probe_ends_at
         return "half_open" if start_probe else "open"
 
 
 def open_until(circuit: Circuit, *, now: datetime) -> datetime | None:
-    """Return when to ask again; None when the asker may be the probe.
+    """Return when to try again; None if the caller may be the probe.
 
-    While a probe is under way that is soon, however long the circuit has been open: what it finds
-    out concerns everybody who waits.
+    While a probe runs, that is soon, because its result matters to everybody who waits.
     """
     if circuit.probe_ends_at and now < circuit.probe_ends_at:
         return min(circuit.probe_ends_at, now + FIRST_INTERVAL)
@@ -67,18 +65,18 @@ def open_until(circuit: Circuit, *, now: datetime) -> datetime | None:
 
 
 def start_probe(circuit: Circuit, *, token: str, now: datetime, lease: timedelta) -> Circuit:
-    """Let one call through; `lease` is the longest it can take, waiting included."""
+    """Start a probe; `lease` is the longest time the call can take, waiting included."""
     if open_until(circuit, now=now) is not None:
-        raise ValueError(f"no probe may be made now: the circuit is {circuit.state(now)}")
+        raise ValueError(f"no probe may start now: the circuit is {circuit.state(now)}")
     return circuit.model_copy(update={"probe": token, "probe_ends_at": now + lease})
 
 
 def apply_failure(
     circuit: Circuit | None, *, reason: Reason, message: str, token: str | None, now: datetime
 ) -> tuple[Circuit, bool]:
-    """Return the circuit after a call that was answered so, and whether this opened it.
+    """Return the circuit after a failed call, and whether this call opened it.
 
-    Calls that were under way when it opened change nothing: they are no probes.
+    Calls that were running when it opened change nothing: they are not probes.
     """
     if circuit is None:
         first = now + FIRST_INTERVAL
@@ -98,12 +96,12 @@ def apply_failure(
 
 
 def is_closed_by(circuit: Circuit, *, token: str | None, called_at: datetime) -> bool:
-    """Tell whether an accepted call closes the circuit: it was the probe, or a later call yet."""
+    """Return whether an accepted call closes the circuit: the probe, or a later call."""
     return _is_probe(circuit, token) or called_at > circuit.opened_at
 
 
 def end_unclear_probe(circuit: Circuit, *, token: str | None, now: datetime) -> Circuit:
-    """Return the circuit after a probe that told nothing: another one, after the same interval."""
+    """Return the circuit after a probe without a clear result; the next one comes later."""
     if not _is_probe(circuit, token):
         return circuit
     return circuit.model_copy(
@@ -117,7 +115,7 @@ def _is_probe(circuit: Circuit, token: str | None) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class CallFeedback:
-    """What a call says of its quota pool and its deployment; `retry_after` in seconds."""
+    """What the result of a call means for pool and deployment; `retry_after` in seconds."""
 
     kind: FeedbackKind
     message: str = ""
@@ -125,19 +123,19 @@ class CallFeedback:
 
     @property
     def reason(self) -> Reason | None:
-        """Why a circuit must open, if one must."""
+        """The reason to open a circuit, if there is one."""
         return self.kind if self.kind in {"blocked", "misconfigured"} else None
 
 
-#: A permit that was not used.
+#: The feedback of a reservation that was not used.
 NOTHING: Final = CallFeedback("nothing")
 
 
 def feedback_of(outcome: Outcome, *, before: str | None = None) -> CallFeedback:
-    """Return what an outcome says of the pool; `before` is the code of the task's last refusal.
+    """Return what an outcome means for the pool; `before` is the task's last error code.
 
-    A first 401 is a token that went stale, and the next call has a new one. Only the second says
-    that something is wrong.
+    A first 401 can be an expired token, and the next call has a new one. Only the second 401 in a
+    row is a problem of the deployment.
     """
     if outcome.kind is OutcomeKind.UNAUTHORISED and before != outcome.code:
         return NOTHING

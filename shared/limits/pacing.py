@@ -1,20 +1,18 @@
-"""Turns of a quota pool: who may call when, decided from one small state that all hosts share.
+"""Decide who may call a quota pool when, from one small state that all hosts share.
 
-It works like the number display at a counter. The display shows the number `calling`, and the call
-of that number may be made at `free_at`; it goes on by one each 1/rate, whether somebody comes or
-not. Who comes when nobody is before them, and has at most 5 s to wait, gets a *turn*. Everybody
-else gets a *number* (an appointment) and goes away until shortly before it is called; who comes
-back with a number that is due goes before those who come without one.
+The state is a line of numbered tickets. `calling` is the number that may call at `free_at`.
+Both advance with every call, and also while nobody calls: by one number for each 1/rate of time.
 
-Times of appointments are never stored, only numbers: a 429 that stops the display, or a rate that
-changes, moves everybody who waits, in order. Numbers whose holders never come back (a crashed host,
-a cancelled job) are called and pass. Numbers that passed while nobody came at all (every host was
-down) are called again when their holders do come (`lapsed`).
+* A caller without a ticket gets a *call time* if nobody waits before it and it is at most 5 s
+  away. Otherwise it gets a *ticket*, and comes back shortly before its number is due.
+* A caller whose number is due goes before callers without a ticket.
+* Only numbers are stored, not times. A 429 that stops the line, or a new rate, moves everybody who
+  waits and keeps their order.
+* A number passes if its holder does not come back (a crashed host, a cancelled job). Numbers that
+  passed while no caller came at all (every host was down) are called again (`lapsed`).
 
-Spacing is exact. A burst is allowed only where the rate is above 2 a second, and of half a second's
-turns: quotas are enforced in slices of 1 or 10 s, so below that a slice holds but one call.
-
-Places in the plan of a quota pool, as data: its counter, the numbers given, the turns.
+Spacing is exact. A burst is allowed only above 2 calls a second, for half a second: quotas are
+enforced in slices of 1 or 10 s, so at a lower rate a slice has only one call.
 """
 
 import math
@@ -33,81 +31,81 @@ class _Data(BaseModel):
 
 
 class Pace(_Data):
-    """The state of a pool's counter."""
+    """The line of a pool."""
 
-    #: When this counter was begun: numbers of an earlier one mean nothing here.
+    #: When this line was started: tickets of an earlier line are not valid.
     epoch: datetime
     rate: AdaptiveRate
-    #: The next free turn, and the number called then.
+    #: The next free call time, and the number that it belongs to.
     free_at: datetime
     calling: float = 0.0
-    #: The first number not given away, to normal and to low priority.
+    #: The next number to give away, to normal and to low priority.
     promised: float = 0.0
     promised_low: float = 0.0
-    #: No call before this: the last 429 said so. How many such stops there were: a turn given
-    #: before the last of them is void.
+    #: No call before this time, because of the last 429. And the number of such stops: a call time
+    #: granted before the last stop is not valid.
     stopped_until: datetime | None = None
     stops: int = 0
-    #: Promised numbers that passed while nobody came.
+    #: How many promised numbers passed while no caller came.
     lapsed: float = 0.0
 
 
 class Ticket(_Data):
-    """A place in the plan, carried by the message that waits."""
+    """A place in the line, carried by the message that waits."""
 
     pool: str = Field(default="", max_length=64)
     epoch: datetime
     number: float
-    #: When it is probably called.
+    #: When it is expected to be due.
     at: datetime
-    #: How often the message was put back by the pool, and of these for others' sake.
+    #: How often the message was postponed, and how often of these to let others go first.
     postponed: int = Field(default=0, ge=0)
     yielded: int = Field(default=0, ge=0)
 
 
 class CallTime(_Data):
-    """The right to make one call at `at`, `wait` from now."""
+    """The permission for one call at `at`, `wait` from now."""
 
     at: datetime
     wait: timedelta
-    #: `Pace.stops` when it was given.
+    #: `Pace.stops` when it was granted.
     stops: int = 0
-    #: Others were just before it: that it is accepted proves the rate.
+    #: Another call is just before it, so its success proves the rate.
     at_full_rate: bool
-    #: Its place, should the call be refused: it comes back with this and is due at once.
+    #: If the call is rejected, it comes back with this ticket and is due at once.
     ticket: Ticket
 
 
 class Postponed(_Data):
-    """Come back after `delay` with this appointment."""
+    """The answer to come back after `delay` with this ticket."""
 
     ticket: Ticket
     delay: timedelta
 
 
-#: The longest wait inside a slot: of who comes unannounced, and of who comes with a number, who
-#: may find the display a little slower than it was told.
+#: The longest wait for a call time without going away: without a ticket, and with one, because the
+#: line may be a little slower than expected.
 SHORT_WAIT: Final = timedelta(seconds=5)
-PATIENCE: Final = timedelta(seconds=10)
-#: Who has a number comes back this long before it is called: queues deal in whole seconds.
+SHORT_WAIT_WITH_TICKET: Final = timedelta(seconds=10)
+#: A caller with a ticket comes back this long before it is due: queues count whole seconds.
 LEAD: Final = timedelta(seconds=2)
-#: Who had to go away again, since the display was slower than told, comes before them.
+#: The same for a caller that was postponed before.
 LONGER_LEAD: Final = timedelta(seconds=4)
-#: Bounds of a delay: below, a message would come back before those it must let pass; above, it
-#: looks again, since the plan may have emptied meanwhile.
+#: Bounds of a delay: a shorter one would bring a message back before those it must let pass; after
+#: a longer one the line may be empty.
 SHORTEST_DELAY: Final = timedelta(seconds=1)
 LONGEST_DELAY: Final = timedelta(hours=1)
-#: A turn that nobody took for so long is anybody's.
-GRACE: Final = timedelta(seconds=5)
-#: How often a job of low priority lets those of normal priority pass that came after it.
-MOST_YIELDS: Final = 3
-#: The longest `retry-after` that is believed; users report as much (foundry-api.md section 10).
+#: A line whose next call time was not used for this long is idle: any caller may take it.
+IDLE_AFTER: Final = timedelta(seconds=5)
+#: How often a job of low priority lets later jobs of normal priority go first.
+MAX_YIELDS: Final = 3
+#: The longest `retry-after` that is obeyed; users report as much (foundry-api.md section 10).
 LONGEST_PENALTY: Final = timedelta(days=1)
-#: The part of a second whose turns may be taken at once.
+#: Call times within this time can be taken at once.
 BURST: Final = timedelta(seconds=0.5)
 
-_NOBODY: Final = 1e-6
-_NONE: Final = timedelta()
+_EPSILON: Final = 1e-6
+_ZERO: Final = timedelta()
 
 
 def start_pace(quota: Quota, *, now: datetime) -> Pace:
@@ -123,49 +121,65 @@ def reserve(
     priority: Priority = "normal",
     ticket: Ticket | None = None,
 ) -> tuple[Pace, CallTime | Postponed]:
-    """Give a turn that is at most 5 s away, or a number.
+    """Grant a call time that is near, or give a ticket.
 
-    Normal and low priority: a job of low priority gets a turn only while no number is out to a job
-    of normal priority, and its own number is always behind theirs. When its number is called and
-    newer normal ones are out, it lets them pass and takes a new one; after three times it counts as
-    normal, with the number it has.
+    A job of low priority gets a call time only if no job of normal priority waits, and its number
+    is always behind theirs. If its number is due while newer normal tickets wait, it takes a new
+    number behind them; after three times it counts as normal and keeps its number.
     """
-    idle = now - pace.free_at > GRACE
-    pace = _advanced(pace.model_copy(update={"rate": apply_quota(pace.rate, quota)}), now)
-    wait = max(pace.free_at - now, _NONE)
+    idle = now - pace.free_at > IDLE_AFTER
+    pace = _advance(pace.model_copy(update={"rate": apply_quota(pace.rate, quota)}), now)
     if ticket and ticket.epoch != pace.epoch:
         ticket = ticket.model_copy(update={"epoch": pace.epoch, "number": pace.calling})
-    yielding = priority == "low" and (not ticket or ticket.yielded < MOST_YIELDS)
+    yields = priority == "low" and (not ticket or ticket.yielded < MAX_YIELDS)
     if ticket is None:
-        out = max(pace.promised, pace.promised_low) if yielding else pace.promised
-        if wait <= SHORT_WAIT and (idle or out - pace.calling < _NOBODY):
-            return _granted(pace, pace.calling, None, now)
-        return _with_ticket(pace, None, now, yielding=yielding)
-    if yielding and pace.promised - pace.calling >= _NOBODY and not idle:
+        return _reserve_without_ticket(pace, now, idle=idle, yields=yields)
+    if yields and not idle and pace.promised - pace.calling >= _EPSILON:
         if ticket.number >= pace.promised:
-            return pace, _postponed(pace, ticket.number, ticket, now)
-        return _with_ticket(pace, ticket, now, yielding=True)
-    due = _due(pace, ticket.number) - now
-    came_when_told = now + SHORT_WAIT >= ticket.at
-    # Whose number was called already takes the next turn, or those who come early took it forever.
-    overdue = pace.rate.spacing if ticket.number < pace.calling else _NONE
-    if wait <= PATIENCE + overdue and (idle or due <= PATIENCE or came_when_told):
-        return _granted(pace, ticket.number, ticket, now)
+            return pace, _postpone(pace, ticket.number, ticket, now)
+        return _give_ticket(pace, ticket, now, yields=True)
+    return _reserve_with_ticket(pace, ticket, now, idle=idle)
+
+
+def _reserve_without_ticket(
+    pace: Pace, now: datetime, *, idle: bool, yields: bool
+) -> tuple[Pace, CallTime | Postponed]:
+    """Grant the next call time if nobody waits for it and it is near; else give a ticket."""
+    last = max(pace.promised, pace.promised_low) if yields else pace.promised
+    nobody_waits = last - pace.calling < _EPSILON
+    if pace.free_at - now <= SHORT_WAIT and (idle or nobody_waits):
+        return _grant(pace, pace.calling, None, now)
+    return _give_ticket(pace, None, now, yields=yields)
+
+
+def _reserve_with_ticket(
+    pace: Pace, ticket: Ticket, now: datetime, *, idle: bool
+) -> tuple[Pace, CallTime | Postponed]:
+    """Grant the next call time if the number is due; else postpone the ticket."""
+    wait = max(pace.free_at - now, _ZERO)
+    due_in = _find_due_time(pace, ticket.number) - now
+    came_on_time = now + SHORT_WAIT >= ticket.at
+    # An overdue ticket gets the next call time; otherwise early callers would always take it.
+    extra = pace.rate.spacing if ticket.number < pace.calling else _ZERO
+    if wait <= SHORT_WAIT_WITH_TICKET + extra and (
+        idle or due_in <= SHORT_WAIT_WITH_TICKET or came_on_time
+    ):
+        return _grant(pace, ticket.number, ticket, now)
     back = min(pace.lapsed, max(0.0, pace.calling - ticket.number))
     pace = pace.model_copy(update={"calling": pace.calling - back, "lapsed": pace.lapsed - back})
-    return pace, _postponed(pace, ticket.number, ticket, now)
+    return pace, _postpone(pace, ticket.number, ticket, now)
 
 
 def apply_throttle(
-    pace: Pace, *, now: datetime, turn: CallTime, retry_after: timedelta | None = None
+    pace: Pace, *, now: datetime, call_time: CallTime, retry_after: timedelta | None = None
 ) -> Pace:
-    """Return the pace after a 429: the display stops until the service said, for everybody.
+    """Return the pace after a 429: nobody calls until the time that the service gave.
 
-    Times that were granted and not yet used are void (`is_still_valid`), and their tickets are
-    called again, as is the refused one. Without a `retry-after` the stop lasts one turn.
+    Call times that were granted and not used are no longer valid (`is_still_valid`); their numbers
+    are called again, and so is the rejected one. Without `retry-after` it stops for one spacing.
     """
-    pace = _advanced(pace, now)
-    rate = lower_rate(pace.rate, called_at=turn.at, now=now)
+    pace = _advance(pace, now)
+    rate = lower_rate(pace.rate, called_at=call_time.at, now=now)
     stop = min(rate.spacing if retry_after is None else retry_after, LONGEST_PENALTY)
     until = now + stop
     if pace.stopped_until and until <= pace.stopped_until:
@@ -174,50 +188,50 @@ def apply_throttle(
         update={
             "rate": rate,
             "free_at": until,
-            "calling": pace.calling - 1 - _given(pace, now),
+            "calling": pace.calling - 1 - _count_granted(pace, now),
             "stopped_until": until,
             "stops": pace.stops + 1,
         }
     )
 
 
-def is_still_valid(pace: Pace, turn: CallTime) -> bool:
-    """Tell whether a turn may still be used: look just before the call, if it had to wait."""
-    return turn.ticket.epoch == pace.epoch and turn.stops == pace.stops
+def is_still_valid(pace: Pace, call_time: CallTime) -> bool:
+    """Return whether a call time is still valid; check it just before the call after a wait."""
+    return call_time.ticket.epoch == pace.epoch and call_time.stops == pace.stops
 
 
 def apply_successes(pace: Pace, *, quota: Quota, called_at: tuple[datetime, ...]) -> Pace:
-    """Return the pace after calls were accepted whose turns were `pressed`."""
+    """Return the pace after calls `at_full_rate` were accepted."""
     rate = raise_rate(apply_quota(pace.rate, quota), quota, called_at)
     return pace if rate == pace.rate else pace.model_copy(update={"rate": rate})
 
 
 def count_waiting(pace: Pace, *, now: datetime, quota: Quota) -> int:
-    """Return how many turns are still to come, and how many numbers nobody came back with yet.
+    """Return how many call times are granted and not due yet, plus how many numbers wait.
 
-    It is told to people and decides nothing: a number of low priority that others passed shares
-    its place with theirs, and who holds a number may be gone; then it passes.
+    It is for display only and not exact: numbers of low priority can share a place with others, and
+    the holder of a number may be gone.
     """
-    pace = _advanced(pace.model_copy(update={"rate": apply_quota(pace.rate, quota)}), now)
+    pace = _advance(pace.model_copy(update={"rate": apply_quota(pace.rate, quota)}), now)
     numbers = max(pace.promised, pace.promised_low) - pace.calling
-    return _given(pace, now) + max(math.ceil(numbers - _NOBODY), 0)
+    return _count_granted(pace, now) + max(math.ceil(numbers - _EPSILON), 0)
 
 
 def find_next_call(pace: Pace, *, now: datetime, quota: Quota) -> datetime:
-    """Return when who asks now, without a number, would call."""
+    """Return when a caller without a ticket would call if it asked now."""
     _, answer = reserve(pace, now=now, quota=quota)
     return answer.at if isinstance(answer, CallTime) else answer.ticket.at
 
 
 def burst_allowance(rate: AdaptiveRate) -> timedelta:
-    """Return how far behind the clock the next free turn may stay, to be caught up with."""
-    return max(BURST - rate.spacing, _NONE)
+    """Return how far the next free call time may be in the past, to allow a burst."""
+    return max(BURST - rate.spacing, _ZERO)
 
 
-def _advanced(pace: Pace, now: datetime) -> Pace:
-    """Let the display go on over turns that nobody took."""
+def _advance(pace: Pace, now: datetime) -> Pace:
+    """Advance the line over call times that nobody used."""
     passed = now - burst_allowance(pace.rate) - pace.free_at
-    if passed <= _NONE:
+    if passed <= _ZERO:
         return pace
     calling = pace.calling + passed / pace.rate.spacing
     lapsed = pace.lapsed + min(calling, pace.promised) - min(pace.calling, pace.promised)
@@ -227,25 +241,25 @@ def _advanced(pace: Pace, now: datetime) -> Pace:
             "free_at": pace.free_at + passed,
             "calling": calling,
             "promised": max(pace.promised, calling),
-            # A plan that has run out owes nothing, but holders may still come for an hour or so.
+            # The line is empty, but holders of passed numbers can still come for about an hour.
             "lapsed": lapsed if not nobody else min(lapsed, LONGEST_DELAY / pace.rate.spacing),
         }
     )
 
 
-def _given(pace: Pace, now: datetime) -> int:
-    """Return how many turns were given that are still to come."""
+def _count_granted(pace: Pace, now: datetime) -> int:
+    """Return how many granted call times are not due yet."""
     if pace.stopped_until and pace.stopped_until > now:
-        return round(max(pace.free_at - pace.stopped_until, _NONE) / pace.rate.spacing)
+        return round(max(pace.free_at - pace.stopped_until, _ZERO) / pace.rate.spacing)
     return max(math.ceil((pace.free_at - now) / pace.rate.spacing) - 1, 0)
 
 
-def _granted(
+def _grant(
     pace: Pace, number: float, ticket: Ticket | None, now: datetime
 ) -> tuple[Pace, CallTime]:
     at = max(pace.free_at, now)
     calling = pace.calling + 1
-    place = _ticket(pace, number, ticket, at)
+    place = _update_ticket(pace, number, ticket, at)
     turn = CallTime(
         at=at,
         wait=at - now,
@@ -262,32 +276,32 @@ def _granted(
     ), turn
 
 
-def _with_ticket(
-    pace: Pace, ticket: Ticket | None, now: datetime, *, yielding: bool
+def _give_ticket(
+    pace: Pace, ticket: Ticket | None, now: datetime, *, yields: bool
 ) -> tuple[Pace, Postponed]:
-    """Give the next number of the plan, or the next behind it."""
-    frontier = "promised_low" if yielding else "promised"
-    number = max(pace.promised, pace.promised_low if yielding else pace.calling)
+    """Give the next number, or for low priority the next number behind all others."""
+    frontier = "promised_low" if yields else "promised"
+    number = max(pace.promised, pace.promised_low if yields else pace.calling)
     if ticket:
         ticket = ticket.model_copy(update={"yielded": ticket.yielded + 1})
     pace = pace.model_copy(update={frontier: number + 1})
-    return pace, _postponed(pace, number, ticket, now)
+    return pace, _postpone(pace, number, ticket, now)
 
 
-def _postponed(pace: Pace, number: float, ticket: Ticket | None, now: datetime) -> Postponed:
+def _postpone(pace: Pace, number: float, ticket: Ticket | None, now: datetime) -> Postponed:
     ahead = max(number - pace.calling, 0.0) * pace.rate.spacing
     at = max(pace.free_at, now) + ahead
-    place = _ticket(pace, number, ticket, at)
+    place = _update_ticket(pace, number, ticket, at)
     lead = LONGER_LEAD if place.postponed else LEAD
     place = place.model_copy(update={"postponed": place.postponed + 1})
     return Postponed(ticket=place, delay=min(max(at - now - lead, SHORTEST_DELAY), LONGEST_DELAY))
 
 
-def _ticket(pace: Pace, number: float, ticket: Ticket | None, at: datetime) -> Ticket:
+def _update_ticket(pace: Pace, number: float, ticket: Ticket | None, at: datetime) -> Ticket:
     if ticket is None:
         return Ticket(epoch=pace.epoch, number=number, at=at)
     return ticket.model_copy(update={"number": number, "at": at})
 
 
-def _due(pace: Pace, number: float) -> datetime:
+def _find_due_time(pace: Pace, number: float) -> datetime:
     return pace.free_at + max(number - pace.calling, 0.0) * pace.rate.spacing

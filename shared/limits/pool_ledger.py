@@ -1,9 +1,8 @@
-"""One quota pool's ledger: its pace and its circuits, changed by `acquire` and `report`.
+"""Keep the ledger of one quota pool: its pace and its circuits, changed by `acquire` and `report`.
 
-Who asks gets one of three answers: a permit (call at that moment), postponed (come back, with a
-place in the plan), or held (the pool is blocked or the deployment wrong: go elsewhere or wait).
-Who had a permit tells what came of it; what operators must hear of that is owed by the ledger
-until somebody says that it was told.
+A caller that acquires gets a reservation (call at that time), is postponed (come back later, with a
+ticket), or finds a circuit open (try another deployment, or wait). After a call it reports the
+result. The ledger keeps alarms for operators until they are marked as sent.
 """
 
 from collections.abc import Sequence
@@ -44,34 +43,34 @@ WHOLE_POOL: Final = ""
 
 @dataclass(frozen=True, slots=True)
 class AcquireRequest:
-    """Somebody wants to call a deployment."""
+    """A request to call a deployment."""
 
     pool: str
     deployment: str
     quota: Quota
-    #: The longest the call may take.
+    #: The longest time the call may take.
     limit: timedelta
     priority: Priority = "normal"
-    #: What the message carries; one of another pool means nothing here.
+    #: The ticket of the message; a ticket of another pool is ignored.
     ticket: Ticket | None = None
-    #: A turn now, or nothing: whoever has other pools to ask takes no number in each.
+    #: Grant a call time now or change nothing: a caller that tries several pools takes no ticket.
     only_now: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """A turn at one deployment."""
+    """A granted time to call one deployment."""
 
     pool: str
     deployment: str
-    turn: CallTime
-    #: Set when this call is a probe: what comes of it decides over a circuit.
+    call_time: CallTime
+    #: Set when this call is a probe: its result opens or closes a circuit.
     probe: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class CircuitOpen:
-    """A circuit is open: ask again after `delay`, or elsewhere now. Nothing was reserved."""
+    """A circuit is open: try again after `delay`, or another pool now. Nothing was reserved."""
 
     pool: str
     deployment: str
@@ -84,7 +83,7 @@ type AcquireResult = Reservation | Postponed | CircuitOpen
 
 
 class Alarm(BaseModel):
-    """Something an operator must see, once: a circuit opened, or closed again."""
+    """A circuit that opened or closed, to be reported to operators once."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
@@ -93,10 +92,10 @@ class Alarm(BaseModel):
     #: None: the whole pool.
     deployment: str | None
     reason: Reason
-    #: What the service said.
+    #: The message of the service.
     message: str
     opened_at: datetime
-    #: When this came to pass.
+    #: When it opened or closed.
     time: datetime
 
     def __str__(self) -> str:
@@ -105,93 +104,96 @@ class Alarm(BaseModel):
 
 
 class Ledger(BaseModel):
-    """What is stored of a pool."""
+    """The stored state of a pool."""
 
     model_config = ConfigDict(frozen=True, extra="ignore")
 
     version: Literal[1] = 1
     pace: Pace
     circuits: dict[str, Circuit] = Field(default_factory=dict)
-    #: Alarms that nobody has yet said to have raised.
+    #: Alarms that were not sent yet.
     owed: tuple[Alarm, ...] = ()
 
 
 def acquire(
     ledger: Ledger | None,
-    question: AcquireRequest,
+    request: AcquireRequest,
     *,
     now: datetime,
     token: str,
     accepted: Sequence[datetime] = (),
 ) -> tuple[Ledger, AcquireResult]:
-    """Answer who wants to call; `token` names the call should it become a probe.
+    """Grant a reservation, postpone the caller, or report an open circuit.
 
-    `accepted` are the turns, `pressed` ones, of calls accepted since the last step.
+    `token` identifies the call if it becomes a probe. `accepted` has the times of calls
+    `at_full_rate` that were accepted since the last change.
     """
-    ledger = ledger or Ledger(pace=start_pace(question.quota, now=now))
-    pace = apply_successes(ledger.pace, quota=question.quota, called_at=tuple(accepted))
+    ledger = ledger or Ledger(pace=start_pace(request.quota, now=now))
+    pace = apply_successes(ledger.pace, quota=request.quota, called_at=tuple(accepted))
     ledger = ledger.model_copy(update={"pace": pace})
-    if held := _open_circuit(ledger, question, now):
-        return ledger, held
-    place = question.ticket
+    if circuit_open := _find_open_circuit(ledger, request, now):
+        return ledger, circuit_open
+    ticket = request.ticket
     pace, answer = reserve(
         pace,
         now=now,
-        quota=question.quota,
-        priority=question.priority,
-        ticket=place if place and place.pool == question.pool else None,
+        quota=request.quota,
+        priority=request.priority,
+        ticket=ticket if ticket and ticket.pool == request.pool else None,
     )
-    named = answer.ticket.model_copy(update={"pool": question.pool})
+    named = answer.ticket.model_copy(update={"pool": request.pool})
     answer = answer.model_copy(update={"ticket": named})
     if isinstance(answer, Postponed):
-        return ledger if question.only_now else _paced(ledger, pace), answer
-    ledger, probe = _probed(_paced(ledger, pace), question, answer, token=token, now=now)
-    return ledger, Reservation(question.pool, question.deployment, answer, probe)
+        return ledger if request.only_now else _set_pace(ledger, pace), answer
+    ledger, probe = _start_probes(_set_pace(ledger, pace), request, answer, token=token, now=now)
+    return ledger, Reservation(request.pool, request.deployment, answer, probe)
 
 
 def report(
-    ledger: Ledger, reservation: Reservation, finding: CallFeedback, *, now: datetime
+    ledger: Ledger, reservation: Reservation, feedback: CallFeedback, *, now: datetime
 ) -> Ledger:
-    """Take in what came of a call."""
-    ledger = _after(ledger, reservation, finding, now)
-    name = WHOLE_POOL if finding.kind == "blocked" else reservation.deployment
+    """Update pace and circuits by the result of a call."""
+    ledger = _slow_down(ledger, reservation, feedback, now)
+    name = WHOLE_POOL if feedback.kind == "blocked" else reservation.deployment
     for each in (WHOLE_POOL, reservation.deployment):
-        if finding.reason and each == name:
-            ledger = _failed(ledger, reservation, name, finding, now)
+        if feedback.reason and each == name:
+            ledger = _open_circuit(ledger, reservation, name, feedback, now)
         elif known := ledger.circuits.get(each):
-            ledger = _otherwise(ledger, reservation, each, known, finding, now)
+            ledger = _close_circuit(ledger, reservation, each, known, feedback, now)
     return ledger
 
 
 def mark_sent(ledger: Ledger, alarms: Sequence[Alarm]) -> Ledger:
-    """Note that these alarms were raised."""
+    """Remove alarms that were sent."""
     return ledger.model_copy(
         update={"owed": tuple(alarm for alarm in ledger.owed if alarm not in alarms)}
     )
 
 
-def _paced(ledger: Ledger, pace: Pace) -> Ledger:
+def _set_pace(ledger: Ledger, pace: Pace) -> Ledger:
     return ledger.model_copy(update={"pace": pace})
 
 
-def _open_circuit(ledger: Ledger, question: AcquireRequest, now: datetime) -> CircuitOpen | None:
-    for name in (WHOLE_POOL, question.deployment):
+def _find_open_circuit(
+    ledger: Ledger, request: AcquireRequest, now: datetime
+) -> CircuitOpen | None:
+    for name in (WHOLE_POOL, request.deployment):
         circuit = ledger.circuits.get(name)
         if circuit and (until := open_until(circuit, now=now)):
             return CircuitOpen(
-                question.pool, question.deployment, circuit.reason, circuit.message, until - now
+                request.pool, request.deployment, circuit.reason, circuit.message, until - now
             )
     return None
 
 
-def _probed(
-    ledger: Ledger, question: AcquireRequest, turn: CallTime, *, token: str, now: datetime
+def _start_probes(
+    ledger: Ledger, request: AcquireRequest, call_time: CallTime, *, token: str, now: datetime
 ) -> tuple[Ledger, str | None]:
-    """Make the call a probe of whatever circuit is open before it."""
-    lease = turn.wait + question.limit + LEASE_MARGIN
+    """Make the call the probe of each circuit that is open."""
+    lease = call_time.wait + request.limit + LEASE_MARGIN
     probed = {
         name: start_probe(circuit, token=token, now=now, lease=lease)
-        for name in (WHOLE_POOL, question.deployment)
+        for name in (WHOLE_POOL, request.deployment)
         if (circuit := ledger.circuits.get(name))
     }
     if not probed:
@@ -199,58 +201,59 @@ def _probed(
     return ledger.model_copy(update={"circuits": {**ledger.circuits, **probed}}), token
 
 
-def _after(
-    ledger: Ledger, reservation: Reservation, finding: CallFeedback, now: datetime
+def _slow_down(
+    ledger: Ledger, reservation: Reservation, feedback: CallFeedback, now: datetime
 ) -> Ledger:
-    if finding.kind != "throttled":
+    if feedback.kind != "throttled":
         return ledger
-    after = finding.retry_after
+    after = feedback.retry_after
     stop = None if after is None else timedelta(seconds=after)
-    return _paced(
-        ledger, apply_throttle(ledger.pace, now=now, turn=reservation.turn, retry_after=stop)
+    return _set_pace(
+        ledger,
+        apply_throttle(ledger.pace, now=now, call_time=reservation.call_time, retry_after=stop),
     )
 
 
-def _failed(
-    ledger: Ledger, reservation: Reservation, name: str, finding: CallFeedback, now: datetime
+def _open_circuit(
+    ledger: Ledger, reservation: Reservation, name: str, feedback: CallFeedback, now: datetime
 ) -> Ledger:
-    if finding.reason is None:
+    if feedback.reason is None:
         return ledger
     circuit, opened = apply_failure(
         ledger.circuits.get(name),
-        reason=finding.reason,
-        message=finding.message,
+        reason=feedback.reason,
+        message=feedback.message,
         token=reservation.probe,
         now=now,
     )
     ledger = ledger.model_copy(update={"circuits": {**ledger.circuits, name: circuit}})
-    return _owing(ledger, "opened", reservation, name, circuit, now) if opened else ledger
+    return _add_alarm(ledger, "opened", reservation, name, circuit, now) if opened else ledger
 
 
-def _otherwise(
+def _close_circuit(
     ledger: Ledger,
     reservation: Reservation,
     name: str,
     known: Circuit,
-    finding: CallFeedback,
+    feedback: CallFeedback,
     now: datetime,
 ) -> Ledger:
-    """Close a circuit, or leave it to another probe.
+    """Close a circuit, or end its probe without a result.
 
-    An answer of the service that is not this circuit's trouble says that the trouble is over; but
-    one deployment's trouble says nothing of the pool's, nor a block of a deployment's.
+    An accepted or throttled call shows that the problem is over. A problem of a deployment says
+    nothing about the pool, and a blocked pool says nothing about a deployment.
     """
     others = {each: circuit for each, circuit in ledger.circuits.items() if each != name}
-    if finding.kind in {"accepted", "throttled"} and is_closed_by(
-        known, token=reservation.probe, called_at=reservation.turn.at
+    if feedback.kind in {"accepted", "throttled"} and is_closed_by(
+        known, token=reservation.probe, called_at=reservation.call_time.at
     ):
         ledger = ledger.model_copy(update={"circuits": others})
-        return _owing(ledger, "closed", reservation, name, known, now)
+        return _add_alarm(ledger, "closed", reservation, name, known, now)
     left = end_unclear_probe(known, token=reservation.probe, now=now)
     return ledger.model_copy(update={"circuits": {**others, name: left}})
 
 
-def _owing(
+def _add_alarm(
     ledger: Ledger,
     kind: Literal["opened", "closed"],
     reservation: Reservation,

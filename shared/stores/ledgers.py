@@ -20,7 +20,7 @@ from ..errors import AlreadyExists, ImageJobsError, StaleVersion, StoreUnavailab
 from ..limits.budget import (
     CostReservation,
     DayLedger,
-    Refusal,
+    NoBudget,
     find_overdue,
     ledger_name,
     reserve,
@@ -70,10 +70,10 @@ class PoolLedgers:
 
     async def wait_for(self, reservation: Reservation) -> bool:
         """Wait until the reserved time; return whether the reservation is still valid then."""
-        wait = reservation.turn.at - self._clock.now()
+        wait = reservation.call_time.at - self._clock.now()
         await self._clock.sleep(max(wait.total_seconds(), 0))
         ledger = await self.look(reservation.pool)
-        return ledger is not None and is_still_valid(ledger.pace, reservation.turn)
+        return ledger is not None and is_still_valid(ledger.pace, reservation.call_time)
 
     async def report(self, reservation: Reservation, feedback: CallFeedback) -> tuple[Alarm, ...]:
         """Report the result of a call; return every alarm of the pool that was not sent yet.
@@ -82,8 +82,8 @@ class PoolLedgers:
         """
         shared = self._ledger(reservation.pool)
         if reservation.probe is None and feedback.kind in {"accepted", "nothing"}:
-            if feedback.kind == "accepted" and reservation.turn.at_full_rate:
-                shared.accepted.append(reservation.turn.at)
+            if feedback.kind == "accepted" and reservation.call_time.at_full_rate:
+                shared.accepted.append(reservation.call_time.at)
             return ()
 
         def step(ledger: Ledger | None, now: datetime) -> tuple[Ledger | None, tuple[Alarm, ...]]:
@@ -256,10 +256,10 @@ class BudgetLedgers:
 
     async def reserve(
         self, hold: CostReservation, *, day: date, limit: int | None
-    ) -> str | Refusal:
+    ) -> str | NoBudget:
         """Reserve money of a day and return its ticket, or why that would pass the limit."""
 
-        def step(ledger: DayLedger) -> tuple[DayLedger, str | Refusal]:
+        def step(ledger: DayLedger) -> tuple[DayLedger, str | NoBudget]:
             return reserve(ledger, hold, limit=limit)
 
         number = await self._change(day.isoformat(), step)

@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import pytest
 
 from shared.errors import StoreUnavailable
-from shared.limits.budget import CostReservation, Refusal
+from shared.limits.budget import CostReservation, NoBudget
 from shared.ports import Blobs
 from shared.stores.ledgers import BudgetLedgers
 from tests.contract.conftest import NOW, Account
@@ -34,18 +34,18 @@ async def reserved(budget: BudgetLedgers, hold: CostReservation, *, limit: int |
 async def test_the_limit_is_never_passed(budget: BudgetLedgers) -> None:
     tickets = [await budget.reserve(a_hold(40), day=DAY, limit=100) for _ in range(3)]
     assert [isinstance(ticket, str) for ticket in tickets] == [True, True, False]
-    assert tickets[-1] is Refusal.HELD
+    assert tickets[-1] is NoBudget.RESERVED
 
 
 async def test_without_a_limit_everything_is_counted(budget: BudgetLedgers) -> None:
     await reserved(budget, a_hold(1_000), limit=None)
-    assert await budget.reserve(a_hold(1), day=DAY, limit=1_000) is Refusal.HELD
+    assert await budget.reserve(a_hold(1), day=DAY, limit=1_000) is NoBudget.RESERVED
 
 
 async def test_each_day_has_money_of_its_own(budget: BudgetLedgers) -> None:
     await reserved(budget, a_hold(100))
-    assert await budget.reserve(a_hold(1), day=DAY, limit=100) is Refusal.HELD
-    assert await budget.reserve(a_hold(100), day=TOMORROW, limit=100) not in Refusal
+    assert await budget.reserve(a_hold(1), day=DAY, limit=100) is NoBudget.RESERVED
+    assert await budget.reserve(a_hold(100), day=TOMORROW, limit=100) not in NoBudget
 
 
 async def test_what_was_not_spent_can_be_spent(budget: BudgetLedgers) -> None:
@@ -53,12 +53,12 @@ async def test_what_was_not_spent_can_be_spent(budget: BudgetLedgers) -> None:
     await budget.settle(ticket, 30)
     await budget.settle(ticket, 30)
     await reserved(budget, a_hold(70))
-    assert await budget.reserve(a_hold(1), day=DAY, limit=100) is Refusal.HELD
+    assert await budget.reserve(a_hold(1), day=DAY, limit=100) is NoBudget.RESERVED
 
 
 async def test_a_call_may_cost_more_than_was_set_aside(budget: BudgetLedgers) -> None:
     await budget.settle(await reserved(budget, a_hold(60)), 90)
-    assert await budget.reserve(a_hold(11), day=DAY, limit=100) is Refusal.SPENT
+    assert await budget.reserve(a_hold(11), day=DAY, limit=100) is NoBudget.SPENT
 
 
 async def test_a_hold_whose_call_must_be_over_is_found(budget: BudgetLedgers) -> None:

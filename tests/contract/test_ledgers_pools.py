@@ -41,7 +41,7 @@ async def permitted(pools: PoolLedgers, asked: AcquireRequest) -> Reservation:
 
 
 async def test_turns_are_given_one_after_the_other(pools: PoolLedgers, clock: FakeClock) -> None:
-    turns = [(await permitted(pools, question())).turn for _ in range(5)]
+    turns = [(await permitted(pools, question())).call_time for _ in range(5)]
     assert [turn.at - clock.now() for turn in turns] == [timedelta(seconds=n) for n in range(5)]
 
 
@@ -54,7 +54,7 @@ async def test_whoever_comes_when_it_is_full_gets_a_number(pools: PoolLedgers) -
 
 async def test_a_refusal_is_heard_by_everybody(pools: PoolLedgers, clock: FakeClock) -> None:
     first, second, third = [await permitted(pools, question()) for _ in range(3)]
-    clock.advance(second.turn.wait)
+    clock.advance(second.call_time.wait)
     assert await pools.wait_for(second)
     await pools.report(first, CallFeedback("throttled", retry_after=60))
     clock.advance(timedelta(seconds=2))
@@ -105,7 +105,7 @@ async def test_a_probe_that_is_given_up_makes_way_for_another(
 async def test_pools_do_not_know_of_each_other(pools: PoolLedgers) -> None:
     await pools.acquire(question())
     other = await permitted(pools, AcquireRequest("another", "three", Quota(6), LIMIT))
-    assert not other.turn.wait
+    assert not other.call_time.wait
 
 
 async def test_what_was_accepted_is_said_with_the_next_ask(
@@ -114,12 +114,12 @@ async def test_what_was_accepted_is_said_with_the_next_ask(
     refused = await permitted(pools, question())
     await pools.report(refused, CallFeedback("throttled", retry_after=0.1))
     clock.advance(timedelta(seconds=1))
-    again = replace(question(), ticket=refused.turn.ticket)
+    again = replace(question(), ticket=refused.call_time.ticket)
     turns = [await permitted(pools, again), await permitted(pools, question())]
-    assert turns[1].turn.at_full_rate
+    assert turns[1].call_time.at_full_rate
     await pools.report(turns[1], CallFeedback("accepted"))
     turns += [await permitted(pools, question()) for _ in range(2)]
-    waits = [later.turn.at - earlier.turn.at for earlier, later in pairwise(turns)]
+    waits = [later.call_time.at - earlier.call_time.at for earlier, later in pairwise(turns)]
     assert waits[2] < waits[0]
 
 
@@ -136,7 +136,7 @@ async def test_hosts_that_ask_at_once_never_get_the_same_turn(blobs: Blobs, host
     answers = await asyncio.gather(
         *(pools.acquire(question(rpm=6000)) for pools in several for _ in range(20))
     )
-    turns = sorted(each.turn.at for each in answers if isinstance(each, Reservation))
+    turns = sorted(each.call_time.at for each in answers if isinstance(each, Reservation))
     assert len(turns) == hosts * 20
     assert len(set(turns)) == len(turns)
     assert turns[-1] - turns[0] == timedelta(milliseconds=10) * (len(turns) - 1)

@@ -186,7 +186,7 @@ class _World:
         refused = run.service.call(self.now)
         if refused is not None:
             self.pace = apply_throttle(
-                self.pace, now=at(self.now), turn=turn, retry_after=timedelta(seconds=refused)
+                self.pace, now=at(self.now), call_time=turn, retry_after=timedelta(seconds=refused)
             )
             self._put_back(message, turn.ticket, refused)
             run.busy += self.now - asked

@@ -15,7 +15,7 @@ from ...images_api.requests import build_request
 from ...jobs.fields import MAX_PROMPT_BYTES
 from ...jobs.localization import localize_prompt
 from ...jobs.tags import encode_tags
-from ...limits.budget import Refusal
+from ...limits.budget import NoBudget
 from ...limits.circuit_breaker import feedback_of
 from ...limits.pacing import Postponed
 from ...limits.pool_ledger import AcquireResult, CircuitOpen, Reservation
@@ -39,7 +39,7 @@ from .reservations import (
 from .steps import AlreadyEnded, GiveUp, InProgress, Pay, Resolve, next_step
 from .task import TaskRun
 
-type _NotGranted = CircuitOpen | Postponed | Failure | Refusal
+type _NotGranted = CircuitOpen | Postponed | Failure | NoBudget
 
 
 async def generate(message: TaskMessage, world: World, configuration: Configuration) -> Report:
@@ -97,7 +97,7 @@ async def _without_a_call(
 
 async def _acquire(
     task: TaskRun, record: JobRecord, step: Pay
-) -> AcquireResult | Failure | Refusal:
+) -> AcquireResult | Failure | NoBudget:
     if task.message.held == NO_MONEY:
         # Checked before it acquires: others must not wait behind reservations that are not used.
         index, now = task.message.task, task.world.clock.now()
@@ -119,7 +119,7 @@ async def _requeue(
     task: TaskRun, stored: Versioned[JobRecord], step: Pay, answer: _NotGranted
 ) -> Report:
     """Put the message back until its time has come, or until it is too late for it."""
-    if isinstance(answer, Failure | Refusal):
+    if isinstance(answer, Failure | NoBudget):
         return await _park_or_wait(task, stored, answer)
     record = stored.value
     until = min(task.world.clock.now() + answer.delay, step.give_up_at)
@@ -155,7 +155,7 @@ class _Intent:
 
 async def _record_intent(
     task: TaskRun, stored: Versioned[JobRecord], step: Pay, reservation: Reservation
-) -> _Intent | Failure | Refusal:
+) -> _Intent | Failure | NoBudget:
     """Reserve the call's estimate, then write the intent to pay, or return why there is no money.
 
     Raises `StaleVersion` when the record was changed meanwhile.
@@ -177,7 +177,7 @@ async def _record_intent(
 async def _pay_or_wait(
     task: TaskRun,
     stored: Versioned[JobRecord],
-    intended: _Intent | Failure | Refusal,
+    intended: _Intent | Failure | NoBudget,
     reservation: Reservation,
     prompt: str,
 ) -> Report:
@@ -189,7 +189,7 @@ async def _pay_or_wait(
 
 
 async def _park_or_wait(
-    task: TaskRun, stored: Versioned[JobRecord], why: Failure | Refusal
+    task: TaskRun, stored: Versioned[JobRecord], why: Failure | NoBudget
 ) -> Report:
     if isinstance(why, Failure):
         return await task.park(stored, why)

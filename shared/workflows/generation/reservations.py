@@ -14,7 +14,7 @@ from typing import Final, Literal
 from ...catalogue.deployments import Deployment
 from ...config.settings import Configuration
 from ...limits.adaptive_rate import Quota
-from ...limits.budget import CostReservation, Refusal, to_millionths
+from ...limits.budget import CostReservation, NoBudget, to_millionths
 from ...limits.pacing import Postponed, Priority, Ticket
 from ...limits.pool_ledger import AcquireRequest, AcquireResult, CircuitOpen, Reservation
 from ...ports import Clock, Versioned
@@ -47,7 +47,7 @@ async def acquire_reservation(
         answer = await _acquired(wish, pools)
         if not isinstance(answer, Reservation):
             return answer
-        turn = answer.turn
+        turn = answer.call_time
         if clock.now() + turn.wait >= wish.give_up_at:
             return Postponed(ticket=turn.ticket, delay=turn.wait)
         if not turn.wait:
@@ -107,7 +107,7 @@ NO_MONEY: Final = "the rest of the day's budget is set aside for calls under way
 
 async def reserve_budget(
     attempt: Attempt, record: JobRecord, world: World, configuration: Configuration
-) -> Attempt | Failure | Literal[Refusal.HELD]:
+) -> Attempt | Failure | Literal[NoBudget.RESERVED]:
     """Return the attempt with its ticket, or why there is no money for it today, or not yet."""
     limit_usd = configuration.settings.daily_budget_usd
     if limit_usd is None:
@@ -125,9 +125,9 @@ async def reserve_budget(
         # Who releases a job by hand has decided to spend.
         limit=None if record.budget_waived else to_millionths(limit_usd),
     )
-    if ticket is Refusal.SPENT:
+    if ticket is NoBudget.SPENT:
         return over_budget(day, limit_usd)
-    if ticket is Refusal.HELD:
+    if ticket is NoBudget.RESERVED:
         return ticket
     return attempt.model_copy(update={"ticket": ticket})
 
@@ -146,7 +146,7 @@ async def release_budget(attempt: Attempt, world: World) -> None:
 
 async def no_money_yet(
     attempt: Attempt, record: JobRecord, world: World, configuration: Configuration
-) -> Failure | Literal[Refusal.HELD] | None:
+) -> Failure | Literal[NoBudget.RESERVED] | None:
     """Tell why there would be no money for a call, None when there is; nothing stays set aside."""
     held = await reserve_budget(attempt, record, world, configuration)
     if not isinstance(held, Attempt):

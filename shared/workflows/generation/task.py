@@ -137,7 +137,7 @@ class TaskRun:
         if wake_after is not None:
             # A throttled call keeps its place in line, so it is due as soon as it comes back.
             throttled = result.outcome.kind is OutcomeKind.THROTTLED
-            ticket = reservation.turn.ticket if reservation and throttled else None
+            ticket = reservation.call_time.ticket if reservation and throttled else None
             await self.wake(stored.value, wake_after, ticket=ticket)
             facts["again_in_seconds"] = _seconds(wake_after)
         await self.publish_pending(stored)

@@ -74,7 +74,7 @@ def test_who_came_at_once_waits_for_the_turn_or_until_the_number_has_passed(
     ledger, answers = asked(None, calls, quota=quota)
     # A little later than a turn: times are whole microseconds.
     now = NOW + turns * spacing + timedelta(milliseconds=1)
-    given = [each.turn.at for each in answers if isinstance(each, Reservation)]
+    given = [each.call_time.at for each in answers if isinstance(each, Reservation)]
     passed = [each.ticket.at + spacing for each in answers if isinstance(each, Postponed)]
     told = describe_pace(ledger, quota, now=now)
     assert told.waiting == sum(moment > now for moment in given + passed)
@@ -95,7 +95,7 @@ def test_the_next_turn_that_is_told_is_the_one_that_is_given(
     told = describe_pace(ledger, quota, now=now)
     _, (answer,) = asked(ledger, now=now, quota=quota)
     if isinstance(answer, Reservation):
-        assert told.next_call_at == answer.turn.at <= now + SHORT_WAIT
+        assert told.next_call_at == answer.call_time.at <= now + SHORT_WAIT
     else:
         assert isinstance(answer, Postponed)
         assert told.next_call_at == answer.ticket.at

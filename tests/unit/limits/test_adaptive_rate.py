@@ -5,13 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.limits.adaptive_rate import (
-    CUT,
+    FIRST_CUT,
     LARGEST_CUT,
-    LEAST,
     LOWER_EVERY,
-    PROOF,
+    MIN_SHARE,
+    PROOF_CALLS,
     PROOF_TIME,
-    STEP,
+    TRIAL_FACTOR,
     AdaptiveRate,
     Quota,
     apply_quota,
@@ -60,7 +60,7 @@ def test_the_first_refusal_costs_little_and_each_further_one_twice_as_much() -> 
         rate = refused(rate, after(20 * number))
         rates.append(rate.rpm)
     falls = [1 - later / earlier for earlier, later in zip([60.0, *rates], rates, strict=False)]
-    assert falls[:3] == pytest.approx([CUT, 2 * CUT, 4 * CUT])
+    assert falls[:3] == pytest.approx([FIRST_CUT, 2 * FIRST_CUT, 4 * FIRST_CUT])
     assert falls[3:] == pytest.approx([LARGEST_CUT] * 3)
 
 
@@ -82,13 +82,13 @@ def test_a_refused_rate_is_not_tried_again_at_once() -> None:
 
 
 def test_a_rate_that_was_accepted_for_long_is_exceeded_by_a_step() -> None:
-    rate = accepted(begun(), PROOF)
-    assert rate.rpm == pytest.approx(60 * STEP)
+    rate = accepted(begun(), PROOF_CALLS)
+    assert rate.rpm == pytest.approx(60 * TRIAL_FACTOR)
     assert rate.proven == 60
 
 
 def test_many_calls_in_a_moment_prove_nothing() -> None:
-    calls = [START + timedelta(milliseconds=n) for n in range(PROOF * 2)]
+    calls = [START + timedelta(milliseconds=n) for n in range(PROOF_CALLS * 2)]
     rate = raise_rate(begun(), QUOTA, calls)
     assert rate.rpm == 60
     later = START + PROOF_TIME + timedelta(milliseconds=1)
@@ -96,8 +96,8 @@ def test_many_calls_in_a_moment_prove_nothing() -> None:
 
 
 def test_a_trial_that_fails_goes_back_to_what_was_proven() -> None:
-    rate = accepted(begun(), PROOF)
-    rate = refused(rate, after(PROOF * 1.5))
+    rate = accepted(begun(), PROOF_CALLS)
+    rate = refused(rate, after(PROOF_CALLS * 1.5))
     assert 0.99 * 60 < rate.rpm <= 60
     assert rate.ceiling == 60
 
@@ -120,7 +120,7 @@ def test_a_trial_that_failed_is_made_again_later_and_later() -> None:
 def test_what_was_configured_is_proven_before_it_is_exceeded() -> None:
     rate, since = refused(begun(), START), START
     rates = set()
-    for _ in range(3 * PROOF):
+    for _ in range(3 * PROOF_CALLS):
         since += rate.spacing
         rate = raise_rate(rate, QUOTA, [since])
         rates.add(round(rate.rpm, 3))
@@ -131,7 +131,7 @@ def test_what_was_configured_is_proven_before_it_is_exceeded() -> None:
 def test_no_rate_grows_above_what_an_operator_allows() -> None:
     quota = Quota(rpm=60, growth=1)
     rate, at = apply_quota(None, quota), START
-    for _ in range(5 * PROOF):
+    for _ in range(5 * PROOF_CALLS):
         at += rate.spacing
         rate = raise_rate(rate, quota, [at])
     assert rate.rpm == 60
@@ -145,7 +145,7 @@ def test_a_rate_stays_within_its_bounds_whatever_is_answered(
     for good, seconds in answers:
         now += timedelta(seconds=seconds)
         rate = raise_rate(rate, QUOTA, [now] * 60) if good else refused(rate, now)
-        assert LEAST * 60 <= rate.rpm <= rate.ceiling <= QUOTA.growth * 60
+        assert MIN_SHARE * 60 <= rate.rpm <= rate.ceiling <= QUOTA.growth * 60
         assert rate.proven <= rate.ceiling
 
 

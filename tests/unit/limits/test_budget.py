@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from shared.limits.budget import (
     CostReservation,
     DayLedger,
-    Refusal,
+    NoBudget,
     find_overdue,
     reserve,
     settle,
@@ -43,7 +43,7 @@ def test_a_ledger_never_counts_less_than_what_is_billed_and_holds_the_limit(
         if not isinstance(ticket, str):
             assert ledger == before
             assert before.committed + estimate > LIMIT
-            assert (ticket is Refusal.SPENT) == (before.spent + estimate > LIMIT)
+            assert (ticket is NoBudget.SPENT) == (before.spent + estimate > LIMIT)
             continue
         assert before.committed + estimate <= LIMIT
         cost = {"billed": estimate // 2, "dearer": estimate + 5, "unpaid": 0}.get(fate, estimate)

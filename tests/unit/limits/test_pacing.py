@@ -8,11 +8,11 @@ from hypothesis import strategies as st
 
 from shared.limits.adaptive_rate import Quota
 from shared.limits.pacing import (
-    GRACE,
+    IDLE_AFTER,
     LONGEST_DELAY,
-    MOST_YIELDS,
-    PATIENCE,
+    MAX_YIELDS,
     SHORT_WAIT,
+    SHORT_WAIT_WITH_TICKET,
     SHORTEST_DELAY,
     CallTime,
     Pace,
@@ -56,7 +56,7 @@ class Counter:
             self.turns.append(answer)
         return answer
 
-    def turn(self, *given: Any, **named: Any) -> CallTime:  # noqa: ANN401 - as `acquire` takes them
+    def call_time(self, *given: Any, **named: Any) -> CallTime:  # noqa: ANN401 - as `acquire` takes them
         answer = self.acquire(*given, **named)
         assert isinstance(answer, CallTime)
         return answer
@@ -73,12 +73,12 @@ class Counter:
 
     def refuse(self, turn: CallTime, seconds: float | None = None) -> None:
         after = None if seconds is None else timedelta(seconds=seconds)
-        self.pace = apply_throttle(self.pace, now=self.now, turn=turn, retry_after=after)
+        self.pace = apply_throttle(self.pace, now=self.now, call_time=turn, retry_after=after)
 
 
 def test_the_first_call_goes_at_once_and_the_next_ones_in_its_wake() -> None:
     counter = Counter()
-    assert [counter.turn().wait for _ in range(4)] == [n * SECOND for n in range(4)]
+    assert [counter.call_time().wait for _ in range(4)] == [n * SECOND for n in range(4)]
 
 
 def test_a_turn_that_is_too_far_away_to_wait_for_is_a_number() -> None:
@@ -93,8 +93,8 @@ def test_whoever_comes_back_when_told_gets_their_turn() -> None:
     counter.fill()
     places = [counter.number() for _ in range(20)]
     counter.now += places[-1].delay
-    turn = counter.turn(places[-1].ticket)
-    assert turn.wait <= PATIENCE
+    turn = counter.call_time(places[-1].ticket)
+    assert turn.wait <= SHORT_WAIT_WITH_TICKET
 
 
 def test_whoever_has_a_number_goes_before_those_who_come_without() -> None:
@@ -103,7 +103,7 @@ def test_whoever_has_a_number_goes_before_those_who_come_without() -> None:
     place = counter.number()
     counter.now += place.delay
     assert isinstance(counter.acquire(), Postponed)
-    counter.turn(place.ticket)
+    counter.call_time(place.ticket)
 
 
 def test_numbers_whose_holders_never_come_are_called_and_pass() -> None:
@@ -112,7 +112,7 @@ def test_numbers_whose_holders_never_come_are_called_and_pass() -> None:
     for _ in range(30):
         counter.number()
     counter.now += timedelta(minutes=2)
-    assert not counter.turn().wait
+    assert not counter.call_time().wait
 
 
 def test_after_a_night_without_anybody_the_numbers_are_good_in_their_order() -> None:
@@ -129,27 +129,27 @@ def test_after_a_night_without_anybody_the_numbers_are_good_in_their_order() -> 
 def test_a_number_of_another_counter_is_taken_as_one_that_is_due() -> None:
     counter = Counter()
     stranger = Ticket(epoch=START - timedelta(days=1), number=7_000, at=START)
-    assert not counter.turn(stranger).wait
+    assert not counter.call_time(stranger).wait
 
 
 def test_a_refusal_stops_everybody_until_the_service_said() -> None:
     counter = Counter()
-    refused, waiting = counter.turn(), counter.turn()
+    refused, waiting = counter.call_time(), counter.call_time()
     assert is_still_valid(counter.pace, waiting)
     counter.refuse(refused, seconds=30)
     assert not is_still_valid(counter.pace, waiting)
     counter.now += 25 * SECOND
-    assert counter.turn(waiting.ticket).at >= START + 30 * SECOND
+    assert counter.call_time(waiting.ticket).at >= START + 30 * SECOND
 
 
 def test_the_refused_call_and_those_that_were_void_come_first_after_the_stop() -> None:
     counter = Counter()
-    turns = [counter.turn() for _ in range(3)]
+    turns = [counter.call_time() for _ in range(3)]
     counter.fill()
     later = [counter.number() for _ in range(6)]
     counter.refuse(turns[0], seconds=20)
     counter.now += 20 * SECOND
-    again = [counter.turn(turn.ticket).at for turn in turns]
+    again = [counter.call_time(turn.ticket).at for turn in turns]
     assert again == sorted(again)
     assert again[0] <= START + 20 * SECOND
     assert later[-1].ticket.number > turns[-1].ticket.number
@@ -157,16 +157,16 @@ def test_the_refused_call_and_those_that_were_void_come_first_after_the_stop() -
 
 def test_a_stop_calls_each_number_once() -> None:
     counter = Counter()
-    turn = counter.turn()
+    turn = counter.call_time()
     counter.refuse(turn, seconds=1)
     counter.now += SECOND
-    counter.turn(turn.ticket)
-    assert counter.turn().wait <= 2 * SECOND, "nobody is before us"
+    counter.call_time(turn.ticket)
+    assert counter.call_time().wait <= 2 * SECOND, "nobody is before us"
 
 
 def test_a_shorter_stop_within_a_longer_one_changes_nothing() -> None:
     counter = Counter()
-    first, second = counter.turn(), counter.turn()
+    first, second = counter.call_time(), counter.call_time()
     counter.refuse(first, seconds=60)
     stopped = counter.pace.stopped_until
     counter.refuse(second, seconds=1)
@@ -175,13 +175,13 @@ def test_a_shorter_stop_within_a_longer_one_changes_nothing() -> None:
 
 def test_a_refusal_without_a_word_stops_for_one_turn() -> None:
     counter = Counter()
-    counter.refuse(counter.turn())
+    counter.refuse(counter.call_time())
     assert counter.pace.stopped_until == START + counter.pace.rate.spacing
 
 
 def test_a_stop_of_weeks_is_not_believed() -> None:
     counter = Counter()
-    counter.refuse(counter.turn(), seconds=1e7)
+    counter.refuse(counter.call_time(), seconds=1e7)
     assert counter.pace.stopped_until == START + timedelta(days=1)
 
 
@@ -198,7 +198,7 @@ def test_low_priority_waits_while_anybody_else_does() -> None:
 
 def test_low_priority_goes_at_once_where_nobody_waits() -> None:
     counter = Counter()
-    assert not counter.turn(priority="low").wait
+    assert not counter.call_time(priority="low").wait
 
 
 def test_low_priority_yields_a_few_times_and_then_counts_as_normal() -> None:
@@ -216,12 +216,12 @@ def test_low_priority_yields_a_few_times_and_then_counts_as_normal() -> None:
         counter.now += SECOND
     else:
         raise AssertionError("it starved")
-    assert place.yielded == MOST_YIELDS
+    assert place.yielded == MAX_YIELDS
 
 
 def test_success_under_pressure_is_told_and_lifts_a_rate_that_was_cut() -> None:
     counter = Counter()
-    counter.refuse(counter.turn(), seconds=1)
+    counter.refuse(counter.call_time(), seconds=1)
     slow = counter.pace.rate.rpm
     counter.pace = apply_successes(
         counter.pace, quota=counter.quota, called_at=(START + timedelta(minutes=1),)
@@ -232,7 +232,7 @@ def test_success_under_pressure_is_told_and_lifts_a_rate_that_was_cut() -> None:
 @pytest.mark.parametrize(("rpm", "at_once"), [(6, 1), (60, 1), (120, 1), (600, 5), (6000, 50)])
 def test_as_many_go_at_once_as_half_a_second_holds(rpm: float, at_once: int) -> None:
     counter = Counter(rpm)
-    counter.now += GRACE
+    counter.now += IDLE_AFTER
     for _ in range(at_once + 1):
         counter.acquire()
     assert [turn.wait for turn in counter.turns].count(timedelta()) == at_once
@@ -261,7 +261,7 @@ def test_turns_are_spaced_by_the_rate_whoever_asks_and_when(
             assert SHORTEST_DELAY <= answer.delay <= LONGEST_DELAY
             places.append((answer.ticket, priority))  # type: ignore[arg-type]  # as above
         else:
-            assert timedelta() <= answer.wait <= PATIENCE + counter.pace.rate.spacing
+            assert timedelta() <= answer.wait <= SHORT_WAIT_WITH_TICKET + counter.pace.rate.spacing
     spacing, slack = counter.pace.rate.spacing, burst_allowance(counter.pace.rate)
     times = [turn.at for turn in counter.turns]
     assert times == sorted(times)

@@ -82,7 +82,7 @@ async def test_a_turn_that_became_void_while_it_was_waited_for_is_not_used() -> 
     world.clock.sleep = refused_meanwhile  # type: ignore[method-assign]  # once, for this test
     answer = await world.acquire_reservation(world.wish(deployment("one")))
     assert isinstance(answer, Reservation)
-    assert answer.turn.stops == first.turn.stops + 1
+    assert answer.call_time.stops == first.call_time.stops + 1
     assert len(waits) == 2
 
 
