@@ -3,7 +3,7 @@
 `AsyncOperator`: for those who run the app.
 """
 
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from datetime import date, timedelta
 from types import TracebackType
 from typing import Any, Literal, Self, Unpack
@@ -72,7 +72,7 @@ class AsyncOperator:
         """Delete a dead letter."""
         await dead_letters.purge(name, self._connection)
 
-    def check(self, *, send: bool = False) -> AsyncIterator[Check]:
+    def check(self, *, send: bool = False) -> AsyncGenerator[Check]:
         """Yield a check of each queue, container and permission that callers and the app need.
 
         With `send`, a hidden message is put on the jobs queue and deleted.
@@ -209,7 +209,8 @@ class AsyncImageJobs(Caller):
 
     async def result(self, job: str | Receipt, /, *, within: float | None = None) -> Status:
         """Wait for all of a job's pictures; `JobEnded` when it ended without them."""
-        return jobs.require_success(await self.wait(job, within=within))
+        status = await jobs.wait_for_job(job, self._connection, within=within)
+        return jobs.require_success(status)
 
     def events(
         self,
@@ -218,7 +219,7 @@ class AsyncImageJobs(Caller):
         *,
         idle: float | None = None,
         hidden_seconds: int = 300,
-    ) -> AsyncIterator[Event]:
+    ) -> AsyncGenerator[Event]:
         """Yield events of the events queue or a reply queue, until none comes for `idle` seconds.
 
         An event is deleted when the next one is asked for: a caller that stops or raises before
@@ -231,7 +232,7 @@ class AsyncImageJobs(Caller):
             hidden=timedelta(seconds=hidden_seconds),
         )
 
-    def open(self, image: Image, /) -> AsyncIterator[bytes]:
+    def open(self, image: Image, /) -> AsyncGenerator[bytes]:
         """Yield a picture's bytes in pieces, checked at the end; `DamagedPicture` if wrong."""
         return jobs.read_picture(image, self._connection)
 

@@ -1,33 +1,44 @@
-"""`ImageJobs`: submit jobs from ordinary code.
+"""`ImageJobs`: submit jobs from ordinary code. `Operator`: for those who run the app.
 
-`Operator`: for those who run the app.
+They are the asynchronous clients over the synchronous side of the SDK: a coroutine over it never
+waits for an event loop, so each method here runs one of theirs to its end (docs/decisions/0010).
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from datetime import date, timedelta
+from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from functools import wraps
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, Unpack
+from typing import Any, Concatenate, Self
 
-from ..batches.record import BatchRecord
-from ..errors import ImageJobsError
 from ..events.data import Image
-from ..jobs.commands import Action
-from ..jobs.job import Job
-from ..limits.pool_ledger import Ledger
-from ..records.dead_letter import DeadLetter
-from ..records.index_entry import IndexEntry
-from ..records.record import JobState
-from . import batches, checkup, dead_letters, events, jobs, ledger, submission
-from .batches import SubmittedBatch
+from . import jobs
+from .async_client import AsyncImageJobs, AsyncOperator
 from .caller import Caller
-from .checkup import Check
 from .connection import SYNC, Connection, run_coroutine, run_generator
-from .events import Event
-from .jobs import COMMAND_SECONDS, read_statuses
-from .ledger import Today
-from .results import Quote, Receipt, Status
-from .submission import JobFields
+
+
+def in_sync[**P, T](
+    method: Callable[Concatenate[Any, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[Any, P], T]:
+    """Return a method that runs a coroutine method, with its parameters and its docstring."""
+
+    @wraps(method)
+    def run(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:  # noqa: ANN401 (either client)
+        return run_coroutine(method(self, *args, **kwargs))
+
+    return run
+
+
+def one_by_one[**P, T](
+    method: Callable[Concatenate[Any, P], AsyncGenerator[T]],
+) -> Callable[Concatenate[Any, P], Iterator[T]]:
+    """Return a method that yields what an asynchronous one yields."""
+
+    @wraps(method)
+    def run(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:  # noqa: ANN401 (as above)
+        return run_generator(method(self, *args, **kwargs))
+
+    return run
 
 
 class Operator:
@@ -36,51 +47,13 @@ class Operator:
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
-    def pools(self) -> dict[str, Ledger]:
-        """Return how fast each quota pool is called, and what is blocked, by the pool's name."""
-        return run_coroutine(ledger.read_pools(self._connection))
-
-    def today(self) -> Today:
-        """Return what today's calls (UTC) have cost, and what is reserved for those under way."""
-        return run_coroutine(ledger.read_today(self._connection))
-
-    def dead_letters(
-        self,
-        *,
-        days: int = 7,
-        limit: int = 50,
-        reason: str | None = None,
-        last: date | None = None,
-    ) -> list[DeadLetter]:
-        """List what the app rejected, gave up on or could not deliver, the newest day first.
-
-        `last` is the newest of the days (UTC), today where it is None. With a `reason` (a code),
-        only those that have it.
-        """
-        return run_coroutine(
-            dead_letters.list_dead_letters(
-                self._connection, days=days, limit=limit, reason=reason, last=last
-            )
-        )
-
-    def dead_letter(self, name: str, /) -> DeadLetter:
-        """Read one dead letter; raises `NoSuchBlob` when there is none."""
-        return run_coroutine(dead_letters.read_dead_letter(name, self._connection))
-
-    def send_again(self, name: str, /) -> str:
-        """Try a dead letter again (its message, job or event), and say how; the letter stays."""
-        return run_coroutine(dead_letters.send_again(name, self._connection))
-
-    def purge(self, name: str, /) -> None:
-        """Delete a dead letter."""
-        run_coroutine(dead_letters.purge(name, self._connection))
-
-    def check(self, *, send: bool = False) -> Iterator[Check]:
-        """Yield a check of each queue, container and permission that callers and the app need.
-
-        With `send`, a hidden message is put on the jobs queue and deleted.
-        """
-        return run_generator(checkup.check_storage(self._connection, may_send=send))
+    pools = in_sync(AsyncOperator.pools)
+    today = in_sync(AsyncOperator.today)
+    dead_letters = in_sync(AsyncOperator.dead_letters)
+    dead_letter = in_sync(AsyncOperator.dead_letter)
+    send_again = in_sync(AsyncOperator.send_again)
+    purge = in_sync(AsyncOperator.purge)
+    check = one_by_one(AsyncOperator.check)
 
 
 class ImageJobs(Caller):
@@ -96,159 +69,29 @@ class ImageJobs(Caller):
         """For those who run the app: dead letters, ledgers, and a check of everything."""
         return Operator(self._connection)
 
-    def estimate(
-        self, asked: str | Job | Mapping[str, Any] = "", /, **fields: Unpack[JobFields]
-    ) -> Quote:
-        """Return what the app would make of a job, and for how much; nothing is sent."""
-        return run_coroutine(submission.estimate(self.prepare(asked, **fields), self._connection))
-
-    def upload(self, picture: bytes, /) -> str:
-        """Put a picture to edit, or a mask, where a job can name it, and return that name.
-
-        The same bytes again are the same name. Raises `InvalidJob` if no edit could use them.
-        """
-        return run_coroutine(submission.upload_picture(picture, self._connection))
-
-    def submit(
-        self, asked: str | Job | Mapping[str, Any] = "", /, **fields: Unpack[JobFields]
-    ) -> Receipt:
-        """Validate a job and put it on the queue.
-
-        Raises `Rejected` with every fault (nothing is sent), or `NotSubmitted`, whose `jobs` can be
-        submitted again: they have their ids, and nothing is made twice.
-        """
-        job = self.prepare(asked, **fields)
-        return run_coroutine(submission.submit([job], self._connection))[0]
-
-    def submit_many(self, asked: Iterable[str | Job | Mapping[str, Any]], /) -> list[Receipt]:
-        """Validate all jobs, then put them on the queue; none is sent when one has a fault."""
-        prepared = [self.prepare(each) for each in asked]
-        return run_coroutine(submission.submit(prepared, self._connection))
-
-    def submit_batch(self, manifest: bytes, name: str, /, *, anew: str = "") -> SubmittedBatch:
-        """Start a batch: every entry of the file is a job (`docs/batches.md`).
-
-        Raises `AlreadyExists` if the same file was sent before; `anew`, any word, makes it another.
-        """
-        return run_coroutine(batches.submit_batch(manifest, name, self._connection, anew=anew))
-
-    def batch(self, batch_id: str, /) -> BatchRecord | None:
-        """Return the record of a batch, of a file or a list; None when the app knows of none."""
-        return run_coroutine(batches.read_batch(batch_id, self._connection))
-
-    def wait_for_batch(
-        self,
-        batch_id: str,
-        /,
-        *,
-        within: float | None = None,
-        seen: Callable[[BatchRecord | None], None] | None = None,
-    ) -> BatchRecord:
-        """Return a batch once its last job has ended; call `seen` with each record until then."""
-        return run_coroutine(
-            batches.wait_for_batch(batch_id, self._connection, within=within, seen=seen)
-        )
-
-    def status(self, job: str | Receipt, /) -> Status:
-        """Return where a job is; raises `NoSuchJob` when nothing is known of it, or not yet."""
-        return run_coroutine(jobs.read_status(job, self._connection))
-
-    def status_many(self, jobs: Sequence[str | Receipt], /) -> list[Status | ImageJobsError]:
-        """Return where jobs are, in order: for each, its status or what `status` would raise."""
-        return run_coroutine(read_statuses(jobs, self._connection))
-
-    def cancel(
-        self,
-        job: str | Receipt,
-        /,
-        *,
-        result: Literal["keep", "drop"] = "keep",
-        reason: str = "",
-        within: float = COMMAND_SECONDS,
-    ) -> Status:
-        """Cancel what was not paid for yet, and return the job once that is done.
-
-        `result` says whether pictures that are being made are kept. Raises `IllegalStep` when
-        nothing is left to cancel, `StillRunning` when it is not done `within` so many seconds.
-        """
-        return run_coroutine(
-            self._send_command(job, Action.CANCEL, within=within, result=result, reason=reason)
-        )
-
-    def release(self, job: str | Receipt, /, *, within: float = COMMAND_SECONDS) -> Status:
-        """Let a parked job go on, though it may have been paid for; raises as `cancel`."""
-        return run_coroutine(self._send_command(job, Action.RELEASE, within=within))
-
-    def fail(
-        self, job: str | Receipt, /, *, reason: str = "", within: float = COMMAND_SECONDS
-    ) -> Status:
-        """End a parked job as failed; raises as `cancel`."""
-        return run_coroutine(self._send_command(job, Action.FAIL, within=within, reason=reason))
-
-    def replay(
-        self,
-        job: str | Receipt,
-        /,
-        *,
-        pictures: Literal["keep", "remake"] = "keep",
-        within: float = COMMAND_SECONDS,
-    ) -> Status:
-        """Begin a failed, parked or cancelled job again; raises as `cancel`.
-
-        Existing pictures are kept, or made again under new names.
-        """
-        return run_coroutine(
-            self._send_command(job, Action.REPLAY, within=within, pictures=pictures)
-        )
-
-    def newest(self, *, limit: int = 20, state: JobState | None = None) -> list[IndexEntry]:
-        """List the newest jobs, of one state if it is given, without reading their records."""
-        return run_coroutine(jobs.list_newest(self._connection, limit=limit, state=state))
-
-    def wait(self, job: str | Receipt, /, *, within: float | None = None) -> Status:
-        """Return once the job has ended, well or not; `StillRunning` after `within` seconds.
-
-        With the receipt, a job that the app rejected raises `Rejected` with every fault.
-        """
-        return run_coroutine(jobs.wait_for_job(job, self._connection, within=within))
-
-    def result(self, job: str | Receipt, /, *, within: float | None = None) -> Status:
-        """Wait for all of a job's pictures; `JobEnded` when it ended without them."""
-        return jobs.require_success(self.wait(job, within=within))
-
-    def events(
-        self,
-        queue: str | None = None,
-        /,
-        *,
-        idle: float | None = None,
-        hidden_seconds: int = 300,
-    ) -> Iterator[Event]:
-        """Yield events of the events queue or a reply queue, until none comes for `idle` seconds.
-
-        An event is deleted when the next one is asked for: a caller that stops or raises before
-        that gets it again, after `hidden_seconds` at the latest.
-        """
-        return run_generator(
-            events.receive_events(
-                queue or self.app.settings.events_queue,
-                self._connection,
-                idle=idle,
-                hidden=timedelta(seconds=hidden_seconds),
-            )
-        )
-
-    def open(self, image: Image, /) -> Iterator[bytes]:
-        """Yield a picture's bytes in pieces, checked at the end; `DamagedPicture` if wrong."""
-        return run_generator(jobs.read_picture(image, self._connection))
+    estimate = in_sync(AsyncImageJobs.estimate)
+    upload = in_sync(AsyncImageJobs.upload)
+    submit = in_sync(AsyncImageJobs.submit)
+    submit_many = in_sync(AsyncImageJobs.submit_many)
+    submit_batch = in_sync(AsyncImageJobs.submit_batch)
+    batch = in_sync(AsyncImageJobs.batch)
+    wait_for_batch = in_sync(AsyncImageJobs.wait_for_batch)
+    status = in_sync(AsyncImageJobs.status)
+    status_many = in_sync(AsyncImageJobs.status_many)
+    cancel = in_sync(AsyncImageJobs.cancel)
+    release = in_sync(AsyncImageJobs.release)
+    fail = in_sync(AsyncImageJobs.fail)
+    replay = in_sync(AsyncImageJobs.replay)
+    newest = in_sync(AsyncImageJobs.newest)
+    wait = in_sync(AsyncImageJobs.wait)
+    result = in_sync(AsyncImageJobs.result)
+    events = one_by_one(AsyncImageJobs.events)
+    open = one_by_one(AsyncImageJobs.open)
+    close = in_sync(AsyncImageJobs.close)
 
     def save(self, image: Image, path: str | Path, /) -> None:
         """Keep a picture in a file, which is there whole or not at all; raises as `open` does."""
         jobs.save_picture(self.open(image), Path(path))
-
-    def close(self) -> None:
-        """Close the connections."""
-        run_coroutine(self._connection.close())
 
     def __enter__(self) -> Self:
         return self
