@@ -27,20 +27,11 @@ BRANCHES = (
 MISSING = {
     "client/async_client",
     "client/results",
-    "config/settings",
     "records/commands",
     "records/costs",
     "records/index_entry",
     "records/outcomes",
-    "routing/plan",
-    "routing/planner",
-    "workflows/acceptance",
     "workflows/batch_entries",
-    "workflows/generation/attempts",
-    "workflows/generation/call",
-    "workflows/generation/reroute",
-    "workflows/generation/steps",
-    "workflows/generation/task",
     "workflows/outbox",
 }
 

@@ -2,7 +2,6 @@
 
 import json
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
@@ -176,23 +175,3 @@ async def test_a_finish_whose_message_waits_in_a_long_queue_is_woken_ever_more_r
         await scene.sweep()
         woken += [minute] * (len(scene.world.queues.sent) - before)
     assert woken == [15, 30, 60, 120]
-
-
-@pytest.mark.parametrize(
-    ("finish", "n", "said"),
-    [
-        ({"renditions": [{"format": "webp"}], "thumbnail": 64}, 10, "1,000 finished pictures"),
-        ({"contact_sheet": True}, 10, None),
-    ],
-)
-async def test_a_finish_of_too_many_pictures_is_refused(
-    finish: dict[str, Any], n: int, said: str | None
-) -> None:
-    known = [f"de-{a}{b}" for a in "ABCDE" for b in "ABCDE"]
-    scene = await run({**JOB, "finish": finish, "n": n, "locales": known, "size": ["1:1", "3:2"]})
-    if said is None:
-        assert scene.world.event_types() == ["image.job.succeeded"]
-    else:
-        (fault,) = data(scene)["faults"]
-        assert fault["field"] == "finish"
-        assert said in fault["message"]

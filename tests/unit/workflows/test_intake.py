@@ -6,7 +6,7 @@ import pytest
 
 from shared.errors import StoreUnavailable
 from shared.records.record import JobState
-from tests.simulation.scene import Scene, configured, run
+from tests.simulation.scene import Scene, run
 
 JOB = {"job_id": "fox-1", "prompt": "a fox in the snow"}
 
@@ -31,32 +31,6 @@ async def test_a_job_without_an_id_is_one_job_however_often_its_message_comes() 
     await scene.run()
     assert len(scene.world.endpoint.requests) == 1
     assert len(scene.world.stored_records) == 1
-
-
-async def test_an_accepted_event_is_published_when_asked_for() -> None:
-    scene = await run(JOB, PUBLISH_ACCEPTED="true")
-    assert scene.world.event_types() == ["image.job.accepted", "image.job.succeeded"]
-
-
-async def test_a_finished_job_asked_for_again_is_announced_again_and_not_made_again() -> None:
-    scene = await run(JOB)
-    scene.submit(JOB, message_id="another")
-    await scene.run()
-    first, second = scene.world.events
-    assert first.get_id() == second.get_id()
-    assert first.get_data() == second.get_data()
-    assert len(scene.world.endpoint.requests) == 1
-
-
-async def test_an_id_with_other_content_is_a_conflict_and_leaves_the_first_job_alone() -> None:
-    scene = await run(JOB)
-    before = scene.record("fox-1")
-    scene.submit({**JOB, "prompt": "a badger"}, message_id="another")
-    await scene.run()
-    assert scene.world.event_types() == ["image.job.succeeded", "image.job.rejected"]
-    assert data_of(scene)["code"] == "conflict"
-    assert "fox-1" in data_of(scene)["faults"][0]["message"]
-    assert scene.record("fox-1") == before
 
 
 @pytest.mark.parametrize(
@@ -110,11 +84,6 @@ async def test_a_rejection_is_one_event_however_often_its_message_comes() -> Non
     assert len(scene.world.letters) == 1
 
 
-async def test_faults_of_the_job_and_of_this_app_are_told_together() -> None:
-    scene = await run({**JOB, "locales": ["jp"], "reply_to": "secrets"})
-    assert {fault["field"] for fault in data_of(scene)["faults"]} == {"locales[0]", "reply_to"}
-
-
 async def test_events_go_to_an_allowed_reply_queue_as_well() -> None:
     scene = await run({**JOB, "reply_to": "replies-shop"})
     replies = scene.world.replies("replies-shop")
@@ -162,17 +131,6 @@ async def test_a_prompt_blob_that_goes_away_fails_the_job_and_costs_nothing() ->
     assert not scene.world.endpoint.requests
 
 
-async def test_a_job_asked_for_again_is_the_first_one_though_its_prompt_is_gone() -> None:
-    scene = Scene()
-    scene.world.seed("inputs", "one.txt", b"a fox")
-    for message_id in ("first", "second"):
-        scene.submit({"job_id": "fox-1", "prompt_blob": "one.txt"}, message_id=message_id)
-        await scene.run()
-        scene.world.container("inputs").stored.clear()
-    assert scene.world.event_types() == ["image.job.succeeded", "image.job.succeeded"]
-    assert len(scene.world.endpoint.requests) == 1
-
-
 async def test_storage_that_does_not_answer_is_left_to_the_queue() -> None:
     scene = Scene()
     scene.submit(JOB)
@@ -181,16 +139,3 @@ async def test_storage_that_does_not_answer_is_left_to_the_queue() -> None:
         await scene.deliver(scene.waiting[0])
     await scene.run()
     assert scene.world.event_types() == ["image.job.succeeded"]
-
-
-async def test_each_size_of_job_goes_to_the_lane_of_its_time() -> None:
-    scene = Scene(configured())
-    for number, quality in enumerate(["low", "medium", "high"]):
-        job = {**JOB, "job_id": f"fox-{number}", "model": "gpt-image-2", "quality": quality}
-        scene.submit(job, message_id=str(number))
-        await scene.deliver(scene.waiting.pop())
-    assert [message.queue for message in scene.world.queues.sent] == [
-        "image-jobs-small",
-        "image-jobs-standard",
-        "image-jobs-large",
-    ]

@@ -1,33 +1,20 @@
 import json
-from collections.abc import Mapping
 from datetime import timedelta
-from typing import Any
 
 import pytest
 
-from shared.errors import BrokenReply, CredentialUnavailable, NotSent, StoreUnavailable
+from shared.errors import BrokenReply, CredentialUnavailable, NotSent
 from shared.images_api.requests import ImageRequest
-from shared.records.record import TaskState
 from shared.records.task_messages import TaskMessage
 from shared.workflows.generation.generate import generate
 from tests.fakes.endpoint import Answer, FakeReply
-from tests.simulation.scene import Scene, configured, data, ended, error_reply, reply_to, run
-from tests.simulation.steps import Crash
+from tests.simulation.controlled_job import JOB, after
+from tests.simulation.scene import Scene, data, ended, error_reply, reply_to, run
 
-JOB = {"job_id": "fox-1", "prompt": "a fox in the snow", "model": "gpt-image-2"}
 TASK = TaskMessage(job_id="fox-1", task=0)
 TWO_DEPLOYMENTS = json.dumps(
     [{"name": name, "model": "gpt-image-2", "pool": name} for name in ("one", "two")]
 )
-
-
-async def answered(*answers: Answer, job: Mapping[str, Any] = JOB, **settings: str) -> Scene:
-    """Run one job whose calls are answered so, and well ever after."""
-    scene = Scene(configured(**settings))
-    scene.world.endpoint.script.extend(answers)
-    scene.submit(job)
-    await scene.run()
-    return scene
 
 
 async def test_what_was_measured_used_and_paid_stands_in_the_event() -> None:
@@ -41,20 +28,6 @@ async def test_what_was_measured_used_and_paid_stands_in_the_event() -> None:
     assert data(scene)["attempts"] == 1
     assert data(scene)["possible_duplicate_charge"] is False
     assert data(scene)["tags"] == {"campaign": "snow"}
-
-
-async def test_the_intent_is_written_before_the_call() -> None:
-    scene = Scene()
-    seen: list[TaskState] = []
-
-    def look(request: ImageRequest) -> FakeReply:
-        seen.append(scene.record("fox-1").tasks[0].state)
-        return reply_to(request)
-
-    scene.world.endpoint.script.append(look)
-    scene.submit(JOB)
-    await scene.run()
-    assert seen == [TaskState.CALLING]
 
 
 async def test_several_pictures_of_one_call_are_all_stored() -> None:
@@ -81,32 +54,6 @@ async def test_a_model_of_one_picture_a_call_is_called_for_each() -> None:
     assert [image["index"] for image in data(scene)["images"]] == [0, 1]
 
 
-async def test_a_late_delivery_of_a_finished_task_pays_nothing() -> None:
-    scene = await run(JOB)
-    report = await generate(TASK, scene.world, scene.configuration)
-    assert report.what == "already_ended"
-    assert len(scene.world.endpoint.requests) == 1
-    assert len(scene.world.events) == 1
-
-
-async def test_a_live_attempt_elsewhere_is_left_alone_until_it_must_be_dead() -> None:
-    scene = Scene()
-    scene.submit(JOB)
-    await scene.deliver(scene.waiting.pop())
-    scene.world.steps.crash_at = (
-        len(scene.world.steps.taken) + 4
-    )  # the record, the pool (read and written), the intent
-    with pytest.raises(Crash):
-        await generate(TASK, scene.world, scene.configuration)
-    scene.world.steps.crash_at = None
-    deadline = scene.record("fox-1").attempts[0].deadline_at
-    report = await generate(TASK, scene.world, scene.configuration)
-    assert report.what == "left_alone"
-    again = scene.world.queues.sent[-1]
-    assert scene.world.clock.now() + again.delay > deadline
-    assert not scene.world.endpoint.requests
-
-
 @pytest.mark.parametrize(
     ("answer", "event", "code", "calls"),
     [
@@ -131,35 +78,11 @@ async def test_a_live_attempt_elsewhere_is_left_alone_until_it_must_be_dead() ->
 async def test_each_outcome_ends_as_the_table_says(
     answer: Answer, event: str, code: str | None, calls: int
 ) -> None:
-    assert ended(await answered(answer)) == (event, code, calls)
-
-
-async def test_a_throttled_call_waits_as_long_as_it_was_told_and_burns_no_attempt() -> None:
-    scene = await answered(error_reply(429, "429", retry_after_ms="61000"))
-    waits = [each.delay for each in scene.world.queues.sent if each.delay]
-    assert len(waits) == 1
-    assert timedelta(seconds=61) <= waits[0] <= timedelta(seconds=61 * 1.25)
-    assert data(scene)["attempts"] == 1
-    assert data(scene)["unpaid_retries"] == 1
-    assert data(scene)["possible_duplicate_charge"] is False
-
-
-async def test_unpaid_retries_wait_longer_each_time_until_the_deadline() -> None:
-    scene = Scene()
-    scene.world.endpoint.otherwise = error_reply(429, "429")
-    now = scene.world.clock.now()
-    scene.submit({**JOB, "deadline": (now + timedelta(minutes=30)).isoformat()})
-    await scene.run()
-    waits = [each.delay for each in scene.world.queues.sent if each.delay]
-    assert waits[0] < waits[2] < waits[4] < waits[6]
-    assert max(waits) <= timedelta(seconds=300 * 1.25)
-    assert ended(scene)[:2] == ("image.job.failed", "deadline_exceeded")
-    assert data(scene)["cost_usd"] == 0
-    assert "429" in data(scene)["message"]
+    assert ended(await after(answer)) == (event, code, calls)
 
 
 async def test_the_next_deployment_is_tried_at_once_where_nothing_can_have_been_made() -> None:
-    scene = await answered(error_reply(429, "429"), FOUNDRY_DEPLOYMENTS=TWO_DEPLOYMENTS)
+    scene = await after(error_reply(429, "429"), FOUNDRY_DEPLOYMENTS=TWO_DEPLOYMENTS)
     assert ["one" in r.url for r in scene.world.endpoint.requests] == [True, False]
     assert not any(each.delay for each in scene.world.queues.sent)
     assert data(scene)["deployment"] == "two"
@@ -167,13 +90,13 @@ async def test_the_next_deployment_is_tried_at_once_where_nothing_can_have_been_
 
 async def test_a_wrong_route_waits_for_an_operator_when_each_deployment_was_tried() -> None:
     wrong = error_reply(404, "DeploymentNotFound")
-    scene = await answered(wrong, wrong, FOUNDRY_DEPLOYMENTS=TWO_DEPLOYMENTS)
+    scene = await after(wrong, wrong, FOUNDRY_DEPLOYMENTS=TWO_DEPLOYMENTS)
     assert ended(scene) == ("image.job.succeeded", None, 3)
     assert max(each.delay for each in scene.world.queues.sent) > timedelta(seconds=20)
 
 
 async def test_a_lost_reply_is_paid_again_once_and_says_so() -> None:
-    scene = await answered(BrokenReply("cut"))
+    scene = await after(BrokenReply("cut"))
     assert data(scene)["possible_duplicate_charge"] is True
     assert data(scene)["attempts"] == 2
     estimate = scene.record("fox-1").estimate_usd
@@ -183,7 +106,7 @@ async def test_a_lost_reply_is_paid_again_once_and_says_so() -> None:
 
 
 async def test_a_reply_lost_twice_fails_the_job() -> None:
-    scene = await answered(BrokenReply("cut"), error_reply(504, "504"))
+    scene = await after(BrokenReply("cut"), error_reply(504, "504"))
     assert ended(scene) == ("image.job.failed", "outcome_unknown", 2)
     assert data(scene)["retryable"] is True
 
@@ -192,68 +115,26 @@ async def test_a_reply_lost_twice_fails_the_job() -> None:
     ("policy", "event"), [("park", "image.job.parked"), ("fail", "image.job.failed")]
 )
 async def test_a_lost_reply_ends_by_the_policy_of_the_job(policy: str, event: str) -> None:
-    scene = await answered(BrokenReply("cut"), job={**JOB, "on_unknown": policy})
+    scene = await after(BrokenReply("cut"), job={**JOB, "on_unknown": policy})
     assert ended(scene) == (event, "outcome_unknown", 1)
 
 
 async def test_a_lost_reply_ends_by_the_setting_when_the_job_has_no_policy() -> None:
-    scene = await answered(BrokenReply("cut"), ON_UNKNOWN_OUTCOME="park")
+    scene = await after(BrokenReply("cut"), ON_UNKNOWN_OUTCOME="park")
     assert ended(scene) == ("image.job.parked", "outcome_unknown", 1)
-
-
-async def test_pictures_whole_before_the_cut_are_kept_and_only_the_others_made_again() -> None:
-    def cut(request: ImageRequest) -> FakeReply:
-        whole = reply_to(request)
-        third = whole.body.rindex(b"b64_json")
-        return FakeReply(body=whole.body[: third + 40], error=BrokenReply("cut"))
-
-    scene = await answered(cut, job={**JOB, "n": 3})
-    first, second = scene.world.endpoint.requests
-    assert (first.body["n"], second.body["n"]) == (3, 1)
-    assert [image["index"] for image in data(scene)["images"]] == [0, 1, 2]
 
 
 async def test_pictures_of_a_failed_job_are_told_as_what_worked() -> None:
     def two(request: ImageRequest) -> FakeReply:
         return reply_to(request, pictures=2)
 
-    scene = await answered(two, job={**JOB, "n": 3})
+    scene = await after(two, job={**JOB, "n": 3})
     assert ended(scene) == ("image.job.failed", "fewer_images", 1)
     assert len(data(scene)["images"]) == 2
     assert not scene.world.sidecars
-
-
-async def test_a_reply_broken_after_its_last_picture_is_a_success() -> None:
-    def cut(request: ImageRequest) -> FakeReply:
-        whole = reply_to(request)
-        return FakeReply(body=whole.body[: whole.body.index(b'"usage"')], error=BrokenReply("cut"))
-
-    scene = await answered(cut)
-    assert ended(scene) == ("image.job.succeeded", None, 1)
-    assert data(scene)["cost_known_by"] == "estimate"
-
-
-async def test_a_picture_that_could_not_be_stored_was_paid_for() -> None:
-    scene = Scene()
-    scene.world.steps.failing["pictures.create"] = [StoreUnavailable("busy")]
-    scene.submit({**JOB, "on_unknown": "park"})
-    await scene.run()
-    assert ended(scene) == ("image.job.parked", "outcome_unknown", 1)
-    assert scene.record("fox-1").attempts[0].charged == "yes"
-    assert not scene.world.pictures.pool.out
 
 
 async def test_a_task_message_without_a_job_is_done_with() -> None:
     scene = Scene()
     report = await generate(TASK, scene.world, scene.configuration)
     assert report.what == "no_such_task"
-
-
-async def test_a_message_of_an_earlier_run_wakes_nothing() -> None:
-    scene = Scene()
-    scene.submit(JOB)
-    await scene.deliver(scene.waiting.pop())
-    old = TASK.model_copy(update={"run": 7})
-    report = await generate(old, scene.world, scene.configuration)
-    assert report.what == "earlier_run"
-    assert not scene.world.endpoint.requests

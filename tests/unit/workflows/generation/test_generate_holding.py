@@ -4,10 +4,6 @@ import json
 from datetime import timedelta
 from typing import Any
 
-import pytest
-
-from shared.errors import Misconfigured
-from shared.images_api.outcomes import OutcomeKind
 from shared.records.record import JobState
 from shared.records.task_messages import read_task
 from tests.fakes.endpoint import Answer
@@ -161,70 +157,3 @@ async def test_low_priority_goes_last() -> None:
     await scene.run()
     starts = {n: scene.record(f"fox-{n}").attempts[0].started_at for n in range(1, 6)}
     assert max(starts, key=lambda number: starts[number]) == 2
-
-
-TWO_MODELS = json.dumps(
-    [
-        {"name": "flash", "model": "gpt-image-1-mini", "rpm": 600},
-        {"name": "main", "model": "gpt-image-2", "rpm": 600},
-    ]
-)
-
-
-async def test_a_job_that_left_the_model_to_us_goes_to_another_one_and_says_so() -> None:
-    scene = Scene(configured(FOUNDRY_DEPLOYMENTS=TWO_MODELS))
-    scene.submit(JOB | {"model": "auto", "size": "1024x1024"})
-    await scene.deliver(scene.waiting.pop())
-    chosen = scene.record("fox-1").plans[0].model
-    scene.world.endpoint.script.append(BLOCKED)
-    await scene.run()
-    plan = scene.record("fox-1").plans[0]
-    assert plan.model != chosen
-    (note,) = [each for each in plan.adjustments if each.field == "model"]
-    assert (note.asked, note.decided) == (chosen, plan.model)
-    assert "temporarily blocked" in note.reason
-    assert data(scene)["model"] == plan.model
-    assert scene.record("fox-1").state is JobState.SUCCEEDED
-
-
-async def test_a_job_that_named_its_model_waits_for_it() -> None:
-    scene = await submitted(BLOCKED, FOUNDRY_DEPLOYMENTS=TWO_MODELS)
-    await scene.run()
-    assert set(called(scene)) == {"main"}
-    assert scene.record("fox-1").state is JobState.SUCCEEDED
-
-
-async def test_a_job_that_may_have_been_paid_for_stays_with_its_model() -> None:
-    scene = Scene(configured(FOUNDRY_DEPLOYMENTS=TWO_MODELS))
-    scene.submit(JOB | {"model": "auto", "size": "1024x1024"})
-    scene.world.endpoint.script.extend([error_reply(504, "504"), BLOCKED])
-    await scene.run()
-    record = scene.record("fox-1")
-    assert record.tasks[0].attempts[0].kind is OutcomeKind.UNKNOWN
-    assert not [each for each in record.plans[0].adjustments if each.field == "model"]
-
-
-async def test_two_models_that_are_both_blocked_send_a_job_to_and_fro_only_once() -> None:
-    scene = Scene(configured(FOUNDRY_DEPLOYMENTS=TWO_MODELS))
-    scene.submit(JOB | {"model": "auto", "size": "1024x1024"})
-    scene.world.endpoint.script.extend([BLOCKED, BLOCKED])
-    await scene.run()
-    plan = scene.record("fox-1").plans[0]
-    assert len([each for each in plan.adjustments if each.field == "model"]) == 1
-    assert scene.record("fox-1").state is JobState.SUCCEEDED
-
-
-def test_deployments_of_one_pool_have_one_quota() -> None:
-    def two(**second: Any) -> str:  # noqa: ANN401 - fields of a deployment
-        first = {"name": "one", "model": "gpt-image-2", "rpm": 6}
-        return json.dumps([first, {"name": "two", "model": "gpt-image-2"} | second])
-
-    configured(FOUNDRY_DEPLOYMENTS=two(rpm=6))
-    configured(FOUNDRY_DEPLOYMENTS=two(rpm=9, pool="elsewhere"))
-    with pytest.raises(Misconfigured, match="'one' and 'two' share the pool 'gpt-image-2'"):
-        configured(FOUNDRY_DEPLOYMENTS=two(rpm=9))
-
-
-def test_a_pool_is_named_so_that_a_blob_can_be() -> None:
-    with pytest.raises(Misconfigured, match="pool"):
-        configured(FOUNDRY_DEPLOYMENTS='[{"name": "gpt-image-2", "pool": "../jobs/x"}]')

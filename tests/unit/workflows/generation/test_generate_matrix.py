@@ -20,7 +20,6 @@ from shared.records.record import (
     TaskState,
     plan_tasks,
 )
-from shared.routing.plan import estimate_usd
 from shared.routing.router import MAX_TASKS
 from shared.vocabulary import EventType
 from shared.workflows.outbox import publish_pending
@@ -83,16 +82,6 @@ def test_tasks_and_names_are_unique_over_the_whole_matrix(
 def test_auto_chooses_a_model_for_each_size() -> None:
     made = plans(GPT, deployment("gpt-image-1-mini"), size=("1024x1024", "4k"))
     assert [plan.model for plan in made] == ["gpt-image-1-mini", "gpt-image-2"]
-
-
-def test_the_estimate_is_of_the_whole_and_each_locale_counts() -> None:
-    (one,) = plans(GPT, model="gpt-image-2")
-    several = plans(GPT, model="gpt-image-2", locales=("de", "ja", "ar"), size=("1:1", "3:2"))
-    assert one.estimate_usd is not None
-    assert several[0].estimate_usd == pytest.approx(3 * one.estimate_usd)
-    total = estimate_usd(several)
-    assert total == pytest.approx(sum(plan.estimate_usd or 0 for plan in several))
-    assert estimate_usd((*several, one.model_copy(update={"estimate_usd": None}))) is None
 
 
 def test_every_fault_of_every_part_is_told_once_and_by_the_field_that_was_written() -> None:
@@ -158,15 +147,6 @@ async def test_each_part_goes_to_the_lane_of_its_time() -> None:
         "image-jobs-small",
         "image-jobs-large",
     ]
-
-
-async def test_a_limit_on_cost_is_kept_over_the_whole() -> None:
-    asked = {"job_id": "fox-1", "prompt": "a fox", "model": "gpt-image-2", "quality": "low"}
-    one = (await run(asked)).record("fox-1").estimate_usd
-    assert one is not None
-    dear = await run({**asked, "size": ["1:1", "1024x1024"], "max_cost_usd": one * 1.5})
-    assert data(dear)["code"] == "over_cost_limit"
-    assert f"${2 * one:.4f}" in data(dear)["faults"][0]["message"]
 
 
 def grown(state: JobState, *, failing: int) -> JobRecord:

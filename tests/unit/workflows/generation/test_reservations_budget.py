@@ -133,13 +133,6 @@ async def test_a_job_that_is_released_by_hand_may_pass_the_budget() -> None:
     assert ledger(scene).spent == 2 * to_millionths(COST)
 
 
-async def test_a_call_that_no_day_could_pay_is_refused_before_anything_is_written() -> None:
-    scene = await after(DAILY_BUDGET_USD="0.001")
-    assert scene.world.event_types() == ["image.job.rejected"]
-    assert data(scene)["code"] == "over_cost_limit"
-    assert "daily budget of the app" in data(scene)["faults"][0]["message"]
-
-
 async def test_a_second_paid_call_that_would_pass_the_jobs_limit_is_not_made() -> None:
     limit = await estimate_usd() * 1.5
     scene = await after(error_reply(500, "500"), job={**JOB, "max_cost_usd": limit})
