@@ -89,10 +89,6 @@ class Blobs(Protocol):
     `StoreUnavailable`. A write that is repeated after a lost reply may find its own first try.
     """
 
-    def url(self, name: str) -> str:
-        """Return the URL of a blob."""
-        ...
-
     async def put(
         self,
         name: str,
@@ -107,26 +103,6 @@ class Blobs(Protocol):
         """Write a blob in one request and return its version.
 
         Raises `TagsRefused` where the write may succeed without its index tags.
-        """
-        ...
-
-    async def stage(self, name: str, block: str, body: bytes | Body) -> None:
-        """Upload a block for a later commit; the ids of a blob's blocks have one length."""
-        ...
-
-    async def commit(
-        self,
-        name: str,
-        blocks: Sequence[str],
-        *,
-        content_type: str,
-        metadata: Mapping[str, str],
-        tags: Mapping[str, str] | None = None,
-    ) -> None:
-        """Make these blocks the blob, if it is absent.
-
-        Raises `AlreadyExists` also where another commit has discarded the blocks, `TagsRefused`
-        as `put` does.
         """
         ...
 
@@ -148,12 +124,6 @@ class Blobs(Protocol):
         """Return the properties of a blob; None when there is no such blob."""
         ...
 
-    async def set_metadata(
-        self, name: str, metadata: Mapping[str, str], *, if_version: str | None = None
-    ) -> None:
-        """Replace the metadata of a blob."""
-        ...
-
     async def delete(self, name: str, *, if_version: str | None = None) -> bool:
         """Delete a blob; return False when there is no such blob."""
         ...
@@ -162,6 +132,34 @@ class Blobs(Protocol):
         """Return at most `limit` blobs (5,000 at most), from where an earlier page ended.
 
         Raises `UnreadableCursor` where `after` is not the end of a page.
+        """
+        ...
+
+
+class BlockBlobs(Blobs, Protocol):
+    """Blobs that are written in blocks as well, and have URLs that events name."""
+
+    def url(self, name: str) -> str:
+        """Return the URL of a blob."""
+        ...
+
+    async def stage(self, name: str, block: str, body: bytes | Body) -> None:
+        """Upload a block for a later commit; the ids of a blob's blocks have one length."""
+        ...
+
+    async def commit(
+        self,
+        name: str,
+        blocks: Sequence[str],
+        *,
+        content_type: str,
+        metadata: Mapping[str, str],
+        tags: Mapping[str, str] | None = None,
+    ) -> None:
+        """Make these blocks the blob, if it is absent.
+
+        Raises `AlreadyExists` also where another commit has discarded the blocks, `TagsRefused`
+        as `put` does.
         """
         ...
 

@@ -61,7 +61,7 @@ class AsyncOperator:
         )
 
     async def dead_letter(self, name: str, /) -> DeadLetter:
-        """Read one dead letter; raises `NoSuchBlob` when there is none."""
+        """Read one dead letter; raises `NoSuchBlob` when it does not exist."""
         return await dead_letters.read_dead_letter(name, self._connection)
 
     async def send_again(self, name: str, /) -> str:

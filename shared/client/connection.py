@@ -50,7 +50,7 @@ class Connection:
         opened: Iterable[Any] = (),
     ) -> None:
         settings = configuration.settings
-        jobs, images = blobs(settings.jobs_container), blobs(settings.images_container)
+        jobs = blobs(settings.jobs_container)
         #: What this client knows of the app.
         self.configuration = configuration
         self.settings = settings
@@ -63,8 +63,9 @@ class Connection:
         self.index = JobIndex(jobs)
         self.budget = BudgetLedgers(jobs, clock)
         self.pools = PoolLedgers(blobs(settings.pace_container), clock)
-        self.batches = BatchRecords(jobs, images)
-        self.inputs = Inputs(blobs(settings.inputs_container), images, settings.images_container)
+        self.batches = BatchRecords(jobs)
+        images = settings.images_container
+        self.inputs = Inputs(blobs(settings.inputs_container), blobs(images), images)
         self.manifests = Manifests(blobs(settings.manifests_container))
         self.dead_letters = DeadLetters(blobs(settings.dead_letters_container))
         self._opened = tuple(opened)

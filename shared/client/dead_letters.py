@@ -47,7 +47,7 @@ async def list_dead_letters(
 
 
 async def read_dead_letter(name: str, app: Connection) -> DeadLetter:
-    """Read one dead letter; `NoSuchBlob` when there is none."""
+    """Read one dead letter; `NoSuchBlob` when it does not exist."""
     found = await app.dead_letters.read(name)
     if found is None:
         raise _missing(name)
@@ -80,7 +80,7 @@ async def send_again(name: str, app: Connection) -> str:
 
 
 async def purge(name: str, app: Connection) -> None:
-    """Delete a dead letter; `NoSuchBlob` when there is none."""
+    """Delete a dead letter; `NoSuchBlob` when it does not exist."""
     if not await app.dead_letters.delete(name):
         raise _missing(name)
 

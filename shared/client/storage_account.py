@@ -5,7 +5,7 @@ are alike otherwise. So one class serves both: on the synchronous side its corou
 """
 
 import inspect
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -18,7 +18,7 @@ from azure.core.exceptions import (
     HttpResponseError,
     ResourceNotFoundError,
 )
-from azure.storage.blob import BlobBlock, BlobProperties, ContainerClient, ContentSettings
+from azure.storage.blob import BlobProperties, ContainerClient, ContentSettings
 from azure.storage.blob.aio import ContainerClient as AsyncContainerClient
 from azure.storage.queue import QueueMessage, QueueServiceClient
 from azure.storage.queue.aio import QueueServiceClient as AsyncQueueServiceClient
@@ -36,7 +36,7 @@ from ..errors import (
     UnreadableCursor,
 )
 from ..jobs.parsing import MAX_MESSAGE_BYTES
-from ..ports import Blob, BlobPage, Body, ReceivedMessage, SentMessage
+from ..ports import Blob, BlobPage, ReceivedMessage, SentMessage
 
 #: The SDK's retries: five tries within about half a minute. What is repeated is safe to repeat,
 #: for a job that arrives twice is one job.
@@ -64,10 +64,6 @@ class SdkBlobs:
 
     container: ContainerClient | AsyncContainerClient
 
-    def url(self, name: str) -> str:
-        """Return the URL of a blob."""
-        return str(self._blob(name).url).partition("?")[0]
-
     async def put(
         self,
         name: str,
@@ -92,34 +88,6 @@ class SdkBlobs:
                 )
             )
             return str(written["etag"])
-
-    async def stage(self, name: str, block: str, body: bytes | Body) -> None:
-        """Upload a block for a later commit."""
-        if not isinstance(body, bytes):
-            body = b"".join([bytes(piece) async for piece in body])
-        with self._errors("staging a block of", name):
-            await await_result(self._blob(name).stage_block(block, body))
-
-    async def commit(
-        self,
-        name: str,
-        blocks: Sequence[str],
-        *,
-        content_type: str,
-        metadata: Mapping[str, str],
-        tags: Mapping[str, str] | None = None,
-    ) -> None:
-        """Make these blocks the blob, if it is absent."""
-        with self._errors("committing", name, if_absent=True, tags=tags):
-            await await_result(
-                self._blob(name).commit_block_list(
-                    [BlobBlock(block) for block in blocks],
-                    content_settings=ContentSettings(content_type=content_type),
-                    metadata=dict(metadata),
-                    tags=dict(tags) if tags else None,
-                    match_condition=MatchConditions.IfMissing,
-                )
-            )
 
     async def read(
         self,
@@ -151,15 +119,6 @@ class SdkBlobs:
                 return _read_blob(await await_result(self._blob(name).get_blob_properties()))
             except ResourceNotFoundError:
                 return None
-
-    async def set_metadata(
-        self, name: str, metadata: Mapping[str, str], *, if_version: str | None = None
-    ) -> None:
-        """Replace the metadata of a blob."""
-        with self._errors("labelling", name, is_versioned=if_version is not None):
-            await await_result(
-                self._blob(name).set_blob_metadata(dict(metadata), **_condition(if_version))
-            )
 
     async def delete(self, name: str, *, if_version: str | None = None) -> bool:
         """Delete a blob; return False when there is no such blob."""
@@ -211,7 +170,7 @@ class SdkBlobs:
                     raise BlobLeased(f"{blob}: {code}; break the lease or wait") from error
                 if tags and ("Tags" in code or status in {400, 403}):
                     raise TagsRefused(f"{status} {code}") from error
-                if if_absent and (status in {409, 412} or code == "InvalidBlockList"):
+                if if_absent and (status in {409, 412}):
                     raise AlreadyExists(f"{blob} exists already") from error
                 if status == 412 or (is_versioned and code == "BlobNotFound"):  # noqa: PLR2004 (an HTTP status)
                     raise StaleVersion(f"{blob} has changed") from error

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ..errors import AlreadyExists
-from ..ports import Blobs
+from ..ports import Blobs, BlockBlobs
 from .documents import Documents
 
 if TYPE_CHECKING:
@@ -24,16 +24,15 @@ _BLOCK_BYTES: Final = 1 << 20
 
 @dataclass(frozen=True, slots=True)
 class BatchRecords:
-    """Batches in two containers; in `jobs` under `batches/`, where no job's id can be."""
+    """Batches in the container of the job records, under `batches/`: no job has such an id."""
 
-    jobs: Blobs
-    images: Blobs
+    blobs: Blobs
 
     @property
     def _records(self) -> "Documents[BatchRecord]":
         from ..batches.record import BatchRecord  # noqa: PLC0415 (see the module)
 
-        return Documents(self.jobs, BatchRecord)
+        return Documents(self.blobs, BatchRecord)
 
     async def create(self, record: "BatchRecord") -> str:
         """Write a new record and return its version; `AlreadyExists` if the batch has one."""
@@ -52,25 +51,26 @@ class BatchRecords:
     async def put_page(self, batch_id: str, name: str, body: bytes) -> bytes:
         """Write a page once; return the stored one."""
         try:
-            await self.jobs.put(_page(batch_id, name), body, if_absent=True)
+            await self.blobs.put(_page(batch_id, name), body, if_absent=True)
         except AlreadyExists:
             return await self.read_page(batch_id, name) or body
         return body
 
     async def read_page(self, batch_id: str, name: str) -> bytes | None:
         """Return a page; None when it does not exist."""
-        found = await self.jobs.read(_page(batch_id, name))
+        found = await self.blobs.read(_page(batch_id, name))
         return found.body if found else None
 
-    async def publish(self, name: str, pages: AsyncIterator[bytes]) -> str:
-        """Write a result manifest, once and whole; return its URL. An existing one stays."""
-        attempt, blocks = uuid.uuid4().hex, list[str]()
-        async for body in _in_blocks(pages):
-            blocks.append(f"{attempt}{len(blocks):06d}")
-            await self.images.stage(name, blocks[-1], body)
-        with contextlib.suppress(AlreadyExists):
-            await self.images.commit(name, blocks, content_type=_LINES, metadata={})
-        return self.images.url(name)
+
+async def publish_results(blobs: BlockBlobs, name: str, pages: AsyncIterator[bytes]) -> str:
+    """Write a result manifest, once and whole; return its URL. An existing one stays."""
+    attempt, blocks = uuid.uuid4().hex, list[str]()
+    async for body in _in_blocks(pages):
+        blocks.append(f"{attempt}{len(blocks):06d}")
+        await blobs.stage(name, blocks[-1], body)
+    with contextlib.suppress(AlreadyExists):
+        await blobs.commit(name, blocks, content_type=_LINES, metadata={})
+    return blobs.url(name)
 
 
 async def _in_blocks(pages: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

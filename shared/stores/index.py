@@ -60,7 +60,8 @@ class JobIndex:
         """Let sweeps check the job later, unless its entry was changed or removed; one write."""
         labels = _metadata(found.entry, next_check_at)
         with contextlib.suppress(StaleVersion):
-            await self.blobs.set_metadata(_open(found.entry), labels, if_version=found.version)
+            name = _open(found.entry)
+            await self.blobs.put(name, b"", metadata=labels, if_version=found.version)
 
     async def remove(self, found: OpenEntry) -> None:
         """Remove the entry of a job that does not exist, unless it was changed; one delete."""

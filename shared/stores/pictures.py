@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 
 from ..errors import AlreadyExists, StoreUnavailable, TagsRefused
 from ..pictures.measuring import PictureFacts
-from ..ports import Blobs, StoredPicture
+from ..ports import BlockBlobs, StoredPicture
 from .picture_blocks import Block, BlockBody, BlockPool, BlockSizes
 
 
@@ -35,7 +35,7 @@ class PicturePart:
 class Pictures:
     """The container of finished pictures."""
 
-    def __init__(self, blobs: Blobs, sizes: BlockSizes | None = None) -> None:
+    def __init__(self, blobs: BlockBlobs, sizes: BlockSizes | None = None) -> None:
         self.blobs = blobs
         self.sizes = sizes or BlockSizes()
         self.pool = BlockPool(self.sizes.block_bytes, self.sizes.pool)
@@ -69,7 +69,7 @@ class Pictures:
 class PictureWriter:
     """One picture on its way into storage."""
 
-    def __init__(self, blobs: Blobs, name: str, pool: BlockPool, in_flight: int) -> None:
+    def __init__(self, blobs: BlockBlobs, name: str, pool: BlockPool, in_flight: int) -> None:
         self._blobs = blobs
         self._name = name
         self._pool = pool
@@ -186,7 +186,7 @@ class PictureWriter:
         return f"{self._attempt}{number:06d}"
 
 
-async def _find(blobs: Blobs, name: str) -> StoredPicture | None:
+async def _find(blobs: BlockBlobs, name: str) -> StoredPicture | None:
     blob = await blobs.find(name)
     if blob is None:
         return None

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..config.settings import Settings
-from ..ports import Blobs, Clock, Gather, ImagesEndpoint, Queues, Renderer, SignedLinks, Sink
+from ..ports import BlockBlobs, Clock, Gather, ImagesEndpoint, Queues, Renderer, SignedLinks, Sink
 
 if TYPE_CHECKING:  # no start waits for the repositories
     from .batches import BatchRecords
@@ -46,7 +46,7 @@ class World:
 def build_world(  # noqa: PLR0913 (one an interface)
     settings: Settings,
     *,
-    blobs: Callable[[str], Blobs],
+    blobs: Callable[[str], BlockBlobs],
     queues: Queues,
     clock: Clock,
     gather: Gather,
@@ -95,7 +95,7 @@ def build_world(  # noqa: PLR0913 (one an interface)
         pictures=pictures,
         inputs=inputs,
         manifests=Manifests(blobs(settings.manifests_container)),
-        batches=BatchRecords(blobs(settings.jobs_container), blobs(settings.images_container)),
+        batches=BatchRecords(blobs(settings.jobs_container)),
         dead_letters=DeadLetters(blobs(settings.dead_letters_container)),
         publisher=Publisher(queues, *events, clock, tuple(sinks.values())),
     )

@@ -39,6 +39,7 @@ from ..jobs.parsing import Message
 from ..ports import Report, Versioned
 from ..records.dead_letter import DeadLetterKind, message_letter
 from ..records.record import JobRecord, JobState
+from ..stores.batches import publish_results
 from ..stores.manifests import FoundManifest
 from ..stores.world import World
 from .batch_entries import take_page
@@ -280,7 +281,7 @@ async def _read_job(job_id: str, world: World) -> JobRecord | None:
 async def write_results(record: BatchRecord, world: World) -> BatchRecord:
     """Write the result manifest from its pages, and return the batch as completed."""
     name = RESULTS.format(batch_id=record.batch_id)
-    url = await world.batches.publish(name, _result_pages(record, world))
+    url = await publish_results(world.pictures.blobs, name, _result_pages(record, world))
     return complete(record, url, now=world.clock.now())
 
 

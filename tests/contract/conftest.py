@@ -72,8 +72,10 @@ class Account:
 
     @property
     def blobs(self) -> Blobs:
-        if self.connection:
-            return self.connection.blobs(self.name)
+        return self.connection.blobs(self.name) if self.connection else self.block_blobs
+
+    @property
+    def block_blobs(self) -> RestBlobs:
         return RestBlobs(self.wire, f"{self.address.url('blob')}/{self.name}")
 
     @property

@@ -7,15 +7,15 @@ import pytest
 
 from shared.batches.record import BatchRecord, Manifest, open_batch
 from shared.errors import AlreadyExists, StaleVersion, StoreUnavailable
-from shared.ports import Blobs
-from shared.stores.batches import BatchRecords
+from shared.ports import Blobs, BlockBlobs
+from shared.stores.batches import BatchRecords, publish_results
 from shared.stores.manifests import Manifests
 from tests.contract.conftest import NOW, Account
 
 
 @pytest.fixture
 async def batches(blobs: Blobs) -> BatchRecords:
-    return BatchRecords(blobs, blobs)
+    return BatchRecords(blobs)
 
 
 def a_batch() -> BatchRecord:
@@ -53,25 +53,25 @@ async def pages(*bodies: bytes) -> AsyncIterator[bytes]:
         yield body
 
 
-async def test_a_result_manifest_is_published_once(batches: BatchRecords) -> None:
+async def test_a_result_manifest_is_published_once(blobs: BlockBlobs) -> None:
     large = b"x" * (5 << 20)
-    url = await batches.publish("_batches/b/results.jsonl", pages(b"1\n", large, b"3\n"))
+    url = await publish_results(blobs, "_batches/b/results.jsonl", pages(b"1\n", large, b"3\n"))
     assert url.endswith("_batches/b/results.jsonl")
-    assert await batches.publish("_batches/b/results.jsonl", pages(b"other")) == url
-    found = await batches.images.read("_batches/b/results.jsonl")
+    assert await publish_results(blobs, "_batches/b/results.jsonl", pages(b"other")) == url
+    found = await blobs.read("_batches/b/results.jsonl")
     assert found is not None
     assert found.body == b"1\n" + large + b"3\n"
     assert found.content_type == "application/x-ndjson"
 
 
-async def test_an_empty_result_manifest_is_published_too(batches: BatchRecords) -> None:
-    assert await batches.publish("_batches/b/results.jsonl", pages())
+async def test_an_empty_result_manifest_is_published_too(blobs: BlockBlobs) -> None:
+    assert await publish_results(blobs, "_batches/b/results.jsonl", pages())
 
 
 async def test_containers_that_do_not_exist_are_told(account: Account) -> None:
     with pytest.raises(StoreUnavailable, match="ContainerNotFound"):
         await Manifests(account.blobs).read("a.csv", "1", start=0, length=1)
     with pytest.raises(StoreUnavailable, match="ContainerNotFound"):
-        await BatchRecords(account.blobs, account.blobs).read_page("b", "p")
+        await BatchRecords(account.blobs).read_page("b", "p")
     with pytest.raises(StoreUnavailable, match="ContainerNotFound"):
-        await BatchRecords(account.blobs, account.blobs).publish("r", pages(b"1"))
+        await publish_results(account.block_blobs, "r", pages(b"1"))

@@ -25,20 +25,6 @@ async def real(request: pytest.FixtureRequest) -> AsyncIterator[Account | None]:
         yield made
 
 
-class Pieces:
-    """A body in two pieces."""
-
-    def __init__(self, *pieces: bytes) -> None:
-        self._pieces = pieces
-
-    def __len__(self) -> int:
-        return sum(map(len, self._pieces))
-
-    async def __aiter__(self) -> AsyncIterator[memoryview]:
-        for piece in self._pieces:
-            yield memoryview(piece)
-
-
 @pytest.mark.parametrize("name", NAMES)
 async def test_a_blob_of_any_name_comes_back_as_it_was_put(blobs: Blobs, name: str) -> None:
     version = await blobs.put(
@@ -50,7 +36,6 @@ async def test_a_blob_of_any_name_comes_back_as_it_was_put(blobs: Blobs, name: s
     assert (found.content_type, found.metadata) == ("text/plain", {"a_1": "x", "a1": "y"})
     assert found.modified_at is not None
     assert found.modified_at.tzinfo is not None
-    assert blobs.url(name).startswith("http")
 
 
 async def test_a_blob_that_does_not_exist_is_none(blobs: Blobs) -> None:
@@ -107,8 +92,6 @@ async def test_a_write_of_another_version_is_refused_and_changes_nothing(blobs: 
         with pytest.raises(StaleVersion):
             await blobs.read("a", if_version=stale)
         with pytest.raises(StaleVersion):
-            await blobs.set_metadata("a", {"x": "y"}, if_version=stale)
-        with pytest.raises(StaleVersion):
             await blobs.delete("a", if_version=stale)
     found = await blobs.read("a", if_version=second)
     assert found is not None
@@ -120,8 +103,6 @@ async def test_a_version_of_a_blob_that_is_gone_is_stale(blobs: Blobs) -> None:
     assert await blobs.delete("a", if_version=version)
     with pytest.raises(StaleVersion):
         await blobs.put("a", b"2", if_version=version)
-    with pytest.raises(StaleVersion):
-        await blobs.set_metadata("a", {}, if_version=version)
     with pytest.raises(StaleVersion):
         await blobs.delete("a", if_version=version)
 
@@ -135,12 +116,12 @@ async def test_of_two_writers_at_once_one_wins(blobs: Blobs) -> None:
     assert sorted(type(result).__name__ for result in results) == ["StaleVersion", "str"]
 
 
-async def test_metadata_is_replaced_and_the_body_stays(blobs: Blobs) -> None:
+async def test_metadata_is_replaced_with_the_body(blobs: Blobs) -> None:
     version = await blobs.put("a", b"body", metadata={"old": "1"})
-    await blobs.set_metadata("a", {"new": "2"}, if_version=version)
+    await blobs.put("a", b"", metadata={"new": "2"}, if_version=version)
     found = await blobs.read("a")
     assert found is not None
-    assert (found.body, found.metadata) == (b"body", {"new": "2"})
+    assert (found.body, found.metadata) == (b"", {"new": "2"})
     assert found.version != version
 
 
@@ -154,7 +135,6 @@ async def test_a_lease_is_not_a_stale_version(blobs: Blobs, real: Account | None
     for write in (
         blobs.put("a", b"2"),
         blobs.put("a", b"2", if_version=version),
-        blobs.set_metadata("a", {}),
         blobs.delete("a"),
     ):
         with pytest.raises(BlobLeased):
@@ -162,44 +142,6 @@ async def test_a_lease_is_not_a_stale_version(blobs: Blobs, real: Account | None
     found = await blobs.read("a")
     assert found is not None
     assert found.body == b"1"
-
-
-async def test_blocks_become_a_blob_in_the_order_of_the_commit(blobs: Blobs) -> None:
-    await blobs.stage("a", "block-2", Pieces(b"wo", b"rld"))
-    await blobs.stage("a", "block-1", b"hello ")
-    assert await blobs.find("a") is None
-    blocks = ["block-1", "block-2"]
-    await blobs.commit("a", blocks, content_type="text/plain", metadata={"x": "y"})
-    found = await blobs.read("a")
-    assert found is not None
-    assert (found.body, found.content_type) == (b"hello world", "text/plain")
-    assert found.metadata == {"x": "y"}
-
-
-async def test_a_commit_of_no_blocks_is_an_empty_blob(blobs: Blobs) -> None:
-    await blobs.commit("a", [], content_type="text/plain", metadata={})
-    found = await blobs.find("a")
-    assert found is not None
-    assert found.size == 0
-
-
-async def test_a_commit_finds_the_blob_of_another_one(blobs: Blobs) -> None:
-    await blobs.stage("a", "mine", b"1")
-    await blobs.stage("a", "your", b"2")
-    await blobs.commit("a", ["mine"], content_type="text/plain", metadata={})
-    for blocks in (["your"], []):
-        with pytest.raises(AlreadyExists):
-            await blobs.commit("a", blocks, content_type="text/plain", metadata={})
-    found = await blobs.read("a")
-    assert found is not None
-    assert found.body == b"1"
-
-
-async def test_blocks_that_nobody_committed_make_a_conditional_write_fail(blobs: Blobs) -> None:
-    await blobs.stage("a", "lost", b"1")
-    with pytest.raises(AlreadyExists):
-        await blobs.put("a", b"2", if_absent=True)
-    assert await blobs.find("a") is None
 
 
 async def test_a_listing_is_sorted_and_goes_on_where_it_ended(blobs: Blobs) -> None:

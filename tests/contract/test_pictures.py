@@ -7,7 +7,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from shared.pictures.measuring import PictureFacts
-from shared.ports import Blobs
+from shared.ports import BlockBlobs
 from shared.stores.picture_blocks import BlockSizes
 from shared.stores.pictures import Pictures, PictureWriter
 
@@ -28,7 +28,7 @@ def some_bytes(size: int, seed: int = 1) -> bytes:
 
 
 @pytest.fixture
-async def pictures(blobs: Blobs) -> AsyncIterator[Pictures]:
+async def pictures(blobs: BlockBlobs) -> AsyncIterator[Pictures]:
     made = Pictures(blobs, SIZES)
     yield made
     assert made.pool.out == 0, "every test leaves every buffer in the pool"

@@ -49,7 +49,7 @@ async def storage_that(answers: Answer) -> AsyncIterator[Pictures]:
 
 async def test_labels_of_any_text_are_kept(account: Account) -> None:
     container = await account.container()
-    pictures = Pictures(account.blobs, SIZES)
+    pictures = Pictures(account.block_blobs, SIZES)
     writer = pictures.create(NAME)
     await writer.write(b"picture")
     labels = {"tag_city": " Zürich 50% ", "tag-kind": "a,b=c", "1st": "x", "empty": ""}
@@ -78,11 +78,12 @@ async def test_a_blob_somebody_else_put_there_is_told(account: Account) -> None:
     container = await account.container()
     await container.upload_blob(NAME, b"theirs")
     with pytest.raises(StoreUnavailable, match="not stored by this app"):
-        await Pictures(account.blobs, SIZES).find(NAME)
+        await Pictures(account.block_blobs, SIZES).find(NAME)
 
 
 async def test_more_pictures_than_buffers_all_get_through(account: Account) -> None:
-    pictures = Pictures(await account.filled(), BlockSizes(BLOCK, in_flight=2, pool=2))
+    await account.container()
+    pictures = Pictures(account.block_blobs, BlockSizes(BLOCK, in_flight=2, pool=2))
 
     async def store(number: int) -> None:
         data = some_bytes(4 * BLOCK, seed=number + 1)
@@ -199,7 +200,8 @@ async def test_blocks_that_another_commit_discarded_are_looked_for_in_its_pictur
 async def test_a_small_picture_is_stored_where_blocks_of_a_dead_attempt_lie(
     account: Account, size: int
 ) -> None:
-    pictures = Pictures(await account.filled(), SIZES)
+    await account.container()
+    pictures = Pictures(account.block_blobs, SIZES)
     dead = pictures.create(NAME)
     await dead.write(some_bytes(3 * BLOCK))
     await asyncio.wait(dead._staging)
@@ -233,7 +235,7 @@ async def test_a_picture_that_cannot_be_committed_is_told(code: str, sentence: s
 @pytest.mark.parametrize("size", [10, 3 * SIZES.block_bytes + 1])
 async def test_a_picture_is_found_by_its_tags(account: Account, size: int) -> None:
     container = await account.container()
-    writer = Pictures(account.blobs, SIZES).create(NAME)
+    writer = Pictures(account.block_blobs, SIZES).create(NAME)
     body = bytes(size)
     await writer.write(body)
     labels = {

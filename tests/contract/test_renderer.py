@@ -12,7 +12,7 @@ from shared.adapters.renderer import PIECE_BYTES, PillowRenderer
 from shared.errors import CannotRender
 from shared.pictures.measuring import PictureFacts, PictureMeter
 from shared.pictures.renditions import RenditionSpec, SheetCell
-from shared.ports import Blobs
+from shared.ports import BlockBlobs
 from shared.stores.pictures import Pictures
 from tests.simulation.scene import png
 
@@ -44,7 +44,7 @@ class Studio:
 
 
 @pytest.fixture
-async def studio(blobs: Blobs) -> Studio:
+async def studio(blobs: BlockBlobs) -> Studio:
     pictures = Pictures(blobs)
     return Studio(pictures, PillowRenderer(pictures))
 

@@ -13,7 +13,7 @@ from shared.errors import BrokenReply, NotSent, StaleVersion
 from shared.images_api.decoder import PictureData, ReplyDecoder
 from shared.images_api.requests import ImageRequest, Upload, build_request
 from shared.pictures.inputs import HEAD_BYTES, InputPicture, read_inputs
-from shared.ports import Blobs
+from shared.ports import BlockBlobs
 from shared.stores.inputs import PIECE_BYTES, Inputs
 from tests.builders.routed import plan
 from tests.builders.strategies import deployment
@@ -35,7 +35,7 @@ BLOBS = {"a.png": png(), "b.png": png(), "m.png": png("RGBA"), "large": LARGE, "
 
 
 @pytest.fixture
-async def stored(blobs: Blobs) -> tuple[Inputs, Change]:
+async def stored(blobs: BlockBlobs) -> tuple[Inputs, Change]:
     async def upload(name: str, body: bytes) -> None:
         await blobs.delete(name)
         starts = range(0, len(body), 1 << 19)  # aiohttp warns of larger bodies

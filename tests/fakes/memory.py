@@ -24,7 +24,7 @@ from shared.ports import Blob, BlobPage, Body, ReceivedMessage, SentMessage
 
 @dataclass(slots=True)
 class MemoryBlobs:
-    """`Blobs` of one container."""
+    """`BlockBlobs` of one container."""
 
     container: str = "container"
     stored: dict[str, Blob] = field(default_factory=dict)
@@ -107,14 +107,6 @@ class MemoryBlobs:
         await self._begin("find", name)
         blob = self.stored.get(name)
         return replace(blob, body=b"") if blob else None
-
-    async def set_metadata(
-        self, name: str, metadata: Mapping[str, str], *, if_version: str | None = None
-    ) -> None:
-        await self._begin("set_metadata", name)
-        self._check(name, if_version=if_version)
-        blob = self.stored[name]
-        self._store(name, blob.body, blob.content_type, metadata, self.tags.get(name))
 
     async def delete(self, name: str, *, if_version: str | None = None) -> bool:
         await self._begin("delete", name)

@@ -40,7 +40,6 @@ OWN_NEEDS = {
     ("blobs", "put"): {"write"},
     ("blobs", "stage"): {"write"},
     ("blobs", "commit"): {"write"},
-    ("blobs", "set_metadata"): {"write"},
     ("blobs", "delete"): {"delete"},
     ("blobs", "list"): {"read"},
     ("blobs", "read"): {"read"},

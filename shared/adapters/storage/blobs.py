@@ -24,7 +24,7 @@ _BLOCKS_GONE: Final = "InvalidBlockList"
 
 @dataclass(frozen=True, slots=True)
 class RestBlobs:
-    """`Blobs` of a storage account."""
+    """`BlockBlobs` of a storage account."""
 
     client: StorageClient
     #: The container's, without a query.
@@ -114,14 +114,6 @@ class RestBlobs:
             if refusal.status == HTTPStatus.NOT_FOUND:
                 return None
             raise
-
-    async def set_metadata(
-        self, name: str, metadata: Mapping[str, str], *, if_version: str | None = None
-    ) -> None:
-        """Replace the metadata of a blob."""
-        headers = {**_metadata_headers(metadata), **_condition(if_version=if_version)}
-        with self._conditional(name, is_versioned=if_version is not None):
-            await self._send("PUT", name, "labelling", query={"comp": "metadata"}, headers=headers)
 
     async def delete(self, name: str, *, if_version: str | None = None) -> bool:
         """Delete a blob; return False when there is no such blob."""
