@@ -1,8 +1,12 @@
+"""What an operator sets: read once, filled in, and refused with a sentence for each mistake."""
+
 import json
 from typing import Any
 
 import pytest
 
+from shared.catalogue.models import read_builtin
+from shared.config.settings import read_settings
 from shared.errors import Misconfigured
 from tests.simulation.scene import configured
 
@@ -21,3 +25,126 @@ def test_deployments_of_one_pool_have_one_quota() -> None:
 def test_a_pool_is_named_so_that_a_blob_can_be() -> None:
     with pytest.raises(Misconfigured, match="pool"):
         configured(FOUNDRY_DEPLOYMENTS='[{"name": "gpt-image-2", "pool": "../jobs/x"}]')
+
+
+NEEDED = {"ImageStorage": "UseDevelopmentStorage=true", "FOUNDRY_DEPLOYMENTS": "[]"}
+
+
+def refusal(**given: str) -> list[str]:
+    """The sentences for settings that must be refused, one for each."""
+    with pytest.raises(Misconfigured) as caught:
+        read_settings(NEEDED | given)
+    return str(caught.value).splitlines()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("CALL_DEADLINE_SECONDS", "4"),
+        ("CALL_DEADLINE_SECONDS", "soon"),
+        ("EVENTS_QUEUE", "a--b"),
+        ("EVENTS_QUEUE", "a" * 57),
+        ("IMAGES_CONTAINER", "Images"),
+        ("ON_UNKNOWN_OUTCOME", "retry"),
+        ("READ_LINK_SECONDS", "86401"),
+        ("DAILY_BUDGET_USD", "0"),
+        ("DAILY_BUDGET_USD", "inf"),
+        ("SWEEP_SCHEDULE", "every minute"),
+        ("SWEEP_SCHEDULE", "* * * *"),
+        ("PUBLISH_ACCEPTED", "perhaps"),
+    ],
+)
+def test_a_wrong_setting_is_named_with_its_value(name: str, value: str) -> None:
+    (said,) = refusal(**{name: value})
+    assert said.startswith(f"{name}: ")
+    assert said.endswith(f" (it is {value!r})")
+
+
+def test_every_wrong_setting_has_a_line_of_its_own() -> None:
+    said = refusal(CALL_DEADLINE_SECONDS="4", EVENTS_QUEUE="A", READ_LINK_SECONDS="-1")
+    names = ["EVENTS_QUEUE", "CALL_DEADLINE_SECONDS", "READ_LINK_SECONDS"]
+    assert [line.partition(":")[0] for line in said] == names
+
+
+def test_a_missing_setting_is_asked_for() -> None:
+    with pytest.raises(Misconfigured, match=r"^FOUNDRY_DEPLOYMENTS: is required; set it$"):
+        read_settings({"ImageStorage": "UseDevelopmentStorage=true"})
+    with pytest.raises(Misconfigured, match="set ImageStorage to a connection string, or"):
+        read_settings({"FOUNDRY_DEPLOYMENTS": "[]", "ImageStorage__blobServiceUri": "https://a"})
+
+
+def test_an_empty_value_is_as_good_as_none() -> None:
+    assert read_settings(NEEDED | {"EVENTS_QUEUE": "", "DAILY_BUDGET_USD": ""}) == read_settings(
+        NEEDED
+    )
+
+
+def test_secrets_are_in_no_text_of_the_settings() -> None:
+    secret = {"ImageStorage": "AccountKey=s3cret", "FOUNDRY_API_KEY": "s3cret"}
+    assert "s3cret" not in repr(read_settings(NEEDED | secret))
+
+
+@pytest.mark.parametrize("twice", ["EVENTS_QUEUE", "FINISH_QUEUE", "LARGE_QUEUE"])
+def test_no_two_queues_have_one_name(twice: str) -> None:
+    (said,) = refusal(**{twice: "image-jobs"})
+    assert "the queue 'image-jobs' is named twice" in said
+
+
+@pytest.mark.parametrize(
+    ("patterns", "queue", "allowed"),
+    [
+        ("replies-*, other", "replies-shop", True),
+        ("replies-*, other", "other", True),
+        ("replies-*", "other", False),
+        ("replies-?", "replies-12", False),
+        ("", "replies", False),
+    ],
+)
+def test_a_reply_queue_must_match_a_pattern_of_the_list(
+    patterns: str,
+    queue: str,
+    allowed: bool,  # noqa: FBT001 (a table's column)
+) -> None:
+    settings = read_settings(NEEDED | {"REPLY_QUEUES": patterns})
+    assert settings.allows_reply_to(queue) is allowed
+
+
+def test_what_a_deployment_leaves_out_comes_from_its_model_and_the_endpoint() -> None:
+    given = [
+        {"name": "gpt-image-2"},
+        {"name": "own", "model": "gpt-image-2", "pool": "own", "rpm": 7},
+    ]
+    first, own = configured(FOUNDRY_DEPLOYMENTS=json.dumps(given)).deployments
+    model = read_builtin().get("gpt-image-2")
+    assert (first.model, first.pool, first.rpm) == ("gpt-image-2", "gpt-image-2", model.rpm)
+    assert (first.endpoint, first.url, first.scope) == (
+        "https://foundry.example", model.url, model.scope,
+    )  # fmt: skip
+    assert (own.model, own.pool, own.rpm) == ("gpt-image-2", "own", 7)
+
+
+@pytest.mark.parametrize(
+    ("deployments", "said"),
+    [
+        ("[]", "the list is empty"),
+        ('[{"name": "a", "model": "gpt-image-9"}]', "'a' has the unknown model 'gpt-image-9'"),
+        ('[{"name": "gpt-image-2"}, {"name": "gpt-image-2"}]', "'gpt-image-2' is used twice"),
+    ],
+)
+def test_a_list_of_deployments_that_cannot_work_is_refused(deployments: str, said: str) -> None:
+    with pytest.raises(Misconfigured, match=r"^FOUNDRY_DEPLOYMENTS: ") as caught:
+        configured(FOUNDRY_DEPLOYMENTS=deployments)
+    assert said in str(caught.value)
+
+
+def test_a_deployment_without_any_endpoint_is_refused() -> None:
+    with pytest.raises(Misconfigured, match="'gpt-image-2' has no endpoint"):
+        configured(FOUNDRY_ENDPOINT="", FOUNDRY_DEPLOYMENTS='[{"name": "gpt-image-2"}]')
+
+
+def test_a_deployment_is_found_by_its_name_while_it_is_configured() -> None:
+    configuration = configured()
+    found = configuration.deployment("gpt-image-2")
+    assert found is not None
+    assert found.name == "gpt-image-2"
+    assert configuration.deployment("gone") is None

@@ -1,4 +1,8 @@
+"""The plan of a job: what it and each of its calls are expected to cost."""
+
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from shared.routing.plan import estimate_usd
 from tests.builders.routed import plans
@@ -15,3 +19,20 @@ def test_the_estimate_is_of_the_whole_and_each_locale_counts() -> None:
     total = estimate_usd(several)
     assert total == pytest.approx(sum(plan.estimate_usd or 0 for plan in several))
     assert estimate_usd((*several, one.model_copy(update={"estimate_usd": None}))) is None
+
+
+@given(st.integers(1, 10), st.floats(0, 100))
+def test_the_calls_of_a_plan_are_estimated_as_the_whole_is(pictures: int, usd: float) -> None:
+    (made,) = plans(GPT, model="gpt-image-2", n=10)
+    priced = made.model_copy(update={"estimate_usd": usd})
+    one, rest = priced.estimate_call(pictures), priced.estimate_call(10 - pictures)
+    assert one is not None
+    assert rest is not None
+    assert one + rest == pytest.approx(usd, abs=2e-6)
+
+
+def test_without_a_price_no_call_is_estimated_and_none_is_free() -> None:
+    (made,) = plans(MAI, model="MAI-Image-2.5")
+    unknown = made.model_copy(update={"estimate_usd": None})
+    assert unknown.estimate_call(1) is None
+    assert estimate_usd(()) == 0

@@ -1,9 +1,17 @@
+"""Whether an app takes a job: its plans, or every reason why it does not."""
+
 from typing import Any
 
 import pytest
 
+from shared.errors import UnsupportedRequest
+from shared.jobs.finish import Finish, Rendition
+from shared.jobs.job import Job
+from shared.routing.plan import Plan, estimate_usd
+from shared.routing.planner import find_setting_faults, make_plans
+from tests.builders.routed import TODAY, job_of
 from tests.simulation.controlled_job import JOB, after
-from tests.simulation.scene import data, run
+from tests.simulation.scene import configured, data, run
 
 
 async def test_a_limit_on_cost_is_kept_over_the_whole() -> None:
@@ -40,3 +48,57 @@ async def test_a_call_that_no_day_could_pay_is_refused_before_anything_is_writte
     assert scene.world.event_types() == ["image.job.rejected"]
     assert data(scene)["code"] == "over_cost_limit"
     assert "daily budget of the app" in data(scene)["faults"][0]["message"]
+
+
+def plans_of(job: Job, **settings: str) -> tuple[Plan, ...]:
+    return make_plans(job, configured(**settings), prompt_characters=0, today=TODAY)
+
+
+def test_every_fault_that_the_settings_find_is_reported_at_once() -> None:
+    eight = tuple(Rendition(format="webp", quality=quality) for quality in range(1, 9))
+    job = job_of(
+        locales=("de", "qq"),
+        reply_to="secrets",
+        n=10,
+        models=("gpt-image-2", "MAI-Image-2.5"),
+        size=("1:1", "3:2"),
+        finish=Finish(renditions=eight),
+    )
+    faults = find_setting_faults(job, configured().settings)
+    assert [fault.field for fault in faults] == ["locales[1]", "finish", "reply_to"]
+
+
+def test_a_reply_queue_that_is_not_allowed_is_reported_with_those_that_are() -> None:
+    (fault,) = find_setting_faults(job_of(reply_to="secrets"), configured().settings)
+    assert "replies-*" in fault.message
+    assert find_setting_faults(job_of(reply_to="replies-shop"), configured().settings) == ()
+
+
+def test_a_limit_of_the_job_holds_for_all_its_plans_and_no_less() -> None:
+    asked = job_of(model="gpt-image-2", size=("1:1", "3:2"))
+    total = estimate_usd(plans_of(asked))
+    assert total is not None
+    for limit, fits in ((total, True), (total - 0.0001, False)):
+        job = asked.model_copy(update={"max_cost_usd": limit})
+        if fits:
+            assert plans_of(job) == plans_of(asked)
+            continue
+        with pytest.raises(UnsupportedRequest, match=f"{total:.4f}") as caught:
+            plans_of(job)
+        assert (caught.value.code, caught.value.job_id) == ("over_cost_limit", "job-1")
+
+
+@pytest.mark.parametrize("settings", [{}, {"DAILY_BUDGET_USD": "100"}])
+def test_a_price_that_is_not_known_keeps_no_limit(settings: dict[str, str]) -> None:
+    job = job_of(model="MAI-Image-2.6", max_cost_usd=None if settings else 5)
+    given = settings | {"FOUNDRY_DEPLOYMENTS": '[{"name": "MAI-Image-2.6"}]'}
+    with pytest.raises(UnsupportedRequest, match=r"price of MAI-Image-2\.6 is") as caught:
+        plans_of(job, **given)
+    assert caught.value.code == "over_cost_limit"
+
+
+def test_a_prompt_is_measured_in_its_longest_locale() -> None:
+    longest = job_of(model="gpt-image-2").model_copy(update={"prompt": "x" * 32_000})
+    assert plans_of(longest)
+    with pytest.raises(UnsupportedRequest, match="prompt"):
+        plans_of(longest.model_copy(update={"locales": ("de",)}))
