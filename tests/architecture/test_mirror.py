@@ -31,8 +31,6 @@ MISSING = {
     "records/costs",
     "records/index_entry",
     "records/outcomes",
-    "workflows/batch_entries",
-    "workflows/outbox",
 }
 
 
