@@ -8,7 +8,8 @@ from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping, Sequenc
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from enum import StrEnum
+from typing import Any, Literal, Protocol, Self
 
 from pydantic import JsonValue
 
@@ -328,11 +329,61 @@ class Sink(Protocol):
         ...
 
 
+class What(StrEnum):
+    """The words for what a piece of work did, each with the level of its log line."""
+
+    level: Literal["INFO", "WARNING"]
+
+    def __new__(cls, word: str, level: Literal["INFO", "WARNING"]) -> Self:
+        """Make a word with its level."""
+        member = str.__new__(cls, word)
+        member._value_ = word
+        member.level = level
+        return member
+
+    ACCEPTED = "accepted", "INFO"
+    REPEATED = "repeated", "INFO"
+    CONTROLLED = "controlled", "INFO"
+    ALREADY_ENDED = "already_ended", "INFO"
+    EARLIER_RUN = "earlier_run", "INFO"
+    LEFT_ALONE = "left_alone", "INFO"
+    POSTPONED = "postponed", "INFO"
+    PENDING = "pending", "INFO"
+    DONE = "done", "INFO"
+    SUCCEEDED = "succeeded", "INFO"
+    SWEPT = "swept", "INFO"
+    COMPLETED = "completed", "INFO"
+    OVERTAKEN = "overtaken", "INFO"
+    IGNORED = "ignored", "INFO"
+    DISPATCHED = "dispatched", "INFO"
+    REFUSED = "refused", "INFO"
+    REJECTED = "rejected", "WARNING"
+    MALFORMED = "malformed", "WARNING"
+    NOT_CONTROLLED = "not_controlled", "WARNING"
+    NO_SUCH_JOB = "no_such_job", "WARNING"
+    NO_SUCH_TASK = "no_such_task", "WARNING"
+    NO_SUCH_BATCH = "no_such_batch", "WARNING"
+    MANIFEST_GONE = "manifest_gone", "WARNING"
+    HELD = "held", "WARNING"
+    SUPERSEDED = "superseded", "WARNING"
+    FAILED = "failed", "WARNING"
+    PARKED = "parked", "WARNING"
+    CANCELLED = "cancelled", "WARNING"
+    # Another process has taken the task or the job up meanwhile.
+    CALLING = "calling", "WARNING"
+    RUNNING = "running", "WARNING"
+    BURIED = "buried", "WARNING"
+    POISONED = "poisoned", "WARNING"
+    PUT_BACK = "put_back", "WARNING"
+    UNDELIVERABLE = "undeliverable", "WARNING"
+    SWEPT_IN_PART = "swept_in_part", "WARNING"
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """One word for what happened, the job, and facts for one log line; no prompt, no secret."""
 
-    what: str
+    what: What
     job_id: str | None
     facts: Mapping[str, Any] = field(default_factory=dict)
     #: What operators must see, each a line of its own.

@@ -17,28 +17,6 @@ type Handler = Callable[[func.QueueMessage], Awaitable[None]]
 
 log: Final = logging.getLogger("image_jobs")
 
-#: Quiet ends and the words for them; everything else is worth a warning.
-_QUIET: Final = frozenset(
-    {
-        "accepted",
-        "controlled",
-        "repeated",
-        "dispatched",
-        "completed",
-        "overtaken",
-        "ignored",
-        "done",
-        "succeeded",
-        "pending",
-        "left_alone",
-        "postponed",
-        "already_ended",
-        "earlier_run",
-        "refused",
-        "swept",
-    }
-)
-
 
 def queue_function(blueprint: func.Blueprint, name: str, queue: str) -> Callable[[Handler], object]:
     """Make what it decorates the function of a queue, under this name."""
@@ -71,7 +49,7 @@ def log_report(function: str, report: Report) -> None:
 
     Alarms are lines of their own, of level ERROR: what operators alert on.
     """
-    level = logging.INFO if report.what in _QUIET else logging.WARNING
+    level = logging.getLevelNamesMapping()[report.what.level]
     fields = {"function": function, "what": str(report.what), "job_id": report.job_id or ""}
     log.log(level, "%s: %s", function, report, extra=fields)
     for alarm in report.alarms:

@@ -10,7 +10,7 @@ import azure.functions as func
 from ..adapters.world import open_world
 from ..config.settings import Configuration
 from ..errors import MalformedMessage
-from ..ports import Report
+from ..ports import Report, What
 from ..records.task_messages import read_finish, read_task
 from ..workflows.intake import handle_job_message
 from .host import Handler, log_report, queue_function, read_message, start_span
@@ -48,7 +48,7 @@ def _lane(name: str, configuration: Configuration) -> Handler:
         try:
             task = read_task(message.get_body())
         except MalformedMessage as error:
-            log_report(name, Report("malformed", None, {"why": error}))
+            log_report(name, Report(What.MALFORMED, None, {"why": error}))
             raise
         with start_span(name, task.traceparent):
             log_report(name, await generate(task, open_world(configuration), configuration))
@@ -67,7 +67,7 @@ def finish(configuration: Configuration) -> func.Blueprint:
         try:
             wanted = read_finish(message.get_body())
         except MalformedMessage as error:
-            log_report("finish", Report("malformed", None, {"why": error}))
+            log_report("finish", Report(What.MALFORMED, None, {"why": error}))
             raise
         log_report("finish", await finish(wanted, open_world(configuration), configuration))
 

@@ -36,7 +36,7 @@ from ..errors import (
     UnreadableRecord,
 )
 from ..jobs.parsing import Message
-from ..ports import Report, Versioned
+from ..ports import Report, Versioned, What
 from ..records.dead_letter import DeadLetterKind, message_letter
 from ..records.record import JobRecord, JobState
 from ..stores.batches import publish_results
@@ -60,20 +60,20 @@ async def advance(message: Message, world: World, configuration: Configuration) 
     try:
         notice = read_notice(message.body)
     except MalformedMessage as error:
-        return await _keep(message, "malformed", world, why=str(error))
+        return await _keep(message, What.MALFORMED, world, why=str(error))
     if notice is None:
-        return Report("ignored", None, {"why": "the event does not report a new file"})
+        return Report(What.IGNORED, None, {"why": "the event does not report a new file"})
     if isinstance(notice, Continuation):
         stored = await world.batches.read(notice.batch_id)
         if stored is None:
-            return Report("no_such_batch", None, {"batch_id": notice.batch_id})
+            return Report(What.NO_SUCH_BATCH, None, {"batch_id": notice.batch_id})
         return await _BatchStep(stored, notice, world, configuration).run()
     if notice.container != configuration.settings.manifests_container:
-        return Report("ignored", None, {"why": f"{notice.container!r} holds no manifests"})
+        return Report(What.IGNORED, None, {"why": f"{notice.container!r} holds no manifests"})
     found = await world.manifests.find(notice.name)
     if found is None or (notice.version and notice.version != unquoted(found.version)):
         # The version that is there now has an event of its own.
-        return Report("manifest_gone", None, {"version": notice.version})
+        return Report(What.MANIFEST_GONE, None, {"version": notice.version})
     stored = await _open_file(notice, found, world)
     return await _BatchStep(stored, None, world, configuration).run()
 
@@ -82,7 +82,7 @@ async def handle_poison_notice(
     message: Message, world: World, configuration: Configuration
 ) -> Report:
     """Keep a message that the platform set aside, and send it again later: its batch goes on."""
-    report = await _keep(message, "poisoned", world, why="the app stopped at it again and again")
+    report = await _keep(message, What.POISONED, world, why="the app stopped at it again and again")
     try:
         is_relevant = read_notice(message.body) is not None
     except MalformedMessage:
@@ -139,7 +139,7 @@ async def _open_file(
     return await create_batch(open_batch(batch_id, manifest, due_at=now + MAX_STEP, now=now), world)
 
 
-async def _keep(message: Message, reason: str, world: World, *, why: str) -> Report:
+async def _keep(message: Message, reason: What, world: World, *, why: str) -> Report:
     letter = message_letter(DeadLetterKind.NOTICE, message, reason=reason, why=why)
     name = await world.dead_letters.put(letter)
     return Report(reason, None, {"why": why, "dead_letter": name})
@@ -164,14 +164,16 @@ class _BatchStep:
         step = self.continuation.step if self.continuation else None
         delay = delay_of_step(self.record, step, now=self.world.clock.now())
         if delay is None:
-            return self.report("overtaken")
+            return self.report(What.OVERTAKEN)
         if delay:
             await self.requeue(delay)
-            return self.report("left_alone")
+            return self.report(What.LEFT_ALONE)
         try:
             return await self.work()
         except StaleVersion:
-            return self.report("overtaken")  # another message was faster, and continues the batch
+            return self.report(
+                What.OVERTAKEN
+            )  # another message was faster, and continues the batch
 
     async def work(self) -> Report:
         """Advance the batch for at most `MAX_STEP`; `StaleVersion` if another message did too."""
@@ -189,7 +191,7 @@ class _BatchStep:
                     await self.write(await write_results(self.record, self.world))
                 case BatchState.COMPLETED:
                     await self.publish()
-                    return self.report("completed")
+                    return self.report(What.COMPLETED)
         return await self.hand_over(has_moved=True)
 
     async def write(self, record: BatchRecord) -> None:
@@ -218,7 +220,7 @@ class _BatchStep:
         self.stored = await hand_over(
             self.record, self.stored.version, wait, self.world, self.configuration
         )
-        return self.report("pending", again_in_seconds=round(wait, 1))
+        return self.report(What.PENDING, again_in_seconds=round(wait, 1))
 
     async def requeue(self, delay: timedelta) -> None:
         """Send a copy of this message that comes when the newer one must be lost, if it is."""
@@ -228,7 +230,7 @@ class _BatchStep:
         queue = self.configuration.settings.manifests_queue
         await self.world.queues.send(queue, message.to_bytes(), delay=delay)
 
-    def report(self, what: str, **facts: Any) -> Report:  # noqa: ANN401 (what a log line can hold)
+    def report(self, what: What, **facts: Any) -> Report:  # noqa: ANN401 (what a log line can hold)
         record = self.record
         known = {
             "batch_id": record.batch_id,

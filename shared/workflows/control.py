@@ -11,7 +11,7 @@ from typing import Any
 from ..config.settings import Configuration
 from ..errors import RecordGone
 from ..jobs.commands import Command
-from ..ports import Report, Versioned
+from ..ports import Report, Versioned, What
 from ..records.commands import apply_command
 from ..records.index_entry import FIRST_CHECK_AFTER, index_entry_of
 from ..records.record import JobRecord, JobState
@@ -29,7 +29,7 @@ async def execute_command(command: Command, world: World, configuration: Configu
 
     state = await change_job(command.job_id, step, world, configuration)
     facts: dict[str, Any] = {"command": command.command, "state": state}
-    return Report("controlled", command.job_id, facts)
+    return Report(What.CONTROLLED, command.job_id, facts)
 
 
 async def change_job(

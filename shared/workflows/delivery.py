@@ -9,7 +9,7 @@ from ..config.settings import Configuration
 from ..errors import DeliveryFailed, MalformedMessage
 from ..events.delivery import Delivery, delivery_letter, read_delivery, wait_after
 from ..jobs.parsing import Message
-from ..ports import Report
+from ..ports import Report, What
 from ..records.dead_letter import DeadLetterKind, message_letter
 from ..stores.world import World
 
@@ -31,7 +31,7 @@ async def deliver(message: Message, world: World, configuration: Configuration) 
         await sink.take(delivery.event)
     except DeliveryFailed as error:
         return await _retry_later(delivery, error, world, configuration)
-    return _report("dispatched", delivery)
+    return _report(What.DISPATCHED, delivery)
 
 
 async def handle_poison_delivery(message: Message, world: World) -> Report:
@@ -54,23 +54,23 @@ async def _retry_later(
     queue = configuration.settings.deliveries_queue
     await world.queues.send(queue, tried.to_bytes(), delay=wait)
     return _report(
-        "put_back", tried, why=str(error), again_in_seconds=round(wait.total_seconds(), 1)
+        What.PUT_BACK, tried, why=str(error), again_in_seconds=round(wait.total_seconds(), 1)
     )
 
 
 async def _keep(delivery: Delivery, why: str, world: World) -> Report:
     """Keep an event that its sink does not take as a dead letter."""
     name = await world.dead_letters.put(delivery_letter(delivery, why, at=world.clock.now()))
-    return _report("undeliverable", delivery, why=why, dead_letter=name)
+    return _report(What.UNDELIVERABLE, delivery, why=why, dead_letter=name)
 
 
 async def _keep_message(message: Message, reason: str, why: str, world: World) -> Report:
     letter = message_letter(DeadLetterKind.DELIVERY, message, reason=reason, why=why)
     name = await world.dead_letters.put(letter)
-    return Report("undeliverable", None, {"why": why, "dead_letter": name})
+    return Report(What.UNDELIVERABLE, None, {"why": why, "dead_letter": name})
 
 
-def _report(what: str, delivery: Delivery, **facts: Any) -> Report:  # noqa: ANN401 (what a log line can hold)
+def _report(what: What, delivery: Delivery, **facts: Any) -> Report:  # noqa: ANN401 (what a log line can hold)
     data = delivery.event.get("data")
     job_id = data.get("job_id") if isinstance(data, dict) else None
     known = {

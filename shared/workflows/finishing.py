@@ -15,7 +15,7 @@ from ..errors import CannotRender
 from ..jobs.finish import Kind
 from ..jobs.tags import encode_tags
 from ..pictures.renditions import RenditionSpec, SheetCell, list_renditions, sheet_name
-from ..ports import Report, StoredPicture, Versioned
+from ..ports import Report, StoredPicture, Versioned, What
 from ..records.record import JobRecord, Picture, StoredRendition
 from ..records.task_messages import FinishMessage
 from ..records.transitions import add_renditions, end_finish, finish_failure
@@ -51,17 +51,17 @@ class _Finish:
     async def work(self) -> Report:
         stored = await self.world.records.read(self.message.job_id)
         if stored is None:
-            return self.report("no_such_job")
+            return self.report(What.NO_SUCH_JOB)
         if not self.is_wanted(stored.value):
             await self.publish_pending(stored)
-            return self.report("already_ended")
+            return self.report(What.ALREADY_ENDED)
         until = self.world.clock.now() + MOST_AT_ONCE
         try:
             for picture in stored.value.pictures:
                 stored = await self.one(stored, picture)
                 if self.world.clock.now() > until:
                     await wake_finish(stored.value, self.world, self.configuration)
-                    return self.report("pending")
+                    return self.report(What.PENDING)
             stored = await self.sheet(stored)
         except CannotRender as error:
             failure = finish_failure(FailureCode.FINISH_FAILED, str(error))
@@ -69,7 +69,7 @@ class _Finish:
         else:
             stored = await self.update_record(stored, end_finish)
         await self.publish_pending(stored)
-        return self.report(stored.value.state)
+        return self.report(What[stored.value.state.name])
 
     def is_wanted(self, record: JobRecord) -> bool:
         """Tell whether it is still to be made: a job may be cancelled meanwhile, or replayed."""
@@ -136,7 +136,7 @@ class _Finish:
     async def publish_pending(self, stored: Versioned[JobRecord]) -> None:
         await publish_pending(stored, self.world, source=self.configuration.settings.event_source)
 
-    def report(self, what: str) -> Report:
+    def report(self, what: What) -> Report:
         return Report(what, self.message.job_id, {})
 
 

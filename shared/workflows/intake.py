@@ -7,7 +7,7 @@ from ..config.settings import Configuration
 from ..errors import IllegalStep, RecordGone, Rejected
 from ..jobs.commands import read_command
 from ..jobs.parsing import Envelope, Message, job_in, open_envelope, read_job, reply_queue
-from ..ports import Report
+from ..ports import Report, What
 from ..records.dead_letter import DeadLetterKind, message_letter
 from ..records.record import JobRecord
 from ..routing.plan import Plan
@@ -32,18 +32,18 @@ async def handle_job_message(
             try:
                 return await execute_command(command, world, configuration)
             except (IllegalStep, RecordGone) as error:
-                what = "no_such_job" if isinstance(error, RecordGone) else "not_controlled"
+                what = What.NO_SUCH_JOB if isinstance(error, RecordGone) else What.NOT_CONTROLLED
                 return Report(what, command.job_id, {"command": command.command, "why": str(error)})
         job = job_in(envelope, message)
         accepted = await accept(job, world, configuration)
     except Rejected as rejection:
         await _reject(message, envelope, rejection, world, configuration)
         return Report(
-            "rejected",
+            What.REJECTED,
             rejection.job_id,
             {"code": rejection.code, "faults": [str(fault) for fault in rejection.faults]},
         )
-    what = "accepted" if accepted.is_new else "repeated"
+    what = What.ACCEPTED if accepted.is_new else What.REPEATED
     return Report(what, job.job_id, _facts(accepted.stored.value))
 
 

@@ -14,7 +14,7 @@ from ..config.settings import Configuration, Settings
 from ..errors import Fault, MalformedMessage, Rejected, UnreadableRecord
 from ..events import cloud_events
 from ..jobs.parsing import Envelope, Message, job_in, open_envelope, reply_queue
-from ..ports import Report, Versioned
+from ..ports import Report, Versioned, What
 from ..records.dead_letter import DeadLetterKind, message_letter
 from ..records.record import Failure, JobRecord
 from ..records.task_messages import read_finish, read_task
@@ -59,11 +59,11 @@ async def handle_poison(
         )
         reply_to = reply_queue(envelope, settings.allows_reply_to)
         await world.publisher.publish(event, reply_to=reply_to)
-        return Report("buried", job_id, facts)
+        return Report(What.BURIED, job_id, facts)
     is_task = kind is DeadLetterKind.TASK
     if is_task and (alive := _live_until(stored.value, task, world)):
         await world.queues.send(queue, message.body, delay=alive - world.clock.now())
-        return Report("left_alone", job_id, facts)
+        return Report(What.LEFT_ALONE, job_id, facts)
     if kind is DeadLetterKind.FINISH:
         stored = await _end_finish(stored, world)
     elif is_task:
@@ -72,7 +72,7 @@ async def handle_poison(
     else:
         await wake(stored.value, world, configuration)
     await publish_pending(stored, world, source=settings.event_source)
-    return Report("buried", job_id, facts)
+    return Report(What.BURIED, job_id, facts)
 
 
 async def _record(job_id: str | None, world: World) -> Versioned[JobRecord] | None:

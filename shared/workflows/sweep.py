@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from ..config.settings import Configuration
 from ..errors import Unavailable, UnreadableRecord
-from ..ports import Report, Versioned
+from ..ports import Report, Versioned, What
 from ..records.commands import resume
 from ..records.costs import awaits_budget, resumes_at
 from ..records.index_entry import index_entry_of
@@ -212,7 +212,7 @@ class _SweepRun:
             self.done["woken"] += 1
 
     def report(self) -> Report:
-        what = "swept" if not self.failed else "swept_in_part"
+        what = What.SWEPT_IN_PART if self.failed else What.SWEPT
         facts: dict[str, Any] = {"looks": self.looks, **+self.done}
         if self.failed:
             facts["failed"] = dict([*self.failed.items()][:MOST_NAMED])

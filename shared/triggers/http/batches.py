@@ -11,7 +11,7 @@ from ...http_api.batch_documents import batch_status, begun, not_begun, poll_bat
 from ...http_api.problems import refused
 from ...http_api.queries import matches_version
 from ...jobs.fields import is_job_id
-from ...ports import Report, Versioned
+from ...ports import Report, Versioned, What
 from ...stores.world import World
 from ...workflows.posted_lists import Begun, begin
 from ..host import log_report
@@ -26,12 +26,12 @@ async def submit_batch(req: func.HttpRequest, configuration: Configuration) -> f
     world = open_world(configuration)
     made = await begin(body, key, world, configuration)
     if not isinstance(made, Begun):
-        log_report("submit_batch", Report("refused", None, {"jobs": len(made)}))
+        log_report("submit_batch", Report(What.REFUSED, None, {"jobs": len(made)}))
         return json_response(not_begun(made), status=400)
     record = made.stored.value
     told = begun(record, made.page)
     facts = {"accepted": told.accepted, "refused": told.refused}
-    log_report("submit_batch", Report("accepted", None, {"batch_id": record.batch_id} | facts))
+    log_report("submit_batch", Report(What.ACCEPTED, None, {"batch_id": record.batch_id} | facts))
     headers = _headers(made.stored, world) | {"Location": f"/api/batches/{record.batch_id}"}
     return json_response(told, status=202 if "Retry-After" in headers else 200, headers=headers)
 

@@ -39,7 +39,7 @@ from ...http_api.queries import (
 from ...jobs.commands import Action
 from ...jobs.fields import is_job_id
 from ...jobs.parsing import MAX_MESSAGE_BYTES, Message
-from ...ports import Report, Versioned
+from ...ports import Report, Versioned, What
 from ...records.record import JobRecord, JobState
 from ...stores.world import World
 from ...workflows.acceptance import Accepted
@@ -99,7 +99,7 @@ def job_response(stored: Versioned[JobRecord], *, now: datetime) -> func.HttpRes
 
 
 def _tell(function: str, accepted: Accepted) -> None:
-    what = "accepted" if accepted.is_new else "repeated"
+    what = What.ACCEPTED if accepted.is_new else What.REPEATED
     log_report(function, Report(what, accepted.stored.value.job_id))
 
 

@@ -8,7 +8,7 @@ import azure.functions as func
 from ...errors import ImageJobsError, Rejected, Unavailable
 from ...events.data import Data
 from ...http_api.problems import PROBLEM_TYPE, Refused, to_problem
-from ...ports import Report
+from ...ports import Report, What
 from ..host import log, log_report
 
 #: What every answer of the API says: it is one caller's, and it is what it says it is.
@@ -50,7 +50,7 @@ def _tell(name: str, error: ImageJobsError) -> None:
         case Rejected():
             faults = [str(fault) for fault in error.faults]
             log_report(
-                name, Report("refused", error.job_id, {"code": error.code, "faults": faults})
+                name, Report(What.REFUSED, error.job_id, {"code": error.code, "faults": faults})
             )
         case _:
             log.warning("%s: %s", name, error)

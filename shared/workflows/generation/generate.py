@@ -19,7 +19,7 @@ from ...limits.budget import NoBudget
 from ...limits.circuit_breaker import feedback_of
 from ...limits.pacing import Postponed
 from ...limits.pool_ledger import AcquireResult, CircuitOpen, Reservation
-from ...ports import Report, Versioned
+from ...ports import Report, Versioned, What
 from ...records.record import Attempt, Failure, JobRecord
 from ...records.task_messages import TaskMessage
 from ...records.transitions import claim
@@ -77,7 +77,7 @@ async def generate(message: TaskMessage, world: World, configuration: Configurat
             continue
         return await _pay_or_wait(task, stored, intended, reservation, prompt)
     await task.release(reservation)
-    return task.report("no_such_task")
+    return task.report(What.NO_SUCH_TASK)
 
 
 async def _without_a_call(

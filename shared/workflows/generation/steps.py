@@ -6,6 +6,7 @@ from typing import Literal
 
 from ...catalogue.deployments import Deployment
 from ...config.settings import Configuration
+from ...ports import What
 from ...records.costs import may_exceed_cost_limit
 from ...records.record import Attempt, Failure, JobRecord, TaskRecord
 from ...records.task_messages import TaskMessage
@@ -17,7 +18,7 @@ from ...vocabulary import FailureCode, Slot
 class AlreadyEnded:
     """Nothing to do, except to publish pending events."""
 
-    why: Literal["already_ended", "earlier_run"]
+    why: Literal[What.ALREADY_ENDED, What.EARLIER_RUN]
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,9 +67,9 @@ def next_step(
     """Return the next step of a task."""
     task = record.tasks[message.task]
     if not message.is_of(record.run):
-        return AlreadyEnded("earlier_run")
+        return AlreadyEnded(What.EARLIER_RUN)
     if task.state not in OPEN:
-        return AlreadyEnded("already_ended")
+        return AlreadyEnded(What.ALREADY_ENDED)
     if task.current:
         if now < task.current.deadline_at:
             return InProgress(task.current.deadline_at)

@@ -11,7 +11,7 @@ from ...images_api.outcomes import OutcomeKind
 from ...limits.circuit_breaker import NOTHING, CallFeedback
 from ...limits.pacing import Ticket
 from ...limits.pool_ledger import Alarm, CircuitOpen, Reservation
-from ...ports import Report, StoredPicture, Versioned
+from ...ports import Report, StoredPicture, Versioned, What
 from ...records.outcomes import FinishedCall, apply_outcome
 from ...records.record import Attempt, Failure, JobRecord, TaskState
 from ...records.task_messages import TaskMessage
@@ -41,13 +41,13 @@ class TaskRun:
         """Put the message back until another process's attempt must be over."""
         wait = until - self.world.clock.now() + CHECK_AGAIN_MARGIN
         await self.wake(record, wait)
-        return self.report("left_alone", again_in_seconds=_seconds(wait))
+        return self.report(What.LEFT_ALONE, again_in_seconds=_seconds(wait))
 
     async def wait_in_line(self, record: JobRecord, ticket: Ticket, until: datetime) -> Report:
         """Put the message back until shortly before its ticket's call time."""
         wait = until - self.world.clock.now()
         await self.wake(record, wait, ticket=ticket)
-        return self.report("postponed", pool=ticket.pool, again_in_seconds=_seconds(wait))
+        return self.report(What.POSTPONED, pool=ticket.pool, again_in_seconds=_seconds(wait))
 
     async def wait_for_circuit(
         self, record: JobRecord, circuit: CircuitOpen, until: datetime
@@ -57,13 +57,13 @@ class TaskRun:
         why = f"the pool {circuit.pool} is {circuit.reason}: {circuit.message}"[:MAX_HELD]
         await self.wake(record, wait, ticket=self.message.ticket, held=why)
         return self.report(
-            "held", pool=circuit.pool, reason=circuit.reason, again_in_seconds=_seconds(wait)
+            What.HELD, pool=circuit.pool, reason=circuit.reason, again_in_seconds=_seconds(wait)
         )
 
     async def wait_for_budget(self, record: JobRecord) -> Report:
         """Put the message back until calls under way have settled their reservations."""
         await self.wake(record, ASK_AGAIN, held=NO_MONEY)
-        return self.report("held", reason="budget", again_in_seconds=_seconds(ASK_AGAIN))
+        return self.report(What.HELD, reason="budget", again_in_seconds=_seconds(ASK_AGAIN))
 
     async def fail(self, stored: Versioned[JobRecord], failure: Failure) -> Report:
         """Fail the task without a call, unless it has ended, and publish the job's events."""
@@ -96,7 +96,7 @@ class TaskRun:
         stored = await self.world.records.update(stored, step)
         await self.publish_pending(stored)
         state = stored.value.tasks[self.message.task].state
-        return self.report(state, code=failure.code, why=failure.message)
+        return self.report(What[state.name], code=failure.code, why=failure.message)
 
     async def apply_outcome(
         self,
@@ -132,7 +132,7 @@ class TaskRun:
         try:
             stored = await self.world.records.update(stored, step)
         except Superseded:
-            return self.report("superseded", **facts)
+            return self.report(What.SUPERSEDED, **facts)
         await settle_budget(finished.attempt, self.world)
         if wake_after is not None:
             # A throttled call keeps its place in line, so it is due as soon as it comes back.
@@ -141,7 +141,7 @@ class TaskRun:
             await self.wake(stored.value, wake_after, ticket=ticket)
             facts["again_in_seconds"] = _seconds(wake_after)
         await self.publish_pending(stored)
-        return self.report(stored.value.tasks[index].state, **facts)
+        return self.report(What[stored.value.tasks[index].state.name], **facts)
 
     async def report_to_pool(
         self, reservation: Reservation, feedback: CallFeedback
@@ -184,7 +184,7 @@ class TaskRun:
         copy = self.message.model_copy(update={"ticket": ticket, "held": held})
         await self.world.queues.send(queue, copy.to_bytes(), delay=max(delay, timedelta()))
 
-    def report(self, what: str, **facts: Any) -> Report:  # noqa: ANN401 (what a log line can hold)
+    def report(self, what: What, **facts: Any) -> Report:  # noqa: ANN401 (what a log line can hold)
         """Return the log line of this delivery."""
         return Report(what, self.message.job_id, {"task": self.message.task, **facts})
 

@@ -12,7 +12,7 @@ from opentelemetry.trace import format_span_id, format_trace_id
 from shared.adapters.telemetry import measured, note, note_ages, task_span
 from shared.errors import NotSent
 from shared.images_api.outcomes import OutcomeKind
-from shared.ports import Report
+from shared.ports import Report, What
 from shared.records.dead_letter import DeadLetter, DeadLetterKind
 from shared.records.task_messages import TaskMessage, read_task
 from shared.triggers.host import log_report
@@ -40,7 +40,7 @@ def labels(**values: object) -> tuple[tuple[str, object], ...]:
 
 def test_a_task_is_one_span_linked_to_whoever_asked(told: Told) -> None:
     with task_span("generate_small", TRACEPARENT):
-        log_report("generate_small", Report("done", "fox-1", {"outcome": OutcomeKind.DONE}))
+        log_report("generate_small", Report(What.DONE, "fox-1", {"outcome": OutcomeKind.DONE}))
     (span,) = told.spans
     assert span.name == "generate_small"
     (link,) = span.links
@@ -66,10 +66,10 @@ def test_a_lane_message_carries_the_trace_and_an_older_one_is_read_without() -> 
 
 def test_calls_are_counted_by_what_became_of_them_and_cost_is_added_up(told: Told) -> None:
     facts = {"code": None, "deployment": "d1", "cost_usd": 0.25}
-    note("generate_small", Report("done", "a", facts | {"outcome": OutcomeKind.DONE}))
-    note("generate_small", Report("done", "b", facts | {"outcome": OutcomeKind.DONE}))
+    note("generate_small", Report(What.DONE, "a", facts | {"outcome": OutcomeKind.DONE}))
+    note("generate_small", Report(What.DONE, "b", facts | {"outcome": OutcomeKind.DONE}))
     throttled = {"outcome": OutcomeKind.THROTTLED, "code": "429", "deployment": "d1"}
-    note("generate_small", Report("pending", "c", throttled | {"again_in_seconds": 12.5}))
+    note("generate_small", Report(What.PENDING, "c", throttled | {"again_in_seconds": 12.5}))
     done = {"function": "generate_small", "outcome": "done", "code": "", "deployment": "d1"}
     assert told.sums("image_jobs.calls") == {
         labels(**done): 2,
@@ -170,7 +170,7 @@ async def test_a_call_that_fails_ends_its_span_with_the_kind_of_its_error(told: 
 
 def test_a_log_line_has_its_words_as_fields(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "image_jobs"):
-        log_report("intake", Report("accepted", "fox-1", {"lane": "small"}))
+        log_report("intake", Report(What.ACCEPTED, "fox-1", {"lane": "small"}))
     (record,) = caplog.records
     assert (record.function, record.what, record.job_id) == ("intake", "accepted", "fox-1")  # type: ignore[attr-defined] # fields of our own
 

@@ -5,6 +5,8 @@ import pytest
 
 from shared.errors import BrokenReply, CredentialUnavailable, NotSent
 from shared.images_api.requests import ImageRequest
+from shared.ports import What
+from shared.records.record import JobState, TaskState
 from shared.records.task_messages import TaskMessage
 from shared.workflows.generation.generate import generate
 from tests.fakes.endpoint import Answer, FakeReply
@@ -138,3 +140,10 @@ async def test_a_task_message_without_a_job_is_done_with() -> None:
     scene = Scene()
     report = await generate(TASK, scene.world, scene.configuration)
     assert report.what == "no_such_task"
+
+
+def test_every_state_of_a_task_and_a_job_has_its_word_for_the_log() -> None:
+    for state in (*TaskState, *JobState):
+        assert What[state.name] == state
+    assert What.DONE.level == "INFO"
+    assert What.FAILED.level == "WARNING"

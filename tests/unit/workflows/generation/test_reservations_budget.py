@@ -5,6 +5,7 @@ from datetime import UTC, date, datetime, timedelta
 import pytest
 
 from shared.limits.budget import DayLedger, to_millionths
+from shared.ports import What
 from shared.records.record import JobState
 from tests.simulation.controlled_job import JOB, after, command
 from tests.simulation.reckoning import reckoned
@@ -93,7 +94,7 @@ async def test_what_is_only_set_aside_is_waited_for() -> None:
 
     scene.world.endpoint.meanwhile.append(meanwhile)
     await scene.run()
-    assert [report.what for report in scene.reports].count("held") == 2
+    assert [report.what for report in scene.reports].count(What.HELD) == 2
     assert scene.world.event_types().count("image.job.succeeded") == 2
     assert scene.world.event_types()[-1] == "image.job.parked"
 
