@@ -19,8 +19,8 @@ from shared.vocabulary import (
 from tests.builders.ended_jobs import AT, DONE_AT, URL, attempt, failed, picture, record, task, told
 
 
-def test_a_success_says_what_was_made_from_what_and_for_how_much() -> None:
-    event = told(record({"tags": {"campaign": "winter"}}), EventType.SUCCEEDED)
+def test_a_success_has_its_pictures_its_routing_and_its_parts() -> None:
+    event = told(record(), EventType.SUCCEEDED)
     data = event.pop("data")
     assert event == {
         "specversion": "1.0",
@@ -65,7 +65,12 @@ def test_a_success_says_what_was_made_from_what_and_for_how_much() -> None:
         "cost_usd": 0.024691,
         "cost_known_by": "usage",
     }
-    assert data == {
+
+
+def test_a_success_has_the_usage_the_cost_and_the_times_of_the_whole_job() -> None:
+    data = told(record({"tags": {"campaign": "winter"}}), EventType.SUCCEEDED)["data"]
+    totals = {name: data[name] for name in data if name not in {"images", "routing", "parts"}}
+    assert totals == {
         "job_id": "fox",
         "model": "gpt-image-2",
         "deployment": "first",
