@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from shared.ports import What
 from shared.records.record import JobState, TaskState
 from shared.records.task_messages import TaskMessage
 from shared.workflows.generation.generate import generate
@@ -87,7 +88,7 @@ def test_each_unpaid_retry_begins_with_the_next_deployment(retries: int, first: 
     "state", [state for state in TaskState if state not in {TaskState.PENDING, TaskState.CALLING}]
 )
 def test_a_task_that_has_ended_is_not_called_for(state: TaskState) -> None:
-    assert step(state=state) == AlreadyEnded("already_ended")
+    assert step(state=state) == AlreadyEnded(What.ALREADY_ENDED)
 
 
 def test_a_live_attempt_is_waited_for_and_a_dead_one_is_resolved() -> None:
