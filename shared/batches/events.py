@@ -10,7 +10,7 @@ from ..errors import Fault
 from ..events.cloud_events import cloud_event
 from ..events.data import Data, Image
 from ..events.projection import event_id, images_of, spending_of
-from ..records.record import JobRecord, JobState
+from ..records.record import FailureFacts, JobRecord, JobState
 from ..vocabulary import clip
 from .entries import FileFault
 from .record import BatchRecord, Counts, EntryCounts, EntryFault, TakenEntry
@@ -30,12 +30,8 @@ class BatchEventType(StrEnum):
     COMPLETED = "image.batch.completed"
 
 
-class ResultFailure(Data):
+class ResultFailure(FailureFacts, Data):
     """Why a job ended without all of its pictures."""
-
-    code: str
-    message: str
-    retryable: bool
 
 
 class Result(Data):

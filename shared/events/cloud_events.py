@@ -14,12 +14,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Final
 
-from ..errors import Rejected
+from ..errors import Fault, Rejected
 from ..limits.pool_ledger import Alarm
 from ..records.record import JobRecord
 from ..vocabulary import MAX_NAME_BYTES, EventType, RejectionCode, clip
 from .data import MAX_EVENT_BYTES, CircuitData, Data, EndedPart, Omitted, PlannedPart
-from .projection import MAX_FAULTS, FaultData, RejectedData, data_of, event_id
+from .projection import MAX_FAULTS, RejectedData, data_of, event_id
 
 if TYPE_CHECKING:
     from cloudevents.core.v1.event import CloudEvent
@@ -108,7 +108,7 @@ def rejected(rejection: Rejected, *, digest: str, source: str, time: datetime) -
         job_id=rejection.job_id,
         code=RejectionCode(rejection.code) if known else RejectionCode.INVALID_JOB,
         faults=tuple(
-            FaultData(field=clip(fault.field, MAX_NAME_BYTES), message=clip(fault.message))
+            Fault(clip(fault.field, MAX_NAME_BYTES), clip(fault.message))
             for fault in rejection.faults[:MAX_FAULTS]
         ),
         faults_found=len(rejection.faults),

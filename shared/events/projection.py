@@ -17,6 +17,7 @@ from typing import Any, Final
 from pydantic import Field
 
 from ..catalogue.pricing import Usage
+from ..errors import Fault
 from ..records.costs import cost_of
 from ..records.record import Failure, JobRecord
 from ..routing.plan import Adjustment, Plan
@@ -259,19 +260,12 @@ MAX_FAULTS: Final = 40
 MAX_CATEGORIES: Final = 12
 
 
-class FaultData(Data):
-    """One thing wrong with one field."""
-
-    field: str
-    message: str
-
-
 class RejectedData(Data):
     """A message that was refused; nothing was paid."""
 
     job_id: str | None
     code: RejectionCode
-    faults: tuple[FaultData, ...]
+    faults: tuple[Fault, ...]
     faults_found: int = Field(description="All of them, told or not.")
     digest: str = Field(description="SHA-256 of the message's body, hexadecimal.")
     tags: dict[str, str]

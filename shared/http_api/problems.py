@@ -22,7 +22,6 @@ from ..errors import (
     UnreadableCursor,
 )
 from ..events.data import Data
-from ..events.projection import FaultData
 from ..vocabulary import REJECTIONS
 
 #: Type of a body that holds a problem.
@@ -85,7 +84,7 @@ class Problem(Data):
     status: int = Field(description="The HTTP status.")
     detail: str
     code: str
-    faults: tuple[FaultData, ...] = Field(description="Every fault found, by its field.")
+    faults: tuple[Fault, ...] = Field(description="Every fault found, by its field.")
     job_id: str | None = Field(description="The job's id where it could be read.")
 
 
@@ -107,7 +106,7 @@ def problem(
         status=STATUSES[code],
         detail=detail or TITLES[code],
         code=code,
-        faults=tuple(FaultData(field=fault.field, message=fault.message) for fault in faults),
+        faults=tuple(faults),
         job_id=job_id,
     )
 
