@@ -24,14 +24,7 @@ BRANCHES = (
 )
 
 #: Modules that still lack a test file of their own. The list only shrinks.
-MISSING = {
-    "client/async_client",
-    "client/results",
-    "records/commands",
-    "records/costs",
-    "records/index_entry",
-    "records/outcomes",
-}
+MISSING: set[str] = set()
 
 
 def modules(root: Path, package: str) -> list[str]:
