@@ -97,14 +97,15 @@ def all_reckoned(scene: Scene, submitted: set[str], billed: Sequence[str]) -> No
     records = {record.job_id: record for record in scene.records()}
     assert set(records) == submitted, "a job is lost"
     ends = ends_of(scene)
-    paid = Counter(request.rsplit(".", 1)[0] for request in billed)
+    # Whatever the run: the ids are job, run, task and claim.
+    paid = Counter((job, task) for job, _, task, _ in (each.rsplit(".", 3) for each in billed))
     for job_id, record in records.items():
         assert record.state is not JobState.RUNNING, f"{job_id} never ended"
         assert [*ends[job_id].values()][-1] == f"image.job.{record.state}"
         assert len(ends[job_id]) == record.run
         assert all(entry.sent_at for entry in record.outbox)
         for task in record.tasks:
-            calls = paid[f"{job_id}.{record.run}.{task.index}"]
+            calls = paid[job_id, str(task.index)]
             if calls > 1:
                 assert task.possible_duplicate_charge, f"{job_id} paid {calls} times, unsaid"
         calls = sum(request.startswith(f"{job_id}.") for request in billed)
