@@ -1,19 +1,23 @@
+"""The size that a model makes, where it does not make the one that was asked for."""
+
 from fractions import Fraction
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.catalogue.fitting import clamp_ratio, find_nearest_size, find_size_for_aspect
-from shared.catalogue.models import read_builtin
+from shared.catalogue.fitting import clamp_ratio, find_nearest_size, find_size_for_aspect, fit_size
+from shared.catalogue.models import Model, read_builtin
 from shared.catalogue.sizes import (
     CLASS_PIXELS,
     ClassName,
+    Exact,
     FixedSizes,
     FreeSizes,
     find_broken_rules,
+    parse_size,
 )
-from tests.builders.strategies import EDGES, free_rules
+from tests.builders.strategies import EDGES, free_rules, models, sizes
 
 GPT = read_builtin().get("gpt-image-2").sizes
 MAI = read_builtin().get("MAI-Image-2.5").sizes
@@ -125,3 +129,33 @@ def test_a_class_of_any_shape_is_valid(rules: FreeSizes, w: int, h: int, name: C
     assert find_broken_rules(rules, width, height) == ()
     # Only where the least edge leaves no room for the shape is the budget passed.
     assert width * height <= CLASS_PIXELS[name] or min(width, height) == rules.min_edge
+
+
+@given(models(), sizes())
+def test_every_size_comes_to_one_that_the_model_makes(model: Model, text: str) -> None:
+    fitted = fit_size(model, parse_size(text))
+    assert find_broken_rules(model.sizes, fitted.width, fitted.height) == ()
+    assert fitted.distance >= 0
+    assert fitted.broken or fitted.distance == pytest.approx(0)
+
+
+@given(models(), sizes())
+def test_a_size_that_was_fitted_fits_as_it_is(model: Model, text: str) -> None:
+    fitted = fit_size(model, parse_size(text))
+    again = fit_size(model, Exact(fitted.width, fitted.height))
+    assert (again.text, again.broken, again.distance) == (fitted.text, (), 0)
+
+
+@pytest.mark.parametrize("text", ["auto", "small", "large"])
+def test_a_size_without_a_shape_is_the_default_of_the_model(text: str) -> None:
+    model = read_builtin().get("gpt-image-2")
+    fitted = fit_size(model, parse_size(text))
+    assert (fitted.width, fitted.height) == model.usual_sizes[0]
+    assert fitted.broken == ()
+
+
+def test_a_size_further_away_has_the_greater_distance() -> None:
+    model = read_builtin().get("gpt-image-2")
+    near, far = (fit_size(model, Exact(edge, edge)) for edge in (3_000, 8_000))
+    assert near.text == far.text
+    assert 0 < near.distance < far.distance

@@ -1,6 +1,20 @@
+"""Acceptance: a job becomes a record and a message, once, however often it is asked for."""
+
+from datetime import timedelta
 from typing import Any
 
+import pytest
+
+from shared.errors import ConflictingJob, InvalidJob
+from shared.jobs.fields import MAX_PROMPT_BYTES
+from shared.records.index_entry import FIRST_CHECK_AFTER
+from shared.records.record import JobState, TaskState
+from shared.records.task_messages import read_task
+from shared.workflows.acceptance import Accepted, accept, validate_job, wake
+from tests.builders.messages import read
+from tests.fakes.world import FakeWorld, fake_world
 from tests.simulation.scene import Scene, configured, run
+from tests.simulation.steps import Crash
 
 JOB = {"job_id": "fox-1", "prompt": "a fox in the snow"}
 
@@ -62,3 +76,84 @@ async def test_each_size_of_job_goes_to_the_lane_of_its_time() -> None:
         "image-jobs-standard",
         "image-jobs-large",
     ]
+
+
+async def accepted(**job: Any) -> tuple[FakeWorld, Accepted]:  # noqa: ANN401 - any field of a job
+    world = fake_world()
+    return world, await accept(read(JOB | job), world, configured())
+
+
+async def test_a_new_job_has_a_record_an_entry_and_a_message_and_nothing_is_published() -> None:
+    world, made = await accepted()
+    assert made.is_new
+    assert world.record("fox-1") == made.stored.value
+    (entry,) = world.open_jobs.values()
+    assert entry.next_check_at == made.stored.value.accepted_at + FIRST_CHECK_AFTER
+    assert len(world.queues.sent) == 1
+    assert world.events == []
+
+
+async def test_the_same_job_again_is_the_first_one_and_is_woken_again() -> None:
+    world, made = await accepted()
+    again = await accept(read(JOB), world, configured())
+    assert not again.is_new
+    assert again.stored.value == made.stored.value
+    first, second = world.queues.sent
+    assert (first.queue, first.body) == (second.queue, second.body)
+
+
+async def test_a_conflict_leaves_the_entry_of_the_first_job_and_none_of_the_second() -> None:
+    world, _ = await accepted()
+    before = world.open_jobs
+    world.clock.advance(timedelta(minutes=5))
+    with pytest.raises(ConflictingJob, match="'fox-1' belongs to a job with other content"):
+        await accept(read(JOB | {"prompt": "a badger"}), world, configured())
+    assert [*world.open_jobs] == [*before]
+    assert len(world.queues.sent) == 1
+
+
+async def test_a_process_that_dies_at_any_step_is_made_up_for_by_the_same_job() -> None:
+    whole, _ = await accepted()
+    for steps in range(len(whole.steps.taken)):
+        world = fake_world()
+        world.steps.crash_at = steps
+        with pytest.raises(Crash):
+            await accept(read(JOB), world, configured())
+        world.steps.crash_at = None
+        await accept(read(JOB), world, configured())
+        assert world.record("fox-1").state is JobState.RUNNING
+        assert [*world.open_jobs] == [*whole.open_jobs]
+        assert {each.body for each in world.queues.sent} == {whole.queues.sent[0].body}
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        (None, "inputs/long.txt"),
+        (b" \n", "'long.txt'"),
+        (b"x" * (MAX_PROMPT_BYTES + 1), "long.txt"),
+        (b"\xff", "long.txt"),
+    ],
+)
+async def test_a_blob_that_holds_no_prompt_is_a_fault(body: bytes | None, said: str) -> None:
+    world = fake_world()
+    if body is not None:
+        world.seed("inputs", "long.txt", body)
+    job = read({"job_id": "fox-1", "prompt_blob": "long.txt"})
+    with pytest.raises(InvalidJob) as caught:
+        await validate_job(job, world, configured())
+    (fault,) = caught.value.faults
+    assert fault.field == "prompt_blob"
+    assert said in fault.message
+    assert world.stored_records == {}
+
+
+async def test_only_tasks_that_nobody_has_begun_are_woken() -> None:
+    _, made = await accepted(locales=["de", "ja"])
+    begun = made.stored.value
+    first, second = begun.tasks
+    world = fake_world()
+    done = first.model_copy(update={"state": TaskState.DONE})
+    await wake(begun.model_copy(update={"tasks": (done, second)}), world, configured())
+    (sent,) = world.queues.sent
+    assert read_task(sent.body).task == 1

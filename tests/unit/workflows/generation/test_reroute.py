@@ -1,8 +1,16 @@
+"""Another model for a job that left the choice to the app, when its own cannot be called."""
+
 import json
+from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from shared.images_api.outcomes import OutcomeKind
-from shared.records.record import JobState
+from shared.limits.pool_ledger import CircuitOpen
+from shared.records.record import JobRecord, JobState, TaskState
+from shared.workflows.generation.reroute import rerouted
+from tests.builders.ended_jobs import AT, attempt, picture
 from tests.fakes.endpoint import Answer
 from tests.simulation.controlled_job import JOB
 from tests.simulation.scene import Scene, configured, data, error_reply
@@ -77,3 +85,70 @@ async def test_two_models_that_are_both_blocked_send_a_job_to_and_fro_only_once(
     plan = scene.record("fox-1").plans[0]
     assert len([each for each in plan.adjustments if each.field == "model"]) == 1
     assert scene.record("fox-1").state is JobState.SUCCEEDED
+
+
+HELD = CircuitOpen("flash", "flash", "blocked", "temporarily blocked", timedelta(minutes=5))
+
+
+async def waiting(**job: Any) -> JobRecord:  # noqa: ANN401 - any field of a job
+    """A job on the cheaper of two models, whose call has not begun."""
+    scene = Scene(configured(FOUNDRY_DEPLOYMENTS=TWO_MODELS))
+    scene.submit(JOB | {"model": "auto", "size": "1024x1024"} | job)
+    await scene.deliver(scene.waiting.pop())
+    return scene.record("fox-1")
+
+
+def moved(record: JobRecord, **settings: str) -> JobRecord | None:
+    configuration = configured(**({"FOUNDRY_DEPLOYMENTS": TWO_MODELS} | settings))
+    return rerouted(record, 0, HELD, configuration, prompt_characters=9, now=AT)
+
+
+async def test_the_pictures_keep_their_names_and_the_tasks_their_numbers() -> None:
+    before = await waiting(n=2)
+    after = moved(before)
+    assert after is not None
+    assert after.plans[0].model != before.plans[0].model
+    assert after.tasks == before.tasks
+    assert after.updated_at == AT
+    assert after.plans[0].adjustments[0].reason.endswith("blocked, temporarily blocked")
+
+
+async def test_without_another_model_the_job_waits() -> None:
+    only = '[{"name": "flash", "model": "gpt-image-1-mini", "rpm": 600}]'
+    assert moved(await waiting(), FOUNDRY_DEPLOYMENTS=only) is None
+
+
+async def test_a_model_that_is_above_the_limit_of_the_job_is_not_taken() -> None:
+    record = await waiting()
+    assert record.estimate_usd is not None
+    after = moved(record)
+    assert after is not None
+    assert after.estimate_usd is not None
+    assert after.estimate_usd > record.estimate_usd
+    assert moved(await waiting(max_cost_usd=record.estimate_usd * 1.01)) is None
+    assert moved(await waiting(max_cost_usd=after.estimate_usd * 1.01)) is not None
+
+
+async def test_a_model_that_needs_other_calls_is_not_taken() -> None:
+    one_each = json.dumps(
+        [
+            {"name": "flash", "model": "gpt-image-1-mini", "rpm": 600},
+            {"name": "MAI-Image-2.5", "rpm": 600},
+        ]
+    )
+    assert moved(await waiting(n=2), FOUNDRY_DEPLOYMENTS=one_each) is None
+    assert moved(await waiting(n=1), FOUNDRY_DEPLOYMENTS=one_each) is not None
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"state": TaskState.PARKED},
+        {"attempts": (attempt(),)},
+        {"pictures": (picture("fox-1/default/0.png"),)},
+    ],
+)
+async def test_a_task_of_which_something_may_have_been_made_stays(changes: dict[str, Any]) -> None:
+    record = await waiting()
+    touched = record.tasks[0].model_copy(update=changes)
+    assert moved(record.model_copy(update={"tasks": (touched,)})) is None
