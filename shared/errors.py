@@ -1,34 +1,34 @@
-"""Everything that can go wrong, as one tree.
+"""Define the errors of Image Jobs, as one tree.
 
 * ImageJobsError
   x Misconfigured           the app must not start: a setting is missing or wrong
   x Rejected                the job can never succeed as asked: report it, do not retry
-    + MalformedMessage        the bytes hold no job at all
+    + MalformedMessage        the bytes contain no job
     + InvalidJob              a job, with faults in its fields
     + UnsupportedRequest      a valid job that no configured model can make
     + ConflictingJob          its id belongs to a job with other content
-  x Unavailable             it may yet succeed: leave it to the queue
+  x Unavailable             the same step may succeed later: the queue retries it
     + StoreUnavailable        blob or queue storage did not answer
       - NoSuchQueue             the queue to send to does not exist
       - BlobLeased              somebody holds a lease on the blob
       - TagsRefused             a write may succeed without its index tags
-    + CredentialUnavailable   no token could be had
-  x CallFailed              a paid call that gave no complete reply
-    + NotSent                 the request never left: nothing was paid
-    + BrokenReply             it left, and the reply is missing or cut: the outcome is unknown
-      - UnreadableReply       the reply came, and it or a picture in it makes no sense
-  x NotTaken                a sink did not take an event, now or ever
+    + CredentialUnavailable   no token could be obtained
+  x CallFailed              a paid call without a complete reply
+    + NotSent                 the request was not sent: nothing was paid
+    + BrokenReply             it was sent, and the reply is missing or cut off: outcome unknown
+      - UnreadableReply       the reply, or a picture in it, is not valid
+  x DeliveryFailed          a sink did not accept an event
   x IllegalStep             a record does not allow this step from the state it is in
     + Superseded              another attempt, or another end, has taken the attempt's place
-  x StaleVersion            a conditional write lost against another one
-  x AlreadyExists           a create-only write found something there
-  x TooLarge                a message is longer than a queue takes
-  x RecordGone              a job's record was deleted while it was worked on
-  x CannotRender            a stored original can't be made into what was asked for
-  x UnreadableRecord        a stored record is none of this version's
-  x UnreadableCursor        a list can't go on from where it is told to
+  x StaleVersion            another write came before a conditional write
+  x AlreadyExists           the target of a create-only write exists
+  x TooLarge                a message is longer than the queue allows
+  x RecordGone              the record of a job was deleted while it was in use
+  x CannotRender            a rendition of a stored original can't be made
+  x UnreadableRecord        a stored record is damaged, or of a newer version
+  x UnreadableCursor        the cursor of a list is not valid
 
-The words a caller sees are in `faults` (by field) and in `code` (a fixed set, `shared.vocabulary`).
+Callers see `faults` (by field) and `code` (a fixed set, in `shared.vocabulary`).
 """
 
 from collections.abc import Sequence
@@ -37,7 +37,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing wrong with one field, in a sentence that says what would be right."""
+    """One problem with one field; the message says what would be right."""
 
     field: str
     message: str
@@ -47,7 +47,7 @@ class Fault:
 
 
 class ImageJobsError(Exception):
-    """Image Jobs could not do what was asked."""
+    """The base of all errors of Image Jobs."""
 
 
 class Misconfigured(ImageJobsError):
@@ -55,7 +55,7 @@ class Misconfigured(ImageJobsError):
 
 
 class Rejected(ImageJobsError):
-    """The job can never succeed as it was asked.
+    """The job can never succeed as requested.
 
     `code` is a `RejectionCode`; `faults` holds every fault found, not only the first; `job_id` is
     the job's own id where it could still be read.
@@ -70,7 +70,7 @@ class Rejected(ImageJobsError):
 
 
 class MalformedMessage(Rejected):
-    """The message holds no job."""
+    """The message contains no job."""
 
     code = "malformed_message"
 
@@ -82,7 +82,7 @@ class InvalidJob(Rejected):
 
 
 class UnsupportedRequest(Rejected):
-    """No configured model makes what the job asks for."""
+    """No configured model can make the job."""
 
     code = "unsupported_request"
 
@@ -94,7 +94,7 @@ class ConflictingJob(Rejected):
 
 
 class Unavailable(ImageJobsError):
-    """Something needed did not answer; the same step may succeed later."""
+    """A service that the app needs did not answer; the same step may succeed later."""
 
 
 class StoreUnavailable(Unavailable):
@@ -114,30 +114,30 @@ class TagsRefused(StoreUnavailable):
 
 
 class CredentialUnavailable(Unavailable):
-    """No token could be had for the endpoint."""
+    """No token for the endpoint could be obtained."""
 
 
 class CallFailed(ImageJobsError):
-    """A call of the images endpoint gave no complete reply."""
+    """A call of the images endpoint returned no complete reply."""
 
 
 class NotSent(CallFailed):
-    """The request never reached the endpoint: nothing was paid."""
+    """The request did not reach the endpoint: nothing was paid."""
 
 
 class BrokenReply(CallFailed):
-    """The request was sent and the reply is missing, cut or unreadable: it may have been paid."""
+    """The request was sent and the reply is missing or broken: it may have been paid."""
 
 
 class UnreadableReply(BrokenReply):
-    """The reply came, and it or a picture in it makes no sense: it was probably paid."""
+    """The reply, or a picture in it, is not valid: it was probably paid."""
 
 
 class DeliveryFailed(ImageJobsError):
-    """A sink did not take an event.
+    """A sink did not accept an event.
 
-    `status` is the HTTP status of its answer, if it gave one; `retry_after` is how long it asked
-    to be left alone, in seconds; `final` says that it would refuse the same event each time.
+    `status` is the HTTP status of its response, if there was one; `retry_after` is the wait that it
+    requested, in seconds; `final` means that a retry would fail again.
     """
 
     def __init__(
@@ -167,15 +167,15 @@ class Superseded(IllegalStep):
 
 
 class StaleVersion(ImageJobsError):
-    """The thing was changed by somebody else since it was read."""
+    """The document was changed after it was read."""
 
 
 class AlreadyExists(ImageJobsError):
-    """A create-only write found something there."""
+    """The target of a create-only write exists."""
 
 
 class RecordGone(ImageJobsError):
-    """The job has no record any more."""
+    """The record of the job was deleted."""
 
 
 class UnreadableRecord(ImageJobsError):
@@ -183,12 +183,12 @@ class UnreadableRecord(ImageJobsError):
 
 
 class UnreadableCursor(ImageJobsError):
-    """A cursor is none that a page of the list gave."""
+    """The cursor is not from a page of this list."""
 
 
 class CannotRender(ImageJobsError):
-    """A stored original can't be opened, or not within bounds."""
+    """A stored original can't be opened, or is too large."""
 
 
 class TooLarge(ImageJobsError):
-    """A message is longer than a queue takes."""
+    """A message is longer than the queue allows."""

@@ -1,9 +1,4 @@
-"""The words by which events are told apart: their types, and the codes of what went wrong.
-
-How blobs are called that more than one part of the house looks for.
-
-Texts cut to what an event, or the metadata of a blob, has room for.
-"""
+"""Define names that several packages share: event types, codes, blob names and text limits."""
 
 import json
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""How a quota pool and a day's budget stand: their ledgers, as people are shown them."""
+"""Describe the state of a quota pool and of a daily budget, from their ledgers."""
 
 from datetime import date, datetime
 from typing import Literal
@@ -14,55 +14,55 @@ from ..limits.pool_ledger import WHOLE_POOL, Ledger
 
 
 class CircuitStatus(Data):
-    """An open circuit: what is not called, and why."""
+    """An open circuit."""
 
-    deployment: str | None = Field(description="Null: every deployment of the pool.")
+    deployment: str | None = Field(description="Null: all deployments of the pool.")
     reason: Literal["blocked", "misconfigured"]
-    message: str = Field(description="What the service said.")
-    since: datetime = Field(description="When it was first refused.")
+    message: str = Field(description="The message of the service.")
+    since: datetime = Field(description="When the circuit opened.")
     until: datetime | None = Field(
-        description="Nothing is called before; null: the next call tries whether it is over."
+        description="No call before this time; null: the next call is a probe."
     )
 
 
 class PaceStatus(Data):
-    """How fast a quota pool is called."""
+    """The pace of a quota pool."""
 
-    rate_rpm: float = Field(description="Requests a minute, as the service proves to accept them.")
+    rate_rpm: float = Field(description="Requests a minute that the service accepts at present.")
     waiting: int = Field(
-        description="Calls that have a turn or a number and wait for it; a number whose holder is "
-        "gone counts until it has passed."
+        description="Calls that wait for their time. A call that never comes back counts until its "
+        "time has passed."
     )
-    next_call_at: datetime = Field(description="When a call that asks now would be made.")
+    next_call_at: datetime = Field(description="When a new call would be made.")
     stopped_until: datetime | None = Field(
-        description="The service answered 429, and is not called before; null: it is called."
+        description="No call before this time, because of a 429; null: no such stop."
     )
     circuits: tuple[CircuitStatus, ...]
 
 
 class BudgetStatus(Data):
-    """A day's money."""
+    """The budget of a day."""
 
     day: date = Field(description="UTC.")
-    limit_usd: float | None = Field(description="`DAILY_BUDGET_USD`; null: none limits.")
+    limit_usd: float | None = Field(description="`DAILY_BUDGET_USD`; null: no limit.")
     cost_usd: float | None = Field(
-        description="By calls that are over. Without a limit no book is kept, and this is null; "
-        "where one stood earlier in the day, it counts the calls made under it."
+        description="Cost of ended calls. Null without a limit; if there was one earlier in the "
+        "day, the cost of the calls made under it."
     )
-    reserved_usd: float | None = Field(description="Set aside for calls under way; likewise.")
-    calls: int | None = Field(description="For which money is set aside; likewise.")
+    reserved_usd: float | None = Field(description="For calls in progress; null likewise.")
+    calls: int | None = Field(description="Number of reservations; null likewise.")
 
 
 class CostReservationStatus(Data):
-    """Money that is set aside for one call."""
+    """The cost reserved for one call."""
 
     job_id: str
     usd: float
-    until: datetime = Field(description="The call is over then, whoever made it.")
+    until: datetime = Field(description="The call has ended at this time at the latest.")
 
 
 def describe_pace(ledger: Ledger | None, quota: Quota, *, now: datetime) -> PaceStatus:
-    """Tell how a pool stands for who asks now; without a ledger it was never called."""
+    """Return the state of a pool; without a ledger it was never called."""
     ledger = ledger or Ledger(pace=start_pace(quota, now=now))
     pace, whole = ledger.pace, ledger.circuits.get(WHOLE_POOL)
     turn = find_next_call(pace, now=now, quota=quota)
@@ -82,7 +82,7 @@ def describe_pace(ledger: Ledger | None, quota: Quota, *, now: datetime) -> Pace
 def describe_budget(
     ledger: DayLedger | None, *, day: date, limit_usd: float | None
 ) -> BudgetStatus:
-    """Tell how a day's money stands; under a limit, a day without a ledger has spent nothing."""
+    """Return the state of a day's budget; with a limit and without a ledger, the cost is zero."""
     if ledger is None and limit_usd is not None:
         ledger = DayLedger()
     spent, reserved, calls = None, None, None
@@ -95,7 +95,7 @@ def describe_budget(
 
 
 def list_reservations(ledger: DayLedger | None) -> tuple[CostReservationStatus, ...]:
-    """Tell what is set aside, whose call must end first first."""
+    """Return the reservations, ordered by the end of their calls."""
     held = sorted(ledger.held.values(), key=lambda hold: hold.until) if ledger else []
     return tuple(
         CostReservationStatus(job_id=hold.job_id, usd=_usd(hold.amount), until=hold.until)

@@ -1,7 +1,7 @@
-"""What a caller over HTTP is told when something is wrong: RFC 9457 problem details.
+"""Describe errors to HTTP callers as RFC 9457 problem details.
 
-Every problem has a code of a fixed set, a sentence, and each fault by its field. Nothing of the
-app's inside is told: what storage or the provider said stands in the log alone.
+Every problem has a code of a fixed set, a sentence, and all faults by field. Messages of storage
+and of the provider are only in the log.
 """
 
 from collections.abc import Iterable
@@ -26,7 +26,7 @@ from ..vocabulary import REJECTIONS
 
 #: Type of a body that holds a problem.
 PROBLEM_TYPE: Final = "application/problem+json"
-#: A code that says the same stands behind it.
+#: The type of a problem, with its code.
 _TYPE: Final = "urn:image-jobs:problem:{code}"
 
 
@@ -36,7 +36,7 @@ class _Kind:
     title: str
 
 
-#: The problems that no rejected message can have, and what each means.
+#: The problems that only HTTP has, and what each means.
 _KINDS: Final = {
     "invalid_query": _Kind(HTTPStatus.BAD_REQUEST, "A parameter of the query is not valid."),
     "no_such_job": _Kind(HTTPStatus.NOT_FOUND, "There is no job of this id."),
@@ -63,7 +63,7 @@ _KINDS: Final = {
     ),
 }
 
-#: Every code and the status that goes with it.
+#: Every code and its HTTP status.
 STATUSES: Final[dict[str, HTTPStatus]] = {
     **{code.value: HTTPStatus.BAD_REQUEST for code in REJECTIONS},
     ConflictingJob.code: HTTPStatus.CONFLICT,
@@ -77,7 +77,7 @@ TITLES: Final[dict[str, str]] = {
 
 
 class Problem(Data):
-    """Why a request was refused, as RFC 9457 has it."""
+    """Why a request was refused, by RFC 9457."""
 
     type: str = Field(description="`urn:image-jobs:problem:` and the code.")
     title: str = Field(description="What the code means.")
@@ -85,11 +85,11 @@ class Problem(Data):
     detail: str
     code: str
     faults: tuple[Fault, ...] = Field(description="Every fault found, by its field.")
-    job_id: str | None = Field(description="The job's id where it could be read.")
+    job_id: str | None = Field(description="The id of the job, if it could be read.")
 
 
 class Refused(ImageJobsError):
-    """A request that cannot be answered as it was made; `problem` says why."""
+    """A request that is refused; `problem` says why."""
 
     def __init__(self, problem: Problem) -> None:
         super().__init__(problem.detail)
@@ -99,7 +99,7 @@ class Refused(ImageJobsError):
 def problem(
     code: str, detail: str = "", *, faults: Iterable[Fault] = (), job_id: str | None = None
 ) -> Problem:
-    """Return the problem of this code; without a `detail` its title says all there is to say."""
+    """Return the problem of this code; without a `detail` it repeats the title."""
     return Problem(
         type=_TYPE.format(code=code),
         title=TITLES[code],
@@ -117,7 +117,7 @@ def refused(code: str, detail: str = "", *, job_id: str | None = None) -> Refuse
 
 
 def to_problem(error: ImageJobsError) -> Problem:
-    """Tell an error as a problem: a caller's own faults in full, ours by their kind alone."""
+    """Return an error as a problem; only faults of the caller are described in full."""
     match error:
         case Refused():
             return error.problem

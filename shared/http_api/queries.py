@@ -1,7 +1,4 @@
-"""Query parameters, read: what a caller wants listed, and whether it wants links.
-
-Request headers, read: which versions a caller has, which bytes it wants, what it sends.
-"""
+"""Read query parameters and request headers."""
 
 import re
 from collections.abc import Mapping
@@ -21,21 +18,21 @@ from ..records.record import JobState
 from .job_documents import FORMS, ORIGINAL
 from .problems import Refused, problem
 
-#: Jobs of one page: without a word about it, and at most.
+#: Jobs of one page: the default and the maximum.
 PAGE_JOBS: Final = 50
 MAX_PAGE_JOBS: Final = 200
 
-#: Parameters of a list, `after` aside.
+#: Parameters of a list, without `after`.
 FILTERS: Final = ("limit", "state", "tag", "links")
 
-#: Parameters of an order.
+#: Parameters of a command.
 _COMMAND_FIELDS: Final = ("run", "result", "pictures", "reason")
 _TRUTHS: Final = {"true": True, "false": False}
 
 
 @dataclass(frozen=True, slots=True)
 class ListQuery:
-    """Which jobs a caller wants listed."""
+    """The jobs that a caller wants to list."""
 
     after: str | None
     limit: int
@@ -45,9 +42,9 @@ class ListQuery:
 
 
 def read_list_query(query: Mapping[str, str]) -> ListQuery:
-    """Read which jobs a caller wants listed; `Refused` with every fault.
+    """Return the query of a list; `Refused` with every fault.
 
-    An empty parameter is one left out: the platform does not tell them apart.
+    An empty parameter counts as left out: the platform can't distinguish them.
     """
     faults: list[Fault] = []
     wanted = ListQuery(
@@ -92,26 +89,24 @@ def _tag(text: str | None, faults: list[Fault]) -> tuple[str, str] | None:
         return None
     name, _, value = text.partition(":")
     if not re.fullmatch(TAG_KEY, name) or not value:
-        faults.append(
-            Fault("tag", f"{quote_value(text)} is no tag; write it like 'campaign:winter'")
-        )
+        faults.append(Fault("tag", f"{quote_value(text)} is not a tag; write 'campaign:winter'"))
     return name, value
 
 
 def wants_links(query: Mapping[str, str], settings: Settings) -> bool:
-    """Say whether a caller asks for links to pictures; `Refused` where none are given."""
+    """Return whether a caller requests links to pictures; `Refused` if links are disabled."""
     asked = query.get("links") or "false"
     if asked not in _TRUTHS:
         raise invalid_query(
             [Fault("links", f"{quote_value(asked)} is not allowed; use 'true' or 'false'")]
         )
     if _TRUTHS[asked] and not settings.read_link_seconds:
-        raise invalid_query([Fault("links", "no links are given here; see READ_LINK_SECONDS")])
+        raise invalid_query([Fault("links", "links are disabled; set READ_LINK_SECONDS above 0")])
     return _TRUTHS[asked]
 
 
 def read_form(query: Mapping[str, str]) -> str:
-    """Read in which form a caller wants a picture; `Refused` where there is no such form."""
+    """Return the form of a picture that a caller requests; `Refused` if there is no such form."""
     asked = query.get("as") or ORIGINAL
     if re.fullmatch(FORMS, asked):
         return asked
@@ -123,7 +118,7 @@ def read_form(query: Mapping[str, str]) -> str:
 
 
 def read_command_query(action: Action, job_id: str, query: Mapping[str, str]) -> Command:
-    """Read what is to be done to a job; `Refused` with every fault."""
+    """Return the command of a request; `Refused` with every fault."""
     content = {name: query[name] for name in _COMMAND_FIELDS if query.get(name)}
     try:
         return Command.model_validate({"command": action, "job_id": job_id, **content})
@@ -136,23 +131,23 @@ def invalid_query(faults: list[Fault]) -> Refused:
     return Refused(problem("invalid_query", "; ".join(map(str, faults)), faults=faults))
 
 
-#: Types of a body that may hold a job. A web page of another site can send none of them without
-#: being asked whether it may, so that a signed-in browser cannot be made to order pictures.
+#: Content types of a job. A page of another site can't send them without a CORS preflight, so it
+#: can't submit jobs from the browser of a signed-in person.
 JSON_TYPES: Final = ("application/json", "application/cloudevents+json")
 
 _ETAG: Final = re.compile(r'(?:W/)?"[^"]*"')
 _RANGE: Final = re.compile(r"bytes=(\d*)-(\d*)")
-#: Longer numbers are of no picture.
+#: No picture needs longer numbers.
 _MAX_DIGITS: Final = 15
 
 
 def is_json(content_type: str | None) -> bool:
-    """Say whether a body of this type may hold a job."""
+    """Return whether a body of this type can contain a job."""
     return (content_type or "").partition(";")[0].strip().lower() in JSON_TYPES
 
 
 def matches_version(if_none_match: str | None, version: str) -> bool:
-    """Say whether a caller's `If-None-Match` names this version (RFC 9110: compared weakly)."""
+    """Return whether `If-None-Match` has this version (RFC 9110: weak comparison)."""
     if not if_none_match:
         return False
     if if_none_match.strip() == "*":
@@ -164,16 +159,16 @@ def matches_version(if_none_match: str | None, version: str) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ByteRange:
-    """The bytes a caller asks for; without an end, as many as it is given."""
+    """The bytes that a caller requests; without an end, as many as the app sends."""
 
     start: int
     end: int | None
 
 
 def read_byte_range(text: str | None) -> ByteRange | None:
-    """Read a `Range` of one part; None for what may be passed over (RFC 9110, 14.2).
+    """Return a `Range` of one part; None for a range that is ignored (RFC 9110, 14.2).
 
-    `bytes=-500`, the last bytes, is passed over too: no picture is read from its end.
+    `bytes=-500`, the last bytes, is ignored too: pictures are not read from the end.
     """
     found = _RANGE.fullmatch((text or "").replace(" ", ""))
     if not found or not found[1] or max(map(len, found.groups())) > _MAX_DIGITS:

@@ -1,4 +1,4 @@
-"""A queue delivery, as the work wants it; the log line, as an operator wants it."""
+"""Connect workflows to the host: queue functions, messages, log lines and spans."""
 
 import logging
 from collections.abc import Awaitable, Callable
@@ -19,12 +19,12 @@ log: Final = logging.getLogger("image_jobs")
 
 
 def queue_function(blueprint: func.Blueprint, name: str, queue: str) -> Callable[[Handler], object]:
-    """Make what it decorates the function of a queue, under this name."""
+    """Return a decorator that makes a handler the function of a queue, with this name."""
     triggered = blueprint.queue_trigger(
         arg_name="message",
         queue_name=queue,
         connection=CONNECTION,
-        # As bytes, a payload's fields can't overwrite the message's own id and times.
+        # As bytes, so that fields of the payload can't overwrite the id and times of the message.
         data_type=func.DataType.BINARY,
     )
 
@@ -45,9 +45,9 @@ def read_message(message: func.QueueMessage) -> Message:
 
 
 def log_report(function: str, report: Report) -> None:
-    """Log one line about one piece of work, with its words as fields, and count it.
+    """Log one line about one report, and count it.
 
-    Alarms are lines of their own, of level ERROR: what operators alert on.
+    Each alarm is a separate line of level ERROR, so that operators can be alerted.
     """
     level = logging.getLevelNamesMapping()[report.what.level]
     fields = {"function": function, "what": str(report.what), "job_id": report.job_id or ""}

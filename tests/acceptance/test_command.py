@@ -165,7 +165,7 @@ def test_a_dead_letter_is_listed_shown_and_purged(terminal: Terminal, stack: Run
     assert letter["name"] in terminal.run("dead", "list")
     day = letter["name"][:10].replace("/", "-")
     assert letter["name"] in terminal.run("dead", "list", "--day", day)
-    assert terminal.run("dead", "list", "--day", "2026-01-01") == "No dead letters of these days.\n"
+    assert terminal.run("dead", "list", "--day", "2026-01-01") == "No dead letters on these days.\n"
     assert json.loads(terminal.run("dead", "show", letter["name"]))["message_id"]
     terminal.run("dead", "purge", letter["name"])
     assert "no dead letter" in terminal.run("dead", "purge", letter["name"], code=4)

@@ -12,13 +12,13 @@ from ...batches.record import BatchRecord, BatchState
 from ..batches import ManifestCheck, SubmittedBatch
 from ..results import NoSuchJob
 from ..sync_client import ImageJobs
-from .output import SUPPOSED, AsJson, client, console, dollars, live, print_json
+from .output import ASSUMED, AsJson, client, console, dollars, live, print_json
 
 #: Faults shown; --json has all of them.
 MOST_SHOWN = 20
 
-Wait = Annotated[bool, typer.Option("--wait", "-w", help="Stay until its last job has ended.")]
-Within = Annotated[float | None, typer.Option("--within", help="Seconds, of --wait.")]
+Wait = Annotated[bool, typer.Option("--wait", "-w", help="Wait until the last job has ended.")]
+Within = Annotated[float | None, typer.Option("--within", help="Limit of --wait, seconds.")]
 
 
 def batch(
@@ -28,16 +28,16 @@ def batch(
         bool, typer.Option("--check", help="Check the file, and send nothing.")
     ] = False,
     anyway: Annotated[
-        bool, typer.Option("--anyway", help="Send it though some entries have faults.")
+        bool, typer.Option("--anyway", help="Send the file even if entries have faults.")
     ] = False,
     again: Annotated[
-        bool, typer.Option("--again", help="Send it though this very file was sent before.")
+        bool, typer.Option("--again", help="Send even if this file was already sent.")
     ] = False,
     wait: Wait = False,
     within: Within = None,
     as_json: AsJson = False,
 ) -> None:
-    """Start a batch: every entry of the file is a job. A faulty file is not sent."""
+    """Start a batch: each entry of the file is a job. A file with faults is not sent."""
     manifest = _bytes(file)
     with client() as jobs:
         try:
@@ -59,13 +59,13 @@ def batch(
 
 
 def follow(
-    batch_id: Annotated[str, typer.Argument(help="Of a batch of a file, or of a list over HTTP.")],
+    batch_id: Annotated[str, typer.Argument(help="Id of a batch, from a file or over HTTP.")],
     *,
     wait: Wait = False,
     within: Within = None,
     as_json: AsJson = False,
 ) -> None:
-    """Say where a batch stands."""
+    """Show the state of a batch."""
     with client() as jobs:
         record = jobs.batch(batch_id)
         if record is None:
@@ -80,7 +80,7 @@ def follow(
 
 
 def _ended(record: BatchRecord, *, as_json: bool) -> int:
-    """Tell a batch that is completed, and return the exit code for it."""
+    """Print a completed batch and return its exit code."""
     if as_json:
         print_json(record.model_dump(mode="json"))
     counts = record.counts
@@ -117,7 +117,7 @@ def _show_checked(checked: ManifestCheck, *, as_json: bool) -> None:
     cost = "what it costs can't be foreseen" if usd is None else f"about {dollars(usd)}"
     console().print(f"{checked.entries:,} entries, {faulty:,} with faults, {cost}")
     if checked.assumed:
-        console().print(SUPPOSED)
+        console().print(ASSUMED)
 
 
 def _show_sent(sent: SubmittedBatch, *, as_json: bool) -> None:

@@ -1,4 +1,4 @@
-"""The command's sub-commands, put together."""
+"""Assemble the sub-commands of `image-jobs`."""
 
 from typing import Any
 
@@ -10,7 +10,7 @@ from .output import AsJson
 
 app = typer.Typer(
     name="image-jobs",
-    help="Ask for pictures, follow them, fetch them. Storage and the app's deployments are told by "
+    help="Submit jobs, watch them, download pictures. Storage and deployments come from "
     "the environment (docs/settings.md); exit codes are in docs/client.md.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -19,16 +19,16 @@ app = typer.Typer(
 
 
 @app.callback()
-def _whole(context: typer.Context, *, as_json: AsJson = False) -> None:
-    """Take what is said before the sub-command as said after it."""
+def _apply_global_options(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """Apply options before the sub-command as if they came after it."""
     if as_json:
-        context.default_map = _in_json(context.command)
+        context.default_map = _set_json_defaults(context.command)
 
 
-def _in_json(command: object) -> dict[str, Any]:
-    """Return the defaults of a command, of all its sub-commands where it has some."""
+def _set_json_defaults(command: object) -> dict[str, Any]:
+    """Return the JSON default of a command and of all its sub-commands."""
     if isinstance(command, TyperGroup):
-        return {name: _in_json(each) for name, each in command.commands.items()}
+        return {name: _set_json_defaults(each) for name, each in command.commands.items()}
     return {"as_json": True}
 
 

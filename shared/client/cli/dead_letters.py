@@ -11,21 +11,21 @@ from .output import AsJson, client, console, print_json, table
 
 app = typer.Typer(
     name="dead",
-    help="Dead letters: what was refused, given up on or not delivered.",
+    help="Dead letters: rejected messages, failed jobs and undelivered events.",
     no_args_is_help=True,
 )
-Names = Annotated[list[str], typer.Argument(help="As `dead list` shows them.")]
-SomeNames = Annotated[
+Names = Annotated[list[str], typer.Argument(help="Names from `dead list`.")]
+OptionalNames = Annotated[
     list[str] | None,
-    typer.Argument(help="As `dead list` shows them; none: all of `--reason` or `--day`."),
+    typer.Argument(help="Names from `dead list`; without: all with `--reason` or `--day`."),
 ]
 Reason = Annotated[str | None, typer.Option("--reason", help="A code, such as content_refused.")]
-Days = Annotated[int, typer.Option("--days", min=1, help="Up to today, UTC.")]
+Days = Annotated[int, typer.Option("--days", min=1, help="Number of days up to today, UTC.")]
 Day = Annotated[
-    datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Only of this day, UTC.")
+    datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Only this day, UTC.")
 ]
 #: Letters that one command sends again or purges.
-MOST_AT_ONCE = 10_000
+MAX_AT_ONCE = 10_000
 
 
 @app.command("list")
@@ -34,10 +34,10 @@ def list_letters(
     days: Days = 7,
     day: Day = None,
     reason: Reason = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Of letters.")] = 50,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Most dead letters.")] = 50,
     as_json: AsJson = False,
 ) -> None:
-    """List them, the newest day first."""
+    """List dead letters, the newest day first."""
     with client() as jobs:
         letters = _letters(jobs, days=days, day=day, reason=reason, limit=limit)
     if as_json:
@@ -47,7 +47,7 @@ def list_letters(
             )
         return
     if not letters:
-        console().print("No dead letters of these days.", style="dim")
+        console().print("No dead letters on these days.", style="dim")
         return
     rows = table("name", "job", "reason", "")
     for each in letters:
@@ -57,7 +57,7 @@ def list_letters(
 
 @app.command()
 def show(names: Names) -> None:
-    """Print letters whole, as JSON."""
+    """Print whole dead letters as JSON."""
     with client() as jobs:
         for name in names:
             letter = jobs.operator.dead_letter(name)
@@ -66,26 +66,26 @@ def show(names: Names) -> None:
 
 @app.command()
 def replay(
-    names: SomeNames = None, *, reason: Reason = None, day: Day = None, days: Days = 7
+    names: OptionalNames = None, *, reason: Reason = None, day: Day = None, days: Days = 7
 ) -> None:
-    """Try them again: refused messages, failed jobs, undelivered events. The letters stay."""
+    """Retry rejected messages, failed jobs and undelivered events. The dead letters stay."""
     with client() as jobs:
-        for name in _chosen(jobs, names, reason=reason, day=day, days=days):
+        for name in _choose(jobs, names, reason=reason, day=day, days=days):
             console().print(jobs.operator.send_again(name), soft_wrap=True)
 
 
 @app.command()
 def purge(
-    names: SomeNames = None, *, reason: Reason = None, day: Day = None, days: Days = 7
+    names: OptionalNames = None, *, reason: Reason = None, day: Day = None, days: Days = 7
 ) -> None:
-    """Delete letters."""
+    """Delete dead letters."""
     with client() as jobs:
-        for name in _chosen(jobs, names, reason=reason, day=day, days=days):
+        for name in _choose(jobs, names, reason=reason, day=day, days=days):
             jobs.operator.purge(name)
-            console().print(f"{name} is gone", soft_wrap=True)
+            console().print(f"deleted {name}", soft_wrap=True)
 
 
-def _chosen(
+def _choose(
     jobs: ImageJobs,
     names: list[str] | None,
     *,
@@ -95,10 +95,10 @@ def _chosen(
 ) -> list[str]:
     """Return the names that were given, or of all letters with a reason or of a day."""
     if bool(names) == bool(reason or day):
-        raise typer.BadParameter("give names, or all that have a --reason or are of a --day")
+        raise typer.BadParameter("give names, or select all with --reason or --day")
     if names:
         return names
-    letters = _letters(jobs, days=days, day=day, reason=reason, limit=MOST_AT_ONCE)
+    letters = _letters(jobs, days=days, day=day, reason=reason, limit=MAX_AT_ONCE)
     return [each.name for each in letters]
 
 

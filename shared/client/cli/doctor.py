@@ -1,4 +1,4 @@
-"""`doctor`: a line for each thing that must be there, and what to do about it."""
+"""Check storage, endpoints and permissions, and print a line for each."""
 
 import time
 import urllib.error
@@ -15,24 +15,24 @@ from .output import AsJson, client, console, print_json
 
 MARKS: Final = {"good": "[green]✔[/]", "doubtful": "[yellow]![/]", "bad": "[red]✘[/]"}
 #: For an endpoint to answer anything at all, seconds.
-PATIENCE: Final = 10.0
+TIMEOUT: Final = 10.0
 
 
 def doctor(
     *,
     send: Annotated[
         bool,
-        typer.Option("--send", help="Try sending too: a hidden message, taken back at once."),
+        typer.Option("--send", help="Test sending too, with a hidden message that is deleted."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Look whether storage and endpoints are there, and whether you may use them.
+    """Check storage, endpoints and your permissions.
 
-    Ends with 1 when something is wrong.
+    The exit code is 1 if a check fails.
     """
     checks = []
     with client() as jobs:
-        for check in (*jobs.operator.check(send=send), *_endpoints(jobs.app)):
+        for check in (*jobs.operator.check(send=send), *_check_endpoints(jobs.app)):
             checks.append(check)
             if as_json:
                 print_json({"what": check.what, "state": check.state, "said": check.said})
@@ -41,23 +41,23 @@ def doctor(
     raise typer.Exit(1 if any(check.state == "bad" for check in checks) else 0)
 
 
-def _endpoints(app: Configuration) -> Iterator[Check]:
+def _check_endpoints(app: Configuration) -> Iterator[Check]:
     if not app.deployments:
         said = "FOUNDRY_DEPLOYMENTS is not set here: jobs are checked field by field, not routed"
         yield Check("deployments", "doubtful", said)
     elsewhere = [each for each in app.deployments if each.endpoint != NOWHERE]
     for endpoint in dict.fromkeys(each.endpoint for each in elsewhere):
-        yield _reached(endpoint)
+        yield _check_endpoint(endpoint)
     if app.settings.foundry_api_key is None:
         scopes = dict.fromkeys(each.scope for each in elsewhere if each.scope)
-        yield from (_token(scope, app) for scope in scopes)
+        yield from (_check_token(scope, app) for scope in scopes)
 
 
-def _reached(endpoint: str) -> Check:
+def _check_endpoint(endpoint: str) -> Check:
     what, began = f"endpoint {endpoint}", time.monotonic()
     try:
         request = urllib.request.Request(endpoint, method="HEAD")  # noqa: S310 (checked by Deployment)
-        urllib.request.urlopen(request, timeout=PATIENCE).close()  # noqa: S310 (likewise)
+        urllib.request.urlopen(request, timeout=TIMEOUT).close()  # noqa: S310 (likewise)
     except urllib.error.HTTPError as error:
         error.close()  # any answer is one
     except OSError as error:
@@ -65,7 +65,7 @@ def _reached(endpoint: str) -> Check:
     return Check(what, "good", f"answers in {(time.monotonic() - began) * 1000:.0f} ms")
 
 
-def _token(scope: str, app: Configuration) -> Check:
+def _check_token(scope: str, app: Configuration) -> Check:
     from azure.core.exceptions import ClientAuthenticationError  # noqa: PLC0415 - slow, seldom
     from azure.identity import DefaultAzureCredential  # noqa: PLC0415 - likewise
 

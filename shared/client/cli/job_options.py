@@ -1,4 +1,4 @@
-"""A job as options of a command: the same ones wherever a job is asked for."""
+"""Define a job as options of a command."""
 
 import functools
 import inspect
@@ -15,7 +15,7 @@ from ...catalogue.models import read_builtin
 from ...errors import Fault, InvalidJob
 from ...jobs.job import Job
 
-_WHAT = "What the job asks for"
+_WHAT = "Options of the job"
 #: What the shell may complete an option's value to.
 type _Words = Callable[[], list[str]]
 #: The options, by the field of the job that each one fills.
@@ -53,16 +53,16 @@ _OPTIONS: Final[dict[str, Any]] = {
     ],
     "file": Annotated[
         Path | None,
-        _option("--file", "-f", help="A job as JSON; `-` is stdin. Options go over it."),
+        _option("--file", "-f", help="A job as JSON; `-` is stdin. Options override it."),
     ],
     "job_id": Annotated[str | None, _option("--id", help="Idempotency key.")],
     "model": Annotated[
         list[str] | None,
-        _option("--model", "-m", help="Several: the same job on each.", words=_models),
+        _option("--model", "-m", help="Repeat it for the same job on each.", words=_models),
     ],
     "size": Annotated[
         list[str] | None,
-        _option("--size", "-s", help="1536x1024, 16:9, 4k, small, auto …; several: each."),
+        _option("--size", "-s", help="1536x1024, 16:9, 4k, small, auto …; repeatable."),
     ],
     "quality": Annotated[
         str | None,
@@ -77,21 +77,23 @@ _OPTIONS: Final[dict[str, Any]] = {
     "format": Annotated[
         str | None, _option("--format", help="png or jpeg.", words=_words_of("format"))
     ],
-    "compression": Annotated[int | None, _option("--compression", help="Of a jpeg, 0-100.")],
+    "compression": Annotated[
+        int | None, _option("--compression", help="Quality of a jpeg, 0-100.")
+    ],
     "background": Annotated[
         str | None,
         _option("--background", help="auto, opaque, transparent.", words=_words_of("background")),
     ],
     "locales": Annotated[
-        list[str] | None, _option("--locale", "-l", help="BCP 47; several: each.", metavar="TAG")
+        list[str] | None, _option("--locale", "-l", help="BCP 47; repeatable.", metavar="TAG")
     ],
     "inputs": Annotated[
         list[str] | None,
         _option(
-            "--input", "-i", help="To edit: a file, a name in the inputs container, or /images/…"
+            "--input", "-i", help="To edit: a file, a blob in the inputs container, or /images/…"
         ),
     ],
-    "mask": Annotated[str | None, _option("--mask", help="Where to edit: likewise.")],
+    "mask": Annotated[str | None, _option("--mask", help="Where to edit: a file or a blob.")],
     "finish": Annotated[str | None, _option("--finish", help="As JSON.", metavar="JSON")],
     "reply_to": Annotated[str | None, _option("--reply-to", help="Queue for its events.")],
     "on_unknown": Annotated[
@@ -100,19 +102,19 @@ _OPTIONS: Final[dict[str, Any]] = {
     ],
     "max_cost_usd": Annotated[float | None, _option("--max-cost", help="US dollars.")],
     "deadline": Annotated[
-        str | None, _option("--deadline", help="ISO 8601 with a zone.", metavar="TIME")
+        str | None, _option("--deadline", help="ISO 8601 with a time zone.", metavar="TIME")
     ],
     "priority": Annotated[
         str | None, _option("--priority", help="normal or low.", words=_words_of("priority"))
     ],
     "tags": Annotated[
-        list[str] | None, _option("--tag", "-t", help="Several.", metavar="NAME=VALUE")
+        list[str] | None, _option("--tag", "-t", help="Repeatable.", metavar="NAME=VALUE")
     ],
 }
 
 
 def job_fields(given: Mapping[str, Any]) -> Fields:
-    """Return the fields of a job that were given, by file and by option."""
+    """Return the fields of a job from the file and the options."""
     rest = {name: value for name, value in given.items() if value not in (None, [])}
     for name in ("job_id", "finish"):  # a blank one, from an empty shell variable, is left out
         if not rest.get(name, True):
@@ -129,8 +131,8 @@ def job_fields(given: Mapping[str, Any]) -> Fields:
     return {**fields, **rest}
 
 
-def asks_for_a_job(command: Callable[..., None]) -> Callable[..., None]:
-    """Give a command the options of a job; it is called with the fields first, then its own."""
+def add_job_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options of a job to a command, which gets the fields as its first argument."""
     own = list(inspect.signature(command).parameters.values())[1:]
     hints = get_type_hints(command, include_extras=True)
 
@@ -151,7 +153,7 @@ def asks_for_a_job(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def read_text(path: Path) -> str:
-    """Return a file's text, or what comes on stdin for `-`."""
+    """Return the text of a file, or of stdin for `-`."""
     if str(path) == "-":
         return sys.stdin.read()
     try:
@@ -163,7 +165,7 @@ def read_text(path: Path) -> str:
 def _of_file(path: Path) -> Fields:
     value = _json(str(path), read_text(path))
     if not isinstance(value, dict):
-        raise typer.BadParameter(f"{path} holds no job: it must be one JSON object")
+        raise typer.BadParameter(f"{path} is not a job: it must be one JSON object")
     return value
 
 
@@ -171,7 +173,7 @@ def _json(what: str, text: str) -> Any:  # noqa: ANN401 (whatever the JSON holds
     try:
         return json.loads(text)
     except ValueError as error:
-        raise typer.BadParameter(f"{what} is no JSON: {error}") from error
+        raise typer.BadParameter(f"{what} is not valid JSON: {error}") from error
 
 
 def _one_or_more(one: str, more: str, given: list[str] | None) -> Mapping[str, Any]:
@@ -187,5 +189,5 @@ def _one_or_more(one: str, more: str, given: list[str] | None) -> Mapping[str, A
 def _pair(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
-        raise InvalidJob([Fault("tags", f"{text!r} is no tag; write NAME=VALUE")])
+        raise InvalidJob([Fault("tags", f"{text!r} is not a tag; write NAME=VALUE")])
     return name, value

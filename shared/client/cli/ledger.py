@@ -1,4 +1,4 @@
-"""`ledger`: how fast the app calls, what today may cost, and what was spent."""
+"""Show quota and costs: the pace of each pool, today's budget, and the cost by day and model."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -23,15 +23,17 @@ from ..ledger import DayCost, Today, sum_costs
 from .output import AsJson, client, console, dollars, now, print_json, table
 
 #: Calls under way that are shown one by one; `--json` tells of all.
-MOST_HOLDS: Final = 20
+MAX_RESERVATIONS: Final = 20
 
 
 def ledger(
     *,
-    days: Annotated[int, typer.Option("--days", min=1, help="Up to today, UTC.")] = 7,
+    days: Annotated[
+        int, typer.Option("--days", min=1, help="Number of days up to today, UTC.")
+    ] = 7,
     as_json: AsJson = False,
 ) -> None:
-    """Tell quota and spend: each pool's pace, today's budget, what each day and model cost."""
+    """Show quota and costs: the pace of each pool, today's budget, cost by day and model."""
     with client() as jobs:
         entries, pools, today = (
             jobs.newest(limit=MOST_LISTED),
@@ -51,9 +53,9 @@ def ledger(
         )
         return
     if paces:
-        console().print(_pools(paces, time), "")
+        console().print(_pools_table(paces, time), "")
     _print_budget(today, time)
-    console().print(_spent(spent))
+    console().print(_costs_table(spent))
     total = sum(each.usd for each in spent)
     console().print(f"[bold]{dollars(total)}[/] in {days} {'day' if days == 1 else 'days'}")
     if len(entries) == MOST_LISTED:
@@ -61,7 +63,7 @@ def ledger(
 
 
 def _quota(ledger: Ledger) -> Quota:
-    """Return the quota as the app had it configured when it last called."""
+    """Return the quota that was configured at the app's last call."""
     return Quota(ledger.pace.rate.configured)
 
 
@@ -79,7 +81,7 @@ def _budget_json(today: Today) -> dict[str, Any]:
     return {**status.model_dump(mode="json"), "holds": holds}
 
 
-def _pools(paces: Mapping[str, tuple[Quota, PaceStatus]], time: datetime) -> Table:
+def _pools_table(paces: Mapping[str, tuple[Quota, PaceStatus]], time: datetime) -> Table:
     figures = ("a minute", "configured", "waiting", "next turn")
     rows = table("pool", *figures, "", right=figures)
     for name, (quota, pace) in paces.items():
@@ -88,18 +90,22 @@ def _pools(paces: Mapping[str, tuple[Quota, PaceStatus]], time: datetime) -> Tab
             f"{pace.rate_rpm:.1f}",
             f"{quota.rpm:g}",
             f"{pace.waiting}",
-            _from(time, pace.next_call_at),
-            "; ".join(_trouble(pace, time)),
+            _time_until(time, pace.next_call_at),
+            "; ".join(_list_problems(pace, time)),
         )
     return rows
 
 
-def _trouble(pace: PaceStatus, time: datetime) -> Sequence[str]:
+def _list_problems(pace: PaceStatus, time: datetime) -> Sequence[str]:
     told = []
     if pace.stopped_until:
-        told.append(f"[yellow]throttled, none for {_from(time, pace.stopped_until)}[/]")
+        told.append(f"[yellow]throttled, none for {_time_until(time, pace.stopped_until)}[/]")
     for each in pace.circuits:
-        until = f"tried again in {_from(time, each.until)}" if each.until else "the next call tries"
+        until = (
+            f"tried again in {_time_until(time, each.until)}"
+            if each.until
+            else "the next call tries"
+        )
         said = escape(f"{each.deployment or 'all'}: {each.reason}, {each.message} ({until})")
         told.append(f"[red]{said}[/]")
     return told
@@ -108,7 +114,7 @@ def _trouble(pace: PaceStatus, time: datetime) -> Sequence[str]:
 def _print_budget(today: Today, time: datetime) -> None:
     status = describe_budget(today.ledger, day=today.day, limit_usd=today.limit_usd)
     if status.cost_usd is None or status.reserved_usd is None:
-        console().print("No money was set aside today: it is where DAILY_BUDGET_USD is set.", "")
+        console().print("No daily budget is configured (DAILY_BUDGET_USD).", "")
         return
     figures = ("spent", "reserved", "limit", "left")
     rows = table("today's budget", *figures, "", right=figures)
@@ -121,20 +127,20 @@ def _print_budget(today: Today, time: datetime) -> None:
     rows.add_row(f"{status.day}", *amounts, calls)
     console().print(rows, "")
     if holds := list_reservations(today.ledger):
-        console().print(_holds(holds[:MOST_HOLDS], time))
-        more = len(holds) - MOST_HOLDS
+        console().print(_reservations_table(holds[:MAX_RESERVATIONS], time))
+        more = len(holds) - MAX_RESERVATIONS
         console().print(f"and {more} more\n" if more > 0 else "")
 
 
-def _holds(holds: Sequence[CostReservationStatus], time: datetime) -> Table:
+def _reservations_table(holds: Sequence[CostReservationStatus], time: datetime) -> Table:
     rows = table("set aside for", "USD", "over in", right=("USD", "over in"))
     for hold in holds:
-        left = "[yellow]must be over[/]" if hold.until < time else _from(time, hold.until)
+        left = "[yellow]must be over[/]" if hold.until < time else _time_until(time, hold.until)
         rows.add_row(hold.job_id, dollars(hold.usd), left)
     return rows
 
 
-def _spent(spent: Sequence[DayCost]) -> Table:
+def _costs_table(spent: Sequence[DayCost]) -> Table:
     rows = table("day", "model", "jobs", "pictures", "USD", "", right=("jobs", "pictures", "USD"))
     for each in spent:
         unknown = f"[yellow]and {each.unpriced} jobs of unknown cost[/]" if each.unpriced else ""
@@ -143,8 +149,8 @@ def _spent(spent: Sequence[DayCost]) -> Table:
     return rows
 
 
-def _from(time: datetime, moment: datetime) -> str:
-    """Write how long it is until a moment."""
+def _time_until(time: datetime, moment: datetime) -> str:
+    """Return the time until a moment as text."""
     seconds = (moment - time).total_seconds()
     if seconds <= 0:
         return "now"

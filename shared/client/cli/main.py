@@ -1,4 +1,4 @@
-"""Where the command begins, and how it ends: every error a sentence, every end an exit code."""
+"""Run the command: print each error as a sentence, and return an exit code."""
 
 import json
 import sys
@@ -13,11 +13,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        from .commands import app  # noqa: PLC0415 - without the extra `cli` this can't be had
+        from .commands import app  # noqa: PLC0415 - needs the extra `cli`
     except ModuleNotFoundError as error:
         if error.name not in {"typer", "rich"}:
             raise
-        return _said("the command needs typer and rich: pip install 'image-jobs[cli]'", 2)
+        return _write_error("the command needs typer and rich: pip install 'image-jobs[cli]'", 2)
     try:
         app(given, prog_name="image-jobs")
     except SystemExit as end:
@@ -25,15 +25,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:
-        sys.stderr.close()  # whoever read us has gone, and need not be told
+        sys.stderr.close()  # the reader of the pipe has ended: no error
         return 0
     except ImageJobsError as error:
-        return _told(error, as_json="--json" in given)
+        return _report_error(error, as_json="--json" in given)
     return 0
 
 
 def exit_code(error: ImageJobsError) -> int:
-    """Return the code that a command ends with, as `docs/client.md` lists them."""
+    """Return the exit code of an error, as in `docs/client.md`."""
     match error:
         case JobEnded():
             return 1
@@ -49,7 +49,7 @@ def exit_code(error: ImageJobsError) -> int:
             return 1
 
 
-def _told(error: ImageJobsError, *, as_json: bool) -> int:
+def _report_error(error: ImageJobsError, *, as_json: bool) -> int:
     code = exit_code(error)
     if as_json:
         told: dict[str, object] = {"error": type(error).__name__, "message": str(error)}
@@ -58,12 +58,12 @@ def _told(error: ImageJobsError, *, as_json: bool) -> int:
             told["faults"] = [
                 {"field": fault.field, "message": fault.message} for fault in error.faults
             ]
-        return _said(json.dumps(told, ensure_ascii=False), code)
+        return _write_error(json.dumps(told, ensure_ascii=False), code)
     if isinstance(error, Rejected):
-        return _said("\n".join(map(str, error.faults)), code)
-    return _said(str(error), code)
+        return _write_error("\n".join(map(str, error.faults)), code)
+    return _write_error(str(error), code)
 
 
-def _said(text: str, code: int) -> int:
+def _write_error(text: str, code: int) -> int:
     sys.stderr.write(f"{text}\n")
     return code

@@ -1,7 +1,4 @@
-"""How the command shows things: tables for people, JSON for programs.
-
-The client that a command works with, and what it takes the app to be.
-"""
+"""Print tables for people and JSON for programs; open the client of a command."""
 
 import json
 import os
@@ -27,13 +24,13 @@ from ..caller import read_configuration
 from ..results import Quote, Status
 from ..sync_client import ImageJobs
 
-#: What is no terminal has no width; in 80 columns a job's id would be cut.
+#: Width where there is no terminal; 80 columns would cut the id of a job.
 PIPE_COLUMNS: Final = 160
-#: From here on there is room for what is being made beside how it goes.
+#: Width from which tables also show model, size and quality.
 ROOMY_COLUMNS: Final = 120
 
-SUPPOSED: Final = Text(
-    "FOUNDRY_DEPLOYMENTS is not set here: every model of the catalogue was taken to be deployed.",
+ASSUMED: Final = Text(
+    "FOUNDRY_DEPLOYMENTS is not set: all models of the catalogue are assumed to be deployed.",
     style="dim",
 )
 
@@ -50,13 +47,13 @@ MARKS: Final = {
 
 @cache
 def console() -> Console:
-    """Return the terminal, or what stands for it."""
+    """Return the console of stdout."""
     return Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS, highlight=False)
 
 
 @contextmanager
 def live(*, quiet: bool) -> Iterator[Callable[[RenderableType], None]]:
-    """Yield what shows something in the place of what it showed before; nothing if `quiet`."""
+    """Yield a function that replaces what it printed before; it prints nothing if `quiet`."""
     if quiet:
         yield lambda _: None
         return
@@ -65,7 +62,7 @@ def live(*, quiet: bool) -> Iterator[Callable[[RenderableType], None]]:
             yield lambda what: shown.update(what, refresh=True)
     finally:
         if not console().is_terminal:
-            console().line()  # a pipe gets the last state only, which Live does not end
+            console().line()  # in a pipe, Live prints only the last state, without a line end
 
 
 def print_json(value: object) -> None:
@@ -81,18 +78,18 @@ def table(*columns: str, right: Iterable[str] = ()) -> Table:
             column,
             justify="right" if column in right else "left",
             overflow="fold",
-            no_wrap=bool(column),  # what has no name is a sentence
+            no_wrap=bool(column),  # a column without a name contains sentences
         )
     return made
 
 
 def dollars(usd: float | None) -> str:
-    """Write an amount; small ones to a hundredth of a cent."""
+    """Return an amount as text, to a hundredth of a cent."""
     return "unknown" if usd is None else f"${usd:.4f}"
 
 
-def sizes_of(plans: Sequence[Plan]) -> tuple[str, str, str]:
-    """Write models, sizes and qualities of plans, each once."""
+def list_sizes(plans: Sequence[Plan]) -> tuple[str, str, str]:
+    """Return models, sizes and qualities of plans as text, each once."""
     return (
         ", ".join(dict.fromkeys(plan.model for plan in plans)),
         ", ".join(dict.fromkeys(f"{plan.width}x{plan.height}" for plan in plans)),
@@ -109,14 +106,14 @@ def quote_json(quote: Quote) -> dict[str, Any]:
 
 
 def status_json(status: Status) -> dict[str, Any]:
-    """Return a status as JSON: the document that the app's HTTP answers with."""
+    """Return a status as JSON, the same document as over HTTP."""
     return status_of(status.record).model_dump(mode="json")
 
 
 def status_table(found: Mapping[str, Status | None], now: datetime) -> Table:
-    """Return a row a job: where it stands, how far it is, what it cost, what went wrong.
+    """Return one row for each job: state, progress, cost and failure.
 
-    Where there is little room, what is being made is left out: whoever asked for it knows.
+    A narrow table leaves out model, size and quality.
     """
     made = ("model", "size", "quality") if console().width >= ROOMY_COLUMNS else ()
     rows = table("job", *made, "state", "calls", "pictures", "s", "USD", "")
@@ -131,7 +128,7 @@ def status_table(found: Mapping[str, Status | None], now: datetime) -> Table:
         failure = record.failure
         rows.add_row(
             job_id,
-            *(sizes_of(record.plans) if made else ()),
+            *(list_sizes(record.plans) if made else ()),
             MARKS[status.state],
             f"{bar(status)} {status.calls_ended}/{status.calls}",
             f"{len(status.images)}",
@@ -143,7 +140,7 @@ def status_table(found: Mapping[str, Status | None], now: datetime) -> Table:
 
 
 def bar(status: Status, *, width: int = 8) -> str:
-    """Draw how far a job is: calls that are over, calls being made, calls to come."""
+    """Return a progress bar: ended calls, running calls, calls to come."""
     ended = round(width * status.calls_ended / status.calls)
     running = min(width - ended, -(-width * status.calls_running // status.calls))
     return (
@@ -156,8 +153,8 @@ def now() -> datetime:
     return datetime.now(UTC)
 
 
-def entries_table(entries: Sequence[IndexEntry]) -> Table:
-    """Return a row a job of a list."""
+def list_table(entries: Sequence[IndexEntry]) -> Table:
+    """Return one row for each job of a list."""
     rows = table("job", "accepted", "model", "size", "state", "pictures", "USD", "tags", "")
     for entry in entries:
         rows.add_row(
@@ -174,16 +171,16 @@ def entries_table(entries: Sequence[IndexEntry]) -> Table:
     return rows
 
 
-#: For commands that only reckon.
+#: For commands that only calculate.
 _NO_STORAGE: Final = {CONNECTION: "UseDevelopmentStorage=true"}
 
 
 def client() -> ImageJobs:
-    """Return the client of this process's environment."""
+    """Return a client with the settings of the environment."""
     return ImageJobs()
 
 
-def app_alone() -> Configuration:
-    """Return what the environment tells of the app, for commands that need no storage."""
+def read_app() -> Configuration:
+    """Return the configuration from the environment, for commands that need no storage."""
     told = any(name.startswith(CONNECTION) for name in os.environ)
     return read_configuration({**os.environ, **({} if told else _NO_STORAGE)})

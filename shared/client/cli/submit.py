@@ -19,40 +19,40 @@ from ...routing.plan import Plan
 from ..results import Quote, Receipt
 from ..submission import assume_deployments, make_quote, read_fields
 from ..sync_client import ImageJobs
-from .job_options import Fields, asks_for_a_job
+from .job_options import Fields, add_job_options
 from .output import (
-    SUPPOSED,
+    ASSUMED,
     AsJson,
-    app_alone,
     client,
     console,
     dollars,
+    list_sizes,
     now,
     print_json,
     quote_json,
-    sizes_of,
+    read_app,
     status_json,
     table,
 )
 from .watch import OutOption, fetch, follow
 
 
-@asks_for_a_job
+@add_job_options
 def submit(
     fields: Fields,
     *,
     wait: Annotated[
-        bool, typer.Option("--wait", "-w", help="Stay until the job has ended.")
+        bool, typer.Option("--wait", "-w", help="Wait until the job has ended.")
     ] = False,
     out: OutOption = None,
     as_json: AsJson = False,
 ) -> None:
-    """Ask for pictures: check the job, then put it on the queue.
+    """Check a job, then send it to the queue.
 
-    With --wait it stays until the job has ended, with --out it fetches the pictures too.
+    With --wait it waits until the job has ended. With --out it downloads the pictures too.
     """
     with client() as jobs:
-        receipt = jobs.submit(_uploaded(fields, jobs))
+        receipt = jobs.submit(_upload_inputs(fields, jobs))
         if not as_json:
             console().print(_receipt(receipt), soft_wrap=True)
         if not wait and out is None:
@@ -66,23 +66,23 @@ def submit(
     raise typer.Exit(0 if status.succeeded else 1)
 
 
-@asks_for_a_job
+@add_job_options
 def route(fields: Fields, *, as_json: AsJson = False) -> None:
-    """Explain what the app would decide about a job, and send nothing."""
-    app, is_supposed = assume_deployments(app_alone())
+    """Explain the decisions about a job, without sending it."""
+    app, is_supposed = assume_deployments(read_app())
     job = read_fields(fields or "a picture", {}, now=now(), chance="")
     quote = make_quote(job, app, now=now())
     if as_json:
         print_json({**quote_json(quote), "supposed": is_supposed})
         return
     for plan in quote.plans or ():
-        console().print(_explained(plan))
+        console().print(_explain_plan(plan))
     if is_supposed:
-        console().print(SUPPOSED)
+        console().print(ASSUMED)
 
 
-def _uploaded(fields: Fields, jobs: ImageJobs) -> Fields:
-    """Put the files among a job's inputs where the app finds them."""
+def _upload_inputs(fields: Fields, jobs: ImageJobs) -> Fields:
+    """Upload the files among the inputs of a job, and return the fields with their blob names."""
 
     def name(said: str) -> str:
         path = Path(said)
@@ -108,18 +108,20 @@ def receipt_json(receipt: Receipt) -> dict[str, object]:
 
 
 def _receipt(receipt: Receipt) -> str:
-    return f"{receipt.job_id}   {in_short(receipt.quote)}"
+    return f"{receipt.job_id}   {summarize(receipt.quote)}"
 
 
-def in_short(quote: Quote) -> str:
-    """Say in one line what will be made, and for how much."""
+def summarize(quote: Quote) -> str:
+    """Return model, size, quality and estimate on one line."""
     if quote.plans is None:
-        return "[dim]fields checked; FOUNDRY_DEPLOYMENTS is not set here, so the app routes it[/]"
-    model, size, quality = sizes_of(quote.plans)
+        return (
+            "[dim]fields checked; FOUNDRY_DEPLOYMENTS is not set, so only the app can route it[/]"
+        )
+    model, size, quality = list_sizes(quote.plans)
     return f"{model}   {size}   {quality}   about {dollars(quote.estimate_usd)}"
 
 
-def _explained(plan: Plan) -> RenderableType:
+def _explain_plan(plan: Plan) -> RenderableType:
     head = f"[bold]{plan.model}   {plan.width}x{plan.height}   {plan.quality or '-'}[/]"
     lines = [f"• {reason}" for reason in plan.reasons]
     lines += [
@@ -139,13 +141,13 @@ def _calls(plan: Plan) -> str:
     return "one call" if plan.calls == 1 else f"{plan.calls} calls"
 
 
-#: Shown when no size was asked for.
+#: Sizes of an estimate without --size.
 SIZES: Final = ("1024x1024", "1536x1024", "3840x2160")
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """One size, quality and model: its plans, or why there are none."""
+    """One size, quality and model: its plans, or the reason for a rejection."""
 
     model: str
     size: str
@@ -154,11 +156,11 @@ class Line:
     refused: str = ""
 
 
-@asks_for_a_job
+@add_job_options
 def estimate(fields: Fields, *, as_json: AsJson = False) -> None:
-    """Estimate what a job costs: a line a model, size and quality; all where none is given."""
-    app, is_supposed = assume_deployments(app_alone())
-    lines = [*lines_of(fields, app, now())]
+    """Estimate the cost of a job, with a line for each model, size and quality."""
+    app, is_supposed = assume_deployments(read_app())
+    lines = [*list_lines(fields, app, now())]
     if as_json:
         print_json({"supposed": is_supposed, "lines": [_json(line) for line in lines]})
         return
@@ -173,10 +175,10 @@ def estimate(fields: Fields, *, as_json: AsJson = False) -> None:
         style="dim",
     )
     if is_supposed:
-        console().print(SUPPOSED)
+        console().print(ASSUMED)
 
 
-def lines_of(fields: Fields, app: Configuration, now: datetime) -> Iterator[Line]:
+def list_lines(fields: Fields, app: Configuration, now: datetime) -> Iterator[Line]:
     """Yield a line for each model, size and quality."""
     asked = {"prompt": "a picture", **fields}
     models = asked.pop("models", None) or [asked.pop("model", "auto")]

@@ -1,7 +1,4 @@
-"""Where jobs stand: once, or live until they have ended.
-
-Fetching pictures into files.
-"""
+"""Show the state of jobs, once or live, and download their pictures."""
 
 import sys
 import time
@@ -20,7 +17,7 @@ from .output import (
     AsJson,
     client,
     console,
-    entries_table,
+    list_table,
     live,
     now,
     print_json,
@@ -28,25 +25,25 @@ from .output import (
     status_table,
 )
 
-#: Between two looks at the jobs, seconds: the first, the longest, by how much they grow.
-FIRST_LOOK: Final = 0.3
-LONGEST_LOOK: Final = 2.0
+#: Pause between two reads of the jobs: the first and the longest, seconds, and its growth.
+FIRST_PAUSE: Final = 0.3
+LONGEST_PAUSE: Final = 2.0
 GROWTH: Final = 1.3
 
 Ids = Annotated[
-    list[str], typer.Argument(help="Ids of jobs; `-` reads them from stdin, one a line.")
+    list[str], typer.Argument(help="Ids of jobs; `-` reads them from stdin, one on each line.")
 ]
 
 
 def status(job_ids: Ids, *, as_json: AsJson = False) -> None:
-    """Say where jobs stand. Ends with 4 when one of them is not known."""
+    """Show the state of jobs. The exit code is 4 if one of them is not known."""
     with client() as jobs:
-        found = jobs.status_many(named(job_ids))
-    # Storage that does not answer says more than a job that is not there.
+        found = jobs.status_many(read_ids(job_ids))
+    # An error of storage is more important than an unknown job.
     trouble = [e for e in found if isinstance(e, ImageJobsError) and not isinstance(e, NoSuchJob)]
     if as_json:
         for each in found:
-            print_json(status_json(each) if isinstance(each, Status) else _unknown(each))
+            print_json(status_json(each) if isinstance(each, Status) else _error_json(each))
     else:
         for each in found:
             if isinstance(each, ImageJobsError) and each not in trouble[:1]:
@@ -61,9 +58,9 @@ def status(job_ids: Ids, *, as_json: AsJson = False) -> None:
 
 def list_jobs(
     *,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Of jobs.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Most jobs.")] = 20,
     state: Annotated[
-        JobState | None, typer.Option("--state", help="Only jobs that stand so.")
+        JobState | None, typer.Option("--state", help="Only jobs in this state.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -71,7 +68,7 @@ def list_jobs(
     with client() as jobs:
         found = jobs.newest(limit=limit, state=state)
     if not as_json:
-        console().print(entries_table(found) if found else "[dim]No jobs.[/]")
+        console().print(list_table(found) if found else "[dim]No jobs.[/]")
     for entry in found if as_json else ():
         print_json(entry.model_dump(mode="json"))
 
@@ -79,19 +76,19 @@ def list_jobs(
 def watch(
     job_ids: Annotated[
         list[str] | None,
-        typer.Argument(help="Ids of jobs, `-` for those on stdin; left out: all that run."),
+        typer.Argument(help="Ids of jobs; `-` reads them from stdin; without: all running jobs."),
     ] = None,
     *,
     within: Annotated[
-        float | None, typer.Option("--within", help="Seconds; ends with 5 after them.")
+        float | None, typer.Option("--within", help="Limit in seconds; then the exit code is 5.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Follow jobs in a live table until all have ended. Ends with 1 when one has no pictures."""
+    """Show jobs in a live table until all have ended. The exit code is 1 if one did not succeed."""
     with client() as jobs:
-        ids = named(job_ids) if job_ids else _running(jobs)
+        ids = read_ids(job_ids) if job_ids else _list_running(jobs)
         if not (ids or as_json):
-            console().print("No job is running.", style="dim")
+            console().print("No jobs running.", style="dim")
             return
         ended = follow(jobs, ids, quiet=as_json, within=within)
     if as_json:
@@ -100,12 +97,12 @@ def watch(
     raise typer.Exit(0 if all(each.succeeded for each in ended) else 1)
 
 
-def _running(jobs: ImageJobs) -> list[str]:
+def _list_running(jobs: ImageJobs) -> list[str]:
     return [entry.job_id for entry in jobs.newest(limit=MOST_LISTED, state=JobState.RUNNING)]
 
 
-def named(job_ids: Sequence[str]) -> list[str]:
-    """Return the ids that were given, those on stdin for `-`."""
+def read_ids(job_ids: Sequence[str]) -> list[str]:
+    """Return the given ids; for `-`, those on stdin."""
     if list(job_ids) != ["-"]:
         return list(job_ids)
     return [line.strip() for line in sys.stdin if line.strip()]
@@ -118,33 +115,33 @@ def follow(
     quiet: bool,
     within: float | None = None,
 ) -> list[Status]:
-    """Return where jobs stand once all have ended, shown live unless `quiet`.
+    """Return the states of jobs once all have ended, shown live unless `quiet`.
 
     Raises what storage raises, `Rejected` where the app refused one, `StillRunning` after `within`
     seconds.
     """
-    began, pause = time.monotonic(), FIRST_LOOK
+    began, pause = time.monotonic(), FIRST_PAUSE
     found: dict[str, Status | None] = {_id(each): None for each in whose}
     with live(quiet=quiet) as show:
         while True:
             open_ones = [each for each in whose if not _ended(found[_id(each)])]
             for each, seen in zip(open_ones, jobs.status_many(open_ones), strict=True):
-                found[_id(each)] = _seen(seen)
+                found[_id(each)] = _status_or_none(seen)
             show(status_table(found, now()))
             ended = [each for each in found.values() if each and each.ended]
             if len(ended) == len(found):
                 return ended
             if within is not None and time.monotonic() - began >= within:
-                raise StillRunning(f"{_left(found)} not ended within {within:g} s")
+                raise StillRunning(f"{_describe_open(found)} not ended within {within:g} s")
             time.sleep(pause)
-            pause = min(pause * GROWTH, LONGEST_LOOK)
+            pause = min(pause * GROWTH, LONGEST_PAUSE)
 
 
 def _id(whose: str | Receipt) -> str:
     return whose if isinstance(whose, str) else whose.job_id
 
 
-def _left(found: Mapping[str, Status | None]) -> str:
+def _describe_open(found: Mapping[str, Status | None]) -> str:
     match [job_id for job_id, status in found.items() if not _ended(status)]:
         case [only] if len(found) == 1:
             return f"job {only} has"
@@ -158,7 +155,7 @@ def _ended(status: Status | None) -> bool:
     return status is not None and status.ended
 
 
-def _seen(seen: Status | ImageJobsError) -> Status | None:
+def _status_or_none(seen: Status | ImageJobsError) -> Status | None:
     if isinstance(seen, NoSuchJob):
         return None
     if isinstance(seen, ImageJobsError):
@@ -166,23 +163,23 @@ def _seen(seen: Status | ImageJobsError) -> Status | None:
     return seen
 
 
-def _unknown(error: ImageJobsError) -> dict[str, str]:
+def _error_json(error: ImageJobsError) -> dict[str, str]:
     return {"error": type(error).__name__, "message": str(error)}
 
 
 OutOption = Annotated[
     Path | None,
-    typer.Option("--out", "-o", metavar="DIR", help="Fetch the pictures into this directory."),
+    typer.Option("--out", "-o", metavar="DIR", help="Download the pictures to this directory."),
 ]
 
 
 def get(job_ids: Ids, *, out: OutOption = None, as_json: AsJson = False) -> None:
-    """Fetch the pictures that jobs have so far, into DIR/JOB/….
+    """Download the pictures that jobs have so far, to DIR/JOB/….
 
-    Bytes are checked against the record; a file is there whole or not at all.
+    Each picture is verified against the record; a file is written whole or not at all.
     """
     with client() as jobs:
-        for job_id in named(job_ids):
+        for job_id in read_ids(job_ids):
             status = jobs.status(job_id)
             files = fetch(jobs, status, out or Path(), quiet=as_json)
             if as_json:
@@ -192,7 +189,7 @@ def get(job_ids: Ids, *, out: OutOption = None, as_json: AsJson = False) -> None
 
 
 def fetch(jobs: ImageJobs, status: Status, out: Path, *, quiet: bool) -> list[Path]:
-    """Fetch a job's pictures and return where they are."""
+    """Download the pictures of a job and return the paths."""
     files = []
     for image in status.images:
         path = out / file_name(image.blob)
@@ -207,6 +204,6 @@ def fetch(jobs: ImageJobs, status: Status, out: Path, *, quiet: bool) -> list[Pa
 
 
 def file_name(blob: str) -> Path:
-    """Return where a blob goes: its own name, less the folder of pictures in no locale."""
+    """Return the file name of a blob: its name without the folder `default`."""
     parts = [part for part in PurePosixPath(blob).parts if part not in {"/", "..", "default"}]
     return Path(*parts)

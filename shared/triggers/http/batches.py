@@ -1,4 +1,4 @@
-"""HTTP, lists of jobs: each is a batch, begun while the caller waits, and followed by its id."""
+"""Handle requests about batches: a posted list of jobs starts a batch."""
 
 import azure.functions as func
 
@@ -21,7 +21,7 @@ from .responses import empty_response, json_response
 
 
 async def submit_batch(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
-    """Begin a batch of a list of jobs."""
+    """Start a batch from a list of jobs."""
     body, key = read_body(req, MAX_LIST_BYTES), req.headers.get("idempotency-key")
     world = open_world(configuration)
     made = await begin(body, key, world, configuration)
@@ -37,7 +37,7 @@ async def submit_batch(req: func.HttpRequest, configuration: Configuration) -> f
 
 
 async def read_batch(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
-    """Tell how a batch stands."""
+    """Return the state of a batch."""
     world = open_world(configuration)
     stored = await _stored(req, world)
     headers = _headers(stored, world)
@@ -47,7 +47,7 @@ async def read_batch(req: func.HttpRequest, configuration: Configuration) -> fun
 
 
 async def read_results(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
-    """Hand out the results of a completed batch, a line a job."""
+    """Return the results of a completed batch, one line for each job."""
     world = open_world(configuration)
     record = (await _stored(req, world)).value
     name = RESULTS.format(batch_id=record.batch_id) if record.results_url else None

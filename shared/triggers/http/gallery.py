@@ -1,8 +1,7 @@
-"""The gallery: one page of static files, without a key since it holds no data.
+"""Serve the gallery: one page of static files, without a key because it has no data.
 
-The page asks the API for all it shows, with the key that its reader types. Nothing on it comes
-from elsewhere, and its policy lets nothing in: no script but ours, no picture but the app's own
-and those that links lead to.
+The page gets all data from the API, with the key that the reader enters. Its content security
+policy allows only our scripts, the app's pictures and the pictures behind links.
 """
 
 from functools import cache
@@ -30,22 +29,22 @@ _POLICY: Final = (
 
 
 async def gallery(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
-    """Hand out the page."""
+    """Return the page."""
     del req
-    return _answer(_PAGE, _policy(configuration))
+    return _file_response(_PAGE, _policy(configuration))
 
 
 async def gallery_file(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
-    """Hand out a file of the page."""
+    """Return a file of the page."""
     name = req.route_params.get("name", "")
     if name == _PAGE or name not in files():
         return func.HttpResponse(status_code=404)
-    return _answer(name, _policy(configuration))
+    return _file_response(name, _policy(configuration))
 
 
 @cache
 def files() -> dict[str, bytes]:
-    """Return every file of the page by its name; a request names one of these or nothing."""
+    """Return every file of the page by its name."""
     return {path.name: path.read_bytes() for path in _FILES.iterdir() if path.suffix in _TYPES}
 
 
@@ -56,7 +55,7 @@ def _policy(configuration: Configuration) -> str:
     return _POLICY.format(pictures=pictures)
 
 
-def _answer(name: str, policy: str) -> func.HttpResponse:
+def _file_response(name: str, policy: str) -> func.HttpResponse:
     content_type = _TYPES[Path(name).suffix]
     headers = {
         "Content-Type": content_type,

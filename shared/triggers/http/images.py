@@ -1,4 +1,4 @@
-"""HTTP, what is stored: pictures by their number, in parts that the app can hold."""
+"""Handle requests for pictures by their number, whole or in parts."""
 
 from typing import Final
 
@@ -14,12 +14,12 @@ from ...stores.world import World
 from .jobs import stored_job
 from .responses import empty_response
 
-#: Most bytes of a picture in one answer: the platform holds an answer whole.
+#: Most bytes of a picture in one response: the platform keeps a response in memory.
 PART_BYTES: Final = 4 << 20
 
 
 async def read_image(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
-    """Hand out a picture, or a part of it, or another form of it."""
+    """Return a picture, a part of it, or another form of it."""
     world = open_world(configuration)
     stored = await stored_job(req, world)
     number, form = req.route_params.get("number", ""), read_form(req.params)
@@ -37,7 +37,7 @@ async def respond_with_blob(
     configuration: Configuration,
     missing: str,
 ) -> func.HttpResponse:
-    """Answer with a blob that stands beside the pictures, whole or in parts; else with a code."""
+    """Return a blob of the images container, whole or in part; `Refused` with `missing` if none."""
     wanted = read_byte_range(req.headers.get("range"))
     part = name and await world.pictures.read(
         name, start=wanted.start if wanted else 0, length=_length(wanted)
@@ -47,10 +47,10 @@ async def respond_with_blob(
     if matches_version(req.headers.get("if-none-match"), part.version):
         return empty_response(304, {"ETag": part.version})
     if wanted:
-        return _some(part)
+        return _partial_response(part)
     if len(part.data) < part.total:
-        return await _elsewhere(name, part, world, configuration)
-    return _part(part, status=200)
+        return await _link_response(name, part, world, configuration)
+    return _part_response(part, status=200)
 
 
 def _length(wanted: ByteRange | None) -> int:
@@ -59,35 +59,35 @@ def _length(wanted: ByteRange | None) -> int:
     return min(PART_BYTES, wanted.end - wanted.start + 1)
 
 
-def _some(part: PicturePart) -> func.HttpResponse:
+def _partial_response(part: PicturePart) -> func.HttpResponse:
     if not part.data:
         raise refused("range_not_satisfiable", f"there are {part.total:,} bytes")
     end = part.start + len(part.data) - 1
-    return _part(part, status=206, range=f"bytes {part.start}-{end}/{part.total}")
+    return _part_response(part, status=206, range=f"bytes {part.start}-{end}/{part.total}")
 
 
-async def _elsewhere(
+async def _link_response(
     name: str, part: PicturePart, world: World, configuration: Configuration
 ) -> func.HttpResponse:
-    """Send the caller to storage for a long picture, where links are given; else ask for ranges."""
+    """Redirect to storage for a long picture if links are enabled; else require a range."""
     life = configuration.settings.read_link_life
     if not life:
         raise refused(
             "range_needed",
-            f"there are {part.total:,} bytes, and one answer has at most {PART_BYTES:,}; "
-            "ask with Range: bytes=0-, and on from there",
+            f"the picture has {part.total:,} bytes and a response at most {PART_BYTES:,}; send "
+            "'Range: bytes=0-' and continue from there",
         )
     url = await world.links.link(name, until=world.clock.now() + life)
     return empty_response(302, {"Location": url, "Cache-Control": "no-store"})
 
 
-def _part(part: PicturePart, *, status: int, range: str = "") -> func.HttpResponse:  # noqa: A002 (it is called that)
+def _part_response(part: PicturePart, *, status: int, range: str = "") -> func.HttpResponse:  # noqa: A002 (it is called that)
     headers = {
         "ETag": part.version,
         "Accept-Ranges": "bytes",
         "Content-Type": part.content_type,
         "X-Content-Type-Options": "nosniff",
-        # What is stored never changes under its name; which picture is the first may.
+        # A stored blob never changes; which picture is the first may change.
         "Cache-Control": "private, no-cache",
     }
     if range:

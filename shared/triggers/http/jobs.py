@@ -1,11 +1,4 @@
-"""HTTP, the way in: a job is submitted, or foreseen without being made.
-
-HTTP, the orders: a job is cancelled, released, failed or replayed by whoever has a key.
-
-HTTP, the way to look: one job, with all there is to tell of it.
-
-HTTP, the list: the newest jobs, by state or by tag, a page at a time.
-"""
+"""Handle requests about jobs: submit, estimate, cancel, release, fail, replay, read and list."""
 
 import hashlib
 import uuid
@@ -48,20 +41,20 @@ from ...workflows.intake import estimate, submit
 from ..host import log_report
 from .responses import empty_response, json_response
 
-#: A key makes the same id at any time.
+#: An idempotency key gives the same id at any time.
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
 async def submit_job(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
-    """Take a job in, as the queue would, and tell how it stands."""
+    """Accept a job, like the queue does, and return its state."""
     world = open_world(configuration)
     accepted = await submit(_message(req), world, configuration)
-    _tell("submit_job", accepted)
+    _log_accepted("submit_job", accepted)
     return job_response(accepted.stored, now=world.clock.now())
 
 
 async def estimate_job(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
-    """Say what a job would come to, without making it."""
+    """Return the plans and the estimate of a job, without making it."""
     plans = await estimate(_message(req), open_world(configuration), configuration)
     return json_response(estimate_of(plans))
 
@@ -79,17 +72,19 @@ def _message(req: func.HttpRequest) -> Message:
 
 
 def read_body(req: func.HttpRequest, most: int) -> bytes:
-    """Return a body of a type and a length, in bytes, that is read here; else `Refused`."""
+    """Return the body; `Refused` for another content type or more than `most` bytes."""
     if not is_json(req.headers.get("content-type")):
         raise refused("unsupported_media_type", f"send {' or '.join(JSON_TYPES)}")
     body = req.get_body()
     if len(body) > most:
-        raise refused("too_large", f"the body has {len(body):,} bytes; {most:,} are the most")
+        raise refused(
+            "too_large", f"the body has {len(body):,} bytes; at most {most:,} are allowed"
+        )
     return body
 
 
 def job_response(stored: Versioned[JobRecord], *, now: datetime) -> func.HttpResponse:
-    """Answer with a job: 202 while it runs, 200 when it has ended."""
+    """Return a job as a response: 202 while it runs, 200 when it has ended."""
     record = stored.value
     running = record.state is JobState.RUNNING
     headers = {"Location": JOB_PATH.format(job_id=record.job_id), "ETag": stored.version}
@@ -98,32 +93,32 @@ def job_response(stored: Versioned[JobRecord], *, now: datetime) -> func.HttpRes
     return json_response(status_of(record), status=202 if running else 200, headers=headers)
 
 
-def _tell(function: str, accepted: Accepted) -> None:
+def _log_accepted(function: str, accepted: Accepted) -> None:
     what = What.ACCEPTED if accepted.is_new else What.REPEATED
     log_report(function, Report(what, accepted.stored.value.job_id))
 
 
 async def cancel_job(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
     """Cancel a job."""
-    return await _ordered(Action.CANCEL, req, configuration)
+    return await _run_command(Action.CANCEL, req, configuration)
 
 
 async def replay_job(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
-    """Have a job made again."""
-    return await _ordered(Action.REPLAY, req, configuration)
+    """Replay a job."""
+    return await _run_command(Action.REPLAY, req, configuration)
 
 
 async def release_job(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
-    """Let a parked job go on."""
-    return await _ordered(Action.RELEASE, req, configuration)
+    """Release a parked job."""
+    return await _run_command(Action.RELEASE, req, configuration)
 
 
 async def fail_job(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
-    """Give a parked job up."""
-    return await _ordered(Action.FAIL, req, configuration)
+    """End a parked job as failed."""
+    return await _run_command(Action.FAIL, req, configuration)
 
 
-async def _ordered(
+async def _run_command(
     action: Action, req: func.HttpRequest, configuration: Configuration
 ) -> func.HttpResponse:
     world, job_id = open_world(configuration), req.route_params.get("job_id", "")
@@ -135,12 +130,12 @@ async def _ordered(
 
 
 async def read_job(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
-    """Tell of one job, with links to its pictures where they are wanted and given."""
+    """Return one job, with links to its pictures if requested."""
     world = open_world(configuration)
     links = wants_links(req.params, configuration.settings)
     stored = await stored_job(req, world)
     record, now = stored.value, world.clock.now()
-    # With links a document is another one each time, so it has no version of its own.
+    # With links the document is different each time, so it has no version.
     headers = {} if links else {"ETag": stored.version}
     if record.state is JobState.RUNNING:
         headers["Retry-After"] = str(poll_after(record, now))
@@ -155,7 +150,7 @@ async def read_job(req: func.HttpRequest, configuration: Configuration) -> func.
 
 
 async def stored_job(req: func.HttpRequest, world: World) -> Versioned[JobRecord]:
-    """Return the job that the path names; `Refused` if there is none."""
+    """Return the job in the path; `Refused` if there is none."""
     job_id = req.route_params.get("job_id", "")
     found = await world.records.read(job_id) if is_job_id(job_id) else None
     if found is None:
@@ -164,7 +159,7 @@ async def stored_job(req: func.HttpRequest, world: World) -> Versioned[JobRecord
 
 
 async def list_jobs(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
-    """Tell of the newest jobs, a page at a time."""
+    """Return a page of the newest jobs."""
     world, wanted = open_world(configuration), read_list_query(req.params)
     links = wants_links(req.params, configuration.settings)
     page = await world.index.page(
@@ -178,7 +173,7 @@ async def list_jobs(req: func.HttpRequest, configuration: Configuration) -> func
     jobs = job_list(page, urls)
     headers = {}
     if page.next:
-        # Only what this list knows: a key that came in the query must not come out again.
+        # Only known parameters: a key in the query must not be repeated in the link.
         asked = {name: req.params[name] for name in FILTERS if name in req.params}
         following = urlencode({**asked, "after": page.next})
         headers["Link"] = f'</api/jobs?{following}>; rel="next"'

@@ -1,4 +1,4 @@
-"""Answers over HTTP: documents, problems, and what must stand in their headers."""
+"""Build HTTP responses: documents and problems, with their headers."""
 
 from collections.abc import Awaitable, Mapping
 from typing import Final
@@ -11,42 +11,42 @@ from ...http_api.problems import PROBLEM_TYPE, Refused, to_problem
 from ...ports import Report, What
 from ..host import log, log_report
 
-#: What every answer of the API says: it is one caller's, and it is what it says it is.
-_ALWAYS: Final = {
+#: Headers of every response.
+_COMMON_HEADERS: Final = {
     "Cache-Control": "private, no-cache",
     "X-Content-Type-Options": "nosniff",
 }
-#: Seconds until something that did not answer is worth another try.
-_TRY_AGAIN: Final = "5"
+#: Seconds until a retry, after a service did not answer.
+_RETRY_AFTER: Final = "5"
 
 
 def json_response(
     data: Data, *, status: int = 200, headers: Mapping[str, str] | None = None
 ) -> func.HttpResponse:
-    """Answer with a document."""
+    """Return a response with a document."""
     return _json(data, "application/json", status, headers or {})
 
 
 def empty_response(status: int, headers: Mapping[str, str]) -> func.HttpResponse:
-    """Answer without a body."""
-    return func.HttpResponse(status_code=status, headers={**_ALWAYS, **headers})
+    """Return a response without a body."""
+    return func.HttpResponse(status_code=status, headers={**_COMMON_HEADERS, **headers})
 
 
 async def respond(name: str, answer: Awaitable[func.HttpResponse]) -> func.HttpResponse:
-    """Return an answer of the function `name`: what goes wrong is a problem, and logged."""
+    """Return the response of the function `name`; an error becomes a problem and is logged."""
     try:
         return await answer
     except ImageJobsError as error:
-        _tell(name, error)
+        _log_error(name, error)
         found = to_problem(error)
-        again = {"Retry-After": _TRY_AGAIN} if isinstance(error, Unavailable) else {}
+        again = {"Retry-After": _RETRY_AFTER} if isinstance(error, Unavailable) else {}
         return _json(found, PROBLEM_TYPE, found.status, again)
 
 
-def _tell(name: str, error: ImageJobsError) -> None:
+def _log_error(name: str, error: ImageJobsError) -> None:
     match error:
         case Refused():
-            return  # the caller's own affair: a wrong id, a wrong type
+            return  # an error of the caller, such as a wrong id or type
         case Rejected():
             faults = [str(fault) for fault in error.faults]
             log_report(
@@ -61,5 +61,5 @@ def _json(data: Data, mimetype: str, status: int, headers: Mapping[str, str]) ->
         data.model_dump_json(),
         status_code=status,
         mimetype=mimetype,
-        headers={**_ALWAYS, "Content-Type": mimetype, **headers},
+        headers={**_COMMON_HEADERS, "Content-Type": mimetype, **headers},
     )

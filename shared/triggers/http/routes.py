@@ -1,7 +1,7 @@
-"""HTTP: every route, and who answers it.
+"""Define every HTTP route and the module that handles it.
 
-Who answers is imported with the first request: most instances of the app are started by a queue and
-never get one.
+A module is imported with its first request: most instances of the app are started by a queue and
+never get a request.
 """
 
 from collections.abc import Awaitable, Callable
@@ -21,14 +21,14 @@ _READ: Final = ("GET", "HEAD")
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """A function of the app that answers requests."""
+    """A function of the app that handles requests."""
 
     name: str
     methods: tuple[str, ...]
     path: str
-    #: The module beside this one whose coroutine of this name answers.
+    #: The module of this package with the coroutine `name`.
     module: str
-    #: Whether it takes no key, since it tells nothing of anybody.
+    #: Whether it needs no key, because it returns no data of callers.
     is_open: bool = False
 
 

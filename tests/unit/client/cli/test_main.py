@@ -96,7 +96,7 @@ def test_json_may_be_asked_for_before_the_sub_command(
     assert wrong["faults"][0]["field"] == "n"
     monkeypatch.setattr(dead_letters, "client", lambda: nullcontext(NoLetters()))
     assert said(capsys, "--json", "dead", "list") == ""
-    assert said(capsys, "dead", "list") == "No dead letters of these days.\n"
+    assert said(capsys, "dead", "list") == "No dead letters on these days.\n"
 
 
 class NoLetters:
@@ -144,9 +144,9 @@ def test_every_option_fills_its_field(
     ("arguments", "sentence"),
     [
         (("route", "a fox", "-n", "0"), "n: 0 is too small"),
-        (("route", "a fox", "-t", "tag"), "tags: 'tag' is no tag; write NAME=VALUE"),
+        (("route", "a fox", "-t", "tag"), "tags: 'tag' is not a tag; write NAME=VALUE"),
         (("route", "-f", "no-such-file"), "can't be read"),
-        (("route", "a fox", "--finish", "{"), "is no JSON"),
+        (("route", "a fox", "--finish", "{"), "is not valid JSON"),
         (("submit", "a fox"), "set ImageStorage"),
         (("paint",), "No such command"),
     ],
@@ -162,7 +162,7 @@ def test_a_file_that_holds_no_job_is_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)  # a long path would break the line
     Path("job.json").write_text("[]")
-    assert "holds no job" in said(capsys, "route", "-f", "job.json", code=2)
+    assert "is not a job" in said(capsys, "route", "-f", "job.json", code=2)
 
 
 def test_errors_are_json_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
@@ -274,7 +274,7 @@ def test_an_empty_list_is_told_in_words_and_whoever_has_not_ended_is_counted(
 
     monkeypatch.setattr(watch, "client", lambda: nullcontext(Jobs()))
     assert said(capsys, "list") == "No jobs.\n"
-    assert said(capsys, "watch") == "No job is running.\n"
+    assert said(capsys, "watch") == "No jobs running.\n"
     assert said(capsys, "watch", "--json") == ""
     late = ("--within", "0", "--json")
     assert "2 of 2 jobs have not ended" in said(capsys, "watch", "fox", "owl", *late, code=5)
