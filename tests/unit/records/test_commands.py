@@ -166,8 +166,9 @@ def test_a_new_day_resumes_only_what_waits_for_its_budget() -> None:
     assert commands.resume(other, now=NOW) is other
 
 
-def test_a_job_whose_deadline_passed_while_it_waited_is_failed() -> None:
-    deadline = NOW - timedelta(minutes=1)
+@pytest.mark.parametrize("ago", [timedelta(), timedelta(minutes=1)])
+def test_a_job_whose_deadline_passed_while_it_waited_is_failed(ago: timedelta) -> None:
+    deadline = NOW - ago
     waiting = ended(0, failure=BROKE, attempts=())
     one = record(
         {"deadline": deadline.isoformat()},

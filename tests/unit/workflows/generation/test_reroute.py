@@ -152,3 +152,11 @@ async def test_a_task_of_which_something_may_have_been_made_stays(changes: dict[
     record = await waiting()
     touched = record.tasks[0].model_copy(update=changes)
     assert moved(record.model_copy(update={"tasks": (touched,)})) is None
+
+
+async def test_the_other_parts_of_the_job_keep_their_plans() -> None:
+    before = await waiting(size=["1024x1024", "1536x1024", "1024x1536"])
+    after = moved(before)
+    assert after is not None
+    assert after.plans[0] != before.plans[0]
+    assert after.plans[1:] == before.plans[1:]
