@@ -1,6 +1,6 @@
 """Records and pages of batches beside the job records, result manifests beside the pictures.
 
-What a record is made of is imported with the first one: most instances never see a batch.
+The model of a record is imported with the first one: most instances never see a batch.
 """
 
 import contextlib
@@ -36,17 +36,15 @@ class BatchRecords:
 
     async def create(self, record: "BatchRecord") -> str:
         """Write a new record and return its version; `AlreadyExists` if the batch has one."""
-        name, what = _name(record.batch_id), _what(record.batch_id)
-        return await self._records.create(name, record, what=what)
+        return await self._records.write(_name(record.batch_id), record)
 
     async def read(self, batch_id: str) -> "Versioned[BatchRecord] | None":
         """Return the record; None when it does not exist."""
-        return await self._records.read(_name(batch_id), what=_what(batch_id))
+        return await self._records.read(_name(batch_id))
 
     async def replace(self, record: "BatchRecord", version: str) -> str:
         """Write the record if it still has `version`; `StaleVersion` if it does not."""
-        name, what = _name(record.batch_id), _what(record.batch_id)
-        return await self._records.replace(name, record, version, what=what)
+        return await self._records.write(_name(record.batch_id), record, version)
 
     async def put_page(self, batch_id: str, name: str, body: bytes) -> bytes:
         """Write a page once; return the stored one."""
@@ -90,7 +88,3 @@ def _name(batch_id: str) -> str:
 
 def _page(batch_id: str, name: str) -> str:
     return f"batches/{batch_id}/{name}"
-
-
-def _what(batch_id: str) -> str:
-    return f"record of batch {batch_id}"

@@ -49,19 +49,12 @@ async def until_written[T](
 
 @dataclass(frozen=True, slots=True)
 class Documents[T: BaseModel]:
-    """Documents of one kind in a container; `what` names one in errors."""
+    """Documents of one kind in a container, by the names of their blobs."""
 
     blobs: Blobs
     model: type[T]
 
-    async def create(self, name: str, document: T, *, what: str) -> str:
-        """Write a new document and return its version; `AlreadyExists` if there is one."""
-        try:
-            return await self._written(name, document, None)
-        except AlreadyExists as error:
-            raise AlreadyExists(f"the {what} exists already") from error
-
-    async def read(self, name: str, *, what: str) -> Versioned[T] | None:
+    async def read(self, name: str) -> Versioned[T] | None:
         """Return the document; None when it does not exist; `UnreadableRecord` if it is damaged."""
         blob = await self.blobs.read(name)
         if blob is None:
@@ -70,16 +63,13 @@ class Documents[T: BaseModel]:
             return Versioned(self.model.model_validate_json(blob.body), blob.version)
         except ValidationError as error:
             faults = "; ".join(map(str, plain_faults(error)))
-            raise UnreadableRecord(f"this version cannot read the {what}: {faults}") from error
+            raise UnreadableRecord(f"this version cannot read {name!r}: {faults}") from error
 
-    async def replace(self, name: str, document: T, version: str, *, what: str) -> str:
-        """Write the document if it still has `version`; `StaleVersion` if it does not."""
-        try:
-            return await self._written(name, document, version)
-        except StaleVersion as error:
-            raise StaleVersion(f"the {what} has changed") from error
+    async def write(self, name: str, document: T, version: str | None = None) -> str:
+        """Write a new document, or replace this version of it, and return the new version.
 
-    async def _written(self, name: str, document: T, version: str | None) -> str:
+        Raises `AlreadyExists` or `StaleVersion` when another writer was faster.
+        """
         write_id, body = uuid.uuid4().hex, document.model_dump_json().encode()
         try:
             return await self.blobs.put(

@@ -1,4 +1,4 @@
-"""The index of jobs: empty blobs beside the records, which say all in their name and metadata.
+"""The index of jobs: empty blobs beside the records, with all facts in their name and metadata.
 
 `open/{name}` is an open job, `ended/{name}` one that has ended. Both sort newest first, so a page
 is a listing of each, merged (docs/decisions/0007).
@@ -7,7 +7,7 @@ is a listing of each, merged (docs/decisions/0007).
 import contextlib
 from collections import deque
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
@@ -100,9 +100,10 @@ class JobIndex:
         filtered = state is not None or tag is not None
         size = _MOST if filtered else min(limit + 1, _MOST)
         prefixes = (OPEN,) if state is JobState.RUNNING else (OPEN, ENDED)
+        marks = (*cursor.marks, None, None) if cursor else (None, None)
         listings = [
-            _Listing(self.blobs, prefix, cursor, number=number, size=size)
-            for number, prefix in enumerate(prefixes)
+            _Listing(self.blobs, prefix, size, cursor, mark)
+            for prefix, mark in zip(prefixes, marks, strict=False)
         ]
         found: list[IndexEntry] = []
         while len(found) < limit and sum(each.asked for each in listings) <= _LISTINGS:
@@ -113,54 +114,40 @@ class JobIndex:
             cursor = Cursor(place=entry.place, marks=tuple(listing.mark for listing in listings))
             if entry.has_tag(tag) and state in {None, entry.state}:
                 found.append(entry)
-        more = [listing for listing in listings if await listing.head()]
-        return Page(
-            entries=tuple(found), next=cursor.to_text() if more and cursor is not None else None
-        )
+        more = cursor is not None and [listing for listing in listings if await listing.head()]
+        return Page(entries=tuple(found), next=cursor.to_text() if cursor and more else None)
 
 
+@dataclass(slots=True)
 class _Listing:
     """One sorted listing of the container, read a page at a time from where a cursor says."""
 
-    def __init__(
-        self,
-        blobs: Blobs,
-        prefix: str,
-        cursor: Cursor | None,
-        *,
-        number: int,
-        size: int,
-    ) -> None:
-        marks = cursor.marks if cursor else ()
-        #: The store's mark of the page we stand in.
-        self.mark = marks[number] if number < len(marks) else None
-        #: Pages asked for so far.
-        self.asked = 0
-        self._cursor = cursor
-        self._prefix = prefix
-        self._entries: deque[IndexEntry] = deque()
-        self._next: str | None = self.mark
-        self._blobs = blobs
-        self._size = size
+    blobs: Blobs
+    prefix: str
+    #: Blobs in a page.
+    size: int
+    cursor: Cursor | None
+    #: Where the current page begins, as storage marks it; None at the first.
+    mark: str | None
+    next_mark: str | None = None
+    #: Pages asked for so far.
+    asked: int = 0
+    entries: deque[IndexEntry] = field(default_factory=deque)
 
     async def head(self) -> IndexEntry | None:
         """Return the next entry and leave it there, or None at the end."""
-        while not self._entries:
-            if self.asked and not self._next:
-                return None
-            self.mark = self._next
+        while not self.entries:
+            if self.asked:
+                if not self.next_mark:
+                    return None
+                self.mark = self.next_mark
             self.asked += 1
-            listing = await self._blobs.list(self._prefix, limit=self._size, after=self.mark)
-            self._next = listing.next
-            ahead = [blob for name, blob in listing.blobs.items() if self._is_ahead(name)]
-            self._entries.extend(map(_entry, ahead))
-        return self._entries[0]
-
-    def take(self) -> IndexEntry:
-        return self._entries.popleft()
-
-    def _is_ahead(self, name: str) -> bool:
-        return self._cursor is None or self._cursor.is_before(name.removeprefix(self._prefix))
+            page = await self.blobs.list(self.prefix, limit=self.size, after=self.mark)
+            self.next_mark = page.next
+            for name, blob in page.blobs.items():
+                if self.cursor is None or self.cursor.is_before(name.removeprefix(self.prefix)):
+                    self.entries.append(_entry(blob))
+        return self.entries[0]
 
 
 async def _next_job(listings: list[_Listing]) -> list[IndexEntry]:
@@ -172,7 +159,7 @@ async def _next_job(listings: list[_Listing]) -> list[IndexEntry]:
     group: list[IndexEntry] = []
     for listing in listings:
         while (entry := await listing.head()) and entry.place == place:
-            group.append(listing.take())
+            group.append(listing.entries.popleft())
     return group
 
 

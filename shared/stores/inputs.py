@@ -6,7 +6,7 @@ from typing import Final
 
 from ..errors import Fault, InvalidJob, StaleVersion
 from ..pictures.inputs import InputHead, locate_input
-from ..ports import Blob, Blobs
+from ..ports import Blobs
 
 #: What is read of a picture at once, bytes.
 PIECE_BYTES: Final = 1 << 20
@@ -28,11 +28,11 @@ class Inputs:
 
     async def head(self, name: str, *, most: int) -> InputHead | None:
         """Return the first `most` bytes of the blob; None when it does not exist."""
-        place = self._place(name)
+        place = self._find_place(name)
         if place is None:
             return None
-        blobs, where = place
-        blob = await blobs.read(where, length=most)
+        blobs, blob_name = place
+        blob = await blobs.read(blob_name, length=most)
         return None if blob is None else InputHead(blob.version, blob.size, blob.body)
 
     async def read(self, name: str, version: str) -> AsyncIterator[bytes]:
@@ -40,35 +40,31 @@ class Inputs:
 
         Raises `StaleVersion` as soon as the blob was changed or removed.
         """
-        offset, total = 0, 1
-        while offset < total:
-            blob = await self._piece(name, version, offset)
-            total = blob.size
-            offset += len(blob.body)
+        gone = f"the input {name!r} was changed or removed after its job was accepted"
+        place = self._find_place(name)
+        if place is None:
+            raise StaleVersion(gone)
+        blobs, blob_name = place
+        start, size = 0, 1
+        while start < size:
+            try:
+                blob = await blobs.read(
+                    blob_name, start=start, length=PIECE_BYTES, if_version=version
+                )
+            except StaleVersion as error:
+                raise StaleVersion(gone) from error
+            if blob is None:
+                raise StaleVersion(gone)
+            size = blob.size
+            start += len(blob.body)
             yield blob.body
 
-    async def _piece(self, name: str, version: str, start: int) -> Blob:
-        place = self._place(name)
-        try:
-            if place:
-                blobs, where = place
-                blob = await blobs.read(where, start=start, length=PIECE_BYTES, if_version=version)
-                if blob:
-                    return blob
-        except StaleVersion as error:
-            raise StaleVersion(_gone(name)) from error
-        raise StaleVersion(_gone(name))
-
-    def _place(self, name: str) -> tuple[Blobs, str] | None:
+    def _find_place(self, name: str) -> tuple[Blobs, str] | None:
         place = locate_input(name, inputs="", images=self.images_container)
         if place is None:
             return None
-        container, blob = place
-        return (self.images if container else self.blobs), blob
-
-
-def _gone(name: str) -> str:
-    return f"the input {name!r} was changed or removed after its job was accepted"
+        container, blob_name = place
+        return (self.images if container else self.blobs), blob_name
 
 
 def as_text(name: str, body: bytes, max_bytes: int) -> str:

@@ -295,7 +295,7 @@ class BudgetLedgers:
 
     async def _read(self, day: str) -> Versioned[DayLedger] | None:
         try:
-            return await Documents(self.blobs, DayLedger).read(ledger_name(day), what=day)
+            return await Documents(self.blobs, DayLedger).read(ledger_name(day))
         except UnreadableRecord as error:
             # A new ledger would count too little.
             raise StoreUnavailable(

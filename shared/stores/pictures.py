@@ -9,12 +9,15 @@ import asyncio
 import contextlib
 import re
 import uuid
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote, unquote
 
+from pydantic import ValidationError
+
 from ..errors import AlreadyExists, StoreUnavailable, TagsRefused
+from ..jobs.validation import plain_faults
 from ..pictures.measuring import PictureFacts
 from ..ports import BlockBlobs, StoredPicture
 from .picture_blocks import Block, BlockBody, BlockPool, BlockSizes
@@ -209,13 +212,9 @@ def picture_metadata(facts: PictureFacts, labels: Mapping[str, str]) -> dict[str
     Values are percent-encoded where a header cannot hold them, names are made identifiers, empty
     values are left out: a paid picture is not lost for the sake of a label.
     """
-    metadata = {
-        "sha256": facts.sha256,
-        "width": str(facts.width),
-        "height": str(facts.height),
-        "bytes": str(facts.bytes),
-    }
-    left = MAX_METADATA_BYTES - _size(metadata)
+    numbers = facts.model_dump(exclude={"content_type"})
+    metadata = {name: str(value) for name, value in numbers.items()}
+    left = MAX_METADATA_BYTES - sum(len(name) + len(value) for name, value in metadata.items())
     for label, text in labels.items():
         name, value = _identifier(label), quote(text, safe=_SAFE)
         left -= len(name) + len(value)
@@ -231,16 +230,13 @@ def facts_of_metadata(
 ) -> PictureFacts:
     """Return the facts of a stored picture."""
     try:
-        return PictureFacts(
-            content_type=content_type or "application/octet-stream",
-            width=int(metadata["width"]),
-            height=int(metadata["height"]),
-            bytes=int(metadata["bytes"]),
-            sha256=metadata["sha256"],
+        return PictureFacts.model_validate(
+            {**metadata, "content_type": content_type or "application/octet-stream"}
         )
-    except (KeyError, ValueError) as error:
+    except ValidationError as error:
+        faults = "; ".join(map(str, plain_faults(error)))
         raise StoreUnavailable(
-            f"the blob {name!r} was not stored by this app: its metadata lacks {error}; "
+            f"the blob {name!r} was not stored by this app: its metadata has faults: {faults}; "
             f"move it out of the way"
         ) from error
 
@@ -250,34 +246,27 @@ def _identifier(label: str) -> str:
     return name if name[:1].isalpha() or name.startswith("_") else f"_{name}"
 
 
-def _size(metadata: Mapping[str, str]) -> int:
-    return sum(len(name) + len(value) for name, value in metadata.items())
-
-
 #: What a picture can be found by in storage: index tags, at most ten a blob, of few characters.
 #: What does not fit is in the metadata and in the record, and is left out here.
 #: https://learn.microsoft.com/azure/storage/blobs/storage-manage-find-blobs
 MAX_TAGS: Final = 10
 #: Labels of ours that become tags, before the caller's own.
 _OURS: Final = ("job_id", "model", "locale")
-_OWN: Final = "tag_"
+_CALLERS: Final = "tag_"
 _NAME: Final = re.compile(r"[A-Za-z0-9 +\-./:=_]{1,128}")
 _VALUE: Final = re.compile(r"[A-Za-z0-9 +\-./:=_]{0,256}")
 
 
 def index_tags(labels: Mapping[str, str]) -> dict[str, str]:
     """Return the tags of a picture that is stored with these labels; ours win over equal names."""
+    ours = [(name, labels[name]) for name in _OURS if labels.get(name)]
+    callers = [
+        (name.removeprefix(_CALLERS), unquote(value))
+        for name, value in labels.items()
+        if name.startswith(_CALLERS)
+    ]
     tags: dict[str, str] = {}
-    for name, value in _wanted(labels):
+    for name, value in [*ours, *callers]:
         if len(tags) < MAX_TAGS and _NAME.fullmatch(name) and _VALUE.fullmatch(value):
             tags.setdefault(name, value)
     return tags
-
-
-def _wanted(labels: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    for name in _OURS:
-        if value := labels.get(name):
-            yield name, value
-    for name, value in labels.items():
-        if name.startswith(_OWN):
-            yield name.removeprefix(_OWN), unquote(value)

@@ -19,17 +19,15 @@ class JobRecords:
 
     async def create(self, record: JobRecord) -> str:
         """Write a new record and return its version; `AlreadyExists` if the job has one."""
-        name = record_name(record.job_id)
-        return await self._documents.create(name, record, what=_what(record.job_id))
+        return await self._documents.write(record_name(record.job_id), record)
 
     async def read(self, job_id: str) -> Versioned[JobRecord] | None:
         """Return the record; None when it does not exist."""
-        return await self._documents.read(record_name(job_id), what=_what(job_id))
+        return await self._documents.read(record_name(job_id))
 
     async def replace(self, record: JobRecord, version: str) -> str:
         """Write the record if it still has `version`; `StaleVersion` if it does not."""
-        name, what = record_name(record.job_id), _what(record.job_id)
-        return await self._documents.replace(name, record, version, what=what)
+        return await self._documents.write(record_name(record.job_id), record, version)
 
     async def update(
         self, stored: Versioned[JobRecord], step: Callable[[JobRecord], JobRecord]
@@ -50,12 +48,8 @@ class JobRecords:
                 return current
             return Versioned(record, await self.replace(record, current.version))
 
-        return await until_written(attempt, self.clock, what=_what(job_id))
+        return await until_written(attempt, self.clock, what=f"record of job {job_id}")
 
     @property
     def _documents(self) -> Documents[JobRecord]:
         return Documents(self.blobs, JobRecord)
-
-
-def _what(job_id: str) -> str:
-    return f"record of job {job_id}"

@@ -127,7 +127,7 @@ async def test_a_replacement_whose_answer_was_lost_has_succeeded(
 async def test_a_record_of_another_shape_is_told(account: Account) -> None:
     container = await account.container()
     await container.upload_blob("job-1.json", b'{"version": 9}')
-    with pytest.raises(UnreadableRecord, match="cannot read the record of job job-1"):
+    with pytest.raises(UnreadableRecord, match=r"cannot read 'job-1.json'"):
         await JobRecords(account.blobs, FakeClock()).read("job-1")
 
 

@@ -89,7 +89,7 @@ async def test_the_record_of_another_job_of_this_id_is_a_conflict() -> None:
 
 async def test_a_record_of_a_later_version_is_told_as_such() -> None:
     app = MemoryConnection({"jobs/fox.json": b'{"version": 2}'})
-    with pytest.raises(UnreadableRecord, match="this version cannot read the record of job fox"):
+    with pytest.raises(UnreadableRecord, match=r"this version cannot read 'fox.json'"):
         await jobs.read_status("fox", app)
 
 

@@ -27,23 +27,23 @@ def pages(blobs: MemoryBlobs) -> Documents[Page]:
 
 
 async def test_a_document_comes_back_with_its_version(pages: Documents[Page]) -> None:
-    version = await pages.create("a", Page(text="one"), what="page")
-    found = await pages.read("a", what="page")
+    version = await pages.write("a", Page(text="one"))
+    found = await pages.read("a")
     assert found is not None
     assert (found.value, found.version) == (Page(text="one"), version)
-    assert await pages.read("b", what="page") is None
+    assert await pages.read("b") is None
 
 
 async def test_errors_name_the_document(pages: Documents[Page], blobs: MemoryBlobs) -> None:
-    version = await pages.create("a", Page(text="one"), what="page")
-    with pytest.raises(AlreadyExists, match=r"^the page exists already$"):
-        await pages.create("a", Page(text="one"), what="page")
-    await pages.replace("a", Page(text="two"), version, what="page")
-    with pytest.raises(StaleVersion, match=r"^the page has changed$"):
-        await pages.replace("a", Page(text="two"), version, what="page")
+    version = await pages.write("a", Page(text="one"))
+    with pytest.raises(AlreadyExists, match=r"^container/a exists already$"):
+        await pages.write("a", Page(text="one"))
+    await pages.write("a", Page(text="two"), version)
+    with pytest.raises(StaleVersion, match=r"^container/a has changed$"):
+        await pages.write("a", Page(text="two"), version)
     blobs.seed("a", b'{"text": 3}')
-    with pytest.raises(UnreadableRecord, match=r"^this version cannot read the page: text: "):
-        await pages.read("a", what="page")
+    with pytest.raises(UnreadableRecord, match=r"^this version cannot read 'a': text: "):
+        await pages.read("a")
 
 
 class LosesReplies(MemoryBlobs):
@@ -57,12 +57,12 @@ class LosesReplies(MemoryBlobs):
 async def test_a_write_that_finds_its_own_first_try_has_succeeded() -> None:
     lossy = LosesReplies()
     pages = Documents(lossy, Page)
-    version = await pages.create("a", Page(text="one"), what="page")
+    version = await pages.write("a", Page(text="one"))
     assert version == lossy.stored["a"].version
-    version = await pages.replace("a", Page(text="two"), version, what="page")
+    version = await pages.write("a", Page(text="two"), version)
     assert version == lossy.stored["a"].version
     with pytest.raises(AlreadyExists):
-        await pages.create("a", Page(text="two"), what="page")
+        await pages.write("a", Page(text="two"))
 
 
 async def test_a_change_is_tried_again_until_no_other_writer_was_faster() -> None:
