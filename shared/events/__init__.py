@@ -1,1 +1,1 @@
-"""CloudEvents out: pure, no I/O."""
+"""Events as CloudEvents: data, size and delivery, without I/O."""

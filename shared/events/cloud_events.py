@@ -1,94 +1,91 @@
-"""Events in their envelope: CloudEvents 1.0, by the library, which callers need not have.
+"""Build CloudEvents 1.0 that fit a queue message.
 
-Nor does an app before its first event: the library and what it needs are 24 modules of its start.
+An event that is too long leaves out entries of its lists, images first: each image is found beside
+the others, but a failure is found nowhere else. The sidecar and the record hold everything.
 
-Making an event fit: what cannot all be told is told as far as there is room, and counted.
-
-Failures come before parts and parts before images: an image that is left out is found beside the
-others, a failure nowhere else. The sidecar and the record hold everything.
+The CloudEvents library is imported with the first event: it is 24 modules.
 """
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import Fault, Rejected
 from ..limits.pool_ledger import Alarm
 from ..records.record import JobRecord
 from ..vocabulary import MAX_NAME_BYTES, EventType, RejectionCode, clip
-from .data import MAX_EVENT_BYTES, CircuitData, Data, EndedPart, Omitted, PlannedPart
-from .projection import MAX_FAULTS, RejectedData, data_of, event_id
+from .data import (
+    MAX_EVENT_BYTES,
+    MAX_FAULTS,
+    CircuitData,
+    Data,
+    Omitted,
+    Part,
+    RejectedData,
+)
+from .projection import data_of, event_id
 
 if TYPE_CHECKING:
     from cloudevents.core.v1.event import CloudEvent
 
-#: What a CloudEvent puts around its data: its attributes, a long source among them.
-ENVELOPE_BYTES: Final = 2_048
+#: The most bytes of an event's data; the attributes, with a long source, take the other 2 KiB.
+_MAX_DATA_BYTES: Final = MAX_EVENT_BYTES - 2_048
 #: In order of importance; each may take half of the room that is left, the last one all of it.
 _LISTS: Final = ("failures", "parts", "images")
 
 
-def shortened[T: Data](data: T, *, most: int = MAX_EVENT_BYTES - ENVELOPE_BYTES) -> T:
-    """Return the data with as much of its lists as fits into `most` bytes of JSON."""
-    if _bytes(data) <= most or "omitted" not in type(data).model_fields:
+def _shorten[T: Data](data: T) -> T:
+    """Return the data with as many entries of its lists as fit into an event."""
+    if _count_bytes(data) <= _MAX_DATA_BYTES or not hasattr(data, "omitted"):
         return data
-    names = [name for name in _LISTS if name in type(data).model_fields]
-    told: dict[str, Sequence[Data]] = dict.fromkeys(names, ())
-    room = most - _bytes(data.model_copy(update=told))
-    left_out: dict[str, int] = {}
+    names = [name for name in _LISTS if hasattr(data, name)]
+    kept: dict[str, Sequence[Data]] = dict.fromkeys(names, ())
+    room = _MAX_DATA_BYTES - _count_bytes(data.model_copy(update=kept))
+    omitted: dict[str, int] = {}
     for name in names:
         share = room if name == names[-1] else room // 2
-        items: Sequence[Data] = getattr(data, name)
-        if name == "parts" and sum(map(_bytes_within, items)) > share:
-            left_out["reasons"] = sum(bool(_reasons(part)) for part in items)
-            items = [_without_reasons(part) for part in items]
-        told[name] = _fitting(items, share, last=_is_well)
-        room -= sum(map(_bytes_within, told[name]))
-        left_out[name] = len(items) - len(told[name])
-    return data.model_copy(update={**told, "omitted": Omitted(**left_out)})
+        items: Sequence[Any] = getattr(data, name)
+        if name == "parts" and sum(map(_count_bytes_in_list, items)) > share:
+            omitted["reasons"] = sum(bool(part.routing.reasons) for part in items)
+            items = [_drop_reasons(part) for part in items]
+        kept[name] = _fit(items, share)
+        room -= sum(map(_count_bytes_in_list, kept[name]))
+        omitted[name] = len(items) - len(kept[name])
+    return data.model_copy(update={**kept, "omitted": Omitted(**omitted)})
 
 
-def _fitting(items: Sequence[Data], room: int, *, last: Callable[[Data], bool]) -> tuple[Data, ...]:
-    """Return what fits, in its order; what is `last` goes first when not all does."""
+def _fit(items: Sequence[Data], room: int) -> tuple[Data, ...]:
+    """Return the items that fit into `room` bytes, in order; parts with failed calls go first."""
     kept: set[int] = set()
-    for place in sorted(range(len(items)), key=lambda place: last(items[place])):
-        room -= _bytes_within(items[place])
+    for place in sorted(
+        range(len(items)), key=lambda place: not getattr(items[place], "calls_failed", 0)
+    ):
+        room -= _count_bytes_in_list(items[place])
         if room < 0:
             break
         kept.add(place)
     return tuple(item for place, item in enumerate(items) if place in kept)
 
 
-def _is_well(item: Data) -> bool:
-    return not (isinstance(item, EndedPart) and item.calls_failed)
-
-
-def _reasons(part: Data) -> Sequence[str]:
-    return part.routing.reasons if isinstance(part, EndedPart | PlannedPart) else ()
-
-
-def _without_reasons(part: Data) -> Data:
-    if not isinstance(part, EndedPart | PlannedPart):
-        return part
+def _drop_reasons(part: Part) -> Part:
     return part.model_copy(update={"routing": part.routing.model_copy(update={"reasons": ()})})
 
 
-def _bytes(data: Data) -> int:
+def _count_bytes(data: Data) -> int:
     return len(json.dumps(data.model_dump(mode="json")))
 
 
-def _bytes_within(item: Data) -> int:
-    """Return what an entry takes in a list, its comma included."""
-    return _bytes(item) + len(", ")
+def _count_bytes_in_list(item: Data) -> int:
+    return _count_bytes(item) + len(", ")
 
 
 def build(record: JobRecord, event_type: EventType, *, source: str, time: datetime) -> "CloudEvent":
-    """Return the event of this type that the record owes the world, short enough for a queue."""
+    """Return the event of this type for a job, short enough for a queue message."""
     return cloud_event(
         event_type,
-        shortened(data_of(record, event_type, time=time)),
+        _shorten(data_of(record, event_type, time=time)),
         id=event_id(record.job_id, event_type, record.run),
         subject=f"jobs/{record.job_id}",
         source=source,
@@ -98,11 +95,11 @@ def build(record: JobRecord, event_type: EventType, *, source: str, time: dateti
 
 
 def rejected(rejection: Rejected, *, digest: str, source: str, time: datetime) -> "CloudEvent":
-    """Return the event of a refused message, whose body has this SHA-256.
+    """Return the event of a rejected message, whose body has this SHA-256.
 
-    Its id is of the digest as well: a conflict must not look like a repeat of the job's own event.
+    Its id contains the digest too: a conflict must not look like a repeat of the job's first event.
     """
-    whose = rejection.job_id or ""
+    job_id = rejection.job_id or ""
     known = rejection.code in set(RejectionCode)
     data = RejectedData(
         job_id=rejection.job_id,
@@ -118,27 +115,21 @@ def rejected(rejection: Rejected, *, digest: str, source: str, time: datetime) -
     return cloud_event(
         EventType.REJECTED,
         data,
-        id=event_id(f"{whose}/{digest}", EventType.REJECTED, 1),
-        subject=f"jobs/{whose}" if whose else f"messages/{digest}",
+        id=event_id(f"{job_id}/{digest}", EventType.REJECTED, 1),
+        subject=f"jobs/{job_id}" if job_id else f"messages/{digest}",
         source=source,
         time=time,
     )
 
 
 def alarm_event(alarm: Alarm, *, source: str) -> "CloudEvent":
-    """Return the event of an alarm; its id is the same whenever it is raised again."""
+    """Return the event of an alarm; each repeat of the alarm has the same id."""
     event_type = EventType.CIRCUIT_OPENED if alarm.kind == "opened" else EventType.CIRCUIT_CLOSED
-    whose = f"{alarm.pool}/{alarm.deployment or ''}/{alarm.opened_at.isoformat()}"
+    circuit = f"{alarm.pool}/{alarm.deployment or ''}/{alarm.opened_at.isoformat()}"
     return cloud_event(
         event_type,
-        CircuitData(
-            pool=alarm.pool,
-            deployment=alarm.deployment,
-            reason=alarm.reason,
-            message=clip(alarm.message),
-            since=alarm.opened_at,
-        ),
-        id=event_id(whose, event_type, 1),
+        CircuitData.copy_from(alarm, message=clip(alarm.message), since=alarm.opened_at),
+        id=event_id(circuit, event_type, 1),
         subject=f"pools/{alarm.pool}",
         source=source,
         time=alarm.time,
@@ -146,7 +137,7 @@ def alarm_event(alarm: Alarm, *, source: str) -> "CloudEvent":
 
 
 def to_json(event: "CloudEvent") -> bytes:
-    """Return the event in CloudEvents' structured JSON, as it goes into a queue message."""
+    """Return the event in CloudEvents' structured JSON, the body of a queue message."""
     from cloudevents.core.formats.json import JSONFormat  # noqa: PLC0415 (see the module)
 
     return JSONFormat().write(event)
@@ -155,10 +146,9 @@ def to_json(event: "CloudEvent") -> bytes:
 def cloud_event(
     event_type: StrEnum, data: Data, *, source: str, time: datetime, **attributes: str | None
 ) -> "CloudEvent":
-    """Return an event with this data; attributes that are empty are left out."""
+    """Return an event with this data and these attributes, without the empty ones."""
     from cloudevents.core.v1.event import CloudEvent  # noqa: PLC0415 (see the module)
 
-    said = {name: value for name, value in attributes.items() if value}
     return CloudEvent(
         {
             "specversion": "1.0",
@@ -166,7 +156,7 @@ def cloud_event(
             "source": source,
             "time": time,
             "datacontenttype": "application/json",
-            **said,
+            **{name: value for name, value in attributes.items() if value},
         },
         data.model_dump(mode="json"),
     )

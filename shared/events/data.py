@@ -1,36 +1,46 @@
-"""The data of events: models, printed as JSON Schemas, and the bounds that keep events small.
+"""The data of events: models whose JSON Schemas are published, and their limits.
 
-Bounds are in bytes of the JSON that goes out (ASCII, so that a character outside it counts 6 or
-12): an event must fit a queue message whatever a job holds.
+An event must fit a queue message, so limits count bytes of its JSON. That is ASCII: any other
+character takes 6 or 12 bytes.
 """
 
 from datetime import datetime
-from typing import Final, Literal
+from typing import Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..catalogue.pricing import Usage
+from ..errors import Fault
 from ..pictures.measuring import PictureFacts
-from ..records.record import FailureFacts
+from ..records.record import Failure, FailureFacts
 from ..routing.plan import Adjustment
+from ..vocabulary import FailureCode, RejectionCode
 
-#: The largest event, with room to spare: 64 KiB is the most a queue message holds, and 48 KiB fit
-#: even where a sink writes base64.
+#: The largest event. A queue message holds 64 KiB, which are 48 KiB in base64.
 MAX_EVENT_BYTES: Final = 49_152
 MAX_REASONS: Final = 12
+MAX_CATEGORIES: Final = 12
+#: Faults in one event; the dead letter has all of them.
+MAX_FAULTS: Final = 40
 #: Of the newest calls.
 MAX_REQUEST_IDS: Final = 10
 
 
 class Data(BaseModel):
-    """Something an event tells; printed as JSON Schema."""
+    """Base of all data that the app publishes."""
 
     model_config = ConfigDict(
         frozen=True,
         extra="forbid",
         json_schema_serialization_defaults_required=True,
-        defer_build=True,  # many kinds of data, of which a start needs none and a job two
+        defer_build=True,  # a start of the app needs none of the many models, a job needs two
     )
+
+    @classmethod
+    def copy_from(cls, source: object, **fields: object) -> Self:
+        """Return data with these fields; the others come from attributes of the same name."""
+        same = {name: getattr(source, name) for name in cls.model_fields if hasattr(source, name)}
+        return cls.model_validate(same | fields, from_attributes=True)
 
 
 class RenditionData(PictureFacts, Data):
@@ -59,7 +69,7 @@ class Image(PictureFacts, Data):
 
     @property
     def as_input(self) -> str:
-        """What a job calls this picture that edits it: among its `inputs`, or as its `mask`."""
+        """The name of this picture in `inputs` or `mask` of a job that edits it."""
         return f"/{self.container}/{self.blob}"
 
 
@@ -69,12 +79,12 @@ class CircuitData(Data):
     pool: str
     deployment: str | None = Field(description="Null: every deployment of the pool.")
     reason: Literal["blocked", "misconfigured"]
-    message: str = Field(description="What the service said when it was first refused.")
+    message: str = Field(description="What the service answered to the first call that failed.")
     since: datetime = Field(description="When the circuit opened.")
 
 
 class Asked(Data):
-    """What the job asked for, in its own words."""
+    """What the job asked for, as it wrote it."""
 
     size: str
     quality: str
@@ -97,7 +107,7 @@ class Decided(Data):
 
 
 class Routing(Data):
-    """How the job was size-routed: asked, decided, and every reason."""
+    """What one part of the job asked for, what was decided, and every reason."""
 
     asked: Asked
     decided: Decided
@@ -107,7 +117,7 @@ class Routing(Data):
 
 
 class Timings(Data):
-    """When things happened, UTC, and how long they took."""
+    """Times of the job (UTC) and durations."""
 
     accepted_at: datetime
     started_at: datetime | None = Field(description="Start of the first call.")
@@ -143,7 +153,7 @@ class PlannedPart(Part):
 
 
 class EndedPart(Part):
-    """A part that came to an end."""
+    """A part whose calls have ended."""
 
     calls_failed: int = Field(description="Calls that ended without all of their pictures.")
     images: int
@@ -161,7 +171,7 @@ class PartFailure(FailureFacts, Data):
 
 
 class Omitted(Data):
-    """What an event leaves out so that it fits, entries of its lists; zeros when nothing is."""
+    """How many entries of its lists an event leaves out to fit its message."""
 
     images: int = 0
     parts: int = 0
@@ -185,7 +195,7 @@ class AcceptedData(Data):
 
 
 class EndedData(Spending):
-    """A job that came to an end."""
+    """A job that has ended."""
 
     job_id: str
     images: tuple[Image, ...]
@@ -204,3 +214,22 @@ class SucceededData(EndedData):
     """A job with all of its pictures."""
 
     sidecar: str = Field(description="Blob beside the pictures that holds this data, written last.")
+
+
+class FailedData(Failure, EndedData):
+    """A job that ended, is parked or was cancelled without all of its pictures."""
+
+    code: FailureCode
+    request_ids: tuple[str, ...] = Field(description="The provider's, newest last.")
+    failures: tuple[PartFailure, ...] = Field(description="Of each call that failed.")
+
+
+class RejectedData(Data):
+    """A message that was rejected; nothing was paid."""
+
+    job_id: str | None
+    code: RejectionCode
+    faults: tuple[Fault, ...]
+    faults_found: int = Field(description="Number of all faults; `faults` may hold fewer.")
+    digest: str = Field(description="SHA-256 of the message's body, hexadecimal.")
+    tags: dict[str, str]

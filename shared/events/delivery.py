@@ -1,7 +1,7 @@
-"""A delivery: the message that takes one event to one sink.
+"""Describe the message that delivers one event to one sink, and the waits between its tries.
 
-Each sink beyond the app's own storage gets its events in messages of a queue, so no job waits for a
-sink and no sink for another.
+Each sink outside the app's storage has a message for each event. No job waits for a sink, and no
+sink waits for another sink.
 """
 
 import hashlib
@@ -14,22 +14,22 @@ from ..jobs.fields import is_job_id
 from ..jobs.parsing import read_model
 from ..records.dead_letter import DeadLetter, DeadLetterKind
 
-#: Wait after the first try and the longest one, seconds: 5 s, 15 s, 45 s, … an hour. A day holds
-#: some thirty tries, as many as Event Grid makes.
+#: The first and the longest wait, seconds: 5 s, 15 s, 45 s, … one hour. A day has about 30 tries,
+#: like Event Grid.
 FIRST_WAIT: Final = 5.0
 GROWTH: Final = 3
 LONGEST_WAIT: Final = 3600.0
-#: Jitter added to a wait, at most, as a share of it.
+#: Most jitter added to a wait, as a share of it.
 JITTER: Final = 0.25
 
 
 class Delivery(BaseModel):
-    """The event, its sink, and the tries so far."""
+    """An event, its sink, and the tries so far."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     sink: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
-    #: Tries made; the sink took none of them.
+    #: Tries so far; all of them failed.
     tries: int = Field(default=0, ge=0)
     #: When the event was published.
     since: datetime
@@ -49,19 +49,19 @@ class Delivery(BaseModel):
         return str(self.event["id"])
 
     def to_bytes(self) -> bytes:
-        """Return the message as it is on the queue."""
+        """Return the body of the message."""
         return self.model_dump_json().encode()
 
 
 def read_delivery(body: bytes) -> Delivery:
-    """Read a message of the deliveries queue; `MalformedMessage` if it is not one."""
+    """Read a message of the deliveries queue; raise `MalformedMessage` if it is not valid."""
     return read_model(Delivery, body)
 
 
 def wait_after(delivery: Delivery, asked: float | None) -> timedelta:
-    """Return the wait before the next try: at least what the sink asked, and longer each time.
+    """Return the wait before the next try: longer each time, and at least `asked` (seconds).
 
-    The jitter is derived from event and sink: it spreads the events, and is the same each time.
+    The jitter depends on event, sink and try alone, so it is the same for a repeated message.
     """
     grown = min(LONGEST_WAIT, FIRST_WAIT * GROWTH ** min(delivery.tries, 16))
     seed = f"{delivery.event_id}/{delivery.sink}/{delivery.tries}"
@@ -70,7 +70,7 @@ def wait_after(delivery: Delivery, asked: float | None) -> timedelta:
 
 
 def delivery_letter(delivery: Delivery, why: str, *, at: datetime) -> DeadLetter:
-    """Return the dead letter of an event that its sink did not take."""
+    """Return the dead letter of an event that was not delivered."""
     return DeadLetter(
         kind=DeadLetterKind.DELIVERY,
         reason="undeliverable",

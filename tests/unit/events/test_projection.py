@@ -244,7 +244,7 @@ def test_two_conflicts_with_one_job_are_two_events() -> None:
 
 
 def test_a_rejected_message_has_no_record_to_build_from() -> None:
-    with pytest.raises(ValueError, match=r"use cloud_events\.rejected"):
+    with pytest.raises(ValueError, match="not built from a record; see cloud_events"):
         build(record(), EventType.REJECTED, source="/x", time=AT)
 
 
