@@ -62,9 +62,8 @@ def find_size_for_aspect(
     """
     if isinstance(rules, FixedSizes):
         return _find_nearest_fixed(rules, Fraction(w, h), budget_pixels)
-    return _find_largest(
-        rules, clamp_ratio(rules, Fraction(w, h)), min(budget_pixels, rules.max_pixels)
-    )
+    budget = min(budget_pixels, rules.max_pixels)
+    return _find_largest(rules, clamp_ratio(rules, Fraction(w, h)), budget)
 
 
 def clamp_ratio(rules: FreeSizes, ratio: Fraction) -> Fraction:
@@ -77,20 +76,16 @@ def _find_largest(rules: FreeSizes, ratio: Fraction, budget: int) -> tuple[int, 
     if not fitting:
         return _find_smallest(rules, ratio)
     exact = [size for size in fitting if _has_ratio(size, ratio)]
-    best = max(exact, key=_area, default=None)
-    if best is not None and _area(best) >= EXACT_SHARE * budget:
-        return best
-    return max(fitting, key=_area)
+    best = max(exact or fitting, key=_area)
+    return best if _area(best) >= EXACT_SHARE * budget else max(fitting, key=_area)
 
 
 def _find_smallest(rules: FreeSizes, ratio: Fraction) -> tuple[int, int]:
     # If the limits allow no size of this ratio, they allow a square: `FreeSizes` checks that.
     sizes = list(_list_sizes(rules, ratio)) or list(_list_sizes(rules, Fraction(1)))
     exact = [size for size in sizes if _has_ratio(size, ratio)]
-    least, best = min(sizes, key=_area), min(exact, key=_area, default=None)
-    if best is not None and EXACT_SHARE * _area(best) <= _area(least):
-        return best
-    return least
+    least, best = min(sizes, key=_area), min(exact or sizes, key=_area)
+    return best if EXACT_SHARE * _area(best) <= _area(least) else least
 
 
 def _list_sizes(rules: FreeSizes, ratio: Fraction) -> Iterator[tuple[int, int]]:
@@ -138,16 +133,6 @@ def _area(size: tuple[int, int]) -> int:
 
 #: An aspect without a class gives the usual size of the model for these aspects.
 _USUAL_ASPECTS = (Aspect(1, 1), Aspect(3, 2), Aspect(2, 3))
-_PIXELS_OF_CLASS_BELOW: dict[ClassName, int] = {
-    "1k": 0,
-    "2k": CLASS_PIXELS["1k"],
-    "4k": CLASS_PIXELS["2k"],
-}
-_DEFAULT_ASPECTS: dict[ClassName, Aspect] = {
-    "1k": Aspect(1, 1),
-    "2k": Aspect(1, 1),
-    "4k": Aspect(16, 9),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,25 +158,27 @@ def fit_size(model: Model, size: Size) -> FittedSize:
     """Return the pixels of a size on a model; a size that the model makes is never changed."""
     if isinstance(size, Exact):
         broken = find_broken_rules(model.sizes, size.width, size.height)
-        width, height = find_nearest_size(model.sizes, size.width, size.height)
+        made = find_nearest_size(model.sizes, size.width, size.height)
         explanation = "the nearest valid size" if broken else "as requested"
-        requested = (size.width * size.height, size.width / size.height)
-        distance = _measure_distance((width, height), *requested)
-        return FittedSize(width, height, explanation, broken, distance)
+        distance = _measure_distance(made, size.width * size.height, size.width / size.height)
+        return FittedSize(*made, explanation, broken, distance)
     if isinstance(size, SizeClass):
-        return _fit_class(model, size.name, size.aspect or _DEFAULT_ASPECTS[size.name])
+        usual = Aspect(16, 9) if size.name == "4k" else Aspect(1, 1)
+        return _fit_class(model, size.name, size.aspect or usual)
     aspect = size if isinstance(size, Aspect) else None if isinstance(size, Auto) else size.aspect
     if aspect is None:
         return FittedSize(*model.usual_sizes[0], f"the default size of {model.name}")
     ratio = Fraction(aspect.w, aspect.h)
-    usual = [(w, h) for w, h in model.usual_sizes if Fraction(w, h) == ratio]
-    if usual and aspect in _USUAL_ASPECTS:
-        return FittedSize(*usual[0], f"the usual size for {aspect}")
+    if aspect in _USUAL_ASPECTS:
+        for width, height in model.usual_sizes:
+            if Fraction(width, height) == ratio:
+                return FittedSize(width, height, f"the usual size for {aspect}")
     return _fit_aspect(model, aspect, CLASS_PIXELS["1k"])
 
 
 def _fit_class(model: Model, name: ClassName, aspect: Aspect) -> FittedSize:
-    least, most = _PIXELS_OF_CLASS_BELOW[name] + 1, CLASS_PIXELS[name]
+    most = CLASS_PIXELS[name]
+    least = 1 + max((pixels for pixels in CLASS_PIXELS.values() if pixels < most), default=0)
     fitted = _fit_aspect(model, aspect, most)
     pixels = fitted.width * fitted.height
     if least <= pixels <= most:

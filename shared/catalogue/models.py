@@ -1,4 +1,4 @@
-"""Hold the catalogue: what each model can do, what it costs and how it is called."""
+"""Read the catalogue: what each model can do, what it costs and how it is called."""
 
 import difflib
 import json
@@ -11,11 +11,11 @@ from importlib.resources import files
 from types import MappingProxyType
 from typing import Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from ..errors import Misconfigured
 from .deployments import UrlShape
-from .sizes import SizeRules, find_broken_rules
+from .sizes import Row, SizeRules, find_broken_rules
 
 type Family = Literal["gpt-image", "mai", "flux"]
 type QualityName = Literal["low", "medium", "high", "xhigh", "max"]
@@ -27,11 +27,7 @@ RETIREMENT_NOTICE_DAYS = 60
 UNKNOWN = "unknown"
 
 
-class _Row(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class QualityLevel(_Row):
+class QualityLevel(Row):
     """One quality level of a model, and its token counts."""
 
     name: QualityName
@@ -43,7 +39,7 @@ class QualityLevel(_Row):
     seconds: float = Field(gt=0)
 
 
-class Prices(_Row):
+class Prices(Row):
     """USD per million tokens, or per started megapixel for models that are billed by area."""
 
     text_in: float = Field(default=0.0, ge=0)
@@ -57,7 +53,7 @@ class Prices(_Row):
     first_output: float = Field(default=0.0, ge=0)
 
 
-class Edits(_Row):
+class Edits(Row):
     """How a model receives pictures to edit."""
 
     #: One form part for each picture, or members of the JSON body in base64.
@@ -69,7 +65,7 @@ class Edits(_Row):
     without: tuple[str, ...] = ()
 
 
-class Model(_Row):
+class Model(Row):
     """One row of the catalogue; `models.toml` has the source of each fact."""
 
     name: str = Field(min_length=1, max_length=64)
@@ -173,14 +169,14 @@ class Catalogue:
         """Return the model of this name; raise `LookupError` for an unknown name."""
         if model := self.models.get(name):
             return model
-        raise LookupError(f"{name!r} is not a model of the catalogue{self._suggest(name)}")
-
-    def _suggest(self, name: str) -> str:
         known = {known.lower(): known for known in self.models}
-        close = difflib.get_close_matches(name.lower(), known, n=3, cutoff=0.6)
-        if close:
-            return f"; did you mean {' or '.join(known[match] for match in close)}?"
-        return f"; use one of {', '.join(sorted(known.values()))}"
+        close = difflib.get_close_matches(name.lower(), known)
+        advice = (
+            f"did you mean {' or '.join(known[match] for match in close)}?"
+            if close
+            else f"use one of {', '.join(sorted(self.models))}"
+        )
+        raise LookupError(f"{name!r} is not a model of the catalogue; {advice}")
 
 
 @cache

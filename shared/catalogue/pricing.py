@@ -4,9 +4,10 @@ import math
 from collections.abc import Sequence
 from fractions import Fraction
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import JsonValue
 
-from .models import Model, QualityLevel
+from .models import Model
+from .sizes import Row
 
 #: Upper bound of prompt tokens: English has about one token for four characters; Chinese, Japanese
 #: or Hindi about one for one; two are enough for everything but strings of emoji.
@@ -21,18 +22,14 @@ TOKENS_PER_INPUT = 1_536
 _MILLION = 1_000_000
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class TokenEstimate(_Data):
+class TokenEstimate(Row):
     """Output tokens of one picture in both ways of counting; None: the model does not use it."""
 
     legacy: int | None = None
     bucket: int | None = None
 
 
-class Estimate(_Data):
+class Estimate(Row):
     """What a job is expected to cost at most."""
 
     tokens: TokenEstimate
@@ -41,7 +38,7 @@ class Estimate(_Data):
     basis: str
 
 
-class Usage(_Data):
+class Usage(Row):
     """The usage in a reply, in tokens; None for a count that was not reported."""
 
     input_tokens: int = 0
@@ -53,16 +50,15 @@ class Usage(_Data):
     total_tokens: int = 0
 
     @classmethod
-    def read(cls, envelope_usage: JsonValue) -> "Usage | None":
+    def read(cls, usage: JsonValue) -> "Usage | None":
         """Return the valid parts of the `usage` of a reply; None if it has no output count."""
-        if not isinstance(envelope_usage, dict):
+        if not isinstance(usage, dict):
             return None
-        given = envelope_usage
-        ins, outs = given.get("input_tokens_details"), given.get("output_tokens_details")
-        entered = _read_count(given, "input_tokens")
-        made, total = _read_count(given, "output_tokens"), _read_count(given, "total_tokens")
+        ins, outs = usage.get("input_tokens_details"), usage.get("output_tokens_details")
+        entered, total = _read_count(usage, "input_tokens"), _read_count(usage, "total_tokens")
+        made = _read_count(usage, "output_tokens")
         if made is None:  # the earlier spelling of MAI
-            made = _read_count(given, "num_output_tokens")
+            made = _read_count(usage, "num_output_tokens")
         if made is None and total is not None and entered is not None:
             made = max(0, total - entered)
         if made is None:
@@ -116,22 +112,12 @@ def estimate_tokens(model: Model, quality: str | None, w: int, h: int) -> TokenE
     level = model.quality(quality)
     if level is None or model.tokens not in {"scaled", "grid"}:
         return TokenEstimate()
+    if model.tokens == "grid":
+        return TokenEstimate(legacy=level.grid and count_grid_tokens(level.grid, w, h))
     return TokenEstimate(
-        legacy=_count_legacy(model, level, w, h), bucket=_count_bucket(model, level, w, h)
+        legacy=level.grid and count_legacy_tokens(level.grid, w, h),
+        bucket=level.bucket and count_bucket_tokens(level.bucket, w, h),
     )
-
-
-def _count_legacy(model: Model, level: QualityLevel, w: int, h: int) -> int | None:
-    if level.grid is None:
-        return None
-    count = count_legacy_tokens if model.tokens == "scaled" else count_grid_tokens
-    return count(level.grid, w, h)
-
-
-def _count_bucket(model: Model, level: QualityLevel, w: int, h: int) -> int | None:
-    if level.bucket is None or model.tokens != "scaled":
-        return None
-    return count_bucket_tokens(level.bucket, w, h)
 
 
 def estimate(
@@ -194,31 +180,26 @@ def compute_cost(model: Model, usage: Usage) -> float | None:
     prices = model.prices
     if prices is None or prices.image_out is None:
         return None
-    seen = _read_share(
-        usage.input_image_tokens, usage.input_text_tokens, usage.input_tokens, first=False
+    text_in, image_in = _split(
+        usage.input_tokens, usage.input_text_tokens, usage.input_image_tokens
     )
-    read = _read_share(usage.input_text_tokens, seen, usage.input_tokens, first=True)
-    drawn = _read_share(
-        usage.output_image_tokens, usage.output_text_tokens, usage.output_tokens, first=True
+    image_out, text_out = _split(
+        usage.output_tokens, usage.output_image_tokens, usage.output_text_tokens
     )
-    written = _read_share(usage.output_text_tokens, drawn, usage.output_tokens, first=True)
-    written_rate = prices.image_out if prices.text_out is None else prices.text_out
     usd = (
-        read * prices.text_in
-        + seen * prices.image_in
-        + drawn * prices.image_out
-        + written * written_rate
+        text_in * prices.text_in
+        + image_in * prices.image_in
+        + image_out * prices.image_out
+        + text_out * (prices.image_out if prices.text_out is None else prices.text_out)
     )
     return round(usd / _MILLION, 9)
 
 
-def _read_share(own: int | None, other: int | None, whole: int, *, first: bool) -> int:
-    """Return one of two parts of a count; tokens that neither part names belong to the `first`."""
-    if own is not None:
-        return own
-    if other is None and not first:
-        return 0
-    return max(0, whole - (other or 0))
+def _split(whole: int, main: int | None, rest: int | None) -> tuple[int, int]:
+    """Return both parts of a count; tokens that neither part names belong to `main`."""
+    if main is None:
+        main = max(0, whole - (rest or 0))
+    return main, max(0, whole - main) if rest is None else rest
 
 
 def _read_count(holder: JsonValue, name: str) -> int | None:

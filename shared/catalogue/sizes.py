@@ -8,6 +8,13 @@ from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+
+class Row(BaseModel):
+    """A group of facts about a model or a price: frozen, unknown fields are rejected."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
 type TierName = Literal["small", "standard", "large"]
 type ClassName = Literal["1k", "2k", "4k"]
 
@@ -113,11 +120,7 @@ def _quote(text: str) -> str:
     return repr(text if len(text) <= 40 else f"{text[:40]}…")  # noqa: PLR2004 - a line of a log
 
 
-class _SizeRules(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class FreeSizes(_SizeRules):
+class FreeSizes(Row):
     """Any size on a grid within limits, all in pixels; None: no limit."""
 
     kind: Literal["free"] = "free"
@@ -146,7 +149,7 @@ class FreeSizes(_SizeRules):
         return min(limit, Fraction(self.max_ratio)) if self.max_ratio else limit
 
 
-class FixedSizes(_SizeRules):
+class FixedSizes(Row):
     """Only these sizes, as (width, height)."""
 
     kind: Literal["fixed"] = "fixed"
