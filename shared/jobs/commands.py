@@ -44,13 +44,13 @@ class Command(BaseModel):
 
 
 def read_command(envelope: Envelope) -> Command | None:
-    """Return the command that a message of the jobs queue holds, None when it holds none.
+    """Return the command in a message of the jobs queue; None if it contains no command.
 
-    Raises `InvalidJob` with the faults of a command.
+    Raises `InvalidJob` with all faults of a command.
     """
     if "command" not in envelope.content:
         return None
     try:
         return Command.model_validate(envelope.content)
     except ValidationError as error:
-        raise InvalidJob(in_order([*validation_faults(error)]), job_id=None) from error
+        raise InvalidJob(in_order(validation_faults(error))) from error

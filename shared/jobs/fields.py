@@ -6,11 +6,19 @@ it into a fault. The text of a prompt is never repeated.
 
 import re
 import unicodedata
-from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    GetCoreSchemaHandler,
+    WithJsonSchema,
+)
+from pydantic_core import core_schema
 
 from ..catalogue.sizes import parse_size
 
@@ -77,21 +85,25 @@ def is_traceparent(value: object) -> bool:
     return isinstance(value, str) and re.fullmatch(TRACEPARENT, value) is not None
 
 
-def check_pattern(regex: str, rule: str) -> Callable[[str], str]:
-    """Return a check that the whole text matches `regex`; `rule` is the advice in its error."""
-    compiled = re.compile(regex)
+@dataclass(frozen=True, slots=True)
+class Pattern:
+    """Annotates text that must match `regex` as a whole; `rule` is the advice in the error."""
 
-    def check(value: str) -> str:
-        if compiled.fullmatch(value) is None:
-            raise ValueError(f"{quote_value(value)} is not allowed; {rule}")
+    regex: str
+    rule: str
+
+    def __get_pydantic_core_schema__(
+        self, source: object, handler: GetCoreSchemaHandler
+    ) -> core_schema.CoreSchema:
+        return core_schema.no_info_after_validator_function(self._check, handler(source))
+
+    def __get_pydantic_json_schema__(self, *_: object) -> dict[str, Any]:
+        return {"type": "string", "pattern": self.regex}
+
+    def _check(self, value: str) -> str:
+        if re.fullmatch(self.regex, value) is None:
+            raise ValueError(f"{quote_value(value)} is not allowed; {self.rule}")
         return value
-
-    return check
-
-
-def pattern_schema(regex: str, **more: object) -> WithJsonSchema:
-    """Return the JSON Schema of text that matches `regex` as a whole."""
-    return WithJsonSchema({"type": "string", "pattern": regex, **more})
 
 
 def _check_prompt(value: str) -> str:
@@ -189,11 +201,7 @@ def check_distinct[T](values: tuple[T, ...]) -> tuple[T, ...]:
 
 
 JobId = Annotated[
-    str,
-    AfterValidator(
-        check_pattern(JOB_ID, "use 1 to 64 of A-Z a-z 0-9 _ -, starting with a letter or digit")
-    ),
-    pattern_schema(JOB_ID),
+    str, Pattern(JOB_ID, "use 1 to 64 of A-Z a-z 0-9 _ -, starting with a letter or digit")
 ]
 Prompt = Annotated[
     str,
@@ -201,41 +209,30 @@ Prompt = Annotated[
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_PROMPT_CHARACTERS}),
 ]
 BlobName = Annotated[
-    str, AfterValidator(_check_blob_name), pattern_schema(BLOB_NAME, maxLength=MAX_BLOB_NAME)
+    str,
+    AfterValidator(_check_blob_name),
+    WithJsonSchema({"type": "string", "pattern": BLOB_NAME, "maxLength": MAX_BLOB_NAME}),
 ]
 InputName = Annotated[
-    str, AfterValidator(_check_input_name), pattern_schema(INPUT_NAME, maxLength=MAX_BLOB_NAME + 1)
-]
-ModelName = Annotated[
     str,
-    AfterValidator(check_pattern(MODEL_NAME, "name a model of the catalogue, or 'auto'")),
-    pattern_schema(MODEL_NAME),
+    AfterValidator(_check_input_name),
+    WithJsonSchema({"type": "string", "pattern": INPUT_NAME, "maxLength": MAX_BLOB_NAME + 1}),
 ]
+ModelName = Annotated[str, Pattern(MODEL_NAME, "name a model of the catalogue, or 'auto'")]
 SizeText = Annotated[
     str,
     AfterValidator(_check_size),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 40}),
 ]
-ExactSize = Annotated[
-    str,
-    AfterValidator(check_pattern(EXACT_SIZE, "write width and height in pixels, like '1200x628'")),
-    pattern_schema(EXACT_SIZE),
-]
+ExactSize = Annotated[str, Pattern(EXACT_SIZE, "write width and height in pixels, like '1200x628'")]
 Locale = Annotated[
     str,
-    AfterValidator(check_pattern(LOCALE, "use a BCP 47 tag such as 'de', 'pt-BR' or 'zh-Hant-TW'")),
+    Pattern(LOCALE, "use a BCP 47 tag such as 'de', 'pt-BR' or 'zh-Hant-TW'"),
     AfterValidator(_normalize_case),
-    pattern_schema(LOCALE),
 ]
 QueueName = Annotated[
     str,
-    AfterValidator(
-        check_pattern(
-            QUEUE_NAME,
-            "use 3 to 63 of a-z 0-9 -, without a hyphen at either end or two in a row",
-        )
-    ),
-    pattern_schema(QUEUE_NAME),
+    Pattern(QUEUE_NAME, "use 3 to 63 of a-z 0-9 -, without a hyphen at either end or two in a row"),
 ]
 Moment = Annotated[
     datetime,
@@ -243,9 +240,5 @@ Moment = Annotated[
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 Traceparent = Annotated[
-    str,
-    AfterValidator(
-        check_pattern(TRACEPARENT, "it must be a W3C traceparent, 00-<32 hex>-<16 hex>-01")
-    ),
-    pattern_schema(TRACEPARENT),
+    str, Pattern(TRACEPARENT, "it must be a W3C traceparent, 00-<32 hex>-<16 hex>-01")
 ]

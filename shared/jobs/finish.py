@@ -24,7 +24,7 @@ class Rendition(RequestModel):
 
 
 class Finish(RequestModel):
-    """What is made from the stored originals after the last call."""
+    """The renditions to make from the stored originals after the last call."""
 
     size: ExactSize | None = Field(
         default=None, description="Exact pixels; the original's when left out."

@@ -8,7 +8,7 @@ because models follow the original better than a translation.
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.resources import files
 from string import Template
@@ -58,9 +58,10 @@ def describe_locale(locale: str) -> LocaleName:
 
 
 def _suggest(tag: str) -> str:
-    _, likely = _read_names()["regions"].get(tag.upper(), ("", ""))
-    if likely in _read_names()["languages"]:
-        return f"; did you mean {likely!r}, {_read_names()['languages'][likely][0]}?"
+    known = _read_names()
+    _, likely = known["regions"].get(tag.upper(), ("", ""))
+    if likely in known["languages"]:
+        return f"; did you mean {likely!r}, {known['languages'][likely][0]}?"
     return "; use a tag such as 'de', 'pt-BR' or 'zh-Hant-TW'"
 
 
@@ -114,14 +115,7 @@ def localize_prompt(prompt: str, locale: str | None, template: str | None = None
     template = template or DEFAULT_TEMPLATE
     if not lettering:
         template = _LETTERING_LINE.sub("", template)
-    return Template(template).substitute(
-        prompt=prompt,
-        locale=locale,
-        language=name.language,
-        script=name.script,
-        direction=name.direction,
-        lettering=lettering,
-    )
+    return Template(template).substitute(asdict(name), prompt=prompt, lettering=lettering)
 
 
 def longest_prompt(prompt: str, locales: Sequence[str], template: str | None = None) -> int:
@@ -130,14 +124,13 @@ def longest_prompt(prompt: str, locales: Sequence[str], template: str | None = N
 
 
 def _write_lettering(prompt: str, language: str) -> str:
-    left = _VERBATIM.findall(prompt)
-    rest = _VERBATIM.sub("", prompt)
-    translated = ["".join(found) for found in _TRANSLATED.findall(rest)]
+    verbatim = dict.fromkeys(_VERBATIM.findall(prompt))
+    translated = dict.fromkeys(map("".join, _TRANSLATED.findall(_VERBATIM.sub("", prompt))))
     sentences = []
     if translated:
-        words = ", ".join(f'"{text}"' for text in dict.fromkeys(translated))
+        words = ", ".join(f'"{text}"' for text in translated)
         sentences.append(f"The lettering, to be translated into natural {language}: {words}.")
-    if left:
-        words = ", ".join(f"`{text}`" for text in dict.fromkeys(left))
+    if verbatim:
+        words = ", ".join(f"`{text}`" for text in verbatim)
         sentences.append(f"To be lettered exactly as it stands, not translated: {words}.")
     return " ".join(sentences)

@@ -1,8 +1,7 @@
-"""Read a message: the envelope around a job, and the job in it or every fault of it.
+"""Read a message and return its job, or all faults.
 
-A message is JSON, plain or base64, with or without a byte order mark; the job is the whole of it or
-the data of a CloudEvent. An unknown field of a job is a fault, an unknown field of the CloudEvent
-is not.
+A message is JSON, plain or base64, with or without a byte order mark. It is a job, or a CloudEvent
+with the job as its data. Unknown fields are faults in a job and ignored in a CloudEvent.
 """
 
 import base64
@@ -10,6 +9,7 @@ import binascii
 import hashlib
 import json
 import uuid
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,7 +20,7 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from ..errors import Fault, InvalidJob, MalformedMessage
 from .fields import QueueName, is_job_id, is_traceparent, quote_value
 from .job import Job, find_conflicts
-from .validation import in_order, path, plain_faults, validation_faults
+from .validation import in_order, path, plain_faults, top_field, validation_faults
 
 #: A queue message as stored (platform.md section 6).
 MAX_MESSAGE_BYTES: Final = 65_536
@@ -30,26 +30,23 @@ _MAX_DIGITS: Final = 40
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
-type Place = tuple[str | int, ...]
-
-
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message as it came: from a queue, or as the body of a request."""
+    """A message of a queue, or the body of a request."""
 
     body: bytes
-    #: The same at each delivery. A job that names no id gets one made of this and the next.
+    #: The same at each delivery. A job without an id gets one derived from this and `inserted_at`.
     message_id: str
     inserted_at: datetime
 
 
 @dataclass(frozen=True, slots=True)
 class Envelope:
-    """The content of a message, which should be a job or a command, and what is said around it."""
+    """The content of a message, which should be a job or a command, and the event around it."""
 
     content: dict[str, Any]
-    #: Where the content says something twice.
-    repeated: tuple[Place, ...] = ()
+    #: Paths of the names that the content has more than once.
+    repeated: tuple[str, ...] = ()
     #: Source and id of the CloudEvent; empty for a bare job.
     seed: str = ""
     #: The CloudEvent's own time.
@@ -58,7 +55,7 @@ class Envelope:
 
 
 class _JsonObject(dict[str, Any]):
-    """A JSON object that remembers which of its names stood there more than once."""
+    """A JSON object, and the names that it has more than once."""
 
     repeated: frozenset[str] = frozenset()
 
@@ -66,8 +63,8 @@ class _JsonObject(dict[str, Any]):
 def _object(pairs: list[tuple[str, Any]]) -> _JsonObject:
     made = _JsonObject(pairs)
     if len(made) < len(pairs):
-        names = [name for name, _ in pairs]
-        made.repeated = frozenset(name for name in made if names.count(name) > 1)
+        counts = Counter(name for name, _ in pairs)
+        made.repeated = frozenset(name for name, count in counts.items() if count > 1)
     return made
 
 
@@ -76,18 +73,19 @@ def _malformed(message: str) -> Never:
 
 
 def document(body: bytes) -> _JsonObject:
-    """Return the JSON object in the bytes, plain or base64; `MalformedMessage` if there is none."""
+    """Return the JSON object in the bytes, plain or base64; else raise `MalformedMessage`."""
     if len(body) > MAX_MESSAGE_BYTES:
         _malformed(
-            f"the message has {len(body):,} bytes and {MAX_MESSAGE_BYTES:,} are the most; "
+            f"the message has {len(body):,} bytes; at most {MAX_MESSAGE_BYTES:,} are allowed; "
             "put a long prompt into a blob and name it in prompt_blob"
         )
     try:
         text = body.decode("utf-8-sig").strip()
     except UnicodeDecodeError as error:
-        _malformed(f"the message is no UTF-8 text: byte {error.start} is 0x{body[error.start]:02x}")
+        byte = f"byte {error.start} is 0x{body[error.start]:02x}"
+        _malformed(f"the message is not UTF-8 text: {byte}")
     if not text:
-        _malformed("the message is empty; it must hold a job as a JSON object")
+        _malformed("the message is empty; it must be a job as a JSON object")
     if not text.startswith(("{", "[", '"')):
         text = _from_base64(text) or text
     return _parsed(text, "the message")
@@ -101,7 +99,7 @@ def _from_base64(text: str) -> str | None:
 
 
 def _parsed(text: str, what: str) -> _JsonObject:
-    """Return the text's JSON object; stricter than `json`: no NaN, no endless numbers or depth."""
+    """Return the JSON object in the text; NaN, long numbers and deep nesting are rejected."""
     try:
         value = json.loads(
             text, object_pairs_hook=_object, parse_constant=_no_number, parse_int=_short_int
@@ -110,13 +108,13 @@ def _parsed(text: str, what: str) -> _JsonObject:
         where = f"line {error.lineno} column {error.colno}"
         _malformed(f"{what} is neither a JSON object nor base64 of one: {error.msg} at {where}")
     except RecursionError:
-        _malformed(f"{what} is nested too deeply; {_MAX_DEPTH} levels are the most")
+        _malformed(f"{what} is nested too deeply; at most {_MAX_DEPTH} levels are allowed")
     except ValueError as error:
-        _malformed(f"{what} is no JSON: {error}")
+        _malformed(f"{what} is not JSON: {error}")
     if not isinstance(value, _JsonObject):
-        _malformed(f"{what} holds {_kind(value)}; it must hold one job as a JSON object")
+        _malformed(f"{what} contains {_kind(value)}; it must be one job as a JSON object")
     if _is_too_deep(value):
-        _malformed(f"{what} is nested too deeply; {_MAX_DEPTH} levels are the most")
+        _malformed(f"{what} is nested too deeply; at most {_MAX_DEPTH} levels are allowed")
     return value
 
 
@@ -125,12 +123,12 @@ def _kind(value: object) -> str:
 
 
 def _no_number(name: str) -> Never:
-    raise ValueError(f"{name} is no JSON number")
+    raise ValueError(f"{name} is not a JSON number")
 
 
 def _short_int(digits: str) -> int:
     if len(digits) > _MAX_DIGITS:
-        raise ValueError(f"it holds a number of {len(digits):,} digits")
+        raise ValueError(f"it contains a number with {len(digits):,} digits")
     return int(digits)
 
 
@@ -150,16 +148,16 @@ def _children(value: object) -> Iterator[tuple[str | int, Any]]:
         yield from enumerate(value)
 
 
-def _repeated(value: object, *parents: str | int) -> Iterator[Place]:
-    """Yield the place of every name that stands in its object more than once."""
+def _repeated(value: object, *parents: str | int) -> Iterator[str]:
+    """Yield the path of every name that its object has more than once."""
     if isinstance(value, _JsonObject):
-        yield from ((*parents, name) for name in value if name in value.repeated)
+        yield from (path((*parents, name)) for name in value if name in value.repeated)
     for name, child in _children(value):
         yield from _repeated(child, *parents, name)
 
 
 def open_envelope(body: bytes) -> Envelope:
-    """Take the job out of its message, and out of its CloudEvent (1.0, structured) if in one."""
+    """Return the content of a message, plain or in a structured CloudEvent 1.0."""
     written = document(body)
     if "specversion" not in written:
         return Envelope(written, tuple(_repeated(written)))
@@ -175,7 +173,7 @@ def open_envelope(body: bytes) -> Envelope:
         repeated=tuple(_repeated(content)),
         seed=json.dumps([written["source"], written["id"]]),
         time=_moment(written.get("time")),
-        # A broken trace is no reason to refuse a job: it starts a new one (W3C, section 4.3).
+        # A broken trace does not reject a job: the job starts a new one (W3C, section 4.3).
         traceparent=traceparent if is_traceparent(traceparent) else None,
     )
 
@@ -195,7 +193,7 @@ def _data(document: _JsonObject) -> _JsonObject:
 
 
 def _moment(value: object) -> datetime:
-    """Return the event's own time: the same however often it is sent, so its job's id is too."""
+    """Return the time of the event, or the epoch: the id of its job is derived from it."""
     try:
         moment = datetime.fromisoformat(value) if isinstance(value, str) else _EPOCH
     except ValueError:
@@ -204,31 +202,29 @@ def _moment(value: object) -> datetime:
 
 
 def read_job(message: Message) -> Job:
-    """Return the job of a message; `MalformedMessage` if it holds none, else as `job_in`."""
+    """Return the job of a message; raises `MalformedMessage` or `InvalidJob`."""
     return job_in(open_envelope(message.body), message)
 
 
 def job_in(envelope: Envelope, message: Message) -> Job:
-    """Return the job that an envelope holds; `InvalidJob` with all faults.
+    """Return the job in an envelope; raise `InvalidJob` with all faults.
 
-    A job without an id gets the same one at every delivery: from the message's time and id, or from
-    the CloudEvent's source and id, so that an event that is sent twice is one job.
+    A job without an id gets the same one at every delivery: from the time and id of the message, or
+    the time, source and id of the CloudEvent, so that an event that is sent twice is one job.
     """
     content = dict(envelope.content)
     if envelope.traceparent and content.get("traceparent") is None:
         content["traceparent"] = envelope.traceparent
-    made_id = (
-        derived_job_id(envelope.time, envelope.seed)
-        if envelope.seed
-        else derived_job_id(message.inserted_at, message.message_id)
-    )
-    return build_job(content, made_id=made_id, repeated=[path(each) for each in envelope.repeated])
+    origin = (message.inserted_at, message.message_id)
+    if envelope.seed:
+        origin = (envelope.time, envelope.seed)
+    return build_job(content, made_id=derived_job_id(*origin), repeated=envelope.repeated)
 
 
 def reply_queue(envelope: Envelope | None, allows: Callable[[str], bool]) -> str | None:
     """Return the queue that a rejected message names in `reply_to`, if it is valid and `allows`.
 
-    Nothing else has validated the name: no job was made of the message.
+    The name was not checked before, because the message has no valid job.
     """
     try:
         queue = TypeAdapter(QueueName).validate_python(envelope and envelope.content["reply_to"])
@@ -238,7 +234,7 @@ def reply_queue(envelope: Envelope | None, allows: Callable[[str], bool]) -> str
 
 
 def read_model[T: BaseModel](model: type[T], body: bytes) -> T:
-    """Read one of the app's own messages; `MalformedMessage` with all faults."""
+    """Return a message that the app wrote; raise `MalformedMessage` with all faults."""
     try:
         return model.model_validate_json(body)
     except ValidationError as error:
@@ -246,34 +242,33 @@ def read_model[T: BaseModel](model: type[T], body: bytes) -> T:
 
 
 def build_job(content: Mapping[str, Any], *, made_id: str, repeated: Sequence[str] = ()) -> Job:
-    """Return the job that these fields describe, `InvalidJob` with all faults otherwise.
+    """Return the job with these fields; raise `InvalidJob` with all faults.
 
-    A field that is None counts as left out; a job that names no id gets `made_id`. `repeated` are
-    the places of names that stood twice.
+    A field that is None counts as left out; a job without an id gets `made_id`. `repeated` has the
+    paths of names that the message has twice.
     """
-    own_id = content.get("job_id")
-    readable = own_id if is_job_id(own_id) and "job_id" not in repeated else None
-    said = {
+    fields = {
         name: value
         for name, value in content.items()
         if value is not None or name not in Job.model_fields
     }
-    said.setdefault("job_id", made_id)
-    faults = [Fault(name, "stands in the message twice; say it once") for name in repeated]
-    job = None
+    fields.setdefault("job_id", made_id)
+    faults = [Fault(name, "appears twice in the message; set it once") for name in repeated]
     try:
-        job = Job.model_validate(said)
+        job = Job.model_validate(fields)
+        if not faults:
+            return job
     except ValidationError as error:
         faults += validation_faults(error)
-        faulty = frozenset(fault.field.partition("[")[0].partition(".")[0] for fault in faults)
-        faults += find_conflicts(said, faulty=faulty)
-    if job is None or faults:
-        raise InvalidJob(in_order(faults), job_id=readable)
-    return job
+        faulty = frozenset(top_field(fault) for fault in faults)
+        faults += find_conflicts(fields, faulty=faulty)
+    own_id = content.get("job_id")
+    readable = own_id if is_job_id(own_id) and "job_id" not in repeated else None
+    raise InvalidJob(in_order(faults), job_id=readable)
 
 
 def derived_job_id(inserted_at: datetime, seed: str) -> str:
-    """Return a UUIDv7 (RFC 9562) whose random bits come from `seed`: equal inputs, equal ids."""
+    """Return a UUIDv7 (RFC 9562) with random bits from `seed`: equal inputs give equal ids."""
     milliseconds = max(0, int(inserted_at.timestamp() * 1000)) & ((1 << 48) - 1)
     noise = int.from_bytes(hashlib.sha256(seed.encode("utf-8", "backslashreplace")).digest()[:10])
     bits = milliseconds << 80 | noise

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from pydantic import AfterValidator, WithJsonSchema
 
-from .fields import check_pattern, pattern_schema, quote_value
+from .fields import Pattern, quote_value
 
 MAX_TAGS = 20
 MAX_TAG_KEY = 64
@@ -44,10 +44,6 @@ def encode_tags(tags: Mapping[str, str]) -> dict[str, str]:
     return {f"tag_{key}": quote(value, safe="") for key, value in tags.items()}
 
 
-def _count_metadata_bytes(tags: dict[str, str]) -> int:
-    return sum(len(key) + len(value) for key, value in encode_tags(tags).items())
-
-
 def _check_tags(tags: dict[str, str]) -> dict[str, str]:
     if len(tags) > MAX_TAGS:
         raise ValueError(f"has {len(tags)} tags; at most {MAX_TAGS} are allowed")
@@ -59,7 +55,8 @@ def _check_tags(tags: dict[str, str]) -> dict[str, str]:
                 f"{other!r} and {key!r} differ only by case, which blob metadata ignores; "
                 "rename one"
             )
-    if (size := _count_metadata_bytes(tags)) > MAX_TAG_BYTES:
+    size = sum(len(key) + len(value) for key, value in encode_tags(tags).items())
+    if size > MAX_TAG_BYTES:
         raise ValueError(
             f"has {size:,} bytes as blob metadata (percent-encoded UTF-8); at most "
             f"{MAX_TAG_BYTES:,} are allowed"
@@ -67,22 +64,14 @@ def _check_tags(tags: dict[str, str]) -> dict[str, str]:
     return tags
 
 
-TagKey = Annotated[
-    str,
-    AfterValidator(
-        check_pattern(
-            TAG_KEY, "a tag's name is 1 to 64 of A-Z a-z 0-9 _, not starting with a digit"
-        )
-    ),
-    pattern_schema(TAG_KEY),
-]
-TagValue = Annotated[
-    str,
-    AfterValidator(_check_tag_value),
-    WithJsonSchema({"type": "string", "maxLength": MAX_TAG_VALUE}),
-]
 Tags = Annotated[
-    dict[TagKey, TagValue],
+    dict[
+        Annotated[
+            str,
+            Pattern(TAG_KEY, "a tag's name is 1 to 64 of A-Z a-z 0-9 _, not starting with a digit"),
+        ],
+        Annotated[str, AfterValidator(_check_tag_value)],
+    ],
     AfterValidator(_check_tags),
     WithJsonSchema(
         {

@@ -1,7 +1,7 @@
-"""Faults in a caller's words: what pydantic found wrong, as one sentence a field.
+"""Turn the errors of pydantic into faults: one sentence for each wrong field.
 
-Every sentence names the offending value, shortened, and what would be right. A prompt's text is
-never repeated: faults end up in events and logs.
+A sentence has the wrong value, shortened, and says what is valid. The text of a prompt is never
+repeated, because faults are part of events and logs.
 """
 
 import re
@@ -17,7 +17,7 @@ from .fields import quote_value
 from .finish import Finish, Rendition
 from .job import ONE_SIZE, SEVERAL_SIZES, Job
 
-#: Names that other image APIs use, and what we call them.
+#: Names in other image APIs, and ours.
 _ALIASES: Final = {
     "aspect_ratio": "size",
     "height": "size",
@@ -37,18 +37,16 @@ _WANTED: Final = {
 }
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
-type _Place = tuple[str | int, ...]
-
 
 def validation_faults(error: ValidationError) -> list[Fault]:
-    """Return one fault for each thing wrong with a field; rules between fields are not here."""
+    """Return every fault of a single field; rules between fields are in `find_conflicts`."""
     return [
         Fault(path(detail["loc"]), _sentence(detail)) for detail in error.errors() if detail["loc"]
     ]
 
 
 def plain_faults(error: ValidationError) -> list[Fault]:
-    """Return one fault for each error, in pydantic's words: for what the app itself has written."""
+    """Return one fault for each error, with pydantic's message: for data that the app wrote."""
     return [
         Fault(".".join(map(str, detail["loc"])), detail["msg"])
         for detail in error.errors(include_url=False, include_input=False)
@@ -58,14 +56,15 @@ def plain_faults(error: ValidationError) -> list[Fault]:
 def in_order(faults: Iterable[Fault]) -> list[Fault]:
     """Return the faults in the order of the job's fields, unknown fields last."""
     order = {name: place for place, name in enumerate(Job.model_fields)}
-    return sorted(faults, key=lambda fault: order.get(_top(fault.field), len(order)))
+    return sorted(faults, key=lambda fault: order.get(top_field(fault), len(order)))
 
 
-def _top(field: str) -> str:
-    return re.split(r"[.\[]", field, maxsplit=1)[0]
+def top_field(fault: Fault) -> str:
+    """Return the field of the job that a fault is in: `size` for `size[1]`."""
+    return re.split(r"[.\[]", fault.field, maxsplit=1)[0]
 
 
-def path(loc: _Place) -> str:
+def path(loc: tuple[str | int, ...]) -> str:
     """Write a place in a job as a path: `tags.colour`, `size[1]`, `tags['my key']`."""
     written = ""
     for place, step in enumerate(loc):
@@ -118,34 +117,30 @@ _SENTENCES: Final[Mapping[str, Callable[[Any, Mapping[str, Any]], str]]] = {
     "greater_than": lambda v, c: f"{quote_value(v)} is too small; it must be above {c['gt']:g}",
     "greater_than_equal": lambda v, c: f"{quote_value(v)} is too small; at least {c['ge']:g}",
     "less_than_equal": lambda v, c: f"{quote_value(v)} is too big; at most {c['le']:g}",
-    "finite_number": lambda v, _: f"{quote_value(v)} is no finite number",
+    "finite_number": lambda v, _: f"{quote_value(v)} is not a finite number",
     "too_long": lambda _, c: f"has {c['actual_length']} entries; at most {c['max_length']}",
     "too_short": lambda _, c: f"has {c['actual_length']} entries; at least {c['min_length']}",
-    "string_unicode": lambda *_: "is no valid Unicode text (a lone surrogate); send UTF-8",
+    "string_unicode": lambda *_: "is not valid Unicode text (a lone surrogate); send UTF-8",
     "missing": lambda *_: "is missing",
 }
 
 
-def _unknown(loc: _Place) -> str:
+def _unknown(loc: tuple[str | int, ...]) -> str:
     name = str(loc[-1])
     if loc == ("id",):
         return (
-            "is no field of a job; use job_id: the queue overwrites its own metadata with payload "
-            "fields of this name"
+            "is not a field of a job; use job_id: a payload field of this name overwrites the "
+            "metadata of the queue"
         )
-    known = _fields(loc)
+    model = Job if len(loc) == 1 else Rendition if "renditions" in loc[:-1] else Finish
+    known = list(model.model_fields)
     plain = {_squeezed(field): field for field in known}
     close = get_close_matches(_squeezed(name), plain, n=1, cutoff=0.7)
     meant = plain[close[0]] if close else _ALIASES.get(name)
     if meant in known:
-        return f"is no field here; did you mean {meant!r}?"
-    return f"is no field here; there are {', '.join(known)}"
+        return f"is not a field here; did you mean {meant!r}?"
+    return f"is not a field here; use one of {', '.join(known)}"
 
 
 def _squeezed(name: str) -> str:
     return name.lower().replace("_", "").replace("-", "")
-
-
-def _fields(loc: _Place) -> list[str]:
-    model = Job if len(loc) == 1 else Rendition if "renditions" in loc[:-1] else Finish
-    return list(model.model_fields)

@@ -49,8 +49,8 @@ from tests.builders.messages import PROMPT, faults
         ("jobId", "x", "jobId", "did you mean 'job_id'?"),
         ("promt", None, "promt", "did you mean 'prompt'?"),
         ("output_format", "png", "output_format", "did you mean 'format'?"),
-        ("zzz", 1, "zzz", "is no field here; there are job_id, prompt"),
-        ("a b", 1, "'a b'", "is no field here"),
+        ("zzz", 1, "zzz", "is not a field here; use one of job_id, prompt"),
+        ("a b", 1, "'a b'", "is not a field here"),
     ],
 )
 def test_a_fault_names_its_field_the_value_and_what_would_be_right(
