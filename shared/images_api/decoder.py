@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum, auto
 
@@ -81,13 +82,11 @@ class Base64Stream:
     def feed(self, text: bytes | memoryview) -> bytes:
         """Decode all whole groups of four characters; keep the remainder for the next call."""
         joined = self._carry + text if self._carry else text
-        try:
-            return self._take(joined)
-        except ValueError:  # white space, or invalid: the slow way below distinguishes them
-            pass
+        with suppress(ValueError):  # white space, or invalid: the slow way below finds out
+            return self._decode_groups(joined)
         solid = bytes(joined).translate(None, _WHITESPACE)
         try:
-            return self._take(solid)
+            return self._decode_groups(solid)
         except ValueError as error:
             raise UnreadableReply(_describe_fault(solid)) from error
 
@@ -99,7 +98,7 @@ class Base64Stream:
         except ValueError as error:
             raise UnreadableReply(_describe_fault(left)) from error
 
-    def _take(self, text: bytes | memoryview) -> bytes:
+    def _decode_groups(self, text: bytes | memoryview) -> bytes:
         if self._padded and text:
             raise ValueError("text after the padding")
         whole = len(text) & ~3
@@ -211,18 +210,13 @@ class _JsonBody:
     """
 
     def __init__(self, *, max_rest_bytes: int, first: int = 0) -> None:
-        self._extractor = JsonExtractor("b64_json", max_rest_bytes=max_rest_bytes)
+        self.extractor = JsonExtractor("b64_json", max_rest_bytes=max_rest_bytes)
         self._base64 = Base64Stream()
         #: Index of the current picture, or of the next one.
         self.index = first
 
-    @property
-    def rest(self) -> bytes:
-        """The text so far, without its pictures."""
-        return bytes(self._extractor.rest)
-
     def feed(self, chunk: bytes) -> Iterator[PictureEvent]:
-        for extract in self._extractor.feed(chunk):
+        for extract in self.extractor.feed(chunk):
             if extract is Boundary.START:
                 self._base64 = Base64Stream()
                 yield PictureStarted(self.index)
@@ -233,12 +227,8 @@ class _JsonBody:
             else:
                 yield from self._emit_data(self._base64.feed(extract))
 
-    def read_member(self, member: str) -> str:
-        """Return the text of a top-level member before the current picture."""
-        return self._extractor.read_member(member)
-
     def finish(self) -> ReplyRest:
-        return ReplyRest(self._extractor.finish(), self.index)
+        return ReplyRest(self.extractor.finish(), self.index)
 
     def _emit_data(self, data: bytes) -> Iterator[PictureEvent]:
         if data:
@@ -295,7 +285,7 @@ class _EventBody:
         """Yield the event if its picture is, or can still be, a result."""
         if isinstance(event, PictureStarted):
             if self._kind is EventKind.UNKNOWN:
-                kind = classify_event_name(self._body.read_member("type"))
+                kind = classify_event_name(self._body.extractor.read_member("type"))
                 # An event with a draft has one picture: with two, it is a whole reply.
                 self._kind = EventKind.COMPLETED if self._held_ends else kind
             if self._kind is EventKind.COMPLETED and self._held_ends:
@@ -319,10 +309,10 @@ class _EventBody:
             error = document.get("error") or document
             self._document = (self._document or {}) | {"error": error}
         if completed or kind is EventKind.ERROR:
-            self._max_rest_bytes -= len(self._body.rest)
+            self._max_rest_bytes -= len(self._body.extractor.rest)
 
     def _read_rest(self) -> tuple[EventKind, dict[str, JsonValue]]:
-        rest = self._body.rest.strip()
+        rest = bytes(self._body.extractor.rest).strip()
         if rest in {b"", b"[DONE]"} or self._kind in {EventKind.PARTIAL, EventKind.OTHER}:
             return EventKind.OTHER, {}
         try:

@@ -50,9 +50,8 @@ class JsonExtractor:
         self._max_rest_bytes = max_rest_bytes
         self._state = _State.OUTSIDE
         self._name_matches = False  # the string that ended last reads like the member's name
-        self._section_start = (
-            0  # where in `rest` the open string, or the gap after the last one, begins
-        )
+        # Where in `rest` the open string, or the gap after the last one, begins.
+        self._section_start = 0
         self._cut_escape = b""  # an escape that the end of a chunk has cut
         self._extracted = 0
 
@@ -79,7 +78,7 @@ class JsonExtractor:
                         yield Boundary.END
 
     def read_member(self, member: str) -> str:
-        """Return the text of a top-level member before the current string; "" if there is none."""
+        """Return the text of a top-level member before the current string, or ""."""
         try:
             document = json.loads(bytes(self.rest) + b'"}')
         except (ValueError, RecursionError):
@@ -120,9 +119,7 @@ class JsonExtractor:
         if chunk[stop : stop + 1] == b"\\":
             self._cut_escape = chunk[stop:]
         elif stop < len(chunk):
-            named = self._is_member_name()
-            self._end_string(b'"')
-            self._name_matches = named
+            self._end_string(b'"', name_matches=self._is_member_name())
         return stop + 1
 
     def _is_member_name(self) -> bool:
@@ -150,10 +147,10 @@ class JsonExtractor:
         except ValueError as error:
             raise UnreadableReply(f"A picture is not valid base64: {error}.") from error
 
-    def _end_string(self, end: bytes) -> None:
+    def _end_string(self, end: bytes, *, name_matches: bool = False) -> None:
         self._keep(end)
         self._state = _State.OUTSIDE
-        self._name_matches = False
+        self._name_matches = name_matches
         self._section_start = len(self.rest)
 
     def _keep(self, text: bytes) -> None:

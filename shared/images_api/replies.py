@@ -11,7 +11,6 @@ from pydantic import JsonValue
 
 _VIOLATIONS = re.compile(r"safety_violations=\[([^\]]*)\]")
 _LONGEST = 1000  # characters of a message that are kept
-
 _LARGEST = 10**9  # a larger number is not an error code
 
 
@@ -96,9 +95,9 @@ _LONGEST_ID = 128
 
 def read_request_id(headers: Mapping[str, str]) -> str | None:
     """Return the provider's id of the request, for its support."""
-    told = _lower_names(headers)
-    found = (told[name].strip() for name in _REQUEST_IDS if told.get(name, "").strip())
-    return next((each[:_LONGEST_ID] for each in found), None)
+    fields = _lower_names(headers)
+    ids = (fields.get(name, "").strip() for name in _REQUEST_IDS)
+    return next((each[:_LONGEST_ID] for each in ids if each), None)
 
 
 def read_retry_after(headers: Mapping[str, str], *, now: datetime | None = None) -> float | None:
@@ -107,18 +106,16 @@ def read_retry_after(headers: Mapping[str, str], *, now: datetime | None = None)
     `retry-after-ms` has precedence over `retry-after`, which is seconds or a date. A date is
     compared with the `date` of the same reply, so that two clocks are not mixed, else with `now`.
     """
-    told = _lower_names(headers)
-    wait = _parse_number(told.get("retry-after-ms", ""))
-    if wait is not None:
-        return _clamp(wait / 1000)
-    text = told.get("retry-after", "")
-    wait = _parse_number(text)
-    if wait is not None:
-        return _clamp(wait)
-    then, since = _parse_date(text), _parse_date(told.get("date", "")) or now
-    if then is None or since is None:
-        return None
-    return _clamp((then - since).total_seconds())
+    fields = _lower_names(headers)
+    text = fields.get("retry-after", "")
+    milliseconds = _parse_number(fields.get("retry-after-ms", ""))
+    wait = _parse_number(text) if milliseconds is None else milliseconds / 1000
+    if wait is None:
+        then, since = _parse_date(text), _parse_date(fields.get("date", "")) or now
+        if then is None or since is None:
+            return None
+        wait = (then - since).total_seconds()
+    return min(max(wait, 0.0), LONGEST_WAIT)
 
 
 def _lower_names(headers: Mapping[str, str]) -> dict[str, str]:
@@ -139,7 +136,3 @@ def _parse_date(text: str) -> datetime | None:
     except (ValueError, OverflowError):
         return None
     return date if date.tzinfo else date.replace(tzinfo=UTC)
-
-
-def _clamp(seconds: float) -> float:
-    return min(max(seconds, 0.0), LONGEST_WAIT)

@@ -10,8 +10,8 @@ from ..catalogue.deployments import Deployment, UrlShape
 from ..pictures.inputs import InputPicture
 from ..routing.plan import Edit, Plan
 
-#: The paths by which an endpoint is recognized as a full URL.
-_WHOLE = ("/images/generations", "/providers/blackforestlabs/")
+#: An endpoint with one of these paths is a full URL.
+_GENERATIONS, _FLUX = "/images/generations", "/providers/blackforestlabs/"
 _EDITS = "/images/edits"
 
 
@@ -50,7 +50,7 @@ def build_request(
     inputs: Sequence[InputPicture] = (),
     user: str | None = None,
 ) -> ImageRequest:
-    """Write the request for `n` pictures of a deployment, whose settings are filled in by then.
+    """Build the request for `n` pictures; the deployment must have its settings filled in.
 
     `user` is sent as it is, so it must already be a hash; only OpenAI's format has it.
     """
@@ -104,17 +104,17 @@ def _sends_model(deployment: Deployment, url: str) -> bool:
 def _build_url(plan: Plan, deployment: Deployment, shape: UrlShape) -> str:
     endpoint = deployment.endpoint
     path, mark, query = endpoint.partition("?")
-    images = _EDITS if plan.edit else _WHOLE[0]
-    if path.endswith(_WHOLE[0]):
-        return f"{path.removesuffix(_WHOLE[0])}{images}{mark}{query}"
-    if _WHOLE[1] in path:
+    images = _EDITS if plan.edit else _GENERATIONS
+    if path.endswith(_GENERATIONS):
+        return f"{path.removesuffix(_GENERATIONS)}{images}{mark}{query}"
+    if _FLUX in path:
         return endpoint
-    own = {
+    shaped = {
         "deployment": f"/openai/deployments/{quote(deployment.name)}{images}",
         "v1": f"/openai/v1{images}",
         "mai": f"/mai/v1{images}",
         # FLUX.2-pro is called at flux-2-pro.
-        "bfl": f"/providers/blackforestlabs/v1/{plan.model.lower().replace('.', '-')}",
+        "bfl": f"{_FLUX}v1/{plan.model.lower().replace('.', '-')}",
     }[shape]
     version = f"?api-version={deployment.api_version}" if deployment.api_version else ""
-    return f"{endpoint}{own}{version}"
+    return f"{endpoint}{shaped}{version}"

@@ -42,7 +42,7 @@ class EventStream:
         self._line = bytearray()  # the current line, until it is known to be data
         self._in_data = False
         self._data_lines = 0
-        self._has_content = False  # the event at hand has a name or data
+        self._has_content = False  # the current event has a name or data
         self._after_cr = False
         self._at_start = True
 

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 #: Factor of the rate for each accepted call.
 RAISE_FACTOR: Final = 1.0005
@@ -40,6 +40,8 @@ MAX_DOUBLINGS: Final = 5
 REJECTED_RATE_FACTOR: Final = 0.99
 #: Factor of the proven rate just after a failed trial, because the service's bucket is empty.
 REFILL_FACTOR: Final = 0.995
+#: Changes that restart the count of accepted calls.
+_NO_CALLS: Final = {"quiet": 0, "quiet_since": None}
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,10 +60,8 @@ class Quota:
             raise ValueError(f"a growth of {self.growth} is below 1: lower the rpm instead")
 
 
-class AdaptiveRate(BaseModel):
+class AdaptiveRate(BaseModel, frozen=True, extra="ignore"):
     """The rate of a pool, and the observations behind it."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     #: Requests a minute: as configured when this was written, and the current rate.
     configured: float = Field(gt=0)
@@ -111,7 +111,7 @@ def raise_rate(rate: AdaptiveRate, quota: Quota, called_at: Iterable[datetime]) 
         return counted
     if quiet * rate.spacing < lasted * FULL_RATE_SHARE:
         # Not at full rate: callers with a ticket come at the rate of the time they got it.
-        return counted.model_copy(update={"quiet": 0, "quiet_since": None})
+        return counted.model_copy(update=_NO_CALLS)
     return _start_trial(counted, quota)
 
 
@@ -122,11 +122,10 @@ def _start_trial(rate: AdaptiveRate, quota: Quota) -> AdaptiveRate:
     rpm = max(rate.rpm, min(rate.rpm * TRIAL_FACTOR, stop))
     return rate.model_copy(
         update={
+            **_NO_CALLS,
             "rpm": rpm,
             "proven": rate.rpm,
             "ceiling": rpm,
-            "quiet": 0,
-            "quiet_since": None,
             "cuts": 0,
             "failed_trials": 0 if rate.rpm > rate.proven else rate.failed_trials,
         }
@@ -137,24 +136,23 @@ def lower_rate(rate: AdaptiveRate, *, called_at: datetime, now: datetime) -> Ada
     """Return the rate after a 429 of a call that was made at `called_at`."""
     last = rate.lowered_at
     if last and (now - last < LOWER_EVERY or called_at <= last):
-        return rate.model_copy(update={"quiet": 0, "quiet_since": None})
-    failed, cuts = rate.failed_trials, rate.cuts
+        return rate.model_copy(update=_NO_CALLS)
+    failed, cuts, lowest = rate.failed_trials, rate.cuts, rate.configured * MIN_SHARE
     if rate.rpm > rate.proven:
-        rpm, ceiling, proven = rate.proven * REFILL_FACTOR, rate.proven, rate.proven
+        rpm, ceiling = rate.proven * REFILL_FACTOR, rate.proven
         failed += 1
     else:
         rpm = rate.rpm * (1 - min(FIRST_CUT * (1 << min(cuts, MAX_DOUBLINGS)), LARGEST_CUT))
-        proven = ceiling = rate.rpm * REJECTED_RATE_FACTOR
+        ceiling = rate.rpm * REJECTED_RATE_FACTOR
         cuts += 1
     return rate.model_copy(
         update={
-            "rpm": max(rpm, rate.configured * MIN_SHARE),
-            "ceiling": max(ceiling, rate.configured * MIN_SHARE),
-            "proven": max(proven, rate.configured * MIN_SHARE),
+            **_NO_CALLS,
+            "rpm": max(rpm, lowest),
+            "ceiling": max(ceiling, lowest),
+            "proven": max(ceiling, lowest),
             "lowered_at": now,
             "cuts": cuts,
             "failed_trials": failed,
-            "quiet": 0,
-            "quiet_since": None,
         }
     )

@@ -11,17 +11,15 @@ from datetime import datetime
 from enum import Enum
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 MILLION: Final = 1_000_000
 #: Grows when the shape of a ledger changes so that an older app could not read it.
 LEDGER_VERSION: Final = 1
 
 
-class CostReservation(BaseModel):
+class CostReservation(BaseModel, frozen=True, extra="ignore"):
     """The cost reserved for one call."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     #: Millionths of a dollar.
     amount: int = Field(ge=0)
@@ -30,10 +28,8 @@ class CostReservation(BaseModel):
     until: datetime
 
 
-class DayLedger(BaseModel):
+class DayLedger(BaseModel, frozen=True, extra="ignore"):
     """The settled and the reserved costs of one day."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     version: int = LEDGER_VERSION
     #: Cost of settled calls, millionths of a dollar.

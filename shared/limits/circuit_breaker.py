@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from ..images_api.outcomes import MEANINGS, FeedbackKind, Outcome, OutcomeKind
 
@@ -25,10 +25,8 @@ LONGEST_INTERVAL: Final = timedelta(minutes=15)
 _MOST_DOUBLINGS: Final = 16
 
 
-class Circuit(BaseModel):
+class Circuit(BaseModel, frozen=True, extra="ignore"):
     """A circuit that is not closed."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     reason: Reason
     #: The message of the service.
@@ -50,14 +48,13 @@ class Circuit(BaseModel):
 
     def state(self, now: datetime) -> State:
         """Return whether a probe is running (half-open) or not (open)."""
-        start_probe = self.probe_ends_at is not None and now < self.probe_ends_at
-        return "half_open" if start_probe else "open"
+        return "half_open" if self.probe_ends_at and now < self.probe_ends_at else "open"
 
 
 def open_until(circuit: Circuit, *, now: datetime) -> datetime | None:
     """Return when to try again; None if the caller may be the probe.
 
-    While a probe runs, that is soon, because its result matters to everybody who waits.
+    While a probe runs, that is soon, because all waiting callers depend on its result.
     """
     if circuit.probe_ends_at and now < circuit.probe_ends_at:
         return min(circuit.probe_ends_at, now + FIRST_INTERVAL)
@@ -83,16 +80,9 @@ def apply_failure(
         return Circuit(reason=reason, message=message, opened_at=now, probe_at=first), True
     if not _is_probe(circuit, token):
         return circuit, False
-    again = circuit.model_copy(
-        update={
-            "reason": reason,
-            "message": message,
-            "failures": circuit.failures + 1,
-            "probe": None,
-            "probe_ends_at": None,
-        }
-    )
-    return again.model_copy(update={"probe_at": now + again.interval}), False
+    changes = {"reason": reason, "message": message, "failures": circuit.failures + 1}
+    failed = circuit.model_copy(update=changes)
+    return end_unclear_probe(failed, token=token, now=now), False
 
 
 def is_closed_by(circuit: Circuit, *, token: str | None, called_at: datetime) -> bool:

@@ -16,21 +16,18 @@ enforced in slices of 1 or 10 s, so at a lower rate a slice has only one call.
 """
 
 import math
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from .adaptive_rate import AdaptiveRate, Quota, apply_quota, lower_rate, raise_rate
 
 type Priority = Literal["normal", "low"]
 
 
-class _Data(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-
-class Pace(_Data):
+class Pace(BaseModel, frozen=True, extra="ignore"):
     """The line of a pool."""
 
     #: When this line was started: tickets of an earlier line are not valid.
@@ -50,7 +47,7 @@ class Pace(_Data):
     lapsed: float = 0.0
 
 
-class Ticket(_Data):
+class Ticket(BaseModel, frozen=True, extra="ignore"):
     """A place in the line, carried by the message that waits."""
 
     pool: str = Field(default="", max_length=64)
@@ -63,7 +60,7 @@ class Ticket(_Data):
     yielded: int = Field(default=0, ge=0)
 
 
-class CallTime(_Data):
+class CallTime(BaseModel, frozen=True, extra="ignore"):
     """The permission for one call at `at`, `wait` from now."""
 
     at: datetime
@@ -76,7 +73,7 @@ class CallTime(_Data):
     ticket: Ticket
 
 
-class Postponed(_Data):
+class Postponed(BaseModel, frozen=True, extra="ignore"):
     """The answer to come back after `delay` with this ticket."""
 
     ticket: Ticket
@@ -157,7 +154,7 @@ def _reserve_with_ticket(
 ) -> tuple[Pace, CallTime | Postponed]:
     """Grant the next call time if the number is due; else postpone the ticket."""
     wait = max(pace.free_at - now, _ZERO)
-    due_in = _find_due_time(pace, ticket.number) - now
+    due_in = pace.free_at + _measure_wait(pace, ticket.number) - now
     came_on_time = now + SHORT_WAIT >= ticket.at
     # An overdue ticket gets the next call time; otherwise early callers would always take it.
     extra = pace.rate.spacing if ticket.number < pace.calling else _ZERO
@@ -200,7 +197,7 @@ def is_still_valid(pace: Pace, call_time: CallTime) -> bool:
     return call_time.ticket.epoch == pace.epoch and call_time.stops == pace.stops
 
 
-def apply_successes(pace: Pace, *, quota: Quota, called_at: tuple[datetime, ...]) -> Pace:
+def apply_successes(pace: Pace, *, quota: Quota, called_at: Sequence[datetime]) -> Pace:
     """Return the pace after calls `at_full_rate` were accepted."""
     rate = raise_rate(apply_quota(pace.rate, quota), quota, called_at)
     return pace if rate == pace.rate else pace.model_copy(update={"rate": rate})
@@ -235,14 +232,14 @@ def _advance(pace: Pace, now: datetime) -> Pace:
         return pace
     calling = pace.calling + passed / pace.rate.spacing
     lapsed = pace.lapsed + min(calling, pace.promised) - min(pace.calling, pace.promised)
-    nobody = calling >= pace.promised
+    is_empty = calling >= pace.promised
     return pace.model_copy(
         update={
             "free_at": pace.free_at + passed,
             "calling": calling,
             "promised": max(pace.promised, calling),
             # The line is empty, but holders of passed numbers can still come for about an hour.
-            "lapsed": lapsed if not nobody else min(lapsed, LONGEST_DELAY / pace.rate.spacing),
+            "lapsed": min(lapsed, LONGEST_DELAY / pace.rate.spacing) if is_empty else lapsed,
         }
     )
 
@@ -259,13 +256,12 @@ def _grant(
 ) -> tuple[Pace, CallTime]:
     at = max(pace.free_at, now)
     calling = pace.calling + 1
-    place = _update_ticket(pace, number, ticket, at)
-    turn = CallTime(
+    call_time = CallTime(
         at=at,
         wait=at - now,
         stops=pace.stops,
         at_full_rate=pace.free_at > now,
-        ticket=place,
+        ticket=_update_ticket(pace, number, ticket, at),
     )
     return pace.model_copy(
         update={
@@ -273,7 +269,7 @@ def _grant(
             "calling": calling,
             "promised": max(pace.promised, calling),
         }
-    ), turn
+    ), call_time
 
 
 def _give_ticket(
@@ -289,12 +285,11 @@ def _give_ticket(
 
 
 def _postpone(pace: Pace, number: float, ticket: Ticket | None, now: datetime) -> Postponed:
-    ahead = max(number - pace.calling, 0.0) * pace.rate.spacing
-    at = max(pace.free_at, now) + ahead
-    place = _update_ticket(pace, number, ticket, at)
-    lead = LONGER_LEAD if place.postponed else LEAD
-    place = place.model_copy(update={"postponed": place.postponed + 1})
-    return Postponed(ticket=place, delay=min(max(at - now - lead, SHORTEST_DELAY), LONGEST_DELAY))
+    at = max(pace.free_at, now) + _measure_wait(pace, number)
+    ticket = _update_ticket(pace, number, ticket, at)
+    lead = LONGER_LEAD if ticket.postponed else LEAD
+    ticket = ticket.model_copy(update={"postponed": ticket.postponed + 1})
+    return Postponed(ticket=ticket, delay=min(max(at - now - lead, SHORTEST_DELAY), LONGEST_DELAY))
 
 
 def _update_ticket(pace: Pace, number: float, ticket: Ticket | None, at: datetime) -> Ticket:
@@ -303,5 +298,6 @@ def _update_ticket(pace: Pace, number: float, ticket: Ticket | None, at: datetim
     return ticket.model_copy(update={"number": number, "at": at})
 
 
-def _find_due_time(pace: Pace, number: float) -> datetime:
-    return pace.free_at + max(number - pace.calling, 0.0) * pace.rate.spacing
+def _measure_wait(pace: Pace, number: float) -> timedelta:
+    """Return the time from the next free call time to that of a number."""
+    return max(number - pace.calling, 0.0) * pace.rate.spacing

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from .adaptive_rate import Quota
 from .circuit_breaker import (
@@ -82,10 +82,8 @@ class CircuitOpen:
 type AcquireResult = Reservation | Postponed | CircuitOpen
 
 
-class Alarm(BaseModel):
+class Alarm(BaseModel, frozen=True, extra="ignore"):
     """A circuit that opened or closed, to be reported to operators once."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     kind: Literal["opened", "closed"]
     pool: str
@@ -103,10 +101,8 @@ class Alarm(BaseModel):
         return f"circuit {self.kind} {whose} reason={self.reason} opened_at={self.opened_at:%FT%TZ}"
 
 
-class Ledger(BaseModel):
+class Ledger(BaseModel, frozen=True, extra="ignore"):
     """The stored state of a pool."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
 
     version: Literal[1] = 1
     pace: Pace
@@ -129,7 +125,7 @@ def acquire(
     `at_full_rate` that were accepted since the last change.
     """
     ledger = ledger or Ledger(pace=start_pace(request.quota, now=now))
-    pace = apply_successes(ledger.pace, quota=request.quota, called_at=tuple(accepted))
+    pace = apply_successes(ledger.pace, quota=request.quota, called_at=accepted)
     ledger = ledger.model_copy(update={"pace": pace})
     if circuit_open := _find_open_circuit(ledger, request, now):
         return ledger, circuit_open
@@ -141,25 +137,34 @@ def acquire(
         priority=request.priority,
         ticket=ticket if ticket and ticket.pool == request.pool else None,
     )
+    moved = ledger.model_copy(update={"pace": pace})
     named = answer.ticket.model_copy(update={"pool": request.pool})
     answer = answer.model_copy(update={"ticket": named})
     if isinstance(answer, Postponed):
-        return ledger if request.only_now else _set_pace(ledger, pace), answer
-    ledger, probe = _start_probes(_set_pace(ledger, pace), request, answer, token=token, now=now)
-    return ledger, Reservation(request.pool, request.deployment, answer, probe)
+        return ledger if request.only_now else moved, answer
+    moved, probe = _start_probes(moved, request, answer, token=token, now=now)
+    return moved, Reservation(request.pool, request.deployment, answer, probe)
 
 
 def report(
     ledger: Ledger, reservation: Reservation, feedback: CallFeedback, *, now: datetime
 ) -> Ledger:
     """Update pace and circuits by the result of a call."""
-    ledger = _slow_down(ledger, reservation, feedback, now)
-    name = WHOLE_POOL if feedback.kind == "blocked" else reservation.deployment
-    for each in (WHOLE_POOL, reservation.deployment):
-        if feedback.reason and each == name:
-            ledger = _open_circuit(ledger, reservation, name, feedback, now)
-        elif known := ledger.circuits.get(each):
-            ledger = _close_circuit(ledger, reservation, each, known, feedback, now)
+    if feedback.kind == "throttled":
+        after = feedback.retry_after
+        pace = apply_throttle(
+            ledger.pace,
+            now=now,
+            call_time=reservation.call_time,
+            retry_after=None if after is None else timedelta(seconds=after),
+        )
+        ledger = ledger.model_copy(update={"pace": pace})
+    failed = WHOLE_POOL if feedback.kind == "blocked" else reservation.deployment
+    for name in (WHOLE_POOL, reservation.deployment):
+        if (reason := feedback.reason) and name == failed:
+            ledger = _open_circuit(ledger, reservation, name, reason, feedback.message, now)
+        elif circuit := ledger.circuits.get(name):
+            ledger = _close_circuit(ledger, reservation, name, circuit, feedback, now)
     return ledger
 
 
@@ -168,10 +173,6 @@ def mark_sent(ledger: Ledger, alarms: Sequence[Alarm]) -> Ledger:
     return ledger.model_copy(
         update={"owed": tuple(alarm for alarm in ledger.owed if alarm not in alarms)}
     )
-
-
-def _set_pace(ledger: Ledger, pace: Pace) -> Ledger:
-    return ledger.model_copy(update={"pace": pace})
 
 
 def _find_open_circuit(
@@ -201,30 +202,11 @@ def _start_probes(
     return ledger.model_copy(update={"circuits": {**ledger.circuits, **probed}}), token
 
 
-def _slow_down(
-    ledger: Ledger, reservation: Reservation, feedback: CallFeedback, now: datetime
-) -> Ledger:
-    if feedback.kind != "throttled":
-        return ledger
-    after = feedback.retry_after
-    stop = None if after is None else timedelta(seconds=after)
-    return _set_pace(
-        ledger,
-        apply_throttle(ledger.pace, now=now, call_time=reservation.call_time, retry_after=stop),
-    )
-
-
 def _open_circuit(
-    ledger: Ledger, reservation: Reservation, name: str, feedback: CallFeedback, now: datetime
+    ledger: Ledger, reservation: Reservation, name: str, reason: Reason, message: str, now: datetime
 ) -> Ledger:
-    if feedback.reason is None:
-        return ledger
     circuit, opened = apply_failure(
-        ledger.circuits.get(name),
-        reason=feedback.reason,
-        message=feedback.message,
-        token=reservation.probe,
-        now=now,
+        ledger.circuits.get(name), reason=reason, message=message, token=reservation.probe, now=now
     )
     ledger = ledger.model_copy(update={"circuits": {**ledger.circuits, name: circuit}})
     return _add_alarm(ledger, "opened", reservation, name, circuit, now) if opened else ledger
@@ -234,7 +216,7 @@ def _close_circuit(
     ledger: Ledger,
     reservation: Reservation,
     name: str,
-    known: Circuit,
+    circuit: Circuit,
     feedback: CallFeedback,
     now: datetime,
 ) -> Ledger:
@@ -243,14 +225,14 @@ def _close_circuit(
     An accepted or throttled call shows that the problem is over. A problem of a deployment says
     nothing about the pool, and a blocked pool says nothing about a deployment.
     """
-    others = {each: circuit for each, circuit in ledger.circuits.items() if each != name}
+    others = {each: known for each, known in ledger.circuits.items() if each != name}
     if feedback.kind in {"accepted", "throttled"} and is_closed_by(
-        known, token=reservation.probe, called_at=reservation.call_time.at
+        circuit, token=reservation.probe, called_at=reservation.call_time.at
     ):
         ledger = ledger.model_copy(update={"circuits": others})
-        return _add_alarm(ledger, "closed", reservation, name, known, now)
-    left = end_unclear_probe(known, token=reservation.probe, now=now)
-    return ledger.model_copy(update={"circuits": {**others, name: left}})
+        return _add_alarm(ledger, "closed", reservation, name, circuit, now)
+    circuit = end_unclear_probe(circuit, token=reservation.probe, now=now)
+    return ledger.model_copy(update={"circuits": {**others, name: circuit}})
 
 
 def _add_alarm(
