@@ -18,7 +18,7 @@ class Parcel(Data):
 class Source:
     name: str
     grams: int
-    secret: str = "kept"
+    note: str = "kept"
 
 
 def test_fields_of_the_same_name_are_copied_and_no_others() -> None:
