@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from ...catalogue.deployments import Deployment
 from ...config.settings import Configuration
-from ...errors import StaleVersion
+from ...errors import StaleVersion, StoreUnavailable
 from ...images_api.requests import build_request
 from ...jobs.fields import MAX_PROMPT_BYTES
 from ...jobs.localization import localize_prompt
@@ -23,6 +23,7 @@ from ...ports import Report, Versioned, What
 from ...records.record import Attempt, Failure, JobRecord
 from ...records.task_messages import TaskMessage
 from ...records.transitions import claim
+from ...stores.documents import MAX_TRIES
 from ...stores.world import World
 from ...vocabulary import FailureCode, Slot
 from .attempts import call_limit, died, intended_attempt
@@ -36,7 +37,7 @@ from .reservations import (
     release_budget,
     reserve_budget,
 )
-from .steps import AlreadyEnded, GiveUp, InProgress, Pay, Resolve, next_step
+from .steps import AlreadyEnded, GiveUp, InProgress, NextStep, Pay, Resolve, next_step
 from .task import TaskRun
 
 type _NotGranted = CircuitOpen | Postponed | Failure | NoBudget
@@ -48,12 +49,13 @@ async def generate(message: TaskMessage, world: World, configuration: Configurat
     stored = await world.records.read(message.job_id)
     reservation: Reservation | None = None
     prompt: str | None = None
-    while stored and message.task < len(stored.value.tasks):
+    for _ in range(MAX_TRIES):
+        if stored is None or message.task >= len(stored.value.tasks):
+            await task.release(reservation)
+            return task.report(What.NO_SUCH_TASK)
         now = world.clock.now()
         step = next_step(stored.value, message, now=now, configuration=configuration)
-        if reservation and not (isinstance(step, Pay) and reservation.deployment in step.names):
-            await task.release(reservation)
-            reservation = None
+        reservation = await _keep_if_needed(task, reservation, step)
         if not isinstance(step, Pay):
             return await _without_a_call(task, stored, step)
         if prompt is None:  # read once, before a reservation that may not be needed
@@ -77,7 +79,19 @@ async def generate(message: TaskMessage, world: World, configuration: Configurat
             continue
         return await _pay_or_wait(task, stored, intended, reservation, prompt)
     await task.release(reservation)
-    return task.report(What.NO_SUCH_TASK)
+    raise StoreUnavailable(
+        f"the record of job {message.job_id} changed {MAX_TRIES} times before its call"
+    )
+
+
+async def _keep_if_needed(
+    task: TaskRun, reservation: Reservation | None, step: NextStep
+) -> Reservation | None:
+    """Return the reservation if the next step can use it; else release it."""
+    if reservation and not (isinstance(step, Pay) and reservation.deployment in step.names):
+        await task.release(reservation)
+        return None
+    return reservation
 
 
 async def _without_a_call(

@@ -3,11 +3,18 @@ from datetime import timedelta
 
 import pytest
 
-from shared.errors import BrokenReply, CredentialUnavailable, NotSent
+from shared.errors import (
+    BrokenReply,
+    CredentialUnavailable,
+    NotSent,
+    StaleVersion,
+    StoreUnavailable,
+)
 from shared.images_api.requests import ImageRequest
 from shared.ports import What
 from shared.records.record import JobState, TaskState
 from shared.records.task_messages import TaskMessage
+from shared.stores.documents import MAX_TRIES
 from shared.workflows.generation.generate import generate
 from tests.fakes.endpoint import Answer, FakeReply
 from tests.simulation.controlled_job import JOB, after
@@ -147,3 +154,14 @@ def test_every_state_of_a_task_and_a_job_has_its_word_for_the_log() -> None:
         assert What[state.name] == state
     assert What.DONE.level == "INFO"
     assert What.FAILED.level == "WARNING"
+
+
+async def test_a_record_that_never_stops_changing_leaves_the_job_to_the_queue_unpaid() -> None:
+    scene = Scene()
+    scene.submit(JOB)
+    await scene.deliver(scene.waiting.pop())
+    stale: list[Exception] = [StaleVersion("changed") for _ in range(MAX_TRIES)]
+    scene.world.steps.failing["records.replace"] = stale
+    with pytest.raises(StoreUnavailable, match="changed 200 times"):
+        await generate(TASK, scene.world, scene.configuration)
+    assert not scene.world.endpoint.requests
