@@ -1,11 +1,16 @@
-"""What several suites share: one Azurite for the whole run."""
+"""What several suites share: one Azurite for the whole run, and properties without a time limit."""
 
 import os
 from collections.abc import Iterator
 
 import pytest
+from hypothesis import settings
 
 from local.stack import azurite as storage_emulator
+
+# A property says what holds, and a busy machine is slow: time is measured by `make bench`.
+settings.register_profile("untimed", deadline=None)
+settings.load_profile("untimed")
 
 
 @pytest.fixture(scope="session")

@@ -63,7 +63,7 @@ def test_squeezing_keeps_the_edges() -> None:
     assert max(top[1], bottom[1]) < 90
 
 
-@settings(deadline=None, max_examples=30)  # drawing takes its time
+@settings(max_examples=30)  # drawing takes its time
 @given(st.integers(1, 300), st.integers(1, 300), st.integers(16, 1024))
 def test_a_thumbnail_keeps_its_shape_and_never_grows(width: int, height: int, edge: int) -> None:
     small = made(drawn(size=(width, height)), "webp", edge=edge)

@@ -1,7 +1,7 @@
 import json
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.images_api.decoder import ReplyRest
@@ -23,7 +23,6 @@ from tests.builders.replies import (
 )
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(replies(), sizes)
 def test_any_picture_in_any_spelling_and_chunking_comes_out(
     reply: tuple[list[bytes], bytes, dict[str, Any]], sizes: list[int]
@@ -34,7 +33,6 @@ def test_any_picture_in_any_spelling_and_chunking_comes_out(
     assert envelope == ReplyRest(document, len(made))
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(st.data(), pictures, sizes)
 def test_any_picture_in_any_event_stream_comes_out(
     data: st.DataObject, made: list[bytes], sizes: list[int]
@@ -57,7 +55,6 @@ def test_any_picture_in_any_event_stream_comes_out(
     assert envelope.document["prompt"] == prompt
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(replies(), sizes, st.integers(min_value=0))
 def test_a_reply_cut_anywhere_is_broken_and_its_whole_pictures_are_kept(
     reply: tuple[list[bytes], bytes, dict[str, Any]], sizes: list[int], at: int
@@ -67,7 +64,6 @@ def test_a_reply_cut_anywhere_is_broken_and_its_whole_pictures_are_kept(
     assert received.whole == made[: len(received.whole)]
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(pictures, st.integers(min_value=0), sizes, st.booleans())
 def test_an_event_stream_cut_before_its_last_picture_ends_is_broken(
     made: list[bytes],

@@ -2,7 +2,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import BrokenReply, CallFailed, NotSent, UnreadableReply
@@ -173,7 +173,6 @@ values = st.recursive(
 names = st.sampled_from(["retry-after", "Retry-After-Ms", "date", "X-Request-Id"]) | st.text()
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(st.integers(-1, 1000), st.dictionaries(names, st.text()), values, st.text())
 def test_any_reply_has_an_outcome(
     status: int,

@@ -5,7 +5,7 @@ from functools import cache
 from itertools import pairwise
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
@@ -76,7 +76,6 @@ kinds = st.sampled_from(KINDS)
 cuts = st.lists(st.integers(0, 1 << 20), max_size=40)
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(sides, sides, kinds, cuts)
 def test_the_facts_are_those_pillow_finds_in_any_chunking(
     width: int, height: int, kind: str, cuts: list[int]
@@ -99,7 +98,6 @@ def test_a_picture_fed_byte_by_byte_is_measured_alike(kind: str) -> None:
     assert measure(picture, list(range(len(picture)))) == measure(picture)
 
 
-@settings(deadline=None)  # the machine may be busy
 @given(kinds, st.integers(0, 1 << 20), cuts)
 def test_a_picture_cut_anywhere_is_refused(kind: str, at: int, cuts: list[int]) -> None:
     picture = draw(40, 30, kind)
