@@ -152,4 +152,4 @@ class NoSuchBlob(ImageJobsError):
 
 
 class DamagedPicture(ImageJobsError):
-    """The bytes that came are not those that the job's record tells of."""
+    """The received bytes differ from those in the job's record."""

@@ -1,7 +1,4 @@
-"""From a job's record to what a caller is told when it asks.
-
-The documents a caller over HTTP is told jobs in; printed as schemas into `openapi.json`.
-"""
+"""The documents about jobs that the HTTP API returns; `openapi.json` has their schemas."""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -48,7 +45,7 @@ class AttemptStatus(Data):
     deployment: str
     started_at: datetime
     ended_at: datetime | None
-    kind: OutcomeKind | None = Field(description="What came of it; null while it runs.")
+    kind: OutcomeKind | None = Field(description="Its outcome; null while it runs.")
     code: str | None
     message: str | None
     charged: str = Field(description="`no`, `yes` or `unknown`.")
@@ -260,7 +257,7 @@ def pictures_of(record: JobRecord) -> tuple[ImageStatus, ...]:
 
 
 def find_picture(record: JobRecord, number: str, form: str = ORIGINAL) -> str | None:
-    """Return the blob of the picture of this number, or of the first; None if it is none.
+    """Return the blob of the picture of this number, or of the first; None if it does not exist.
 
     A thumbnail is the picture itself where none was made of it.
     """
@@ -276,7 +273,7 @@ def find_picture(record: JobRecord, number: str, form: str = ORIGINAL) -> str | 
 
 
 def blobs_of(status: JobStatus) -> tuple[str, ...]:
-    """Return the blob of every picture that a status tells of."""
+    """Return the blob of every picture in a status."""
     made = [each.blob for image in status.images for each in image.renditions]
     sheet = [status.contact_sheet.blob] if status.contact_sheet else []
     return (*(image.blob for image in status.images), *made, *sheet)

@@ -162,7 +162,7 @@ def of_reply(
     *,
     now: datetime | None = None,
 ) -> Outcome:
-    """Classify a reply that came whole, by its status and its JSON, or `text` if it is none.
+    """Classify a reply that came whole, by its status and its JSON (its `text` if not JSON).
 
     `document` may be an `Envelope`'s; that it has fewer pictures than were asked for is for the
     caller to see, in `Envelope.pictures`. `now` (aware) is only for a `retry-after` that is a

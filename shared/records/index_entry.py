@@ -112,7 +112,7 @@ def to_metadata(entry: IndexEntry) -> str:
 
 
 def from_metadata(value: str) -> IndexEntry:
-    """Read an entry back; `ValueError` if it is none."""
+    """Read an entry back; `ValueError` if it is not one."""
     return IndexEntry.model_validate_json(unquote(value))
 
 
@@ -140,12 +140,12 @@ class Cursor(BaseModel):
 
 
 def read_cursor(text: str) -> Cursor:
-    """Read a caller's cursor; `UnreadableCursor` if it is none of ours."""
+    """Read a caller's cursor; `UnreadableCursor` if it is not ours."""
     try:
         decoded = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
         return Cursor.model_validate(json.loads(decoded))
     except (ValueError, ValidationError, binascii.Error) as error:
-        raise UnreadableCursor("the cursor is none that a page gave; start without one") from error
+        raise UnreadableCursor("no page returned this cursor; start without one") from error
 
 
 class Page(BaseModel):

@@ -148,7 +148,7 @@ class TaskRecord(_Frozen):
 
 
 class OutboxEntry(_Frozen):
-    """An event that is to be published, and when that was done."""
+    """An event of the job, and when it was published."""
 
     type: str
     time: datetime

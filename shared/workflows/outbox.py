@@ -1,4 +1,4 @@
-"""Telling the world: the outbox of a record, emptied after the record is written, never before.
+"""The outbox of a record: its events are published after the record is written, never before.
 
 What events are made of is imported with the first one: no paid call waits for it.
 """
@@ -22,10 +22,10 @@ SIDECAR: Final = "{job_id}/job.json"
 async def publish_pending(
     stored: Versioned[JobRecord], world: World, *, source: str, again: bool = False
 ) -> Versioned[JobRecord]:
-    """Send what the record owes the world, then note that it went out.
+    """Publish the events of the record that are not published yet, then record that.
 
-    A stop between the two sends an event twice, with the same id: at least once is the promise.
-    A job whose end was told leaves the register of open jobs, so that no sweep looks at it.
+    A stop between the two publishes an event twice, with the same id. A job whose end is
+    published leaves the index of open jobs, so that no sweep checks it.
     `again` repeats the job's latest event, for a message that asks for a job already done.
     """
     owed = [entry for entry in stored.value.outbox if entry.sent_at is None]

@@ -22,7 +22,7 @@ from ..jobs import MOST_LISTED
 from ..ledger import DayCost, Today, sum_costs
 from .output import AsJson, client, console, dollars, now, print_json, table
 
-#: Calls under way that are shown one by one; `--json` tells of all.
+#: Calls under way that are shown one by one; `--json` lists all.
 MAX_RESERVATIONS: Final = 20
 
 

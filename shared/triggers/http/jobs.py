@@ -150,7 +150,7 @@ async def read_job(req: func.HttpRequest, configuration: Configuration) -> func.
 
 
 async def stored_job(req: func.HttpRequest, world: World) -> Versioned[JobRecord]:
-    """Return the job in the path; `Refused` if there is none."""
+    """Return the job in the path; `Refused` if it does not exist."""
     job_id = req.route_params.get("job_id", "")
     found = await world.records.read(job_id) if is_job_id(job_id) else None
     if found is None:
