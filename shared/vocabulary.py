@@ -130,7 +130,7 @@ def clip(text: str, limit: int = MAX_TEXT_BYTES) -> str:
     if _bytes(text) <= limit:
         return text
     left = limit - _bytes("…")
-    kept = sum(size <= left for size in accumulate(map(_bytes, text)))
+    kept = sum(size <= left for size in accumulate(map(_bytes, text[:limit])))
     return f"{text[:kept]}…"
 
 
