@@ -63,10 +63,14 @@ class Rejected(ImageJobsError):
 
     code = "rejected"
 
-    def __init__(self, faults: Sequence[Fault], *, job_id: str | None = None) -> None:
+    def __init__(
+        self, faults: Sequence[Fault], *, job_id: str | None = None, code: str | None = None
+    ) -> None:
         super().__init__("; ".join(map(str, faults)))
         self.faults = tuple(faults)
         self.job_id = job_id
+        if code is not None:
+            self.code = code
 
 
 class MalformedMessage(Rejected):

@@ -173,9 +173,8 @@ async def _find_status(job: str | Receipt, app: Connection) -> Status | None:
     if not isinstance(job, str):
         letter = await app.dead_letters.read(dead_letter_name(job.digest, job.inserted_at))
         if letter is not None:
-            rejection = Rejected(letter.faults or [Fault("", letter.reason)], job_id=job_id)
-            rejection.code = letter.reason
-            raise rejection
+            faults = letter.faults or [Fault("", letter.reason)]
+            raise Rejected(faults, job_id=job_id, code=letter.reason)
     return None
 
 

@@ -120,6 +120,4 @@ def _check_call_limit(budget: float, job: Job, plans: tuple[Plan, ...]) -> None:
 
 
 def _over_limit(fault: Fault, job: Job) -> UnsupportedRequest:
-    rejection = UnsupportedRequest([fault], job_id=job.job_id)
-    rejection.code = RejectionCode.OVER_COST_LIMIT
-    return rejection
+    return UnsupportedRequest([fault], job_id=job.job_id, code=RejectionCode.OVER_COST_LIMIT)

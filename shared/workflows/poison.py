@@ -49,8 +49,7 @@ async def handle_poison(
     facts = {"queue": queue, "task": task, "dead_letter": name}
     stored = await _record(job_id, world)
     if stored is None:
-        rejection = Rejected([Fault("", _WHY)], job_id=job_id)
-        rejection.code = RejectionCode.POISONED
+        rejection = Rejected([Fault("", _WHY)], job_id=job_id, code=RejectionCode.POISONED)
         event = cloud_events.rejected(
             rejection,
             digest=hashlib.sha256(message.body).hexdigest(),

@@ -29,9 +29,9 @@ def test_every_rejection_has_a_code_of_the_set() -> None:
     assert family(Rejected) - {Rejected.code} <= set(RejectionCode)
 
 
-def test_a_code_that_is_set_on_one_rejection_changes_no_other() -> None:
-    changed = Rejected([Fault("", "twice")])
-    changed.code = RejectionCode.POISONED
+def test_a_code_that_is_given_to_one_rejection_changes_no_other() -> None:
+    given = Rejected([Fault("", "twice")], code=RejectionCode.POISONED)
+    assert given.code == "poisoned"
     assert Rejected([]).code == "rejected"
 
 
