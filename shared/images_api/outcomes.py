@@ -164,15 +164,15 @@ def of_reply(
 ) -> Outcome:
     """Classify a reply that came whole, by its status and its JSON (its `text` if not JSON).
 
-    `document` may be an `Envelope`'s; that it has fewer pictures than were asked for is for the
-    caller to see, in `Envelope.pictures`. `now` (aware) is only for a `retry-after` that is a
+    `document` may be a `ReplyRest`'s; that it has fewer pictures than were asked for is for the
+    caller to see, in `ReplyRest.pictures`. `now` (aware) is only for a `retry-after` that is a
     date in a reply without one of its own.
     """
     error = find_error(document)
     if status >= _BAD and not error and isinstance(document, dict):
         error = document  # API Management puts code and message at the top
-    kind, ours = _kind(status, document, error, text)
     message = to_text(error.get("message")) or text
+    kind, ours = _kind(status, document, error, message)
     return Outcome(
         kind=kind,
         code=to_one_line(to_text(error.get("code"))) or ours,
@@ -218,7 +218,7 @@ def of_failure(error: CallFailed, *, headers: Mapping[str, str] | None = None) -
 
 
 def _kind(
-    status: int, document: JsonValue, error: Mapping[str, JsonValue], text: str
+    status: int, document: JsonValue, error: Mapping[str, JsonValue], message: str
 ) -> tuple[OutcomeKind, str]:
     """Return the kind, and the code of a reply that has none."""
     moderated = not _REFUSALS.isdisjoint(find_codes(error))
@@ -231,7 +231,6 @@ def _kind(
         status = _BAD if moderated else _told_status(error)
     if moderated and _BAD <= status < _BROKEN:
         return OutcomeKind.REFUSED, ours
-    message = to_text(error.get("message")) or text
     if status == HTTPStatus.FORBIDDEN and "temporarily blocked" in message.lower():
         return OutcomeKind.BLOCKED, ours
     return _of_status(status), ours
