@@ -68,10 +68,8 @@ async def call(
             document = await receive.receive(reply, receiver)
         outcome = of_reply(HTTPStatus.OK, headers, document, "", now=now())
         if links := find_links(document)[: len(slots)]:
-            from .receive import follow  # noqa: PLC0415 (rare: no start waits for it)
-
             left = max(limit - (now() - begun_at), timedelta())
-            why = await follow(links, request, receiver.take, world.endpoint, limit=left)
+            why = await receive.follow(links, request, receiver.take, world.endpoint, limit=left)
             outcome = of_linked(why, headers)
         return CallResult(outcome, stored, Usage.read(document.get("usage")))
     except CallFailed as error:
