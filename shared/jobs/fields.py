@@ -222,7 +222,7 @@ ModelName = Annotated[str, Pattern(MODEL_NAME, "name a model of the catalogue, o
 SizeText = Annotated[
     str,
     AfterValidator(_check_size),
-    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": 40}),
+    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_SIZE_CHARACTERS}),
 ]
 ExactSize = Annotated[str, Pattern(EXACT_SIZE, "write width and height in pixels, like '1200x628'")]
 Locale = Annotated[

@@ -14,7 +14,6 @@ from pydantic import AfterValidator, WithJsonSchema
 from .fields import Pattern, quote_value
 
 MAX_TAGS = 20
-MAX_TAG_KEY = 64
 MAX_TAG_VALUE = 256
 #: All tags together as `encode_tags` writes them: our own metadata needs some of the 8 KiB.
 MAX_TAG_BYTES = 4_096
