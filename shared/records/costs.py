@@ -1,4 +1,4 @@
-"""What a call, a part or a job has cost, and whether there is money for another call."""
+"""Compute the costs of calls, and tell whether the budget allows another one."""
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
@@ -16,7 +16,7 @@ def add_cost(
 ) -> Attempt:
     """Return an ended attempt with its cost: by its usage, else by its estimate if it may be paid.
 
-    `model` is None where the catalogue has it no more.
+    `model` is None when it is no longer in the catalogue.
     """
     ended = attempt.model_copy(update={"charged": charged, "usage": usage})
     usd, known_by = cost_of_call(ended)

@@ -1,4 +1,4 @@
-"""A dead letter: what the app rejected, gave up on or could not deliver, kept for people."""
+"""Dead letters: what the app rejected, gave up or could not deliver, kept for operators."""
 
 import base64
 import hashlib
@@ -25,7 +25,7 @@ class DeadLetterKind(StrEnum):
     FINISH = "finish"
     #: A message of the manifests queue.
     NOTICE = "notice"
-    #: An event that its sink did not take, or a message of the deliveries queue that holds none.
+    #: An undelivered event, or an unreadable message of the deliveries queue.
     DELIVERY = "delivery"
     #: A job that failed, as its record.
     JOB = "job"
@@ -123,7 +123,7 @@ def job_letter(record: JobRecord, *, at: datetime) -> DeadLetter:
 
 
 def read_dead_letter(body: bytes, *, name: str = "") -> DeadLetter:
-    """Read a letter, also one of before letters had a `kind`."""
+    """Read a letter; old ones have no `kind`."""
     content = json.loads(body)
     if "kind" not in content:
         content = _upgraded(content)
@@ -134,9 +134,9 @@ _UNKNOWN: Final = "unknown"
 
 
 def _upgraded(old: dict[str, Any]) -> dict[str, Any]:
-    """Return a letter of before `kind` in today's shape."""
+    """Return an old letter in today's shape."""
     faults = old.get("faults", ())
-    told = {
+    letter = {
         "reason": _UNKNOWN,
         "why": "; ".join(f"{each['field']}: {each['message']}" for each in faults),
         "at": old.get("received_at") or old.get("since") or old.get("updated_at") or 0,
@@ -146,16 +146,20 @@ def _upgraded(old: dict[str, Any]) -> dict[str, Any]:
         failure: dict[str, Any] = next(
             (each["failure"] for each in old["tasks"] if each.get("failure")), {}
         )
-        told |= {"reason": failure.get("code", _UNKNOWN), "why": failure.get("message", "")}
-        told |= {"record": old, "run": old.get("run", old.get("openings", 1))}
-        return told | {"kind": DeadLetterKind.JOB}
+        letter |= {"reason": failure.get("code", _UNKNOWN), "why": failure.get("message", "")}
+        letter |= {"record": old, "run": old.get("run", old.get("openings", 1))}
+        return letter | {"kind": DeadLetterKind.JOB}
     if "event" in old:
-        return told | {"kind": DeadLetterKind.DELIVERY}
+        return letter | {"kind": DeadLetterKind.DELIVERY}
     if "queue" not in old and "faults" not in old:
-        return told | {"kind": DeadLetterKind.NOTICE}
+        return letter | {"kind": DeadLetterKind.NOTICE}
     try:
         message = json.loads(base64.b64decode(old["message_base64"]))
-        told |= {"kind": DeadLetterKind.TASK, "job_id": message["job_id"], "task": message["task"]}
+        letter |= {
+            "kind": DeadLetterKind.TASK,
+            "job_id": message["job_id"],
+            "task": message["task"],
+        }
     except (ValueError, KeyError, TypeError):
-        told |= {"kind": DeadLetterKind.MESSAGE}
-    return told
+        letter |= {"kind": DeadLetterKind.MESSAGE}
+    return letter

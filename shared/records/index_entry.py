@@ -1,8 +1,8 @@
-"""What the index says of a job, and how the names of its entries sort newest first.
+"""Describe a job in the index; define how the names of its entries sort newest first.
 
 A name is `{inverted time}-{job_id}.{run}`. The time is the job's acceptance, so a job keeps its
-place in the list. The run grows each time an ended job is taken up again, so a process that is late
-closes an earlier run.
+place in the list. The run grows each time an ended job is taken up again, so a late process can
+only close an earlier run.
 """
 
 import base64
@@ -26,11 +26,10 @@ _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 #: What metadata holds as it is: printable ASCII but `%`, which marks what is encoded, and spaces.
 _SAFE: Final = "!\"#$&'()*+,/:;<=>?@[\\]^`{|}"
 
-#: Bytes of a prompt, as JSON, that a list tells it by.
+#: Bytes of a prompt, as JSON, that a list shows.
 MAX_PROMPT: Final = 240
 
-#: A sweep looks at an open job this long after it was accepted, then when the sweep says: most
-#: jobs are over before the first look.
+#: The first check of an open job comes this long after it was accepted: most jobs end before it.
 FIRST_CHECK_AFTER: Final = timedelta(minutes=2)
 
 
@@ -75,12 +74,12 @@ class IndexEntry(BaseModel):
         return f"{self.place}.{self.run}"
 
     def has_tag(self, tag: tuple[str, str] | None) -> bool:
-        """Tell whether the job bears the tag, a name and its value; None is borne by all."""
+        """Tell whether the job has the tag, a name and its value; every job has None."""
         return tag is None or self.tags.get(tag[0]) == tag[1]
 
 
 def index_entry_of(record: JobRecord) -> IndexEntry:
-    """Return what the index says of a record."""
+    """Return the index entry of a record."""
     sizes = dict.fromkeys(f"{plan.width}x{plan.height}" for plan in record.plans)
     pictures = record.pictures
     return IndexEntry(
@@ -117,25 +116,25 @@ def from_metadata(value: str) -> IndexEntry:
 
 
 def newest(entries: Iterable[IndexEntry]) -> IndexEntry:
-    """Return of one job's entries the valid one: the last run's, ended over open."""
+    """Return the valid one of a job's entries: the last run's, an ended one before an open one."""
     return max(entries, key=lambda entry: (entry.run, entry.state is not JobState.RUNNING))
 
 
 class Cursor(BaseModel):
-    """Where a list goes on: after a place, within what the store calls its own pages."""
+    """Where a list continues: after a place, within the pages of the store."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     place: str
-    #: The store's marks of the pages it stood in, by list; None is the first.
+    #: The store's markers of its pages, by list; None is the first page.
     marks: tuple[str | None, ...] = ()
 
     def is_before(self, name: str) -> bool:
-        """Tell whether a name comes later in the list, of whichever run."""
+        """Tell whether a name, of any run, comes later in the list."""
         return name > f"{self.place}/"  # "/" sorts right after the "." before the run
 
     def to_text(self) -> str:
-        """Return the cursor as a caller is given it: opaque, and safe in a URL."""
+        """Return the cursor as callers get it: opaque, and safe in a URL."""
         return base64.urlsafe_b64encode(self.model_dump_json().encode()).decode().rstrip("=")
 
 

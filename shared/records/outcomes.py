@@ -1,4 +1,4 @@
-"""What the outcome of a call does to the record: the next transition, and when to try again."""
+"""Apply the outcome of a call to the record, and tell when to try again."""
 
 import hashlib
 from dataclasses import dataclass

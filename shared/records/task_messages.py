@@ -42,7 +42,7 @@ class TaskMessage(_Message):
     traceparent: str | None = Field(default=None, max_length=64)
     #: Its place in the line of a quota pool, when it comes back from waiting.
     ticket: Ticket | None = None
-    #: Why it waits for an operator, when every deployment of its plan is held.
+    #: Why it waits for an operator, when no deployment of its plan may be called.
     held: str | None = Field(default=None, max_length=400)
 
 

@@ -1,7 +1,7 @@
 """The transitions of a job record: each function takes a record and returns the next one.
 
-`TASK_EDGES` lists the ways of a task from state to state, `JOB_EDGES` those of a job; what is not
-listed raises `IllegalStep`. Commands of people are in `commands`.
+`TASK_EDGES` and `JOB_EDGES` list all transitions; any other raises `IllegalStep`. Commands of
+people are in `commands`.
 
 A claim is the *intent to pay*, written before the call. Its token is the fencing token: the holder
 of an older one gets `Superseded` and may no longer change the task.
@@ -132,7 +132,7 @@ def put_back_unpaid(
     record: JobRecord, index: int, token: int, *, code: str, now: datetime
 ) -> JobRecord:
     """Make the task pending again after a call that surely cost nothing."""
-    task = _held(record, index, token)
+    task = _find_claimed(record, index, token)
     back = move(
         task,
         Step.PUT_BACK,
@@ -148,7 +148,7 @@ def put_back_unknown(
     record: JobRecord, index: int, ended: Attempt, *, pictures: Sequence[Picture], now: datetime
 ) -> JobRecord:
     """Make the task pending again though the call may have been paid: the next one is flagged."""
-    task = _held(record, index, ended.token)
+    task = _find_claimed(record, index, ended.token)
     back = move(
         task,
         Step.PUT_BACK,
@@ -173,7 +173,7 @@ def close(
     now: datetime,
 ) -> JobRecord:
     """Close a task that was calling, with the result of its attempt."""
-    task = _held(record, index, ended.token)
+    task = _find_claimed(record, index, ended.token)
     closed = move(
         task,
         Step.CLOSE,
@@ -230,7 +230,7 @@ def advance_job(record: JobRecord, now: datetime) -> JobRecord:
 def add_renditions(
     record: JobRecord, made: Sequence[StoredRendition], *, now: datetime
 ) -> JobRecord:
-    """Add what was made of an original; nothing happens once the finish is over."""
+    """Add renditions of an original; nothing changes once the finish is over."""
     if not record.awaits_finish or record.finishing is None:
         return record
     known = {each.blob for each in record.finishing.rendered}
@@ -240,7 +240,7 @@ def add_renditions(
 
 
 def end_finish(record: JobRecord, failure: Failure | None = None, *, now: datetime) -> JobRecord:
-    """End the finish, and the job with it; nothing happens once it is over."""
+    """End the finish, and the job with it; nothing changes once it is over."""
     if not record.awaits_finish or record.finishing is None:
         return record
     over = {"state": "failed" if failure else "done", "failure": failure}
@@ -327,7 +327,7 @@ def _end(record: JobRecord, state: JobState, now: datetime) -> JobRecord:
     return record.model_copy(update={"state": state, "outbox": (*record.outbox, entry)})
 
 
-def _held(record: JobRecord, index: int, token: int) -> TaskRecord:
+def _find_claimed(record: JobRecord, index: int, token: int) -> TaskRecord:
     task = record.tasks[index]
     if task.current is None or task.current.token != token:
         raise Superseded(

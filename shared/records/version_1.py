@@ -1,4 +1,4 @@
-"""Records of version 1, which kept what a task is to make in its plan, as records of version 2."""
+"""Upgrade records of version 1, whose plans hold the pictures of each task."""
 
 from collections import Counter
 from collections.abc import Mapping

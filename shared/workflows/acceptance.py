@@ -1,10 +1,8 @@
-"""Acceptance: a job becomes a record and a task on a lane; the queue and HTTP share it.
+"""Validate a job and accept it: write its record and send its tasks to their lanes.
 
-Order of writes: the marker of an open job, the record (create-only), the lane messages, the event.
-Stopped between any two, the same job asked for again finds the record and carries on from there;
-so does a sweep, which finds the marker.
-
-Whether a job may go ahead: its plans, or every reason why not; nothing is written.
+Order of writes: the index entry, the record (create-only), the lane messages, the event. After a
+stop between any two, the same job sent again continues from the record, and so does a sweep, which
+finds the entry.
 """
 
 from dataclasses import dataclass
@@ -32,14 +30,14 @@ if TYPE_CHECKING:  # a module less at the start
 
 @dataclass(frozen=True, slots=True)
 class ValidatedJob:
-    """What is made of a job that may go ahead: its plans, and the pictures it edits."""
+    """The plans of a valid job, and the pictures it edits."""
 
     plans: tuple[Plan, ...]
     inputs: tuple[InputPicture, ...]
 
 
 async def validate_job(job: Job, world: World, configuration: Configuration) -> ValidatedJob:
-    """Return what is made of a job that may go ahead, or raise `Rejected` with every fault."""
+    """Return the plans and inputs of a job, or raise `Rejected` with every fault; store nothing."""
     settings = configuration.settings
     faults = list(find_setting_faults(job, settings))
     characters = len(job.prompt or "")
@@ -77,7 +75,7 @@ async def _pictures(job: Job, world: World) -> tuple[tuple[InputPicture, ...], t
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A job that is taken: its record as it stands, and whether this call made it."""
+    """An accepted job: its record, and whether this call wrote it."""
 
     stored: Versioned[JobRecord]
     is_new: bool
@@ -86,52 +84,52 @@ class Accepted:
 async def accept(
     job: Job, world: World, configuration: Configuration, *, batch: BatchEntryRef | None = None
 ) -> Accepted:
-    """Take a job that may go ahead, or the same job asked for again.
+    """Accept a job, or find the same job when it was accepted before.
 
-    A job that has ended is announced again, and nothing is made anew. `batch` is the entry that
-    begins it. Raises `Rejected` with every fault (`ConflictingJob` for an id that belongs to
-    another job), or `Unavailable`.
+    If that job has ended, its last event is published again; no picture is made again. `batch` is
+    the entry that it is made from. Raises `Rejected` with every fault (`ConflictingJob` for an id
+    that belongs to another job), or `Unavailable`.
     """
     settings = configuration.settings
     try:
-        judged = await validate_job(job, world, configuration)
+        valid = await validate_job(job, world, configuration)
     except Rejected:
         # It may have been accepted when a model was there, or its prompt's blob.
-        stored, is_new = await _same(job, world), False
+        stored, is_new = await _find_same(job, world), False
         if stored is None:
             raise
     else:
         record = open_record(
             job,
-            judged.plans,
-            inputs=judged.inputs,
+            valid.plans,
+            inputs=valid.inputs,
             now=world.clock.now(),
             publish=settings.publish_accepted,
             batch=batch,
         )
-        stored, is_new = await _opened(record, world)
+        stored, is_new = await _create_record(record, world)
     await wake(stored.value, world, configuration)
     ended = not is_new and stored.value.state is not JobState.RUNNING
     stored = await publish_pending(stored, world, source=settings.event_source, again=ended)
     return Accepted(stored, is_new)
 
 
-async def _opened(record: JobRecord, world: World) -> tuple[Versioned[JobRecord], bool]:
-    """Write a job's first record, or find the one it has; tell whether it was written."""
-    marker = await world.index.add(
+async def _create_record(record: JobRecord, world: World) -> tuple[Versioned[JobRecord], bool]:
+    """Write a job's first record, or find an earlier one; tell whether it was written."""
+    entry = await world.index.add(
         index_entry_of(record), next_check_at=record.accepted_at + FIRST_CHECK_AFTER
     )
     try:
         return Versioned(record, await world.records.create(record)), True
     except AlreadyExists:
-        return await _existing(record.job, world, marker), False
+        return await _find_existing(record.job, world, entry), False
 
 
-async def _existing(job: Job, world: World, marker: "OpenEntry") -> Versioned[JobRecord]:
-    """Return the record that the job's id has; the marker just made is that job's, or no one's."""
+async def _find_existing(job: Job, world: World, entry: "OpenEntry") -> Versioned[JobRecord]:
+    """Return the record of the job's id; remove the new index entry unless it is that job's."""
     stored = await world.records.read(job.job_id)
-    if stored is None or index_entry_of(stored.value).place != marker.entry.place:
-        await world.index.remove(marker)
+    if stored is None or index_entry_of(stored.value).place != entry.entry.place:
+        await world.index.remove(entry)
     if stored is None or stored.value.fingerprint != job.fingerprint:
         raise ConflictingJob(
             [Fault("job_id", f"{job.job_id!r} belongs to a job with other content; use a new id")],
@@ -140,17 +138,14 @@ async def _existing(job: Job, world: World, marker: "OpenEntry") -> Versioned[Jo
     return stored
 
 
-async def _same(job: Job, world: World) -> Versioned[JobRecord] | None:
-    """Return the record of this very job, if there is one."""
+async def _find_same(job: Job, world: World) -> Versioned[JobRecord] | None:
+    """Return the record of the same job, if there is one."""
     stored = await world.records.read(job.job_id)
     return stored if stored and stored.value.fingerprint == job.fingerprint else None
 
 
 async def wake(record: JobRecord, world: World, configuration: Configuration) -> None:
-    """Send one message for each task that nobody has begun, or for the finish that is next.
-
-    A second one does no harm.
-    """
+    """Send a message for each pending task, or for the pending finish; a second one is harmless."""
     await wake_finish(record, world, configuration)
     for task in record.tasks:
         if task.state is TaskState.PENDING:

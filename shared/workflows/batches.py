@@ -167,7 +167,7 @@ class _BatchStep:
             return self.report(What.OVERTAKEN)
         if delay:
             await self.requeue(delay)
-            return self.report(What.LEFT_ALONE)
+            return self.report(What.IN_PROGRESS)
         try:
             return await self.work()
         except StaleVersion:

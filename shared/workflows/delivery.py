@@ -1,4 +1,4 @@
-"""Deliver events to sinks: try until the sink takes the event, or keep it as a dead letter.
+"""Deliver events to sinks: retry until the sink accepts the event, or keep a dead letter.
 
 Each sink has its own messages, so a sink that is slow or down delays no other.
 """
@@ -17,7 +17,7 @@ from ..stores.world import World
 async def deliver(message: Message, world: World, configuration: Configuration) -> Report:
     """Send the event of a message to its sink.
 
-    If the sink does not take it, the event is sent again, each time after a longer wait, for
+    If the sink does not accept it, the event is sent again, each time after a longer wait, for
     `DELIVERY_WINDOW_SECONDS`. Raises only `Unavailable`.
     """
     try:
@@ -31,7 +31,7 @@ async def deliver(message: Message, world: World, configuration: Configuration) 
         await sink.take(delivery.event)
     except DeliveryFailed as error:
         return await _retry_later(delivery, error, world, configuration)
-    return _report(What.DISPATCHED, delivery)
+    return _report(What.DELIVERED, delivery)
 
 
 async def handle_poison_delivery(message: Message, world: World) -> Report:
@@ -40,7 +40,7 @@ async def handle_poison_delivery(message: Message, world: World) -> Report:
         delivery = read_delivery(message.body)
     except MalformedMessage as error:
         return await _keep_message(message, "poisoned", str(error), world)
-    return await _keep(delivery, "the app stopped at this event again and again", world)
+    return await _keep(delivery, "the app stopped at this event repeatedly", world)
 
 
 async def _retry_later(
@@ -59,7 +59,7 @@ async def _retry_later(
 
 
 async def _keep(delivery: Delivery, why: str, world: World) -> Report:
-    """Keep an event that its sink does not take as a dead letter."""
+    """Keep an event that its sink did not accept as a dead letter."""
     name = await world.dead_letters.put(delivery_letter(delivery, why, at=world.clock.now()))
     return _report(What.UNDELIVERABLE, delivery, why=why, dead_letter=name)
 

@@ -1,4 +1,4 @@
-"""Finish: make the renditions of a job when all its calls have ended.
+"""Make the renditions of a job when all its calls have ended.
 
 The result of each original is recorded before the next one, so that another run can continue
 after a stop. Each blob is written once, so that two runs at a time do no harm.
@@ -24,7 +24,7 @@ from ..stores.world import World
 from ..vocabulary import FailureCode
 from .outbox import publish_pending
 
-#: After so long a delivery makes room for others, and the rest is done by the next one.
+#: After this time a delivery ends, and the next one continues.
 MOST_AT_ONCE: Final = timedelta(minutes=3)
 
 
@@ -34,7 +34,7 @@ async def finish(message: FinishMessage, world: World, configuration: Configurat
 
 
 async def wake_finish(record: JobRecord, world: World, configuration: Configuration) -> None:
-    """Send the message that has a job's originals finished, if that is next; twice does no harm."""
+    """Send the finish message of a job if it awaits its finish; a second one is harmless."""
     if record.awaits_finish:
         message = FinishMessage(job_id=record.job_id, run=record.run)
         await world.queues.send(configuration.settings.finish_queue, message.to_bytes())
@@ -42,7 +42,7 @@ async def wake_finish(record: JobRecord, world: World, configuration: Configurat
 
 @dataclass(frozen=True, slots=True)
 class _Finish:
-    """The finish of one job, as far as one delivery takes it."""
+    """One delivery of a finish message."""
 
     message: FinishMessage
     world: World
@@ -52,17 +52,17 @@ class _Finish:
         stored = await self.world.records.read(self.message.job_id)
         if stored is None:
             return self.report(What.NO_SUCH_JOB)
-        if not self.is_wanted(stored.value):
+        if not self.is_current(stored.value):
             await self.publish_pending(stored)
             return self.report(What.ALREADY_ENDED)
         until = self.world.clock.now() + MOST_AT_ONCE
         try:
             for picture in stored.value.pictures:
-                stored = await self.one(stored, picture)
+                stored = await self.finish_picture(stored, picture)
                 if self.world.clock.now() > until:
                     await wake_finish(stored.value, self.world, self.configuration)
                     return self.report(What.PENDING)
-            stored = await self.sheet(stored)
+            stored = await self.make_sheet(stored)
         except CannotRender as error:
             failure = finish_failure(FailureCode.FINISH_FAILED, str(error))
             stored = await self.update_record(stored, partial(end_finish, failure=failure))
@@ -71,44 +71,46 @@ class _Finish:
         await self.publish_pending(stored)
         return self.report(What[stored.value.state.name])
 
-    def is_wanted(self, record: JobRecord) -> bool:
-        """Tell whether it is still to be made: a job may be cancelled meanwhile, or replayed."""
+    def is_current(self, record: JobRecord) -> bool:
+        """Tell whether the finish is still awaited, as a job may be cancelled or replayed."""
         return record.awaits_finish and self.message.is_of(record.run)
 
-    async def one(self, stored: Versioned[JobRecord], picture: Picture) -> Versioned[JobRecord]:
-        """Make what is missing of one original, and write it down."""
+    async def finish_picture(
+        self, stored: Versioned[JobRecord], picture: Picture
+    ) -> Versioned[JobRecord]:
+        """Make the missing renditions of one original, and record them."""
         record, job = stored.value, stored.value.job
         known = {each.blob for each in record.finishing.rendered} if record.finishing else set()
-        wishes = list_renditions(job.finish, picture.blob, job.format) if job.finish else ()
-        missing = [wish for wish in wishes if wish.blob not in known]
-        if not missing or not self.is_wanted(record):
+        specs = list_renditions(job.finish, picture.blob, job.format) if job.finish else ()
+        missing = [spec for spec in specs if spec.blob not in known]
+        if not missing or not self.is_current(record):
             return stored
-        stored_ones = await self.rendered(record, picture, missing)
+        stored_ones = await self.render(record, picture, missing)
         made = [
-            _rendition(each, wish.kind, of=picture.blob)
-            for wish, each in zip(missing, stored_ones, strict=True)
+            _rendition(each, spec.kind, of=picture.blob)
+            for spec, each in zip(missing, stored_ones, strict=True)
         ]
         return await self.update_record(stored, partial(add_renditions, made=made))
 
-    async def rendered(
-        self, record: JobRecord, picture: Picture, wishes: Sequence[RenditionSpec]
+    async def render(
+        self, record: JobRecord, picture: Picture, specs: Sequence[RenditionSpec]
     ) -> tuple[StoredPicture, ...]:
-        """Return the rendition of each; what an earlier delivery has stored is not made again."""
+        """Return the rendition of each spec; make only those that are not stored yet."""
         found = {}
-        for wish in wishes:
-            if there := await self.world.pictures.find(wish.blob):
-                found[wish.blob] = there
-        missing = [wish for wish in wishes if wish.blob not in found]
+        for spec in specs:
+            if there := await self.world.pictures.find(spec.blob):
+                found[spec.blob] = there
+        missing = [spec for spec in specs if spec.blob not in found]
         if missing:
             metadata = self.metadata(record, of=picture.blob)
             made = await self.world.renderer.render(picture.blob, missing, metadata=metadata)
             found |= {each.name: each for each in made}
-        return tuple(found[wish.blob] for wish in wishes)
+        return tuple(found[spec.blob] for spec in specs)
 
-    async def sheet(self, stored: Versioned[JobRecord]) -> Versioned[JobRecord]:
+    async def make_sheet(self, stored: Versioned[JobRecord]) -> Versioned[JobRecord]:
         """Make the contact sheet, if one is asked for."""
         record = stored.value
-        if not (record.job.finish and record.job.finish.contact_sheet and self.is_wanted(record)):
+        if not (record.job.finish and record.job.finish.contact_sheet and self.is_current(record)):
             return stored
         blob = sheet_name(record.job_id, record.run)
         sheet = await self.world.pictures.find(blob)
@@ -130,7 +132,7 @@ class _Finish:
     ) -> Versioned[JobRecord]:
         now = self.world.clock.now()
         return await self.world.records.update(
-            stored, lambda record: step(record, now=now) if self.is_wanted(record) else record
+            stored, lambda record: step(record, now=now) if self.is_current(record) else record
         )
 
     async def publish_pending(self, stored: Versioned[JobRecord]) -> None:
@@ -147,5 +149,5 @@ def _rendition(stored: StoredPicture, kind: Kind, *, of: str | None) -> StoredRe
 def _label_of(plan: Plan, picture: Picture) -> str:
     """Name a picture on a contact sheet, in Latin letters."""
     size = f"{picture.width}x{picture.height}"
-    said = (plan.model, plan.quality, size, picture.locale, f"#{picture.index}")
-    return " · ".join(word for word in said if word)
+    words = (plan.model, plan.quality, size, picture.locale, f"#{picture.index}")
+    return " · ".join(word for word in words if word)

@@ -32,7 +32,7 @@ async def handle_job_message(
             try:
                 return await execute_command(command, world, configuration)
             except (IllegalStep, RecordGone) as error:
-                what = What.NO_SUCH_JOB if isinstance(error, RecordGone) else What.NOT_CONTROLLED
+                what = What.NO_SUCH_JOB if isinstance(error, RecordGone) else What.NOT_EXECUTED
                 return Report(what, command.job_id, {"command": command.command, "why": str(error)})
         job = job_in(envelope, message)
         accepted = await accept(job, world, configuration)

@@ -1,6 +1,6 @@
-"""The outbox of a record: its events are published after the record is written, never before.
+"""Publish the events in a record's outbox, after the record is written.
 
-What events are made of is imported with the first one: no paid call waits for it.
+The modules of events are imported with the first one: no paid call waits for them.
 """
 
 from functools import partial
@@ -22,34 +22,34 @@ SIDECAR: Final = "{job_id}/job.json"
 async def publish_pending(
     stored: Versioned[JobRecord], world: World, *, source: str, again: bool = False
 ) -> Versioned[JobRecord]:
-    """Publish the events of the record that are not published yet, then record that.
+    """Publish the pending events of a record, then note each in the record.
 
-    A stop between the two publishes an event twice, with the same id. A job whose end is
-    published leaves the index of open jobs, so that no sweep checks it.
-    `again` repeats the job's latest event, for a message that asks for a job already done.
+    A stop between the two publishes an event twice, with the same id: delivery is at least once.
+    After its last event, an ended job leaves the index of open jobs, so that no sweep checks it.
+    `again` repeats the latest event, for a message that asks again for an ended job.
     """
-    owed = [entry for entry in stored.value.outbox if entry.sent_at is None]
-    if again and not owed:
-        owed = list(stored.value.outbox[-1:])
-    for entry in owed:
-        await _send(stored.value, entry, world, source=source)
+    pending = [entry for entry in stored.value.outbox if entry.sent_at is None]
+    if again and not pending:
+        pending = list(stored.value.outbox[-1:])
+    for entry in pending:
+        await _publish(stored.value, entry, world, source=source)
         if entry.sent_at is None:
             step = partial(mark_sent, event_type=entry.type, now=world.clock.now())
             stored = await world.records.update(stored, step)
-    if owed and stored.value.state is not JobState.RUNNING:
+    if pending and stored.value.state is not JobState.RUNNING:
         await update_index(stored.value, world)
     return stored
 
 
 async def update_index(record: JobRecord, world: World) -> None:
-    """Note in the register that a job has ended, or until when it is parked."""
+    """Note in the index that a job has ended, or when it is resumed."""
     if awaits_budget(record):
         await world.index.add(index_entry_of(record), next_check_at=resumes_at(record))
     else:
         await world.index.close(index_entry_of(record))
 
 
-async def _send(record: JobRecord, entry: OutboxEntry, world: World, *, source: str) -> None:
+async def _publish(record: JobRecord, entry: OutboxEntry, world: World, *, source: str) -> None:
     from ..events import cloud_events  # noqa: PLC0415 (see the module)
     from ..events.projection import data_of  # noqa: PLC0415 (see the module)
 

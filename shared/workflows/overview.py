@@ -1,7 +1,4 @@
-"""How the whole app stands, at a glance: what it serves, what waits, what the pools allow.
-
-How long the jobs wait: what an operator wants to be woken by, if it is long.
-"""
+"""Describe the state of the whole app: its models, its pools, the budget and the queues."""
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
@@ -24,10 +21,10 @@ class LaneStatus(Data):
 
     lane: str
     oldest_seconds: float | None = Field(
-        description="How long the message next in line has waited; null when none waits, or "
+        description="How long the oldest message has waited; null when no message waits, or "
         "see `problem`."
     )
-    problem: str | None = Field(description="Why its queue could not be looked at.")
+    problem: str | None = Field(description="Why its queue could not be read.")
 
 
 class PoolStatus(Data):
@@ -36,19 +33,19 @@ class PoolStatus(Data):
     pool: str
     deployments: tuple[str, ...]
     quota_rpm: float = Field(description="Requests a minute, as configured.")
-    pace: PaceStatus | None = Field(description="As its ledger has it; null: see `problem`.")
-    problem: str | None = Field(description="Why its ledger could not be looked at.")
+    pace: PaceStatus | None = Field(description="From its ledger; null: see `problem`.")
+    problem: str | None = Field(description="Why its ledger could not be read.")
 
 
 class Overview(Data):
-    """How the app stands."""
+    """The state of the app."""
 
     models: tuple[str, ...]
     pools: tuple[PoolStatus, ...]
-    budget: BudgetStatus | None = Field(description="Today's money; null: see `budget_problem`.")
-    budget_problem: str | None = Field(description="Why the budget could not be looked at.")
+    budget: BudgetStatus | None = Field(description="Today's budget; null: see `budget_problem`.")
+    budget_problem: str | None = Field(description="Why the budget could not be read.")
     lanes: tuple[LaneStatus, ...]
-    links: bool = Field(description="Whether links to pictures are given to who asks.")
+    links: bool = Field(description="Whether callers get links to pictures.")
     time: datetime
 
 
@@ -63,7 +60,7 @@ class _Look:
     errors: list[ImageJobsError] = field(default_factory=list)
 
     async def lane(self, lane: str, queue: str) -> LaneStatus:
-        oldest, problem = await self.tried(lambda: self.world.queues.oldest(queue))
+        oldest, problem = await self.attempt(lambda: self.world.queues.oldest(queue))
         waited = None if oldest is None else max(0.0, (self.now - oldest).total_seconds())
         return LaneStatus(
             lane=lane,
@@ -78,7 +75,7 @@ class _Look:
         async def look() -> PaceStatus:
             return describe_pace(await self.world.pools.look(first.pool), quota, now=self.now)
 
-        pace, problem = await self.tried(look)
+        pace, problem = await self.attempt(look)
         return PoolStatus(
             pool=first.pool,
             deployments=tuple(each.name for each in deployments),
@@ -93,9 +90,9 @@ class _Look:
         async def look() -> BudgetStatus:
             return describe_budget(await self.world.budget.look(day), day=day, limit_usd=limit)
 
-        return await self.tried(look)
+        return await self.attempt(look)
 
-    async def tried[T](self, look: Callable[[], Awaitable[T]]) -> tuple[T | None, str | None]:
+    async def attempt[T](self, look: Callable[[], Awaitable[T]]) -> tuple[T | None, str | None]:
         try:
             return await look(), None
         except ImageJobsError as error:
@@ -106,10 +103,7 @@ class _Look:
 async def overview(
     world: World, configuration: Configuration
 ) -> tuple[Overview, tuple[ImageJobsError, ...]]:
-    """Tell how the app stands, and what could not be looked at.
-
-    One look at each lane's queue, each pool's ledger and the day's.
-    """
+    """Return the state of the app, and the errors of the parts that could not be read."""
     settings, look = configuration.settings, _Look(world, configuration, world.clock.now())
     lanes = await world.gather(look.lane(*each) for each in settings.lanes.items())
     pools = await world.gather(look.pool(each) for each in _pools(configuration))
@@ -133,7 +127,7 @@ def _pools(configuration: Configuration) -> list[list[Deployment]]:
 
 
 async def ages(world: World, configuration: Configuration) -> Mapping[str, float]:
-    """Return the age of the oldest message that waits in each queue, seconds; 0 where none does."""
+    """Return the age of the oldest message that waits in each queue, seconds; 0 without one."""
     settings = configuration.settings
     now = world.clock.now()
     found: dict[str, float] = {}

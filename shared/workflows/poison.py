@@ -34,7 +34,7 @@ async def handle_poison(
     """Keep the message as a dead letter, and end its task or publish its rejection.
 
     `queue` is the queue where the message became poison. If intake had stored the job of the
-    message, the job goes on: its tasks are woken. Raises only `Unavailable`.
+    message, the job continues: its tasks are woken. Raises only `Unavailable`.
     """
     settings = configuration.settings
     kind = _kind(queue, settings)
@@ -44,7 +44,7 @@ async def handle_poison(
     )
     name = await world.dead_letters.put(letter)
     envelope = _envelope(message)
-    if kind is DeadLetterKind.MESSAGE:  # only now: reading it may be what crashed
+    if kind is DeadLetterKind.MESSAGE:  # only now: reading it may have crashed
         job_id = _job_id(envelope, message)
     facts = {"queue": queue, "task": task, "dead_letter": name}
     stored = await _record(job_id, world)
@@ -58,11 +58,11 @@ async def handle_poison(
         )
         reply_to = reply_queue(envelope, settings.allows_reply_to)
         await world.publisher.publish(event, reply_to=reply_to)
-        return Report(What.BURIED, job_id, facts)
+        return Report(What.POISONED, job_id, facts)
     is_task = kind is DeadLetterKind.TASK
     if is_task and (alive := _live_until(stored.value, task, world)):
         await world.queues.send(queue, message.body, delay=alive - world.clock.now())
-        return Report(What.LEFT_ALONE, job_id, facts)
+        return Report(What.IN_PROGRESS, job_id, facts)
     if kind is DeadLetterKind.FINISH:
         stored = await _end_finish(stored, world)
     elif is_task:
@@ -71,7 +71,7 @@ async def handle_poison(
     else:
         await wake(stored.value, world, configuration)
     await publish_pending(stored, world, source=settings.event_source)
-    return Report(What.BURIED, job_id, facts)
+    return Report(What.POISONED, job_id, facts)
 
 
 async def _record(job_id: str | None, world: World) -> Versioned[JobRecord] | None:
@@ -118,7 +118,7 @@ def _job_id(envelope: Envelope | None, message: Message) -> str | None:
 
 
 def _live_until(record: JobRecord, task: int | None, world: World) -> datetime | None:
-    """Return when the attempt that holds the task must be dead, if it may yet be alive."""
+    """Return when the attempt that holds the task must be dead, if it may still be alive."""
     if task is None or task >= len(record.tasks):
         return None
     current = record.tasks[task].current

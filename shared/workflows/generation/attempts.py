@@ -1,4 +1,4 @@
-"""Attempts as data: the intent written before a call, and the result written after it."""
+"""Build attempts: the intent to write before a call, and the result to write after it."""
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
@@ -19,7 +19,7 @@ def call_limit(record: JobRecord, index: int, configuration: Configuration) -> t
     return min(timedelta(seconds=plan.call_limit_seconds), configuration.settings.call_deadline)
 
 
-def intended_attempt(
+def plan_attempt(
     record: JobRecord,
     index: int,
     step: Pay,
@@ -43,7 +43,7 @@ def intended_attempt(
     )
 
 
-def ended_attempt(
+def end_attempt(
     record: JobRecord,
     index: int,
     attempt: Attempt,
@@ -67,7 +67,7 @@ def ended_attempt(
     return add_cost(ended, outcome.charged, result.usage, model)
 
 
-def died(attempt: Attempt) -> Outcome:
+def to_unknown_outcome(attempt: Attempt) -> Outcome:
     """Return the outcome of an attempt that left its intent and no result."""
     began = attempt.started_at.isoformat(timespec="seconds")
     return Outcome(
@@ -80,7 +80,7 @@ def died(attempt: Attempt) -> Outcome:
     )
 
 
-def pictures_of(
+def merge_pictures(
     record: JobRecord, index: int, found: Mapping[int, StoredPicture], *, container: str
 ) -> tuple[Picture, ...]:
     """Return the task's pictures in order: the ones it had, and the ones just found.

@@ -1,6 +1,6 @@
-"""One paid call: what is sent, and what comes back, whatever it is, as an outcome.
+"""Make one paid call, and return every result as an outcome.
 
-What takes a reply in is imported with the first good one, not at the start: 10 ms, in which the
+The receiver is imported with the first good reply, not at the start. It takes 10 ms, while the
 endpoint draws if it streams.
 """
 
@@ -31,7 +31,7 @@ MAX_ERROR_BYTES: Final = 65_536
 
 @dataclass(frozen=True, slots=True)
 class CallResult:
-    """What a call came to: its outcome, the pictures stored, and what it used."""
+    """The result of a call: its outcome, the stored pictures, and its usage."""
 
     outcome: Outcome
     stored: Mapping[int, StoredPicture]
@@ -52,7 +52,7 @@ async def call(
     stored: dict[int, StoredPicture] = {}
     headers: Mapping[str, str] = {}
     now = world.clock.now
-    begun_at = now()
+    started_at = now()
     try:
         async with world.endpoint.post(
             request, limit=limit, client_request_id=client_request_id
@@ -68,14 +68,14 @@ async def call(
             document = await receive.receive(reply, receiver)
         outcome = of_reply(HTTPStatus.OK, headers, document, "", now=now())
         if links := find_links(document)[: len(slots)]:
-            left = max(limit - (now() - begun_at), timedelta())
+            left = max(limit - (now() - started_at), timedelta())
             why = await receive.follow(links, request, receiver.take, world.endpoint, limit=left)
             outcome = of_linked(why, headers)
         return CallResult(outcome, stored, Usage.read(document.get("usage")))
     except CallFailed as error:
         return CallResult(of_failure(error, headers=headers), stored)
     except CredentialUnavailable as error:
-        return CallResult(_not_asked(error), {})
+        return CallResult(_not_sent(error), {})
     except StoreUnavailable as error:
         return CallResult(_not_stored(error, headers), stored)
     finally:
@@ -86,7 +86,7 @@ async def call(
 async def _error_body(reply: Reply) -> tuple[JsonValue | None, str]:
     """Return an error reply's body as JSON where it is JSON, and as text.
 
-    A body that breaks off is taken as far as it came: the status alone says whether it was paid.
+    A body may be cut: the status alone says whether the call was paid.
     """
     body = b""
     try:
@@ -111,15 +111,15 @@ async def _bounded(chunks: AsyncIterator[bytes], limit: int) -> AsyncIterator[by
             return
 
 
-def _not_asked(error: CredentialUnavailable) -> Outcome:
-    """Return the outcome of a call that was never made, for want of a token."""
+def _not_sent(error: CredentialUnavailable) -> Outcome:
+    """Return the outcome of a call that was not made because there is no token."""
     return Outcome(
         kind=OutcomeKind.NOT_SENT, code="no_credential", message=str(error), charged="no"
     )
 
 
 def _not_stored(error: StoreUnavailable, headers: Mapping[str, str]) -> Outcome:
-    """Return the outcome of a picture that was made and paid for, and could not be kept."""
+    """Return the outcome of a picture that was made and paid for, and could not be stored."""
     return Outcome(
         kind=OutcomeKind.UNKNOWN,
         code="store_failed",

@@ -1,8 +1,8 @@
-"""Generate: work on one task by its record: pay for at most one call, and write its result.
+"""Work on one task by its record: pay for at most one call, and write its result.
 
 Order of writes: a reservation of the quota pool, one of the day's budget, the intent (a claim), the
-pictures, the result, what it cost, the event, the report to the pool. The process may stop after
-any line; the next delivery reads the record and continues from there.
+pictures, the result, the cost, the event, the report to the pool. The process may stop after any
+line; the next delivery reads the record and continues from there.
 """
 
 from dataclasses import dataclass, replace
@@ -26,14 +26,14 @@ from ...records.transitions import claim
 from ...stores.documents import MAX_TRIES
 from ...stores.world import World
 from ...vocabulary import FailureCode, Slot
-from .attempts import call_limit, died, intended_attempt
+from .attempts import call_limit, plan_attempt, to_unknown_outcome
 from .call import CallResult, call
-from .reroute import rerouted
+from .reroute import reroute
 from .reservations import (
     NO_MONEY,
     ReservationRequest,
     acquire_reservation,
-    no_money_yet,
+    find_budget_obstacle,
     release_budget,
     reserve_budget,
 )
@@ -68,8 +68,8 @@ async def generate(message: TaskMessage, world: World, configuration: Configurat
                 answer = await _acquire(task, stored.value, step)
                 if isinstance(answer, Reservation):
                     reservation = answer  # time has passed: decide anew
-                elif changed := _rerouted(task, stored.value, answer, prompt):
-                    stored = await _replaced(world, changed, stored)
+                elif changed := _reroute(task, stored.value, answer, prompt):
+                    stored = await _replace(world, changed, stored)
                 else:
                     return await _requeue(task, stored, step, answer)
                 continue
@@ -106,18 +106,20 @@ async def _without_a_call(
         case GiveUp(failure):
             return await task.fail(stored, failure)
         case Resolve(attempt):
-            return await task.apply_outcome(stored, attempt, CallResult(died(attempt), {}))
+            return await task.apply_outcome(
+                stored, attempt, CallResult(to_unknown_outcome(attempt), {})
+            )
 
 
 async def _acquire(
     task: TaskRun, record: JobRecord, step: Pay
 ) -> AcquireResult | Failure | NoBudget:
     if task.message.held == NO_MONEY:
-        # Checked before it acquires: others must not wait behind reservations that are not used.
+        # Checked before acquiring: others must not wait behind reservations that are not used.
         index, now = task.message.task, task.world.clock.now()
         first = step.deployments[0]
-        trial = intended_attempt(record, index, step, first, task.configuration, now=now)
-        if why := await no_money_yet(trial, record, task.world, task.configuration):
+        trial = plan_attempt(record, index, step, first, task.configuration, now=now)
+        if why := await find_budget_obstacle(trial, record, task.world, task.configuration):
             return why
     request = ReservationRequest(
         deployments=step.deployments,
@@ -132,7 +134,7 @@ async def _acquire(
 async def _requeue(
     task: TaskRun, stored: Versioned[JobRecord], step: Pay, answer: _NotGranted
 ) -> Report:
-    """Put the message back until its time has come, or until it is too late for it."""
+    """Put the message back until it may call, at most until `give_up_at`."""
     if isinstance(answer, Failure | NoBudget):
         return await _park_or_wait(task, stored, answer)
     record = stored.value
@@ -142,12 +144,12 @@ async def _requeue(
     return await task.wait_in_line(record, answer.ticket, until)
 
 
-def _rerouted(
+def _reroute(
     task: TaskRun, record: JobRecord, answer: _NotGranted, prompt: str
 ) -> JobRecord | None:
     if not isinstance(answer, CircuitOpen):
         return None
-    return rerouted(
+    return reroute(
         record,
         task.message.task,
         answer,
@@ -176,16 +178,16 @@ async def _record_intent(
     """
     index, now = task.message.task, task.world.clock.now()
     deployment = next(each for each in step.deployments if each.name == reservation.deployment)
-    attempt = intended_attempt(stored.value, index, step, deployment, task.configuration, now=now)
-    held = await reserve_budget(attempt, stored.value, task.world, task.configuration)
-    if not isinstance(held, Attempt):
-        return held
+    attempt = plan_attempt(stored.value, index, step, deployment, task.configuration, now=now)
+    reserved = await reserve_budget(attempt, stored.value, task.world, task.configuration)
+    if not isinstance(reserved, Attempt):
+        return reserved
     try:
-        claimed = await _replaced(task.world, claim(stored.value, index, held), stored)
+        claimed = await _replace(task.world, claim(stored.value, index, reserved), stored)
     except StaleVersion:
-        await release_budget(held, task.world)
+        await release_budget(reserved, task.world)
         raise
-    return _Intent(claimed, held, deployment, step.slots)
+    return _Intent(claimed, reserved, deployment, step.slots)
 
 
 async def _pay_or_wait(
@@ -242,14 +244,14 @@ async def _call(task: TaskRun, paid: _Intent, prompt: str) -> CallResult:
     )
 
 
-async def _replaced(
+async def _replace(
     world: World, record: JobRecord, stored: Versioned[JobRecord]
 ) -> Versioned[JobRecord]:
     return Versioned(record, await world.records.replace(record, stored.version))
 
 
 async def _read_prompt(task: TaskRun, record: JobRecord) -> str | Failure:
-    """Return the prompt, or a failure if it or another input has changed since the job came."""
+    """Return the prompt; a failure if it, or an input picture, was changed or removed."""
     inputs, blob = task.world.inputs, record.job.prompt_blob
     prompt = await inputs.read_text(blob, max_bytes=MAX_PROMPT_BYTES) if blob else record.job.prompt
     if prompt is None:
@@ -257,12 +259,9 @@ async def _read_prompt(task: TaskRun, record: JobRecord) -> str | Failure:
     for picture in record.inputs:
         found = await inputs.head(picture.blob, most=1)
         if found is None or found.version != picture.version:
-            return _input_changed(picture.blob)
+            return Failure(
+                code=FailureCode.INPUT_CHANGED,
+                message=f"the input {picture.blob!r} was changed or removed after the job was "
+                "accepted",
+            )
     return prompt
-
-
-def _input_changed(blob: str) -> Failure:
-    return Failure(
-        code=FailureCode.INPUT_CHANGED,
-        message=f"the input {blob!r} was changed or removed after the job was taken",
-    )

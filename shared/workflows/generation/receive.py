@@ -1,7 +1,7 @@
 """Receive a reply: decode it and store each picture.
 
-A picture is committed as soon as its last byte is in, so what was received whole before a reply
-breaks is kept: it was paid for. Nothing here holds a picture or a reply.
+A picture is committed at its last byte, so pictures that arrived before a reply breaks are kept:
+they were paid for. No picture or reply is loaded whole into memory.
 
 A reply may link pictures instead of sending them. A link is not trusted: it is followed only to the
 endpoint itself, or by https to a host that the operator has named for the deployment, without
@@ -38,7 +38,7 @@ from ...vocabulary import Slot
 async def receive(reply: Reply, receiver: "Receiver") -> dict[str, JsonValue]:
     """Hand the pictures of a reply to the receiver as they arrive, and return the rest of it.
 
-    Raises `BrokenReply` if it is cut or none, `StoreUnavailable` if a picture can't be kept.
+    Raises `BrokenReply` if it is cut or not valid, `StoreUnavailable` if a picture can't be stored.
     """
     decoder = ReplyDecoder(reply.headers.get("content-type", ""))
     async for chunk in reply.chunks():
@@ -48,7 +48,7 @@ async def receive(reply: Reply, receiver: "Receiver") -> dict[str, JsonValue]:
 
 
 class Receiver:
-    """Takes the decoder's pieces and keeps one writer open at a time.
+    """Writes the decoder's pieces, one picture at a time.
 
     `stored` gets each picture as it ends, by its index within the task.
     """
@@ -68,7 +68,7 @@ class Receiver:
         self._meter = PictureMeter()
 
     async def take(self, piece: PictureEvent) -> None:
-        """Take the next piece; `StoreUnavailable` if a picture can't be kept."""
+        """Take the next piece; `StoreUnavailable` if a picture can't be stored."""
         match piece:
             case PictureStarted(index) if index < len(self._slots):
                 self._meter = PictureMeter()
@@ -84,7 +84,7 @@ class Receiver:
             case PictureDropped():
                 await self.close()
             case _:
-                # More pictures than were asked for: there is no place for them, and no one waits.
+                # More pictures than were asked for: they have no blob.
                 pass
 
     async def close(self) -> None:
@@ -94,11 +94,11 @@ class Receiver:
             await writer.abandon()
 
 
-#: A linked picture is at most so long, bytes: four bytes a pixel of the largest there is, 4K.
+#: The longest linked picture, bytes: four bytes for each pixel of the largest size, 4K.
 MOST_BYTES: Final = 4 * 3840 * 2160
-#: All links of a reply together take no longer; they are called for when a picture is there.
+#: The time for all links of a reply together; their pictures exist already.
 MOST_TIME: Final = timedelta(seconds=60)
-#: A picture that is paid for is asked for again when the way to it broke.
+#: A picture that is paid for is fetched again when its reply broke.
 TRIES: Final = 3
 
 _HTTPS: Final = 443
@@ -114,7 +114,7 @@ async def follow(
     *,
     limit: timedelta,
 ) -> str | None:
-    """Hand over the pieces of every linked picture; return why one could not be had, if any."""
+    """Hand over the pieces of every linked picture; return why one could not be fetched, if any."""
     each = min(limit, MOST_TIME) / (len(links) * TRIES)
     follower = _Follower(request, take, endpoint, each)
     reasons = [await follower.fetch(index, link) for index, link in enumerate(links)]
@@ -143,7 +143,7 @@ def refusal_of(link: str, request: ImageRequest) -> str | None:
 
 
 def _is_own(link: str, request: ImageRequest) -> bool:
-    """Tell whether a link leads to the very origin that was called."""
+    """Tell whether a link leads to the origin that was called."""
     return _origin(link) == _origin(request.url)
 
 
@@ -154,7 +154,7 @@ def _origin(url: str) -> tuple[str, str | None, int | None]:
 
 @dataclass(frozen=True, slots=True)
 class _Follower:
-    """Who follows the links of one reply."""
+    """Follows the links of one reply."""
 
     request: ImageRequest
     take: Take
@@ -163,7 +163,7 @@ class _Follower:
     limit: timedelta
 
     async def fetch(self, index: int, link: str) -> str | None:
-        """Try a link until its picture is stored; return what stands against it."""
+        """Try a link until its picture is stored; return why it could not be."""
         why = refusal_of(link, self.request)
         tries = 0 if why else TRIES
         for _ in range(tries):

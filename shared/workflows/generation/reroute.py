@@ -1,8 +1,7 @@
-"""Another model for a job that left the choice to us, when the chosen one can't be called at all.
+"""Choose another model for a job with `model: auto` when the chosen one can't be called at all.
 
-Only for `model: auto`, and only for a plan of which nothing was made or may have been made: its
-pictures keep their names and its tasks their numbers, so nobody has to be told of it but the
-record, where it stands among the adjustments.
+Only for a plan of which no picture was made or may have been made. Its pictures keep their names
+and its tasks their numbers; the record notes the change among the adjustments.
 """
 
 from dataclasses import replace
@@ -21,18 +20,18 @@ AUTO: Final = "auto"
 _FIELD: Final = "model"
 
 
-def rerouted(
+def reroute(
     record: JobRecord,
     index: int,
-    held: CircuitOpen,
+    circuit: CircuitOpen,
     configuration: Configuration,
     *,
     prompt_characters: int,
     now: datetime,
 ) -> JobRecord | None:
-    """Return the record with another model in the plan of a task, or None where none will do.
+    """Return the record with another model in the plan of a task, or None if no other model fits.
 
-    A model is left once and for all, so that two that are both held do not send a job to and fro.
+    A job never returns to a model, so two models with open circuits do not send it back and forth.
     """
     place = record.tasks[index].part
     plan = record.plans[place]
@@ -54,10 +53,10 @@ def rerouted(
     except UnsupportedRequest:
         return None
     if len(plans) != len(record.plans) or plans[place].per_call != plan.per_call:
-        return None  # its calls would be others
-    fresh = _told(plans[place], plan, held)
+        return None  # its calls would change
+    fresh = _note_fallback(plans[place], plan, circuit)
     changed = (*record.plans[:place], fresh, *record.plans[place + 1 :])
-    if _too_dear(record, changed):
+    if _exceeds_cost_limit(record, changed):
         return None
     return record.model_copy(update={"plans": changed, "updated_at": now})
 
@@ -70,18 +69,18 @@ def _untouched(record: JobRecord, part: int) -> bool:
     )
 
 
-def _told(fresh: Plan, plan: Plan, held: CircuitOpen) -> Plan:
+def _note_fallback(fresh: Plan, plan: Plan, circuit: CircuitOpen) -> Plan:
     earlier = [each for each in plan.adjustments if each.field == _FIELD]
     fallback = Adjustment(
         field=_FIELD,
         asked=plan.model,
         decided=fresh.model,
-        reason=f"{plan.model} can't be called: {held.reason}, {held.message}",
+        reason=f"{plan.model} can't be called: {circuit.reason}, {circuit.message}",
     )
     return fresh.model_copy(update={"adjustments": (*earlier, fallback, *fresh.adjustments)})
 
 
-def _too_dear(record: JobRecord, plans: tuple[Plan, ...]) -> bool:
+def _exceeds_cost_limit(record: JobRecord, plans: tuple[Plan, ...]) -> bool:
     limit = record.job.max_cost_usd
     if limit is None:
         return False

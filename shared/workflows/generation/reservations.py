@@ -1,14 +1,13 @@
-"""Seeking a turn: which of a plan's deployments may be called, and when.
+"""Reserve a time to call from the quota pools, and the cost of the call from the day's budget.
 
 A deployment whose pool is throttled, blocked or busy gives way to the next one of the plan, since
-nothing was sent. A wait of seconds is waited here; a longer one is the message's.
-
-Budgeting: money is set aside before a call, settled after it, and found again when forgotten.
+nothing was sent. Waits of seconds are waited here; for a longer one, the message is put back.
+The cost is reserved before a call, settled after it, and reconciled when a process died.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final, Literal
 
 from ...catalogue.deployments import Deployment
@@ -26,83 +25,83 @@ from ...stores.world import World
 
 @dataclass(frozen=True, slots=True)
 class ReservationRequest:
-    """What a task wants of the pools."""
+    """The call that a task asks the pools for."""
 
     #: In order of preference; at least one.
     deployments: Sequence[Deployment]
     #: The longest its call may take.
     limit: timedelta
     priority: Priority
-    #: The place its message came back with.
+    #: The ticket that its message came back with.
     ticket: Ticket | None
-    #: A turn at or after this is of no use.
+    #: A call time at or after this is too late.
     give_up_at: datetime
 
 
 async def acquire_reservation(
-    wish: ReservationRequest, pools: PoolLedgers, clock: Clock
+    request: ReservationRequest, pools: PoolLedgers, clock: Clock
 ) -> AcquireResult:
-    """Return a permit to be used at once, or how long to go away; raises `StoreUnavailable`."""
+    """Return a reservation to use at once, or how long to wait; raises `StoreUnavailable`."""
     while True:
-        answer = await _acquired(wish, pools)
+        answer = await _acquire(request, pools)
         if not isinstance(answer, Reservation):
             return answer
-        turn = answer.call_time
-        if clock.now() + turn.wait >= wish.give_up_at:
-            return Postponed(ticket=turn.ticket, delay=turn.wait)
-        if not turn.wait:
+        call_time = answer.call_time
+        if clock.now() + call_time.wait >= request.give_up_at:
+            return Postponed(ticket=call_time.ticket, delay=call_time.wait)
+        if not call_time.wait:
             return answer
         if await pools.wait_for(answer):
             return answer
-        wish = replace(wish, ticket=turn.ticket)
+        request = replace(request, ticket=call_time.ticket)
 
 
-async def _acquired(wish: ReservationRequest, pools: PoolLedgers) -> AcquireResult:
-    """Ask one pool after the other: for a turn now, and then for a number where it is called first.
+async def _acquire(request: ReservationRequest, pools: PoolLedgers) -> AcquireResult:
+    """Ask one pool after the other for a call now, then that with the shortest wait for a ticket.
 
-    A place that the message holds already is asked for first. Numbers are not taken on trial: one
-    whose holder goes elsewhere is called in vain.
+    The pool of the message's own ticket is asked first. No other ticket is taken before a pool is
+    chosen: the slot of a ticket that is not used is lost.
     """
-    place = wish.ticket
-    order = sorted(wish.deployments, key=lambda each: not (place and place.pool == each.pool))
+    ticket = request.ticket
+    order = sorted(request.deployments, key=lambda each: not (ticket and ticket.pool == each.pool))
     several = len({each.pool for each in order}) > 1
     waits: dict[str, tuple[Deployment, Postponed]] = {}
-    held: list[CircuitOpen] = []
+    circuits: list[CircuitOpen] = []
     for deployment in order:
         if deployment.pool in waits:
             continue
-        has_place = bool(place and place.pool == deployment.pool)
-        question = _question(wish, deployment)
-        answer = await pools.acquire(replace(question, only_now=several and not has_place))
+        has_ticket = bool(ticket and ticket.pool == deployment.pool)
+        ask = _ask(request, deployment)
+        answer = await pools.acquire(replace(ask, only_now=several and not has_ticket))
         if isinstance(answer, Reservation):
             return answer
         if isinstance(answer, CircuitOpen):
-            held.append(answer)
+            circuits.append(answer)
         else:
             waits[deployment.pool] = deployment, answer
     if not waits:
-        return min(held, key=lambda each: each.delay)
+        return min(circuits, key=lambda each: each.delay)
     deployment, soonest = min(waits.values(), key=lambda each: each[1].delay)
-    if not several or (place and place.pool == deployment.pool):
+    if not several or (ticket and ticket.pool == deployment.pool):
         return soonest
-    return await pools.acquire(_question(wish, deployment))
+    return await pools.acquire(_ask(request, deployment))
 
 
-def _question(wish: ReservationRequest, deployment: Deployment) -> AcquireRequest:
+def _ask(request: ReservationRequest, deployment: Deployment) -> AcquireRequest:
     return AcquireRequest(
         pool=deployment.pool,
         deployment=deployment.name,
         quota=Quota(rpm=deployment.rpm or 0.0),
-        limit=wish.limit,
-        priority=wish.priority,
-        ticket=wish.ticket,
+        limit=request.limit,
+        priority=request.priority,
+        ticket=request.ticket,
     )
 
 
-#: A call asks again so much later for money that is set aside for others.
+#: The wait before a call asks again for budget that is reserved for others.
 ASK_AGAIN: Final = timedelta(seconds=15)
-#: What its message says meanwhile.
-NO_MONEY: Final = "the rest of the day's budget is set aside for calls under way"
+#: The reason that its message gives meanwhile.
+NO_MONEY: Final = "the rest of the day's budget is reserved for calls under way"
 
 
 async def reserve_budget(
@@ -122,7 +121,7 @@ async def reserve_budget(
             until=attempt.deadline_at,
         ),
         day=day,
-        # Who releases a job by hand has decided to spend.
+        # Releasing a job by hand is a decision to pay.
         limit=None if record.budget_waived else to_millionths(limit_usd),
     )
     if ticket is NoBudget.SPENT:
@@ -139,24 +138,24 @@ async def settle_budget(attempt: Attempt, world: World) -> None:
 
 
 async def release_budget(attempt: Attempt, world: World) -> None:
-    """Let go what was set aside for a call that was not made."""
+    """Release the reservation of a call that was not made."""
     if attempt.ticket is not None:
         await world.budget.settle(attempt.ticket, 0)
 
 
-async def no_money_yet(
+async def find_budget_obstacle(
     attempt: Attempt, record: JobRecord, world: World, configuration: Configuration
 ) -> Failure | Literal[NoBudget.RESERVED] | None:
-    """Tell why there would be no money for a call, None when there is; nothing stays set aside."""
-    held = await reserve_budget(attempt, record, world, configuration)
-    if not isinstance(held, Attempt):
-        return held
-    await release_budget(held, world)
+    """Return why the budget does not allow a call now, or None; nothing stays reserved."""
+    reserved = await reserve_budget(attempt, record, world, configuration)
+    if not isinstance(reserved, Attempt):
+        return reserved
+    await release_budget(reserved, world)
     return None
 
 
 async def reconcile(world: World, configuration: Configuration) -> int:
-    """Settle what was set aside, yesterday or today, for calls that must be over; return how many.
+    """Settle reservations of yesterday and today for calls that must be over; return how many.
 
     The record of the job has the result of each call. If it does not know the call, the record is
     written once more before the money is released: a process that was about to record the call can
@@ -165,22 +164,23 @@ async def reconcile(world: World, configuration: Configuration) -> int:
     if configuration.settings.daily_budget_usd is None:
         return 0
     now, settled = world.clock.now(), 0
-    for day in _days(now.astimezone(UTC).date()):
+    today = now.astimezone(UTC).date()
+    for day in (today - timedelta(days=1), today):
         for ticket, hold in (await world.budget.overdue(day, now=now)).items():
-            amount = await _amount(ticket, hold, world)
+            amount = await _cost_of_reservation(ticket, hold, world)
             if amount is not None:
                 await world.budget.settle(ticket, amount)
                 settled += 1
     return settled
 
 
-async def _amount(ticket: str, hold: CostReservation, world: World) -> int | None:
-    """Return what a call came to; None while its job has not found out."""
+async def _cost_of_reservation(ticket: str, hold: CostReservation, world: World) -> int | None:
+    """Return the cost of a call, millionths of a USD; None while its attempt is under way."""
     stored = await world.records.read(hold.job_id)
     if stored is None:
         return hold.amount
     if _attempt(stored.value, ticket) is None and stored.value.state is JobState.RUNNING:
-        stored = await _fenced(stored, ticket, world)
+        stored = await _fence(stored, ticket, world)
     attempt = _attempt(stored.value, ticket)
     if attempt is None:
         return 0
@@ -188,7 +188,7 @@ async def _amount(ticket: str, hold: CostReservation, world: World) -> int | Non
     return None if running else billed(attempt)
 
 
-async def _fenced(stored: Versioned[JobRecord], ticket: str, world: World) -> Versioned[JobRecord]:
+async def _fence(stored: Versioned[JobRecord], ticket: str, world: World) -> Versioned[JobRecord]:
     """Write the record unless it knows the ticket by now, so that no older version is written."""
 
     def step(record: JobRecord) -> JobRecord:
@@ -201,8 +201,3 @@ async def _fenced(stored: Versioned[JobRecord], ticket: str, world: World) -> Ve
 
 def _attempt(record: JobRecord, ticket: str) -> Attempt | None:
     return next((attempt for attempt in record.attempts if attempt.ticket == ticket), None)
-
-
-def _days(today: date) -> Iterator[date]:
-    yield today - timedelta(days=1)
-    yield today

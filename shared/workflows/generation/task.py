@@ -19,13 +19,13 @@ from ...records.transitions import OPEN, give_up, park
 from ...stores.world import World
 from ..finishing import wake_finish
 from ..outbox import publish_pending
-from .attempts import ended_attempt, pictures_of
+from .attempts import end_attempt, merge_pictures
 from .call import CallResult
 from .reservations import ASK_AGAIN, NO_MONEY, settle_budget
 
 #: A message comes back this long after the attempt it waits for must be over.
 CHECK_AGAIN_MARGIN: Final = timedelta(seconds=2)
-#: What a message says of why it waits.
+#: Characters of the reason why a message waits.
 MAX_HELD: Final = 400
 
 
@@ -41,7 +41,7 @@ class TaskRun:
         """Put the message back until another process's attempt must be over."""
         wait = until - self.world.clock.now() + CHECK_AGAIN_MARGIN
         await self.wake(record, wait)
-        return self.report(What.LEFT_ALONE, again_in_seconds=_seconds(wait))
+        return self.report(What.IN_PROGRESS, again_in_seconds=_seconds(wait))
 
     async def wait_in_line(self, record: JobRecord, ticket: Ticket, until: datetime) -> Report:
         """Put the message back until shortly before its ticket's call time."""
@@ -57,13 +57,13 @@ class TaskRun:
         why = f"the pool {circuit.pool} is {circuit.reason}: {circuit.message}"[:MAX_HELD]
         await self.wake(record, wait, ticket=self.message.ticket, held=why)
         return self.report(
-            What.HELD, pool=circuit.pool, reason=circuit.reason, again_in_seconds=_seconds(wait)
+            What.WAITING, pool=circuit.pool, reason=circuit.reason, again_in_seconds=_seconds(wait)
         )
 
     async def wait_for_budget(self, record: JobRecord) -> Report:
         """Put the message back until calls under way have settled their reservations."""
         await self.wake(record, ASK_AGAIN, held=NO_MONEY)
-        return self.report(What.HELD, reason="budget", again_in_seconds=_seconds(ASK_AGAIN))
+        return self.report(What.WAITING, reason="budget", again_in_seconds=_seconds(ASK_AGAIN))
 
     async def fail(self, stored: Versioned[JobRecord], failure: Failure) -> Report:
         """Fail the task without a call, unless it has ended, and publish the job's events."""
@@ -109,11 +109,11 @@ class TaskRun:
         record, index = stored.value, self.message.task
         found = await self._find_pictures(record, result)
         finished = FinishedCall(
-            ended_attempt(
+            end_attempt(
                 record, index, attempt, result, self.configuration, now=self.world.clock.now()
             ),
             result.outcome,
-            pictures_of(
+            merge_pictures(
                 record, index, found, container=self.configuration.settings.images_container
             ),
         )
@@ -185,7 +185,7 @@ class TaskRun:
         await self.world.queues.send(queue, copy.to_bytes(), delay=max(delay, timedelta()))
 
     def report(self, what: What, **facts: Any) -> Report:  # noqa: ANN401 (what a log line can hold)
-        """Return the log line of this delivery."""
+        """Return the report of this delivery."""
         return Report(what, self.message.job_id, {"task": self.message.task, **facts})
 
     async def _find_pictures(

@@ -20,7 +20,7 @@ async def test_a_job_that_succeeded_is_not_cancelled() -> None:
     scene = await after()
     command(scene, "cancel")
     await scene.run()
-    assert words(scene)[-1] == "not_controlled"
+    assert words(scene)[-1] == "not_executed"
     assert scene.record("fox-1").state is JobState.SUCCEEDED
 
 
@@ -60,7 +60,7 @@ async def test_only_a_parked_job_is_released_or_failed(action: str) -> None:
     scene = await after()
     command(scene, action)
     await scene.run()
-    assert scene.reports[-1].what == "not_controlled"
+    assert scene.reports[-1].what == "not_executed"
     assert "only a parked job" in scene.reports[-1].facts["why"]
 
 

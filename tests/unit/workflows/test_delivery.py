@@ -59,7 +59,7 @@ def world(sink: FakeSink) -> FakeWorld:
 async def test_an_event_is_handed_to_its_sink(world: FakeWorld, sink: FakeSink) -> None:
     report = await run(world, sent(world))
     assert sink.taken == [EVENT]
-    assert (report.what, report.job_id) == ("dispatched", "fox-1")
+    assert (report.what, report.job_id) == ("delivered", "fox-1")
     assert not world.letters
 
 
@@ -123,7 +123,7 @@ async def test_an_event_that_waited_past_its_window_is_offered_once_all_the_same
 ) -> None:
     message = sent(world)
     world.clock.advance(timedelta(days=3))
-    assert (await run(world, message)).what == "dispatched"
+    assert (await run(world, message)).what == "delivered"
     assert sink.taken == [EVENT]
 
 

@@ -7,7 +7,7 @@ import pytest
 from shared.errors import StoreUnavailable
 from shared.records.index_entry import FIRST_CHECK_AFTER, index_entry_of
 from shared.records.record import JobState
-from shared.workflows.sweep import MOST_LOOKS, ORPHAN_AFTER
+from shared.workflows.sweep import MOST_CHECKS, ORPHAN_AFTER
 from tests.simulation.scene import Scene, configured, data, run
 from tests.simulation.steps import Crash
 
@@ -64,7 +64,7 @@ async def test_a_young_job_is_not_looked_at() -> None:
     scene = await accepted()
     scene.world.clock.advance(FIRST_CHECK_AFTER / 2)
     await scene.sweep()
-    assert words(scene) == {"looks": 0}
+    assert words(scene) == {"checks": 0}
 
 
 async def test_a_task_whose_message_was_lost_is_woken() -> None:
@@ -81,7 +81,7 @@ async def test_a_task_that_waits_for_long_is_woken_ever_more_rarely() -> None:
         await scene.sweep()
     # After 15, 30, 60, 120, 240, 480 and 960 minutes.
     assert words(scene)["woken"] == 7
-    assert words(scene)["looks"] < 40
+    assert words(scene)["checks"] < 40
 
 
 async def test_an_attempt_that_died_is_resolved_without_its_message() -> None:
@@ -126,7 +126,7 @@ async def test_a_marker_without_a_record_stays_until_its_message_must_have_come_
     scene.world.clock.advance(ORPHAN_AFTER)
     await scene.sweep()
     assert not scene.world.open_jobs
-    assert words(scene)["withdrawn"] == 1
+    assert words(scene)["entries_dropped"] == 1
 
 
 async def test_a_marker_of_a_second_acceptance_is_taken_away() -> None:
@@ -167,14 +167,14 @@ async def test_a_job_that_cannot_be_looked_at_does_not_keep_the_others_from_it()
 
 async def test_a_run_is_bounded_and_the_next_one_goes_on() -> None:
     scene = Scene()
-    jobs = MOST_LOOKS + 20
+    jobs = MOST_CHECKS + 20
     for number in range(jobs):
         scene.submit({**JOB, "job_id": f"fox-{number}"}, message_id=f"m-{number}")
         await scene.deliver(scene.waiting.pop())
     scene.world.clock.advance(FIRST_CHECK_AFTER)
     await scene.sweep()
-    assert words(scene)["looks"] == MOST_LOOKS
+    assert words(scene)["checks"] == MOST_CHECKS
     await scene.sweep()
-    assert words(scene)["looks"] == jobs
+    assert words(scene)["checks"] == jobs
     await scene.sweep()
-    assert words(scene)["looks"] == jobs
+    assert words(scene)["checks"] == jobs

@@ -9,7 +9,7 @@ import pytest
 from shared.images_api.outcomes import OutcomeKind
 from shared.limits.pool_ledger import CircuitOpen
 from shared.records.record import JobRecord, JobState, TaskState
-from shared.workflows.generation.reroute import rerouted
+from shared.workflows.generation.reroute import reroute
 from tests.builders.ended_jobs import AT, attempt, picture
 from tests.fakes.endpoint import Answer
 from tests.simulation.controlled_job import JOB
@@ -100,7 +100,7 @@ async def waiting(**job: Any) -> JobRecord:  # noqa: ANN401 - any field of a job
 
 def moved(record: JobRecord, **settings: str) -> JobRecord | None:
     configuration = configured(**({"FOUNDRY_DEPLOYMENTS": TWO_MODELS} | settings))
-    return rerouted(record, 0, HELD, configuration, prompt_characters=9, now=AT)
+    return reroute(record, 0, HELD, configuration, prompt_characters=9, now=AT)
 
 
 async def test_the_pictures_keep_their_names_and_the_tasks_their_numbers() -> None:

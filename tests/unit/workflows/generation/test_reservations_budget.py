@@ -94,7 +94,7 @@ async def test_what_is_only_set_aside_is_waited_for() -> None:
 
     scene.world.endpoint.meanwhile.append(meanwhile)
     await scene.run()
-    assert [report.what for report in scene.reports].count(What.HELD) == 2
+    assert [report.what for report in scene.reports].count(What.WAITING) == 2
     assert scene.world.event_types().count("image.job.succeeded") == 2
     assert scene.world.event_types()[-1] == "image.job.parked"
 
@@ -106,7 +106,7 @@ async def test_who_waits_for_money_takes_no_turns_meanwhile() -> None:
     await scene.run_until_death(trial.world.steps.taken.index("endpoint.post") + 1)
     assert ledger(scene).held
     scene.submit(JOB)
-    while sum(report.what == "held" for report in scene.reports) < 20:
+    while sum(report.what == "waiting" for report in scene.reports) < 20:
         scene.take_sent()
         await scene.deliver(scene.waiting.pop(0))
     assert scene.world.steps.taken.count("pools.ask") <= 3

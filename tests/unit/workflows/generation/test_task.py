@@ -23,7 +23,7 @@ async def test_a_live_attempt_elsewhere_is_left_alone_until_it_must_be_dead() ->
     scene.world.steps.crash_at = None
     deadline = scene.record("fox-1").attempts[0].deadline_at
     report = await generate(TASK, scene.world, scene.configuration)
-    assert report.what == "left_alone"
+    assert report.what == "in_progress"
     again = scene.world.queues.sent[-1]
     assert scene.world.clock.now() + again.delay > deadline
     assert not scene.world.endpoint.requests
