@@ -21,8 +21,8 @@ from ..records.dead_letter import DeadLetter
 from ..records.index_entry import IndexEntry
 from ..records.record import JobState
 from .async_client import AsyncImageJobs
-from .dead_letters import NotAMessage
 from .events import Event
+from .operators import NotAMessage
 from .results import (
     DamagedPicture,
     JobEnded,

@@ -1,10 +1,7 @@
-"""`AsyncImageJobs`: submit jobs from coroutines. Needs the extra `aio`.
-
-`AsyncOperator`: for those who run the app.
-"""
+"""`AsyncImageJobs`: submit jobs from coroutines. Needs the extra `aio`."""
 
 from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
-from datetime import date, timedelta
+from datetime import timedelta
 from types import TracebackType
 from typing import Any, Literal, Self, Unpack
 
@@ -13,71 +10,17 @@ from ..errors import ImageJobsError
 from ..events.data import Image
 from ..jobs.commands import Action
 from ..jobs.job import Job
-from ..limits.pool_ledger import Ledger
-from ..records.dead_letter import DeadLetter
 from ..records.index_entry import IndexEntry
 from ..records.record import JobState
-from . import batches, checkup, dead_letters, events, jobs, ledger, submission
+from . import batches, events, jobs, submission
 from .batches import SubmittedBatch
 from .caller import Caller
-from .checkup import Check
-from .connection import ASYNC, Connection
+from .connection import ASYNC, attempt
 from .events import Event
-from .jobs import COMMAND_SECONDS, read_statuses
-from .ledger import Today
-from .results import Quote, Receipt, Status
+from .jobs import COMMAND_SECONDS
+from .operators import AsyncOperator
+from .results import JobEnded, Quote, Receipt, Status
 from .submission import JobFields
-
-
-class AsyncOperator:
-    """Dead letters, ledgers, and a check of everything that the app needs."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    async def pools(self) -> dict[str, Ledger]:
-        """Return how fast each quota pool is called, and what is blocked, by the pool's name."""
-        return await ledger.read_pools(self._connection)
-
-    async def today(self) -> Today:
-        """Return what today's calls (UTC) have cost, and what is reserved for those under way."""
-        return await ledger.read_today(self._connection)
-
-    async def dead_letters(
-        self,
-        *,
-        days: int = 7,
-        limit: int = 50,
-        reason: str | None = None,
-        last: date | None = None,
-    ) -> list[DeadLetter]:
-        """List what the app rejected, gave up on or could not deliver, the newest day first.
-
-        `last` is the newest of the days (UTC), today where it is None. With a `reason` (a code),
-        only those that have it.
-        """
-        return await dead_letters.list_dead_letters(
-            self._connection, days=days, limit=limit, reason=reason, last=last
-        )
-
-    async def dead_letter(self, name: str, /) -> DeadLetter:
-        """Read one dead letter; raises `NoSuchBlob` when it does not exist."""
-        return await dead_letters.read_dead_letter(name, self._connection)
-
-    async def send_again(self, name: str, /) -> str:
-        """Try a dead letter again (its message, job or event), and say how; the letter stays."""
-        return await dead_letters.send_again(name, self._connection)
-
-    async def purge(self, name: str, /) -> None:
-        """Delete a dead letter."""
-        await dead_letters.purge(name, self._connection)
-
-    def check(self, *, send: bool = False) -> AsyncGenerator[Check]:
-        """Yield a check of each queue, container and permission that callers and the app need.
-
-        With `send`, a hidden message is put on the jobs queue and deleted.
-        """
-        return checkup.check_storage(self._connection, may_send=send)
 
 
 class AsyncImageJobs(Caller):
@@ -96,7 +39,7 @@ class AsyncImageJobs(Caller):
     async def estimate(
         self, asked: str | Job | Mapping[str, Any] = "", /, **fields: Unpack[JobFields]
     ) -> Quote:
-        """Return what the app would make of a job, and for how much; nothing is sent."""
+        """Return the plans and the cost of a job; nothing is sent."""
         return await submission.estimate(self.prepare(asked, **fields), self._connection)
 
     async def upload(self, picture: bytes, /) -> str:
@@ -147,12 +90,14 @@ class AsyncImageJobs(Caller):
         return await batches.wait_for_batch(batch_id, self._connection, within=within, seen=seen)
 
     async def status(self, job: str | Receipt, /) -> Status:
-        """Return where a job is; raises `NoSuchJob` when nothing is known of it, or not yet."""
+        """Return the state of a job; raises `NoSuchJob` when nothing is known of it, or not yet."""
         return await jobs.read_status(job, self._connection)
 
-    async def status_many(self, jobs: Sequence[str | Receipt], /) -> list[Status | ImageJobsError]:
-        """Return where jobs are, in order: for each, its status or what `status` would raise."""
-        return await read_statuses(jobs, self._connection)
+    async def status_many(self, whose: Sequence[str | Receipt], /) -> list[Status | ImageJobsError]:
+        """Return for each job, in order, its status or the error that `status` would raise."""
+        return await self._connection.gather(
+            attempt(jobs.read_status(each, self._connection)) for each in whose
+        )
 
     async def cancel(
         self,
@@ -198,7 +143,8 @@ class AsyncImageJobs(Caller):
 
     async def newest(self, *, limit: int = 20, state: JobState | None = None) -> list[IndexEntry]:
         """List the newest jobs, of one state if it is given, without reading their records."""
-        return await jobs.list_newest(self._connection, limit=limit, state=state)
+        limit = min(limit, jobs.MOST_LISTED)
+        return list((await self._connection.index.page(limit=limit, state=state)).entries)
 
     async def wait(self, job: str | Receipt, /, *, within: float | None = None) -> Status:
         """Return once the job has ended, well or not; `StillRunning` after `within` seconds.
@@ -210,7 +156,9 @@ class AsyncImageJobs(Caller):
     async def result(self, job: str | Receipt, /, *, within: float | None = None) -> Status:
         """Wait for all of a job's pictures; `JobEnded` when it ended without them."""
         status = await jobs.wait_for_job(job, self._connection, within=within)
-        return jobs.require_success(status)
+        if not status.succeeded:
+            raise JobEnded(status)
+        return status
 
     def events(
         self,

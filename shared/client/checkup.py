@@ -1,13 +1,13 @@
 """Check that queues and containers exist, and that this caller may use them."""
 
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator, Coroutine, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
 from ..config.settings import Settings
 from ..errors import ImageJobsError
-from .connection import Connection
+from .connection import Connection, attempt
 from .submission import TEXT, put_input
 
 POISON: Final = "-poison"
@@ -23,12 +23,7 @@ class Check:
 
     what: str
     state: Literal["good", "doubtful", "bad"]
-    said: str = ""
-
-    @classmethod
-    def failed(cls, what: str, error: ImageJobsError) -> "Check":
-        """Return the check of something that raised."""
-        return cls(what, "bad", str(error))
+    message: str = ""
 
 
 async def check_storage(app: Connection, *, may_send: bool) -> AsyncGenerator[Check]:
@@ -39,10 +34,11 @@ async def check_storage(app: Connection, *, may_send: bool) -> AsyncGenerator[Ch
     for queue in list_queues(app.settings):
         yield await _check_queue(queue, app)
     for container in list_containers(app.settings):
-        yield await _check_container(container, app)
-    yield await _check_writing(app.settings.inputs_container, app)
+        yield await _check(f"container {container}", app.blobs(container).list("", limit=1))
+    inputs, queue = app.settings.inputs_container, app.settings.jobs_queue
+    yield await _check(f"writing into {inputs}", put_input(PROBE, b"", TEXT, app))
     if may_send:
-        yield await _check_sending(app.settings.jobs_queue, app)
+        yield await _check(f"sending to {queue}", _send_hidden(queue, app))
 
 
 def list_queues(settings: Settings) -> Iterator[str]:
@@ -63,38 +59,21 @@ def list_containers(settings: Settings) -> Iterator[str]:
 
 
 async def _check_queue(queue: str, app: Connection) -> Check:
-    what = f"queue {queue}"
-    try:
-        waiting = await app.queues.count(queue)
-    except ImageJobsError as error:
-        return Check.failed(what, error)
+    what, waiting = f"queue {queue}", await attempt(app.queues.count(queue))
+    if isinstance(waiting, ImageJobsError):
+        return Check(what, "bad", str(waiting))
     if waiting and queue.endswith(POISON):
         return Check(what, "doubtful", f"{waiting} messages that nobody has dealt with")
     return Check(what, "good", f"{waiting} messages" if waiting else "")
 
 
-async def _check_container(container: str, app: Connection) -> Check:
-    what = f"container {container}"
-    try:
-        await app.blobs(container).list("", limit=1)
-    except ImageJobsError as error:
-        return Check.failed(what, error)
+async def _check(what: str, work: Coroutine[Any, Any, object]) -> Check:
+    """Return whether some work succeeds."""
+    done = await attempt(work)
+    if isinstance(done, ImageJobsError):
+        return Check(what, "bad", str(done))
     return Check(what, "good")
 
 
-async def _check_writing(container: str, app: Connection) -> Check:
-    what = f"writing into {container}"
-    try:
-        await put_input(PROBE, b"", TEXT, app)
-    except ImageJobsError as error:
-        return Check.failed(what, error)
-    return Check(what, "good")
-
-
-async def _check_sending(queue: str, app: Connection) -> Check:
-    what = f"sending to {queue}"
-    try:
-        await app.queues.delete(queue, await app.queues.send(queue, b"{}", delay=HIDDEN))
-    except ImageJobsError as error:
-        return Check.failed(what, error)
-    return Check(what, "good")
+async def _send_hidden(queue: str, app: Connection) -> None:
+    await app.queues.delete(queue, await app.queues.send(queue, b"{}", delay=HIDDEN))

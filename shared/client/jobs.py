@@ -1,20 +1,18 @@
 """Jobs that were submitted: where they are, commands to them, their pictures."""
 
 import hashlib
-from collections.abc import AsyncGenerator, Iterator, Sequence
+from collections.abc import AsyncGenerator, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Final, Literal
 
-from ..errors import ConflictingJob, Fault, ImageJobsError, Rejected
+from ..errors import ConflictingJob, Fault, Rejected
 from ..events.data import Image
 from ..jobs.commands import Action, Command
 from ..records.commands import apply_command
 from ..records.dead_letter import dead_letter_name
-from ..records.index_entry import IndexEntry
-from ..records.record import JobState
-from .connection import Connection, attempt
-from .results import DamagedPicture, JobEnded, NoSuchBlob, NoSuchJob, Receipt, Status, StillRunning
+from .connection import Connection
+from .results import DamagedPicture, NoSuchBlob, NoSuchJob, Receipt, Status, StillRunning
 
 #: Between two reads of a job's record, seconds: the first wait, the longest, and their growth. The
 #: quickest picture takes some seconds.
@@ -46,13 +44,6 @@ async def read_status(job: str | Receipt, app: Connection) -> Status:
     return found
 
 
-async def read_statuses(
-    jobs: Sequence[str | Receipt], app: Connection
-) -> list[Status | ImageJobsError]:
-    """Return where jobs are, in their order: for each, what `read_status` returns or raises."""
-    return await app.gather(attempt(read_status(each, app)) for each in jobs)
-
-
 async def wait_for_job(job: str | Receipt, app: Connection, *, within: float | None) -> Status:
     """Return a job's status once it has ended, or raise `StillRunning` after so many seconds.
 
@@ -70,13 +61,6 @@ async def wait_for_job(job: str | Receipt, app: Connection, *, within: float | N
             raise StillRunning(f"job {_id_of(job)!r} has not ended within {within:g} s: {state}")
         await app.clock.sleep(min(wait, left))
         wait = min(wait * GROWTH, LONGEST_WAIT)
-
-
-def require_success(status: Status) -> Status:
-    """Return the status of a job that has all of its pictures; raise `JobEnded` otherwise."""
-    if not status.succeeded:
-        raise JobEnded(status)
-    return status
 
 
 async def send_command(
@@ -115,12 +99,6 @@ async def send_command(
     raise StillRunning(
         f"the command to {action} {before.job_id!r} was sent, and not executed within {within:g} s"
     )
-
-
-async def list_newest(app: Connection, *, limit: int, state: JobState | None) -> list[IndexEntry]:
-    """Return the newest jobs, of one state if it is given, without reading their records."""
-    page = await app.index.page(limit=min(limit, MOST_LISTED), state=state)
-    return list(page.entries)
 
 
 async def read_picture(image: Image, app: Connection) -> AsyncGenerator[bytes]:

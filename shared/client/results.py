@@ -1,6 +1,6 @@
-"""What the client returns: receipts, quotes, the status of a job.
+"""What the client returns: receipts, quotes and statuses; and what it raises.
 
-And what a caller of the client may have to catch, beside the tree of `shared.errors`:
+Its own errors, beside those of `shared.errors`:
 
 * NoSuchJob           no record and no rejection: not read by the app yet, or never sent
 * StillRunning        the time given to `wait` is over; the job goes on
@@ -30,8 +30,8 @@ _CLOSED = frozenset(TaskState) - {TaskState.PENDING, TaskState.CALLING}
 class Quote:
     """What the app would make of a job.
 
-    `plans` is None where the client was not told of the app's deployments: then the job was
-    checked field by field, and the app may still refuse what no model of it makes.
+    `plans` is None where the client does not know the app's deployments. Then only the fields were
+    checked, and the app may still reject a job that none of its models makes.
     """
 
     plans: tuple[Plan, ...] | None
@@ -62,13 +62,13 @@ class Receipt:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """Where a job stands, read off its record."""
+    """The state of a job, from its record."""
 
     record: JobRecord
 
     @property
     def job_id(self) -> str:
-        """Whose status it is."""
+        """The id of the job."""
         return self.record.job_id
 
     @property
@@ -88,17 +88,17 @@ class Status:
 
     @property
     def calls(self) -> int:
-        """How many paid calls the job is made of."""
+        """Number of paid calls of the job."""
         return len(self.record.tasks)
 
     @property
     def calls_ended(self) -> int:
-        """How many of them are over, well or not."""
+        """Number of calls that have ended, successfully or not."""
         return sum(task.state in _CLOSED for task in self.record.tasks)
 
     @property
     def calls_running(self) -> int:
-        """How many of them are being made right now."""
+        """Number of calls in progress."""
         return sum(task.state is TaskState.CALLING for task in self.record.tasks)
 
     @property
@@ -121,7 +121,7 @@ class StillRunning(ImageJobsError, TimeoutError):
 
 
 class JobEnded(ImageJobsError):
-    """The job ended without all of its pictures; `status` tells how, and holds those that came."""
+    """The job ended without all of its pictures; `status` has the reason and the pictures."""
 
     def __init__(self, status: Status) -> None:
         failure = status.record.failure
@@ -152,4 +152,4 @@ class NoSuchBlob(ImageJobsError):
 
 
 class DamagedPicture(ImageJobsError):
-    """The received bytes differ from those in the job's record."""
+    """The bytes that came are not those in the job's record."""

@@ -1,4 +1,4 @@
-"""Submission: a job is validated, routed and sent, and what it needs is uploaded first."""
+"""Validate, route and send jobs; upload their long prompts and pictures first."""
 
 import contextlib
 import hashlib
@@ -26,27 +26,14 @@ TEXT: Final = "text/plain; charset=utf-8"
 
 
 @dataclass(frozen=True, slots=True)
-class Prompt:
-    """A prompt that is too long for the message, and the blob that it goes into."""
-
-    blob: str
-    text: bytes
-
-
-@dataclass(frozen=True, slots=True)
 class PreparedJob:
     """A job that is ready to be sent."""
 
     job: Job
     body: bytes
     quote: Quote
-    #: What must be in the inputs container before the message is on the queue.
-    prompt: Prompt | None = None
-
-    @property
-    def digest(self) -> str:
-        """SHA-256 of the message."""
-        return hashlib.sha256(self.body).hexdigest()
+    #: A prompt that is too long for the message; it goes into the blob `job.prompt_blob` first.
+    prompt: bytes | None = None
 
 
 def read_fields(
@@ -116,10 +103,10 @@ def write_message(job: Job, quote: Quote) -> PreparedJob:
     body = job.to_json()
     if len(body) <= MAX_INLINE_BYTES or job.prompt is None:
         return PreparedJob(job, body, quote)
-    text = job.prompt.encode()
-    prompt = Prompt(prompt_name(hashlib.sha256(text).hexdigest()), text)
+    prompt = job.prompt.encode()
+    blob = prompt_name(hashlib.sha256(prompt).hexdigest())
     fields = job.model_dump(exclude_defaults=True)
-    short = Job.model_validate({**fields, "prompt": None, "prompt_blob": prompt.blob})
+    short = Job.model_validate({**fields, "prompt": None, "prompt_blob": blob})
     return PreparedJob(short, short.to_json(), quote, prompt)
 
 
@@ -191,13 +178,14 @@ async def submit(jobs: Iterable[Job], app: Connection) -> list[Receipt]:
 
 
 async def _send(prepared: PreparedJob, app: Connection) -> Receipt:
-    if prompt := prepared.prompt:
-        await put_input(prompt.blob, prompt.text, TEXT, app)
+    job = prepared.job
+    if prepared.prompt and job.prompt_blob:
+        await put_input(job.prompt_blob, prepared.prompt, TEXT, app)
     message = await app.queues.send(app.settings.jobs_queue, prepared.body)
     return Receipt(
-        job_id=prepared.job.job_id,
-        fingerprint=prepared.job.fingerprint,
-        digest=prepared.digest,
+        job_id=job.job_id,
+        fingerprint=job.fingerprint,
+        digest=hashlib.sha256(prepared.body).hexdigest(),
         inserted_at=message.inserted_at,
         quote=prepared.quote,
     )

@@ -12,9 +12,10 @@ from typing import Any, Concatenate, Self
 
 from ..events.data import Image
 from . import jobs
-from .async_client import AsyncImageJobs, AsyncOperator
+from .async_client import AsyncImageJobs
 from .caller import Caller
 from .connection import SYNC, Connection, run_coroutine, run_generator
+from .operators import AsyncOperator
 
 
 def in_sync[**P, T](
@@ -45,7 +46,7 @@ class Operator:
     """Dead letters, ledgers, and a check of everything that the app needs."""
 
     def __init__(self, connection: Connection) -> None:
-        self._connection = connection
+        self._app = connection
 
     pools = in_sync(AsyncOperator.pools)
     today = in_sync(AsyncOperator.today)

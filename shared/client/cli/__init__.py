@@ -4,9 +4,8 @@
 * `commands`: all sub-commands
 * `submit`: submit, estimate and explain jobs
 * `job_options`: a job as options
-* `watch`: status, list, watch and get
+* `jobs`: status, list, watch, get, cancel, release, fail and replay
 * `batches`: start and follow batches
-* `control`: cancel, release, fail and replay
 * `dead_letters`: list, show, replay and purge dead letters
 * `ledger`: quota and costs
 * `doctor`: check storage, endpoints and permissions

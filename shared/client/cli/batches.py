@@ -1,4 +1,4 @@
-"""`batch`: a file of jobs, checked line by line, handed over whole; `follow`: any batch."""
+"""Check and submit a file of jobs; show the state of any batch."""
 
 import sys
 import uuid
@@ -102,7 +102,7 @@ def _show_checked(checked: ManifestCheck, *, as_json: bool) -> None:
             {
                 "entries": checked.entries,
                 "estimate_usd": checked.estimate_usd,
-                "supposed": checked.assumed,
+                "assumed": checked.assumed,
                 "faults": faults,
             }
         )
@@ -114,7 +114,7 @@ def _show_checked(checked: ManifestCheck, *, as_json: bool) -> None:
         sys.stderr.write(f"… and {len(lines) - MOST_SHOWN:,} more faults\n")
     faulty = len({each.entry for each in checked.faults})
     usd = checked.estimate_usd
-    cost = "what it costs can't be foreseen" if usd is None else f"about {dollars(usd)}"
+    cost = "cost unknown" if usd is None else f"about {dollars(usd)}"
     console().print(f"{checked.entries:,} entries, {faulty:,} with faults, {cost}")
     if checked.assumed:
         console().print(ASSUMED)
@@ -148,5 +148,5 @@ def _line(batch_id: str, record: BatchRecord | None) -> Text:
     if record.waits_for:
         words.append(f"waits for entry {record.waits_for:,}")
     style = "green" if record.state is BatchState.COMPLETED else "cyan"
-    said = Text(f"{batch_id}   {record.state}", style=style)
-    return said.append(f"   {', '.join(words)}", style="default")
+    text = Text(f"{batch_id}   {record.state}", style=style)
+    return text.append(f"   {', '.join(words)}", style="default")

@@ -5,7 +5,7 @@ from typing import Any
 import typer
 from typer.core import TyperGroup
 
-from . import batches, control, dead_letters, doctor, ledger, submit, watch
+from . import batches, dead_letters, doctor, jobs, ledger, submit
 from .output import AsJson
 
 app = typer.Typer(
@@ -35,16 +35,16 @@ def _set_json_defaults(command: object) -> dict[str, Any]:
 app.command()(submit.submit)
 app.command()(batches.batch)
 app.command()(batches.follow)
-app.command()(watch.status)
-app.command()(watch.watch)
-app.command("list")(watch.list_jobs)
-app.command()(watch.get)
+app.command()(jobs.status)
+app.command()(jobs.watch)
+app.command("list")(jobs.list_jobs)
+app.command()(jobs.get)
 app.command()(submit.estimate)
 app.command()(submit.route)
 app.add_typer(dead_letters.app)
 app.command()(ledger.ledger)
-app.command()(control.cancel)
-app.command()(control.release)
-app.command()(control.fail)
-app.command()(control.replay)
+app.command()(jobs.cancel)
+app.command()(jobs.release)
+app.command()(jobs.fail)
+app.command()(jobs.replay)
 app.command()(doctor.doctor)

@@ -1,4 +1,4 @@
-"""`dead`: what the app refused, gave up on or could not deliver."""
+"""List, show, replay and purge dead letters."""
 
 from datetime import datetime
 from typing import Annotated
@@ -42,9 +42,7 @@ def list_letters(
         letters = _letters(jobs, days=days, day=day, reason=reason, limit=limit)
     if as_json:
         for each in letters:
-            print_json(
-                {"name": each.name, "reason": each.reason, "job_id": each.job_id, "why": each.why}
-            )
+            print_json({"name": each.name} | each.model_dump(include={"reason", "job_id", "why"}))
         return
     if not letters:
         console().print("No dead letters on these days.", style="dim")

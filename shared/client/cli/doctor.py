@@ -4,6 +4,7 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Annotated, Final
 
 import typer
@@ -35,16 +36,16 @@ def doctor(
         for check in (*jobs.operator.check(send=send), *_check_endpoints(jobs.app)):
             checks.append(check)
             if as_json:
-                print_json({"what": check.what, "state": check.state, "said": check.said})
+                print_json(asdict(check))
             else:
-                console().print(f"{MARKS[check.state]} {check.what}  [dim]{check.said}[/]")
+                console().print(f"{MARKS[check.state]} {check.what}  [dim]{check.message}[/]")
     raise typer.Exit(1 if any(check.state == "bad" for check in checks) else 0)
 
 
 def _check_endpoints(app: Configuration) -> Iterator[Check]:
     if not app.deployments:
-        said = "FOUNDRY_DEPLOYMENTS is not set here: jobs are checked field by field, not routed"
-        yield Check("deployments", "doubtful", said)
+        message = "FOUNDRY_DEPLOYMENTS is not set here: jobs are checked field by field, not routed"
+        yield Check("deployments", "doubtful", message)
     elsewhere = [each for each in app.deployments if each.endpoint != NOWHERE]
     for endpoint in dict.fromkeys(each.endpoint for each in elsewhere):
         yield _check_endpoint(endpoint)

@@ -1,8 +1,8 @@
 """Show quota and costs: the pace of each pool, today's budget, and the cost by day and model."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from datetime import datetime
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
+from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Final
 
 import typer
@@ -17,13 +17,45 @@ from ...http_api.limits import (
     list_reservations,
 )
 from ...limits.adaptive_rate import Quota
-from ...limits.pool_ledger import Ledger
+from ...records.index_entry import IndexEntry
 from ..jobs import MOST_LISTED
-from ..ledger import DayCost, Today, sum_costs
+from ..operators import Today
 from .output import AsJson, client, console, dollars, now, print_json, table
 
-#: Calls under way that are shown one by one; `--json` lists all.
+#: Calls in progress that are listed; `--json` has all.
 MAX_RESERVATIONS: Final = 20
+
+
+@dataclass(frozen=True, slots=True)
+class DayCost:
+    """One day's jobs on one model, or on several together."""
+
+    day: date
+    models: str
+    jobs: int = 0
+    pictures: int = 0
+    #: US dollars of the jobs whose cost is known.
+    usd: float = 0.0
+    #: Jobs whose cost is not known.
+    unpriced: int = 0
+
+
+def sum_costs(entries: Iterable[IndexEntry], *, today: date, days: int) -> tuple[DayCost, ...]:
+    """Add up the jobs of the last `days` days, newest first; a day is UTC's, of acceptance."""
+    sums: dict[tuple[date, str], DayCost] = {}
+    for entry in entries:
+        day, models = entry.accepted_at.date(), ", ".join(entry.models)
+        if day <= today - timedelta(days=days):
+            continue
+        so_far = sums.get((day, models), DayCost(day, models))
+        sums[day, models] = replace(
+            so_far,
+            jobs=so_far.jobs + 1,
+            pictures=so_far.pictures + entry.pictures,
+            usd=round(so_far.usd + (entry.cost_usd or 0.0), 6),
+            unpriced=so_far.unpriced + (entry.cost_usd is None),
+        )
+    return tuple(sums[key] for key in sorted(sums, key=lambda key: (-key[0].toordinal(), key[1])))
 
 
 def ledger(
@@ -35,18 +67,21 @@ def ledger(
 ) -> None:
     """Show quota and costs: the pace of each pool, today's budget, cost by day and model."""
     with client() as jobs:
-        entries, pools, today = (
-            jobs.newest(limit=MOST_LISTED),
-            jobs.operator.pools(),
-            jobs.operator.today(),
-        )
+        entries = jobs.newest(limit=MOST_LISTED)
+        pools, today = jobs.operator.pools(), jobs.operator.today()
     time = now()
     spent = sum_costs(entries, today=time.date(), days=days)
-    paces = {name: (_quota(each), _pace(each, time)) for name, each in pools.items()}
+    paces = {}
+    for name, pool in pools.items():
+        quota = Quota(pool.pace.rate.configured)  # as configured at the app's last call
+        paces[name] = (quota, describe_pace(pool, quota, now=time))
     if as_json:
         print_json(
             {
-                "pools": {name: _pool_json(*each) for name, each in paces.items()},
+                "pools": {
+                    name: {"quota_rpm": quota.rpm, **pace.model_dump(mode="json")}
+                    for name, (quota, pace) in paces.items()
+                },
                 "budget": _budget_json(today),
                 "spent": [asdict(each) for each in spent],
             }
@@ -60,19 +95,6 @@ def ledger(
     console().print(f"[bold]{dollars(total)}[/] in {days} {'day' if days == 1 else 'days'}")
     if len(entries) == MOST_LISTED:
         console().print(f"Only the newest {MOST_LISTED:,} jobs were counted.", style="yellow")
-
-
-def _quota(ledger: Ledger) -> Quota:
-    """Return the quota that was configured at the app's last call."""
-    return Quota(ledger.pace.rate.configured)
-
-
-def _pace(ledger: Ledger, time: datetime) -> PaceStatus:
-    return describe_pace(ledger, _quota(ledger), now=time)
-
-
-def _pool_json(quota: Quota, pace: PaceStatus) -> dict[str, Any]:
-    return {"quota_rpm": quota.rpm, **pace.model_dump(mode="json")}
 
 
 def _budget_json(today: Today) -> dict[str, Any]:
@@ -97,18 +119,18 @@ def _pools_table(paces: Mapping[str, tuple[Quota, PaceStatus]], time: datetime) 
 
 
 def _list_problems(pace: PaceStatus, time: datetime) -> Sequence[str]:
-    told = []
+    problems = []
     if pace.stopped_until:
-        told.append(f"[yellow]throttled, none for {_time_until(time, pace.stopped_until)}[/]")
+        problems.append(f"[yellow]throttled, none for {_time_until(time, pace.stopped_until)}[/]")
     for each in pace.circuits:
         until = (
             f"tried again in {_time_until(time, each.until)}"
             if each.until
             else "the next call tries"
         )
-        said = escape(f"{each.deployment or 'all'}: {each.reason}, {each.message} ({until})")
-        told.append(f"[red]{said}[/]")
-    return told
+        text = escape(f"{each.deployment or 'all'}: {each.reason}, {each.message} ({until})")
+        problems.append(f"[red]{text}[/]")
+    return problems
 
 
 def _print_budget(today: Today, time: datetime) -> None:
@@ -122,7 +144,7 @@ def _print_budget(today: Today, time: datetime) -> None:
     limit, left = "not known here", "not known here"
     if status.limit_usd is not None:
         limit, left = dollars(status.limit_usd), dollars(max(0.0, status.limit_usd - committed))
-    calls = f"for {status.calls} calls under way" if status.calls else ""
+    calls = f"for {status.calls} calls in progress" if status.calls else ""
     amounts = (dollars(status.cost_usd), dollars(status.reserved_usd), limit, left)
     rows.add_row(f"{status.day}", *amounts, calls)
     console().print(rows, "")
@@ -133,7 +155,7 @@ def _print_budget(today: Today, time: datetime) -> None:
 
 
 def _reservations_table(holds: Sequence[CostReservationStatus], time: datetime) -> Table:
-    rows = table("set aside for", "USD", "over in", right=("USD", "over in"))
+    rows = table("reserved for", "USD", "over in", right=("USD", "over in"))
     for hold in holds:
         left = "[yellow]must be over[/]" if hold.until < time else _time_until(time, hold.until)
         rows.add_row(hold.job_id, dollars(hold.usd), left)

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 
 from ...errors import IllegalStep, ImageJobsError, Misconfigured, Rejected, Unavailable
-from ..dead_letters import NotAMessage
-from ..results import JobEnded, NoSuchBlob, NoSuchJob, StillRunning
+from ..operators import NotAMessage
+from ..results import NoSuchBlob, NoSuchJob, StillRunning
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -35,8 +35,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def exit_code(error: ImageJobsError) -> int:
     """Return the exit code of an error, as in `docs/client.md`."""
     match error:
-        case JobEnded():
-            return 1
         case Rejected() | Misconfigured() | NotAMessage() | IllegalStep():
             return 2
         case Unavailable():

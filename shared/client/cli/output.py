@@ -72,15 +72,15 @@ def print_json(value: object) -> None:
 
 def table(*columns: str, right: Iterable[str] = ()) -> Table:
     """Return a plain table."""
-    made = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    rows = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     for column in columns:
-        made.add_column(
+        rows.add_column(
             column,
             justify="right" if column in right else "left",
             overflow="fold",
             no_wrap=bool(column),  # a column without a name contains sentences
         )
-    return made
+    return rows
 
 
 def dollars(usd: float | None) -> str:
@@ -99,9 +99,7 @@ def list_sizes(plans: Sequence[Plan]) -> tuple[str, str, str]:
 
 def quote_json(quote: Quote) -> dict[str, Any]:
     """Return a quote as JSON."""
-    plans = None
-    if quote.plans is not None:
-        plans = [plan.model_dump(mode="json") for plan in quote.plans]
+    plans = quote.plans and [plan.model_dump(mode="json") for plan in quote.plans]
     return {"checked": quote.checked, "estimate_usd": quote.estimate_usd, "plans": plans}
 
 
@@ -182,5 +180,5 @@ def client() -> ImageJobs:
 
 def read_app() -> Configuration:
     """Return the configuration from the environment, for commands that need no storage."""
-    told = any(name.startswith(CONNECTION) for name in os.environ)
-    return read_configuration({**os.environ, **({} if told else _NO_STORAGE)})
+    is_configured = any(name.startswith(CONNECTION) for name in os.environ)
+    return read_configuration({**os.environ, **({} if is_configured else _NO_STORAGE)})

@@ -1,7 +1,4 @@
-"""Asking for pictures, and asking what would become of a job.
-
-What pictures would cost: size by quality by model.
-"""
+"""Submit a job, explain its routing, and estimate costs by model, size and quality."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -20,6 +17,7 @@ from ..results import Quote, Receipt
 from ..submission import assume_deployments, make_quote, read_fields
 from ..sync_client import ImageJobs
 from .job_options import Fields, add_job_options
+from .jobs import OutOption, fetch, follow
 from .output import (
     ASSUMED,
     AsJson,
@@ -34,7 +32,6 @@ from .output import (
     status_json,
     table,
 )
-from .watch import OutOption, fetch, follow
 
 
 @add_job_options
@@ -54,7 +51,7 @@ def submit(
     with client() as jobs:
         receipt = jobs.submit(_upload_inputs(fields, jobs))
         if not as_json:
-            console().print(_receipt(receipt), soft_wrap=True)
+            console().print(f"{receipt.job_id}   {summarize(receipt.quote)}", soft_wrap=True)
         if not wait and out is None:
             if as_json:
                 print_json(receipt_json(receipt))
@@ -69,24 +66,24 @@ def submit(
 @add_job_options
 def route(fields: Fields, *, as_json: AsJson = False) -> None:
     """Explain the decisions about a job, without sending it."""
-    app, is_supposed = assume_deployments(read_app())
+    app, is_assumed = assume_deployments(read_app())
     job = read_fields(fields or "a picture", {}, now=now(), chance="")
     quote = make_quote(job, app, now=now())
     if as_json:
-        print_json({**quote_json(quote), "supposed": is_supposed})
+        print_json({**quote_json(quote), "assumed": is_assumed})
         return
     for plan in quote.plans or ():
         console().print(_explain_plan(plan))
-    if is_supposed:
+    if is_assumed:
         console().print(ASSUMED)
 
 
 def _upload_inputs(fields: Fields, jobs: ImageJobs) -> Fields:
     """Upload the files among the inputs of a job, and return the fields with their blob names."""
 
-    def name(said: str) -> str:
-        path = Path(said)
-        return jobs.upload(path.read_bytes()) if path.is_file() else said
+    def name(given: str) -> str:
+        path = Path(given)
+        return jobs.upload(path.read_bytes()) if path.is_file() else given
 
     found = dict(fields)
     if "inputs" in fields:
@@ -107,10 +104,6 @@ def receipt_json(receipt: Receipt) -> dict[str, object]:
     }
 
 
-def _receipt(receipt: Receipt) -> str:
-    return f"{receipt.job_id}   {summarize(receipt.quote)}"
-
-
 def summarize(quote: Quote) -> str:
     """Return model, size, quality and estimate on one line."""
     if quote.plans is None:
@@ -129,18 +122,20 @@ def _explain_plan(plan: Plan) -> RenderableType:
         for made in plan.adjustments
     ]
     lines += [f"[red]! {warning}[/]" for warning in plan.warnings]
+    calls = "one call" if plan.calls == 1 else f"{plan.calls} calls"
     lines += [
         f"$ {dollars(plan.estimate_usd)}: {plan.estimate_basis}",
-        f"→ {_calls(plan)} of {', '.join(plan.deployments)}, with "
+        f"→ {calls} of {', '.join(plan.deployments)}, with "
         + ", ".join(f"{name}={value}" for name, value in plan.parameters.items()),
     ]
     return Group(head, *(Padding(line, (0, 0, 0, 2), expand=False) for line in lines))
 
 
-def _calls(plan: Plan) -> str:
-    return "one call" if plan.calls == 1 else f"{plan.calls} calls"
-
-
+#: Fields of a plan in the JSON of an estimate.
+PUBLISHED: Final = {
+    *("width", "height", "tokens", "pictures", "calls", "lane"),
+    *("estimate_usd", "estimate_basis", "expected_seconds"),
+}
 #: Sizes of an estimate without --size.
 SIZES: Final = ("1024x1024", "1536x1024", "3840x2160")
 
@@ -153,16 +148,16 @@ class Line:
     size: str
     quality: str
     plans: tuple[Plan, ...] = ()
-    refused: str = ""
+    rejected: str = ""
 
 
 @add_job_options
 def estimate(fields: Fields, *, as_json: AsJson = False) -> None:
     """Estimate the cost of a job, with a line for each model, size and quality."""
-    app, is_supposed = assume_deployments(read_app())
+    app, is_assumed = assume_deployments(read_app())
     lines = [*list_lines(fields, app, now())]
     if as_json:
-        print_json({"supposed": is_supposed, "lines": [_json(line) for line in lines]})
+        print_json({"assumed": is_assumed, "lines": [_json(line) for line in lines]})
         return
     columns = ("model", "size", "quality", "legacy", "bucket", "pictures", "USD", "s", "")
     rows = table(*columns, right=("legacy", "bucket", "pictures", "USD", "s"))
@@ -174,7 +169,7 @@ def estimate(fields: Fields, *, as_json: AsJson = False) -> None:
         "seconds of one call.",
         style="dim",
     )
-    if is_supposed:
+    if is_assumed:
         console().print(ASSUMED)
 
 
@@ -195,18 +190,18 @@ def list_lines(fields: Fields, app: Configuration, now: datetime) -> Iterator[Li
 
 
 def _line(fields: dict[str, Any], app: Configuration, now: datetime) -> Line:
-    line = Line(fields["model"], fields["size"], fields["quality"])
+    asked = (fields["model"], fields["size"], fields["quality"])
     job = read_fields(fields, {}, now=now, chance="")
     try:
         quote = make_quote(job, app, now=now)
     except Rejected as rejection:
-        return Line(line.model, line.size, line.quality, refused=str(rejection))
-    return Line(line.model, line.size, line.quality, plans=quote.plans or ())
+        return Line(*asked, rejected=str(rejection))
+    return Line(*asked, plans=quote.plans or ())
 
 
 def _cells(line: Line) -> tuple[str, ...]:
-    if line.refused:
-        return ("", "", "", "", "", f"[red]{line.refused}[/]")
+    if line.rejected:
+        return ("", "", "", "", "", f"[red]{line.rejected}[/]")
     (plan,) = line.plans
     made = f"{plan.width}x{plan.height}"
     return (
@@ -224,19 +219,8 @@ def _count(tokens: int | None) -> str:
 
 
 def _json(line: Line) -> dict[str, Any]:
-    told: dict[str, Any] = {"model": line.model, "size": line.size, "quality": line.quality}
-    if line.refused:
-        return {**told, "refused": line.refused}
+    asked = {"model": line.model, "size": line.size, "quality": line.quality}
+    if line.rejected:
+        return {**asked, "rejected": line.rejected}
     (plan,) = line.plans
-    return {
-        **told,
-        "width": plan.width,
-        "height": plan.height,
-        "tokens": plan.tokens.model_dump(),
-        "pictures": plan.pictures,
-        "calls": plan.calls,
-        "estimate_usd": plan.estimate_usd,
-        "estimate_basis": plan.estimate_basis,
-        "expected_seconds": plan.expected_seconds,
-        "lane": plan.lane,
-    }
+    return {**asked, **plan.model_dump(mode="json", include=PUBLISHED)}

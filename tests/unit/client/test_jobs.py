@@ -5,13 +5,13 @@ from datetime import timedelta
 
 import pytest
 
-from shared.client import jobs
+from shared.client import AsyncImageJobs, jobs
 from shared.client.results import JobEnded, NoSuchJob, Quote, Receipt, Status, StillRunning
 from shared.errors import ConflictingJob, Rejected, UnreadableRecord
 from shared.records.dead_letter import dead_letter_name
 from shared.records.index_entry import index_entry_of, to_metadata
 from shared.records.record import JobRecord, JobState
-from tests.builders.connections import BEGAN, MemoryConnection
+from tests.builders.connections import BEGAN, STORAGE, MemoryConnection
 from tests.builders.ended_jobs import record
 
 
@@ -93,18 +93,24 @@ async def test_a_record_of_a_later_version_is_told_as_such() -> None:
         await jobs.read_status("fox", app)
 
 
-def test_a_result_is_a_job_with_all_of_its_pictures() -> None:
-    done = Status(record())
-    assert jobs.require_success(done) is done
-    failed = Status(record().model_copy(update={"state": JobState.FAILED}))
-    with pytest.raises(JobEnded, match="failed") as ended:
-        jobs.require_success(failed)
-    assert ended.value.status is failed
+def client_of(app: MemoryConnection) -> AsyncImageJobs:
+    client = AsyncImageJobs(environ=STORAGE)
+    client._connection = app
+    return client
 
 
-async def test_several_jobs_are_looked_at_in_order() -> None:
+async def test_a_result_is_a_job_with_all_of_its_pictures() -> None:
     one = record()
-    found = await jobs.read_statuses([one.job_id, "none"], stored(one))
+    assert await client_of(stored(one)).result(one.job_id) == Status(one)
+    failed = one.model_copy(update={"state": JobState.FAILED})
+    with pytest.raises(JobEnded, match="failed") as ended:
+        await client_of(stored(failed)).result(one.job_id)
+    assert ended.value.status == Status(failed)
+
+
+async def test_the_states_of_several_jobs_come_in_order() -> None:
+    one = record()
+    found = await client_of(stored(one)).status_many([one.job_id, "none"])
     assert [type(each) for each in found] == [Status, NoSuchJob]
 
 
@@ -119,11 +125,11 @@ async def test_the_newest_jobs_are_listed_once_each_and_by_state() -> None:
         for prefix, each in (("ended", entry), ("open", running)):
             if prefix == "open" or minute % 2:
                 app.put(f"jobs/{prefix}/{each.name}", metadata={"entry": to_metadata(each)})
-    found = await jobs.list_newest(app, limit=3, state=None)
+    found = await client_of(app).newest(limit=3)
     assert [(job.job_id, job.state) for job in found] == [
         ("fox-3", "succeeded"),
         ("fox-2", "running"),
         ("fox-1", "succeeded"),
     ]
-    ended = await jobs.list_newest(app, limit=9, state=JobState.SUCCEEDED)
+    ended = await client_of(app).newest(limit=9, state=JobState.SUCCEEDED)
     assert [job.job_id for job in ended] == ["fox-3", "fox-1"]

@@ -1,5 +1,6 @@
 """From the fields of a job to its message on the queue."""
 
+import hashlib
 import json
 from datetime import timedelta
 from typing import Any, get_type_hints
@@ -13,6 +14,7 @@ from shared.client.results import NotSubmitted, Quote
 from shared.client.submission import MAX_INLINE_BYTES, JobFields, read_fields, write_message
 from shared.errors import InvalidJob, Rejected, UnsupportedRequest
 from shared.jobs.job import Job
+from shared.vocabulary import prompt_name
 from tests.builders.connections import BEGAN, ROUTING, STORAGE, MemoryConnection
 from tests.builders.messages import messages, read
 from tests.simulation.scene import png
@@ -69,8 +71,8 @@ def test_a_prompt_that_does_not_fit_becomes_a_blob_named_by_its_content() -> Non
     job = a_job("雪" * 20_000, tags={"of": "us"})
     one, other = write_message(job, Quote(None)), write_message(job, Quote(None))
     assert one.prompt is not None
-    assert one.prompt.text.decode() == job.prompt
-    assert one.job.prompt_blob == one.prompt.blob
+    assert one.prompt.decode() == job.prompt
+    assert one.job.prompt_blob == prompt_name(hashlib.sha256(one.prompt).hexdigest())
     assert (one.job.job_id, one.job.tags, one.job.prompt) == (job.job_id, {"of": "us"}, None)
     assert one.job.fingerprint == other.job.fingerprint
 

@@ -11,9 +11,9 @@ import pytest
 from rich.console import Console
 
 from shared.client import DeadLetter
-from shared.client.cli import dead_letters, output, watch
+from shared.client.cli import dead_letters, jobs, output
+from shared.client.cli.jobs import file_name
 from shared.client.cli.main import exit_code, main
-from shared.client.cli.watch import file_name
 from shared.client.results import JobEnded, NoSuchBlob, NoSuchJob, Status, StillRunning
 from shared.errors import (
     Fault,
@@ -64,17 +64,17 @@ def test_an_estimate_covers_every_deployed_model_or_the_whole_catalogue(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     supposed = told(capsys, "estimate", "-s", "1024x1024")
-    assert supposed["supposed"] is True
+    assert supposed["assumed"] is True
     assert len({line["model"] for line in supposed["lines"]}) > 5
     monkeypatch.setenv("FOUNDRY_DEPLOYMENTS", '[{"name": "gpt-image-1-mini"}]')
     known = told(capsys, "estimate", "-s", "1024x1024", "-q", "low")
-    assert known["supposed"] is False
+    assert known["assumed"] is False
     assert [line["model"] for line in known["lines"]] == ["gpt-image-1-mini"]
 
 
 def test_an_estimate_says_what_a_model_does_not_make(capsys: pytest.CaptureFixture[str]) -> None:
     asked = ("estimate", "-m", "gpt-image-2", "-s", "4000x500", "-q", "low", "--fit", "reject")
-    assert "nearest" in told(capsys, *asked)["lines"][0]["refused"]
+    assert "nearest" in told(capsys, *asked)["lines"][0]["rejected"]
     assert "nearest" in said(capsys, *asked)
 
 
@@ -257,7 +257,7 @@ def test_a_status_that_storage_does_not_tell_is_no_unknown_job(
         def status_many(self, _ids: list[str]) -> list[ImageJobsError]:
             return wrong
 
-    monkeypatch.setattr(watch, "client", lambda: nullcontext(Jobs()))
+    monkeypatch.setattr(jobs, "client", lambda: nullcontext(Jobs()))
     lines = said(capsys, "status", "fox", "owl", code=code).splitlines()
     assert sorted(lines) == sorted(map(str, wrong))
 
@@ -272,7 +272,7 @@ def test_an_empty_list_is_told_in_words_and_whoever_has_not_ended_is_counted(
         def status_many(self, ids: list[str]) -> list[ImageJobsError]:
             return [NoSuchJob(each) for each in ids]
 
-    monkeypatch.setattr(watch, "client", lambda: nullcontext(Jobs()))
+    monkeypatch.setattr(jobs, "client", lambda: nullcontext(Jobs()))
     assert said(capsys, "list") == "No jobs.\n"
     assert said(capsys, "watch") == "No jobs running.\n"
     assert said(capsys, "watch", "--json") == ""

@@ -2,7 +2,7 @@
 
 from datetime import date, timedelta
 
-from shared.client.ledger import DayCost, sum_costs
+from shared.client.cli.ledger import DayCost, sum_costs
 from shared.records.index_entry import IndexEntry
 from tests.builders.connections import BEGAN
 

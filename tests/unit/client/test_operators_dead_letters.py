@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from shared.client import dead_letters
+from shared.client.operators import AsyncOperator, NotAMessage
 from shared.client.results import NoSuchBlob
 from shared.errors import Fault
 from shared.jobs.parsing import Message
@@ -51,7 +51,7 @@ def kept(*letters: tuple[int, str, DeadLetter]) -> MemoryConnection:
 
 
 async def listed(app: MemoryConnection, *, days: int = 7, limit: int = 50) -> list[DeadLetter]:
-    return await dead_letters.list_dead_letters(app, days=days, limit=limit)
+    return await AsyncOperator(app).dead_letters(days=days, limit=limit)
 
 
 async def test_letters_are_listed_by_day_with_their_reasons() -> None:
@@ -67,7 +67,7 @@ async def test_letters_are_listed_by_day_with_their_reasons() -> None:
 @pytest.mark.parametrize("letter", [REFUSED, poisoned(DeadLetterKind.MESSAGE)])
 async def test_a_refused_message_is_sent_again_as_it_was(letter: DeadLetter) -> None:
     app = kept((0, "digest", letter))
-    await dead_letters.send_again("2026/11/30/digest", app)
+    await AsyncOperator(app).send_again("2026/11/30/digest")
     (message,) = app.queues.queues["image-jobs"]
     assert message.body == BODY
     assert len(await listed(app)) == 1
@@ -76,7 +76,7 @@ async def test_a_refused_message_is_sent_again_as_it_was(letter: DeadLetter) -> 
 async def sent_again(letter: DeadLetter, queue: str) -> dict[str, Any]:
     """The message that was sent for a letter."""
     app = kept((0, "fox", letter))
-    await dead_letters.send_again("2026/11/30/fox", app)
+    await AsyncOperator(app).send_again("2026/11/30/fox")
     assert len(app.queues.sent) == 1
     (message,) = app.queues.queues[queue]
     sent: dict[str, Any] = json.loads(message.body)
@@ -104,28 +104,28 @@ async def test_an_event_that_was_not_delivered_is_offered_for_another_day() -> N
 )
 async def test_what_holds_nothing_to_send_is_told(letter: DeadLetter) -> None:
     app = kept((0, "fox", letter))
-    with pytest.raises(dead_letters.NotAMessage):
-        await dead_letters.send_again("2026/11/30/fox", app)
+    with pytest.raises(NotAMessage):
+        await AsyncOperator(app).send_again("2026/11/30/fox")
     assert len(app.queues.sent) == 0
 
 
 async def test_letters_are_found_by_their_reason() -> None:
     app = kept((1, "fox", FAILED), *((0, f"digest-{n}", REFUSED) for n in range(150)))
-    found = await dead_letters.list_dead_letters(app, days=7, limit=5, reason="content_refused")
+    found = await AsyncOperator(app).dead_letters(days=7, limit=5, reason="content_refused")
     assert [each.job_id for each in found] == ["fox"]
 
 
 async def test_letters_of_one_day_are_found() -> None:
     app = kept((1, "fox", FAILED), (0, "digest", REFUSED), (2, "old", REFUSED))
-    found = await dead_letters.list_dead_letters(app, days=1, limit=50, last=date(2026, 11, 29))
+    found = await AsyncOperator(app).dead_letters(days=1, limit=50, last=date(2026, 11, 29))
     assert [each.name for each in found] == ["2026/11/29/fox"]
 
 
 async def test_a_letter_is_purged_once() -> None:
     app = kept((0, "digest", REFUSED))
-    await dead_letters.purge("2026/11/30/digest", app)
+    await AsyncOperator(app).purge("2026/11/30/digest")
     assert await listed(app) == []
     with pytest.raises(NoSuchBlob, match="digest"):
-        await dead_letters.purge("2026/11/30/digest", app)
+        await AsyncOperator(app).purge("2026/11/30/digest")
     with pytest.raises(NoSuchBlob, match="digest"):
-        await dead_letters.read_dead_letter("2026/11/30/digest", app)
+        await AsyncOperator(app).dead_letter("2026/11/30/digest")

@@ -1,16 +1,16 @@
-"""Show the state of jobs, once or live, and download their pictures."""
+"""Show jobs, once or live, download their pictures, and send commands to them."""
 
 import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import typer
 
 from ...errors import ImageJobsError
 from ...records.record import JobState
-from ..jobs import MOST_LISTED
+from ..jobs import COMMAND_SECONDS, MOST_LISTED
 from ..results import NoSuchJob, Receipt, Status, StillRunning
 from ..sync_client import ImageJobs
 from .output import (
@@ -43,7 +43,8 @@ def status(job_ids: Ids, *, as_json: AsJson = False) -> None:
     trouble = [e for e in found if isinstance(e, ImageJobsError) and not isinstance(e, NoSuchJob)]
     if as_json:
         for each in found:
-            print_json(status_json(each) if isinstance(each, Status) else _error_json(each))
+            error = {"error": type(each).__name__, "message": str(each)}
+            print_json(status_json(each) if isinstance(each, Status) else error)
     else:
         for each in found:
             if isinstance(each, ImageJobsError) and each not in trouble[:1]:
@@ -86,7 +87,11 @@ def watch(
 ) -> None:
     """Show jobs in a live table until all have ended. The exit code is 1 if one did not succeed."""
     with client() as jobs:
-        ids = read_ids(job_ids) if job_ids else _list_running(jobs)
+        if job_ids:
+            ids = read_ids(job_ids)
+        else:
+            running = jobs.newest(limit=MOST_LISTED, state=JobState.RUNNING)
+            ids = [each.job_id for each in running]
         if not (ids or as_json):
             console().print("No jobs running.", style="dim")
             return
@@ -95,10 +100,6 @@ def watch(
         for each in ended:
             print_json(status_json(each))
     raise typer.Exit(0 if all(each.succeeded for each in ended) else 1)
-
-
-def _list_running(jobs: ImageJobs) -> list[str]:
-    return [entry.job_id for entry in jobs.newest(limit=MOST_LISTED, state=JobState.RUNNING)]
 
 
 def read_ids(job_ids: Sequence[str]) -> list[str]:
@@ -117,7 +118,7 @@ def follow(
 ) -> list[Status]:
     """Return the states of jobs once all have ended, shown live unless `quiet`.
 
-    Raises what storage raises, `Rejected` where the app refused one, `StillRunning` after `within`
+    Raises what storage raises, `Rejected` if the app rejected one, `StillRunning` after `within`
     seconds.
     """
     began, pause = time.monotonic(), FIRST_PAUSE
@@ -163,10 +164,6 @@ def _status_or_none(seen: Status | ImageJobsError) -> Status | None:
     return seen
 
 
-def _error_json(error: ImageJobsError) -> dict[str, str]:
-    return {"error": type(error).__name__, "message": str(error)}
-
-
 OutOption = Annotated[
     Path | None,
     typer.Option("--out", "-o", metavar="DIR", help="Download the pictures to this directory."),
@@ -207,3 +204,65 @@ def file_name(blob: str) -> Path:
     """Return the file name of a blob: its name without the folder `default`."""
     parts = [part for part in PurePosixPath(blob).parts if part not in {"/", "..", "default"}]
     return Path(*parts)
+
+
+Reason = Annotated[str, typer.Option("--reason", help="Stored in the record and the event.")]
+Within = Annotated[float, typer.Option("--within", help="Seconds to wait for the app.")]
+
+
+def cancel(
+    job_ids: Ids,
+    *,
+    drop: Annotated[
+        bool, typer.Option("--drop", help="Drop pictures of calls in progress too.")
+    ] = False,
+    reason: Reason = "",
+    within: Within = COMMAND_SECONDS,
+    as_json: AsJson = False,
+) -> None:
+    """Cancel jobs: no further call is made."""
+    result: Literal["keep", "drop"] = "drop" if drop else "keep"
+    with client() as jobs:
+        ids = read_ids(job_ids)
+        found = [jobs.cancel(each, result=result, reason=reason, within=within) for each in ids]
+    _show(found, as_json=as_json)
+
+
+def release(job_ids: Ids, *, within: Within = COMMAND_SECONDS, as_json: AsJson = False) -> None:
+    """Continue parked jobs, even if one of their calls may have been paid already."""
+    with client() as jobs:
+        found = [jobs.release(each, within=within) for each in read_ids(job_ids)]
+    _show(found, as_json=as_json)
+
+
+def fail(
+    job_ids: Ids, *, reason: Reason = "", within: Within = COMMAND_SECONDS, as_json: AsJson = False
+) -> None:
+    """End parked jobs as failed."""
+    with client() as jobs:
+        found = [jobs.fail(each, reason=reason, within=within) for each in read_ids(job_ids)]
+    _show(found, as_json=as_json)
+
+
+def replay(
+    job_ids: Ids,
+    *,
+    remake: Annotated[
+        bool, typer.Option("--remake", help="Make existing pictures again, under new names.")
+    ] = False,
+    within: Within = COMMAND_SECONDS,
+    as_json: AsJson = False,
+) -> None:
+    """Start failed, parked or cancelled jobs again; existing pictures are kept, not paid twice."""
+    pictures: Literal["keep", "remake"] = "remake" if remake else "keep"
+    with client() as jobs:
+        found = [jobs.replay(each, pictures=pictures, within=within) for each in read_ids(job_ids)]
+    _show(found, as_json=as_json)
+
+
+def _show(found: list[Status], *, as_json: bool) -> None:
+    if as_json:
+        for each in found:
+            print_json(status_json(each))
+    else:
+        console().print(status_table({each.job_id: each for each in found}, now()))

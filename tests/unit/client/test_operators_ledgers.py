@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 
 from shared.client.caller import read_configuration
-from shared.client.ledger import Today, read_pools, read_today
+from shared.client.operators import AsyncOperator, Today
 from shared.errors import StoreUnavailable
 from shared.limits.adaptive_rate import Quota
 from shared.limits.budget import CostReservation, DayLedger
@@ -23,13 +23,13 @@ async def test_each_pool_is_told_by_its_name() -> None:
             "pace/notes.txt": b"",
         }
     )
-    assert await read_pools(app) == {"gpt-image-2": ledger}
+    assert await AsyncOperator(app).pools() == {"gpt-image-2": ledger}
 
 
 async def test_a_ledger_that_this_version_cannot_read_is_left_out(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
-    assert await read_pools(MemoryConnection({"pace/a.json": "{}"})) == {}
+    assert await AsyncOperator(MemoryConnection({"pace/a.json": "{}"})).pools() == {}
     assert "cannot read the ledger of the pool 'a'" in caplog.text
 
 
@@ -38,14 +38,14 @@ async def test_today_is_told_by_its_ledger_and_by_the_limit_the_client_was_told_
     ledger = DayLedger(spent=40, held={"3": hold}, next_ticket=4)
     name = f"jobs/budget/{BEGAN.date()}.json"
     app = MemoryConnection({name: ledger.model_dump_json().encode()})
-    assert await read_today(app) == Today(BEGAN.date(), ledger, None)
+    assert await AsyncOperator(app).today() == Today(BEGAN.date(), ledger, None)
     limited = MemoryConnection(
         configuration=read_configuration(STORAGE | {"DAILY_BUDGET_USD": "5"})
     )
-    assert await read_today(limited) == Today(BEGAN.date(), None, 5.0)
+    assert await AsyncOperator(limited).today() == Today(BEGAN.date(), None, 5.0)
 
 
 async def test_a_budget_that_this_version_cannot_read_is_an_error() -> None:
     app = MemoryConnection({f"jobs/budget/{BEGAN.date()}.json": '{"spent": "much"}'})
     with pytest.raises(StoreUnavailable, match=rf"budget/{BEGAN.date()}\.json"):
-        await read_today(app)
+        await AsyncOperator(app).today()

@@ -1,0 +1,137 @@
+"""`AsyncOperator`: dead letters, ledgers and checks, for those who run the app."""
+
+from collections.abc import AsyncGenerator
+from dataclasses import dataclass
+from datetime import UTC, date, timedelta
+from typing import Final
+
+from ..errors import ImageJobsError
+from ..events.delivery import Delivery
+from ..jobs.commands import Action, Command
+from ..limits.budget import DayLedger
+from ..limits.pool_ledger import Ledger
+from ..records.dead_letter import DeadLetter, DeadLetterKind
+from .checkup import Check, check_storage
+from .connection import Connection
+from .results import NoSuchBlob
+
+#: Read at a time where only those with a certain reason are wanted.
+_AT_A_TIME: Final = 100
+#: Pools that are listed.
+MOST_POOLS: Final = 100
+
+
+class NotAMessage(ImageJobsError):
+    """The dead letter holds nothing that could be sent again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Today:
+    """The budget of today (UTC)."""
+
+    day: date
+    #: None: nothing was reserved, as always where the app has no daily budget.
+    ledger: DayLedger | None
+    #: `DAILY_BUDGET_USD` where this client knows it; the app's own setting can't be read.
+    limit_usd: float | None
+
+
+class AsyncOperator:
+    """Dead letters, ledgers, and a check of everything that the app needs."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._app = connection
+
+    async def pools(self) -> dict[str, Ledger]:
+        """Return the ledger of each quota pool that was ever called, by the pool's name.
+
+        A ledger that this version can't read is left out, with a warning in the log.
+        """
+        names = await self._app.pools.names(limit=MOST_POOLS)
+        ledgers = await self._app.gather(map(self._app.pools.look, names))
+        return {name: ledger for name, ledger in zip(names, ledgers, strict=True) if ledger}
+
+    async def today(self) -> Today:
+        """Return what today's calls (UTC) have cost, and what is reserved for calls in progress."""
+        day = self._app.clock.now().astimezone(UTC).date()
+        return Today(day, await self._app.budget.look(day), self._app.settings.daily_budget_usd)
+
+    async def dead_letters(
+        self,
+        *,
+        days: int = 7,
+        limit: int = 50,
+        reason: str | None = None,
+        last: date | None = None,
+    ) -> list[DeadLetter]:
+        """Return what the app rejected, gave up on or could not deliver, the newest day first.
+
+        `last` is the newest of the days (UTC), today where it is None. With a `reason` (a code),
+        only those that have it. One listing for each day, and one read for each letter.
+        """
+        newest = last or self._app.clock.now().date()
+        found: list[DeadLetter] = []
+        for back in range(days):
+            names = await self._app.dead_letters.names(newest - timedelta(days=back))
+            while names and len(found) < limit:
+                some = names[: limit if reason is None else _AT_A_TIME]
+                names = names[len(some) :]
+                letters = await self._app.gather(map(self._app.dead_letters.read, some))
+                # None: deleted since it was listed.
+                found += [each for each in letters if each and reason in {None, each.reason}]
+            if len(found) >= limit:
+                break
+        return found[:limit]
+
+    async def dead_letter(self, name: str, /) -> DeadLetter:
+        """Read one dead letter; raises `NoSuchBlob` when it does not exist."""
+        return await _read_letter(name, self._app)
+
+    async def send_again(self, name: str, /) -> str:
+        """Retry a dead letter, and return a sentence about it; the letter stays in storage.
+
+        A message of the jobs queue is sent again unchanged. A job that failed, or whose task did,
+        is replayed for the missing pictures. An event is delivered for another day. Raises
+        `NotAMessage` when the letter holds none of them.
+        """
+        app, letter = self._app, await _read_letter(name, self._app)
+        match letter:
+            case DeadLetter(kind=DeadLetterKind.MESSAGE, message=bytes() as message):
+                await app.queues.send(app.settings.jobs_queue, message)
+                return f"{name} is on the queue again"
+            case DeadLetter(kind=DeadLetterKind.JOB | DeadLetterKind.TASK, job_id=str() as job_id):
+                # A replay that names its run is executed once, however often it is sent.
+                command = Command(command=Action.REPLAY, job_id=job_id, run=letter.run)
+                await app.queues.send(app.settings.jobs_queue, command.to_bytes())
+                return f"{name}: the replay of {job_id} is on the queue"
+            case DeadLetter(
+                kind=DeadLetterKind.DELIVERY, sink=str() as sink, event=dict() as event
+            ):
+                delivery = Delivery(sink=sink, since=app.clock.now(), event=event)
+                await app.queues.send(app.settings.deliveries_queue, delivery.to_bytes())
+                return f"{name}: the event is on its way to {sink} again"
+            case _:
+                raise NotAMessage(f"{name!r} holds no message, job or event that can be sent again")
+
+    async def purge(self, name: str, /) -> None:
+        """Delete a dead letter; raises `NoSuchBlob` when it does not exist."""
+        if not await self._app.dead_letters.delete(name):
+            raise _missing(name)
+
+    def check(self, *, send: bool = False) -> AsyncGenerator[Check]:
+        """Yield a check of each queue, container and permission that callers and the app need.
+
+        With `send`, a hidden message is put on the jobs queue and deleted.
+        """
+        return check_storage(self._app, may_send=send)
+
+
+async def _read_letter(name: str, app: Connection) -> DeadLetter:
+    found = await app.dead_letters.read(name)
+    if found is None:
+        raise _missing(name)
+    return found
+
+
+def _missing(name: str) -> NoSuchBlob:
+    return NoSuchBlob(f"there is no dead letter {name!r}; `dead list` names them")
