@@ -79,9 +79,8 @@ def read_inputs(
     first = next((each for each in pictures if each.blob == inputs[0]), None) if inputs else None
     for each in pictures:
         if each.role == "mask":
-            faults += [
-                Fault("mask", f"{each.blob!r} {said}") for said in _find_mask_faults(each, first)
-            ]
+            problems = _find_mask_problems(each, first)
+            faults += [Fault("mask", f"{each.blob!r} {problem}") for problem in problems]
     return tuple(pictures), tuple(faults)
 
 
@@ -123,7 +122,7 @@ def _measure(head: bytes) -> tuple[Literal["image/png", "image/jpeg"], int, int,
     raise ValueError(f"is not a PNG or JPEG: it starts with {head[:12]!r}")
 
 
-def _find_mask_faults(mask: InputPicture, first: InputPicture | None) -> Iterator[str]:
+def _find_mask_problems(mask: InputPicture, first: InputPicture | None) -> Iterator[str]:
     if mask.content_type != "image/png":
         yield "is not a PNG; a mask must be a PNG"
     elif not mask.alpha:

@@ -154,8 +154,8 @@ class PictureMeter:
             self._check_whole("image/jpeg", whole=self._jpeg.whole)
             return "image/jpeg", self._jpeg.size
         if self._head.startswith(b"RIFF") and self._head[8:12] == b"WEBP":
-            said = int.from_bytes(self._head[4:8], "little") + 8
-            self._check_whole("image/webp", whole=self._length == said)
+            length = _read_little_endian(self._head[4:8]) + 8
+            self._check_whole("image/webp", whole=self._length == length)
             return "image/webp", _read_webp_size(self._head)
         raise UnreadableReply(
             f"The picture is not a PNG, JPEG or WebP: it starts with {self._head[:12]!r}."

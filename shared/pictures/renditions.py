@@ -4,8 +4,9 @@ A name contains all options, so the same rendition made twice is one blob. Origi
 changed: their signatures (C2PA) stay valid, and are not copied to renditions.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, Literal
 
 from ..jobs.finish import Finish, Kind
@@ -50,28 +51,20 @@ def list_renditions(
     finish: Finish, blob: str, encoding: Literal["png", "jpeg"]
 ) -> tuple[RenditionSpec, ...]:
     """Return the renditions of one original, stored as `blob`."""
-    return tuple(_list_specs(finish, blob.rpartition(".")[0], encoding))
-
-
-def _list_specs(
-    finish: Finish, stem: str, encoding: Literal["png", "jpeg"]
-) -> Iterator[RenditionSpec]:
-    size, squeeze, mark = None, finish.how == "resize", ""
+    stem, size, specs = blob.rpartition(".")[0], None, []
     if finish.size:
         width, height = map(int, finish.size.split("x"))
-        size, mark = (width, height), f".{finish.size}"
-        blob = f"{stem}{mark}.{_EXTENSIONS[encoding]}"
-        yield RenditionSpec("exact", blob, encoding, size=size, squeeze=squeeze)
-    for wanted in finish.renditions:
-        blob = f"{stem}{mark}.q{wanted.quality}.{_EXTENSIONS[wanted.format]}"
-        yield RenditionSpec(
-            "rendition", blob, wanted.format, wanted.quality, size=size, squeeze=squeeze
-        )
+        stem, size = f"{stem}.{finish.size}", (width, height)
+    spec = partial(RenditionSpec, size=size, squeeze=finish.how == "resize")
+    if size:
+        specs.append(spec("exact", f"{stem}.{_EXTENSIONS[encoding]}", encoding))
+    for each in finish.renditions:
+        name = f"{stem}.q{each.quality}.{_EXTENSIONS[each.format]}"
+        specs.append(spec("rendition", name, each.format, each.quality))
     if finish.thumbnail:
-        blob = f"{stem}{mark}.t{finish.thumbnail}.webp"
-        yield RenditionSpec(
-            "thumbnail", blob, "webp", size=size, squeeze=squeeze, edge=finish.thumbnail
-        )
+        name = f"{stem}.t{finish.thumbnail}.webp"
+        specs.append(spec("thumbnail", name, "webp", edge=finish.thumbnail))
+    return tuple(specs)
 
 
 def sheet_name(job_id: str, run: int) -> str:

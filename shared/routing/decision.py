@@ -1,6 +1,6 @@
 """Decide size, quality and request body of a job on one model, or every reason for a rejection."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -135,17 +135,15 @@ def _ignore_quality(job: Job, decision: Decision, tier: Tier | None) -> None:
 
 def _choose_level(job: Job, decision: Decision, tier: Tier | None) -> None:
     model = decision.model
-    for mode, known in (("bucket", _bucket), ("legacy", _grid)):
-        if decision.routing == mode and not any(known(level) for level in model.qualities):
-            decision.routing = "legacy" if mode == "bucket" else "bucket"
-            if job.routing == mode:
-                decision.adjust(
-                    "routing", mode, decision.routing, f"{model.name} does not support {mode}"
-                )
-            break
+    mode = decision.routing
+    if not any(_count(level, mode) for level in model.qualities):
+        decision.routing = "legacy" if mode == "bucket" else "bucket"
+        if job.routing == mode:
+            reason = f"{model.name} does not support {mode}"
+            decision.adjust("routing", mode, decision.routing, reason)
     if decision.routing == "legacy":
         name = tier.name if tier else "standard"
-        decision.level = level = _find_level(model.qualities, _grid, TIER_GRIDS[name])
+        decision.level = level = _find_level(model.qualities, "legacy", TIER_GRIDS[name])
         origin = "as requested" if tier else "by default"
         decision.reasons.append(
             f"Legacy routing: the tier {name} {origin}, which is quality {level.name}."
@@ -153,7 +151,7 @@ def _choose_level(job: Job, decision: Decision, tier: Tier | None) -> None:
         return
     long = max(decision.fitted.width, decision.fitted.height)
     bucket = next((b for b in BUCKETS if b * PIXELS_PER_BUCKET_TOKEN >= long), BUCKETS[-1])
-    decision.level = level = _find_level(model.qualities, _bucket, bucket)
+    decision.level = level = _find_level(model.qualities, "bucket", bucket)
     decision.reasons.append(
         f"Bucket routing: a long edge of {long} pixels needs bucket {bucket}, one token for "
         f"{PIXELS_PER_BUCKET_TOKEN} pixels, which is quality {level.name}."
@@ -169,22 +167,16 @@ def _choose_level(job: Job, decision: Decision, tier: Tier | None) -> None:
         )
 
 
-def _grid(level: QualityLevel) -> int | None:
-    return level.grid
-
-
-def _bucket(level: QualityLevel) -> int | None:
-    return level.bucket
-
-
-def _find_level(
-    levels: Sequence[QualityLevel], known: Callable[[QualityLevel], int | None], wanted: int
-) -> QualityLevel:
+def _find_level(levels: Sequence[QualityLevel], routing: Routing, wanted: int) -> QualityLevel:
     """Return the level with this token count, else the next higher one, else the highest."""
-    counted = sorted((count, at) for at, level in enumerate(levels) if (count := known(level)))
-    reaching = [at for count, at in counted if count >= wanted]
-    at = reaching[0] if reaching else counted[-1][1] if counted else -1
-    return levels[at]
+    counted = sorted(
+        (level for level in levels if _count(level, routing)), key=lambda one: _count(one, routing)
+    )
+    return next((level for level in counted if _count(level, routing) >= wanted), counted[-1])
+
+
+def _count(level: QualityLevel, routing: Routing) -> int:
+    return (level.grid if routing == "legacy" else level.bucket) or 0
 
 
 def _check_other_fields(job: Job, decision: Decision, prompt_characters: int) -> None:

@@ -44,19 +44,16 @@ def make_plans(
         prompt_characters = longest_prompt(job.prompt, job.locales, template)
     elif job.locales:
         prompt_characters += longest_prompt("", job.locales, template)
-    try:
-        plans = route(
-            job,
-            catalogue=configuration.catalogue,
-            deployments=configuration.deployments,
-            today=today,
-            prompt_characters=prompt_characters,
-            input_pixels=input_pixels,
-        )
-    except UnsupportedRequest as error:
-        raise UnsupportedRequest(error.faults, job_id=job.job_id) from error
+    plans = route(
+        job,
+        catalogue=configuration.catalogue,
+        deployments=configuration.deployments,
+        today=today,
+        prompt_characters=prompt_characters,
+        input_pixels=input_pixels,
+    )
     if job.max_cost_usd is not None:
-        _check_cost_limit(job, plans)
+        _check_cost_limit(job.max_cost_usd, job, plans)
     if configuration.settings.daily_budget_usd is not None:
         _check_call_limit(configuration.settings.daily_budget_usd, job, plans)
     return plans
@@ -84,8 +81,7 @@ def _find_locale_faults(job: Job) -> Iterator[Fault]:
             yield Fault(f"locales[{place}]", str(error.args[0]))
 
 
-def _check_cost_limit(job: Job, plans: tuple[Plan, ...]) -> None:
-    limit = job.max_cost_usd
+def _check_cost_limit(limit: float, job: Job, plans: tuple[Plan, ...]) -> None:
     estimate = estimate_usd(plans)
     if estimate is None:
         unknown = ", ".join(dict.fromkeys(p.model for p in plans if p.estimate_usd is None))
@@ -93,7 +89,7 @@ def _check_cost_limit(job: Job, plans: tuple[Plan, ...]) -> None:
             f"the price of {unknown} is not known, so the limit of ${limit} can't be checked; "
             "leave max_cost_usd out or choose another model"
         )
-    elif limit is not None and estimate > float(limit):
+    elif estimate > limit:
         basis = "; ".join(dict.fromkeys(plan.estimate_basis for plan in plans))
         problem = f"the estimate is ${estimate:.4f} ({basis}), above ${limit}"
     else:

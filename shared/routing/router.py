@@ -26,6 +26,10 @@ LANE_SECONDS: tuple[tuple[Lane, float], ...] = (("small", 45.0), ("standard", 12
 #: 394 s is the slowest success reported (https://docs.openclaw.ai/providers/openai/azure).
 MIN_CALL_LIMIT = 420.0
 CALL_LIMIT_FACTOR = 5.0
+#: Most calls of one job: each call rewrites the record, whose size grows with the calls.
+MAX_TASKS = 100
+#: Assumed size of an input picture that was not read yet, for estimates.
+ASSUMED_INPUT_PIXELS = 4 << 20
 
 
 def make_plan(
@@ -45,7 +49,7 @@ def make_plan(
     most = min(job.n, model.max_n_per_call)
     calls = locales * math.ceil(job.n / most)
     pixels = fitted.width * fitted.height
-    expected = _expected_seconds(decision, edit=bool(job.inputs)) * _pictures_factor(most)
+    expected = _expect_seconds(job, decision) * (1 + FURTHER_PICTURE_SHARE * (most - 1))
     lane: Lane = next((lane for lane, limit in LANE_SECONDS if expected <= limit), "large")
     count = "one call" if calls == 1 else f"{calls} calls"
     decision.reasons.append(
@@ -90,32 +94,21 @@ def make_plan(
     )
 
 
-def _expected_seconds(decision: Decision, *, edit: bool) -> float:
+def _expect_seconds(job: Job, decision: Decision) -> float:
     """Return how long a call for one picture is expected to take."""
-    seconds = decision.level.seconds if decision.level else decision.model.seconds
+    seconds = (decision.level or decision.model).seconds * (EDIT_FACTOR if job.inputs else 1.0)
     pixels = decision.fitted.width * decision.fitted.height
-    return seconds * (EDIT_FACTOR if edit else 1.0) * max(1.0, math.sqrt(pixels / BASE_PIXELS))
-
-
-def _pictures_factor(n: int) -> float:
-    return 1.0 + FURTHER_PICTURE_SHARE * (n - 1)
+    return seconds * max(1.0, math.sqrt(pixels / BASE_PIXELS))
 
 
 def _list_warnings(model: Model, pixels: int, today: date) -> tuple[str, ...]:
-    limit, warnings = model.experimental_above_pixels, []
-    if warning := model.warning(today):
-        warnings.append(warning)
+    limit, warning = model.experimental_above_pixels, model.warning(today)
+    warnings = [warning] if warning else []
     if limit is not None and pixels > limit:
         warnings.append(
             f"{pixels:,} pixels are above {limit:,}, where {model.name} is experimental"
         )
     return tuple(warnings)
-
-
-#: Most calls of one job: each call rewrites the record, whose size grows with the calls.
-MAX_TASKS = 100
-#: Assumed size of an input picture that was not read yet, for estimates.
-ASSUMED_INPUT_PIXELS = 4 << 20
 
 
 def route(
@@ -145,13 +138,16 @@ def route(
                 input_pixels=input_pixels or (ASSUMED_INPUT_PIXELS,) * len(job.inputs),
             )
         except UnsupportedRequest as error:
-            faults += [fault for fault in _rename_fields(job, error) if fault not in faults]
+            for fault in error.faults:
+                # As the caller wrote it: a job with `models` has no `model`.
+                listed = fault.field == "model" and job.models
+                faults.append(Fault("models", fault.message) if listed else fault)
         else:
             plans.append(make_plan(variation, chosen, price, names, today=today))
     if not faults:
         faults += _check_call_count(job, plans)
     if faults:
-        raise UnsupportedRequest(faults)
+        raise UnsupportedRequest([*dict.fromkeys(faults)], job_id=job.job_id)
     return tuple(plans)
 
 
@@ -161,13 +157,6 @@ def list_variations(job: Job) -> Iterator[Job]:
     for model in job.models or (job.model,):
         for size in sizes:
             yield job.model_copy(update={"model": model, "models": (), "size": size})
-
-
-def _rename_fields(job: Job, error: UnsupportedRequest) -> Iterator[Fault]:
-    """Yield the faults with the fields as the caller wrote them."""
-    for fault in error.faults:
-        models = job.models and fault.field == "model"
-        yield Fault("models", fault.message) if models else fault
 
 
 def _check_call_count(job: Job, plans: Sequence[Plan]) -> Iterator[Fault]:
@@ -196,18 +185,8 @@ def _choose_model(
     not retired, one that needs no adjustments, the size nearest to the requested one, a known
     price, the lowest price, the model configured first.
     """
-    configured = _list_configured(catalogue, deployments)
-    if job.model != "auto":
-        configured = {
-            name: configured[name] for name in [_check_requested(job, catalogue, configured)]
-        }
-    if not configured:
-        raise UnsupportedRequest(
-            [Fault("model", f"{job.model!r} needs a deployment, but none is configured")]
-        )
-    decided = [
-        decide(job, model, prompt_characters=prompt_characters) for model in configured.values()
-    ]
+    models = _list_models(job, catalogue, deployments)
+    decided = [decide(job, model, prompt_characters=prompt_characters) for model in models]
     able = [
         (decision, _estimate_cost(job, decision, prompt_characters, input_pixels))
         for decision in decided
@@ -216,7 +195,7 @@ def _choose_model(
     if not able:
         raise UnsupportedRequest([fault for decision in decided for fault in decision.faults])
     decision, price = min(able, key=lambda one: _rank(one[0], one[1], today=today))
-    decision.reasons.insert(0, _explain_model(job, decision.model, price, len(configured)))
+    decision.reasons.insert(0, _explain_model(job, decision.model, price, len(models)))
     names = tuple(one.name for one in deployments if _model_name(one) == decision.model.name)
     return decision, price, names
 
@@ -225,34 +204,36 @@ def _model_name(deployment: Deployment) -> str:
     return deployment.model or deployment.name
 
 
-def _list_configured(catalogue: Catalogue, deployments: Sequence[Deployment]) -> dict[str, Model]:
+def _list_models(
+    job: Job, catalogue: Catalogue, deployments: Sequence[Deployment]
+) -> Sequence[Model]:
+    """Return the configured models that the job allows; raise `UnsupportedRequest` for none."""
     names = dict.fromkeys(map(_model_name, deployments))
-    return {name: catalogue.models[name] for name in names if name in catalogue.models}
-
-
-def _check_requested(job: Job, catalogue: Catalogue, configured: dict[str, Model]) -> str:
-    if job.model in configured:
-        return job.model
-    try:
-        catalogue.get(job.model)
-    except LookupError as error:
-        raise UnsupportedRequest([Fault("model", str(error.args[0]))]) from error
-    served = ", ".join(configured) or "none"
-    raise UnsupportedRequest(
-        [Fault("model", f"{job.model!r} has no deployment; configured models: {served}")]
-    )
+    configured = {name: catalogue.models[name] for name in names if name in catalogue.models}
+    if job.model != "auto" and job.model in configured:
+        return (configured[job.model],)
+    if job.model != "auto":
+        try:
+            catalogue.get(job.model)
+        except LookupError as error:
+            raise UnsupportedRequest([Fault("model", str(error.args[0]))]) from error
+        served = ", ".join(configured) or "none"
+        message = f"{job.model!r} has no deployment; configured models: {served}"
+        raise UnsupportedRequest([Fault("model", message)])
+    if not configured:
+        message = f"{job.model!r} needs a deployment, but none is configured"
+        raise UnsupportedRequest([Fault("model", message)])
+    return tuple(configured.values())
 
 
 def _estimate_cost(
     job: Job, decision: Decision, prompt_characters: int, input_pixels: Sequence[int]
 ) -> Estimate:
-    quality = decision.level.name if decision.level else None
-    width, height = decision.fitted.width, decision.fitted.height
     return estimate(
         decision.model,
-        quality,
-        width,
-        height,
+        decision.level.name if decision.level else None,
+        decision.fitted.width,
+        decision.fitted.height,
         n=job.n,
         prompt_characters=prompt_characters,
         input_pixels=input_pixels,
