@@ -1,11 +1,14 @@
 """The small messages that wake a task or a finish; everything else is in the record."""
 
-from typing import Any
+from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ..jobs.parsing import read_model
 from ..limits.pacing import Ticket
+
+#: Characters of the reason why a task waits.
+MAX_HELD: Final = 400
 
 
 class _Message(BaseModel):
@@ -43,7 +46,7 @@ class TaskMessage(_Message):
     #: Its place in the line of a quota pool, when it comes back from waiting.
     ticket: Ticket | None = None
     #: Why it waits for an operator, when no deployment of its plan may be called.
-    held: str | None = Field(default=None, max_length=400)
+    held: str | None = Field(default=None, max_length=MAX_HELD)
 
 
 class FinishMessage(_Message):

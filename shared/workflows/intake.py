@@ -3,7 +3,7 @@
 import hashlib
 from typing import Any
 
-from ..config.settings import Configuration
+from ..config.settings import Configuration, Settings
 from ..errors import IllegalStep, RecordGone, Rejected
 from ..jobs.commands import read_command
 from ..jobs.parsing import Envelope, Message, job_in, open_envelope, read_job, reply_queue
@@ -75,15 +75,26 @@ async def _reject(
         faults=rejection.faults,
     )
     await world.dead_letters.put(letter)
+    await publish_rejection(message, envelope, rejection, world, configuration.settings)
+
+
+async def publish_rejection(
+    message: Message,
+    envelope: Envelope | None,
+    rejection: Rejected,
+    world: World,
+    settings: Settings,
+) -> None:
+    """Publish why a message is no accepted job, to its reply queue too if that can be read."""
     from ..events import cloud_events  # noqa: PLC0415 (most messages are right)
 
     event = cloud_events.rejected(
         rejection,
         digest=hashlib.sha256(message.body).hexdigest(),
-        source=configuration.settings.event_source,
+        source=settings.event_source,
         time=message.inserted_at,
     )
-    reply_to = reply_queue(envelope, configuration.settings.allows_reply_to)
+    reply_to = reply_queue(envelope, settings.allows_reply_to)
     await world.publisher.publish(event, reply_to=reply_to)
 
 

@@ -5,15 +5,13 @@ call that failed is tried again by its task. The platform keeps its copy for sev
 cause; the dead letter stays.
 """
 
-import hashlib
 from datetime import datetime
 from functools import partial
 from typing import Final
 
 from ..config.settings import Configuration, Settings
 from ..errors import Fault, MalformedMessage, Rejected, UnreadableRecord
-from ..events import cloud_events
-from ..jobs.parsing import Envelope, Message, job_in, open_envelope, reply_queue
+from ..jobs.parsing import Envelope, Message, job_in, open_envelope
 from ..ports import Report, Versioned, What
 from ..records.dead_letter import DeadLetterKind, message_letter
 from ..records.record import Failure, JobRecord
@@ -23,6 +21,7 @@ from ..stores.world import World
 from ..vocabulary import FailureCode, RejectionCode
 from .acceptance import wake
 from .finishing import wake_finish
+from .intake import publish_rejection
 from .outbox import publish_pending
 
 _WHY: Final = "the app stopped at this message again and again, so the platform set it aside"
@@ -50,22 +49,14 @@ async def handle_poison(
     stored = await _record(job_id, world)
     if stored is None:
         rejection = Rejected([Fault("", _WHY)], job_id=job_id, code=RejectionCode.POISONED)
-        event = cloud_events.rejected(
-            rejection,
-            digest=hashlib.sha256(message.body).hexdigest(),
-            source=settings.event_source,
-            time=message.inserted_at,
-        )
-        reply_to = reply_queue(envelope, settings.allows_reply_to)
-        await world.publisher.publish(event, reply_to=reply_to)
+        await publish_rejection(message, envelope, rejection, world, settings)
         return Report(What.POISONED, job_id, facts)
-    is_task = kind is DeadLetterKind.TASK
-    if is_task and (alive := _live_until(stored.value, task, world)):
+    if task is not None and (alive := _live_until(stored.value, task, world)):
         await world.queues.send(queue, message.body, delay=alive - world.clock.now())
         return Report(What.IN_PROGRESS, job_id, facts)
     if kind is DeadLetterKind.FINISH:
         stored = await _end_finish(stored, world)
-    elif is_task:
+    elif task is not None:
         stored = await _end(stored, task, world)
         await wake_finish(stored.value, world, configuration)
     else:
@@ -117,26 +108,19 @@ def _job_id(envelope: Envelope | None, message: Message) -> str | None:
         return error.job_id
 
 
-def _live_until(record: JobRecord, task: int | None, world: World) -> datetime | None:
+def _live_until(record: JobRecord, task: int, world: World) -> datetime | None:
     """Return when the attempt that holds the task must be dead, if it may still be alive."""
-    if task is None or task >= len(record.tasks):
-        return None
-    current = record.tasks[task].current
-    if current is None or current.deadline_at <= world.clock.now():
-        return None
-    return current.deadline_at
+    current = record.tasks[task].current if task < len(record.tasks) else None
+    return current.deadline_at if current and current.deadline_at > world.clock.now() else None
 
 
-async def _end(
-    stored: Versioned[JobRecord], task: int | None, world: World
-) -> Versioned[JobRecord]:
+async def _end(stored: Versioned[JobRecord], task: int, world: World) -> Versioned[JobRecord]:
     failure = Failure(code=FailureCode.POISONED, message=_WHY, retryable=True)
 
     def step(record: JobRecord) -> JobRecord:
-        for candidate in record.tasks:
-            if candidate.state in OPEN and task in {None, candidate.index}:
-                record = give_up(record, candidate.index, failure, now=world.clock.now())
-        return record
+        if task >= len(record.tasks) or record.tasks[task].state not in OPEN:
+            return record
+        return give_up(record, task, failure, now=world.clock.now())
 
     return await world.records.update(stored, step)
 

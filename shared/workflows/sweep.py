@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from ..config.settings import Configuration
-from ..errors import Unavailable, UnreadableRecord
+from ..errors import RecordGone, Unavailable, UnreadableRecord
 from ..ports import Report, Versioned, What
 from ..records.commands import resume
 from ..records.costs import awaits_budget, resumes_at
@@ -77,7 +77,7 @@ class _SweepRun:
             self.checks += 1
             try:
                 await self.check(entry)
-            except (Unavailable, UnreadableRecord) as error:
+            except (Unavailable, UnreadableRecord, RecordGone) as error:
                 self.failed[entry.entry.job_id] = str(error)
 
     async def reconcile(self) -> None:

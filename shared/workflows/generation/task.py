@@ -14,7 +14,7 @@ from ...limits.pool_ledger import Alarm, CircuitOpen, Reservation
 from ...ports import Report, StoredPicture, Versioned, What
 from ...records.outcomes import FinishedCall, apply_outcome
 from ...records.record import Attempt, Failure, JobRecord, TaskState
-from ...records.task_messages import TaskMessage
+from ...records.task_messages import MAX_HELD, TaskMessage
 from ...records.transitions import OPEN, give_up, park
 from ...stores.world import World
 from ..finishing import wake_finish
@@ -25,8 +25,6 @@ from .reservations import ASK_AGAIN, NO_MONEY, settle_budget
 
 #: A message comes back this long after the attempt it waits for must be over.
 CHECK_AGAIN_MARGIN: Final = timedelta(seconds=2)
-#: Characters of the reason why a message waits.
-MAX_HELD: Final = 400
 
 
 @dataclass(frozen=True, slots=True)
