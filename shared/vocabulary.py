@@ -42,6 +42,7 @@ class FailureCode(StrEnum):
     PROVIDER_REJECTED = "provider_rejected"
     NO_IMAGE = "no_image"
     PICTURE_LINKED = "picture_linked"
+    STORE_FAILED = "store_failed"
     FEWER_IMAGES = "fewer_images"
     OUTCOME_UNKNOWN = "outcome_unknown"
     DEADLINE_EXCEEDED = "deadline_exceeded"
@@ -73,6 +74,8 @@ FAILURES: Final[dict[FailureCode, str]] = {
     FailureCode.NO_IMAGE: "The provider reported success but sent no picture.",
     FailureCode.PICTURE_LINKED: "The reply links a picture that is paid for, but the app could not "
     "fetch it; the message says why.",
+    FailureCode.STORE_FAILED: "A picture was made and paid for, but storage did not take it; the "
+    "message says why.",
     FailureCode.FEWER_IMAGES: "The job has some of its pictures, not all.",
     FailureCode.OUTCOME_UNKNOWN: "A reply was lost, so the call may have been paid for.",
     FailureCode.DEADLINE_EXCEEDED: "The deadline of the job passed, or its maximum lifetime.",
@@ -98,6 +101,20 @@ def record_name(job_id: str) -> str:
 def job_folder(job_id: str, run: int) -> str:
     """Return where a run of a job stores pictures; a stored picture is never overwritten."""
     return job_id if run == 1 else f"{job_id}/run-{run}"
+
+
+#: How the name of a picture of each type ends.
+EXTENSIONS: Final = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
+
+
+def name_by_type(name: str, content_type: str) -> str:
+    """Return the blob name of a picture, ending in what the picture is."""
+    return f"{name.rpartition('.')[0]}.{EXTENSIONS[content_type]}"
+
+
+def picture_names(name: str) -> tuple[str, ...]:
+    """Return the names a picture may have been stored under, the one that was expected first."""
+    return tuple(dict.fromkeys((name, *(name_by_type(name, kind) for kind in EXTENSIONS))))
 
 
 def picture_name(digest: str, content_type: str) -> str:

@@ -12,10 +12,10 @@
 import asyncio
 import socket
 import ssl
+import zlib
 from collections.abc import AsyncIterator, Mapping
 from contextvars import ContextVar
 from dataclasses import dataclass
-from http import HTTPStatus
 from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import SimpleNamespace
 from typing import Final, override
@@ -25,10 +25,15 @@ import httpx
 from aiohttp.abc import AbstractResolver
 from httpx_aiohttp import AiohttpTransport
 
-from ..errors import BrokenReply
+from ..errors import BrokenReply, UnreadableReply
 
 #: What one read may hand over, bytes: the size of asyncio's own TLS read buffer.
 CHUNK_BYTES: Final = 1 << 18
+
+#: The most a header of a reply may hold, bytes; aiohttp's own bound is 8,190, and content filters
+#: and gateways write longer ones.
+MAX_HEADER_BYTES: Final = 1 << 16
+_GZIP: Final = b"\x1f\x8b"
 
 #: TCP keep-alives: the first after this many silent seconds, then one each interval; a peer that
 #: answers none of them is dead.
@@ -71,6 +76,8 @@ class WideTransport(AiohttpTransport):
         return aiohttp.ClientSession(
             connector=connector,
             cookie_jar=aiohttp.DummyCookieJar(),
+            max_line_size=MAX_HEADER_BYTES,
+            max_field_size=MAX_HEADER_BYTES,
             trace_configs=[_tracing()],
             # HTTPS_PROXY and NO_PROXY, as the storage SDK has it; a proxy would do its own look-up.
             trust_env=resolver is None,
@@ -129,6 +136,8 @@ class FoundryReply:
                     f"{self._host} stopped in the middle of its reply: "
                     f"nothing came for {self._read_seconds:g} s"
                 ) from error
+            except BrokenReply:
+                raise
             except Exception as error:
                 raise BrokenReply(
                     f"the reply of {self._host} broke off: {describe_error(error)}"
@@ -140,16 +149,54 @@ class FoundryReply:
             yield chunk
 
     def _body(self) -> AsyncIterator[bytes]:
-        """Return the raw body; an error's body, which is small, is unpacked if it is packed."""
-        encoding = self.headers.get("content-encoding", "identity").strip().lower()
-        if encoding in {"", "identity"}:
-            return self._response.aiter_raw()
-        if self.status >= HTTPStatus.BAD_REQUEST:
-            return self._response.aiter_bytes()
-        raise BrokenReply(
-            f"{self._host} sent its reply packed as {encoding!r} although it was asked for "
-            f"`accept-encoding: identity`; take the compressing proxy out of the way"
-        )
+        """Return the body, unpacked as often as it says it is packed, though nobody asked for it.
+
+        Raises `UnreadableReply` for what it can't unpack: the next reply would be packed like it.
+        """
+        body = self._response.aiter_raw()
+        for encoding in reversed(self.headers.get("content-encoding", "identity").split(",")):
+            name = encoding.strip().lower()
+            if name not in {"", "identity", "gzip", "x-gzip", "deflate"}:
+                raise UnreadableReply(
+                    f"{self._host} sent its reply packed as {name!r} although it was asked for "
+                    f"`accept-encoding: identity`; take the compressing proxy out of the way"
+                )
+            body = unpack(body, is_deflate=name == "deflate")
+        return body
+
+
+async def unpack(body: AsyncIterator[bytes], *, is_deflate: bool = False) -> AsyncIterator[bytes]:
+    """Yield a body, in pieces of at most `CHUNK_BYTES` if it is packed in gzip or deflate.
+
+    Gzip is known by its first bytes, whatever the headers say; deflate has none of its own. Raises
+    `UnreadableReply` for what can't be unpacked, `BrokenReply` where it ends too early.
+    """
+    packed: zlib._Decompress | None = None
+    is_packed: bool | None = None
+    async for chunk in body:
+        if is_packed is None:
+            is_packed = is_deflate or chunk.startswith(_GZIP)
+        left = chunk
+        while left and is_packed:
+            packed = packed or zlib.decompressobj(_window(left))
+            try:
+                if data := packed.decompress(left, CHUNK_BYTES):
+                    yield data
+            except zlib.error as error:
+                raise UnreadableReply(f"the reply can't be unpacked: {error}") from error
+            left = packed.unconsumed_tail
+            if packed.eof and packed.unused_data.startswith(_GZIP):
+                left, packed = packed.unused_data, None  # the next member of the same file
+        if not is_packed:
+            yield chunk
+    if packed and not packed.eof:
+        raise BrokenReply("the reply ends before what is packed in it does")
+
+
+def _window(start: bytes) -> int:
+    """Return zlib's number for the form of a packed text: with the head of gzip or zlib, or raw."""
+    has_head = start.startswith(_GZIP) or start[0] & 0x0F == zlib.DEFLATED
+    return zlib.MAX_WBITS + 32 if has_head else -zlib.MAX_WBITS
 
 
 def describe_error(error: Exception) -> str:

@@ -10,7 +10,7 @@ import pybase64
 from pydantic import JsonValue
 
 from ..errors import BrokenReply, UnreadableReply
-from .json_extractor import EXCERPT_BYTES, Boundary, JsonExtractor, excerpt
+from .json_extractor import EXCERPT_BYTES, Boundary, Extract, JsonExtractor, excerpt
 from .sse import EventData, EventName, EventPart, EventStream
 
 
@@ -67,24 +67,36 @@ def classify_document(document: Mapping[str, JsonValue], *, pictures: bool) -> E
 _WHITESPACE = b" \t\r\n"
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]")
 _PAD = ord("=")
+#: The alphabet of URLs (RFC 4648, section 5) in that of all others.
+_STANDARD = bytes.maketrans(b"-_", b"+/")
+_DATA_URI = b"data:"
+_MAX_MEDIA_TYPE = 200  # bytes before the comma of a data URI
 
 
 class Base64Stream:
     """Decodes one base64 text in any chunks; an invalid character is an error, never skipped.
 
-    White space and missing padding are accepted. At most three characters are kept between chunks.
+    Both alphabets, white space, missing padding and a data URI around the text are accepted. Beside
+    the start of a data URI, at most three characters are kept between chunks.
     """
 
     def __init__(self) -> None:
         self._carry = b""
         self._padded = False
+        self._started = False  # the text has begun: it is no data URI, or its comma was read
 
     def feed(self, text: bytes | memoryview) -> bytes:
         """Decode all whole groups of four characters; keep the remainder for the next call."""
         joined = self._carry + text if self._carry else text
+        if not self._started:
+            start = self._skip_data_uri(bytes(joined))
+            if start is None:
+                self._carry = bytes(joined)
+                return b""
+            self._started, joined = True, joined[start:]
         with suppress(ValueError):  # white space, or invalid: the slow way below finds out
             return self._decode_groups(joined)
-        solid = bytes(joined).translate(None, _WHITESPACE)
+        solid = bytes(joined).translate(_STANDARD, _WHITESPACE)
         try:
             return self._decode_groups(solid)
         except ValueError as error:
@@ -92,11 +104,24 @@ class Base64Stream:
 
     def finish(self) -> bytes:
         """Decode the remainder at the end of the text, with or without padding."""
-        left = self._carry.translate(None, _WHITESPACE)
+        left = self._carry.translate(_STANDARD, _WHITESPACE)
         try:
             return pybase64.b64decode(left + b"=" * (-len(left) % 4), validate=True)
         except ValueError as error:
             raise UnreadableReply(_describe_fault(left)) from error
+
+    def _skip_data_uri(self, text: bytes) -> int | None:
+        """Return where the base64 starts, or None while that is not known."""
+        blank = len(text) - len(text.lstrip(_WHITESPACE))
+        start = text[blank : blank + len(_DATA_URI)].lower()
+        if not _DATA_URI.startswith(start):
+            return 0
+        if len(start) < len(_DATA_URI):
+            return None
+        head, comma, _ = text.partition(b",")
+        if len(head) > blank + _MAX_MEDIA_TYPE or (comma and not head.lower().endswith(b";base64")):
+            raise UnreadableReply(f"A picture is a data URI without base64: {excerpt(text)}")
+        return len(head) + 1 if comma else None
 
     def _decode_groups(self, text: bytes | memoryview) -> bytes:
         if self._padded and text:
@@ -140,6 +165,14 @@ class PictureEnded:
 
 
 @dataclass(frozen=True, slots=True)
+class PictureSpoiled:
+    """The picture can't be read: it ends here, and `reason` says why; the others are not harmed."""
+
+    index: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class PictureDropped:
     """The picture with this index was a draft: delete it; the index is used again.
 
@@ -149,7 +182,7 @@ class PictureDropped:
     index: int
 
 
-type PictureEvent = PictureStarted | PictureData | PictureEnded | PictureDropped
+type PictureEvent = PictureStarted | PictureData | PictureEnded | PictureSpoiled | PictureDropped
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,57 +194,86 @@ class ReplyRest:
     """
 
     document: dict[str, JsonValue]
-    #: Number of complete pictures.
+    #: Number of pictures that ended or were spoiled.
     pictures: int
+
+
+_BOM = b"\xef\xbb\xbf"
+_JSON_STARTS = (b"{", b"[")
+_EVENT_STARTS = (b"data:", b"event:", b"id:", b"retry:", b":")
 
 
 class ReplyDecoder:
     """Turns the bytes of a reply into events of its pictures; never keeps a whole picture.
 
     Call `feed` with each chunk of the body, then `finish`. An error in a chunk is raised by the
-    *next* call, so that the events before it are not lost.
+    *next* call, so that the events before it are not lost. The content type is only quoted.
     """
 
-    def __init__(self, content_type: str, *, max_rest_bytes: int = 1 << 20) -> None:
-        media_type = content_type.partition(";")[0].strip().lower()
+    def __init__(self, content_type: str = "", *, max_rest_bytes: int = 1 << 20) -> None:
+        self._content_type = content_type
+        self._max_rest_bytes = max_rest_bytes
         self._fault: BrokenReply | None = None
-        self._body: _JsonBody | _EventBody | _UnreadableBody
-        if media_type == "text/event-stream":
-            self._body = _EventBody(max_rest_bytes=max_rest_bytes)
-        elif media_type == "application/json" or media_type.endswith("+json"):
-            self._body = _JsonBody(max_rest_bytes=max_rest_bytes)
-        else:
-            self._body = _UnreadableBody(media_type)
+        self._start = b""  # until it shows what the body is
+        self._body: _JsonBody | _EventBody | None = None
 
     def feed(self, chunk: bytes | bytearray | memoryview) -> list[PictureEvent]:
         """Return the events of a chunk of any size; 64 to 256 KiB is fast."""
         if self._fault:
             raise self._fault
         events: list[PictureEvent] = []
+        data = self._start + chunk
+        self._body = self._body or self._recognise(data)
+        self._start = b"" if self._body else data.lstrip(_WHITESPACE)
         try:
-            for event in self._body.feed(bytes(chunk)):
+            for event in self._body.feed(data) if self._body else ():
                 events.append(event)  # noqa: PERF402 - events before an error must be kept
         except BrokenReply as fault:
             self._fault = fault
         return events
 
     def finish(self) -> ReplyRest:
-        """Return the rest of a complete reply; `BrokenReply` if it is not complete."""
+        """Return the rest of a complete reply.
+
+        Raises `BrokenReply` if it is not complete, `UnreadableReply` if it never can be read.
+        """
         if self._fault:
             raise self._fault
-        return self._body.finish()
+        if self._body:
+            return self._body.finish()
+        if any(each.startswith(self._start) for each in (_BOM, *_EVENT_STARTS)):
+            raise BrokenReply(f"The reply is cut off or empty: {excerpt(self._start)}")
+        raise self._unreadable()
+
+    def _recognise(self, start: bytes) -> "_JsonBody | _EventBody | None":
+        """Return the reader of a body by what it is, whatever it is called; None: not known yet."""
+        text = start.removeprefix(_BOM).lstrip(_WHITESPACE)
+        if text.startswith(_JSON_STARTS):
+            return _JsonBody(max_rest_bytes=self._max_rest_bytes)
+        if text.startswith(_EVENT_STARTS):
+            return _EventBody(max_rest_bytes=self._max_rest_bytes)
+        if len(text) >= EXCERPT_BYTES:
+            self._start = start
+            self._fault = self._unreadable()
+        return None
+
+    def _unreadable(self) -> UnreadableReply:
+        return UnreadableReply(
+            f"The reply is neither JSON nor an event stream, and is called "
+            f"{self._content_type or 'nothing'}: {excerpt(self._start)}"
+        )
 
 
 class _JsonBody:
     """One JSON object; its pictures are the strings of members `b64_json`, at any depth.
 
-    Each string is a picture, duplicates too, because each was paid. `null` is not a picture; the
-    empty string is a picture without bytes.
+    Each string is a picture, duplicates too, because each was paid, and so is a data URI in a
+    member `url`. `null` is not a picture; the empty string is a picture without bytes.
     """
 
     def __init__(self, *, max_rest_bytes: int, first: int = 0) -> None:
-        self.extractor = JsonExtractor("b64_json", max_rest_bytes=max_rest_bytes)
-        self._base64 = Base64Stream()
+        self.extractor = JsonExtractor(max_rest_bytes=max_rest_bytes)
+        self._base64: Base64Stream | None = None  # None: no picture, or a spoiled one
         #: Index of the current picture, or of the next one.
         self.index = first
 
@@ -220,19 +282,24 @@ class _JsonBody:
             if extract is Boundary.START:
                 self._base64 = Base64Stream()
                 yield PictureStarted(self.index)
-            elif extract is Boundary.END:
-                yield from self._emit_data(self._base64.finish())
-                yield PictureEnded(self.index)
+            elif self._base64:
+                try:
+                    yield from self._decode(self._base64, extract)
+                except UnreadableReply as fault:
+                    self._base64 = None
+                    yield PictureSpoiled(self.index, str(fault))
+            if extract is Boundary.END:
                 self.index += 1
-            else:
-                yield from self._emit_data(self._base64.feed(extract))
+
+    def _decode(self, stream: Base64Stream, extract: Extract) -> Iterator[PictureEvent]:
+        data = stream.finish() if isinstance(extract, Boundary) else stream.feed(extract)
+        if data:
+            yield PictureData(self.index, data)
+        if isinstance(extract, Boundary):
+            yield PictureEnded(self.index)
 
     def finish(self) -> ReplyRest:
         return ReplyRest(self.extractor.finish(), self.index)
-
-    def _emit_data(self, data: bytes) -> Iterator[PictureEvent]:
-        if data:
-            yield PictureData(self.index, data)
 
 
 class _EventBody:
@@ -267,7 +334,8 @@ class _EventBody:
         self._kind = EventKind.UNKNOWN
         self._body = _JsonBody(max_rest_bytes=self._max_rest_bytes, first=self._pictures)
         self._picture_kind = EventKind.OTHER  # the kind of the current picture
-        self._held_ends: list[PictureEnded] = []  # until the kind of the event is known
+        #: The end of the current picture, until the kind of its event is known.
+        self._held: PictureEnded | PictureSpoiled | PictureDropped | None = None
 
     def _take(self, part: EventPart) -> Iterator[PictureEvent]:
         match part:
@@ -287,21 +355,25 @@ class _EventBody:
             if self._kind is EventKind.UNKNOWN:
                 kind = classify_event_name(self._body.extractor.read_member("type"))
                 # An event with a draft has one picture: with two, it is a whole reply.
-                self._kind = EventKind.COMPLETED if self._held_ends else kind
-            if self._kind is EventKind.COMPLETED and self._held_ends:
-                yield self._held_ends.pop()
+                self._kind = EventKind.COMPLETED if self._held else kind
+            if self._kind is EventKind.COMPLETED and self._held:
+                yield self._held
+                self._held = None
             self._picture_kind = self._kind
             if self._kind is EventKind.UNKNOWN:
-                self._held_ends.append(PictureEnded(event.index))
-        holds_end = self._picture_kind is EventKind.UNKNOWN and isinstance(event, PictureEnded)
-        if self._picture_kind in {EventKind.COMPLETED, EventKind.UNKNOWN} and not holds_end:
+                self._held = PictureDropped(event.index)
+        if self._picture_kind is EventKind.UNKNOWN and isinstance(
+            event, PictureEnded | PictureSpoiled
+        ):
+            self._held = event
+        elif self._picture_kind in {EventKind.COMPLETED, EventKind.UNKNOWN}:
             yield event
 
     def _end_event(self) -> Iterator[PictureEvent]:
         kind, document = self._read_rest()
         completed = kind is EventKind.COMPLETED
-        for ended in self._held_ends:
-            yield ended if completed else PictureDropped(ended.index)
+        if self._held:
+            yield self._held if completed else PictureDropped(self._held.index)
         if completed:
             self._pictures = self._body.index
             self._document = (self._document or {}) | document
@@ -317,29 +389,13 @@ class _EventBody:
             return EventKind.OTHER, {}
         try:
             document = self._body.finish().document
-        except BrokenReply:
+        except BrokenReply as error:
             if self._kind is EventKind.ERROR:
                 return self._kind, {"message": excerpt(rest)}
+            if isinstance(error, UnreadableReply) and not self._held:
+                return EventKind.OTHER, {}  # a sign of life that is no JSON
             raise
         if self._kind is not EventKind.UNKNOWN:
             return self._kind, document
         pictures = self._body.index > self._pictures
         return classify_document(document, pictures=pictures), document
-
-
-class _UnreadableBody:
-    """A reply without pictures, such as the error page of a gateway."""
-
-    def __init__(self, content_type: str) -> None:
-        self._content_type = content_type
-        self._start = b""
-
-    def feed(self, chunk: bytes) -> Iterator[PictureEvent]:
-        self._start += chunk[: EXCERPT_BYTES - len(self._start)]
-        return iter(())
-
-    def finish(self) -> ReplyRest:
-        raise UnreadableReply(
-            f"The reply is {self._content_type or 'without a content type'}, "
-            f"not application/json or text/event-stream: {excerpt(self._start)}"
-        )

@@ -1,4 +1,4 @@
-"""What a reply or a failure means for the job: ten kinds, and one table of what each implies.
+"""What a reply or a failure means for the job: eleven kinds, and one table of what each implies.
 
 The kinds are those of the images endpoints of Microsoft Foundry. A refusal is recognised by its
 code, never by words of its message, with one exception: a resource that is blocked as a whole
@@ -7,7 +7,7 @@ answers 403 with the code of every other 403, and only "temporarily blocked" set
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from http import HTTPStatus
@@ -22,6 +22,8 @@ from .replies import (
     find_categories,
     find_codes,
     find_error,
+    find_links,
+    find_withheld,
     has_picture,
     read_request_id,
     read_retry_after,
@@ -47,6 +49,8 @@ class OutcomeKind(StrEnum):
     BLOCKED = "blocked"
     MISCONFIGURED = "misconfigured"
     NOT_SENT = "not_sent"
+    #: A picture was made, and storage did not take it.
+    NOT_STORED = "not_stored"
     #: It may have been made, and paid.
     UNKNOWN = "unknown"
 
@@ -90,14 +94,19 @@ MEANINGS: Final[Mapping[OutcomeKind, Meaning]] = MappingProxyType(
         # An operator is alerted, and the jobs wait.
         OutcomeKind.MISCONFIGURED: Meaning(_LATER, "no", _REJECTED, "misconfigured"),
         OutcomeKind.NOT_SENT: Meaning(Next.RETRY_LATER, "no", _REJECTED, "nothing"),
+        # Never paid for again: storage would refuse the next picture too.
+        OutcomeKind.NOT_STORED: Meaning(Next.FAIL, "yes", FailureCode.STORE_FAILED, "accepted"),
         OutcomeKind.UNKNOWN: Meaning(
             Next.RESOLVE_UNKNOWN, "unknown", FailureCode.OUTCOME_UNKNOWN, "nothing"
         ),
     }
 )
 
-#: Code of a reply that linked its picture, which could not be had from there.
+#: Why a picture of a reply is not stored: it can't be read, its link can't be followed, or storage
+#: did not take it.
+UNREADABLE: Final = "unreadable_reply"
 PICTURE_LINKED: Final = "picture_linked"
+STORE_FAILED: Final = "store_failed"
 
 #: Content moderation, in lower case: gpt-image, DALL-E, the text filter, MAI.
 _REFUSALS = frozenset(
@@ -173,6 +182,10 @@ def of_reply(
         error = document  # API Management puts code and message at the top
     message = to_text(error.get("message")) or text
     kind, ours = _kind(status, document, error, message)
+    if not message and kind in {OutcomeKind.DONE, OutcomeKind.NO_IMAGE}:
+        message = "; ".join(find_withheld(document))
+    if not message and ours == f"http_{HTTPStatus.ACCEPTED}":
+        message = "202 Accepted: the picture is made later, and the app can't fetch it from there"
     return Outcome(
         kind=kind,
         code=to_one_line(to_text(error.get("code"))) or ours,
@@ -184,15 +197,32 @@ def of_reply(
     )
 
 
-def of_linked(why: str | None, headers: Mapping[str, str]) -> Outcome:
-    """Classify a reply that linked its pictures; `why` one of them could not be had, if so."""
-    kind = OutcomeKind.NO_IMAGE if why else OutcomeKind.DONE
-    return Outcome(
-        kind=kind,
-        code=PICTURE_LINKED if why else "done",
-        message=to_one_line(why or "done"),
-        charged="yes",
-        request_id=read_request_id(headers),
+@dataclass(frozen=True, slots=True)
+class Loss:
+    """Why one picture of a reply is not stored; `code` is one of the three above."""
+
+    code: str
+    reason: str
+
+
+def of_losses(outcome: Outcome, losses: Mapping[int, Loss], *, stored: int) -> Outcome:
+    """Return the outcome of a reply of which these pictures, by their position, are not stored.
+
+    The message says why of each. What storage refused comes before all else: it is not bought again
+    even if the reply broke off after it. A whole reply keeps its kind while a picture is stored.
+    """
+    codes = {loss.code for loss in losses.values()}
+    told = [] if outcome.message == outcome.code else [outcome.message]
+    told += [f"picture {at + 1}: {loss.reason}" for at, loss in sorted(losses.items())]
+    kind, code = outcome.kind, outcome.code
+    if STORE_FAILED in codes:
+        kind, code = OutcomeKind.NOT_STORED, STORE_FAILED
+    elif not codes or kind is not OutcomeKind.DONE:
+        return outcome
+    elif PICTURE_LINKED in codes or not stored:
+        kind, code = OutcomeKind.NO_IMAGE, min(codes)
+    return replace(
+        outcome, kind=kind, code=code, message=to_one_line("; ".join(told)), charged="yes"
     )
 
 
@@ -205,7 +235,7 @@ def of_failure(error: CallFailed, *, headers: Mapping[str, str] | None = None) -
         case NotSent():
             kind, code = OutcomeKind.NOT_SENT, "not_sent"
         case UnreadableReply():
-            kind, code = OutcomeKind.NO_IMAGE, "unreadable_reply"
+            kind, code = OutcomeKind.NO_IMAGE, UNREADABLE
         case _:
             kind, code = OutcomeKind.UNKNOWN, "broken_reply"
     return Outcome(
@@ -224,10 +254,10 @@ def _kind(
     moderated = not _REFUSALS.isdisjoint(find_codes(error))
     ours = f"http_{status}"
     if _OK <= status < _REDIRECT:
-        if has_picture(document):
+        if has_picture(document) or find_links(document):
             return OutcomeKind.DONE, "done"
         if not error:
-            return OutcomeKind.NO_IMAGE, "no_image"
+            return OutcomeKind.NO_IMAGE, "no_image" if status == _OK else ours
         status = _BAD if moderated else _told_status(error)
     if moderated and _BAD <= status < _BROKEN:
         return OutcomeKind.REFUSED, ours

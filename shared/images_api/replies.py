@@ -47,18 +47,33 @@ def find_categories(document: JsonValue, message: str) -> tuple[str, ...]:
 def has_picture(document: JsonValue) -> bool:
     """Return whether the document has a picture, or the placeholder of one."""
     return any(
-        name == "b64_json" and isinstance(value, str) and bool(value)
+        isinstance(value, str)
+        and ((name == "b64_json" and bool(value)) or (name == "url" and value.startswith("#")))
         for name, value in _list_members(document)
     )
 
 
 def find_links(document: JsonValue) -> tuple[str, ...]:
-    """Return the URLs of linked pictures, in order; empty if the document has pictures."""
+    """Return the URLs of the items that link their picture and do not hold it, in order."""
+    urls = (item.get("url") for item in _list_items(document) if not item.get("b64_json"))
+    return tuple(url for url in urls if isinstance(url, str) and url and not url.startswith("#"))
+
+
+def find_withheld(document: JsonValue) -> tuple[str, ...]:
+    """Return the reasons that items without a picture and without a link give, in order."""
+    bare = (item for item in _list_items(document) if not (item.get("b64_json") or item.get("url")))
+    reasons = (
+        to_text(find_error(item).get("message")) or ", ".join(find_categories(item, ""))
+        for item in bare
+    )
+    return tuple(to_one_line(reason) for reason in reasons if reason)
+
+
+def _list_items(document: JsonValue) -> Iterator[dict[str, JsonValue]]:
     items = document.get("data") if isinstance(document, dict) else None
-    if not isinstance(items, list) or has_picture(document):
-        return ()
-    urls = (item.get("url") for item in items if isinstance(item, dict))
-    return tuple(url for url in urls if isinstance(url, str) and url)
+    yield from (
+        item for item in (items if isinstance(items, list) else ()) if isinstance(item, dict)
+    )
 
 
 def _list_members(document: JsonValue) -> Iterator[tuple[str, JsonValue]]:

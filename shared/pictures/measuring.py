@@ -1,7 +1,9 @@
 """Measure a picture while its bytes pass: type, size, length and digest.
 
-The end of a JPEG is found by its markers, not by the last two bytes: an embedded thumbnail has the
-same end. Markers are in ITU-T T.81, annex B (https://www.w3.org/Graphics/JPEG/itu-t81.pdf).
+The end of a picture is found by its structure, not by its last bytes: a thumbnail in it has the
+same end, and some servers send bytes after it, which are kept and do no harm. Markers of JPEG are
+in ITU-T T.81, annex B (https://www.w3.org/Graphics/JPEG/itu-t81.pdf), chunks of PNG in
+https://www.w3.org/TR/png-3/#5Chunk-layout.
 """
 
 import hashlib
@@ -33,7 +35,7 @@ class JpegScanner:
     def __init__(self) -> None:
         #: Width and height; zeros until the frame header was read.
         self.size = (0, 0)
-        #: Whether the end was read and only zeros came after it.
+        #: Whether the end was read.
         self.whole = False
         self._lost = False  # no marker where one must be
         self._skip = 0
@@ -42,11 +44,11 @@ class JpegScanner:
 
     def feed(self, data: bytes) -> None:
         """Scan the next bytes; keep at most eight of them for the next call."""
-        if self._lost:
+        if self._lost or self.whole:
             return
         data = self._held + data
         at = 0
-        while at < len(data) and not self._lost:
+        while at < len(data) and not self._lost and not self.whole:
             if self._skip:
                 step = min(self._skip, len(data) - at)
                 self._skip -= step
@@ -57,10 +59,6 @@ class JpegScanner:
                     break
                 self._coded = False
                 step = marker.start() - at
-            elif self.whole:
-                step = len(data) - at
-                self._lost = bool(data[at:].strip(b"\x00"))
-                self.whole = not self._lost
             else:
                 step = self._pass_marker(data[at : at + _FRAME])
                 if not step:
@@ -91,12 +89,38 @@ class JpegScanner:
 
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-#: The last chunk of every PNG: no bytes, its name, its checksum.
-_IEND = b"\x00\x00\x00\x00IEND\xaeB\x60\x82"
 #: Signature, length and name of the first chunk, width, height.
 _PNG_HEAD = 24
 _HEAD = 30  # what the longest header (WebP) needs
-_TAIL = len(_IEND)
+_CHUNK_HEAD = 8  # length and name of a chunk
+_CHECKSUM = 4
+
+
+class PngScanner:
+    """Finds the end of one PNG, fed in chunks of any length; skips the chunks of the picture."""
+
+    def __init__(self) -> None:
+        #: Whether the last chunk was read.
+        self.whole = False
+        self._skip = len(_PNG)
+        self._head = b""
+        self._is_last = False
+
+    def feed(self, data: bytes) -> None:
+        """Scan the next bytes; keep at most eight of them for the next call."""
+        at = 0
+        while at < len(data) and not self.whole:
+            step = min(self._skip or _CHUNK_HEAD - len(self._head), len(data) - at)
+            if self._skip:
+                self._skip -= step
+                self.whole = self._is_last and not self._skip
+            else:
+                self._head += data[at : at + step]
+                if len(self._head) == _CHUNK_HEAD:
+                    self._skip = int.from_bytes(self._head[:4]) + _CHECKSUM
+                    self._is_last = self._head[4:] == b"IEND"
+                    self._head = b""
+            at += step
 
 
 class PictureFacts(BaseModel):
@@ -113,23 +137,33 @@ class PictureFacts(BaseModel):
 
 
 class PictureMeter:
-    """Measures one PNG, JPEG or WebP fed in any chunks; keeps its first and last bytes."""
+    """Measures one PNG, JPEG or WebP fed in any chunks; keeps its first bytes."""
 
     def __init__(self) -> None:
         self._digest = hashlib.sha256()
         self._length = 0
         self._head = b""
-        self._tail = b""
         self._jpeg = JpegScanner()
+        self._png = PngScanner()
 
     def feed(self, data: bytes) -> None:
         """Measure the next bytes of the picture."""
         self._digest.update(data)
         self._length += len(data)
         self._head += data[: _HEAD - len(self._head)]
-        self._tail = (self._tail + data[-_TAIL:])[-_TAIL:]
         if self._head.startswith(JPEG_SIGNATURE[: len(self._head)]):
             self._jpeg.feed(data)
+        elif self._head.startswith(_PNG[: len(self._head)]):
+            self._png.feed(data)
+
+    @property
+    def content_type(self) -> str | None:
+        """The type that the first bytes show: None until there are twelve, and if it is no type."""
+        if self._head.startswith(_PNG):
+            return "image/png"
+        if self._head.startswith(JPEG_SIGNATURE):
+            return "image/jpeg"
+        return "image/webp" if self._head[:4] == b"RIFF" and self._head[8:12] == b"WEBP" else None
 
     def finish(self) -> PictureFacts:
         """Return the facts; `UnreadableReply` if the picture is not whole."""
@@ -147,26 +181,23 @@ class PictureMeter:
     def _read(self) -> tuple[str, tuple[int, int]]:
         if not self._length:
             raise UnreadableReply("The picture is empty.")
-        if self._head.startswith(_PNG):
-            self._check_whole("image/png", whole=self._tail == _IEND)
-            return "image/png", _read_png_size(self._head)
-        if self._head.startswith(JPEG_SIGNATURE):
-            self._check_whole("image/jpeg", whole=self._jpeg.whole)
-            return "image/jpeg", self._jpeg.size
-        if self._head.startswith(b"RIFF") and self._head[8:12] == b"WEBP":
-            length = _read_little_endian(self._head[4:8]) + 8
-            self._check_whole("image/webp", whole=self._length == length)
-            return "image/webp", _read_webp_size(self._head)
-        raise UnreadableReply(
-            f"The picture is not a PNG, JPEG or WebP: it starts with {self._head[:12]!r}."
-        )
-
-    def _check_whole(self, content_type: str, *, whole: bool) -> None:
+        match self.content_type:
+            case "image/png" as kind:
+                whole, size = self._png.whole, _read_png_size(self._head)
+            case "image/jpeg" as kind:
+                whole, size = self._jpeg.whole, self._jpeg.size
+            case "image/webp" as kind:
+                whole = self._length >= _read_little_endian(self._head[4:8]) + 8
+                size = _read_webp_size(self._head)
+            case _:
+                raise UnreadableReply(
+                    f"The picture is not a PNG, JPEG or WebP: it starts with {self._head[:12]!r}."
+                )
         if not whole:
             raise UnreadableReply(
-                f"The picture is not a whole {content_type}: "
-                f"its {self._length:,} bytes end too early or too late."
+                f"The picture is not a whole {kind}: its {self._length:,} bytes end too early."
             )
+        return kind, size
 
 
 def _read_png_size(head: bytes) -> tuple[int, int]:

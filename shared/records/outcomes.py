@@ -91,10 +91,12 @@ def failure_of(outcome: Outcome, *, came: int, wanted: int) -> Failure:
     if code is FailureCode.NO_IMAGE and outcome.code == PICTURE_LINKED:
         code = FailureCode.PICTURE_LINKED
     if code is FailureCode.FEWER_IMAGES:
-        message = f"{wanted} pictures were asked for and {came} came"
+        reasons = "" if message == "done" else f": {message}"
+        message = f"{wanted} pictures were asked for and {came} came{reasons}"
     return Failure(
         code=code,
         message=message,
-        retryable=outcome.next in {Next.STORE, Next.RESOLVE_UNKNOWN},
+        retryable=outcome.next in {Next.STORE, Next.RESOLVE_UNKNOWN}
+        or outcome.kind is OutcomeKind.NOT_STORED,
         categories=outcome.categories,
     )

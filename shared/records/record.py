@@ -115,7 +115,8 @@ class TaskRecord(_Frozen):
     locale: str | None = None
     #: The index of its first picture among the job's pictures of its locale.
     first: int = Field(default=0, ge=0)
-    #: Where its pictures go, in the order of the reply.
+    #: Where its pictures go, in the order of the reply; one that is of another type than asked for
+    #: is stored under the name of its own type.
     blobs: tuple[str, ...]
     state: TaskState = TaskState.PENDING
     #: Claims made so far; the newest is the fencing token.
@@ -141,9 +142,9 @@ class TaskRecord(_Frozen):
     @property
     def missing(self) -> tuple[Slot, ...]:
         """Return the pictures that are not stored yet."""
-        stored = {picture.blob for picture in self.pictures}
+        stored = {picture.index - self.first for picture in self.pictures}
         return tuple(
-            Slot(index, blob) for index, blob in enumerate(self.blobs) if blob not in stored
+            Slot(index, blob) for index, blob in enumerate(self.blobs) if index not in stored
         )
 
 

@@ -15,6 +15,7 @@ from shared.images_api.decoder import (
     PictureData,
     PictureDropped,
     PictureEnded,
+    PictureSpoiled,
     PictureStarted,
     ReplyDecoder,
     ReplyRest,
@@ -29,30 +30,41 @@ class Received:
     """What a reader of the pieces holds; a picture is `whole` once it has ended."""
 
     whole: list[bytes] = field(default_factory=list)
+    #: Why a picture can't be read, by its index.
+    spoiled: dict[int, str] = field(default_factory=dict)
     started: int = 0
     dropped: int = 0
     _open: bytes | None = None
+
+    @property
+    def _next(self) -> int:
+        return len(self.whole) + len(self.spoiled)
 
     def take(self, pieces: Iterable[object]) -> None:
         for piece in pieces:
             match piece:
                 case PictureStarted(index):
                     assert self._open is None
-                    assert index == len(self.whole)
+                    assert index == self._next
                     self._open = b""
                     self.started += 1
                 case PictureData(index, data):
                     assert self._open is not None
-                    assert index == len(self.whole)
+                    assert index == self._next
                     assert data
                     self._open += data
                 case PictureEnded(index):
                     assert self._open is not None
-                    assert index == len(self.whole)
+                    assert index == self._next
                     self.whole.append(self._open)
                     self._open = None
+                case PictureSpoiled(index, reason):
+                    assert self._open is not None
+                    assert index == self._next
+                    self.spoiled[index] = reason
+                    self._open = None
                 case PictureDropped(index):
-                    assert index == len(self.whole)
+                    assert index == self._next
                     self._open = None
                     self.dropped += 1
 
@@ -125,7 +137,25 @@ def unpadded(text: str) -> str:
     return text.rstrip("=")
 
 
-ESCAPINGS = (unescaped, solidus, dotnet, everything, wrapped, unpadded)
+def for_urls(text: str) -> str:
+    return text.replace("+", "-").replace("/", "_")
+
+
+def data_uri(text: str) -> str:
+    return f" data:image/png;base64,{text}"
+
+
+ESCAPINGS = (
+    unescaped,
+    solidus,
+    dotnet,
+    everything,
+    wrapped,
+    unpadded,
+    for_urls,
+    data_uri,
+    lambda text: data_uri(wrapped(text)),
+)
 KEYS = ("b64_json", r"b64\u005fjson", r"\u0062\u0036\u0034\u005f\u006a\u0073\u006f\u006e")
 
 pictures = st.lists(st.binary(max_size=200), min_size=1, max_size=4)

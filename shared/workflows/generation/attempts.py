@@ -88,9 +88,9 @@ def merge_pictures(
     `found` is by position within the task; a picture's own index counts within its locale.
     """
     task = record.tasks[index]
-    pictures = {picture.blob: picture for picture in task.pictures}
+    pictures = {picture.index: picture for picture in task.pictures}
     for position, stored in found.items():
-        pictures[stored.name] = Picture(
+        pictures[task.first + position] = Picture(
             **dict(stored.facts),
             blob=stored.name,
             url=stored.url,
@@ -98,4 +98,4 @@ def merge_pictures(
             index=task.first + position,
             locale=task.locale,
         )
-    return tuple(sorted(pictures.values(), key=lambda picture: picture.index))
+    return tuple(pictures[at] for at in sorted(pictures))

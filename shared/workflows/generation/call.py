@@ -14,9 +14,9 @@ from typing import TYPE_CHECKING, Final
 from pydantic import JsonValue
 
 from ...catalogue.pricing import Usage
-from ...errors import BrokenReply, CallFailed, CredentialUnavailable, StoreUnavailable
-from ...images_api.outcomes import Outcome, OutcomeKind, of_failure, of_linked, of_reply
-from ...images_api.replies import find_links, read_request_id
+from ...errors import BrokenReply, CallFailed, CredentialUnavailable
+from ...images_api.outcomes import Outcome, OutcomeKind, of_failure, of_losses, of_reply
+from ...images_api.replies import find_links
 from ...images_api.requests import ImageRequest
 from ...ports import Reply, StoredPicture
 from ...stores.world import World
@@ -58,26 +58,33 @@ async def call(
             request, limit=limit, client_request_id=client_request_id
         ) as reply:
             headers = reply.headers
-            if reply.status != HTTPStatus.OK:
+            if not HTTPStatus.OK <= reply.status < HTTPStatus.MULTIPLE_CHOICES:
                 document, text = await _error_body(reply)
                 outcome = of_reply(reply.status, headers, document, text, now=now())
                 return CallResult(outcome, {})
             from . import receive  # noqa: PLC0415 (see the module)
 
             receiver = receive.Receiver(world.pictures, slots, metadata, stored)
-            document = await receive.receive(reply, receiver)
-        outcome = of_reply(HTTPStatus.OK, headers, document, "", now=now())
-        if links := find_links(document)[: len(slots)]:
+            try:
+                rest = await receive.receive(reply, receiver)
+            except BrokenReply:
+                if reply.status == HTTPStatus.OK:
+                    raise
+                rest = receive.ReplyRest({}, 0)  # of a 202, say: its status tells more
+        outcome = of_reply(reply.status, headers, rest.document, "", now=now())
+        if links := find_links(rest.document)[: max(len(slots) - rest.pictures, 0)]:
             left = max(limit - (now() - started_at), timedelta())
-            why = await receive.follow(links, request, receiver.take, world.endpoint, limit=left)
-            outcome = of_linked(why, headers)
-        return CallResult(outcome, stored, Usage.read(document.get("usage")))
+            receiver.losses |= await receive.follow(
+                links, request, receiver.take, world.endpoint, first=rest.pictures, limit=left
+            )
+        outcome = of_losses(outcome, receiver.losses, stored=len(stored))
+        return CallResult(outcome, stored, Usage.read(rest.document.get("usage")))
     except CallFailed as error:
-        return CallResult(of_failure(error, headers=headers), stored)
+        outcome = of_failure(error, headers=headers)
+        losses = receiver.losses if receiver else {}
+        return CallResult(of_losses(outcome, losses, stored=len(stored)), stored)
     except CredentialUnavailable as error:
         return CallResult(_not_sent(error), {})
-    except StoreUnavailable as error:
-        return CallResult(_not_stored(error, headers), stored)
     finally:
         if receiver:
             await receiver.close()
@@ -115,15 +122,4 @@ def _not_sent(error: CredentialUnavailable) -> Outcome:
     """Return the outcome of a call that was not made because there is no token."""
     return Outcome(
         kind=OutcomeKind.NOT_SENT, code="no_credential", message=str(error), charged="no"
-    )
-
-
-def _not_stored(error: StoreUnavailable, headers: Mapping[str, str]) -> Outcome:
-    """Return the outcome of a picture that was made and paid for, and could not be stored."""
-    return Outcome(
-        kind=OutcomeKind.UNKNOWN,
-        code="store_failed",
-        message=f"the picture was made and could not be stored: {error}",
-        charged="yes",
-        request_id=read_request_id(headers),
     )

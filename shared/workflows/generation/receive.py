@@ -16,41 +16,43 @@ from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
-from pydantic import JsonValue
-
 from ...config.url_policy import is_address, split_url
-from ...errors import BrokenReply, CallFailed, UnreadableReply
+from ...errors import BrokenReply, CallFailed, StoreUnavailable, UnreadableReply
 from ...images_api.decoder import (
     PictureData,
     PictureDropped,
     PictureEnded,
     PictureEvent,
+    PictureSpoiled,
     PictureStarted,
     ReplyDecoder,
+    ReplyRest,
 )
+from ...images_api.outcomes import PICTURE_LINKED, STORE_FAILED, UNREADABLE, Loss
 from ...images_api.requests import ImageRequest
 from ...pictures.measuring import PictureMeter
 from ...ports import ImagesEndpoint, Reply, StoredPicture
 from ...stores.pictures import Pictures, PictureWriter
-from ...vocabulary import Slot
+from ...vocabulary import Slot, name_by_type
 
 
-async def receive(reply: Reply, receiver: "Receiver") -> dict[str, JsonValue]:
+async def receive(reply: Reply, receiver: "Receiver") -> ReplyRest:
     """Hand the pictures of a reply to the receiver as they arrive, and return the rest of it.
 
-    Raises `BrokenReply` if it is cut or not valid, `StoreUnavailable` if a picture can't be stored.
+    Raises `BrokenReply` if it is cut, `UnreadableReply` if it is neither JSON nor an event stream.
     """
     decoder = ReplyDecoder(reply.headers.get("content-type", ""))
     async for chunk in reply.chunks():
         for piece in decoder.feed(chunk):
             await receiver.take(piece)
-    return decoder.finish().document
+    return decoder.finish()
 
 
 class Receiver:
-    """Writes the decoder's pieces, one picture at a time.
+    """Writes the decoder's pieces, one picture at a time; what spoils one does not harm the next.
 
-    `stored` gets each picture as it ends, by its index within the task.
+    `stored` gets each picture as it ends, by its index within the task. A picture's name ends in
+    what the picture is, whatever was asked for.
     """
 
     def __init__(
@@ -60,40 +62,70 @@ class Receiver:
         metadata: Mapping[str, str],
         stored: dict[int, StoredPicture],
     ) -> None:
+        #: Why a picture is not stored, by its position in the reply.
+        self.losses: dict[int, Loss] = {}
         self._stored = stored
         self._pictures = pictures
         self._slots = slots
         self._metadata = metadata
+        self._meter: PictureMeter | None = None  # None: what comes is not stored
+        self._start = b""  # of the picture, until it shows its type
         self._writer: PictureWriter | None = None
-        self._meter = PictureMeter()
 
     async def take(self, piece: PictureEvent) -> None:
-        """Take the next piece; `StoreUnavailable` if a picture can't be stored."""
+        """Take the next piece."""
+        try:
+            await self._take(piece)
+        except UnreadableReply as error:
+            await self._lose(piece.index, Loss(UNREADABLE, str(error)))
+        except StoreUnavailable as error:
+            why = f"it was made and could not be stored: {error}"
+            await self._lose(piece.index, Loss(STORE_FAILED, why))
+
+    async def _take(self, piece: PictureEvent) -> None:
         match piece:
             case PictureStarted(index) if index < len(self._slots):
-                self._meter = PictureMeter()
-                self._writer = self._pictures.create(self._slots[index].blob)
-            case PictureData(_, data) if self._writer:
+                self._meter, self._start = PictureMeter(), b""
+            case PictureData(index, data) if self._meter:
                 self._meter.feed(data)
-                await self._writer.write(data)
-            case PictureEnded(index) if self._writer:
+                await self._write(self._slots[index], data, self._meter.content_type)
+            case PictureEnded(index) if self._meter:
                 facts = self._meter.finish()
-                slot = self._slots[index]
-                self._stored[slot.index] = await self._writer.commit(facts, self._metadata)
+                if self._writer:
+                    stored = await self._writer.commit(facts, self._metadata)
+                    self._stored[self._slots[index].index] = stored
                 await self.close()
-            case PictureDropped():
+            case PictureSpoiled(index, reason) if self._meter:
+                raise UnreadableReply(reason)
+            case PictureDropped(index):
+                self.losses.pop(index, None)
                 await self.close()
             case _:
-                # More pictures than were asked for: they have no blob.
+                # More pictures than were asked for, which have no blob, or the rest of a lost one.
                 pass
+
+    async def _write(self, slot: Slot, data: bytes, content_type: str | None) -> None:
+        if self._writer is None:
+            if content_type is None:
+                self._start += data[: _TYPE_BYTES - len(self._start)]
+                return
+            self._writer = self._pictures.create(name_by_type(slot.blob, content_type))
+            data = self._start + data
+        await self._writer.write(data)
+
+    async def _lose(self, index: int, loss: Loss) -> None:
+        self.losses[index] = loss
+        await self.close()
 
     async def close(self) -> None:
         """Forget a picture that has not ended; safe at any time."""
-        writer, self._writer = self._writer, None
+        writer, self._writer, self._meter = self._writer, None, None
         if writer:
             await writer.abandon()
 
 
+#: Bytes that show the type of a picture.
+_TYPE_BYTES: Final = 12
 #: The longest linked picture, bytes: four bytes for each pixel of the largest size, 4K.
 MOST_BYTES: Final = 4 * 3840 * 2160
 #: The time for all links of a reply together; their pictures exist already.
@@ -112,13 +144,17 @@ async def follow(
     take: Take,
     endpoint: ImagesEndpoint,
     *,
+    first: int,
     limit: timedelta,
-) -> str | None:
-    """Hand over the pieces of every linked picture; return why one could not be fetched, if any."""
+) -> dict[int, Loss]:
+    """Hand over the pieces of every linked picture; return why some could not be fetched.
+
+    `first` is the position of the first linked picture, after those that the reply holds.
+    """
     each = min(limit, MOST_TIME) / (len(links) * TRIES)
     follower = _Follower(request, take, endpoint, each)
-    reasons = [await follower.fetch(index, link) for index, link in enumerate(links)]
-    return next(filter(None, reasons), None)
+    reasons = {at: await follower.fetch(at, link) for at, link in enumerate(links, first)}
+    return {at: Loss(PICTURE_LINKED, why) for at, why in reasons.items() if why}
 
 
 def refusal_of(link: str, request: ImageRequest) -> str | None:

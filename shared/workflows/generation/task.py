@@ -17,6 +17,7 @@ from ...records.record import Attempt, Failure, JobRecord, TaskState
 from ...records.task_messages import MAX_HELD, TaskMessage
 from ...records.transitions import OPEN, give_up, park
 from ...stores.world import World
+from ...vocabulary import picture_names
 from ..finishing import wake_finish
 from ..outbox import publish_pending
 from .attempts import end_attempt, merge_pictures
@@ -195,8 +196,10 @@ class TaskRun:
             for slot in record.tasks[self.message.task].missing:
                 if slot.index in found:
                     continue
-                if picture := await self.world.pictures.find(slot.blob):
-                    found[slot.index] = picture
+                for name in picture_names(slot.blob):
+                    if picture := await self.world.pictures.find(name):
+                        found[slot.index] = picture
+                        break
         return found
 
 

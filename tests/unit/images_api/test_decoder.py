@@ -2,10 +2,12 @@ import tracemalloc
 from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import JsonValue
 
-from shared.errors import UnreadableReply
-from shared.images_api.decoder import PictureData, PictureStarted, ReplyDecoder, ReplyRest
+from shared.errors import BrokenReply, UnreadableReply
+from shared.images_api.decoder import PictureData, ReplyDecoder, ReplyRest
 from tests.builders.replies import (
     JSON,
     SSE,
@@ -16,6 +18,7 @@ from tests.builders.replies import (
     decode,
     event,
     generation,
+    sizes,
 )
 
 
@@ -46,8 +49,13 @@ def test_a_byte_order_mark_and_white_space_around_the_reply_are_no_fault() -> No
     "text",
     [
         "QUJD!UJD",
-        "QUJD-_JD",
-        "QUJ",
+        "QUJD-!JD",
+        "data:image/png,QUJD",
+        "data:image/png;charset=utf-8,QUJD",
+        "data:",
+        "data:image/png;base64",
+        "data:image/png;base64,QUJD,QUJD",
+        f"data:{'x' * 500};base64,QUJD",
         "QUJDQ",
         "QQ==QUJD",
         "QQ==Q",
@@ -64,23 +72,40 @@ def test_a_byte_order_mark_and_white_space_around_the_reply_are_no_fault() -> No
         r"QUJD\ud800",
     ],
 )
-@pytest.mark.parametrize("sizes", [[1], [4], [100]])
-def test_what_is_no_base64_is_refused_and_never_skipped(text: str, sizes: list[int]) -> None:
-    body = f'{{"data":[{{"b64_json":"QQ=="}},{{"b64_json":"{text}"}}]}}'.encode()
-    if text == "QUJ":  # only the padding is missing
-        assert decode(body, JSON, sizes)[0].whole == [b"A", b"AB"]
-    else:
-        assert broken(body, JSON, sizes).whole == [b"A"]
+@pytest.mark.parametrize("sizes", [[1], [4], [1000]])
+def test_what_is_no_base64_spoils_one_picture_and_is_never_skipped(
+    text: str, sizes: list[int]
+) -> None:
+    body = f'{{"data":[{{"b64_json":"{text}"}},{{"b64_json":"QQ=="}}],"usage":1}}'.encode()
+    received, rest = decode(body, JSON, sizes)
+    assert (received.whole, [*received.spoiled]) == ([b"A"], [0])
+    assert (rest.pictures, rest.document["usage"]) == (2, 1)
+
+
+@given(st.text("AQ=-_ ,:!d", max_size=12), st.sampled_from(["", "data:;base64,"]), sizes)
+def test_whether_a_text_is_base64_does_not_depend_on_how_it_is_cut(
+    text: str, prefix: str, cuts: list[int]
+) -> None:
+    body = as_json({"b64_json": prefix + text})
+    whole, cut = decode(body)[0], decode(body, JSON, cuts)[0]
+    assert (cut.whole, [*cut.spoiled]) == (whole.whole, [*whole.spoiled])
 
 
 def test_a_fault_names_the_character_that_is_no_base64() -> None:
-    with pytest.raises(UnreadableReply, match="character '!'"):
-        decode(b'{"b64_json":"QUJD!UJD"}')
+    assert "character '!'" in decode(b'{"b64_json":"QUJD!UJD"}')[0].spoiled[0]
+
+
+def test_a_data_uri_in_a_link_is_a_picture_and_another_link_stays_one() -> None:
+    links = ["https://x.example/a.png", "data:image/png;base64,QQ==", "dat", "DATA:;base64,Qg=="]
+    received, rest = decode(as_json({"data": [{"url": link} for link in links]}), JSON, [1])
+    assert received.whole == [b"A", b"B"]
+    left = [links[0], "#0", "dat", "#1"]
+    assert rest == ReplyRest({"data": [{"url": link} for link in left]}, 2)
 
 
 def test_a_fault_is_raised_by_every_call_after_it() -> None:
-    decoder = ReplyDecoder(JSON)
-    assert decoder.feed(b'{"b64_json":"!!!!"') == [PictureStarted(0)]
+    decoder = ReplyDecoder(max_rest_bytes=20)
+    assert decoder.feed(b'{"b64_json":"' + b'","x":"' + b"y" * 20) != []
     with pytest.raises(UnreadableReply):
         decoder.feed(b"}")
     with pytest.raises(UnreadableReply):
@@ -100,7 +125,6 @@ def test_chunks_are_any_kind_of_bytes(kind: Callable[[bytes], bytes]) -> None:
         b"  ",
         b'{"a":1}x',
         b'{"a":1}{"b":2}',
-        b'{"a":"\xff"}',
         b"[" * 100_000,
         b"{'a':1}",
         rb'{"\x":1}',
@@ -110,9 +134,29 @@ def test_what_is_no_json_is_broken(body: bytes) -> None:
     broken(body)
 
 
-def test_json_that_is_no_object_is_refused_and_quoted() -> None:
-    with pytest.raises(UnreadableReply, match='not a JSON object: "Unauthorized"'):
+def test_a_body_that_is_neither_json_nor_events_is_refused_and_quoted() -> None:
+    with pytest.raises(UnreadableReply, match=r'neither JSON nor an event stream.*"Unauthorized"'):
         decode(b'"Unauthorized"')
+
+
+@pytest.mark.parametrize("body", [b'{"a":1}x', b"{'a':1}", b"[" * 100_000 + b"]"])
+def test_what_is_whole_and_no_json_is_not_taken_for_a_cut_reply(body: bytes) -> None:
+    with pytest.raises(UnreadableReply, match="not JSON"):
+        decode(body)
+
+
+def test_a_list_of_items_and_bytes_that_are_no_utf_8_are_read() -> None:
+    received, rest = decode(b'[{"b64_json":"QQ==","revised_prompt":"\xff"}]')
+    assert received.whole == [b"A"]
+    item: JsonValue = {"b64_json": "#0", "revised_prompt": "\N{REPLACEMENT CHARACTER}"}
+    assert rest == ReplyRest({"data": [item]}, 1)
+
+
+@pytest.mark.parametrize("name", [SSE, "text/json", "application/octet-stream", "image/png", ""])
+def test_a_body_is_what_it_is_whatever_it_is_called(name: str) -> None:
+    assert decode(b' {"b64_json":"QQ=="}', name, [1])[0].whole == [b"A"]
+    stream = event(None, {"type": "image_generation.completed", "b64_json": "QQ=="})
+    assert decode(b"\xef\xbb\xbf: hello\n" + stream, name, [1])[0].whole == [b"A"]
 
 
 @pytest.mark.parametrize("content_type", ["application/json; charset=utf-8", "Application/JSON"])
@@ -129,7 +173,7 @@ def test_another_content_type_is_refused_with_the_start_of_the_body() -> None:
     with pytest.raises(UnreadableReply, match=r"text/html.*502 Bad Gateway") as refused:
         decode(page, "text/html; charset=utf-8", [10])
     assert len(str(refused.value)) < 500
-    with pytest.raises(UnreadableReply, match=r"without a content type.*nothing"):
+    with pytest.raises(BrokenReply, match=r"cut off or empty: nothing"):
         decode(b"", "")
 
 

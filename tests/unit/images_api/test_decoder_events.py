@@ -95,8 +95,18 @@ def test_a_type_that_is_no_text_or_within_another_object_tells_nothing() -> None
     nested = {"meta": {"type": "image_generation.partial_image", "b64_json": "QQ=="}}
     assert decode(event(None, nested), SSE)[0].whole == [b"A"]
     assert decode(event(None, {"type": 5, "b64_json": "QQ=="}), SSE)[0].whole == [b"A"]
-    in_a_list = b'data: [{"b64_json":"QQ=="}]\n\n'
-    assert broken(in_a_list, SSE).whole == []
+    in_a_list = b'data: [{"type":"image_generation.partial_image","b64_json":"QQ=="}]\n\n'
+    assert decode(in_a_list, SSE)[0].whole == [b"A"]
+
+
+def test_a_spoiled_picture_costs_only_itself_and_words_between_events_cost_nothing() -> None:
+    spoiled = event("image_generation.completed", {"b64_json": "!"})
+    unnamed = event(None, {"b64_json": "?"})
+    alive = b"data: still at work\n\n"
+    stream = spoiled + alive + unnamed + event("image_generation.completed", COMPLETED)
+    received, rest = decode(stream, SSE, [3])
+    assert (received.whole, [*received.spoiled]) == ([b"A"], [0, 1])
+    assert rest.pictures == 3
 
 
 def test_two_pictures_in_one_event_are_no_drafts() -> None:
@@ -147,7 +157,6 @@ def test_the_last_event_counts_without_the_blank_line_after_it(missing: int) -> 
         event("image_generation.partial_image", PARTIAL),
         event("image_generation.partial_image", PARTIAL) + b"data: [DONE]\n\n",
         b"data: nothing\n\n",
-        event("image_generation.completed", ["QQ=="]),
     ],
 )
 def test_a_stream_without_a_completed_event_is_broken(stream: bytes) -> None:

@@ -110,7 +110,10 @@ def test_the_table_is_complete(kind: OutcomeKind) -> None:
 def test_what_is_refused_before_work_is_free_and_what_nobody_documents_is_unknown() -> None:
     unsure = {KIND.NO_IMAGE, KIND.UNKNOWN}
     assert {kind for kind in KIND if MEANINGS[kind].charged == "unknown"} == unsure
-    assert {kind for kind in KIND if MEANINGS[kind].charged == "yes"} == {KIND.DONE}
+    assert {kind for kind in KIND if MEANINGS[kind].charged == "yes"} == {
+        KIND.DONE,
+        KIND.NOT_STORED,
+    }
 
 
 def test_an_outcome_knows_what_happens_next() -> None:

@@ -159,6 +159,7 @@ def test_every_outcome_says_something_of_its_pool() -> None:
         OutcomeKind.BLOCKED: "blocked",
         OutcomeKind.MISCONFIGURED: "misconfigured",
         OutcomeKind.NOT_SENT: "nothing",
+        OutcomeKind.NOT_STORED: "accepted",
         OutcomeKind.UNKNOWN: "nothing",
     }
 

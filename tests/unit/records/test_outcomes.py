@@ -157,11 +157,15 @@ def test_a_failure_has_the_code_of_its_outcome(kind: OutcomeKind) -> None:
     failure = failure_of(outcome(kind, categories=("violence",)), came=1, wanted=2)
     assert failure.code == MEANINGS[kind].code
     assert failure.categories == ("violence",)
-    assert failure.retryable is (kind in {OutcomeKind.DONE, OutcomeKind.UNKNOWN})
+    may = {OutcomeKind.DONE, OutcomeKind.UNKNOWN, OutcomeKind.NOT_STORED}
+    assert failure.retryable is (kind in may)
 
 
 def test_a_failure_counts_what_came_and_names_a_linked_picture() -> None:
-    few = failure_of(outcome(OutcomeKind.DONE), came=1, wanted=2)
+    done = replace(outcome(OutcomeKind.DONE), message="done")
+    few = failure_of(done, came=1, wanted=2)
     assert few.message == "2 pictures were asked for and 1 came"
+    told = failure_of(replace(done, message="picture 2: no PNG"), came=1, wanted=2)
+    assert told.message == "2 pictures were asked for and 1 came: picture 2: no PNG"
     linked = replace(outcome(OutcomeKind.NO_IMAGE), code=PICTURE_LINKED)
     assert failure_of(linked, came=0, wanted=1).code == "picture_linked"

@@ -37,7 +37,7 @@ def test_pictures_are_named_by_locale_format_and_run() -> None:
 
 def test_a_task_knows_which_of_its_pictures_are_missing() -> None:
     blobs = ("fox/default/2.png", "fox/default/3.png")
-    half = task(1, blobs=blobs, pictures=(picture(blobs[0], 2),))
+    half = task(1, first=2, blobs=blobs, pictures=(picture(blobs[0], 2),))
     assert [(slot.index, slot.blob) for slot in half.missing] == [(1, blobs[1])]
 
 

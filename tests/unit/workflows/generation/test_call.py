@@ -1,7 +1,11 @@
 """One paid call: whatever happens to it is an outcome, and what it gave is kept."""
 
+import json
+from collections import deque
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -10,6 +14,8 @@ from shared.images_api.outcomes import OutcomeKind
 from shared.images_api.requests import ImageRequest
 from shared.vocabulary import Slot
 from shared.workflows.generation.call import MAX_ERROR_BYTES, CallResult, call
+from tests.builders.pictures import drawn
+from tests.builders.replies import b64
 from tests.fakes.endpoint import Answer, FakeReply
 from tests.fakes.world import FakeWorld, fake_world
 from tests.simulation.controlled_job import JOB, after
@@ -38,12 +44,15 @@ async def test_a_reply_broken_after_its_last_picture_is_a_success() -> None:
     assert data(scene)["cost_known_by"] == "estimate"
 
 
-async def test_a_picture_that_could_not_be_stored_was_paid_for() -> None:
+@pytest.mark.parametrize("on_unknown", ["park", "retry_once", "fail"])
+async def test_a_picture_that_storage_refused_was_paid_for_and_is_not_bought_again(
+    on_unknown: str,
+) -> None:
     scene = Scene()
     scene.world.steps.failing["pictures.create"] = [StoreUnavailable("busy")]
-    scene.submit({**JOB, "on_unknown": "park"})
+    scene.submit({**JOB, "on_unknown": on_unknown})
     await scene.run()
-    assert ended(scene) == ("image.job.parked", "outcome_unknown", 1)
+    assert ended(scene) == ("image.job.failed", "store_failed", 1)
     assert scene.record("fox-1").attempts[0].charged == "yes"
     assert not scene.world.pictures.pool.out
 
@@ -106,15 +115,90 @@ async def test_of_an_endless_error_little_is_read() -> None:
     assert read <= 2 * MAX_ERROR_BYTES
 
 
-async def test_a_picture_that_was_paid_and_not_stored_is_an_unknown_outcome() -> None:
+async def test_what_storage_refuses_of_a_reply_does_not_harm_its_other_pictures() -> None:
     world = fake_world()
     world.steps.failing["pictures.create"] = [StoreUnavailable("busy")]
     result = await result_of(reply_to(REQUEST, pictures=2), world)
     outcome = result.outcome
-    assert (outcome.kind, outcome.code, outcome.charged) == (
-        OutcomeKind.UNKNOWN,
-        "store_failed",
-        "yes",
-    )
-    assert outcome.request_id == "request-1"
+    assert (outcome.kind, outcome.code) == (OutcomeKind.NOT_STORED, "store_failed")
+    assert (outcome.charged, outcome.request_id) == ("yes", "request-1")
+    assert outcome.message == "picture 1: it was made and could not be stored: busy"
+    assert [*result.stored] == [1]
     assert world.pictures.pool.out == 0
+
+
+PNG, JPEG = b64(drawn("PNG")), b64(drawn("JPEG"))
+
+
+def items(*pictures: Any, **reply: Any) -> FakeReply:  # noqa: ANN401 (fields of a reply)
+    """A reply with these members `b64_json`, or these items."""
+    each = [one if isinstance(one, dict) else {"b64_json": one} for one in pictures]
+    return FakeReply(
+        body=json.dumps({"data": each, "usage": {"output_tokens": 7}}).encode(), **reply
+    )
+
+
+@pytest.mark.parametrize("status", [200, 201, 206, 299])
+@pytest.mark.parametrize("content_type", ["application/json", "text/json", "text/event-stream", ""])
+async def test_a_picture_is_kept_whatever_its_wrapping(status: int, content_type: str) -> None:
+    wrapped = items(f"data:image/png;base64,{PNG}", PNG.rstrip("=") + "\n")
+    reply = replace(wrapped, status=status, headers={"content-type": content_type})
+    result = await result_of(reply)
+    assert (result.outcome.kind, [*result.stored]) == (OutcomeKind.DONE, [0, 1])
+
+
+@pytest.mark.parametrize(
+    ("bad", "reason"),
+    [
+        (b64(b"GIF89a" + bytes(50)), "not a PNG, JPEG or WebP"),
+        (PNG[:-40], "bytes end too early"),
+        ("!!!!", "not valid base64"),
+        ("", "empty"),
+    ],
+)
+@pytest.mark.parametrize("at", [0, 1])
+async def test_a_picture_that_can_not_be_read_costs_itself_alone(
+    bad: str, reason: str, at: int
+) -> None:
+    pictures = [PNG, PNG]
+    pictures[at] = bad
+    result = await result_of(items(*pictures))
+    assert (result.outcome.kind, [*result.stored]) == (OutcomeKind.DONE, [1 - at])
+    assert result.outcome.message.startswith(f"picture {at + 1}: ")
+    assert reason in result.outcome.message
+    assert result.usage is not None
+    alone = await result_of(items(bad))
+    assert (alone.outcome.kind, alone.outcome.code) == (OutcomeKind.NO_IMAGE, "unreadable_reply")
+
+
+async def test_an_item_that_a_filter_withheld_tells_why() -> None:
+    withheld = {"b64_json": None, "content_filter_results": {"violence": {"filtered": True}}}
+    result = await result_of(items(PNG, withheld))
+    assert (result.outcome.kind, result.outcome.message) == (OutcomeKind.DONE, "violence")
+
+
+async def test_pictures_and_links_may_be_mixed() -> None:
+    world = fake_world()
+    link = "https://foundry.example/out/1.png"
+    world.endpoint.linked[link] = deque([FakeReply(body=drawn())])
+    result = await result_of(items({"url": link}, PNG), world)
+    assert (result.outcome.kind, sorted(result.stored)) == (OutcomeKind.DONE, [0, 1])
+    lost = await result_of(items({"url": "https://evil.example/1.png"}, PNG))
+    assert (lost.outcome.code, [*lost.stored]) == ("picture_linked", [0])
+
+
+async def test_a_name_ends_in_what_the_picture_is() -> None:
+    result = await result_of(items(JPEG, PNG))
+    assert [result.stored[at].name for at in (0, 1)] == ["fox/default/0.jpg", "fox/default/1.png"]
+
+
+@pytest.mark.parametrize("body", [b"", b'{"id":"x","status":"running"}', b"accepted"])
+async def test_a_202_is_told_as_what_it_is(body: bytes) -> None:
+    result = await result_of(FakeReply(202, body=body))
+    outcome = result.outcome
+    assert (outcome.kind, outcome.code, outcome.charged) == (
+        OutcomeKind.NO_IMAGE,
+        "http_202",
+        "unknown",
+    )
+    assert "makes" in outcome.message or "made later" in outcome.message
