@@ -65,12 +65,7 @@ async def call(
             from . import receive  # noqa: PLC0415 (see the module)
 
             receiver = receive.Receiver(world.pictures, slots, metadata, stored)
-            try:
-                rest = await receive.receive(reply, receiver)
-            except BrokenReply:
-                if reply.status == HTTPStatus.OK:
-                    raise
-                rest = receive.ReplyRest({}, 0)  # of a 202, say: its status tells more
+            rest = await receive.receive(reply, receiver)
         outcome = of_reply(reply.status, headers, rest.document, "", now=now())
         if links := find_links(rest.document)[: max(len(slots) - rest.pictures, 0)]:
             left = max(limit - (now() - started_at), timedelta())

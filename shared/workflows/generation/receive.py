@@ -39,13 +39,19 @@ from ...vocabulary import Slot, name_by_type
 async def receive(reply: Reply, receiver: "Receiver") -> ReplyRest:
     """Hand the pictures of a reply to the receiver as they arrive, and return the rest of it.
 
-    Raises `BrokenReply` if it is cut, `UnreadableReply` if it is neither JSON nor an event stream.
+    Of a reply that is not 200, a 202 say, what can't be read is empty: its status tells more. Else
+    raises `BrokenReply` if it is cut, `UnreadableReply` if it is neither JSON nor an event stream.
     """
     decoder = ReplyDecoder(reply.headers.get("content-type", ""))
-    async for chunk in reply.chunks():
-        for piece in decoder.feed(chunk):
-            await receiver.take(piece)
-    return decoder.finish()
+    try:
+        async for chunk in reply.chunks():
+            for piece in decoder.feed(chunk):
+                await receiver.take(piece)
+        return decoder.finish()
+    except BrokenReply:
+        if reply.status == HTTPStatus.OK:
+            raise
+        return ReplyRest({}, 0)
 
 
 class Receiver:
