@@ -10,7 +10,7 @@ batch are sums over pages.
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import AliasChoices, BaseModel, ConfigDict, Field
 
@@ -19,8 +19,6 @@ from ..events.data import Data
 from ..vocabulary import MAX_NAME_BYTES, clip
 from .entries import FileFault, ManifestEntry, ReadingState
 
-#: Grows when the shape of a batch's record changes so that an older app could not read it.
-BATCH_VERSION: Final = 1
 PAGE_ENTRIES: Final = 100
 #: Faults kept in the record and in the event; the results have all of them.
 MAX_FAULTS: Final = 20
@@ -130,7 +128,8 @@ class Manifest(_Frozen):
 class BatchRecord(_Frozen):
     """The truth about one batch."""
 
-    version: int = BATCH_VERSION
+    #: Grows when the shape of the record changes so that an older app could not read it.
+    version: Literal[1] = 1
     batch_id: str
     manifest: Manifest
     state: BatchState = BatchState.READING

@@ -9,13 +9,11 @@ import math
 from collections.abc import Mapping
 from datetime import datetime
 from enum import Enum
-from typing import Final
+from typing import Final, Literal
 
 from pydantic import BaseModel, Field
 
 MILLION: Final = 1_000_000
-#: Grows when the shape of a ledger changes so that an older app could not read it.
-LEDGER_VERSION: Final = 1
 
 
 class CostReservation(BaseModel, frozen=True, extra="ignore"):
@@ -31,7 +29,8 @@ class CostReservation(BaseModel, frozen=True, extra="ignore"):
 class DayLedger(BaseModel, frozen=True, extra="ignore"):
     """The settled and the reserved costs of one day."""
 
-    version: int = LEDGER_VERSION
+    #: Grows when the shape of a ledger changes so that an older app could not read it.
+    version: Literal[1] = 1
     #: Cost of settled calls, millionths of a dollar.
     spent: int = Field(default=0, ge=0)
     #: Reservations by ticket; each ticket is used once.

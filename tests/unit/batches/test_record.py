@@ -3,6 +3,7 @@
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from pydantic import ValidationError
 
 from shared.batches.entries import FileFault, ManifestEntry, ReadingState
 from shared.batches.record import (
@@ -108,3 +109,9 @@ def test_a_record_of_before_steps_is_still_read() -> None:
     del stored["file_faults"]
     read = BatchRecord.model_validate(stored)
     assert (read.step, read.file_faults) == (3, (FileFault(line=1, message="no"),))
+
+
+def test_a_record_of_a_later_version_is_not_read() -> None:
+    later = batch().model_dump(mode="json") | {"version": 2}
+    with pytest.raises(ValidationError, match="version"):
+        BatchRecord.model_validate(later)

@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from shared.limits.budget import (
     CostReservation,
@@ -85,3 +86,8 @@ def test_a_hold_is_overdue_when_its_call_must_be_over() -> None:
 @pytest.mark.parametrize(("usd", "counted"), [(0.1 + 0.2, 300_000), (0.0000001, 1), (0, 0)])
 def test_what_floats_get_wrong_is_not_counted(usd: float, counted: int) -> None:
     assert to_millionths(usd) == counted
+
+
+def test_a_ledger_of_a_later_version_is_not_read() -> None:
+    with pytest.raises(ValidationError, match="version"):
+        DayLedger.model_validate({"version": 2})
