@@ -123,7 +123,7 @@ def read_command_query(action: Action, job_id: str, query: Mapping[str, str]) ->
     try:
         return Command.model_validate({"command": action, "job_id": job_id, **content})
     except ValidationError as error:
-        raise invalid_query(validation_faults(error)) from error
+        raise invalid_query(validation_faults(error, Command)) from error
 
 
 def invalid_query(faults: list[Fault]) -> Refused:

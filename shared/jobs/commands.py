@@ -7,7 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import InvalidJob
 from .fields import JobId
-from .parsing import Envelope
+from .parsing import Envelope, repetition_faults
 from .validation import in_order, validation_faults
 
 #: An upper bound, so that a number of any length is rejected.
@@ -50,7 +50,11 @@ def read_command(envelope: Envelope) -> Command | None:
     """
     if "command" not in envelope.content:
         return None
+    faults = repetition_faults(envelope.repeated)
     try:
-        return Command.model_validate(envelope.content)
+        command = Command.model_validate(envelope.content)
+        if not faults:
+            return command
     except ValidationError as error:
-        raise InvalidJob(in_order(validation_faults(error))) from error
+        faults += validation_faults(error, Command)
+    raise InvalidJob(in_order(faults, Command))

@@ -253,18 +253,23 @@ def build_job(content: Mapping[str, Any], *, made_id: str, repeated: Sequence[st
         if value is not None or name not in Job.model_fields
     }
     fields.setdefault("job_id", made_id)
-    faults = [Fault(name, "appears twice in the message; set it once") for name in repeated]
+    faults = repetition_faults(repeated)
     try:
         job = Job.model_validate(fields)
         if not faults:
             return job
     except ValidationError as error:
-        faults += validation_faults(error)
+        faults += validation_faults(error, Job)
         faulty = frozenset(top_field(fault) for fault in faults)
         faults += find_conflicts(fields, faulty=faulty)
     own_id = content.get("job_id")
     readable = own_id if is_job_id(own_id) and "job_id" not in repeated else None
-    raise InvalidJob(in_order(faults), job_id=readable)
+    raise InvalidJob(in_order(faults, Job), job_id=readable)
+
+
+def repetition_faults(repeated: Sequence[str]) -> list[Fault]:
+    """Return one fault for each path of a name that a message has twice."""
+    return [Fault(name, "appears twice in the message; set it once") for name in repeated]
 
 
 def derived_job_id(inserted_at: datetime, seed: str) -> str:

@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any, Final
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
 from ..errors import Fault
 from .fields import quote_value
 from .finish import Finish, Rendition
-from .job import ONE_SIZE, SEVERAL_SIZES, Job
+from .job import ONE_SIZE, SEVERAL_SIZES
 
 #: Names in other image APIs, and ours.
 _ALIASES: Final = {
@@ -38,10 +38,15 @@ _WANTED: Final = {
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
-def validation_faults(error: ValidationError) -> list[Fault]:
-    """Return every fault of a single field; rules between fields are in `find_conflicts`."""
+def validation_faults(error: ValidationError, model: type[BaseModel]) -> list[Fault]:
+    """Return every fault of a single field of a job or a command, whichever `model` is.
+
+    Rules between fields of a job are in `find_conflicts`.
+    """
     return [
-        Fault(path(detail["loc"]), _sentence(detail)) for detail in error.errors() if detail["loc"]
+        Fault(path(detail["loc"]), _sentence(detail, model))
+        for detail in error.errors()
+        if detail["loc"]
     ]
 
 
@@ -53,9 +58,9 @@ def plain_faults(error: ValidationError) -> list[Fault]:
     ]
 
 
-def in_order(faults: Iterable[Fault]) -> list[Fault]:
-    """Return the faults in the order of the job's fields, unknown fields last."""
-    order = {name: place for place, name in enumerate(Job.model_fields)}
+def in_order(faults: Iterable[Fault], model: type[BaseModel]) -> list[Fault]:
+    """Return the faults in the order of the model's fields, unknown fields last."""
+    order = {name: place for place, name in enumerate(model.model_fields)}
     return sorted(faults, key=lambda fault: order.get(top_field(fault), len(order)))
 
 
@@ -81,10 +86,10 @@ def path(loc: tuple[str | int, ...]) -> str:
     return written
 
 
-def _sentence(detail: ErrorDetails) -> str:
+def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> str:
     kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
     if kind == "extra_forbidden":
-        return _unknown(detail["loc"])
+        return _unknown(detail["loc"], model)
     if kind in _WANTED:
         return _wrong_type(value, _WANTED[kind])
     write = _SENTENCES.get(kind)
@@ -113,6 +118,7 @@ def _not_among(value: object, context: Mapping[str, Any]) -> str:
 
 _SENTENCES: Final[Mapping[str, Callable[[Any, Mapping[str, Any]], str]]] = {
     "value_error": lambda _, context: str(context["error"]),
+    "enum": _not_among,
     "literal_error": _not_among,
     "greater_than": lambda v, c: f"{quote_value(v)} is too small; it must be above {c['gt']:g}",
     "greater_than_equal": lambda v, c: f"{quote_value(v)} is too small; at least {c['ge']:g}",
@@ -125,14 +131,15 @@ _SENTENCES: Final[Mapping[str, Callable[[Any, Mapping[str, Any]], str]]] = {
 }
 
 
-def _unknown(loc: tuple[str | int, ...]) -> str:
+def _unknown(loc: tuple[str | int, ...], model: type[BaseModel]) -> str:
     name = str(loc[-1])
     if loc == ("id",):
         return (
-            "is not a field of a job; use job_id: a payload field of this name overwrites the "
+            "is not a field here; use job_id: a payload field of this name overwrites the "
             "metadata of the queue"
         )
-    model = Job if len(loc) == 1 else Rendition if "renditions" in loc[:-1] else Finish
+    if len(loc) > 1:
+        model = Rendition if "renditions" in loc[:-1] else Finish
     known = list(model.model_fields)
     plain = {_squeezed(field): field for field in known}
     close = get_close_matches(_squeezed(name), plain, n=1, cutoff=0.7)

@@ -14,6 +14,12 @@ def read(**content: Any) -> Command | None:  # noqa: ANN401 (any field)
     return read_command(open_envelope(json.dumps(content).encode()))
 
 
+def faults_of(body: str) -> dict[str, str]:
+    with pytest.raises(InvalidJob) as refused:
+        read_command(open_envelope(body.encode()))
+    return {fault.field: fault.message for fault in refused.value.faults}
+
+
 @pytest.mark.parametrize("action", Action)
 def test_a_command_is_read_as_it_was_sent(action: Action) -> None:
     sent = Command(command=action, job_id="fox", run=2, reason="too dear")
@@ -41,6 +47,28 @@ def test_a_job_is_not_a_command() -> None:
     ],
 )
 def test_a_faulty_command_names_its_fields(content: dict[str, Any], field: str) -> None:
-    with pytest.raises(InvalidJob) as refused:
-        read(**content)
-    assert [fault.field for fault in refused.value.faults] == [field]
+    assert list(faults_of(json.dumps(content))) == [field]
+
+
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        ({"prompt": "an owl"}, "use one of command, job_id, run, result, pictures, reason"),
+        ({"width": 1}, "use one of command, job_id, run, result, pictures, reason"),
+        ({"picture": "keep"}, "did you mean 'pictures'?"),
+        ({"id": "fox"}, "use job_id"),
+        ({"command": "cancle"}, "did you mean 'cancel'? use 'cancel', 'release', 'fail' or"),
+    ],
+)
+def test_a_fault_of_a_command_suggests_what_a_command_may_have(
+    content: dict[str, Any], says: str
+) -> None:
+    found = faults_of(json.dumps({"command": "cancel", "job_id": "fox"} | content))
+    assert list(found) == list(content)
+    assert says in next(iter(found.values()))
+
+
+def test_a_field_that_a_command_has_twice_is_a_fault_among_the_others() -> None:
+    found = faults_of('{"what": 1, "run": 1, "command": "cancel", "command": "replay", "run": 2}')
+    assert list(found) == ["command", "job_id", "run", "what"]
+    assert found["command"] == found["run"] == "appears twice in the message; set it once"
