@@ -106,20 +106,17 @@ class BatchCompletedData(Tally):
 def build_completed(record: BatchRecord, *, source: str, container: str) -> "CloudEvent":
     """Return the event of a batch's end; `container` holds the result manifest."""
     completed_at = record.completed_at or record.updated_at
-    data = BatchCompletedData(
-        batch_id=record.batch_id,
-        manifest=describe_manifest(record),
+    data = BatchCompletedData.copy_from(
+        record,
         **dict(tally(record.counts)),
+        manifest=describe_manifest(record),
         results=ResultsData(
             url=record.results_url or "",
             container=container,
             blob=RESULTS.format(batch_id=record.batch_id),
         ),
-        file_faults=record.file_faults,
-        faults=record.faults,
-        timings=BatchTimings(
-            created_at=record.created_at,
-            read_at=record.read_at,
+        timings=BatchTimings.copy_from(
+            record,
             completed_at=completed_at,
             total_seconds=round((completed_at - record.created_at).total_seconds(), 3),
         ),
@@ -148,8 +145,8 @@ def describe_manifest(record: BatchRecord) -> ManifestData:
 def tally(counts: Counts) -> Tally:
     """Return counts as they are published."""
     is_priced = not counts.unpriced
-    return Tally(
-        **{name: getattr(counts, name) for name in EntryCounts.model_fields},
+    return Tally.copy_from(
+        counts,
         cost_usd=round(counts.known_usd, 6) if is_priced else None,
         cost_known_by=("estimate" if counts.estimated else "usage")
         if is_priced and counts.entries > counts.rejected
@@ -165,28 +162,17 @@ def result_of(batch_id: str, entry: TakenEntry, record: JobRecord | None) -> Res
         return Result(**known, state="rejected", repeated=False, code=entry.code, faults=faults)
     if record is None:
         return Result(**known, state="gone", repeated=False)
-    spent, begun_by = spending_of(record), record.batch
-    return Result(
+    spent, begun_by, failure = spending_of(record), record.batch, record.failure
+    return Result.copy_from(
+        spent,
         **known,
-        state=record.state.value,  # type: ignore[arg-type] # it has ended: any but `running`
+        state=record.state.value,
         repeated=begun_by is None
         or (begun_by.batch_id, begun_by.entry) != (batch_id, entry.number),
         images=images_of(record),
         sidecar=f"{record.job_id}/job.json" if record.state is JobState.SUCCEEDED else None,
-        cost_usd=spent.cost_usd,
-        cost_known_by=spent.cost_known_by,
-        possible_duplicate_charge=spent.possible_duplicate_charge,
-        failure=_failure(record),
+        failure=failure and ResultFailure.copy_from(failure, message=clip(failure.message)),
         tags=record.job.tags,
-    )
-
-
-def _failure(record: JobRecord) -> ResultFailure | None:
-    failure = record.failure
-    if failure is None:
-        return None
-    return ResultFailure(
-        code=failure.code, message=clip(failure.message), retryable=failure.retryable
     )
 
 

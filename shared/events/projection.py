@@ -82,17 +82,12 @@ def _build_accepted(record: JobRecord) -> AcceptedData:
         record,
         routing=routing_of(plans[0]),
         parts=tuple(
-            PlannedPart.copy_from(
-                plan,
-                part=number,
-                routing=routing_of(plan),
-                expected_seconds=round(plan.expected_seconds, 1),
-            )
+            PlannedPart.copy_from(plan, part=number, routing=routing_of(plan))
             for number, plan in enumerate(plans)
         ),
         omitted=Omitted(),
         tasks=len(record.tasks),
-        expected_seconds=round(max(plan.expected_seconds for plan in plans), 1),
+        expected_seconds=max(plan.expected_seconds for plan in plans),
         estimate_basis=clip("; ".join(bases)),
         tags=record.job.tags,
     )
@@ -155,13 +150,13 @@ def _build_part(record: JobRecord, part: int) -> EndedPart:
 def _list_failures(record: JobRecord) -> Iterator[PartFailure]:
     for task in record.tasks:
         if task.failure:
-            yield PartFailure(
+            yield PartFailure.copy_from(
+                task.failure,
                 part=task.part,
                 locale=task.locale,
                 indexes=tuple(task.first + slot.index for slot in task.missing),
                 code=clip(task.failure.code, MAX_NAME_BYTES),
                 message=clip(task.failure.message),
-                retryable=task.failure.retryable,
             )
 
 

@@ -68,22 +68,13 @@ class SubmittedList(Data):
 def batch_status(record: BatchRecord) -> BatchStatus:
     """Return the document of a batch."""
     ended = record.state is BatchState.COMPLETED
-    return BatchStatus(
-        batch_id=record.batch_id,
-        state=record.state,
+    return BatchStatus.copy_from(
+        record,
         manifest=describe_manifest(record),
         read=record.reading.entries,
         counts=tally(record.counts),
-        waits_for=record.waits_for,
-        file_faults=record.file_faults,
-        faults=record.faults,
         path=BATCH_PATH.format(batch_id=record.batch_id),
         results_path=RESULTS_PATH.format(batch_id=record.batch_id) if ended else None,
-        results_url=record.results_url,
-        created_at=record.created_at,
-        updated_at=record.updated_at,
-        completed_at=record.completed_at,
-        sent_at=record.sent_at,
     )
 
 

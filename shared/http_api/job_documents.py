@@ -11,7 +11,7 @@ from ..events.data import Data, Image, RenditionData, Routing, Spending
 from ..events.projection import contact_sheet_of, event_id, images_of, routing_of, spending_of
 from ..images_api.outcomes import OutcomeKind
 from ..records.index_entry import IndexEntry, Page
-from ..records.record import Attempt, Failure, JobRecord, JobState, TaskRecord, TaskState
+from ..records.record import Failure, JobRecord, JobState, TaskRecord, TaskState
 from ..routing.plan import Plan, estimate_usd
 from ..vocabulary import EventType
 
@@ -168,51 +168,30 @@ LATEST_POLL: Final = 30
 
 def plan_status(plan: Plan) -> PlanStatus:
     """Tell a plan."""
-    return PlanStatus(
-        routing=routing_of(plan),
-        deployments=plan.deployments,
-        tasks=plan.calls,
-        tokens=plan.tokens,
-        expected_seconds=plan.expected_seconds,
-        estimate_usd=_rounded(plan.estimate_usd),
-        estimate_basis=plan.estimate_basis,
-    )
+    return PlanStatus.copy_from(plan, routing=routing_of(plan), tasks=plan.calls)
 
 
 def estimate_of(plans: tuple[Plan, ...]) -> JobEstimate:
     """Tell what plans are expected to cost."""
-    return JobEstimate(
-        plans=tuple(map(plan_status, plans)), estimate_usd=_rounded(estimate_usd(plans))
-    )
+    return JobEstimate(plans=tuple(map(plan_status, plans)), estimate_usd=estimate_usd(plans))
 
 
 def status_of(record: JobRecord) -> JobStatus:
     """Tell everything about a job."""
-    return JobStatus(
+    return JobStatus.copy_from(
+        record,
         **dict(spending_of(record)),
-        job_id=record.job_id,
-        state=record.state,
-        run=record.run,
         batch_id=record.batch.batch_id if record.batch else None,
         cancelling=record.state is JobState.RUNNING and record.cancel_requested is not None,
         job=record.job.model_dump(mode="json", exclude_defaults=True),
         plans=tuple(map(plan_status, record.plans)),
-        estimate_usd=_rounded(record.estimate_usd),
         tasks=tuple(_task(record, task) for task in record.tasks),
         images=pictures_of(record),
         contact_sheet=_sheet(record),
-        failure=_failure(record.failure),
         events=tuple(
-            EventStatus(
-                id=event_id(record.job_id, entry.type, entry.run),
-                type=EventType(entry.type),
-                time=entry.time,
-                sent_at=entry.sent_at,
-            )
+            EventStatus.copy_from(entry, id=event_id(record.job_id, entry.type, entry.run))
             for entry in record.outbox
         ),
-        accepted_at=record.accepted_at,
-        updated_at=record.updated_at,
     )
 
 
@@ -223,22 +202,13 @@ def job_list(page: Page, urls: Mapping[str, str]) -> JobList:
 
 def _listed(entry: IndexEntry, urls: Mapping[str, str]) -> JobSummary:
     cover = IMAGE_PATH.format(job_id=entry.job_id, number=FIRST) if entry.picture else None
-    return JobSummary(
-        job_id=entry.job_id,
-        state=entry.state,
-        run=entry.run,
-        prompt=entry.prompt,
-        models=entry.models,
-        sizes=entry.sizes,
-        tags=entry.tags,
+    return JobSummary.copy_from(
+        entry,
         images=entry.pictures,
         cover_path=cover,
         cover_url=urls.get(entry.cover or ""),
-        cost_usd=entry.cost_usd,
         failure=entry.code,
         path=JOB_PATH.format(job_id=entry.job_id),
-        accepted_at=entry.accepted_at,
-        updated_at=entry.updated_at,
     )
 
 
@@ -251,8 +221,9 @@ def pictures_of(record: JobRecord) -> tuple[ImageStatus, ...]:
         number = numbers[image.blob]
         path = IMAGE_PATH.format(job_id=record.job_id, number=number)
         made = tuple(_made(each, f"{path}?as={_form(each)}") for each in image.renditions)
-        told = dict(image) | {"renditions": made}
-        found.append(ImageStatus(**told, number=number, path=path, read_url=None))
+        found.append(
+            ImageStatus.copy_from(image, renditions=made, number=number, path=path, read_url=None)
+        )
     return tuple(found)
 
 
@@ -294,7 +265,7 @@ def add_read_links(status: JobStatus, urls: Mapping[str, str]) -> JobStatus:
 
 
 def _made(each: RenditionData, path: str) -> RenditionStatus:
-    return RenditionStatus(**dict(each), path=path, read_url=None)
+    return RenditionStatus.copy_from(each, path=path, read_url=None)
 
 
 def _sheet(record: JobRecord) -> RenditionStatus | None:
@@ -317,28 +288,10 @@ def poll_after(record: JobRecord, now: datetime) -> int:
 
 def _task(record: JobRecord, task: TaskRecord) -> TaskStatus:
     plan = record.plans[task.part]
-    return TaskStatus(
-        index=task.index,
-        state=task.state,
+    return TaskStatus.copy_from(
+        task,
         model=plan.model,
         size=f"{plan.width}x{plan.height}",
-        locale=task.locale,
         n=len(task.blobs),
-        unpaid_retries=task.unpaid_retries,
-        last_unpaid=task.last_unpaid,
-        attempts=tuple(map(_attempt, task.every_attempt)),
-        failure=_failure(task.failure),
+        attempts=tuple(map(AttemptStatus.copy_from, task.every_attempt)),
     )
-
-
-def _attempt(attempt: Attempt) -> AttemptStatus:
-    told = {name: getattr(attempt, name) for name in AttemptStatus.model_fields}
-    return AttemptStatus(**told | {"cost_usd": _rounded(attempt.cost_usd)})
-
-
-def _failure(failure: Failure | None) -> FailureStatus | None:
-    return FailureStatus(**dict(failure)) if failure else None
-
-
-def _rounded(usd: float | None) -> float | None:
-    return None if usd is None else round(usd, 6)

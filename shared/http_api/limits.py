@@ -97,17 +97,13 @@ def describe_budget(
 def list_reservations(ledger: DayLedger | None) -> tuple[CostReservationStatus, ...]:
     """Return the reservations, ordered by the end of their calls."""
     held = sorted(ledger.held.values(), key=lambda hold: hold.until) if ledger else []
-    return tuple(
-        CostReservationStatus(job_id=hold.job_id, usd=_usd(hold.amount), until=hold.until)
-        for hold in held
-    )
+    return tuple(CostReservationStatus.copy_from(hold, usd=_usd(hold.amount)) for hold in held)
 
 
 def _circuit(deployment: str | None, circuit: Circuit, now: datetime) -> CircuitStatus:
-    return CircuitStatus(
+    return CircuitStatus.copy_from(
+        circuit,
         deployment=deployment,
-        reason=circuit.reason,
-        message=circuit.message,
         since=circuit.opened_at,
         until=open_until(circuit, now=now),
     )

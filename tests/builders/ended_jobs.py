@@ -54,7 +54,7 @@ def plan(*, n: int = 2, **changes: Any) -> Plan:  # noqa: ANN401 - any field of 
         "tokens": TokenEstimate(bucket=1000),
         "estimate_usd": 0.1,
         "estimate_basis": "the higher count",
-        "expected_seconds": 30.04,
+        "expected_seconds": 30.0,
         "call_limit_seconds": 420,
         "adjustments": (
             Adjustment(field="size", asked="16:9", decided="1536x864", reason="on the grid"),
