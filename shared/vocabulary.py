@@ -117,6 +117,11 @@ def picture_names(name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((name, *(name_by_type(name, kind) for kind in EXTENSIONS))))
 
 
+def sidecar_name(job_id: str) -> str:
+    """Return the blob name of a job's sidecar: written once, when all pictures are in place."""
+    return f"{job_id}/job.json"
+
+
 def picture_name(digest: str, content_type: str) -> str:
     """Return the blob name of a picture to edit, by the SHA-256 of its bytes."""
     return f"pictures/{digest}.{'png' if content_type == 'image/png' else 'jpg'}"

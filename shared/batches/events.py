@@ -11,7 +11,7 @@ from ..events.cloud_events import cloud_event
 from ..events.data import Data, Image
 from ..events.projection import event_id, images_of, spending_of
 from ..records.record import FailureFacts, JobRecord, JobState
-from ..vocabulary import clip
+from ..vocabulary import clip, sidecar_name
 from .entries import FileFault
 from .record import BatchRecord, Counts, EntryCounts, EntryFault, TakenEntry
 
@@ -170,7 +170,7 @@ def result_of(batch_id: str, entry: TakenEntry, record: JobRecord | None) -> Res
         repeated=begun_by is None
         or (begun_by.batch_id, begun_by.entry) != (batch_id, entry.number),
         images=images_of(record),
-        sidecar=f"{record.job_id}/job.json" if record.state is JobState.SUCCEEDED else None,
+        sidecar=sidecar_name(record.job_id) if record.state is JobState.SUCCEEDED else None,
         failure=failure and ResultFailure.copy_from(failure, message=clip(failure.message)),
         tags=record.job.tags,
     )

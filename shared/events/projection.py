@@ -9,7 +9,7 @@ from ..catalogue.pricing import Usage
 from ..records.costs import cost_of
 from ..records.record import Failure, JobRecord
 from ..routing.plan import Adjustment, Plan
-from ..vocabulary import MAX_NAME_BYTES, EventType, FailureCode, clip
+from ..vocabulary import MAX_NAME_BYTES, EventType, FailureCode, clip, sidecar_name
 from .data import (
     MAX_CATEGORIES,
     MAX_REASONS,
@@ -68,7 +68,7 @@ def data_of(record: JobRecord, event_type: EventType, *, time: datetime) -> Data
     if event_type is EventType.ACCEPTED:
         return _build_accepted(record)
     if event_type is EventType.SUCCEEDED:
-        sidecar = f"{record.job_id}/job.json"
+        sidecar = sidecar_name(record.job_id)
         return SucceededData.copy_from(_build_ended(record, time), sidecar=sidecar)
     if event_type in _NO_FAILURE:
         return _build_failed(record, event_type, time)

@@ -4,7 +4,6 @@ The modules of events are imported with the first one: no paid call waits for th
 """
 
 from functools import partial
-from typing import Final
 
 from ..ports import Versioned
 from ..records.costs import awaits_budget, resumes_at
@@ -13,10 +12,7 @@ from ..records.index_entry import index_entry_of
 from ..records.record import JobRecord, JobState, OutboxEntry
 from ..records.transitions import mark_sent
 from ..stores.world import World
-from ..vocabulary import EventType
-
-#: The file a storage-triggered workflow waits for: written once, when all pictures are in place.
-SIDECAR: Final = "{job_id}/job.json"
+from ..vocabulary import EventType, sidecar_name
 
 
 async def publish_pending(
@@ -55,7 +51,7 @@ async def _publish(record: JobRecord, entry: OutboxEntry, world: World, *, sourc
 
     event = cloud_events.build(record, EventType(entry.type), source=source, time=entry.time)
     if entry.type == EventType.SUCCEEDED:
-        name = SIDECAR.format(job_id=record.job_id)
+        name = sidecar_name(record.job_id)
         whole = data_of(record, EventType.SUCCEEDED, time=entry.time)
         await world.pictures.put_sidecar(name, whole.model_dump_json(indent=2).encode())
     if entry.type == EventType.CANCELLED:
