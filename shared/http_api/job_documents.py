@@ -98,7 +98,7 @@ class EventStatus(Data):
 
 
 class JobStatus(Spending):
-    """All there is to tell of a job."""
+    """Everything about a job."""
 
     job_id: str
     state: JobState
@@ -149,15 +149,15 @@ class JobList(Data):
     next: str | None = Field(description="What to give as `after` for the jobs that follow.")
 
 
-#: Where a job, and one of its pictures, is to be asked for.
+#: The path of a job, and of one of its pictures.
 JOB_PATH: Final = "/api/jobs/{job_id}"
 IMAGE_PATH: Final = "/api/jobs/{job_id}/images/{number}"
 #: Stands for the number of the first picture that a job has.
 FIRST: Final = "first"
 #: Stands for the number of the contact sheet, which has none.
 SHEET: Final = "contact-sheet"
-#: What is asked for of a picture: as it came, cut to the size that was asked for, small, or a
-#: rendition by its quality and type, as `q80.webp`.
+#: The forms of a picture: as it came, cut to the requested size, small, or a rendition by its
+#: quality and type, as `q80.webp`.
 FORMS: Final = r"original|exact|thumbnail|q(?:[1-9][0-9]?|100)\.(?:webp|jpg|avif)"
 ORIGINAL: Final = "original"
 THUMBNAIL: Final = "thumbnail"
@@ -167,17 +167,17 @@ LATEST_POLL: Final = 30
 
 
 def plan_status(plan: Plan) -> PlanStatus:
-    """Tell a plan."""
+    """Return the document of a plan."""
     return PlanStatus.copy_from(plan, routing=routing_of(plan), tasks=plan.calls)
 
 
 def estimate_of(plans: tuple[Plan, ...]) -> JobEstimate:
-    """Tell what plans are expected to cost."""
+    """Return the document of a job that is only estimated."""
     return JobEstimate(plans=tuple(map(plan_status, plans)), estimate_usd=estimate_usd(plans))
 
 
-def status_of(record: JobRecord) -> JobStatus:
-    """Tell everything about a job."""
+def status_of(record: JobRecord, links: Mapping[str, str] = {}) -> JobStatus:
+    """Return everything about a job, with a link to each picture whose blob is in `links`."""
     return JobStatus.copy_from(
         record,
         **dict(spending_of(record)),
@@ -186,8 +186,8 @@ def status_of(record: JobRecord) -> JobStatus:
         job=record.job.model_dump(mode="json", exclude_defaults=True),
         plans=tuple(map(plan_status, record.plans)),
         tasks=tuple(_task(record, task) for task in record.tasks),
-        images=pictures_of(record),
-        contact_sheet=_sheet(record),
+        images=pictures_of(record, links),
+        contact_sheet=_sheet(record, links),
         events=tuple(
             EventStatus.copy_from(entry, id=event_id(record.job_id, entry.type, entry.run))
             for entry in record.outbox
@@ -195,34 +195,41 @@ def status_of(record: JobRecord) -> JobStatus:
     )
 
 
-def job_list(page: Page, urls: Mapping[str, str]) -> JobList:
-    """Tell a page of the register, with the links there are, by blob."""
-    return JobList(jobs=tuple(_listed(entry, urls) for entry in page.entries), next=page.next)
+def job_list(page: Page, links: Mapping[str, str]) -> JobList:
+    """Return a page of the index, with a link to each cover whose blob is in `links`."""
+    return JobList(jobs=tuple(_summary(entry, links) for entry in page.entries), next=page.next)
 
 
-def _listed(entry: IndexEntry, urls: Mapping[str, str]) -> JobSummary:
+def _summary(entry: IndexEntry, links: Mapping[str, str]) -> JobSummary:
     cover = IMAGE_PATH.format(job_id=entry.job_id, number=FIRST) if entry.picture else None
     return JobSummary.copy_from(
         entry,
         images=entry.pictures,
         cover_path=cover,
-        cover_url=urls.get(entry.cover or ""),
+        cover_url=links.get(entry.cover or ""),
         failure=entry.code,
         path=JOB_PATH.format(job_id=entry.job_id),
     )
 
 
-def pictures_of(record: JobRecord) -> tuple[ImageStatus, ...]:
-    """Tell the stored pictures; a picture keeps its number while others are still to come."""
+def pictures_of(record: JobRecord, links: Mapping[str, str] = {}) -> tuple[ImageStatus, ...]:
+    """Return the stored pictures; a picture keeps its number while others are still to come."""
     planned = [blob for task in record.tasks for blob in task.blobs]
     numbers = {blob: number for number, blob in enumerate(planned)}
     found = []
     for image in images_of(record):
         number = numbers[image.blob]
         path = IMAGE_PATH.format(job_id=record.job_id, number=number)
-        made = tuple(_made(each, f"{path}?as={_form(each)}") for each in image.renditions)
         found.append(
-            ImageStatus.copy_from(image, renditions=made, number=number, path=path, read_url=None)
+            ImageStatus.copy_from(
+                image,
+                renditions=tuple(
+                    _rendition(each, f"{path}?as={_form(each)}", links) for each in image.renditions
+                ),
+                number=number,
+                path=path,
+                read_url=links.get(image.blob),
+            )
         )
     return tuple(found)
 
@@ -243,39 +250,24 @@ def find_picture(record: JobRecord, number: str, form: str = ORIGINAL) -> str | 
     return None
 
 
-def blobs_of(status: JobStatus) -> tuple[str, ...]:
-    """Return the blob of every picture in a status."""
-    made = [each.blob for image in status.images for each in image.renditions]
-    sheet = [status.contact_sheet.blob] if status.contact_sheet else []
-    return (*(image.blob for image in status.images), *made, *sheet)
+def blobs_of(record: JobRecord) -> list[str]:
+    """Return the blob of every stored picture and of every picture made from one."""
+    made = record.finishing.rendered if record.finishing else ()
+    return [*(picture.blob for picture in record.pictures), *(each.blob for each in made)]
 
 
-def add_read_links(status: JobStatus, urls: Mapping[str, str]) -> JobStatus:
-    """Return the status with a link to each picture, given by the picture's blob."""
-
-    def with_link[P: (ImageStatus, RenditionStatus)](picture: P) -> P:
-        return picture.model_copy(update={"read_url": urls.get(picture.blob)})
-
-    images = []
-    for image in status.images:
-        made = tuple(map(with_link, image.renditions))
-        images.append(with_link(image).model_copy(update={"renditions": made}))
-    sheet = status.contact_sheet and with_link(status.contact_sheet)
-    return status.model_copy(update={"images": tuple(images), "contact_sheet": sheet})
+def _rendition(each: RenditionData, path: str, links: Mapping[str, str]) -> RenditionStatus:
+    return RenditionStatus.copy_from(each, path=path, read_url=links.get(each.blob))
 
 
-def _made(each: RenditionData, path: str) -> RenditionStatus:
-    return RenditionStatus.copy_from(each, path=path, read_url=None)
-
-
-def _sheet(record: JobRecord) -> RenditionStatus | None:
+def _sheet(record: JobRecord, links: Mapping[str, str]) -> RenditionStatus | None:
     sheet = contact_sheet_of(record)
     path = IMAGE_PATH.format(job_id=record.job_id, number=SHEET)
-    return _made(sheet, path) if sheet else None
+    return _rendition(sheet, path, links) if sheet else None
 
 
 def _form(each: RenditionData) -> str:
-    """Return by what word a picture made from another is asked for."""
+    """Return the value of `as` that requests a picture made from another."""
     return ".".join(each.blob.rsplit(".", 2)[1:]) if each.kind == "rendition" else each.kind
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import uuid
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import urlencode
@@ -12,7 +13,6 @@ from ...adapters.world import open_world
 from ...config.settings import Configuration
 from ...http_api.job_documents import (
     JOB_PATH,
-    add_read_links,
     blobs_of,
     estimate_of,
     job_list,
@@ -134,19 +134,22 @@ async def read_job(req: func.HttpRequest, configuration: Configuration) -> func.
     world = open_world(configuration)
     links = wants_links(req.params, configuration.settings)
     stored = await stored_job(req, world)
-    record, now = stored.value, world.clock.now()
+    record = stored.value
     # With links the document is different each time, so it has no version.
     headers = {} if links else {"ETag": stored.version}
     if record.state is JobState.RUNNING:
-        headers["Retry-After"] = str(poll_after(record, now))
+        headers["Retry-After"] = str(poll_after(record, world.clock.now()))
     if not links and matches_version(req.headers.get("if-none-match"), stored.version):
         return empty_response(304, headers)
-    status = status_of(record)
-    if links:
-        until = now + configuration.settings.read_link_life
-        urls = {blob: await world.links.link(blob, until=until) for blob in blobs_of(status)}
-        status = add_read_links(status, urls)
-    return json_response(status, headers=headers)
+    urls = await _make_links(blobs_of(record), world, configuration) if links else {}
+    return json_response(status_of(record, urls), headers=headers)
+
+
+async def _make_links(
+    blobs: Iterable[str], world: World, configuration: Configuration
+) -> dict[str, str]:
+    until = world.clock.now() + configuration.settings.read_link_life
+    return {blob: await world.links.link(blob, until=until) for blob in blobs}
 
 
 async def stored_job(req: func.HttpRequest, world: World) -> Versioned[JobRecord]:
@@ -165,12 +168,8 @@ async def list_jobs(req: func.HttpRequest, configuration: Configuration) -> func
     page = await world.index.page(
         after=wanted.after, limit=wanted.limit, state=wanted.state, tag=wanted.tag
     )
-    urls: dict[str, str] = {}
-    if links:
-        until = world.clock.now() + configuration.settings.read_link_life
-        covers = [entry.cover for entry in page.entries if entry.cover]
-        urls = {blob: await world.links.link(blob, until=until) for blob in covers}
-    jobs = job_list(page, urls)
+    covers = [entry.cover for entry in page.entries if entry.cover]
+    jobs = job_list(page, await _make_links(covers, world, configuration) if links else {})
     headers = {}
     if page.next:
         # Only known parameters: a key in the query must not be repeated in the link.

@@ -5,7 +5,6 @@ import pytest
 from shared.http_api.job_documents import (
     ImageStatus,
     RenditionStatus,
-    add_read_links,
     blobs_of,
     estimate_of,
     find_picture,
@@ -61,10 +60,10 @@ def test_a_picture_keeps_its_number_while_an_earlier_one_is_still_to_come() -> N
 
 
 def test_links_are_told_with_the_pictures_they_read() -> None:
-    status = status_of(record(plan=plan(n=1)))
-    (image,) = status.images
+    ended = record(plan=plan(n=1))
+    (image,) = status_of(ended).images
     assert image.read_url is None
-    (image,) = add_read_links(status, {image.blob: "https://account.example/x?sig=1"}).images
+    (image,) = status_of(ended, {image.blob: "https://account.example/x?sig=1"}).images
     assert image.read_url == "https://account.example/x?sig=1"
 
 
@@ -101,10 +100,10 @@ async def test_what_a_finish_made_is_told_with_the_path_that_gives_it() -> None:
 
 async def test_everything_a_finish_made_gets_its_link() -> None:
     scene = await run({"job_id": "fox-1", "prompt": "a fox", "finish": FINISH})
-    status = status_of(scene.record("fox-1"))
-    blobs = blobs_of(status)
+    finished = scene.record("fox-1")
+    blobs = blobs_of(finished)
     assert len(set(blobs)) == len(blobs) == 6
-    told = add_read_links(status, {blob: f"https://account.example/{blob}" for blob in blobs})
+    told = status_of(finished, {blob: f"https://account.example/{blob}" for blob in blobs})
     assert told.contact_sheet
     (image,) = told.images
     every: list[ImageStatus | RenditionStatus] = [image, *image.renditions, told.contact_sheet]
