@@ -1,147 +1,128 @@
-"""What each queue of the app triggers: one function a queue, so that each is scaled alone.
+"""The functions of the queues: one for each queue, so that each is scaled alone.
 
 Work that most instances never see is imported with its first message.
 """
 
 # ruff: noqa: PLC0415 (see above)
 
+from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime
+from functools import partial
+
 import azure.functions as func
 
 from ..adapters.world import open_world
-from ..config.settings import Configuration
+from ..config.settings import CONNECTION, Configuration
 from ..errors import MalformedMessage
+from ..jobs.parsing import Message
 from ..ports import Report, What
 from ..records.task_messages import read_finish, read_task
+from ..stores.world import World
 from ..workflows.intake import handle_job_message
-from .host import Handler, log_report, queue_function, read_message, start_span
+from .host import log_report, start_span
+
+#: Handles one delivery; returns what to log, or None if that is logged already.
+type Workflow = Callable[[Message, World, Configuration], Awaitable[Report | None]]
 
 
-def intake(configuration: Configuration) -> func.Blueprint:
-    """Return the function of the jobs queue: each message is accepted or rejected."""
-    blueprint = func.Blueprint()
+def functions(configuration: Configuration) -> func.Blueprint:
+    """Return two functions for each queue: of its messages, and of its poison messages."""
+    blueprint, settings = func.Blueprint(), configuration.settings
 
-    @queue_function(blueprint, "intake", configuration.settings.jobs_queue)
-    async def handle(message: func.QueueMessage) -> None:
-        log_report(
-            "intake",
-            await handle_job_message(
-                read_message(message), open_world(configuration), configuration
-            ),
-        )
+    def add(name: str, queue: str, workflow: Workflow, poison: Workflow) -> None:
+        _add_function(blueprint, name, queue, workflow, configuration)
+        _add_function(blueprint, f"poison_{name}", f"{queue}-poison", poison, configuration)
 
-    return blueprint
+    def add_of_jobs(name: str, queue: str, workflow: Workflow) -> None:
+        add(name, queue, workflow, partial(_poison, queue=queue))
 
-
-def generate(configuration: Configuration) -> func.Blueprint:
-    """Return one function for each lane: `generate_small`, `_standard` and `_large`."""
-    blueprint = func.Blueprint()
-    for lane, queue in configuration.settings.lanes.items():
+    add_of_jobs("intake", settings.jobs_queue, handle_job_message)
+    for lane, queue in settings.lanes.items():
         name = f"generate_{lane}"
-        queue_function(blueprint, name, queue)(_lane(name, configuration))
+        add_of_jobs(name, queue, partial(_generate, name=name))
+    add_of_jobs("finish", settings.finish_queue, _finish)
+    add("batch", settings.manifests_queue, _batch, _poison_batch)
+    add("dispatch", settings.deliveries_queue, _deliver, _poison_delivery)
     return blueprint
 
 
-def _lane(name: str, configuration: Configuration) -> Handler:
+def _add_function(
+    blueprint: func.Blueprint,
+    name: str,
+    queue: str,
+    workflow: Workflow,
+    configuration: Configuration,
+) -> None:
     async def handle(message: func.QueueMessage) -> None:
-        from ..workflows.generation.generate import generate
-
+        delivery = Message(
+            body=message.get_body(),
+            # The same at each delivery.
+            message_id=message.id or "",
+            inserted_at=message.insertion_time or datetime.now(UTC),
+        )
         try:
-            task = read_task(message.get_body())
+            report = await workflow(delivery, open_world(configuration), configuration)
         except MalformedMessage as error:
             log_report(name, Report(What.MALFORMED, None, {"why": error}))
             raise
-        with start_span(name, task.traceparent):
-            log_report(name, await generate(task, open_world(configuration), configuration))
+        if report:
+            log_report(name, report)
 
-    return handle
-
-
-def finish(configuration: Configuration) -> func.Blueprint:
-    """Return the function of the finish queue: originals of jobs whose calls have all ended."""
-    blueprint = func.Blueprint()
-
-    @queue_function(blueprint, "finish", configuration.settings.finish_queue)
-    async def handle(message: func.QueueMessage) -> None:
-        from ..workflows.finishing import finish
-
-        try:
-            wanted = read_finish(message.get_body())
-        except MalformedMessage as error:
-            log_report("finish", Report(What.MALFORMED, None, {"why": error}))
-            raise
-        log_report("finish", await finish(wanted, open_world(configuration), configuration))
-
-    return blueprint
+    handle.__name__ = name
+    triggered = blueprint.queue_trigger(
+        arg_name="message",
+        queue_name=queue,
+        connection=CONNECTION,
+        # As bytes, so that fields of the payload can't overwrite the id and times of the message.
+        data_type=func.DataType.BINARY,
+    )
+    blueprint.function_name(name)(triggered(handle))
 
 
-def batch(configuration: Configuration) -> func.Blueprint:
-    """Return the functions of the manifests queue and of its poison queue."""
-    blueprint = func.Blueprint()
-    queue = configuration.settings.manifests_queue
+async def _generate(
+    message: Message, world: World, configuration: Configuration, *, name: str
+) -> None:
+    from ..workflows.generation.generate import generate
 
-    @queue_function(blueprint, "batch", queue)
-    async def handle(message: func.QueueMessage) -> None:
-        from ..workflows.batches import advance
-
-        world = open_world(configuration)
-        log_report("batch", await advance(read_message(message), world, configuration))
-
-    @queue_function(blueprint, "poison_batch", f"{queue}-poison")
-    async def handle_poison(message: func.QueueMessage) -> None:
-        from ..workflows.batches import handle_poison_notice
-
-        world = open_world(configuration)
-        log_report(
-            "poison_batch", await handle_poison_notice(read_message(message), world, configuration)
-        )
-
-    return blueprint
+    task = read_task(message.body)
+    with start_span(name, task.traceparent):
+        # Logged within the span, because the report gives the span its attributes.
+        log_report(name, await generate(task, world, configuration))
 
 
-def deliver(configuration: Configuration) -> func.Blueprint:
-    """Return the functions of the deliveries queue and of its poison queue."""
-    blueprint = func.Blueprint()
-    queue = configuration.settings.deliveries_queue
+async def _finish(message: Message, world: World, configuration: Configuration) -> Report:
+    from ..workflows.finishing import finish
 
-    @queue_function(blueprint, "dispatch", queue)
-    async def handle(message: func.QueueMessage) -> None:
-        from ..workflows.delivery import deliver
-
-        world = open_world(configuration)
-        log_report("dispatch", await deliver(read_message(message), world, configuration))
-
-    @queue_function(blueprint, "poison_dispatch", f"{queue}-poison")
-    async def handle_poison(message: func.QueueMessage) -> None:
-        from ..workflows.delivery import handle_poison_delivery
-
-        log_report(
-            "poison_dispatch",
-            await handle_poison_delivery(read_message(message), open_world(configuration)),
-        )
-
-    return blueprint
+    return await finish(read_finish(message.body), world, configuration)
 
 
-def poison(configuration: Configuration) -> func.Blueprint:
-    """Return one function for each poison queue of a job's messages."""
-    blueprint = func.Blueprint()
-    queues = {"intake": configuration.settings.jobs_queue} | {
-        f"generate_{lane}": queue for lane, queue in configuration.settings.lanes.items()
-    }
-    queues["finish"] = configuration.settings.finish_queue
-    for source, queue in queues.items():
-        name = f"poison_{source}"
-        queue_function(blueprint, name, f"{queue}-poison")(_poison(name, queue, configuration))
-    return blueprint
+async def _poison(
+    message: Message, world: World, configuration: Configuration, *, queue: str
+) -> Report:
+    from ..workflows.poison import handle_poison
+
+    return await handle_poison(message, queue, world, configuration)
 
 
-def _poison(name: str, queue: str, configuration: Configuration) -> Handler:
-    async def handle(message: func.QueueMessage) -> None:
-        from ..workflows.poison import handle_poison
+async def _batch(message: Message, world: World, configuration: Configuration) -> Report:
+    from ..workflows.batches import advance
 
-        report = await handle_poison(
-            read_message(message), queue, open_world(configuration), configuration
-        )
-        log_report(name, report)
+    return await advance(message, world, configuration)
 
-    return handle
+
+async def _poison_batch(message: Message, world: World, configuration: Configuration) -> Report:
+    from ..workflows.batches import handle_poison_notice
+
+    return await handle_poison_notice(message, world, configuration)
+
+
+async def _deliver(message: Message, world: World, configuration: Configuration) -> Report:
+    from ..workflows.delivery import deliver
+
+    return await deliver(message, world, configuration)
+
+
+async def _poison_delivery(message: Message, world: World, _: Configuration) -> Report:
+    from ..workflows.delivery import handle_poison_delivery
+
+    return await handle_poison_delivery(message, world)

@@ -1,6 +1,6 @@
-"""The two timers: the sweep of open jobs, and the measurement of how long jobs wait.
+"""The two timers: `sweep` continues or ends open jobs, `watch` measures how long queues wait.
 
-The sweep is imported with its first run: one instance of all runs it.
+Their work is imported with its first run: one instance of all runs it.
 """
 
 # ruff: noqa: PLC0415 (see above)
@@ -18,8 +18,8 @@ from .host import log, log_report
 EVERY_FIVE_MINUTES: Final = "0 */5 * * * *"
 
 
-def sweep(configuration: Configuration) -> func.Blueprint:
-    """Return the function that continues or ends jobs that no message wakes."""
+def functions(configuration: Configuration) -> func.Blueprint:
+    """Return the functions `sweep` and `watch`."""
     blueprint = func.Blueprint()
 
     @blueprint.function_name("sweep")
@@ -29,22 +29,15 @@ def sweep(configuration: Configuration) -> func.Blueprint:
         # A run that was missed is made up for by the next one: no state to keep.
         use_monitor=False,
     )
-    async def handle(timer: func.TimerRequest) -> None:
+    async def continue_jobs(timer: func.TimerRequest) -> None:
         from ..workflows.sweep import sweep
 
         del timer
         log_report("sweep", await sweep(open_world(configuration), configuration))
 
-    return blueprint
-
-
-def watch(configuration: Configuration) -> func.Blueprint:
-    """Return the function that measures the age of the oldest message of each queue."""
-    blueprint = func.Blueprint()
-
     @blueprint.function_name("watch")
     @blueprint.timer_trigger(arg_name="timer", schedule=EVERY_FIVE_MINUTES)
-    async def handle(timer: func.TimerRequest) -> None:
+    async def measure_ages(timer: func.TimerRequest) -> None:
         del timer
         if not telemetry_enabled():
             return
