@@ -1,10 +1,9 @@
 """The HTTP functions; each module is imported with its first request.
 
 * `routes`: all routes and their modules
-* `jobs`: submit, estimate, read, list and control jobs
-* `images`: pictures, whole or in parts
+* `jobs`: submit, estimate, read, list and control jobs; pictures, whole or in parts
 * `batches`: lists of jobs
 * `operations`: health and overview
 * `gallery`: the page of pictures
-* `responses`: documents, problems and headers
+* `responses`: documents, problems, stored blobs and headers
 """

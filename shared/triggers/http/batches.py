@@ -15,9 +15,8 @@ from ...ports import Report, Versioned, What
 from ...stores.world import World
 from ...workflows.posted_lists import Begun, begin
 from ..host import log_report
-from .images import respond_with_blob
 from .jobs import read_body
-from .responses import empty_response, json_response
+from .responses import empty_response, json_response, respond_with_blob
 
 
 async def submit_batch(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:

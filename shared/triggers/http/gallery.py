@@ -12,6 +12,7 @@ import azure.functions as func
 
 from ...adapters.storage.account import address_of
 from ...config.settings import Configuration
+from .responses import build_response
 
 _FILES: Final = Path(__file__).parent / "gallery_files"
 _PAGE: Final = "index.html"
@@ -56,13 +57,10 @@ def _policy(configuration: Configuration) -> str:
 
 
 def _file_response(name: str, policy: str) -> func.HttpResponse:
-    content_type = _TYPES[Path(name).suffix]
     headers = {
-        "Content-Type": content_type,
         "Content-Security-Policy": policy,
         "Cache-Control": "no-cache",
         "Cross-Origin-Opener-Policy": "same-origin",
         "Referrer-Policy": "no-referrer",
-        "X-Content-Type-Options": "nosniff",
     }
-    return func.HttpResponse(files()[name], mimetype=content_type, headers=headers)
+    return build_response(files()[name], _TYPES[Path(name).suffix], 200, headers)

@@ -1,9 +1,10 @@
-"""Handle requests about jobs: submit, estimate, cancel, release, fail, replay, read and list."""
+"""Handle requests about jobs and their pictures: submit, estimate, control, read and list."""
 
 import hashlib
 import uuid
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 from urllib.parse import urlencode
 
@@ -15,6 +16,7 @@ from ...http_api.job_documents import (
     JOB_PATH,
     blobs_of,
     estimate_of,
+    find_picture,
     job_list,
     poll_after,
     status_of,
@@ -26,6 +28,7 @@ from ...http_api.queries import (
     is_json,
     matches_version,
     read_command_query,
+    read_form,
     read_list_query,
     wants_links,
 )
@@ -35,11 +38,10 @@ from ...jobs.parsing import MAX_MESSAGE_BYTES, Message
 from ...ports import Report, Versioned, What
 from ...records.record import JobRecord, JobState
 from ...stores.world import World
-from ...workflows.acceptance import Accepted
 from ...workflows.control import execute_command
 from ...workflows.intake import estimate, submit
 from ..host import log_report
-from .responses import empty_response, json_response
+from .responses import empty_response, json_response, respond_with_blob
 
 #: An idempotency key gives the same id at any time.
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
@@ -49,8 +51,9 @@ async def submit_job(req: func.HttpRequest, configuration: Configuration) -> fun
     """Accept a job, like the queue does, and return its state."""
     world = open_world(configuration)
     accepted = await submit(_message(req), world, configuration)
-    _log_accepted("submit_job", accepted)
-    return job_response(accepted.stored, now=world.clock.now())
+    what = What.ACCEPTED if accepted.is_new else What.REPEATED
+    log_report("submit_job", Report(what, accepted.stored.value.job_id))
+    return _job_response(accepted.stored, now=world.clock.now())
 
 
 async def estimate_job(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
@@ -83,7 +86,7 @@ def read_body(req: func.HttpRequest, most: int) -> bytes:
     return body
 
 
-def job_response(stored: Versioned[JobRecord], *, now: datetime) -> func.HttpResponse:
+def _job_response(stored: Versioned[JobRecord], *, now: datetime) -> func.HttpResponse:
     """Return a job as a response: 202 while it runs, 200 when it has ended."""
     record = stored.value
     running = record.state is JobState.RUNNING
@@ -91,31 +94,6 @@ def job_response(stored: Versioned[JobRecord], *, now: datetime) -> func.HttpRes
     if running:
         headers["Retry-After"] = str(poll_after(record, now))
     return json_response(status_of(record), status=202 if running else 200, headers=headers)
-
-
-def _log_accepted(function: str, accepted: Accepted) -> None:
-    what = What.ACCEPTED if accepted.is_new else What.REPEATED
-    log_report(function, Report(what, accepted.stored.value.job_id))
-
-
-async def cancel_job(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
-    """Cancel a job."""
-    return await _run_command(Action.CANCEL, req, configuration)
-
-
-async def replay_job(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
-    """Replay a job."""
-    return await _run_command(Action.REPLAY, req, configuration)
-
-
-async def release_job(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
-    """Release a parked job."""
-    return await _run_command(Action.RELEASE, req, configuration)
-
-
-async def fail_job(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
-    """End a parked job as failed."""
-    return await _run_command(Action.FAIL, req, configuration)
 
 
 async def _run_command(
@@ -126,14 +104,20 @@ async def _run_command(
         raise refused("no_such_job")
     command = read_command_query(action, job_id, req.params)
     log_report(f"{action}_job", await execute_command(command, world, configuration))
-    return job_response(await stored_job(req, world), now=world.clock.now())
+    return _job_response(await _stored_job(req, world), now=world.clock.now())
+
+
+cancel_job: Final = partial(_run_command, Action.CANCEL)
+replay_job: Final = partial(_run_command, Action.REPLAY)
+release_job: Final = partial(_run_command, Action.RELEASE)
+fail_job: Final = partial(_run_command, Action.FAIL)
 
 
 async def read_job(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
     """Return one job, with links to its pictures if requested."""
     world = open_world(configuration)
     links = wants_links(req.params, configuration.settings)
-    stored = await stored_job(req, world)
+    stored = await _stored_job(req, world)
     record = stored.value
     # With links the document is different each time, so it has no version.
     headers = {} if links else {"ETag": stored.version}
@@ -152,7 +136,17 @@ async def _make_links(
     return {blob: await world.links.link(blob, until=until) for blob in blobs}
 
 
-async def stored_job(req: func.HttpRequest, world: World) -> Versioned[JobRecord]:
+async def read_image(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
+    """Return a picture by its number, a part of it, or another form of it."""
+    world = open_world(configuration)
+    stored = await _stored_job(req, world)
+    name = find_picture(stored.value, req.route_params.get("number", ""), read_form(req.params))
+    return await respond_with_blob(
+        name, req, world=world, configuration=configuration, missing="no_such_picture"
+    )
+
+
+async def _stored_job(req: func.HttpRequest, world: World) -> Versioned[JobRecord]:
     """Return the job in the path; `Refused` if it does not exist."""
     job_id = req.route_params.get("job_id", "")
     found = await world.records.read(job_id) if is_job_id(job_id) else None

@@ -37,7 +37,7 @@ ROUTES: Final = (
     Route("estimate_job", ("POST",), "estimate", "jobs"),
     Route("list_jobs", _READ, "jobs", "jobs"),
     Route("read_job", _READ, "jobs/{job_id}", "jobs"),
-    Route("read_image", ("GET",), "jobs/{job_id}/images/{number}", "images"),
+    Route("read_image", ("GET",), "jobs/{job_id}/images/{number}", "jobs"),
     Route("cancel_job", ("DELETE",), "jobs/{job_id}", "jobs"),
     Route("replay_job", ("POST",), "jobs/{job_id}/replay", "jobs"),
     Route("release_job", ("POST",), "jobs/{job_id}/release", "jobs"),
