@@ -35,14 +35,14 @@ _LINK_LOCAL: Final = (ipaddress.ip_network("169.254.0.0/16"), ipaddress.ip_netwo
 def is_public(address: str) -> bool:
     """Return whether an IP address is on the public internet and contains no other address."""
     ip = ipaddress.ip_address(address.partition("%")[0])
-    inward = any(ip in network for network in _INWARD if network.version == ip.version)
+    inward = any(ip in network for network in _INWARD)
     return ip.is_global and not ip.is_multicast and not inward
 
 
 def is_reachable_here(address: str) -> bool:
     """Return whether a receiver on this machine or network may have this address."""
     ip = ipaddress.ip_address(address.partition("%")[0])
-    linked = any(ip in network for network in _LINK_LOCAL if network.version == ip.version)
+    linked = any(ip in network for network in _LINK_LOCAL)
     return (ip.is_loopback or ip.is_private or ip.is_global) and not (
         linked or ip.is_multicast or ip.is_unspecified or str(ip) == "168.63.129.16"
     )

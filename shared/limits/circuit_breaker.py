@@ -17,7 +17,6 @@ from pydantic import BaseModel, Field
 from ..images_api.outcomes import MEANINGS, FeedbackKind, Outcome, OutcomeKind
 
 type Reason = Literal["blocked", "misconfigured"]
-type State = Literal["open", "half_open"]
 
 #: Time to the first probe, and the longest between two.
 FIRST_INTERVAL: Final = timedelta(seconds=30)
@@ -46,10 +45,6 @@ class Circuit(BaseModel, frozen=True, extra="ignore"):
         doublings = min(self.failures, _MOST_DOUBLINGS)
         return min(FIRST_INTERVAL * (1 << doublings), LONGEST_INTERVAL)
 
-    def state(self, now: datetime) -> State:
-        """Return whether a probe is running (half-open) or not (open)."""
-        return "half_open" if self.probe_ends_at and now < self.probe_ends_at else "open"
-
 
 def open_until(circuit: Circuit, *, now: datetime) -> datetime | None:
     """Return when to try again; None if the caller may be the probe.
@@ -63,8 +58,8 @@ def open_until(circuit: Circuit, *, now: datetime) -> datetime | None:
 
 def start_probe(circuit: Circuit, *, token: str, now: datetime, lease: timedelta) -> Circuit:
     """Start a probe; `lease` is the longest time the call can take, waiting included."""
-    if open_until(circuit, now=now) is not None:
-        raise ValueError(f"no probe may start now: the circuit is {circuit.state(now)}")
+    if until := open_until(circuit, now=now):
+        raise ValueError(f"no probe may start before {until.isoformat()}")
     return circuit.model_copy(update={"probe": token, "probe_ends_at": now + lease})
 
 

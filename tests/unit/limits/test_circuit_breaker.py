@@ -35,7 +35,6 @@ def refused(circuit: Circuit, token: str | None, now: datetime) -> Circuit:
 
 def test_an_open_circuit_holds_until_it_may_be_probed() -> None:
     circuit = opened()
-    assert circuit.state(START) == "open"
     assert open_until(circuit, now=START) == START + FIRST_INTERVAL
     assert open_until(circuit, now=START + FIRST_INTERVAL) is None
 
@@ -43,9 +42,8 @@ def test_an_open_circuit_holds_until_it_may_be_probed() -> None:
 def test_one_probe_is_let_through_and_the_others_look_again_soon() -> None:
     now = START + FIRST_INTERVAL
     circuit = start_probe(opened(), token=A, now=now, lease=LEASE)
-    assert circuit.state(now) == "half_open"
     assert open_until(circuit, now=now) == now + FIRST_INTERVAL
-    with pytest.raises(ValueError, match="half_open"):
+    with pytest.raises(ValueError, match="no probe may start before"):
         start_probe(circuit, token=B, now=now, lease=LEASE)
 
 
