@@ -1,11 +1,18 @@
 """Read query parameters and request headers."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Annotated, Final
 
-from pydantic import ValidationError
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+)
 
 from ..config.settings import Settings
 from ..errors import Fault, UnreadableCursor
@@ -30,67 +37,53 @@ _COMMAND_FIELDS: Final = ("run", "result", "pictures", "reason")
 _TRUTHS: Final = {"true": True, "false": False}
 
 
-@dataclass(frozen=True, slots=True)
-class ListQuery:
+def _check_cursor(text: str) -> str:
+    try:
+        read_cursor(text)
+    except UnreadableCursor as error:
+        raise ValueError(str(error)) from error
+    return text
+
+
+def _split_tag(text: str) -> tuple[str, str]:
+    name, _, value = text.partition(":")
+    if not re.fullmatch(TAG_KEY, name) or not value:
+        raise ValueError(f"{quote_value(text)} is not a tag; write 'campaign:winter'")
+    return name, value
+
+
+class ListQuery(BaseModel):
     """The jobs that a caller wants to list."""
 
-    after: str | None
-    limit: int
-    state: JobState | None
+    model_config = ConfigDict(frozen=True)
+
+    after: Annotated[str, AfterValidator(_check_cursor)] | None = None
+    limit: int = Field(default=PAGE_JOBS, ge=1, le=MAX_PAGE_JOBS)
+    state: JobState | None = None
     #: A name and its value.
-    tag: tuple[str, str] | None
+    tag: Annotated[tuple[str, str], BeforeValidator(_split_tag)] | None = None
 
 
 def read_list_query(query: Mapping[str, str]) -> ListQuery:
-    """Return the query of a list; `Refused` with every fault.
-
-    An empty parameter counts as left out: the platform can't distinguish them.
-    """
-    faults: list[Fault] = []
-    wanted = ListQuery(
-        after=_after(query.get("after"), faults),
-        limit=_limit(query.get("limit"), faults),
-        state=_state(query.get("state"), faults),
-        tag=_tag(query.get("tag"), faults),
-    )
-    if faults:
-        raise invalid_query(faults)
-    return wanted
+    """Return the query of a list; `Refused` with every fault."""
+    return _read(ListQuery, _given(query, ListQuery.model_fields))
 
 
-def _after(text: str | None, faults: list[Fault]) -> str | None:
-    if text:
-        try:
-            read_cursor(text)
-        except UnreadableCursor as error:
-            faults.append(Fault("after", str(error)))
-    return text or None
+def read_command_query(action: Action, job_id: str, query: Mapping[str, str]) -> Command:
+    """Return the command of a request; `Refused` with every fault."""
+    return _read(Command, {"command": action, "job_id": job_id, **_given(query, _COMMAND_FIELDS)})
 
 
-def _limit(text: str | None, faults: list[Fault]) -> int:
-    if not text:
-        return PAGE_JOBS
-    if re.fullmatch(r"[0-9]{1,6}", text) and 1 <= int(text) <= MAX_PAGE_JOBS:
-        return int(text)
-    faults.append(Fault("limit", f"{quote_value(text)} is not allowed; use 1 to {MAX_PAGE_JOBS}"))
-    return PAGE_JOBS
+def _given(query: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
+    """Return the parameters of these names; the platform can't tell empty from left out."""
+    return {name: query[name] for name in names if query.get(name)}
 
 
-def _state(text: str | None, faults: list[Fault]) -> JobState | None:
-    if text and text not in set(JobState):
-        allowed = ", ".join(JobState)
-        faults.append(Fault("state", f"{quote_value(text)} is not allowed; use one of {allowed}"))
-        return None
-    return JobState(text) if text else None
-
-
-def _tag(text: str | None, faults: list[Fault]) -> tuple[str, str] | None:
-    if not text:
-        return None
-    name, _, value = text.partition(":")
-    if not re.fullmatch(TAG_KEY, name) or not value:
-        faults.append(Fault("tag", f"{quote_value(text)} is not a tag; write 'campaign:winter'"))
-    return name, value
+def _read[T: BaseModel](model: type[T], content: Mapping[str, str]) -> T:
+    try:
+        return model.model_validate(content)
+    except ValidationError as error:
+        raise invalid_query(validation_faults(error, model)) from error
 
 
 def wants_links(query: Mapping[str, str], settings: Settings) -> bool:
@@ -115,15 +108,6 @@ def read_form(query: Mapping[str, str]) -> str:
         "quality and type of a rendition, like 'q80.webp'"
     )
     raise invalid_query([Fault("as", message)])
-
-
-def read_command_query(action: Action, job_id: str, query: Mapping[str, str]) -> Command:
-    """Return the command of a request; `Refused` with every fault."""
-    content = {name: query[name] for name in _COMMAND_FIELDS if query.get(name)}
-    try:
-        return Command.model_validate({"command": action, "job_id": job_id, **content})
-    except ValidationError as error:
-        raise invalid_query(validation_faults(error, Command)) from error
 
 
 def invalid_query(faults: list[Fault]) -> Refused:

@@ -120,6 +120,7 @@ _SENTENCES: Final[Mapping[str, Callable[[Any, Mapping[str, Any]], str]]] = {
     "value_error": lambda _, context: str(context["error"]),
     "enum": _not_among,
     "literal_error": _not_among,
+    "int_parsing": lambda v, _: f"{quote_value(v)} is not a whole number",
     "greater_than": lambda v, c: f"{quote_value(v)} is too small; it must be above {c['gt']:g}",
     "greater_than_equal": lambda v, c: f"{quote_value(v)} is too small; at least {c['ge']:g}",
     "less_than_equal": lambda v, c: f"{quote_value(v)} is too big; at most {c['le']:g}",

@@ -1,7 +1,9 @@
+import re
+
 import pytest
 
 from shared.http_api.problems import Refused
-from shared.http_api.queries import ListQuery, read_command_query, read_list_query, wants_links
+from shared.http_api.queries import read_command_query, read_list_query, wants_links
 from shared.jobs.commands import Action
 from shared.records.index_entry import Cursor
 from shared.records.record import JobState
@@ -13,15 +15,31 @@ CURSOR = Cursor(place="8236000000000-fox").to_text()
 @pytest.mark.parametrize(
     ("query", "wanted"),
     [
-        ({}, ListQuery(None, 50, None, None)),
-        ({"state": "", "tag": "", "limit": "", "after": ""}, ListQuery(None, 50, None, None)),
-        ({"state": "parked", "limit": "200"}, ListQuery(None, 200, JobState.PARKED, None)),
-        ({"tag": "campaign:winter: 2,3"}, ListQuery(None, 50, None, ("campaign", "winter: 2,3"))),
-        ({"after": CURSOR, "code": "key"}, ListQuery(CURSOR, 50, None, None)),
+        ({}, {}),
+        ({"state": "", "tag": "", "limit": "", "after": ""}, {}),
+        ({"state": "parked", "limit": "200"}, {"state": JobState.PARKED, "limit": 200}),
+        ({"tag": "campaign:winter: 2,3"}, {"tag": ("campaign", "winter: 2,3")}),
+        ({"after": CURSOR, "code": "key"}, {"after": CURSOR}),
     ],
 )
-def test_a_query_is_read(query: dict[str, str], wanted: ListQuery) -> None:
-    assert read_list_query(query) == wanted
+def test_a_query_is_read(query: dict[str, str], wanted: dict[str, object]) -> None:
+    left_out = {"after": None, "limit": 50, "state": None, "tag": None}
+    assert dict(read_list_query(query)) == left_out | wanted
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ({"state": "lost"}, "state: 'lost' is not allowed; use 'running', 'succeeded', 'failed',"),
+        ({"limit": "0"}, "limit: '0' is too small; at least 1"),
+        ({"limit": "many"}, "limit: 'many' is not a whole number"),
+        ({"tag": "fox"}, "tag: 'fox' is not a tag; write 'campaign:winter'"),
+        ({"after": "x"}, "after: no page returned this cursor; start without one"),
+    ],
+)
+def test_a_fault_of_a_query_says_what_would_be_right(query: dict[str, str], says: str) -> None:
+    with pytest.raises(Refused, match=re.escape(says)):
+        read_list_query(query)
 
 
 @pytest.mark.parametrize(
