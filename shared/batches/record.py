@@ -200,53 +200,42 @@ def open_batch(
 def add_entries(record: BatchRecord, page: EntryPage, *, now: datetime) -> BatchRecord:
     """Add a page of entries."""
     faults = [fault for entry in page.entries for fault in entry.faults]
-    return record.model_copy(
-        update={
-            "pages": record.pages + 1,
-            "reading": page.after,
-            "faults": (*record.faults, *faults)[:MAX_FAULTS],
-            "file_faults": (*record.file_faults, *page.file_faults)[:MAX_FAULTS],
-            "state": BatchState.RUNNING if page.is_last else record.state,
-            "read_at": now if page.is_last else None,
-            "updated_at": now,
-        }
+    return _update(
+        record,
+        now,
+        pages=record.pages + 1,
+        reading=page.after,
+        faults=(*record.faults, *faults)[:MAX_FAULTS],
+        file_faults=(*record.file_faults, *page.file_faults)[:MAX_FAULTS],
+        state=BatchState.RUNNING if page.is_last else record.state,
+        read_at=now if page.is_last else None,
     )
 
 
 def wait_at(record: BatchRecord, place: int, *, now: datetime) -> BatchRecord:
     """Note the entry of the current page, from 0, whose job runs."""
-    if record.waiting_at == place:
-        return record
-    return record.model_copy(update={"waiting_at": place, "updated_at": now})
+    return record if record.waiting_at == place else _update(record, now, waiting_at=place)
 
 
 def add_results(record: BatchRecord, counts: Counts, *, now: datetime) -> BatchRecord:
     """Add the counts of a page of results."""
-    return record.model_copy(
-        update={
-            "collected": record.collected + 1,
-            "waiting_at": 0,
-            "counts": record.counts.plus(counts),
-            "updated_at": now,
-        }
-    )
+    collected, total = record.collected + 1, record.counts.plus(counts)
+    return _update(record, now, collected=collected, waiting_at=0, counts=total)
 
 
 def complete(record: BatchRecord, results_url: str, *, now: datetime) -> BatchRecord:
     """End the batch; its event is to be published."""
-    return record.model_copy(
-        update={
-            "state": BatchState.COMPLETED,
-            "results_url": results_url,
-            "completed_at": now,
-            "updated_at": now,
-        }
-    )
+    state = BatchState.COMPLETED
+    return _update(record, now, state=state, results_url=results_url, completed_at=now)
 
 
 def next_step(record: BatchRecord, *, due_at: datetime, now: datetime) -> BatchRecord:
     """Leave the batch to a message that is due at this time."""
-    return record.model_copy(update={"step": record.step + 1, "due_at": due_at, "updated_at": now})
+    return _update(record, now, step=record.step + 1, due_at=due_at)
+
+
+def _update(record: BatchRecord, now: datetime, **changes: object) -> BatchRecord:
+    return record.model_copy(update={**changes, "updated_at": now})
 
 
 def delay_of_step(record: BatchRecord, step: int | None, *, now: datetime) -> timedelta | None:
