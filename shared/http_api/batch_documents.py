@@ -1,4 +1,4 @@
-"""The HTTP documents of a batch, and of each job of a list that was sent."""
+"""The documents about batches and posted lists of jobs that the HTTP API returns."""
 
 from collections.abc import Sequence
 from datetime import datetime
@@ -65,7 +65,7 @@ class SubmittedList(Data):
     batch: BatchStatus | None = Field(description="Null if all were refused: no batch was begun.")
 
 
-def batch_status(record: BatchRecord) -> BatchStatus:
+def describe_batch(record: BatchRecord) -> BatchStatus:
     """Return the document of a batch."""
     ended = record.state is BatchState.COMPLETED
     return BatchStatus.copy_from(
@@ -78,13 +78,13 @@ def batch_status(record: BatchRecord) -> BatchStatus:
     )
 
 
-def begun(record: BatchRecord, page: EntryPage) -> SubmittedList:
-    """Return the document of a list that is a batch."""
-    return _list_document([_submitted(entry) for entry in page.entries], batch_status(record))
+def describe_begun(record: BatchRecord, page: EntryPage) -> SubmittedList:
+    """Return the answer to a posted list that began a batch."""
+    return _list_document([_submitted(entry) for entry in page.entries], describe_batch(record))
 
 
-def not_begun(rejections: Sequence[Rejected]) -> SubmittedList:
-    """Return the document of a list whose every job is refused."""
+def describe_rejected(rejections: Sequence[Rejected]) -> SubmittedList:
+    """Return the answer to a posted list whose jobs are all refused."""
     problems = [to_problem(rejection) for rejection in rejections]
     return _list_document(
         [_refused(place, problem) for place, problem in enumerate(problems)], None

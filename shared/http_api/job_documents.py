@@ -166,17 +166,17 @@ SOONEST_POLL: Final = 1
 LATEST_POLL: Final = 30
 
 
-def plan_status(plan: Plan) -> PlanStatus:
+def describe_plan(plan: Plan) -> PlanStatus:
     """Return the document of a plan."""
     return PlanStatus.copy_from(plan, routing=routing_of(plan), tasks=plan.calls)
 
 
-def estimate_of(plans: tuple[Plan, ...]) -> JobEstimate:
+def describe_estimate(plans: tuple[Plan, ...]) -> JobEstimate:
     """Return the document of a job that is only estimated."""
-    return JobEstimate(plans=tuple(map(plan_status, plans)), estimate_usd=estimate_usd(plans))
+    return JobEstimate(plans=tuple(map(describe_plan, plans)), estimate_usd=estimate_usd(plans))
 
 
-def status_of(record: JobRecord, links: Mapping[str, str] = {}) -> JobStatus:
+def describe_job(record: JobRecord, links: Mapping[str, str] = {}) -> JobStatus:
     """Return everything about a job, with a link to each picture whose blob is in `links`."""
     return JobStatus.copy_from(
         record,
@@ -184,9 +184,9 @@ def status_of(record: JobRecord, links: Mapping[str, str] = {}) -> JobStatus:
         batch_id=record.batch.batch_id if record.batch else None,
         cancelling=record.state is JobState.RUNNING and record.cancel_requested is not None,
         job=record.job.model_dump(mode="json", exclude_defaults=True),
-        plans=tuple(map(plan_status, record.plans)),
+        plans=tuple(map(describe_plan, record.plans)),
         tasks=tuple(_task(record, task) for task in record.tasks),
-        images=pictures_of(record, links),
+        images=describe_pictures(record, links),
         contact_sheet=_sheet(record, links),
         events=tuple(
             EventStatus.copy_from(entry, id=event_id(record.job_id, entry.type, entry.run))
@@ -195,12 +195,14 @@ def status_of(record: JobRecord, links: Mapping[str, str] = {}) -> JobStatus:
     )
 
 
-def job_list(page: Page, links: Mapping[str, str]) -> JobList:
+def describe_jobs(page: Page, links: Mapping[str, str]) -> JobList:
     """Return a page of the index, with a link to each cover whose blob is in `links`."""
-    return JobList(jobs=tuple(_summary(entry, links) for entry in page.entries), next=page.next)
+    return JobList(
+        jobs=tuple(_describe_entry(entry, links) for entry in page.entries), next=page.next
+    )
 
 
-def _summary(entry: IndexEntry, links: Mapping[str, str]) -> JobSummary:
+def _describe_entry(entry: IndexEntry, links: Mapping[str, str]) -> JobSummary:
     cover = IMAGE_PATH.format(job_id=entry.job_id, number=FIRST) if entry.picture else None
     return JobSummary.copy_from(
         entry,
@@ -212,7 +214,7 @@ def _summary(entry: IndexEntry, links: Mapping[str, str]) -> JobSummary:
     )
 
 
-def pictures_of(record: JobRecord, links: Mapping[str, str] = {}) -> tuple[ImageStatus, ...]:
+def describe_pictures(record: JobRecord, links: Mapping[str, str] = {}) -> tuple[ImageStatus, ...]:
     """Return the stored pictures; a picture keeps its number while others are still to come."""
     planned = [blob for task in record.tasks for blob in task.blobs]
     numbers = {blob: number for number, blob in enumerate(planned)}
@@ -243,14 +245,14 @@ def find_picture(record: JobRecord, number: str, form: str = ORIGINAL) -> str | 
     if number == SHEET:
         sheet = contact_sheet_of(record)
         return sheet.blob if sheet and as_it_is else None
-    for image in pictures_of(record):
+    for image in describe_pictures(record):
         if number in {FIRST, str(image.number)}:
             made = [each.blob for each in image.renditions if _form(each) == form]
             return next(iter(made), image.blob if as_it_is else None)
     return None
 
 
-def blobs_of(record: JobRecord) -> list[str]:
+def list_blobs(record: JobRecord) -> list[str]:
     """Return the blob of every stored picture and of every picture made from one."""
     made = record.finishing.rendered if record.finishing else ()
     return [*(picture.blob for picture in record.pictures), *(each.blob for each in made)]

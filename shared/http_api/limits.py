@@ -65,13 +65,13 @@ def describe_pace(ledger: Ledger | None, quota: Quota, *, now: datetime) -> Pace
     """Return the state of a pool; without a ledger it was never called."""
     ledger = ledger or Ledger(pace=start_pace(quota, now=now))
     pace, whole = ledger.pace, ledger.circuits.get(WHOLE_POOL)
-    turn = find_next_call(pace, now=now, quota=quota)
-    held = open_until(whole, now=now) if whole else None
+    next_call_at = find_next_call(pace, now=now, quota=quota)
+    until = open_until(whole, now=now) if whole else None
     stop = pace.stopped_until
     return PaceStatus(
         rate_rpm=round(apply_quota(pace.rate, quota).rpm, 2),
         waiting=count_waiting(pace, now=now, quota=quota),
-        next_call_at=max(turn, held) if held else turn,
+        next_call_at=max(next_call_at, until) if until else next_call_at,
         stopped_until=stop if stop and stop > now else None,
         circuits=tuple(
             _circuit(name or None, circuit, now) for name, circuit in ledger.circuits.items()

@@ -16,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ...config.settings import CONNECTION, Configuration
-from ...http_api.job_documents import status_of
+from ...http_api.job_documents import describe_job
 from ...records.index_entry import IndexEntry
 from ...records.record import JobState
 from ...routing.plan import Plan
@@ -105,7 +105,7 @@ def quote_json(quote: Quote) -> dict[str, Any]:
 
 def status_json(status: Status) -> dict[str, Any]:
     """Return a status as JSON, the same document as over HTTP."""
-    return status_of(status.record).model_dump(mode="json")
+    return describe_job(status.record).model_dump(mode="json")
 
 
 def status_table(found: Mapping[str, Status | None], now: datetime) -> Table:

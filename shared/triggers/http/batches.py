@@ -7,7 +7,12 @@ from ...batches.events import RESULTS
 from ...batches.reader import MAX_LIST_BYTES
 from ...batches.record import BatchRecord
 from ...config.settings import Configuration
-from ...http_api.batch_documents import batch_status, begun, not_begun, poll_batch_after
+from ...http_api.batch_documents import (
+    describe_batch,
+    describe_begun,
+    describe_rejected,
+    poll_batch_after,
+)
 from ...http_api.problems import refused
 from ...http_api.queries import matches_version
 from ...jobs.fields import is_job_id
@@ -26,9 +31,9 @@ async def submit_batch(req: func.HttpRequest, configuration: Configuration) -> f
     made = await begin(body, key, world, configuration)
     if not isinstance(made, Begun):
         log_report("submit_batch", Report(What.REFUSED, None, {"jobs": len(made)}))
-        return json_response(not_begun(made), status=400)
+        return json_response(describe_rejected(made), status=400)
     record = made.stored.value
-    told = begun(record, made.page)
+    told = describe_begun(record, made.page)
     facts = {"accepted": told.accepted, "refused": told.refused}
     log_report("submit_batch", Report(What.ACCEPTED, None, {"batch_id": record.batch_id} | facts))
     headers = _headers(made.stored, world) | {"Location": f"/api/batches/{record.batch_id}"}
@@ -42,7 +47,7 @@ async def read_batch(req: func.HttpRequest, configuration: Configuration) -> fun
     headers = _headers(stored, world)
     if matches_version(req.headers.get("if-none-match"), stored.version):
         return empty_response(304, headers)
-    return json_response(batch_status(stored.value), headers=headers)
+    return json_response(describe_batch(stored.value), headers=headers)
 
 
 async def read_results(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:

@@ -14,12 +14,12 @@ from ...adapters.world import open_world
 from ...config.settings import Configuration
 from ...http_api.job_documents import (
     JOB_PATH,
-    blobs_of,
-    estimate_of,
+    describe_estimate,
+    describe_job,
+    describe_jobs,
     find_picture,
-    job_list,
+    list_blobs,
     poll_after,
-    status_of,
 )
 from ...http_api.problems import refused
 from ...http_api.queries import (
@@ -59,7 +59,7 @@ async def submit_job(req: func.HttpRequest, configuration: Configuration) -> fun
 async def estimate_job(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
     """Return the plans and the estimate of a job, without making it."""
     plans = await estimate(_message(req), open_world(configuration), configuration)
-    return json_response(estimate_of(plans))
+    return json_response(describe_estimate(plans))
 
 
 def _message(req: func.HttpRequest) -> Message:
@@ -93,7 +93,7 @@ def _job_response(stored: Versioned[JobRecord], *, now: datetime) -> func.HttpRe
     headers = {"Location": JOB_PATH.format(job_id=record.job_id), "ETag": stored.version}
     if running:
         headers["Retry-After"] = str(poll_after(record, now))
-    return json_response(status_of(record), status=202 if running else 200, headers=headers)
+    return json_response(describe_job(record), status=202 if running else 200, headers=headers)
 
 
 async def _run_command(
@@ -125,8 +125,8 @@ async def read_job(req: func.HttpRequest, configuration: Configuration) -> func.
         headers["Retry-After"] = str(poll_after(record, world.clock.now()))
     if not links and matches_version(req.headers.get("if-none-match"), stored.version):
         return empty_response(304, headers)
-    urls = await _make_links(blobs_of(record), world, configuration) if links else {}
-    return json_response(status_of(record, urls), headers=headers)
+    urls = await _make_links(list_blobs(record), world, configuration) if links else {}
+    return json_response(describe_job(record, urls), headers=headers)
 
 
 async def _make_links(
@@ -163,7 +163,7 @@ async def list_jobs(req: func.HttpRequest, configuration: Configuration) -> func
         after=wanted.after, limit=wanted.limit, state=wanted.state, tag=wanted.tag
     )
     covers = [entry.cover for entry in page.entries if entry.cover]
-    jobs = job_list(page, await _make_links(covers, world, configuration) if links else {})
+    jobs = describe_jobs(page, await _make_links(covers, world, configuration) if links else {})
     headers = {}
     if page.next:
         # Only known parameters: a key in the query must not be repeated in the link.

@@ -15,7 +15,12 @@ from shared.batches.record import (
     open_batch,
 )
 from shared.errors import ConflictingJob, Fault, InvalidJob
-from shared.http_api.batch_documents import batch_status, begun, not_begun, poll_batch_after
+from shared.http_api.batch_documents import (
+    describe_batch,
+    describe_begun,
+    describe_rejected,
+    poll_batch_after,
+)
 
 NOW = datetime(2026, 11, 30, 12, tzinfo=UTC)
 MANIFEST = Manifest(container="m", name="a.csv", version="1", bytes=9, modified_at=NOW)
@@ -30,13 +35,13 @@ def test_a_batch_is_worth_asking_for_the_less_often_the_longer_it_runs(
 
 
 def test_the_results_have_a_path_once_they_are_written() -> None:
-    status = batch_status(BATCH)
+    status = describe_batch(BATCH)
     assert (status.state, status.path, status.results_path) == (
         BatchState.READING,
         "/api/batches/b1",
         None,
     )
-    done = batch_status(complete(BATCH, "https://results", now=NOW))
+    done = describe_batch(complete(BATCH, "https://results", now=NOW))
     assert (done.results_path, done.results_url) == ("/api/batches/b1/results", "https://results")
 
 
@@ -50,7 +55,7 @@ def test_each_job_of_a_list_is_answered_by_its_place() -> None:
         after=ReadingState(entries=2),
         is_last=True,
     )
-    document = begun(BATCH, page)
+    document = describe_begun(BATCH, page)
     assert (document.accepted, document.refused) == (1, 1)
     good, bad = document.jobs
     assert (good.index, good.job_id, good.path, good.problem) == (0, "fox", "/api/jobs/fox", None)
@@ -64,6 +69,6 @@ def test_a_list_whose_every_job_is_refused_has_no_batch() -> None:
         InvalidJob([Fault("n", "99 is too big")]),
         ConflictingJob([Fault("job_id", "belongs to another job")], job_id="fox"),
     ]
-    document = not_begun(rejections)
+    document = describe_rejected(rejections)
     assert (document.accepted, document.refused, document.batch) == (0, 2, None)
     assert [(each.index, each.job_id) for each in document.jobs] == [(0, None), (1, "fox")]

@@ -5,13 +5,13 @@ import pytest
 from shared.http_api.job_documents import (
     ImageStatus,
     RenditionStatus,
-    blobs_of,
-    estimate_of,
+    describe_estimate,
+    describe_job,
+    describe_jobs,
+    describe_pictures,
     find_picture,
-    job_list,
-    pictures_of,
+    list_blobs,
     poll_after,
-    status_of,
 )
 from shared.http_api.queries import read_form
 from shared.records.index_entry import Page, index_entry_of
@@ -22,7 +22,7 @@ from tests.simulation.scene import run
 
 async def test_a_finished_job_is_told_whole() -> None:
     scene = await run({"job_id": "fox-1", "prompt": "a fox", "n": 2, "tags": {"a": "b"}})
-    told = status_of(scene.record("fox-1"))
+    told = describe_job(scene.record("fox-1"))
     assert (told.state, told.attempts) == (JobState.SUCCEEDED, 1)
     assert told.job == {"job_id": "fox-1", "prompt": "a fox", "n": 2, "tags": {"a": "b"}}
     assert [image.path for image in told.images] == [
@@ -45,15 +45,15 @@ def test_a_running_call_is_told_among_the_attempts() -> None:
         ),
         state=JobState.RUNNING,
     )
-    assert [each.kind for each in status_of(running).tasks[0].attempts] == ["done", None]
+    assert [each.kind for each in describe_job(running).tasks[0].attempts] == ["done", None]
 
 
 def test_a_picture_keeps_its_number_while_an_earlier_one_is_still_to_come() -> None:
     whole = record(plan=plan(n=2))
     first, second = whole.tasks
     late = whole.model_copy(update={"tasks": (first.model_copy(update={"pictures": ()}), second)})
-    assert [image.number for image in pictures_of(whole)] == [0, 1]
-    assert [image.number for image in pictures_of(late)] == [1]
+    assert [image.number for image in describe_pictures(whole)] == [0, 1]
+    assert [image.number for image in describe_pictures(late)] == [1]
     assert find_picture(late, "1") == second.pictures[0].blob
     assert find_picture(late, "0") is None
     assert find_picture(late, "01") is None
@@ -61,9 +61,9 @@ def test_a_picture_keeps_its_number_while_an_earlier_one_is_still_to_come() -> N
 
 def test_links_are_told_with_the_pictures_they_read() -> None:
     ended = record(plan=plan(n=1))
-    (image,) = status_of(ended).images
+    (image,) = describe_job(ended).images
     assert image.read_url is None
-    (image,) = status_of(ended, {image.blob: "https://account.example/x?sig=1"}).images
+    (image,) = describe_job(ended, {image.blob: "https://account.example/x?sig=1"}).images
     assert image.read_url == "https://account.example/x?sig=1"
 
 
@@ -78,7 +78,7 @@ FINISH = {
 async def test_what_a_finish_made_is_told_with_the_path_that_gives_it() -> None:
     scene = await run({"job_id": "fox-1", "prompt": "a fox", "n": 2, "finish": FINISH})
     finished = scene.record("fox-1")
-    told = status_of(finished)
+    told = describe_job(finished)
     for number, image in enumerate(told.images):
         paths = [each.path for each in image.renditions]
         assert paths == [
@@ -101,9 +101,9 @@ async def test_what_a_finish_made_is_told_with_the_path_that_gives_it() -> None:
 async def test_everything_a_finish_made_gets_its_link() -> None:
     scene = await run({"job_id": "fox-1", "prompt": "a fox", "finish": FINISH})
     finished = scene.record("fox-1")
-    blobs = blobs_of(finished)
+    blobs = list_blobs(finished)
     assert len(set(blobs)) == len(blobs) == 6
-    told = status_of(finished, {blob: f"https://account.example/{blob}" for blob in blobs})
+    told = describe_job(finished, {blob: f"https://account.example/{blob}" for blob in blobs})
     assert told.contact_sheet
     (image,) = told.images
     every: list[ImageStatus | RenditionStatus] = [image, *image.renditions, told.contact_sheet]
@@ -116,19 +116,19 @@ async def test_a_list_links_the_thumbnail_where_one_was_made() -> None:
     entry = index_entry_of(scene.record("fox-1"))
     assert entry.picture == "fox-1/default/0.png"
     assert entry.cover == "fox-1/default/0.t64.webp"
-    (line,) = job_list(Page(entries=(entry,)), {entry.cover: "https://x.example"}).jobs
+    (line,) = describe_jobs(Page(entries=(entry,)), {entry.cover: "https://x.example"}).jobs
     assert line.cover_url == "https://x.example"
 
 
 def test_a_line_of_a_list_holds_the_beginning_of_the_prompt_and_the_first_picture() -> None:
     entry = index_entry_of(record({"prompt": "fox " * 1000}, plan=plan(n=2)))
-    (line,) = job_list(Page(entries=(entry,)), {}).jobs
+    (line,) = describe_jobs(Page(entries=(entry,)), {}).jobs
     assert line.prompt is not None
     assert len(line.prompt) < 250
     assert line.prompt.endswith("…")
     assert (line.cover_path, line.images) == ("/api/jobs/fox/images/first", 2)
     assert line.cover_url is None
-    (line,) = job_list(Page(entries=(entry,)), {entry.picture or "": "https://x.example"}).jobs
+    (line,) = describe_jobs(Page(entries=(entry,)), {entry.picture or "": "https://x.example"}).jobs
     assert line.cover_url == "https://x.example"
 
 
@@ -142,8 +142,8 @@ def test_the_first_picture_is_the_first_there_is() -> None:
 
 def test_an_estimate_with_an_unknown_price_is_unknown() -> None:
     known, unknown = plan(estimate_usd=0.1234567), plan(estimate_usd=None)
-    assert estimate_of((known, known)).estimate_usd == pytest.approx(0.246913)
-    assert estimate_of((known, unknown)).estimate_usd is None
+    assert describe_estimate((known, known)).estimate_usd == pytest.approx(0.246913)
+    assert describe_estimate((known, unknown)).estimate_usd is None
 
 
 @pytest.mark.parametrize(("after", "wait"), [(0, 15), (20, 5), (28.5, 1), (500, 1)])

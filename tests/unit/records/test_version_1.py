@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from shared.events.projection import data_of
-from shared.http_api.job_documents import status_of
+from shared.http_api.job_documents import describe_job
 from shared.records.record import JobRecord, JobState, TaskState, plan_tasks
 from shared.vocabulary import EventType
 
@@ -37,7 +37,7 @@ def test_a_stored_record_is_read_and_written_as_version_2(path: Path) -> None:
         assert (plan.calls, plan.pictures) == (len(own), sum(len(task.blobs) for task in own))
     for event_type in (EventType.ACCEPTED, EventType.SUCCEEDED, EventType.FAILED):
         assert data_of(record, event_type, time=record.updated_at)
-    assert status_of(record).run == record.run
+    assert describe_job(record).run == record.run
 
 
 def test_the_tasks_are_those_that_version_2_plans() -> None:

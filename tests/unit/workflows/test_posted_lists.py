@@ -9,8 +9,8 @@ import pytest
 from shared.batches.reader import MAX_JOBS
 from shared.batches.record import BatchState
 from shared.errors import MalformedMessage, StoreUnavailable
-from shared.http_api.batch_documents import SubmittedList, begun, not_begun
-from shared.http_api.job_documents import status_of
+from shared.http_api.batch_documents import SubmittedList, describe_begun, describe_rejected
+from shared.http_api.job_documents import describe_job
 from shared.http_api.problems import Refused
 from shared.workflows.posted_lists import Begun, begin
 from tests.simulation.manifests import JOB, Drop
@@ -28,7 +28,9 @@ MOST_STEPS = 16
 async def post(it: Drop, *jobs: Mapping[str, Any], key: str | None = None) -> SubmittedList:
     made = await begin(json.dumps(jobs).encode(), key, it.world, it.scene.configuration)
     it.scene.take_sent()
-    return begun(made.stored.value, made.page) if isinstance(made, Begun) else not_begun(made)
+    if isinstance(made, Begun):
+        return describe_begun(made.stored.value, made.page)
+    return describe_rejected(made)
 
 
 async def cut_off(it: Drop, at: int) -> None:
@@ -63,7 +65,7 @@ async def test_a_list_is_answered_with_each_job_by_its_place_and_ends_in_one_eve
     assert last.job_id in it.world.stored_records
     assert told.batch is not None
     assert (told.batch.read, told.batch.waits_for, told.batch.results_path) == (3, 1, None)
-    assert status_of(it.scene.record("fox-1")).batch_id == told.batch.batch_id
+    assert describe_job(it.scene.record("fox-1")).batch_id == told.batch.batch_id
     await it.run()
     whole(it)
     assert it.batch.waits_for is None
@@ -75,7 +77,7 @@ async def test_the_longest_list_is_read_to_its_end_whatever_space_is_around_it()
     body = b"\n " + json.dumps([JOB] * MAX_JOBS, indent=2).encode() + b"\r\n"
     made = await begin(body, None, it.world, it.scene.configuration)
     assert isinstance(made, Begun)
-    assert begun(made.stored.value, made.page).accepted == MAX_JOBS
+    assert describe_begun(made.stored.value, made.page).accepted == MAX_JOBS
     await it.run()
     data = it.events[0]["data"]
     assert (data["succeeded"], data["file_faults"]) == (MAX_JOBS, [])
