@@ -12,7 +12,17 @@ from ...batches.record import BatchRecord, BatchState
 from ..batches import ManifestCheck, SubmittedBatch
 from ..results import NoSuchJob
 from ..sync_client import ImageJobs
-from .output import ASSUMED, AsJson, client, console, dollars, live, print_json
+from .output import (
+    ASSUMED,
+    AsJson,
+    client,
+    console,
+    dollars,
+    live,
+    print_json,
+    printable,
+    styled,
+)
 
 #: Faults shown; --json has all of them.
 MOST_SHOWN = 20
@@ -109,7 +119,7 @@ def _show_checked(checked: ManifestCheck, *, as_json: bool) -> None:
         return
     lines = [str(each) for each in (*checked.file_faults, *checked.faults)]
     for line in lines[:MOST_SHOWN]:
-        sys.stderr.write(f"{line}\n")
+        sys.stderr.write(f"{printable(line)}\n")
     if len(lines) > MOST_SHOWN:
         sys.stderr.write(f"… and {len(lines) - MOST_SHOWN:,} more faults\n")
     faulty = len({each.entry for each in checked.faults})
@@ -138,7 +148,7 @@ def _followed(jobs: ImageJobs, batch_id: str, *, within: float | None, quiet: bo
 
 def _line(batch_id: str, record: BatchRecord | None) -> Text:
     if record is None:
-        return Text(f"{batch_id}   not begun", style="dim")
+        return styled(f"{batch_id}   not begun", "dim")
     counts = record.counts
     words = [f"{record.reading.entries:,} read", f"{counts.entries:,} ended"]
     ends = ("succeeded", "failed", "parked", "cancelled", "rejected")
@@ -148,5 +158,5 @@ def _line(batch_id: str, record: BatchRecord | None) -> Text:
     if record.waits_for:
         words.append(f"waits for entry {record.waits_for:,}")
     style = "green" if record.state is BatchState.COMPLETED else "cyan"
-    text = Text(f"{batch_id}   {record.state}", style=style)
+    text = styled(f"{batch_id}   {record.state}", style)
     return text.append(f"   {', '.join(words)}", style="default")

@@ -8,13 +8,14 @@ from dataclasses import asdict
 from typing import Annotated, Final
 
 import typer
+from rich.text import Text
 
 from ...config.settings import Configuration
 from ..caller import NOWHERE
 from ..checkup import Check
-from .output import AsJson, client, console, print_json
+from .output import AsJson, client, console, print_json, printable, styled
 
-MARKS: Final = {"good": "[green]✔[/]", "doubtful": "[yellow]![/]", "bad": "[red]✘[/]"}
+MARKS: Final = {"good": ("✔", "green"), "doubtful": ("!", "yellow"), "bad": ("✘", "red")}
 #: For an endpoint to answer anything at all, seconds.
 TIMEOUT: Final = 10.0
 
@@ -38,7 +39,8 @@ def doctor(
             if as_json:
                 print_json(asdict(check))
             else:
-                console().print(f"{MARKS[check.state]} {check.what}  [dim]{check.message}[/]")
+                words = f" {printable(check.what)}  ", styled(check.message, "dim")
+                console().print(Text.assemble(MARKS[check.state], *words))
     raise typer.Exit(1 if any(check.state == "bad" for check in checks) else 0)
 
 

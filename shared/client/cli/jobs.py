@@ -7,6 +7,7 @@ from pathlib import Path, PurePosixPath
 from typing import Annotated, Final, Literal
 
 import typer
+from rich.text import Text
 
 from ...errors import ImageJobsError
 from ...records.record import JobState
@@ -17,9 +18,11 @@ from .output import (
     AsJson,
     client,
     console,
+    error_json,
     list_table,
     live,
     now,
+    print_error,
     print_json,
     status_json,
     status_table,
@@ -43,12 +46,11 @@ def status(job_ids: Ids, *, as_json: AsJson = False) -> None:
     trouble = [e for e in found if isinstance(e, ImageJobsError) and not isinstance(e, NoSuchJob)]
     if as_json:
         for each in found:
-            error = {"error": type(each).__name__, "message": str(each)}
-            print_json(status_json(each) if isinstance(each, Status) else error)
+            print_json(status_json(each) if isinstance(each, Status) else error_json(each))
     else:
         for each in found:
             if isinstance(each, ImageJobsError) and each not in trouble[:1]:
-                sys.stderr.write(f"{each}\n")
+                print_error(each)
         known = {each.job_id: each for each in found if isinstance(each, Status)}
         if known:
             console().print(status_table(known, now()))
@@ -69,7 +71,7 @@ def list_jobs(
     with client() as jobs:
         found = jobs.newest(limit=limit, state=state)
     if not as_json:
-        console().print(list_table(found) if found else "[dim]No jobs.[/]")
+        console().print(list_table(found) if found else Text("No jobs.", "dim"))
     for entry in found if as_json else ():
         print_json(entry.model_dump(mode="json"))
 

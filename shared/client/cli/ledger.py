@@ -1,13 +1,13 @@
 """Show quota and costs: the pace of each pool, today's budget, and the cost by day and model."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Final
 
 import typer
-from rich.markup import escape
 from rich.table import Table
+from rich.text import Text
 
 from ...http_api.limits import (
     CostReservationStatus,
@@ -20,7 +20,7 @@ from ...limits.adaptive_rate import Quota
 from ...records.index_entry import IndexEntry
 from ..jobs import MOST_LISTED
 from ..operators import Today
-from .output import AsJson, client, console, dollars, now, print_json, table
+from .output import AsJson, client, console, dollars, now, print_json, styled, table
 
 #: Calls in progress that are listed; `--json` has all.
 MAX_RESERVATIONS: Final = 20
@@ -45,7 +45,7 @@ def sum_costs(entries: Iterable[IndexEntry], *, today: date, days: int) -> tuple
     sums: dict[tuple[date, str], DayCost] = {}
     for entry in entries:
         day, models = entry.accepted_at.date(), ", ".join(entry.models)
-        if day <= today - timedelta(days=days):
+        if today - day >= timedelta(days=days):
             continue
         so_far = sums.get((day, models), DayCost(day, models))
         sums[day, models] = replace(
@@ -92,7 +92,8 @@ def ledger(
     _print_budget(today, time)
     console().print(_costs_table(spent))
     total = sum(each.usd for each in spent)
-    console().print(f"[bold]{dollars(total)}[/] in {days} {'day' if days == 1 else 'days'}")
+    period = f" in {days} {'day' if days == 1 else 'days'}"
+    console().print(Text.assemble((dollars(total), "bold"), period))
     if len(entries) == MOST_LISTED:
         console().print(f"Only the newest {MOST_LISTED:,} jobs were counted.", style="yellow")
 
@@ -113,24 +114,22 @@ def _pools_table(paces: Mapping[str, tuple[Quota, PaceStatus]], time: datetime) 
             f"{quota.rpm:g}",
             f"{pace.waiting}",
             _time_until(time, pace.next_call_at),
-            "; ".join(_list_problems(pace, time)),
+            Text("; ").join(_list_problems(pace, time)),
         )
     return rows
 
 
-def _list_problems(pace: PaceStatus, time: datetime) -> Sequence[str]:
-    problems = []
+def _list_problems(pace: PaceStatus, time: datetime) -> Iterator[Text]:
     if pace.stopped_until:
-        problems.append(f"[yellow]throttled, none for {_time_until(time, pace.stopped_until)}[/]")
+        yield styled(f"throttled, none for {_time_until(time, pace.stopped_until)}", "yellow")
     for each in pace.circuits:
         until = (
             f"tried again in {_time_until(time, each.until)}"
             if each.until
             else "the next call tries"
         )
-        text = escape(f"{each.deployment or 'all'}: {each.reason}, {each.message} ({until})")
-        problems.append(f"[red]{text}[/]")
-    return problems
+        text = f"{each.deployment or 'all'}: {each.reason}, {each.message} ({until})"
+        yield styled(text, "red")
 
 
 def _print_budget(today: Today, time: datetime) -> None:
@@ -151,13 +150,14 @@ def _print_budget(today: Today, time: datetime) -> None:
     if holds := list_reservations(today.ledger):
         console().print(_reservations_table(holds[:MAX_RESERVATIONS], time))
         more = len(holds) - MAX_RESERVATIONS
-        console().print(f"and {more} more\n" if more > 0 else "")
+        console().print(*([f"and {more} more"] if more > 0 else []), "", sep="\n")
 
 
 def _reservations_table(holds: Sequence[CostReservationStatus], time: datetime) -> Table:
     rows = table("reserved for", "USD", "over in", right=("USD", "over in"))
     for hold in holds:
-        left = "[yellow]must be over[/]" if hold.until < time else _time_until(time, hold.until)
+        is_late = hold.until < time
+        left = Text("must be over", "yellow") if is_late else _time_until(time, hold.until)
         rows.add_row(hold.job_id, dollars(hold.usd), left)
     return rows
 
@@ -165,9 +165,9 @@ def _reservations_table(holds: Sequence[CostReservationStatus], time: datetime) 
 def _costs_table(spent: Sequence[DayCost]) -> Table:
     rows = table("day", "model", "jobs", "pictures", "USD", "", right=("jobs", "pictures", "USD"))
     for each in spent:
-        unknown = f"[yellow]and {each.unpriced} jobs of unknown cost[/]" if each.unpriced else ""
+        unknown = f"and {each.unpriced} jobs of unknown cost" if each.unpriced else ""
         figures = (str(each.jobs), str(each.pictures), dollars(each.usd))
-        rows.add_row(f"{each.day}", each.models, *figures, unknown)
+        rows.add_row(f"{each.day}", each.models, *figures, Text(unknown, "yellow"))
     return rows
 
 

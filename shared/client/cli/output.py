@@ -3,11 +3,12 @@
 import json
 import os
 import sys
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from functools import cache
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, override
 
 import typer
 from rich.console import Console, RenderableType
@@ -16,6 +17,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ...config.settings import CONNECTION, Configuration
+from ...errors import ImageJobsError, Rejected
 from ...http_api.job_documents import describe_job
 from ...records.index_entry import IndexEntry
 from ...records.record import JobState
@@ -37,18 +39,42 @@ ASSUMED: Final = Text(
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
 
 MARKS: Final = {
-    JobState.RUNNING: "[cyan]… running[/]",
-    JobState.SUCCEEDED: "[green]✔ succeeded[/]",
-    JobState.FAILED: "[red]✘ failed[/]",
-    JobState.PARKED: "[yellow]‖ parked[/]",
-    JobState.CANCELLED: "[dim]∅ cancelled[/]",
+    JobState.RUNNING: Text("… running", "cyan"),
+    JobState.SUCCEEDED: Text("✔ succeeded", "green"),
+    JobState.FAILED: Text("✘ failed", "red"),
+    JobState.PARKED: Text("‖ parked", "yellow"),
+    JobState.CANCELLED: Text("∅ cancelled", "dim"),
 }
+#: Unicode categories that steer a terminal or hide in it: control, format, surrogate, line and
+#: paragraph separator.
+_UNPRINTABLE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+
+
+def printable(text: str) -> str:
+    """Return text from outside with control characters as escapes, on one line."""
+    return "".join(
+        ascii(each)[1:-1] if unicodedata.category(each) in _UNPRINTABLE else each for each in text
+    )
+
+
+def styled(text: str, style: str) -> Text:
+    """Return text from outside in a style."""
+    return Text(printable(text), style)
+
+
+class _PlainConsole(Console):
+    """A console to which every string is text from outside: its markup is not read."""
+
+    @override
+    def render_str(self, text: str, **options: Any) -> Text:
+        return super().render_str(printable(text), **{**options, "markup": False})
 
 
 @cache
 def console() -> Console:
-    """Return the console of stdout."""
-    return Console(width=None if sys.stdout.isatty() else PIPE_COLUMNS, highlight=False)
+    """Return the console of stdout, which prints strings as they are; a `Text` has styles."""
+    width = None if sys.stdout.isatty() else PIPE_COLUMNS
+    return _PlainConsole(width=width, highlight=False, emoji=False)
 
 
 @contextmanager
@@ -68,6 +94,25 @@ def live(*, quiet: bool) -> Iterator[Callable[[RenderableType], None]]:
 def print_json(value: object) -> None:
     """Print one JSON document on one line."""
     sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+
+
+def error_json(error: ImageJobsError) -> dict[str, Any]:
+    """Return an error as JSON: a rejection has its code and every fault."""
+    found = {"error": type(error).__name__, "message": str(error)}
+    if not isinstance(error, Rejected):
+        return found
+    faults = [{"field": fault.field, "message": fault.message} for fault in error.faults]
+    return {**found, "code": error.code, "faults": faults}
+
+
+def print_error(error: ImageJobsError, *, as_json: bool = False) -> None:
+    """Print an error to stderr, for programs or in sentences: one for each fault."""
+    if as_json:
+        sys.stderr.write(json.dumps(error_json(error), ensure_ascii=False) + "\n")
+        return
+    faults = map(str, error.faults) if isinstance(error, Rejected) else str(error).split("\n")
+    for each in faults:
+        sys.stderr.write(f"{printable(each)}\n")
 
 
 def table(*columns: str, right: Iterable[str] = ()) -> Table:
@@ -117,7 +162,7 @@ def status_table(found: Mapping[str, Status | None], now: datetime) -> Table:
     rows = table("job", *made, "state", "calls", "pictures", "s", "USD", "")
     for job_id, status in found.items():
         if status is None:
-            rows.add_row(job_id, *("" for _ in made), "[dim]· not begun[/]")
+            rows.add_row(job_id, *("" for _ in made), Text("· not begun", "dim"))
             continue
         record = status.record
         until = record.updated_at if status.ended else now
@@ -128,7 +173,7 @@ def status_table(found: Mapping[str, Status | None], now: datetime) -> Table:
             job_id,
             *(list_sizes(record.plans) if made else ()),
             MARKS[status.state],
-            f"{bar(status)} {status.calls_ended}/{status.calls}",
+            bar(status),
             f"{len(status.images)}",
             f"{(until - record.accepted_at).total_seconds():.0f}",
             f"{about}{dollars(cost)}",
@@ -137,12 +182,15 @@ def status_table(found: Mapping[str, Status | None], now: datetime) -> Table:
     return rows
 
 
-def bar(status: Status, *, width: int = 8) -> str:
-    """Return a progress bar: ended calls, running calls, calls to come."""
+def bar(status: Status, *, width: int = 8) -> Text:
+    """Return a progress bar with figures: ended calls, running calls, calls to come."""
     ended = round(width * status.calls_ended / status.calls)
     running = min(width - ended, -(-width * status.calls_running // status.calls))
-    return (
-        f"[green]{'━' * ended}[/][cyan]{'╸' * running}[/][dim]{'─' * (width - ended - running)}[/]"
+    return Text.assemble(
+        ("━" * ended, "green"),
+        ("╸" * running, "cyan"),
+        ("─" * (width - ended - running), "dim"),
+        f" {status.calls_ended}/{status.calls}",
     )
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Final
 import typer
 from rich.console import Group, RenderableType
 from rich.padding import Padding
+from rich.text import Text
 
 from ...config.settings import Configuration
 from ...errors import Rejected
@@ -27,9 +28,11 @@ from .output import (
     list_sizes,
     now,
     print_json,
+    printable,
     quote_json,
     read_app,
     status_json,
+    styled,
     table,
 )
 
@@ -51,7 +54,7 @@ def submit(
     with client() as jobs:
         receipt = jobs.submit(_upload_inputs(fields, jobs))
         if not as_json:
-            console().print(f"{receipt.job_id}   {summarize(receipt.quote)}", soft_wrap=True)
+            console().print(f"{receipt.job_id}  ", summarize(receipt.quote), soft_wrap=True)
         if not wait and out is None:
             if as_json:
                 print_json(receipt_json(receipt))
@@ -104,24 +107,23 @@ def receipt_json(receipt: Receipt) -> dict[str, object]:
     }
 
 
-def summarize(quote: Quote) -> str:
+def summarize(quote: Quote) -> Text | str:
     """Return model, size, quality and estimate on one line."""
     if quote.plans is None:
-        return (
-            "[dim]fields checked; FOUNDRY_DEPLOYMENTS is not set, so only the app can route it[/]"
+        return Text(
+            "fields checked; FOUNDRY_DEPLOYMENTS is not set, so only the app can route it", "dim"
         )
     model, size, quality = list_sizes(quote.plans)
     return f"{model}   {size}   {quality}   about {dollars(quote.estimate_usd)}"
 
 
 def _explain_plan(plan: Plan) -> RenderableType:
-    head = f"[bold]{plan.model}   {plan.width}x{plan.height}   {plan.quality or '-'}[/]"
-    lines = [f"• {reason}" for reason in plan.reasons]
-    lines += [
-        f"[yellow]≠ {made.field}: {made.asked or 'nothing'} → {made.decided}[/] ({made.reason})"
-        for made in plan.adjustments
-    ]
-    lines += [f"[red]! {warning}[/]" for warning in plan.warnings]
+    head = styled(f"{plan.model}   {plan.width}x{plan.height}   {plan.quality or '-'}", "bold")
+    lines: list[Text | str] = [f"• {reason}" for reason in plan.reasons]
+    for made in plan.adjustments:
+        change = styled(f"≠ {made.field}: {made.asked or 'nothing'} → {made.decided}", "yellow")
+        lines.append(Text.assemble(change, printable(f" ({made.reason})")))
+    lines += [styled(f"! {warning}", "red") for warning in plan.warnings]
     calls = "one call" if plan.calls == 1 else f"{plan.calls} calls"
     lines += [
         f"$ {dollars(plan.estimate_usd)}: {plan.estimate_basis}",
@@ -199,9 +201,9 @@ def _line(fields: dict[str, Any], app: Configuration, now: datetime) -> Line:
     return Line(*asked, plans=quote.plans or ())
 
 
-def _cells(line: Line) -> tuple[str, ...]:
+def _cells(line: Line) -> tuple[Text | str, ...]:
     if line.rejected:
-        return ("", "", "", "", "", f"[red]{line.rejected}[/]")
+        return ("", "", "", "", "", styled(line.rejected, "red"))
     (plan,) = line.plans
     made = f"{plan.width}x{plan.height}"
     return (
@@ -210,7 +212,7 @@ def _cells(line: Line) -> tuple[str, ...]:
         str(plan.pictures),
         dollars(plan.estimate_usd),
         f"{plan.expected_seconds:.0f}",
-        "" if made == line.size else f"[yellow]{made}[/]",
+        "" if made == line.size else Text(made, "yellow"),
     )
 
 

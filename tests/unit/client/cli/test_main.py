@@ -8,10 +8,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from rich.console import Console
 
 from shared.client import DeadLetter
-from shared.client.cli import dead_letters, jobs, output
+from shared.client.cli import dead_letters, jobs
 from shared.client.cli.jobs import file_name
 from shared.client.cli.main import exit_code, main
 from shared.client.results import JobEnded, NoSuchBlob, NoSuchJob, Status, StillRunning
@@ -279,16 +278,3 @@ def test_an_empty_list_is_told_in_words_and_whoever_has_not_ended_is_counted(
     late = ("--within", "0", "--json")
     assert "2 of 2 jobs have not ended" in said(capsys, "watch", "fox", "owl", *late, code=5)
     assert "job fox has not ended" in said(capsys, "watch", "fox", *late, code=5)
-
-
-def test_what_was_live_ends_its_line_in_a_pipe(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    piped = Console(file=sys.stdout, width=80)
-    monkeypatch.setattr(output, "console", lambda: piped)
-    with output.live(quiet=False) as show:
-        show("one")
-        show("two")
-    with output.live(quiet=True) as show:
-        show("three")
-    assert capsys.readouterr().out == "two\n"
