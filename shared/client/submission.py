@@ -13,7 +13,7 @@ from ..errors import AlreadyExists, Fault, InvalidJob, StoreUnavailable
 from ..jobs.fields import MAX_PROMPT_BYTES
 from ..jobs.job import Job
 from ..jobs.parsing import build_job, derived_job_id
-from ..pictures.inputs import HEAD_BYTES, InputHead, read_inputs
+from ..pictures.inputs import HEAD_BYTES, InputHead, input_pixels, read_inputs
 from ..routing.planner import find_setting_faults, make_plans
 from ..vocabulary import picture_name, prompt_name
 from .connection import Connection, attempt
@@ -120,9 +120,7 @@ async def estimate(job: Job, app: Connection) -> Quote:
             fault = Fault("prompt_blob", f"there is no blob {where}")
             raise InvalidJob([fault], job_id=job.job_id)
         characters = len(prompt)
-    names = dict.fromkeys([*job.inputs, *([job.mask] if job.mask else [])])
-    heads = {name: await app.inputs.head(name, most=HEAD_BYTES) for name in names}
-    pictures, faults = read_inputs(job.inputs, job.mask, heads)
+    pictures, faults = await app.inputs.measure(job.inputs, job.mask)
     if faults:
         raise InvalidJob(faults, job_id=job.job_id)
     return make_quote(
@@ -130,7 +128,7 @@ async def estimate(job: Job, app: Connection) -> Quote:
         app.configuration,
         now=app.clock.now(),
         prompt_characters=characters,
-        input_pixels=[each.width * each.height for each in pictures if each.role == "input"],
+        input_pixels=input_pixels(pictures),
     )
 
 

@@ -1,6 +1,6 @@
 """Check the pictures of an edit by their first bytes, before any call is paid."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
@@ -61,6 +61,11 @@ def locate_input(name: str, *, inputs: str, images: str) -> tuple[str, str] | No
         return inputs, name
     container, _, blob = name[1:].partition("/")
     return (container, blob) if container == images and blob else None
+
+
+def input_pixels(pictures: Iterable[InputPicture]) -> list[int]:
+    """Return the size of each picture to edit, pixels; a mask counts for nothing."""
+    return [each.width * each.height for each in pictures if each.role == "input"]
 
 
 def read_inputs(

@@ -1,11 +1,11 @@
 """What callers put into storage for a job to use: long prompts, pictures to edit."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from ..errors import Fault, InvalidJob, StaleVersion
-from ..pictures.inputs import InputHead, locate_input
+from ..pictures.inputs import HEAD_BYTES, InputHead, InputPicture, locate_input, read_inputs
 from ..ports import Blobs
 
 #: What is read of a picture at once, bytes.
@@ -25,6 +25,14 @@ class Inputs:
         """Return the blob as UTF-8 text; None if it does not exist; `InvalidJob` if too big."""
         blob = await self.blobs.read(name, length=max_bytes + 1)
         return None if blob is None else as_text(name, blob.body, max_bytes)
+
+    async def measure(
+        self, inputs: Sequence[str], mask: str | None
+    ) -> tuple[tuple[InputPicture, ...], tuple[Fault, ...]]:
+        """Return the pictures of a job, inputs first, and all their faults."""
+        names = dict.fromkeys([*inputs, *([mask] if mask else [])])
+        heads = {name: await self.head(name, most=HEAD_BYTES) for name in names}
+        return read_inputs(inputs, mask, heads)
 
     async def head(self, name: str, *, most: int) -> InputHead | None:
         """Return the first `most` bytes of the blob; None when it does not exist."""

@@ -12,7 +12,7 @@ from ..config.settings import Configuration
 from ..errors import AlreadyExists, ConflictingJob, Fault, InvalidJob, Rejected
 from ..jobs.fields import MAX_PROMPT_BYTES
 from ..jobs.job import Job
-from ..pictures.inputs import HEAD_BYTES, InputPicture, read_inputs
+from ..pictures.inputs import InputPicture, input_pixels
 from ..ports import Versioned
 from ..records.index_entry import FIRST_CHECK_AFTER, index_entry_of
 from ..records.record import BatchEntryRef, JobRecord, JobState, TaskState
@@ -53,7 +53,7 @@ async def validate_job(job: Job, world: World, configuration: Configuration) -> 
             elif not prompt.strip():
                 faults.append(Fault("prompt_blob", f"{job.prompt_blob!r} holds no prompt"))
             characters = len(prompt or "")
-    pictures, more = await _pictures(job, world)
+    pictures, more = await world.inputs.measure(job.inputs, job.mask)
     faults += more
     if faults:
         raise InvalidJob(faults, job_id=job.job_id)
@@ -62,15 +62,9 @@ async def validate_job(job: Job, world: World, configuration: Configuration) -> 
         configuration,
         prompt_characters=characters,
         today=world.clock.now().date(),
-        input_pixels=[each.width * each.height for each in pictures if each.role == "input"],
+        input_pixels=input_pixels(pictures),
     )
     return ValidatedJob(plans, pictures)
-
-
-async def _pictures(job: Job, world: World) -> tuple[tuple[InputPicture, ...], tuple[Fault, ...]]:
-    names = dict.fromkeys([*job.inputs, *([job.mask] if job.mask else [])])
-    heads = {name: await world.inputs.head(name, most=HEAD_BYTES) for name in names}
-    return read_inputs(job.inputs, job.mask, heads)
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from PIL import Image
 from shared.errors import BrokenReply, NotSent, StaleVersion
 from shared.images_api.decoder import PictureData, ReplyDecoder
 from shared.images_api.requests import ImageRequest, Upload, build_request
-from shared.pictures.inputs import HEAD_BYTES, InputPicture, read_inputs
+from shared.pictures.inputs import InputPicture
 from shared.ports import BlockBlobs
 from shared.stores.inputs import PIECE_BYTES, Inputs
 from tests.builders.routed import plan
@@ -93,9 +93,7 @@ async def test_another_version_is_not_read(stored: tuple[Inputs, Change]) -> Non
 async def looked_at(
     inputs: Inputs, *names: str, mask: str | None = None
 ) -> tuple[InputPicture, ...]:
-    wanted = [*names, *([mask] if mask else [])]
-    heads = {name: await inputs.head(name, most=HEAD_BYTES) for name in wanted}
-    pictures, faults = read_inputs(names, mask, heads)
+    pictures, faults = await inputs.measure(names, mask)
     assert faults == ()
     return pictures
 

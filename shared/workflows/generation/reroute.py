@@ -11,6 +11,7 @@ from typing import Final
 from ...config.settings import Configuration
 from ...errors import UnsupportedRequest
 from ...limits.pool_ledger import CircuitOpen
+from ...pictures.inputs import input_pixels
 from ...records.record import JobRecord, TaskState
 from ...routing.plan import Adjustment, Plan, estimate_usd
 from ...routing.planner import make_plans
@@ -46,9 +47,7 @@ def reroute(
             replace(configuration, deployments=others),
             prompt_characters=prompt_characters,
             today=now.date(),
-            input_pixels=[
-                each.width * each.height for each in record.inputs if each.role == "input"
-            ],
+            input_pixels=input_pixels(record.inputs),
         )
     except UnsupportedRequest:
         return None
