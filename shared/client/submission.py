@@ -10,7 +10,6 @@ from typing import Any, Final, Literal, TypedDict
 from ..catalogue.deployments import Deployment
 from ..config.settings import Configuration
 from ..errors import AlreadyExists, Fault, InvalidJob, StoreUnavailable
-from ..jobs.fields import MAX_PROMPT_BYTES
 from ..jobs.job import Job
 from ..jobs.parsing import build_job, derived_job_id
 from ..pictures.inputs import HEAD_BYTES, InputHead, input_pixels, read_inputs
@@ -60,21 +59,22 @@ def make_quote(
     now: datetime,
     prompt_characters: int | None = None,
     input_pixels: Sequence[int] = (),
+    faults: Sequence[Fault] = (),
 ) -> Quote:
     """Return what the app would make of a job, as far as the client knows the app.
 
-    `prompt_characters` are those of a prompt in a blob. Raises `InvalidJob` or
-    `UnsupportedRequest` as the app would.
+    `prompt_characters`, `input_pixels` and `faults` are those of the blobs that it names. Raises
+    `InvalidJob` or `UnsupportedRequest` as the app would.
     """
     settings = configuration.settings
-    faults = [
+    known = [
         fault
         for fault in find_setting_faults(job, settings)
         # Where this client does not know the allowed reply queues, only the app can check them.
         if fault.field != "reply_to" or settings.reply_queues
     ]
-    if faults:
-        raise InvalidJob(faults, job_id=job.job_id)
+    if every := [*known, *faults]:
+        raise InvalidJob(every, job_id=job.job_id)
     if not configuration.deployments:
         return Quote(None)
     plans = make_plans(
@@ -112,23 +112,18 @@ def write_message(job: Job, quote: Quote) -> PreparedJob:
 
 async def estimate(job: Job, app: Connection) -> Quote:
     """Return what the app would make of a job; raises `Rejected` as the app would."""
-    characters = None
+    characters, faults = None, list[Fault]()
     if job.prompt_blob:
-        prompt = await app.inputs.read_text(job.prompt_blob, max_bytes=MAX_PROMPT_BYTES)
-        if prompt is None:
-            where = f"{app.settings.inputs_container}/{job.prompt_blob}"
-            fault = Fault("prompt_blob", f"there is no blob {where}")
-            raise InvalidJob([fault], job_id=job.job_id)
-        characters = len(prompt)
-    pictures, faults = await app.inputs.measure(job.inputs, job.mask)
-    if faults:
-        raise InvalidJob(faults, job_id=job.job_id)
+        characters, more = await app.inputs.check_prompt(job.prompt_blob)
+        faults += more
+    pictures, more = await app.inputs.measure(job.inputs, job.mask)
     return make_quote(
         job,
         app.configuration,
         now=app.clock.now(),
         prompt_characters=characters,
         input_pixels=input_pixels(pictures),
+        faults=[*faults, *more],
     )
 
 

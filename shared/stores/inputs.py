@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..errors import Fault, InvalidJob, StaleVersion
+from ..jobs.fields import MAX_PROMPT_BYTES
 from ..pictures.inputs import HEAD_BYTES, InputHead, InputPicture, locate_input, read_inputs
 from ..ports import Blobs
 
@@ -25,6 +26,20 @@ class Inputs:
         """Return the blob as UTF-8 text; None if it does not exist; `InvalidJob` if too big."""
         blob = await self.blobs.read(name, length=max_bytes + 1)
         return None if blob is None else as_text(name, blob.body, max_bytes)
+
+    async def check_prompt(self, name: str) -> tuple[int, tuple[Fault, ...]]:
+        """Return how many characters the prompt in a blob has, and its faults."""
+        try:
+            prompt = await self.read_text(name, max_bytes=MAX_PROMPT_BYTES)
+        except InvalidJob as error:
+            return 0, error.faults
+        if prompt is None:
+            fault = f"there is no blob {name!r} in the inputs container"
+        elif not prompt.strip():
+            fault = f"{name!r} holds no prompt"
+        else:
+            return len(prompt), ()
+        return 0, (Fault("prompt_blob", fault),)
 
     async def measure(
         self, inputs: Sequence[str], mask: str | None

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 
 from ..config.settings import Configuration
 from ..errors import AlreadyExists, ConflictingJob, Fault, InvalidJob, Rejected
-from ..jobs.fields import MAX_PROMPT_BYTES
 from ..jobs.job import Job
 from ..pictures.inputs import InputPicture, input_pixels
 from ..ports import Versioned
@@ -38,21 +37,11 @@ class ValidatedJob:
 
 async def validate_job(job: Job, world: World, configuration: Configuration) -> ValidatedJob:
     """Return the plans and inputs of a job, or raise `Rejected` with every fault; store nothing."""
-    settings = configuration.settings
-    faults = list(find_setting_faults(job, settings))
+    faults = list(find_setting_faults(job, configuration.settings))
     characters = len(job.prompt or "")
     if job.prompt_blob:
-        try:
-            prompt = await world.inputs.read_text(job.prompt_blob, max_bytes=MAX_PROMPT_BYTES)
-        except InvalidJob as error:
-            faults += error.faults
-        else:
-            if prompt is None:
-                where = f"{settings.inputs_container}/{job.prompt_blob}"
-                faults.append(Fault("prompt_blob", f"there is no blob {where}"))
-            elif not prompt.strip():
-                faults.append(Fault("prompt_blob", f"{job.prompt_blob!r} holds no prompt"))
-            characters = len(prompt or "")
+        characters, more = await world.inputs.check_prompt(job.prompt_blob)
+        faults += more
     pictures, more = await world.inputs.measure(job.inputs, job.mask)
     faults += more
     if faults:

@@ -132,8 +132,18 @@ async def test_a_prompt_in_a_blob_is_looked_for_and_measured() -> None:
         for job in (a_job(), a_job("", prompt_blob="fox.txt"))
     ]
     assert short < long
-    with pytest.raises(InvalidJob, match=r"there is no blob inputs/ox\.txt"):
+    with pytest.raises(InvalidJob, match=r"there is no blob 'ox\.txt' in the inputs"):
         await submission.estimate(a_job("", prompt_blob="ox.txt"), app)
+
+
+async def test_faults_of_a_job_and_of_all_its_blobs_are_told_at_once() -> None:
+    knowing = read_configuration(STORAGE | {"REPLY_QUEUES": "events-*"})
+    app = MemoryConnection({"inputs/blank.txt": " \n"}, configuration=knowing)
+    job = a_job("", prompt_blob="blank.txt", inputs=["none.png"], mask="no.png", reply_to="replies")
+    with pytest.raises(InvalidJob, match=r"'blank\.txt' holds no prompt") as refused:
+        await submission.estimate(job, app)
+    fields = [fault.field for fault in refused.value.faults]
+    assert fields == ["reply_to", "prompt_blob", "inputs[0]", "mask"]
 
 
 async def test_reply_queues_are_checked_only_by_who_knows_them() -> None:

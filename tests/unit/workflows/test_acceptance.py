@@ -129,7 +129,7 @@ async def test_a_process_that_dies_at_any_step_is_made_up_for_by_the_same_job() 
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        (None, "inputs/long.txt"),
+        (None, "no blob 'long.txt'"),
         (b" \n", "'long.txt'"),
         (b"x" * (MAX_PROMPT_BYTES + 1), "long.txt"),
         (b"\xff", "long.txt"),
