@@ -3,7 +3,7 @@
 import contextlib
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final, Literal, TypedDict
 
@@ -31,8 +31,8 @@ class PreparedJob:
     job: Job
     body: bytes
     quote: Quote
-    #: A prompt that is too long for the message; it goes into the blob `job.prompt_blob` first.
-    prompt: bytes | None = None
+    #: What goes into the inputs container first, by blob: a prompt too long for the message.
+    uploads: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def read_fields(
@@ -107,7 +107,7 @@ def write_message(job: Job, quote: Quote) -> PreparedJob:
     blob = prompt_name(hashlib.sha256(prompt).hexdigest())
     fields = job.model_dump(exclude_defaults=True)
     short = Job.model_validate({**fields, "prompt": None, "prompt_blob": blob})
-    return PreparedJob(short, short.to_json(), quote, prompt)
+    return PreparedJob(short, short.to_json(), quote, {blob: prompt})
 
 
 async def estimate(job: Job, app: Connection) -> Quote:
@@ -172,8 +172,8 @@ async def submit(jobs: Iterable[Job], app: Connection) -> list[Receipt]:
 
 async def _send(prepared: PreparedJob, app: Connection) -> Receipt:
     job = prepared.job
-    if prepared.prompt and job.prompt_blob:
-        await put_input(job.prompt_blob, prepared.prompt, TEXT, app)
+    for blob, text in prepared.uploads.items():
+        await put_input(blob, text, TEXT, app)
     message = await app.queues.send(app.settings.jobs_queue, prepared.body)
     return Receipt(
         job_id=job.job_id,

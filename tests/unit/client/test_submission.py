@@ -63,16 +63,17 @@ def test_the_keywords_are_the_fields_of_a_job() -> None:
 
 def test_a_prompt_that_fits_stays_in_the_message() -> None:
     parcel = write_message(a_job("x" * 30_000), Quote(None))
-    assert parcel.prompt is None
+    assert not parcel.uploads
     assert len(parcel.body) < MAX_INLINE_BYTES
 
 
 def test_a_prompt_that_does_not_fit_becomes_a_blob_named_by_its_content() -> None:
     job = a_job("雪" * 20_000, tags={"of": "us"})
     one, other = write_message(job, Quote(None)), write_message(job, Quote(None))
-    assert one.prompt is not None
-    assert one.prompt.decode() == job.prompt
-    assert one.job.prompt_blob == prompt_name(hashlib.sha256(one.prompt).hexdigest())
+    assert job.prompt is not None
+    prompt = job.prompt.encode()
+    assert one.job.prompt_blob == prompt_name(hashlib.sha256(prompt).hexdigest())
+    assert one.uploads == {one.job.prompt_blob: prompt}
     assert (one.job.job_id, one.job.tags, one.job.prompt) == (job.job_id, {"of": "us"}, None)
     assert one.job.fingerprint == other.job.fingerprint
 
