@@ -16,6 +16,7 @@ from ..errors import AlreadyExists, Fault, Rejected
 from ..jobs.job import Job
 from ..jobs.parsing import Message, read_job
 from .connection import Connection
+from .jobs import check_id
 from .results import NoSuchBlob, StillRunning
 from .submission import assume_deployments, make_quote
 
@@ -121,7 +122,7 @@ async def submit_batch(
 
 async def read_batch(batch_id: str, app: Connection) -> BatchRecord | None:
     """Return the record of a batch; None when the app has not begun it."""
-    found = await app.batches.read(batch_id)
+    found = await app.batches.read(check_id("batch_id", batch_id))
     return found.value if found else None
 
 

@@ -6,9 +6,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Final, Literal
 
-from ..errors import ConflictingJob, Fault, Rejected
+from ..errors import ConflictingJob, Fault, InvalidJob, Rejected
 from ..events.data import Image
 from ..jobs.commands import Action, Command
+from ..jobs.fields import is_job_id, quote_value
 from ..records.commands import apply_command
 from ..records.dead_letter import dead_letter_name
 from .connection import Connection
@@ -29,16 +30,29 @@ MOST_LISTED: Final = 5_000
 PIECE_BYTES: Final = 4 << 20
 
 
+def id_of(job: str | Receipt) -> str:
+    """Return the id of a job; `InvalidJob` if no job can have it."""
+    return check_id("job_id", job if isinstance(job, str) else job.job_id)
+
+
+def check_id(field: str, value: str) -> str:
+    """Return the id of a job or a batch; `InvalidJob` if it can be none."""
+    if is_job_id(value):
+        return value
+    rule = "an id has 1 to 64 of A-Z a-z 0-9 _ -, and starts with a letter or digit"
+    raise InvalidJob([Fault(field, f"{quote_value(value)} is no id; {rule}")])
+
+
 async def read_status(job: str | Receipt, app: Connection) -> Status:
     """Return where a job is.
 
-    Raises `NoSuchJob` when nothing is known of it (yet), and, for a receipt, `Rejected` with every
-    fault if the app rejected the message.
+    Raises `NoSuchJob` when nothing is known of it (yet), `InvalidJob` when no job can have the id,
+    and, for a receipt, `Rejected` with every fault if the app rejected the message.
     """
     found = await _find_status(job, app)
     if found is None:
         raise NoSuchJob(
-            f"job {_id_of(job)!r} has no record in {app.settings.jobs_container}/: the app has not "
+            f"job {id_of(job)!r} has no record in {app.settings.jobs_container}/: the app has not "
             "read its message yet, or has rejected it, or it was never sent"
         )
     return found
@@ -58,7 +72,7 @@ async def wait_for_job(job: str | Receipt, app: Connection, *, within: float | N
         left = wait if end is None else (end - app.clock.now()).total_seconds()
         if left <= 0:
             state = f"{found.calls_ended} of {found.calls} calls are over" if found else "not begun"
-            raise StillRunning(f"job {_id_of(job)!r} has not ended within {within:g} s: {state}")
+            raise StillRunning(f"job {id_of(job)!r} has not ended within {within:g} s: {state}")
         await app.clock.sleep(min(wait, left))
         wait = min(wait * GROWTH, LONGEST_WAIT)
 
@@ -141,7 +155,7 @@ def save_picture(pieces: Iterator[bytes], path: Path) -> None:
 
 
 async def _find_status(job: str | Receipt, app: Connection) -> Status | None:
-    job_id = _id_of(job)
+    job_id = id_of(job)
     stored = await app.records.read(job_id)
     if stored is not None:
         if not isinstance(job, str) and stored.value.fingerprint != job.fingerprint:
@@ -154,10 +168,6 @@ async def _find_status(job: str | Receipt, app: Connection) -> Status | None:
             faults = letter.faults or [Fault("", letter.reason)]
             raise Rejected(faults, job_id=job_id, code=letter.reason)
     return None
-
-
-def _id_of(job: str | Receipt) -> str:
-    return job if isinstance(job, str) else job.job_id
 
 
 def _is_done(action: Action, before: Status, after: Status) -> bool:

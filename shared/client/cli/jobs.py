@@ -11,7 +11,7 @@ from rich.text import Text
 
 from ...errors import ImageJobsError
 from ...records.record import JobState
-from ..jobs import COMMAND_SECONDS, MOST_LISTED
+from ..jobs import COMMAND_SECONDS, MOST_LISTED, id_of
 from ..results import NoSuchJob, Receipt, Status, StillRunning
 from ..sync_client import ImageJobs
 from .output import (
@@ -124,12 +124,12 @@ def follow(
     seconds.
     """
     began, pause = time.monotonic(), FIRST_PAUSE
-    found: dict[str, Status | None] = {_id(each): None for each in whose}
+    found: dict[str, Status | None] = {id_of(each): None for each in whose}
     with live(quiet=quiet) as show:
         while True:
-            open_ones = [each for each in whose if not _ended(found[_id(each)])]
+            open_ones = [each for each in whose if not _ended(found[id_of(each)])]
             for each, seen in zip(open_ones, jobs.status_many(open_ones), strict=True):
-                found[_id(each)] = _status_or_none(seen)
+                found[id_of(each)] = _status_or_none(seen)
             show(status_table(found, now()))
             ended = [each for each in found.values() if each and each.ended]
             if len(ended) == len(found):
@@ -138,10 +138,6 @@ def follow(
                 raise StillRunning(f"{_describe_open(found)} not ended within {within:g} s")
             time.sleep(pause)
             pause = min(pause * GROWTH, LONGEST_PAUSE)
-
-
-def _id(whose: str | Receipt) -> str:
-    return whose if isinstance(whose, str) else whose.job_id
 
 
 def _describe_open(found: Mapping[str, Status | None]) -> str:

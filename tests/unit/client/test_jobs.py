@@ -5,9 +5,9 @@ from datetime import timedelta
 
 import pytest
 
-from shared.client import AsyncImageJobs, jobs
+from shared.client import AsyncImageJobs, batches, jobs
 from shared.client.results import JobEnded, NoSuchJob, Quote, Receipt, Status, StillRunning
-from shared.errors import ConflictingJob, Rejected, UnreadableRecord
+from shared.errors import ConflictingJob, InvalidJob, Rejected, UnreadableRecord
 from shared.records.dead_letter import dead_letter_name
 from shared.records.index_entry import index_entry_of, to_metadata
 from shared.records.record import JobRecord, JobState
@@ -38,6 +38,17 @@ async def test_a_status_tells_what_the_record_does() -> None:
 async def test_a_job_that_has_no_record_is_unknown() -> None:
     with pytest.raises(NoSuchJob, match="'none' has no record in jobs/"):
         await jobs.read_status("none", MemoryConnection())
+
+
+@pytest.mark.parametrize(
+    "job_id", ["../../etc", "batches/fox/batch", "", "-fox", "fox\n", "x" * 65]
+)
+async def test_no_path_is_made_of_what_is_no_id(job_id: str) -> None:
+    app = MemoryConnection()
+    with pytest.raises(InvalidJob, match="is no id; an id has 1 to 64 of"):
+        await jobs.read_status(job_id, app)
+    with pytest.raises(InvalidJob, match=r"batch_id: .* is no id"):
+        await batches.read_batch(job_id, app)
 
 
 async def test_waiting_ends_with_the_job_and_looks_less_and_less_often() -> None:

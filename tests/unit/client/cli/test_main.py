@@ -244,6 +244,7 @@ def test_the_shell_completes_the_words_of_an_option(
         ([NoSuchJob("no")], 4),
         ([StoreUnavailable("away")], 3),
         ([NoSuchJob("no"), StoreUnavailable("away")], 3),
+        ([NoSuchJob("no"), InvalidJob([Fault("job_id", "no id")])], 2),
     ],
 )
 def test_a_status_that_storage_does_not_tell_is_no_unknown_job(
