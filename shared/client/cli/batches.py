@@ -12,6 +12,7 @@ from ...batches.record import BatchRecord, BatchState
 from ..batches import ManifestCheck, SubmittedBatch
 from ..results import NoSuchJob
 from ..sync_client import ImageJobs
+from .job_options import read_file
 from .output import (
     ASSUMED,
     AsJson,
@@ -48,7 +49,7 @@ def batch(
     as_json: AsJson = False,
 ) -> None:
     """Start a batch: each entry of the file is a job. A file with faults is not sent."""
-    manifest = _bytes(file)
+    manifest = read_file(file)
     with client() as jobs:
         try:
             checked = jobs.check_manifest(manifest, file.name)
@@ -95,13 +96,6 @@ def _ended(record: BatchRecord, *, as_json: bool) -> int:
         print_json(record.model_dump(mode="json"))
     counts = record.counts
     return 0 if counts.succeeded == counts.entries and not record.file_faults else 1
-
-
-def _bytes(file: Path) -> bytes:
-    try:
-        return file.read_bytes()
-    except OSError as error:
-        raise typer.BadParameter(f"{file} can't be read: {error}") from error
 
 
 def _show_checked(checked: ManifestCheck, *, as_json: bool) -> None:

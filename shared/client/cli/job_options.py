@@ -152,24 +152,22 @@ def add_job_options(command: Callable[..., None]) -> Callable[..., None]:
     return called
 
 
-def read_text(path: Path) -> str:
-    """Return the text of a file, or of stdin for `-`."""
-    if str(path) == "-":
-        return sys.stdin.read()
+def read_file(path: Path) -> bytes:
+    """Return the bytes of a file; bad usage if it can't be read."""
     try:
-        return path.read_text("utf-8")
-    except (OSError, UnicodeDecodeError) as error:
+        return path.read_bytes()
+    except OSError as error:
         raise typer.BadParameter(f"{path} can't be read: {error}") from error
 
 
 def _of_file(path: Path) -> Fields:
-    value = _json(str(path), read_text(path))
+    value = _json(str(path), sys.stdin.read() if str(path) == "-" else read_file(path))
     if not isinstance(value, dict):
         raise typer.BadParameter(f"{path} is not a job: it must be one JSON object")
     return value
 
 
-def _json(what: str, text: str) -> Any:  # noqa: ANN401 (whatever the JSON holds)
+def _json(what: str, text: str | bytes) -> Any:  # noqa: ANN401 (whatever the JSON holds)
     try:
         return json.loads(text)
     except ValueError as error:

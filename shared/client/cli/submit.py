@@ -1,5 +1,6 @@
 """Submit a job, explain its routing, and estimate costs by model, size and quality."""
 
+import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
@@ -17,7 +18,7 @@ from ...routing.plan import Plan
 from ..results import Quote, Receipt
 from ..submission import assume_deployments, make_quote, read_fields
 from ..sync_client import ImageJobs
-from .job_options import Fields, add_job_options
+from .job_options import Fields, add_job_options, read_file
 from .jobs import OutOption, fetch, follow
 from .output import (
     ASSUMED,
@@ -85,8 +86,9 @@ def _upload_inputs(fields: Fields, jobs: ImageJobs) -> Fields:
     """Upload the files among the inputs of a job, and return the fields with their blob names."""
 
     def name(given: str) -> str:
-        path = Path(given)
-        return jobs.upload(path.read_bytes()) if path.is_file() else given
+        # What the system can't even look up, such as too long a name, may still name a blob.
+        is_file = os.path.isfile(given)  # noqa: PTH113 (Path.is_file raises for such a name)
+        return jobs.upload(read_file(Path(given))) if is_file else given
 
     found = dict(fields)
     if "inputs" in fields:

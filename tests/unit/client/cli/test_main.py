@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from shared.client import DeadLetter
-from shared.client.cli import dead_letters, jobs
+from shared.client.cli import dead_letters, jobs, submit
 from shared.client.cli.jobs import file_name
 from shared.client.cli.main import exit_code, main
 from shared.client.results import JobEnded, NoSuchBlob, NoSuchJob, Status, StillRunning
@@ -162,6 +162,44 @@ def test_a_file_that_holds_no_job_is_refused(
     monkeypatch.chdir(tmp_path)  # a long path would break the line
     Path("job.json").write_text("[]")
     assert "is not a job" in said(capsys, "route", "-f", "job.json", code=2)
+
+
+def test_a_picture_that_cannot_be_read_is_told_in_a_sentence_and_a_long_name_is_a_blob(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    class Jobs:
+        def upload(self, picture: bytes) -> str:
+            raise AssertionError(picture)
+
+        def submit(self, fields: dict[str, Any]) -> None:
+            asked.append(fields)
+            raise StoreUnavailable("away")
+
+    monkeypatch.setattr(submit, "client", lambda: nullcontext(Jobs()))
+    monkeypatch.chdir(tmp_path)
+    for given in ("x" * 300, "a\0b"):
+        assert said(capsys, "submit", "snow", "-i", given, code=3) == "away\n"
+        assert asked.pop()["inputs"] == [given]
+
+    def refuse(_: Path) -> bytes:
+        raise PermissionError(13, "Permission denied")
+
+    Path("a.png").touch()
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    assert "a.png can't be read" in said(capsys, "submit", "snow", "--mask", "a.png", code=2)
+
+
+def test_a_job_in_a_file_may_begin_with_a_byte_order_mark(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)  # a long path would break the line
+    path = Path("job.json")
+    path.write_bytes(b'\xef\xbb\xbf{"prompt": "a fox", "model": "gpt-image-2", "n": 3}')
+    assert told(capsys, "route", "-f", str(path))["plans"][0]["pictures"] == 3
+    path.write_bytes(b'{"prompt": "\xff"}')
+    assert "is not valid JSON" in said(capsys, "route", "-f", str(path), code=2)
 
 
 def test_errors_are_json_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
