@@ -113,19 +113,21 @@ class AsyncImageJobs(Caller):
         `result` says whether pictures that are being made are kept. Raises `IllegalStep` when
         nothing is left to cancel, `StillRunning` when it is not done `within` so many seconds.
         """
-        return await self._send_command(
-            job, Action.CANCEL, within=within, result=result, reason=reason
+        return await jobs.send_command(
+            job, Action.CANCEL, self._connection, within=within, result=result, reason=reason
         )
 
     async def release(self, job: str | Receipt, /, *, within: float = COMMAND_SECONDS) -> Status:
         """Let a parked job go on, though it may have been paid for; raises as `cancel`."""
-        return await self._send_command(job, Action.RELEASE, within=within)
+        return await jobs.send_command(job, Action.RELEASE, self._connection, within=within)
 
     async def fail(
         self, job: str | Receipt, /, *, reason: str = "", within: float = COMMAND_SECONDS
     ) -> Status:
         """End a parked job as failed; raises as `cancel`."""
-        return await self._send_command(job, Action.FAIL, within=within, reason=reason)
+        return await jobs.send_command(
+            job, Action.FAIL, self._connection, within=within, reason=reason
+        )
 
     async def replay(
         self,
@@ -139,7 +141,9 @@ class AsyncImageJobs(Caller):
 
         Existing pictures are kept, or made again under new names.
         """
-        return await self._send_command(job, Action.REPLAY, within=within, pictures=pictures)
+        return await jobs.send_command(
+            job, Action.REPLAY, self._connection, within=within, pictures=pictures
+        )
 
     async def newest(self, *, limit: int = 20, state: JobState | None = None) -> list[IndexEntry]:
         """List the newest jobs, of one state if it is given, without reading their records."""

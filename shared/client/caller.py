@@ -9,7 +9,6 @@ import json
 import os
 import uuid
 from collections.abc import Mapping, Sequence
-from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Final, Unpack
 
@@ -17,7 +16,7 @@ from ..catalogue.models import extend_catalogue, read_builtin
 from ..config.settings import CONNECTION, Configuration, read_settings, resolve_deployments
 from ..errors import Misconfigured
 from ..jobs.job import Job
-from . import batches, jobs, submission
+from . import batches, submission
 from .batches import ManifestCheck
 from .connection import Side, connect
 from .submission import JobFields
@@ -95,7 +94,6 @@ class Caller:
             deployments=deployments,
         )
         self._connection = connect(read_configuration(merged), self._side, credential)
-        self._send_command = partial(jobs.send_command, app=self._connection)
 
     @property
     def app(self) -> Configuration:

@@ -1,15 +1,15 @@
 """The client's connection to an app whose account is in memory; time passes when somebody waits."""
 
-from collections.abc import Callable, Collection, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from shared.client.caller import read_configuration
 from shared.client.connection import Connection
 from shared.config.settings import Configuration
 from shared.errors import StoreUnavailable
 from tests.fakes.memory import MemoryBlobs, MemoryQueues
+from tests.fakes.world import gather_in_order
 
 BEGAN = datetime(2026, 11, 30, 17, 0, tzinfo=UTC)
 STORAGE = {"ImageStorage": "UseDevelopmentStorage=true"}
@@ -34,10 +34,6 @@ class WaitingClock:
         self.waits.append(seconds)
         self.time += timedelta(seconds=seconds)
         self.meanwhile()
-
-
-async def gather_in_order[T](work: Iterable[Coroutine[Any, Any, T]]) -> list[T]:
-    return [await each for each in work]
 
 
 class MemoryConnection(Connection):
