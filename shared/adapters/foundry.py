@@ -8,7 +8,7 @@ bytes handed to the kernel may arrive although the call that handed them over fa
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http import HTTPStatus
@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from ..errors import BrokenReply, NotSent
+from ..errors import BrokenReply, CallFailed, DeliveryFailed, NotSent
 from ..images_api.requests import ImageRequest
 from ..ports import Tokens
 from ..stores.inputs import Inputs
@@ -94,14 +94,45 @@ class FoundryEndpoint:
                 raise BrokenReply(sentence) from error
             raise NotSent(f"{sentence}: no connection was made") from error
 
-    def follow(
+    @asynccontextmanager
+    async def follow(
         self, link: str, *, own: bool, limit: timedelta
-    ) -> AbstractAsyncContextManager[FoundryReply]:
-        """Get a linked picture, without credentials; see `services.links`."""
-        from .foundry_links import followed  # noqa: PLC0415 (rare: no start waits for it)
+    ) -> AsyncIterator[FoundryReply]:
+        """Ask for a linked picture, with nothing of ours, and hand over the reply.
 
-        connect, read = self.limits.connect_seconds, self.limits.read_seconds
-        return followed(link, own=own, limit=limit, connect_seconds=connect, read_seconds=read)
+        Every address is looked at before it is connected to. Raises `CallFailed`; what httpx says
+        is not repeated, since it may hold the link.
+        """
+        from .webhook import GuardedResolver  # noqa: PLC0415 (rare: no start waits for it)
+
+        host = urlsplit(link).hostname or ""
+        local = (host,) if own else ()
+        linked = new_client(USER_AGENT, open_resolver=lambda: GuardedResolver(local))
+        noting, total = EVIDENCE.set(Evidence()), asyncio.timeout(limit.total_seconds())
+        try:
+            async with (
+                total,
+                linked as client,
+                client.stream("GET", link, timeout=self._timeout) as response,
+            ):
+                yield FoundryReply(response, self.limits.read_seconds, total, host)
+        except CallFailed:
+            raise
+        except TimeoutError as error:
+            if not total.expired():
+                raise  # the caller's own
+            sentence = f"{host} did not give it within {limit.total_seconds():g} s"
+            raise BrokenReply(sentence) from error
+        except (httpx.HTTPError, httpx.InvalidURL, DeliveryFailed, OSError) as error:
+            said = str(error) if isinstance(error, DeliveryFailed) else type(error).__name__
+            raise BrokenReply(f"{host}: {said}") from error
+        finally:
+            EVIDENCE.reset(noting)
+
+    @property
+    def _timeout(self) -> httpx.Timeout:
+        connect = self.limits.connect_seconds
+        return httpx.Timeout(None, connect=connect, pool=connect)
 
     async def close(self) -> None:
         """Close what is open."""
@@ -115,14 +146,14 @@ class FoundryEndpoint:
     def _built(
         self, url: str, body: RequestBody, headers: dict[str, str], host: str
     ) -> httpx.Request:
-        connect, whole = self.limits.connect_seconds, body.whole()
+        whole = body.whole()
         try:
             return self.client.build_request(
                 "POST",
                 url,
                 headers=headers,
                 content=body if whole is None else whole,
-                timeout=httpx.Timeout(None, connect=connect, pool=connect),
+                timeout=self._timeout,
             )
         except (httpx.InvalidURL, ValueError) as error:
             raise NotSent(f"no request can be made for {host}: {describe_error(error)}") from error
