@@ -27,25 +27,11 @@ class Token(NamedTuple):
     expires_on: int
 
 
-class AnyToken(Protocol):
-    """A token of any source."""
-
-    @property
-    def token(self) -> str:
-        """What stands behind `Bearer`."""
-        ...
-
-    @property
-    def expires_on(self) -> int:
-        """Seconds since 1970."""
-        ...
-
-
 class TokenSource(Protocol):
     """A source of tokens."""
 
-    async def get_token(self, scope: str, /) -> AnyToken:
-        """Return a token for the scope, or raise an error that says why there is no token."""
+    async def get_token(self, scope: str, /) -> tuple[str, int]:
+        """Return the members of a `Token`, or raise an error that says why there is none."""
         ...
 
     async def close(self) -> None:
@@ -159,7 +145,7 @@ class EntraCredential:
     #: Found when the first token is needed, and how it is found.
     source: TokenSource | None = None
     open_source: Callable[[], TokenSource] | None = None
-    _kept: dict[str, AnyToken] = field(default_factory=dict)
+    _kept: dict[str, Token] = field(default_factory=dict)
     _locks: defaultdict[str, asyncio.Lock] = field(
         default_factory=lambda: defaultdict(asyncio.Lock)
     )
@@ -177,7 +163,7 @@ class EntraCredential:
         if self._kept.pop(scope, None):
             self._stale = True
 
-    async def _current(self, scope: str) -> AnyToken:
+    async def _current(self, scope: str) -> Token:
         async with self._locks[scope]:
             kept = self._kept.get(scope)
             if kept and kept.expires_on - time.time() > RENEW_BEFORE_SECONDS:
@@ -196,13 +182,13 @@ class EntraCredential:
         if self.source:
             await self.source.close()
 
-    async def _asked(self, scope: str) -> AnyToken:
+    async def _asked(self, scope: str) -> Token:
         try:
             if self._stale and self.source:
                 refused, self.source, self._stale = self.source, None, False
                 await refused.close()
             self.source = self.source or (self.open_source or self.opened)()
-            return await self.source.get_token(scope)
+            return Token(*await self.source.get_token(scope))
         except CredentialUnavailable as error:
             raise CredentialUnavailable(f"no token for {scope}: {error}") from error
         except Exception as error:
