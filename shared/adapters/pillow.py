@@ -5,16 +5,17 @@ need. Only the formats that originals have are opened, by their header first: wh
 larger than `MAX_PIXELS` is not decoded.
 """
 
+import hashlib
 import io
 import math
 import warnings
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import IO, Final
 
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from ..errors import CannotRender
+from ..pictures.measuring import PictureFacts
 from ..pictures.renditions import DEFAULT_QUALITY, Encoding, RenditionSpec
 
 #: Twice the pixels of the largest original any model makes (3840x2160 and its like).
@@ -28,17 +29,11 @@ _PAPER: Final = "#f4f4f5"
 _INK: Final = "#27272a"
 
 
-@dataclass(frozen=True, slots=True)
-class Encoded:
-    """A picture that was made: its bytes and what they are."""
-
-    data: bytes
-    content_type: str
-    width: int
-    height: int
+#: A picture that was made: its bytes, and what they are.
+type EncodedPicture = tuple[bytes, PictureFacts]
 
 
-def make(original: IO[bytes], wishes: Sequence[RenditionSpec]) -> list[Encoded]:
+def make(original: IO[bytes], wishes: Sequence[RenditionSpec]) -> list[EncodedPicture]:
     """Make every wish from an original; `CannotRender` if it can't be opened."""
     picture = _opened(original)
     return [_encoded(_shaped(picture, wish), wish.encoding, wish.quality) for wish in wishes]
@@ -56,7 +51,7 @@ def cell_edge(count: int) -> int:
     return min(_CELL_EDGE, _SHEET_EDGE // _columns(count) - _GAP)
 
 
-def lay_out(pictures: Sequence[tuple[Image.Image, str]]) -> Encoded:
+def lay_out(pictures: Sequence[tuple[Image.Image, str]]) -> EncodedPicture:
     """Put pictures side by side, each with its label under it."""
     columns, edge = _columns(len(pictures)), cell_edge(len(pictures))
     size = max(11, edge // 24)
@@ -117,7 +112,7 @@ def _shaped(picture: Image.Image, wish: RenditionSpec) -> Image.Image:
     return shaped
 
 
-def _encoded(picture: Image.Image, encoding: Encoding, quality: int) -> Encoded:
+def _encoded(picture: Image.Image, encoding: Encoding, quality: int) -> EncodedPicture:
     if encoding == "jpeg" and picture.mode == "RGBA":
         paper = Image.new("RGB", picture.size, "white")
         paper.paste(picture, mask=picture)
@@ -126,4 +121,12 @@ def _encoded(picture: Image.Image, encoding: Encoding, quality: int) -> Encoded:
     more = {} if encoding == "png" else {"quality": quality}
     buffer = io.BytesIO()
     picture.save(buffer, encoding.upper(), icc_profile=picture.info.get("icc_profile"), **more)
-    return Encoded(buffer.getvalue(), f"image/{encoding}", *picture.size)
+    data = buffer.getvalue()
+    facts = PictureFacts(
+        content_type=f"image/{encoding}",
+        width=picture.width,
+        height=picture.height,
+        bytes=len(data),
+        sha256=hashlib.sha256(data).hexdigest(),
+    )
+    return data, facts

@@ -5,7 +5,6 @@ bounded by `drawing.MAX_PIXELS`, and there is one such at a time.
 """
 
 import asyncio
-import hashlib
 import tempfile
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -20,8 +19,6 @@ from ..stores.pictures import Pictures
 
 if TYPE_CHECKING:
     from PIL import Image
-
-    from .pillow import Encoded
 
 #: What is read of an original at once, bytes.
 PIECE_BYTES: Final = 1 << 20
@@ -44,8 +41,8 @@ class PillowRenderer:
             made = await self._off_the_loop(lambda: make(original, wishes), source)
         return tuple(
             [
-                await self._store(wish.blob, encoded, metadata)
-                for wish, encoded in zip(wishes, made, strict=True)
+                await self._store(wish.blob, data, facts, metadata)
+                for wish, (data, facts) in zip(wishes, made, strict=True)
             ]
         )
 
@@ -64,8 +61,8 @@ class PillowRenderer:
                     return shrunk(original, edge)
 
                 small.append((await self._off_the_loop(shrink, cell.blob), cell.label))
-        encoded = await self._off_the_loop(lambda: lay_out(small), blob)
-        return await self._store(blob, encoded, metadata)
+        data, facts = await self._off_the_loop(lambda: lay_out(small), blob)
+        return await self._store(blob, data, facts, metadata)
 
     async def _off_the_loop[T](self, work: Callable[[], T], source: str) -> T:
         try:
@@ -88,18 +85,11 @@ class PillowRenderer:
             yield file
 
     async def _store(
-        self, blob: str, encoded: "Encoded", metadata: Mapping[str, str]
+        self, blob: str, data: bytes, facts: PictureFacts, metadata: Mapping[str, str]
     ) -> StoredPicture:
-        facts = PictureFacts(
-            content_type=encoded.content_type,
-            width=encoded.width,
-            height=encoded.height,
-            bytes=len(encoded.data),
-            sha256=hashlib.sha256(encoded.data).hexdigest(),
-        )
         writer = self._pictures.create(blob)
         try:
-            await writer.write(memoryview(encoded.data))
+            await writer.write(data)
             return await writer.commit(facts, metadata)
         finally:
             await writer.abandon()

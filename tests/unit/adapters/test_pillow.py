@@ -1,5 +1,6 @@
 """Pictures made from an original with Pillow: exact pixels, encodings, contact sheets, bombs."""
 
+import hashlib
 import io
 
 import pytest
@@ -7,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from shared.adapters.pillow import MAX_PIXELS, Encoded, cell_edge, lay_out, make, shrunk
+from shared.adapters.pillow import MAX_PIXELS, EncodedPicture, cell_edge, lay_out, make, shrunk
 from shared.errors import CannotRender
 from shared.pictures.renditions import RenditionSpec
 from tests.simulation.scene import png
@@ -35,11 +36,13 @@ def made(original: io.BytesIO, encoding: str = "png", **facts: object) -> Image.
     return opened(encoded)
 
 
-def opened(encoded: Encoded) -> Image.Image:
-    picture = Image.open(io.BytesIO(encoded.data))
+def opened(encoded: EncodedPicture) -> Image.Image:
+    data, facts = encoded
+    picture = Image.open(io.BytesIO(data))
     picture.load()
-    assert picture.size == (encoded.width, encoded.height)
-    assert f"image/{str(picture.format).lower()}" == encoded.content_type
+    assert picture.size == (facts.width, facts.height)
+    assert f"image/{str(picture.format).lower()}" == facts.content_type
+    assert (facts.bytes, facts.sha256) == (len(data), hashlib.sha256(data).hexdigest())
     return picture
 
 
@@ -91,8 +94,8 @@ def test_the_colours_are_described_as_in_the_original(encoding: str) -> None:
 
 def test_a_lower_quality_takes_fewer_bytes() -> None:
     specs = [RenditionSpec("rendition", "made", "webp", quality) for quality in (20, 95)]
-    small, large = make(drawn(), specs)
-    assert len(small.data) < len(large.data)
+    (_, small), (_, large) = make(drawn(), specs)
+    assert small.bytes < large.bytes
 
 
 @pytest.mark.parametrize(
