@@ -103,18 +103,24 @@ def job_folder(job_id: str, run: int) -> str:
     return job_id if run == 1 else f"{job_id}/run-{run}"
 
 
-#: How the name of a picture of each type ends.
-EXTENSIONS: Final = {"image/png": "png", "image/jpeg": "jpg", "image/webp": "webp"}
+#: The encodings of pictures that a model may make.
+ENCODINGS: Final = ("png", "jpeg", "webp")
 
 
-def name_by_type(name: str, content_type: str) -> str:
+def extension_of(encoding: str) -> str:
+    """Return the extension of a picture by its encoding or content type: `jpg` for `image/jpeg`."""
+    name = encoding.removeprefix("image/")
+    return "jpg" if name == "jpeg" else name
+
+
+def name_by_type(name: str, encoding: str) -> str:
     """Return the blob name of a picture, ending in what the picture is."""
-    return f"{name.rpartition('.')[0]}.{EXTENSIONS[content_type]}"
+    return f"{name.rpartition('.')[0]}.{extension_of(encoding)}"
 
 
 def picture_names(name: str) -> tuple[str, ...]:
     """Return the names a picture may have been stored under, the one that was expected first."""
-    return tuple(dict.fromkeys((name, *(name_by_type(name, kind) for kind in EXTENSIONS))))
+    return tuple(dict.fromkeys((name, *(name_by_type(name, kind) for kind in ENCODINGS))))
 
 
 def sidecar_name(job_id: str) -> str:
@@ -124,7 +130,7 @@ def sidecar_name(job_id: str) -> str:
 
 def picture_name(digest: str, content_type: str) -> str:
     """Return the blob name of a picture to edit, by the SHA-256 of its bytes."""
-    return f"pictures/{digest}.{'png' if content_type == 'image/png' else 'jpg'}"
+    return f"pictures/{digest}.{extension_of(content_type)}"
 
 
 def prompt_name(digest: str) -> str:

@@ -15,8 +15,8 @@ from pydantic import JsonValue
 
 from ..images_api.requests import ImageRequest, Upload
 from ..stores.inputs import Inputs
+from ..vocabulary import extension_of
 
-_EXTENSIONS: Final = {"image/png": "png", "image/jpeg": "jpg"}
 _CRLF: Final = b"\r\n"
 
 
@@ -86,7 +86,7 @@ class RequestBody:
         for number, upload in enumerate(self.request.uploads):
             # A name of our own: a caller's would travel in a header.
             kind = upload.picture.content_type
-            filename = f"{upload.picture.role}-{number}.{_EXTENSIONS[kind]}"
+            filename = f"{upload.picture.role}-{number}.{extension_of(kind)}"
             yield (
                 start
                 + (

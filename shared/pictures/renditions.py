@@ -4,24 +4,17 @@ A name contains all options, so the same rendition made twice is one blob. Origi
 changed: their signatures (C2PA) stay valid, and are not copied to renditions.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, Literal
 
 from ..jobs.finish import Finish, Kind
-from ..vocabulary import job_folder
+from ..vocabulary import extension_of, job_folder
 
 type Encoding = Literal["png", "jpeg", "webp", "avif"]
 
 #: Encoder quality where the job sets none.
 DEFAULT_QUALITY: Final = 85
-_EXTENSIONS: Final[Mapping[Encoding, str]] = {
-    "png": "png",
-    "jpeg": "jpg",
-    "webp": "webp",
-    "avif": "avif",
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +50,9 @@ def list_renditions(
         stem, size = f"{stem}.{finish.size}", (width, height)
     spec = partial(RenditionSpec, size=size, squeeze=finish.how == "resize")
     if size:
-        specs.append(spec("exact", f"{stem}.{_EXTENSIONS[encoding]}", encoding))
+        specs.append(spec("exact", f"{stem}.{extension_of(encoding)}", encoding))
     for each in finish.renditions:
-        name = f"{stem}.q{each.quality}.{_EXTENSIONS[each.format]}"
+        name = f"{stem}.q{each.quality}.{extension_of(each.format)}"
         specs.append(spec("rendition", name, each.format, each.quality))
     if finish.thumbnail:
         name = f"{stem}.t{finish.thumbnail}.webp"

@@ -17,7 +17,7 @@ from ..jobs.job import Job
 from ..pictures.inputs import InputPicture
 from ..pictures.measuring import PictureFacts
 from ..routing.plan import Plan, estimate_usd
-from ..vocabulary import Slot, job_folder
+from ..vocabulary import Slot, extension_of, job_folder
 
 #: Grows when the shape of a record changes so that an older app could not read it.
 RECORD_VERSION: Final = 2
@@ -270,7 +270,7 @@ def plan_tasks(job: Job, plans: tuple[Plan, ...], *, run: int = 1) -> tuple[Task
     The index of a picture counts within its locale, through all parts of the job.
     """
     folder = job_folder(job.job_id, run)
-    extension = "jpg" if job.format == "jpeg" else job.format
+    extension = extension_of(job.format)
     calls = [
         (part, locale, part * job.n + start, min(plan.per_call, job.n - start))
         for part, plan in enumerate(plans)

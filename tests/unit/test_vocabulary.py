@@ -12,6 +12,7 @@ from shared.vocabulary import (
     FailureCode,
     RejectionCode,
     clip,
+    extension_of,
     job_folder,
     picture_name,
 )
@@ -46,3 +47,17 @@ def test_each_run_of_a_job_has_a_folder_of_its_own() -> None:
 )
 def test_a_picture_to_edit_is_named_by_its_bytes_and_its_kind(content_type: str, name: str) -> None:
     assert picture_name("7d2c", content_type) == name
+
+
+@pytest.mark.parametrize(
+    ("encoding", "extension"),
+    [
+        ("png", "png"),
+        ("jpeg", "jpg"),
+        ("webp", "webp"),
+        ("image/png", "png"),
+        ("image/jpeg", "jpg"),
+    ],
+)
+def test_an_encoding_has_one_extension_however_it_is_named(encoding: str, extension: str) -> None:
+    assert extension_of(encoding) == extension
