@@ -1,8 +1,7 @@
 """The blobs of one container over REST, a request each."""
 
 import base64
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from email.utils import parsedate_to_datetime
@@ -53,8 +52,7 @@ class RestBlobs:
             **_tags_header(tags),
             **_condition(if_absent=if_absent, if_version=if_version),
         }
-        with self._conditional(name, if_absent=if_absent, tags=tags):
-            return (await self._send("PUT", name, "writing", headers=headers, body=body)).etag
+        return (await self._send("PUT", name, "writing", headers=headers, body=body)).etag
 
     async def stage(self, name: str, block: str, body: bytes | Body) -> None:
         """Upload a block for a later commit; the ids of a blob's blocks have one length."""
@@ -81,8 +79,7 @@ class RestBlobs:
             **_condition(if_absent=True),
         }
         query = {"comp": "blocklist"}
-        with self._conditional(name, if_absent=True, tags=tags):
-            await self._send("PUT", name, "committing", query=query, headers=headers, body=body)
+        await self._send("PUT", name, "committing", query=query, headers=headers, body=body)
 
     async def read(
         self,
@@ -97,8 +94,7 @@ class RestBlobs:
         if length is not None:
             headers["x-ms-range"] = f"bytes={start}-{start + length - 1}"
         try:
-            with self._conditional(name):
-                return _blob(await self._send("GET", name, "reading", headers=headers))
+            return _blob(await self._send("GET", name, "reading", headers=headers))
         except StorageRefusal as refusal:
             if refusal.code == "BlobNotFound":
                 return None
@@ -119,12 +115,13 @@ class RestBlobs:
         """Delete a blob; return False when there is no such blob."""
         headers = _condition(if_version=if_version)
         try:
-            with self._conditional(name, is_versioned=if_version is not None):
-                await self._send("DELETE", name, "deleting", headers=headers)
+            await self._send("DELETE", name, "deleting", headers=headers)
         except StorageRefusal as refusal:
-            if refusal.code == "BlobNotFound":
-                return False
-            raise
+            if refusal.code != "BlobNotFound":
+                raise
+            if if_version is not None:
+                raise StaleVersion(f"{self._container}/{name} was deleted") from refusal
+            return False
         return True
 
     async def list(self, prefix: str, *, limit: int, after: str | None = None) -> BlobPage:
@@ -154,34 +151,26 @@ class RestBlobs:
         headers: Mapping[str, str] | None = None,
         body: bytes | Body = b"",
     ) -> Response:
-        doing = f"{doing} {self._container}/{name}"
-        return await self.client.send(
-            method, self.url(name), doing=doing, query=query, headers=headers, body=body
-        )
-
-    @contextmanager
-    def _conditional(
-        self,
-        name: str,
-        *,
-        if_absent: bool = False,
-        is_versioned: bool = False,
-        tags: Mapping[str, str] | None = None,
-    ) -> Iterator[None]:
-        """Translate the refusals that a caller can act on."""
-        blob = f"{self._container}/{name}"
+        """Send a request, and translate the refusals that a caller can act on."""
+        blob, headers = f"{self._container}/{name}", headers or {}
         try:
-            yield
+            return await self.client.send(
+                method,
+                self.url(name),
+                doing=f"{doing} {blob}",
+                query=query,
+                headers=headers,
+                body=body,
+            )
         except StorageRefusal as refusal:
-            if "Lease" in refusal.code:
-                raise BlobLeased(f"{blob}: {refusal.code}; break the lease or wait") from refusal
-            if tags and ("Tags" in refusal.code or refusal.status in {400, 403}):
-                raise TagsRefused(f"{refusal.status} {refusal.code}") from refusal
-            if if_absent and (refusal.status in _CONDITION or refusal.code == _BLOCKS_GONE):
+            status, code = refusal.status, refusal.code
+            if "Lease" in code:
+                raise BlobLeased(f"{blob}: {code}; break the lease or wait") from refusal
+            if "x-ms-tags" in headers and ("Tags" in code or status in {400, 403}):
+                raise TagsRefused(f"{status} {code}") from refusal
+            if "if-none-match" in headers and (status in _CONDITION or code == _BLOCKS_GONE):
                 raise AlreadyExists(f"{blob} exists already") from refusal
-            if refusal.status == HTTPStatus.PRECONDITION_FAILED or (
-                is_versioned and refusal.code == "BlobNotFound"
-            ):
+            if status == HTTPStatus.PRECONDITION_FAILED:
                 raise StaleVersion(f"{blob} has changed") from refusal
             raise
 
