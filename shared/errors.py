@@ -22,6 +22,7 @@
     + Superseded              another attempt, or another end, has taken the attempt's place
   x StaleVersion            another write came before a conditional write
   x AlreadyExists           the target of a create-only write exists
+  x NameTaken               a picture's name belongs to a blob of another job, or of nobody
   x TooLarge                a message is longer than the queue allows
   x RecordGone              the record of a job was deleted while it was in use
   x CannotRender            a rendition of a stored original can't be made
@@ -176,6 +177,10 @@ class StaleVersion(ImageJobsError):
 
 class AlreadyExists(ImageJobsError):
     """The target of a create-only write exists."""
+
+
+class NameTaken(ImageJobsError):
+    """A blob that a job did not store has the name of its picture; it is never overwritten."""
 
 
 class RecordGone(ImageJobsError):

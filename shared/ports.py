@@ -289,11 +289,12 @@ class ImagesEndpoint(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class StoredPicture:
-    """A committed picture: its name, its URL, and its facts as measured."""
+    """A committed picture: its name, its URL, its facts as measured, and the labels it bears."""
 
     name: str
     url: str
     facts: PictureFacts
+    labels: Mapping[str, str] = field(default_factory=dict)
 
 
 class Renderer(Protocol):

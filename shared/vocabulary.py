@@ -18,10 +18,13 @@ class EventType(StrEnum):
     CANCELLED = "image.job.cancelled"
     CIRCUIT_OPENED = "image.circuit.opened"
     CIRCUIT_CLOSED = "image.circuit.closed"
+    STORAGE_BLOCKED = "image.storage.blocked"
 
 
-#: Types of events about a circuit, not about a job.
-CIRCUIT_EVENTS: Final = frozenset({EventType.CIRCUIT_OPENED, EventType.CIRCUIT_CLOSED})
+#: Types of events for operators, which are not about one job.
+OPERATOR_EVENTS: Final = frozenset(
+    {EventType.CIRCUIT_OPENED, EventType.CIRCUIT_CLOSED, EventType.STORAGE_BLOCKED}
+)
 
 
 class RejectionCode(StrEnum):
@@ -43,6 +46,7 @@ class FailureCode(StrEnum):
     NO_IMAGE = "no_image"
     PICTURE_LINKED = "picture_linked"
     STORE_FAILED = "store_failed"
+    NAME_TAKEN = "name_taken"
     FEWER_IMAGES = "fewer_images"
     OUTCOME_UNKNOWN = "outcome_unknown"
     DEADLINE_EXCEEDED = "deadline_exceeded"
@@ -76,6 +80,7 @@ FAILURES: Final[dict[FailureCode, str]] = {
     "fetch it; the message says why.",
     FailureCode.STORE_FAILED: "A picture was made and paid for, but storage did not take it; the "
     "message says why.",
+    FailureCode.NAME_TAKEN: "A blob that is not of this job has the name of its picture.",
     FailureCode.FEWER_IMAGES: "The job has some of its pictures, not all.",
     FailureCode.OUTCOME_UNKNOWN: "A reply was lost, so the call may have been paid for.",
     FailureCode.DEADLINE_EXCEEDED: "The deadline of the job passed, or its maximum lifetime.",

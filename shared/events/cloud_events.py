@@ -24,6 +24,7 @@ from .data import (
     Omitted,
     Part,
     RejectedData,
+    StorageData,
 )
 from .projection import data_of, event_id
 
@@ -133,6 +134,19 @@ def alarm_event(alarm: Alarm, *, source: str) -> "CloudEvent":
         subject=f"pools/{alarm.pool}",
         source=source,
         time=alarm.time,
+    )
+
+
+def storage_blocked(alarm: StorageData, *, source: str) -> "CloudEvent":
+    """Return the event of an alarm of storage; hosts that see it in the same hour repeat its id."""
+    hour = f"{alarm.container}/{alarm.since:%Y-%m-%dT%H}"
+    return cloud_event(
+        EventType.STORAGE_BLOCKED,
+        alarm,
+        id=event_id(hour, EventType.STORAGE_BLOCKED, 1),
+        subject=f"containers/{alarm.container}",
+        source=source,
+        time=alarm.since,
     )
 
 

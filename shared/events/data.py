@@ -83,6 +83,17 @@ class CircuitData(Data):
     since: datetime = Field(description="When the circuit opened.")
 
 
+class StorageData(Data):
+    """Storage takes no pictures, so no call is made until it does: for operators."""
+
+    container: str
+    message: str = Field(description="What storage answered.")
+    since: datetime = Field(description="When the app saw it first.")
+
+    def __str__(self) -> str:
+        return f"storage blocked container={self.container} since={self.since:%FT%TZ}"
+
+
 class Asked(Data):
     """What the job asked for, as it wrote it."""
 

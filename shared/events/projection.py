@@ -7,7 +7,7 @@ from typing import Final
 
 from ..catalogue.pricing import Usage
 from ..records.costs import cost_of
-from ..records.record import Failure, JobRecord
+from ..records.record import Failure, JobRecord, Picture
 from ..routing.plan import Adjustment, Plan
 from ..vocabulary import MAX_NAME_BYTES, EventType, FailureCode, clip, sidecar_name
 from .data import (
@@ -30,6 +30,7 @@ from .data import (
     RenditionData,
     Routing,
     Spending,
+    StorageData,
     SucceededData,
     Timings,
 )
@@ -44,6 +45,7 @@ DATA: Final[dict[EventType, type[Data]]] = {
     EventType.CANCELLED: FailedData,
     EventType.CIRCUIT_OPENED: CircuitData,
     EventType.CIRCUIT_CLOSED: CircuitData,
+    EventType.STORAGE_BLOCKED: StorageData,
 }
 #: Namespace of event ids (UUIDv5).
 _NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_DNS, "image-jobs")
@@ -101,7 +103,7 @@ def _build_ended(record: JobRecord, time: datetime) -> EndedData:
         images=images_of(record),
         model=record.plans[0].model,
         deployment=newest.deployment if newest else None,
-        routing=routing_of(record.plans[0]),
+        routing=routing_of(record.plans[0], _pictures_of(record, 0)),
         parts=tuple(_build_part(record, part) for part in range(len(record.plans))),
         contact_sheet=contact_sheet_of(record),
         omitted=Omitted(),
@@ -139,7 +141,7 @@ def _build_part(record: JobRecord, part: int) -> EndedPart:
     return EndedPart.copy_from(
         plan,
         part=part,
-        routing=routing_of(plan),
+        routing=routing_of(plan, _pictures_of(record, part)),
         calls_failed=sum(task.failure is not None for task in tasks),
         images=sum(len(task.pictures) for task in tasks),
         cost_usd=cost_usd,
@@ -186,8 +188,13 @@ def _list_renditions(record: JobRecord, original: str | None) -> tuple[Rendition
     return tuple(RenditionData.copy_from(each) for each in rendered if each.of == original)
 
 
-def routing_of(plan: Plan) -> Routing:
-    """Return what a plan was asked for, what it decided, and why."""
+def _pictures_of(record: JobRecord, part: int) -> tuple[Picture, ...]:
+    return tuple(each for task in record.tasks if task.part == part for each in task.pictures)
+
+
+def routing_of(plan: Plan, pictures: Sequence[Picture] = ()) -> Routing:
+    """Return what a plan was asked for, what it decided and the endpoint made of it, and why."""
+    changes = (*plan.adjustments, *dict.fromkeys(_compare(plan, pictures)))
     return Routing(
         asked=Asked(
             size=plan.asked_size,
@@ -204,11 +211,23 @@ def routing_of(plan: Plan) -> Routing:
                 decided=clip(change.decided, MAX_NAME_BYTES),
                 reason=clip(change.reason),
             )
-            for change in plan.adjustments[:MAX_REASONS]
+            for change in changes[:MAX_REASONS]
         ),
         reasons=_limit_texts(plan.reasons),
         warnings=_limit_texts(plan.warnings),
     )
+
+
+def _compare(plan: Plan, pictures: Sequence[Picture]) -> Iterator[Adjustment]:
+    """Yield what pictures are that differ from their plan; `auto` leaves the size to the model."""
+    size, reason = f"{plan.width}x{plan.height}", "the endpoint made it so"
+    for picture in pictures:
+        made, kind = f"{picture.width}x{picture.height}", picture.content_type
+        if kind != plan.content_type:
+            name = kind.removeprefix("image/")
+            yield Adjustment(field="format", asked=plan.format, decided=name, reason=reason)
+        if made != size and plan.asked_size != "auto":
+            yield Adjustment(field="size", asked=size, decided=made, reason=reason)
 
 
 def _limit_texts(texts: Sequence[str]) -> tuple[str, ...]:

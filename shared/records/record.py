@@ -254,6 +254,11 @@ class JobRecord(_Frozen):
         )
 
     @property
+    def labels(self) -> dict[str, str]:
+        """Return the labels that its blobs bear: they tell its pictures from those of others."""
+        return {"job_id": self.job_id, "fingerprint": self.fingerprint}
+
+    @property
     def pictures(self) -> tuple[Picture, ...]:
         """Return all pictures stored so far, in order."""
         return tuple(picture for task in self.tasks for picture in task.pictures)

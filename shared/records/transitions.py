@@ -41,6 +41,7 @@ class Step(StrEnum):
     CLAIM = "claim"
     PUT_BACK = "put back"
     CLOSE = "close"
+    ADOPT = "adopt"
     GIVE_UP = "give up"
     PARK = "park"
     CANCEL = "cancel"
@@ -59,6 +60,8 @@ TASK_EDGES: Final = (
     (_S.CALLING, Step.CLOSE, _S.FAILED),
     (_S.CALLING, Step.CLOSE, _S.PARKED),
     (_S.CALLING, Step.CLOSE, _S.CANCELLED),
+    # Its pictures are stored already, by a call whose record or result was lost.
+    (_S.PENDING, Step.ADOPT, _S.DONE),
     (_S.PENDING, Step.GIVE_UP, _S.FAILED),
     (_S.CALLING, Step.GIVE_UP, _S.FAILED),
     (_S.PENDING, Step.PARK, _S.PARKED),
@@ -185,6 +188,18 @@ def close(
         dropped=tuple(dropped),
     )
     return advance_job(replace_task(record, closed, now), now)
+
+
+def adopt(
+    record: JobRecord, index: int, pictures: Sequence[Picture], *, now: datetime
+) -> JobRecord:
+    """Take pictures that storage holds already; the task is done when none is missing."""
+    task = record.tasks[index]
+    done = move(task, Step.ADOPT, TaskState.DONE, pictures=tuple(pictures))
+    if done.missing:
+        some = task.model_copy(update={"pictures": done.pictures})
+        return replace_task(record, some, now)
+    return advance_job(replace_task(record, done, now), now)
 
 
 def give_up(record: JobRecord, index: int, failure: Failure, *, now: datetime) -> JobRecord:

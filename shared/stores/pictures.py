@@ -16,7 +16,7 @@ from urllib.parse import quote, unquote
 
 from pydantic import ValidationError
 
-from ..errors import AlreadyExists, StoreUnavailable, TagsRefused
+from ..errors import AlreadyExists, NameTaken, StoreUnavailable, TagsRefused
 from ..jobs.validation import plain_faults
 from ..pictures.measuring import PictureFacts
 from ..ports import BlockBlobs, StoredPicture
@@ -42,14 +42,23 @@ class Pictures:
         self.blobs = blobs
         self.sizes = sizes or BlockSizes()
         self.pool = BlockPool(self.sizes.block_bytes, self.sizes.pool)
+        #: Storage has refused a picture, and has not answered since; operators know.
+        self.blocked = False
 
     def create(self, name: str) -> "PictureWriter":
         """Open a writer for the blob `name`; nothing is visible before its `commit`."""
         return PictureWriter(self.blobs, name, self.pool, self.sizes.in_flight)
 
-    async def find(self, name: str) -> StoredPicture | None:
-        """Return the committed picture of this name, or None."""
-        return await _find(self.blobs, name)
+    async def find(
+        self, name: str, labels: Mapping[str, str] | None = None
+    ) -> StoredPicture | None:
+        """Return the committed picture of this name, or None.
+
+        Raises `NameTaken` if it is no picture of the app, or not of the job of these labels.
+        """
+        found = await _find(self.blobs, name, labels)
+        self.blocked = False
+        return found
 
     async def read(self, name: str, *, start: int, length: int) -> PicturePart | None:
         """Return at most `length` bytes of the picture from `start` on, or None if it is gone."""
@@ -100,7 +109,7 @@ class PictureWriter:
         """Make the picture visible, once and whole, with labels as metadata and index tags.
 
         A picture of this name that is there already stays and is returned: it was paid for too,
-        and events may have named it.
+        and events may have named it. Raises `NameTaken` if it is not of the job of the labels.
         """
         metadata, tags = picture_metadata(facts, labels), index_tags(labels)
         try:
@@ -111,12 +120,13 @@ class PictureWriter:
                 metadata = {**metadata, "index_tags": f"refused, {refusal}"}
                 await self._commit(facts.content_type, metadata, {})
         except AlreadyExists:
-            if found := await _find(self._blobs, self._name):
+            owner = labels if "job_id" in labels else None
+            if found := await _find(self._blobs, self._name, owner):
                 return found
             raise StoreUnavailable(f"the blocks of {self._name!r} were discarded") from None
         finally:
             await self.abandon()
-        return StoredPicture(self._name, self._blobs.url(self._name), facts)
+        return StoredPicture(self._name, self._blobs.url(self._name), facts, metadata)
 
     async def _commit(
         self, content_type: str, metadata: dict[str, str], tags: dict[str, str]
@@ -189,12 +199,22 @@ class PictureWriter:
         return f"{self._attempt}{number:06d}"
 
 
-async def _find(blobs: BlockBlobs, name: str) -> StoredPicture | None:
+async def _find(
+    blobs: BlockBlobs, name: str, labels: Mapping[str, str] | None
+) -> StoredPicture | None:
     blob = await blobs.find(name)
     if blob is None:
         return None
+    job_id, fingerprint = (unquote(blob.metadata.get(key, "")) for key in ("job_id", "fingerprint"))
+    # An earlier version of the app wrote no fingerprint.
+    if labels and (job_id != labels["job_id"] or fingerprint not in {labels["fingerprint"], ""}):
+        whose = f"job {job_id!r} with other content" if job_id else "no job of this app"
+        raise NameTaken(
+            f"the blob {blobs.url(name)} is of {whose}, and is never overwritten; use a new "
+            "job_id, or move the blob away"
+        )
     facts = facts_of_metadata(name, blob.content_type, blob.metadata)
-    return StoredPicture(name, blobs.url(name), facts)
+    return StoredPicture(name, blobs.url(name), facts, blob.metadata)
 
 
 #: What the metadata of a blob may come to, bytes of names and values: 8 KiB, less some room.
@@ -228,16 +248,16 @@ def picture_metadata(facts: PictureFacts, labels: Mapping[str, str]) -> dict[str
 def facts_of_metadata(
     name: str, content_type: str | None, metadata: Mapping[str, str]
 ) -> PictureFacts:
-    """Return the facts of a stored picture."""
+    """Return the facts of a picture that the app stored."""
     try:
         return PictureFacts.model_validate(
             {**metadata, "content_type": content_type or "application/octet-stream"}
         )
     except ValidationError as error:
         faults = "; ".join(map(str, plain_faults(error)))
-        raise StoreUnavailable(
-            f"the blob {name!r} was not stored by this app: its metadata has faults: {faults}; "
-            f"move it out of the way"
+        raise NameTaken(
+            f"the blob {name!r} is no picture of this app: its metadata has faults: {faults}; use "
+            "a new job_id, or move the blob away"
         ) from error
 
 

@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final
 
 from ..config.settings import Configuration
-from ..errors import CannotRender
+from ..errors import CannotRender, NameTaken
 from ..jobs.finish import Kind
 from ..jobs.tags import encode_tags
 from ..pictures.renditions import RenditionSpec, SheetCell, list_renditions, sheet_name
@@ -63,7 +63,7 @@ class _Finish:
                     await wake_finish(stored.value, self.world, self.configuration)
                     return self.report(What.PENDING)
             stored = await self.make_sheet(stored)
-        except CannotRender as error:
+        except (CannotRender, NameTaken) as error:
             failure = finish_failure(FailureCode.FINISH_FAILED, str(error))
             stored = await self.update_record(stored, partial(end_finish, failure=failure))
         else:
@@ -98,7 +98,7 @@ class _Finish:
         """Return the rendition of each spec; make only those that are not stored yet."""
         found = {}
         for spec in specs:
-            if there := await self.world.pictures.find(spec.blob):
+            if there := await self.world.pictures.find(spec.blob, self.metadata(record)):
                 found[spec.blob] = there
         missing = [spec for spec in specs if spec.blob not in found]
         if missing:
@@ -113,7 +113,7 @@ class _Finish:
         if not (record.job.finish and record.job.finish.contact_sheet and self.is_current(record)):
             return stored
         blob = sheet_name(record.job_id, record.run)
-        sheet = await self.world.pictures.find(blob)
+        sheet = await self.world.pictures.find(blob, self.metadata(record))
         if sheet is None:
             cells = [
                 SheetCell(picture.blob, _label_of(record.plans[task.part], picture))
@@ -125,7 +125,7 @@ class _Finish:
         return await self.update_record(stored, partial(add_renditions, made=made))
 
     def metadata(self, record: JobRecord, *, of: str = "") -> dict[str, str]:
-        return {**encode_tags(record.job.tags), "job_id": record.job_id, "made_from": of}
+        return {**encode_tags(record.job.tags), **record.labels, "made_from": of}
 
     async def update_record(
         self, stored: Versioned[JobRecord], step: Callable[..., JobRecord]

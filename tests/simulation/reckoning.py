@@ -10,7 +10,7 @@ from typing import Any
 from shared.pictures.renditions import list_renditions, sheet_name
 from shared.records.index_entry import index_entry_of, newest
 from shared.records.record import JobRecord, JobState
-from shared.vocabulary import CIRCUIT_EVENTS
+from shared.vocabulary import OPERATOR_EVENTS
 from shared.workflows.sweep import LONGEST
 from tests.simulation.scene import Scene
 
@@ -123,7 +123,7 @@ def ends_of(scene: Scene) -> dict[str, dict[str, str]]:
     """Return each job's ends, by the id of the event that told it."""
     ends: dict[str, dict[str, str]] = {}
     for event in scene.world.events:
-        if event.get_type() in CIRCUIT_EVENTS:
+        if event.get_type() in OPERATOR_EVENTS:
             continue
         data = event.get_data()
         assert isinstance(data, dict)

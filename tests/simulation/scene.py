@@ -18,7 +18,7 @@ from shared.jobs.parsing import Message
 from shared.ports import Report
 from shared.records.record import JobRecord
 from shared.records.task_messages import read_finish, read_task
-from shared.vocabulary import CIRCUIT_EVENTS
+from shared.vocabulary import OPERATOR_EVENTS
 from shared.workflows.batches import advance, handle_poison_notice
 from shared.workflows.finishing import finish
 from shared.workflows.generation.generate import generate
@@ -245,4 +245,4 @@ def ended(scene: Scene) -> tuple[str, str | None, int]:
 
 
 def _is_of_a_job(event: CloudEvent) -> bool:
-    return event.get_type() not in CIRCUIT_EVENTS
+    return event.get_type() not in OPERATOR_EVENTS

@@ -107,7 +107,7 @@ class RestBlobs:
         try:
             return _blob(await self._send("HEAD", name, "looking for"))
         except StorageRefusal as refusal:
-            if refusal.status == HTTPStatus.NOT_FOUND:
+            if refusal.status == HTTPStatus.NOT_FOUND and refusal.code != "ContainerNotFound":
                 return None
             raise
 

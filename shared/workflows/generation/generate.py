@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from ...catalogue.deployments import Deployment
 from ...config.settings import Configuration
-from ...errors import StaleVersion, StoreUnavailable
+from ...errors import NameTaken, StaleVersion, StoreUnavailable
 from ...images_api.requests import build_request
 from ...jobs.fields import MAX_PROMPT_BYTES
 from ...jobs.localization import localize_prompt
@@ -59,10 +59,11 @@ async def generate(message: TaskMessage, world: World, configuration: Configurat
         if not isinstance(step, Pay):
             return await _without_a_call(task, stored, step)
         if prompt is None:  # read once, before a reservation that may not be needed
-            found = await _read_prompt(task, stored.value)
-            if isinstance(found, Failure):
-                return await task.fail(stored, found)
-            prompt = found
+            prepared = await _prepare(task, stored, step)
+            if isinstance(prepared, Report):
+                return prepared
+            prompt, stored = prepared
+            continue
         try:
             if reservation is None:
                 answer = await _acquire(task, stored.value, step)
@@ -82,6 +83,26 @@ async def generate(message: TaskMessage, world: World, configuration: Configurat
     raise StoreUnavailable(
         f"the record of job {message.job_id} changed {MAX_TRIES} times before its call"
     )
+
+
+async def _prepare(
+    task: TaskRun, stored: Versioned[JobRecord], step: Pay
+) -> Report | tuple[str, Versioned[JobRecord]]:
+    """Return the prompt and the record, which has every picture that is stored already.
+
+    Nothing is paid for where storage takes no pictures, or a name is taken.
+    """
+    prompt = await _read_prompt(task, stored.value)
+    if isinstance(prompt, Failure):
+        return await task.fail(stored, prompt)
+    try:
+        found = await task.find_pictures(stored.value)
+    except NameTaken as error:
+        why = Failure(code=FailureCode.NAME_TAKEN, message=str(error))
+        return await task.fail(stored, why)
+    except StoreUnavailable as error:
+        return await task.wait_for_storage(stored.value, error, step.give_up_at)
+    return prompt, await task.adopt(stored, found) if found else stored
 
 
 async def _keep_if_needed(
@@ -218,7 +239,8 @@ async def _pay(task: TaskRun, paid: _Intent, reservation: Reservation, prompt: s
     report = await task.apply_outcome(paid.stored, paid.attempt, result, reservation)
     before = paid.stored.value.tasks[task.message.task].last_unpaid
     feedback = feedback_of(result.outcome, before=before)
-    return replace(report, alarms=await task.report_to_pool(reservation, feedback))
+    alarms = await task.report_to_pool(reservation, feedback)
+    return replace(report, alarms=(*report.alarms, *alarms))
 
 
 async def _call(task: TaskRun, paid: _Intent, prompt: str) -> CallResult:
@@ -234,7 +256,7 @@ async def _call(task: TaskRun, paid: _Intent, prompt: str) -> CallResult:
         paid.slots,
         metadata={
             **encode_tags(record.job.tags),
-            "job_id": record.job_id,
+            **record.labels,
             "model": plan.model,
             "locale": locale or "",
             "attempt": str(attempt.token),

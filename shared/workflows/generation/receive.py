@@ -17,7 +17,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from ...config.url_policy import is_address, split_url
-from ...errors import BrokenReply, CallFailed, StoreUnavailable, UnreadableReply
+from ...errors import BrokenReply, CallFailed, NameTaken, StoreUnavailable, UnreadableReply
 from ...images_api.decoder import (
     PictureData,
     PictureDropped,
@@ -84,7 +84,7 @@ class Receiver:
             await self._take(piece)
         except UnreadableReply as error:
             await self._lose(piece.index, Loss(UNREADABLE, str(error)))
-        except StoreUnavailable as error:
+        except (StoreUnavailable, NameTaken) as error:
             why = f"it was made and could not be stored: {error}"
             await self._lose(piece.index, Loss(STORE_FAILED, why))
 

@@ -1,12 +1,13 @@
 """One delivery of a task message: what it writes, sends and reports."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any, Final
 
 from ...config.settings import Configuration
-from ...errors import Superseded
+from ...errors import NameTaken, StoreUnavailable, Superseded, Unavailable
 from ...images_api.outcomes import OutcomeKind
 from ...limits.circuit_breaker import NOTHING, CallFeedback
 from ...limits.pacing import Ticket
@@ -15,17 +16,25 @@ from ...ports import Report, StoredPicture, Versioned, What
 from ...records.outcomes import FinishedCall, apply_outcome
 from ...records.record import Attempt, Failure, JobRecord, TaskState
 from ...records.task_messages import MAX_HELD, TaskMessage
-from ...records.transitions import OPEN, give_up, park
+from ...records.transitions import OPEN, adopt, give_up, park
 from ...stores.world import World
-from ...vocabulary import picture_names
+from ...vocabulary import clip, picture_names
 from ..finishing import wake_finish
 from ..outbox import publish_pending
 from .attempts import end_attempt, merge_pictures
 from .call import CallResult
 from .reservations import ASK_AGAIN, NO_MONEY, settle_budget
 
+#: The wait before a task looks again whether storage takes pictures.
+STORAGE_AGAIN: Final = timedelta(seconds=30)
 #: A message comes back this long after the attempt it waits for must be over.
 CHECK_AGAIN_MARGIN: Final = timedelta(seconds=2)
+
+
+_TAKEN: Final = (
+    "an earlier version of the app has stored {name!r}, and the record of that job is gone; use a "
+    "new job_id, or move the blob away"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +67,38 @@ class TaskRun:
         return self.report(
             What.WAITING, pool=circuit.pool, reason=circuit.reason, again_in_seconds=_seconds(wait)
         )
+
+    async def wait_for_storage(
+        self, record: JobRecord, error: StoreUnavailable, until: datetime
+    ) -> Report:
+        """Put the message back until storage may take pictures again: nothing is paid meanwhile."""
+        alarms = await self.report_storage(str(error))
+        why = f"storage takes no pictures: {error}"[:MAX_HELD]
+        wait = min(until - self.world.clock.now(), STORAGE_AGAIN)
+        await self.wake(record, wait, ticket=self.message.ticket, held=why)
+        report = self.report(What.WAITING, reason="storage", again_in_seconds=_seconds(wait))
+        return replace(report, alarms=alarms)
+
+    async def report_storage(self, message: str) -> tuple[object, ...]:
+        """Tell operators that storage takes no pictures, once until it does again.
+
+        The alarm is logged even where the events' queue, which is in storage too, takes no event.
+        """
+        pictures, settings = self.world.pictures, self.configuration.settings
+        if pictures.blocked:
+            return ()
+        pictures.blocked = True
+        from ...events import cloud_events, data  # noqa: PLC0415 (rare: no call waits for it)
+
+        alarm = data.StorageData(
+            container=settings.images_container,
+            message=clip(message),
+            since=self.world.clock.now(),
+        )
+        event = cloud_events.storage_blocked(alarm, source=settings.event_source)
+        with suppress(Unavailable):
+            await self.world.publisher.publish(event, reply_to=None)
+        return (alarm,)
 
     async def wait_for_budget(self, record: JobRecord) -> Report:
         """Put the message back until calls under way have settled their reservations."""
@@ -106,7 +147,7 @@ class TaskRun:
     ) -> Report:
         """Write the result of an attempt, wake the task if it continues, and publish events."""
         record, index = stored.value, self.message.task
-        found = await self._find_pictures(record, result)
+        found = await self._complete(record, result)
         finished = FinishedCall(
             end_attempt(
                 record, index, attempt, result, self.configuration, now=self.world.clock.now()
@@ -140,7 +181,10 @@ class TaskRun:
             await self.wake(stored.value, wake_after, ticket=ticket)
             facts["again_in_seconds"] = _seconds(wake_after)
         await self.publish_pending(stored)
-        return self.report(What[stored.value.tasks[index].state.name], **facts)
+        report = self.report(What[stored.value.tasks[index].state.name], **facts)
+        if result.outcome.kind is OutcomeKind.NOT_STORED:
+            return replace(report, alarms=await self.report_storage(result.outcome.message))
+        return report
 
     async def report_to_pool(
         self, reservation: Reservation, feedback: CallFeedback
@@ -187,20 +231,50 @@ class TaskRun:
         """Return the report of this delivery."""
         return Report(what, self.message.job_id, {"task": self.message.task, **facts})
 
-    async def _find_pictures(
-        self, record: JobRecord, result: CallResult
-    ) -> dict[int, StoredPicture]:
-        """Return the call's stored pictures; after an unknown outcome, look for them in storage."""
-        found = dict(result.stored)
-        if result.outcome.kind is OutcomeKind.UNKNOWN:
-            for slot in record.tasks[self.message.task].missing:
-                if slot.index in found:
-                    continue
-                for name in picture_names(slot.blob):
-                    if picture := await self.world.pictures.find(name):
-                        found[slot.index] = picture
-                        break
+    async def find_pictures(self, record: JobRecord) -> dict[int, StoredPicture]:
+        """Return the missing pictures of the task that storage holds, by index within the task.
+
+        Raises `StoreUnavailable`, or `NameTaken` if a name is that of a blob of another job.
+        """
+        task = record.tasks[self.message.task]
+        found: dict[int, StoredPicture] = {}
+        for slot in task.missing:
+            # A call that was made may have been answered with pictures of another type.
+            names = picture_names(slot.blob) if task.claims else (slot.blob,)
+            for name in names:
+                if picture := await self.world.pictures.find(name, record.labels):
+                    if not task.claims and "fingerprint" not in picture.labels:
+                        raise NameTaken(_TAKEN.format(name=name))
+                    found[slot.index] = picture
+                    break
         return found
+
+    async def adopt(
+        self, stored: Versioned[JobRecord], found: Mapping[int, StoredPicture]
+    ) -> Versioned[JobRecord]:
+        """Put pictures that were found into the record, unless the task is taken or has ended."""
+        container = self.configuration.settings.images_container
+
+        def step(record: JobRecord) -> JobRecord:
+            index = self.message.task
+            if record.tasks[index].state is not TaskState.PENDING:
+                return record
+            pictures = merge_pictures(record, index, found, container=container)
+            return adopt(record, index, pictures, now=self.world.clock.now())
+
+        return await self.world.records.update(stored, step)
+
+    async def _complete(self, record: JobRecord, result: CallResult) -> dict[int, StoredPicture]:
+        """Return the call's stored pictures; after a lost result, with those that storage holds."""
+        lost = result.outcome.kind in {OutcomeKind.UNKNOWN, OutcomeKind.NOT_STORED}
+        try:
+            return (await self.find_pictures(record) if lost else {}) | dict(result.stored)
+        except NameTaken:
+            return dict(result.stored)
+        except StoreUnavailable:
+            if result.outcome.kind is OutcomeKind.UNKNOWN:
+                raise
+            return dict(result.stored)
 
 
 def _facts(attempt: Attempt, pictures: int) -> dict[str, Any]:

@@ -12,12 +12,12 @@ from shared.jobs.parsing import MAX_MESSAGE_BYTES
 from shared.limits.pool_ledger import Alarm
 from shared.records.record import Failure
 from shared.routing.plan import Adjustment
-from shared.vocabulary import CIRCUIT_EVENTS, EventType
+from shared.vocabulary import OPERATOR_EVENTS, EventType
 from tests.builders.ended_jobs import AT, DONE_AT, attempt, picture, plan, record, task
 
 
 @pytest.mark.parametrize(
-    "event_type", [kind for kind in EventType if kind not in {EventType.REJECTED, *CIRCUIT_EVENTS}]
+    "event_type", [kind for kind in EventType if kind not in {EventType.REJECTED, *OPERATOR_EVENTS}]
 )
 def test_the_largest_legal_job_fits_its_events(event_type: EventType) -> None:
     flood = "狐" * 5_000

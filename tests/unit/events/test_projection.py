@@ -13,7 +13,7 @@ from shared.events.cloud_events import build, rejected, to_json
 from shared.events.projection import event_id
 from shared.records.record import Attempt, Failure, JobState, TaskState
 from shared.vocabulary import (
-    CIRCUIT_EVENTS,
+    OPERATOR_EVENTS,
     EventType,
 )
 from tests.builders.ended_jobs import AT, DONE_AT, URL, attempt, failed, picture, record, task, told
@@ -112,7 +112,7 @@ def test_an_event_told_again_is_the_same_and_a_replay_is_another() -> None:
         told(record(run=run), event_type)["id"]
         for run in (1, 2)
         for event_type in EventType
-        if event_type not in {EventType.REJECTED, *CIRCUIT_EVENTS}
+        if event_type not in {EventType.REJECTED, *OPERATOR_EVENTS}
     }
     assert len(ids) == 10
 

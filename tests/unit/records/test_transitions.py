@@ -14,6 +14,7 @@ from shared.records.transitions import (
     JOB_EDGES,
     TASK_EDGES,
     Step,
+    adopt,
     claim,
     close,
     end_finish,
@@ -83,6 +84,15 @@ def changes(index: int) -> Iterator[tuple[Step, Change]]:
                 now=AT,
             ),
         )
+    yield (
+        Step.ADOPT,
+        lambda record: adopt(
+            record,
+            index,
+            [picture(slot.blob, slot.index) for slot in record.tasks[index].missing],
+            now=AT,
+        ),
+    )
     yield Step.GIVE_UP, partial(give_up, index=index, failure=FAILURE, now=AT)
     yield Step.PARK, partial(park, index=index, failure=FAILURE, now=AT)
 
