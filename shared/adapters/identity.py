@@ -31,7 +31,7 @@ class TokenSource(Protocol):
     """A source of tokens."""
 
     async def get_token(self, scope: str, /) -> tuple[str, int]:
-        """Return the members of a `Token`, or raise an error that says why there is none."""
+        """Return the members of a `Token`, or raise an error that says what is wrong."""
         ...
 
     async def close(self) -> None:
