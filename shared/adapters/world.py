@@ -6,7 +6,7 @@ start. The SDKs of Azure are not imported at all until something rare needs one.
 
 import asyncio
 import sys
-from collections.abc import AsyncIterator, Coroutine, Iterable, Mapping
+from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from functools import cache
@@ -16,6 +16,7 @@ from typing import Any
 
 from ..config.settings import Configuration, Settings, configure
 from ..errors import Misconfigured
+from ..ports import Sink, Tokens
 from ..stores.world import World, build_world
 from .redaction import quiet
 
@@ -92,7 +93,6 @@ def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
     from .foundry import CallLimits, FoundryEndpoint
     from .identity import EntraCredential
     from .renderer import PillowRenderer
-    from .sinks import configured_sinks
     from .storage.account import address_of
     from .storage.blobs import RestBlobs
     from .storage.queues import RestQueues
@@ -130,8 +130,31 @@ def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
         endpoint=endpoint,
         renderer=PillowRenderer,
         links=links,
-        sinks=configured_sinks(settings, credential, stack),
+        sinks={sink.name: sink for sink in configured_sinks(settings, credential, stack)},
     )
+
+
+def configured_sinks(settings: Settings, tokens: Tokens, stack: AsyncExitStack) -> Iterator[Sink]:
+    """Yield the sinks of the settings; what they open `stack` closes. A new one is a branch here.
+
+    Each is imported where the settings ask for it: most apps have none.
+    """
+    if endpoint := settings.event_grid_topic_endpoint:
+        from .event_grid import EventGridTopic
+        from .webhook import Poster
+
+        key, poster = settings.event_grid_topic_key, Poster()
+        stack.push_async_callback(poster.close)
+        yield EventGridTopic(
+            endpoint, tokens, key=key.get_secret_value() if key else None, poster=poster
+        )
+    if settings.webhooks:
+        from .webhook import WebhookSink, guarded
+
+        hooks = guarded(settings.webhook_local_hosts)
+        stack.push_async_callback(hooks.close)
+        for webhook in settings.webhooks:
+            yield WebhookSink(webhook, hooks)
 
 
 def load(environ: Mapping[str, str]) -> Configuration:

@@ -3,7 +3,7 @@
 import json
 from contextlib import AsyncExitStack
 
-from shared.adapters.sinks import configured_sinks
+from shared.adapters.world import configured_sinks
 from tests.contract.endpoints import FakeTokens
 from tests.simulation.scene import configured
 
@@ -25,7 +25,7 @@ async def sinks_of(**given: str) -> dict[str, bool]:
     """The name of each sink, and whether it wants the end of a job."""
     async with AsyncExitStack() as stack:
         sinks = configured_sinks(configured(**given).settings, FakeTokens(), stack)
-        return {name: sink.wants("image.job.failed") for name, sink in sinks.items()}
+        return {sink.name: sink.wants("image.job.failed") for sink in sinks}
 
 
 async def test_an_app_without_receivers_has_no_sink() -> None:
