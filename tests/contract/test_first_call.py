@@ -28,6 +28,7 @@ async def test_a_first_call_needs_no_sdk(account: Account) -> None:
         FOUNDRY_API_KEY="a-key",
         JOBS_CONTAINER=account.name,
         PACE_CONTAINER=account.name,
+        IMAGES_CONTAINER=account.name,
         STANDARD_QUEUE=queue,
     )
     assert "httpx" in modules

@@ -10,7 +10,8 @@ from aiohttp import web
 from local.stack.azurite import KEY
 from shared.adapters.storage.account import StorageAddress
 from shared.adapters.storage.blobs import RestBlobs
-from shared.errors import StoreUnavailable
+from shared.errors import NameTaken, StoreUnavailable
+from shared.ports import StoredPicture
 from shared.stores.picture_blocks import BlockSizes
 from shared.stores.pictures import (
     MAX_METADATA_BYTES,
@@ -77,8 +78,33 @@ def test_labels_that_do_not_fit_are_left_out_and_the_facts_are_not() -> None:
 async def test_a_blob_somebody_else_put_there_is_told(account: Account) -> None:
     container = await account.container()
     await container.upload_blob(NAME, b"theirs")
-    with pytest.raises(StoreUnavailable, match="not stored by this app"):
+    with pytest.raises(NameTaken, match="no picture of this app"):
         await Pictures(account.block_blobs, SIZES).find(NAME)
+
+
+async def test_the_picture_of_another_job_is_never_taken_or_overwritten(account: Account) -> None:
+    await account.container()
+    pictures = Pictures(account.block_blobs, SIZES)
+    ours = {"job_id": "fox", "fingerprint": "1"}
+    first = await store(pictures, ours)
+    assert await pictures.find(NAME, ours) == first
+    assert await store(pictures, ours) == first
+    for other in ({"job_id": "fox", "fingerprint": "2"}, {"job_id": "wolf", "fingerprint": "1"}):
+        with pytest.raises(NameTaken, match=r"job 'fox' with other content.*use a new job_id"):
+            await pictures.find(NAME, other)
+        with pytest.raises(NameTaken, match="never overwritten"):
+            await store(pictures, other)
+
+
+async def test_a_container_that_is_gone_is_no_missing_picture(account: Account) -> None:
+    with pytest.raises(StoreUnavailable, match="ContainerNotFound"):
+        await Pictures(account.block_blobs, SIZES).find(NAME)
+
+
+async def store(pictures: Pictures, labels: dict[str, str]) -> StoredPicture:
+    writer = pictures.create(NAME)
+    await writer.write(b"x")
+    return await writer.commit(facts(b"x"), labels)
 
 
 async def test_more_pictures_than_buffers_all_get_through(account: Account) -> None:
