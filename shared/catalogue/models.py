@@ -19,7 +19,7 @@ from .sizes import Row, SizeRules, find_broken_rules
 
 type Family = Literal["gpt-image", "mai", "flux"]
 type QualityName = Literal["low", "medium", "high", "xhigh", "max"]
-type TokenRule = Literal["scaled", "grid", "pixels", "megapixels"]
+type TokenRule = Literal["bucket", "grid", "pixels", "megapixels"]
 
 #: Plans warn about a model that retires within this many days.
 RETIREMENT_NOTICE_DAYS = 60
@@ -33,7 +33,7 @@ class QualityLevel(Row):
     name: QualityName
     #: Tokens along the long edge; None where the model has no buckets.
     bucket: int | None = Field(default=None, ge=1)
-    #: Tokens along the short edge, of the legacy tiers; None where it is not known.
+    #: Tokens along the short edge, of the legacy count; None where it is not known.
     grid: int | None = Field(default=None, ge=1)
     #: Seconds for one picture of 1024x1024.
     seconds: float = Field(gt=0)
@@ -112,11 +112,12 @@ class Model(Row):
         for width, height in self.usual_sizes:
             if broken := find_broken_rules(self.sizes, width, height):
                 raise ValueError(f"usual_sizes: {broken[0]}")
-        if self.tokens in {"scaled", "grid"} and not self.qualities:
-            raise ValueError(f"tokens: {self.tokens!r} needs `qualities`, which are missing")
-        for level in self.qualities:
-            if level.grid is None and (level.bucket is None or self.tokens == "grid"):
-                raise ValueError(f"qualities: {level.name!r} needs a grid to count its tokens")
+        if self.tokens in {"bucket", "grid"}:
+            if not self.qualities:
+                raise ValueError(f"tokens: {self.tokens!r} needs `qualities`, which are missing")
+            for level in self.qualities:
+                if getattr(level, self.tokens) is None:
+                    raise ValueError(f"qualities: {level.name!r} needs a {self.tokens}")
         if self.max_inputs and self.edits is None:
             raise ValueError("max_inputs: the model accepts inputs, but `edits` is missing")
         if self.prices is not None:

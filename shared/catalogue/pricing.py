@@ -23,17 +23,26 @@ _MILLION = 1_000_000
 
 
 class TokenEstimate(Row):
-    """Output tokens of one picture in both ways of counting; None: the model does not use it."""
+    """Output tokens of one picture by both formulas; None: the model does not have it."""
 
     legacy: int | None = None
     bucket: int | None = None
+
+    @property
+    def billed(self) -> int | None:
+        """The count that is billed: by the bucket formula wherever the model has it.
+
+        Azure counted so for gpt-image-2 and 2.5 in September 2026
+        (https://github.com/david-share/Multimodal-Models).
+        """
+        return self.legacy if self.bucket is None else self.bucket
 
 
 class Estimate(Row):
     """What a job is expected to cost at most."""
 
     tokens: TokenEstimate
-    #: For all pictures and prompts, by the higher count; None where no price is known.
+    #: For all pictures and prompts; None where no price is known.
     usd: float | None
     basis: str
 
@@ -110,7 +119,7 @@ def _scale_to_area(tokens: int, w: int, h: int) -> int:
 def estimate_tokens(model: Model, quality: str | None, w: int, h: int) -> TokenEstimate:
     """Return the output tokens of one picture in each way of counting that the model has."""
     level = model.quality(quality)
-    if level is None or model.tokens not in {"scaled", "grid"}:
+    if level is None or model.tokens not in {"bucket", "grid"}:
         return TokenEstimate()
     if model.tokens == "grid":
         return TokenEstimate(legacy=level.grid and count_grid_tokens(level.grid, w, h))
@@ -130,7 +139,7 @@ def estimate(
     prompt_characters: int,
     input_pixels: Sequence[int] = (),
 ) -> Estimate:
-    """Return the highest cost of `n` pictures, by the higher count and the longest prompt.
+    """Return the highest cost of `n` pictures: by the count that is billed and the longest prompt.
 
     `input_pixels` has one number for each picture to edit. The cost of a model without prices is
     None: not known, not zero.
@@ -153,18 +162,14 @@ def estimate(
             usd += calls * entering * prices.megapixel_in
             basis += f", {entering} megapixel of inputs a call at ${prices.megapixel_in} each"
         return Estimate(tokens=tokens, usd=round(usd, 6), basis=basis)
-    counts = [count for count in (tokens.legacy, tokens.bucket) if count is not None]
-    made = max(counts, default=math.ceil(w * h / PIXELS_PER_TOKEN))
+    made = math.ceil(w * h / PIXELS_PER_TOKEN) if tokens.billed is None else tokens.billed
     entered = calls * TOKENS_PER_CHARACTER * prompt_characters
     seen = calls * TOKENS_PER_INPUT * len(input_pixels)
     usd = (
         n * made * (prices.image_out or 0.0) + entered * prices.text_in + seen * prices.image_in
     ) / _MILLION
-    modes = ""
-    if tokens.legacy is not None and tokens.bucket is not None:
-        modes = f"the higher of {tokens.legacy:,} (legacy) and {tokens.bucket:,} (bucket): "
     basis = (
-        f"{modes}{made:,} output tokens a picture at ${prices.image_out} a million"
+        f"{made:,} output tokens a picture at ${prices.image_out} a million"
         f" and at most {entered:,} prompt tokens at ${prices.text_in}"
     )
     if input_pixels:

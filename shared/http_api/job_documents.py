@@ -22,7 +22,9 @@ class PlanStatus(Data):
     routing: Routing
     deployments: tuple[str, ...] = Field(description="In order of preference.")
     tasks: int = Field(description="Paid calls.")
-    tokens: TokenEstimate = Field(description="Output tokens of one picture, counted both ways.")
+    tokens: TokenEstimate = Field(
+        description="Output tokens of one picture: `bucket` is billed, or `legacy` without it."
+    )
     expected_seconds: float = Field(description="Of one call.")
     estimate_usd: float | None = Field(description="US dollars; null where no price is known.")
     estimate_basis: str

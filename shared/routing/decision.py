@@ -1,13 +1,12 @@
 """Decide size, quality and request body of a job on one model, or every reason for a rejection."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
 from pydantic import JsonValue
 
 from ..catalogue.fitting import FittedSize, fit_size
-from ..catalogue.models import Model, QualityLevel
+from ..catalogue.models import Model, QualityLevel, QualityName
 from ..catalogue.sizes import Auto, Exact, Size, Tier, TierName, parse_size
 from ..errors import Fault
 from ..jobs.job import Job
@@ -16,8 +15,13 @@ from .plan import Adjustment
 #: All token buckets, and the pixels of a long edge that one token covers: 3840 / 96.
 BUCKETS = (16, 24, 36, 48, 64, 96)
 PIXELS_PER_BUCKET_TOKEN = 40
-TIER_GRIDS: dict[TierName, int] = {"small": 16, "standard": 32, "large": 64}
-_TIERS: dict[int, TierName] = {grid: tier for tier, grid in TIER_GRIDS.items()}
+#: What the legacy tiers mean, and what is chosen unasked: `xhigh` and `max` never are.
+TIER_QUALITIES: dict[TierName, QualityName] = {
+    "small": "low",
+    "standard": "medium",
+    "large": "high",
+}
+_TIERS = {quality: tier for tier, quality in TIER_QUALITIES.items()}
 _LEGACY_SIZES = (Exact(1024, 1024), Exact(1536, 1024), Exact(1024, 1536))
 
 type Routing = Literal["legacy", "bucket"]
@@ -45,7 +49,7 @@ class Decision:
     @property
     def tier(self) -> TierName | None:
         """The legacy tier of the quality."""
-        return _TIERS.get(self.level.grid) if self.level and self.level.grid else None
+        return _TIERS.get(self.level.name) if self.level else None
 
     def adjust(self, name: str, asked: str | None, decided: str, reason: str) -> None:
         """Record a change to the caller's request."""
@@ -135,15 +139,16 @@ def _ignore_quality(job: Job, decision: Decision, tier: Tier | None) -> None:
 
 def _choose_level(job: Job, decision: Decision, tier: Tier | None) -> None:
     model = decision.model
-    mode = decision.routing
-    if not any(_count(level, mode) for level in model.qualities):
-        decision.routing = "legacy" if mode == "bucket" else "bucket"
-        if job.routing == mode:
-            reason = f"{model.name} does not support {mode}"
-            decision.adjust("routing", mode, decision.routing, reason)
+    levels = [level for level in model.qualities if level.name in _TIERS] or model.qualities[:1]
+    counted = [level for level in levels if level.bucket]
+    if decision.routing == "bucket" and not counted:
+        decision.routing = "legacy"
+        if job.routing == "bucket":
+            decision.adjust("routing", "bucket", "legacy", f"{model.name} does not support bucket")
     if decision.routing == "legacy":
         name = tier.name if tier else "standard"
-        decision.level = level = _find_level(model.qualities, "legacy", TIER_GRIDS[name])
+        wanted = TIER_QUALITIES[name]
+        decision.level = level = next((one for one in levels if one.name == wanted), levels[-1])
         origin = "as requested" if tier else "by default"
         decision.reasons.append(
             f"Legacy routing: the tier {name} {origin}, which is quality {level.name}."
@@ -151,13 +156,15 @@ def _choose_level(job: Job, decision: Decision, tier: Tier | None) -> None:
         return
     long = max(decision.fitted.width, decision.fitted.height)
     bucket = next((b for b in BUCKETS if b * PIXELS_PER_BUCKET_TOKEN >= long), BUCKETS[-1])
-    decision.level = level = _find_level(model.qualities, "bucket", bucket)
+    counted.sort(key=lambda one: one.bucket or 0)
+    reaching = (one for one in counted if (one.bucket or 0) >= bucket)
+    decision.level = level = next(reaching, counted[-1])
     decision.reasons.append(
         f"Bucket routing: a long edge of {long} pixels needs bucket {bucket}, one token for "
         f"{PIXELS_PER_BUCKET_TOKEN} pixels, which is quality {level.name}."
     )
     if level.bucket != bucket:
-        way = "next higher" if (level.bucket or 0) > bucket else "highest"
+        way = "next higher" if (level.bucket or 0) > bucket else "highest chosen unasked"
         decision.adjust(
             "quality",
             None,
@@ -165,18 +172,6 @@ def _choose_level(job: Job, decision: Decision, tier: Tier | None) -> None:
             f"{model.name} has no level with bucket {bucket}; {level.name} ({level.bucket})"
             f" is the {way}",
         )
-
-
-def _find_level(levels: Sequence[QualityLevel], routing: Routing, wanted: int) -> QualityLevel:
-    """Return the level with this token count, else the next higher one, else the highest."""
-    counted = sorted(
-        (level for level in levels if _count(level, routing)), key=lambda one: _count(one, routing)
-    )
-    return next((level for level in counted if _count(level, routing) >= wanted), counted[-1])
-
-
-def _count(level: QualityLevel, routing: Routing) -> int:
-    return (level.grid if routing == "legacy" else level.bucket) or 0
 
 
 def _check_other_fields(job: Job, decision: Decision, prompt_characters: int) -> None:

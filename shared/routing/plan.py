@@ -67,7 +67,7 @@ class Plan(_Data):
     pictures: int
     #: Output tokens of one picture.
     tokens: TokenEstimate
-    #: All pictures, by the higher count; None where no price is known (not zero).
+    #: All pictures; None where no price is known (not zero).
     estimate_usd: float | None
     estimate_basis: str
     #: Of one call.

@@ -5,6 +5,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from shared.catalogue.deployments import Deployment
+from shared.catalogue.fitting import find_nearest_size
 from shared.catalogue.models import Model, read_builtin
 from shared.catalogue.sizes import FreeSizes
 from shared.jobs.job import Job
@@ -24,6 +25,14 @@ def models() -> st.SearchStrategy[Model]:
 def free_rules() -> st.SearchStrategy[FreeSizes]:
     """The limits of any model that makes free sizes."""
     return st.sampled_from([m.sizes for m in MODELS if isinstance(m.sizes, FreeSizes)])
+
+
+def valid_sizes(model: Model) -> st.SearchStrategy[tuple[int, int]]:
+    """Any size that the model makes."""
+    if not isinstance(model.sizes, FreeSizes):
+        return st.sampled_from(model.sizes.sizes)
+    rules = model.sizes
+    return st.tuples(EDGES, EDGES).map(lambda size: find_nearest_size(rules, *size))
 
 
 def sizes() -> st.SearchStrategy[str]:

@@ -118,8 +118,8 @@ def _auto_size(settings: Settings) -> tuple[int, int]:
 
 
 def _quality(members: Members, model: Model, settings: Settings) -> str:
-    asked = validate.choice(members, "quality", _LEVELS, "auto")
-    if asked == "auto":
+    asked = validate.choice(members, "quality", _LEVELS, model.default_quality)
+    if asked == "auto" and model.auto_quality:
         return settings.auto_quality or model.auto_quality
     if asked not in model.qualities:
         message = f"The model '{model.name}' does not support quality '{asked}'"

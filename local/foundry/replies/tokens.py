@@ -1,7 +1,7 @@
 """Token counts and prices of a call: output tokens in both modes, input tokens, dollars.
 
-Mode 1 (tokens along the short edge) gives exactly the nine numbers measured on Azure in April 2026;
-mode 2 (along the long edge) is the calculator OpenAI publishes.
+Mode 2 (tokens along the long edge) is the calculator OpenAI publishes, and what Azure counted in
+September 2026; mode 1 (along the short edge) gives the nine numbers measured there in April.
 """
 
 from dataclasses import dataclass

@@ -1,8 +1,8 @@
 """The models: rules, prices and latencies, each with its source.
 
-Seconds are those of one picture at 1K sizes. Measured on Azure in April 2026 for gpt-image-2
-(generation 20-27 / 47-71 / 128-188 s, edit 55 / 93 / 240 s for low / medium / high) and FLUX.2-pro
-(6.2-6.9 s); "up to 50 % below gpt-image-2" is OpenAI's claim for 2.5-flare; the rest is assumed.
+Seconds are those of one picture at 1K sizes. Measured on Azure: gpt-image-2 (medium and edits in
+April 2026, the rest in September), 2.5 flare, low and high of 2.5 sunburst, MAI-Image-2.6 and
+FLUX.2-pro (6.2-6.9 s); the rest is assumed.
 Prices are USD per million tokens, or per megapixel for FLUX.
 """
 
@@ -45,7 +45,8 @@ class Model:
     sizes: SizeRules
     prices: Prices
     qualities: Mapping[str, Quality] = field(default_factory=dict)
-    auto_quality: str = ""
+    default_quality: str = ""
+    auto_quality: str = ""  # the level of `auto`; "" where the model rejects it
     seconds: float = 0.0
     prompt_limit: int = 32_000
     max_inputs: int = 16
@@ -57,26 +58,36 @@ class Model:
         return self.sizes == "free"
 
 
+#: An edit compared with a generation; measured for gpt-image-2 only.
+_EDIT = 1.6
+
 _TWO = {
-    "low": Quality(16, 16, 23.5, 55),
+    "low": Quality(16, 16, 23, 55),
     "medium": Quality(48, 32, 59, 93),
-    "high": Quality(96, 64, 158, 240),
+    "high": Quality(96, 64, 151, 240),
 }
 
 
-def _two_and_a_half(speed: float) -> dict[str, Quality]:
+def _two_and_a_half(*seconds: float) -> dict[str, Quality]:
+    grids = {"low": (16, 16), "medium": (24, 32), "high": (48, 64), "xhigh": (64, 64),
+             "max": (96, 64)}  # fmt: skip
     return {
-        "low": Quality(16, 16, 23.5 * speed, 55 * speed),
-        "medium": Quality(24, 32, 59 * speed, 93 * speed),
-        "high": Quality(48, 64, 158 * speed, 240 * speed),
-        "xhigh": Quality(64, 64, 190 * speed, 270 * speed),
-        "max": Quality(96, 64, 230 * speed, 300 * speed),
+        name: Quality(*grid, each, each * _EDIT)
+        for (name, grid), each in zip(grids.items(), seconds, strict=True)
     }
 
 
-def _gpt(name: str, qualities: Mapping[str, Quality], prices: Prices, sizes: SizeRules) -> Model:
-    auto = "medium" if name == "gpt-image-1-mini" else "high"
-    return Model(name, "gpt-image", sizes, prices, qualities, auto_quality=auto)
+_FLARE = _two_and_a_half(21, 24, 34, 43, 73)
+_SUNBURST = _two_and_a_half(31, 37, 72, 108, 210)
+
+
+def _gpt(
+    name: str, qualities: Mapping[str, Quality], prices: Prices, sizes: SizeRules, auto: str = ""
+) -> Model:
+    default = "medium" if name == "gpt-image-1-mini" else "high"
+    return Model(
+        name, "gpt-image", sizes, prices, qualities, default_quality=default, auto_quality=auto
+    )
 
 
 def _mai(name: str, prices: Prices, seconds: float) -> Model:
@@ -100,15 +111,12 @@ _FREE = Prices(5, 8, 30)
 MODELS: Mapping[str, Model] = {
     model.name: model
     for model in (
-        _gpt("gpt-image-1", _TWO, Prices(5, 10, 40), "fixed"),
-        _gpt("gpt-image-1-mini", _TWO, Prices(2, 2.5, 8), "fixed"),
-        _gpt("gpt-image-1.5", _TWO, Prices(5, 8, 32), "fixed"),
+        _gpt("gpt-image-1", _TWO, Prices(5, 10, 40), "fixed", "high"),
+        _gpt("gpt-image-1-mini", _TWO, Prices(2, 2.5, 8), "fixed", "medium"),
+        _gpt("gpt-image-1.5", _TWO, Prices(5, 8, 32), "fixed", "high"),
         _gpt("gpt-image-2", _TWO, _FREE, "free"),
-        _gpt("gpt-image-2.5-flare", _two_and_a_half(0.5), _FREE, "free"),
-        _gpt("gpt-image-2.5-sunburst", _two_and_a_half(1), _FREE, "free"),
-        # 2.6 has not been seen on Azure; resellers give it the sizes and prices of 2.5.
-        _gpt("gpt-image-2.6-flare", _two_and_a_half(0.25), _FREE, "free"),
-        _gpt("gpt-image-2.6-sunburst", _two_and_a_half(0.8), _FREE, "free"),
+        _gpt("gpt-image-2.5-flare", _FLARE, _FREE, "free", "medium"),
+        _gpt("gpt-image-2.5-sunburst", _SUNBURST, _FREE, "free", "medium"),
         _mai("MAI-Image-2.5", Prices(5, 8, 47), 10),
         _mai("MAI-Image-2.5-Flash", Prices(1.75, 1.75, 19.5), 5),
         _mai("MAI-Image-2.5-Pro", Prices(5, 8, 47), 14),

@@ -12,7 +12,7 @@ class Settings(BaseModel):
 
     time_scale: float = Field(0.02, ge=0, description="real seconds per second of the service")
     jitter: float = Field(0.15, ge=0, le=1, description="share by which a latency may vary")
-    token_mode: Literal[1, 2] = Field(1, description="1 as measured on Azure, 2 as calculated")
+    token_mode: Literal[1, 2] = Field(2, description="1 as in April 2026, 2 as billed since")
     token_details: bool = Field(False, description="output_tokens_details in the usage")
     filter_results: bool = Field(False, description="content filter results in the reply")
     auto_size: str = Field("1024x1024", description="the size of size=auto; may be off the grid")

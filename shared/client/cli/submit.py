@@ -169,8 +169,8 @@ def estimate(fields: Fields, *, as_json: AsJson = False) -> None:
         rows.add_row(line.model, line.size, line.quality, *_cells(line))
     console().print(rows)
     console().print(
-        "Output tokens of one picture, both ways of counting; USD of the whole job, by the higher; "
-        "seconds of one call.",
+        "Output tokens of one picture: Azure bills the bucket count where there is one; USD of the "
+        "whole job; seconds of one call.",
         style="dim",
     )
     if is_assumed:

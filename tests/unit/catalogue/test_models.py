@@ -38,7 +38,7 @@ def test_every_fact_that_may_change_has_its_source(name: str) -> None:
         assert model.sources.get("retires")
 
 
-def test_levels_carry_the_published_grids() -> None:
+def test_levels_have_the_published_buckets_and_grids() -> None:
     def grids(name: str) -> dict[str, tuple[int | None, int | None]]:
         return {
             level.name: (level.bucket, level.grid) for level in read_builtin().get(name).qualities
@@ -46,9 +46,9 @@ def test_levels_carry_the_published_grids() -> None:
 
     assert grids("gpt-image-2") == {"low": (16, 16), "medium": (48, 32), "high": (96, 64)}
     assert grids("gpt-image-2.5-sunburst") == {
-        "low": (16, 16),
-        "medium": (24, 32),
-        "high": (48, 64),
+        "low": (16, None),
+        "medium": (24, None),
+        "high": (48, None),
         "xhigh": (64, None),
         "max": (96, None),
     }
@@ -101,7 +101,7 @@ def test_one_fact_of_a_model_can_be_changed() -> None:
     assert model.rpm == 60
     assert model.prices is not None
     assert (model.prices.image_out, model.prices.text_in) == (25.0, 5.0)
-    assert [level.seconds for level in model.qualities] == [10, 60, 160]
+    assert [level.seconds for level in model.qualities] == [10, 60, 151]
     assert model.sizes == before.sizes
 
 
@@ -127,7 +127,7 @@ def test_a_model_can_be_added_as_a_copy_of_another() -> None:
         ("[models.new]\nlike = 'gone'", ["'new'", "'like'", "'gone'"]),
         ("[models]\nnew = 3", ["'new'", "3"]),
         ("[models.gpt-image-2]\nusual_sizes = [[512, 512]]", ["gpt-image-2", "655,360"]),
-        ("[models.gpt-image-2]\nqualities.max.seconds = 9", ["gpt-image-2", "'max'", "grid"]),
+        ("[models.gpt-image-2]\nqualities.max.seconds = 9", ["gpt-image-2", "'max'", "bucket"]),
         ('[models."MAI-Image-2.6"]\ntokens = "grid"', ["MAI-Image-2.6", "needs `qualities`"]),
         ('[models."MAI-Image-2.6".prices]\ntext_in = 1', ["MAI-Image-2.6", "image_out"]),
         ('[models."FLUX.2-pro"]\nqualities = 3', ["FLUX.2-pro", "qualities"]),

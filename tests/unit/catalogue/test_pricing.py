@@ -12,10 +12,11 @@ from shared.catalogue.pricing import (
     estimate,
     estimate_tokens,
 )
-from tests.builders.strategies import MODELS
+from tests.builders.strategies import MODELS, models, valid_sizes
 
 CATALOGUE = read_builtin()
 GPT = CATALOGUE.get("gpt-image-2")
+QUALITIES = ("low", "medium", "high", "xhigh", "max")
 
 #: Size: buckets 16, 24, 36, 48, 64, 96, then the legacy tiers small, standard, large.
 TABLE: dict[tuple[int, int], tuple[tuple[int, ...], tuple[int, ...]]] = {
@@ -56,14 +57,45 @@ def test_the_first_models_count_the_bare_grid(name: str, size: tuple[int, int]) 
     assert {count.bucket for count in counted} == {None}
 
 
-def test_an_estimate_takes_the_higher_count() -> None:
-    high = estimate(GPT, "high", 1024, 1024, n=1, prompt_characters=0)
-    assert (high.tokens.legacy, high.tokens.bucket) == (3_171, 7_024)
-    assert high.usd == pytest.approx(7_024 * 30 / 1e6)
+def test_an_estimate_is_by_the_bucket_and_the_legacy_count_is_only_shown() -> None:
+    high = estimate(GPT, "high", 3840, 1280, n=1, prompt_characters=0)
+    assert (high.tokens.legacy, high.tokens.bucket) == (21_355, 5_311)
+    assert high.usd == pytest.approx(5_311 * 30 / 1e6)
     low = estimate(GPT, "low", 1536, 1024, n=2, prompt_characters=100)
-    assert low.usd == pytest.approx((2 * 358 * 30 + 200 * 5) / 1e6)
-    assert "358" in low.basis
-    assert "158" in low.basis
+    assert low.usd == pytest.approx((2 * 158 * 30 + 200 * 5) / 1e6)
+    assert "158 output tokens" in low.basis
+    assert "358" not in low.basis
+
+
+#: Counted by Azure for 1024x1024 in September 2026.
+MEASURED = {
+    "gpt-image-2": {"low": 196, "high": 7_024},
+    "gpt-image-2.5-flare": {
+        "low": 196, "medium": 439, "high": 1_756, "xhigh": 3_122, "max": 7_024
+    },
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", MEASURED)
+def test_the_count_of_an_estimate_is_the_one_that_azure_bills(name: str) -> None:
+    model = CATALOGUE.get(name)
+    counted = {
+        quality: estimate_tokens(model, quality, 1024, 1024).billed for quality in MEASURED[name]
+    }
+    assert counted == MEASURED[name]
+
+
+@given(models(), st.data(), st.integers(1, 10))
+def test_a_price_never_falls_as_the_quality_rises(
+    model: Model, data: st.DataObject, n: int
+) -> None:
+    width, height = data.draw(valid_sizes(model))
+    usd = [
+        estimate(model, level.name, width, height, n=n, prompt_characters=9).usd or 0.0
+        for level in model.qualities
+    ]
+    assert usd == sorted(usd)
+    assert [level.name for level in model.qualities] == [*QUALITIES[: len(usd)]]
 
 
 def test_a_prompt_is_paid_for_by_each_call() -> None:

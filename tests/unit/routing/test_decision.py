@@ -1,11 +1,14 @@
 from typing import Any
 
 import pytest
+from hypothesis import given
 
 from shared.catalogue.models import extend_catalogue, read_builtin
+from shared.jobs.job import Job
+from shared.routing.decision import decide
 from shared.routing.router import route
 from tests.builders.routed import TODAY, job_of, plan, refusal
-from tests.builders.strategies import deployment
+from tests.builders.strategies import deployment, jobs
 
 
 @pytest.mark.parametrize(
@@ -93,8 +96,18 @@ def test_a_bucket_without_a_level_takes_the_next_not_lower_and_says_so() -> None
     assert change.reason == (
         "gpt-image-2 has no level with bucket 36; medium (48) is the next higher"
     )
-    exact = plan(deployment("gpt-image-2.5-flare"), size="2560x1440")
-    assert (exact.quality, exact.bucket, exact.tier, exact.adjustments) == ("xhigh", 64, None, ())
+    exact = plan(deployment("gpt-image-2.5-flare"), size="1920x1088")
+    assert (exact.quality, exact.bucket, exact.tier, exact.adjustments) == ("high", 48, "large", ())
+
+
+@given(jobs(quality="auto", routing="bucket"))
+def test_nothing_above_high_is_chosen_unasked(job: Job) -> None:
+    for model in read_builtin().models.values():
+        decision = decide(job, model, prompt_characters=1)
+        assert decision.level is None or decision.level.name in {"low", "medium", "high"}
+    flare = plan(deployment("gpt-image-2.5-flare"), size="4k")
+    assert flare.quality == "high"
+    assert "high (48) is the highest chosen unasked" in flare.adjustments[0].reason
 
 
 def test_a_bucket_above_every_level_takes_the_highest() -> None:
@@ -108,7 +121,7 @@ def test_a_bucket_above_every_level_takes_the_highest() -> None:
         prompt_characters=1,
     )
     assert made.quality == "high"
-    assert "is the highest" in made.adjustments[0].reason
+    assert "is the highest chosen unasked" in made.adjustments[0].reason
 
 
 def test_an_explicit_quality_wins_over_a_tier_and_says_so() -> None:

@@ -66,11 +66,11 @@ def test_all_deployments_of_the_model_are_kept_in_order() -> None:
 @pytest.mark.parametrize(
     ("asked", "lane", "expected", "limit"),
     [
-        ({"quality": "low"}, "small", 24, 420),
+        ({"quality": "low"}, "small", 23, 420),
         ({"quality": "medium"}, "standard", 60, 420),
-        ({"quality": "high"}, "large", 160, 800),
-        ({"quality": "low", "size": "2k"}, "standard", 48, 420),
-        ({"quality": "low", "n": 3}, "standard", 48, 420),
+        ({"quality": "high"}, "large", 151, 755),
+        ({"quality": "low", "size": "2k"}, "standard", 46, 420),
+        ({"quality": "low", "n": 3}, "standard", 46, 420),
         ({"quality": "medium", "size": "4k 1:1"}, "large", 168.75, 843.75),
     ],
 )

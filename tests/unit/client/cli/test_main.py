@@ -53,7 +53,7 @@ def test_an_estimate_has_a_line_for_each_model_size_and_quality(
         ("MAI-Image-2.5", "4k", "auto"),
     ]
     assert lines[0]["tokens"] == {"legacy": 208, "bucket": 196}
-    assert "$0.0063" in said(capsys, *asked)
+    assert "$0.0060" in said(capsys, *asked)
 
 
 LEVELS = ("low", "medium", "high")

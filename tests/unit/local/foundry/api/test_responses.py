@@ -18,8 +18,8 @@ async def test_the_reply_is_the_measured_body(calls: Calls) -> None:
     assert body["usage"] == {
         "input_tokens": 7,
         "input_tokens_details": {"image_tokens": 0, "text_tokens": 7},
-        "output_tokens": 287,
-        "total_tokens": 294,
+        "output_tokens": 107,
+        "total_tokens": 114,
     }
     assert (body["quality"], body["size"], body["background"]) == ("low", SMALL, "opaque")
     assert reply.headers["x-ms-client-request-id"] == "mine"
@@ -28,9 +28,13 @@ async def test_the_reply_is_the_measured_body(calls: Calls) -> None:
 
 
 async def test_the_reply_has_the_value_decided_for_auto(calls: Calls) -> None:
-    body = await (await calls.generate({"size": "auto", "quality": "auto"})).json()
-    assert (body["size"], body["quality"]) == ("1024x1024", "high")
+    asked = {"size": "auto", "quality": "auto"}
+    body = await (await calls.generate(asked, deployment="gpt-image-2.5-flare")).json()
+    assert (body["size"], body["quality"]) == ("1024x1024", "medium")
     assert picture(body["data"][0]["b64_json"]).size == (1024, 1024)
+    refused = await calls.generate(asked)
+    assert refused.status == 400
+    assert "does not support quality 'auto'" in (await refused.json())["error"]["message"]
 
 
 async def test_several_pictures_differ_and_have_the_pixels_asked_for(calls: Calls) -> None:
@@ -42,7 +46,7 @@ async def test_several_pictures_differ_and_have_the_pixels_asked_for(calls: Call
 
 
 async def test_details_and_filter_results_can_be_switched_on() -> None:
-    async with started(token_details=True, filter_results=True, token_mode=2) as calls:
+    async with started(token_details=True, filter_results=True) as calls:
         body = await (await calls.generate()).json()
         assert body["usage"]["output_tokens_details"] == {"image_tokens": 107, "text_tokens": 0}
         assert body["data"][0]["content_filter_results"]["hate"]["severity"] == "safe"
@@ -69,7 +73,7 @@ async def test_a_stream_has_partials_and_ends_with_the_usage(calls: Calls) -> No
     assert last == end["type"] == "image_generation.completed"
     assert picture(first["b64_json"]).size == picture(end["b64_json"]).size == (1024, 640)
     assert first["b64_json"] != end["b64_json"]
-    assert end["usage"]["output_tokens"] == 287 + 200
+    assert end["usage"]["output_tokens"] == 107 + 200
 
 
 async def test_the_final_event_may_come_before_the_last_partial() -> None:

@@ -87,7 +87,7 @@ async def test_the_ledger_has_every_picture(calls: Calls) -> None:
     assert entry["client_request_id"] == "mine"
     assert entry["request_id"] == reply.headers["apim-request-id"]
     assert entry["prompt_sha256"] == hashlib.sha256(b"A red fox").hexdigest()
-    assert entry["usd"] == pytest.approx((7 * 5 + 574 * 30) / 1e6)
+    assert entry["usd"] == pytest.approx((7 * 5 + 214 * 30) / 1e6)
     assert entry["received"] is True
     assert (ledger["pictures"], ledger["outcomes"]) == (2, {"200": 1, "invalid_value": 1})
     assert [call["outcome"] for call in ledger["calls"]] == ["200", "invalid_value"]
@@ -119,9 +119,9 @@ async def test_health_names_the_deployments(calls: Calls) -> None:
 
 
 async def test_settings_change_while_it_runs_and_nonsense_is_refused(calls: Calls) -> None:
-    assert (await calls.admin("POST", "settings", {"token_mode": 2}))["token_mode"] == 2
+    assert (await calls.admin("POST", "settings", {"token_mode": 1}))["token_mode"] == 1
     body = await (await calls.generate()).json()
-    assert body["usage"]["output_tokens"] == 107
+    assert body["usage"]["output_tokens"] == 287
     nonsense: list[object] = [{"token_mode": 3}, {"banana": 1}, [], "x"]
     for wrong in nonsense:
         assert (await calls.client.post("/admin/settings", json=wrong)).status == 400
