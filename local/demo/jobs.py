@@ -87,7 +87,7 @@ DEMO_JOBS: Final = (
         {
             "job_id": "poster-side-by-side",
             "prompt": POSTER,
-            "models": [GPT, "MAI-Image-2.5"],
+            "models": [GPT, "MAI-Image-2.6"],
             "size": ["1024x1024", "16:9"],
         }
     ),

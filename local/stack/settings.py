@@ -18,6 +18,7 @@ DEPLOYMENTS: Final = tuple(
         "MAI-Image-2.5",
         "MAI-Image-2.5-Flash",
         "MAI-Image-2.6",
+        "MAI-Image-2.7",
         "FLUX.2-pro",
     )
 )

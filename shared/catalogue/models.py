@@ -19,6 +19,18 @@ from .sizes import Row, SizeRules, find_broken_rules
 
 type Family = Literal["gpt-image", "mai", "flux"]
 type QualityName = Literal["low", "medium", "high", "xhigh", "max"]
+#: Members of a request body that a job's fields set; what only some models take is in `options`.
+type Parameter = Literal[
+    "n",
+    "num_images",
+    "size",
+    "width",
+    "height",
+    "quality",
+    "output_format",
+    "output_compression",
+    "background",
+]
 type TokenRule = Literal["bucket", "grid", "pixels", "megapixels"]
 
 #: Plans warn about a model that retires within this many days.
@@ -62,7 +74,7 @@ class Edits(Row):
     field: str
     masks: bool = False
     #: Members of the request that it accepts for generations only, not for edits.
-    without: tuple[str, ...] = ()
+    without: tuple[Parameter, ...] = ()
 
 
 class Model(Row):
@@ -95,8 +107,8 @@ class Model(Row):
     tokens: TokenRule
     #: None: not known; that does not mean free.
     prices: Prices | None = None
-    #: Members of the request body that it accepts.
-    parameters: tuple[str, ...] = Field(min_length=1)
+    #: Members of the request body that it accepts, besides the prompt.
+    parameters: tuple[Parameter, ...]
     #: The source of each fact, by field.
     sources: dict[str, str] = Field(default_factory=dict, repr=False)
 

@@ -59,23 +59,34 @@ class Usage(Row):
     total_tokens: int = 0
 
     @classmethod
-    def read(cls, usage: JsonValue) -> "Usage | None":
-        """Return the valid parts of the `usage` of a reply; None if it has no output count."""
+    def read(cls, reply: JsonValue) -> "Usage | None":
+        """Return the valid counts in `usage` of a reply; None if it has no output count.
+
+        MAI spells them `num_...`, and earlier had them at the top level of the reply
+        (https://github.com/promptfoo/promptfoo/pull/9595).
+        """
+        if not isinstance(reply, dict):
+            return None
+        usage = reply.get("usage") or reply
         if not isinstance(usage, dict):
             return None
         ins, outs = usage.get("input_tokens_details"), usage.get("output_tokens_details")
+        text, image = _read_count(ins, "text_tokens"), _read_count(ins, "image_tokens")
+        if text is None and image is None:
+            text = _read_count(usage, "num_input_text_tokens")
+            image = _read_count(usage, "num_input_image_tokens")
         entered, total = _read_count(usage, "input_tokens"), _read_count(usage, "total_tokens")
-        made = _read_count(usage, "output_tokens")
-        if made is None:  # the earlier spelling of MAI
-            made = _read_count(usage, "num_output_tokens")
+        if entered is None and (text is not None or image is not None):
+            entered = (text or 0) + (image or 0)
+        made = _read_count(usage, "output_tokens", "num_output_tokens")
         if made is None and total is not None and entered is not None:
             made = max(0, total - entered)
         if made is None:
             return None
         return cls(
             input_tokens=entered or 0,
-            input_text_tokens=_read_count(ins, "text_tokens"),
-            input_image_tokens=_read_count(ins, "image_tokens"),
+            input_text_tokens=text,
+            input_image_tokens=image,
             output_tokens=made,
             output_image_tokens=_read_count(outs, "image_tokens"),
             output_text_tokens=_read_count(outs, "text_tokens"),
@@ -207,8 +218,8 @@ def _split(whole: int, main: int | None, rest: int | None) -> tuple[int, int]:
     return main, max(0, whole - main) if rest is None else rest
 
 
-def _read_count(holder: JsonValue, name: str) -> int | None:
-    value = holder.get(name) if isinstance(holder, dict) else None
-    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
-        return None
-    return value
+def _read_count(holder: JsonValue, *names: str) -> int | None:
+    """Return the first of these members that is a count."""
+    values = [holder.get(name) for name in names] if isinstance(holder, dict) else []
+    counts = (each for each in values if isinstance(each, int) and not isinstance(each, bool))
+    return next((count for count in counts if count >= 0), None)

@@ -165,7 +165,6 @@ def _check_edit(
 
 
 _MAI = {"model", "prompt", "width", "height", "n"}
-_MAI_NEW = {"auto_aspect_ratio", "web_grounding"}  # since 2.6
 _FLUX = {
     "model",
     "prompt",
@@ -192,7 +191,7 @@ def read_mai(
     form: Form | None = None,
 ) -> ImageRequest:
     """Validate a MAI request: it makes one picture for any `n`; edits have no size and no mask."""
-    known = _MAI | (_MAI_NEW if model.name.startswith("MAI-Image-2.6") else set())
+    known = _MAI | model.extras
     if operation == "edits":
         known -= {"width", "height"}
     for name in members:
@@ -203,12 +202,17 @@ def read_mai(
     if operation == "edits":
         if form and form.mask is not None:
             raise problems.mai_parameter("mask")
-        if len(images) != 1:
-            raise problems.mai_value(f"'image' must be exactly one image, not {len(images)}.")
-        width, height = _same_aspect(images[0])
+        if not 1 <= len(images) <= model.max_inputs:
+            most = "exactly one image" if model.max_inputs == 1 else f"1 to {model.max_inputs}"
+            raise problems.mai_value(f"'image' must be {most}, not {len(images)}.")
+        width, height = _same_aspect(images[0], model.max_pixels)
     else:
-        width, height = mai_size(_side(members, "width"), _side(members, "height"))
-    return ImageRequest(operation, model, prompt, width, height, inputs=images)
+        sides = (_side(members, "width"), _side(members, "height"))
+        width, height = mai_size(*sides, model.max_pixels)
+    background = validate.choice(members, "background", ("transparent", "opaque"), "opaque")
+    return ImageRequest(
+        operation, model, prompt, width, height, background=background, inputs=images
+    )
 
 
 def read_flux(members: Members, *, model: Model) -> ImageRequest:
@@ -239,9 +243,9 @@ def _side(members: Members, name: str) -> int:
     return validate.integer(members, name, least=1, most=_HUGE) or 1024
 
 
-def _same_aspect(upload: Upload) -> tuple[int, int]:
-    """Return a size with the aspect of the input, on the grid, within one megapixel."""
-    factor = min(1.0, math.sqrt(1_048_576 / (upload.width * upload.height)))
+def _same_aspect(upload: Upload, max_pixels: int) -> tuple[int, int]:
+    """Return a size with the aspect of the input, on the grid, within the area of the model."""
+    factor = min(1.0, math.sqrt(max_pixels / (upload.width * upload.height)))
     return (
         max(768, int(upload.width * factor) // 16 * 16),
         max(768, int(upload.height * factor) // 16 * 16),

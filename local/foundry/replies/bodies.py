@@ -39,14 +39,21 @@ def base64_of(data: bytes, *, escapes: bool, spoilt: bool) -> bytes:
 
 
 def usage_of(image: ImageRequest, usage: Usage, settings: Settings) -> dict[str, JsonValue] | None:
-    """Return the `usage` field: a short one for MAI, None for FLUX."""
+    """Return the `usage` field: in its own words for MAI, None for FLUX."""
     if image.model.family == "flux":
         return None
-    counts: dict[str, JsonValue] = {"input_tokens": usage.text + usage.images}
-    if image.model.family == "gpt-image":
-        counts["input_tokens_details"] = {"image_tokens": usage.images, "text_tokens": usage.text}
-    counts["output_tokens"] = usage.output
-    if image.model.family == "gpt-image" and settings.token_details:
+    if image.model.family == "mai":
+        return {
+            "num_input_text_tokens": usage.text,
+            "num_input_image_tokens": usage.images,
+            "num_output_tokens": usage.output,
+        }
+    counts: dict[str, JsonValue] = {
+        "input_tokens": usage.text + usage.images,
+        "input_tokens_details": {"image_tokens": usage.images, "text_tokens": usage.text},
+        "output_tokens": usage.output,
+    }
+    if settings.token_details:
         counts["output_tokens_details"] = {"image_tokens": usage.output, "text_tokens": 0}
     counts["total_tokens"] = usage.total
     return counts
@@ -69,7 +76,9 @@ def document(
     if image.model.family == "gpt-image":
         body |= {"output_format": image.format, "quality": image.quality, "size": image.size}
     counts = usage_of(image, usage, settings)
-    if counts is not None:
+    if counts is not None and image.model.name.startswith("MAI-Image-2.5"):
+        body |= counts  # the older way of MAI
+    elif counts is not None:
         body["usage"] = counts
     return _parts(body, pictures)
 

@@ -50,6 +50,8 @@ class Model:
     seconds: float = 0.0
     prompt_limit: int = 32_000
     max_inputs: int = 16
+    max_pixels: int = 1_048_576  # of MAI
+    extras: frozenset[str] = frozenset()  # members that only some MAI models accept
     path: str = ""  # the last part of a FLUX URL
 
     @property
@@ -90,8 +92,35 @@ def _gpt(
     )
 
 
-def _mai(name: str, prices: Prices, seconds: float) -> Model:
-    return Model(name, "mai", "mai", prices, seconds=seconds, max_inputs=1)
+def _mai(
+    name: str,
+    prices: Prices,
+    seconds: float,
+    *,
+    max_inputs: int = 1,
+    edge: int = 1024,
+    extras: tuple[str, ...] = (),
+) -> Model:
+    return Model(
+        name,
+        "mai",
+        "mai",
+        prices,
+        seconds=seconds,
+        max_inputs=max_inputs,
+        max_pixels=edge * edge,
+        extras=frozenset(extras),
+    )
+
+
+def _mai_6(name: str, prices: Prices, seconds: float) -> Model:
+    extras = ("auto_aspect_ratio", "web_grounding")
+    return _mai(name, prices, seconds, max_inputs=5, edge=1536, extras=extras)
+
+
+def _mai_7(name: str, prices: Prices, seconds: float) -> Model:
+    extras = ("auto_aspect_ratio", "web_grounding", "background")
+    return _mai(name, prices, seconds, max_inputs=5, edge=2048, extras=extras)
 
 
 def _flux(name: str, path: str, usd: float, seconds: float, max_inputs: int) -> Model:
@@ -119,9 +148,11 @@ MODELS: Mapping[str, Model] = {
         _gpt("gpt-image-2.5-sunburst", _SUNBURST, _FREE, "free", "medium"),
         _mai("MAI-Image-2.5", Prices(5, 8, 47), 10),
         _mai("MAI-Image-2.5-Flash", Prices(1.75, 1.75, 19.5), 5),
-        _mai("MAI-Image-2.5-Pro", Prices(5, 8, 47), 14),
-        _mai("MAI-Image-2.6", Prices(5, 8, 47), 10),  # its prices are not published: those of 2.5
-        _mai("MAI-Image-2.6-Flash", Prices(1.75, 1.75, 19.5), 5),
+        _mai("MAI-Image-2.5-Pro", Prices(5, 8, 106), 14),
+        _mai_6("MAI-Image-2.6", Prices(5, 8, 38), 30),
+        _mai_6("MAI-Image-2.6-Flash", Prices(1.75, 1.75, 19.5), 17),  # output: that of 2.5-Flash
+        _mai_7("MAI-Image-2.7", Prices(5, 8, 34), 30),
+        _mai_7("MAI-Image-2.7-Flash", Prices(5, 8, 34), 17),
         _flux("FLUX.2-pro", "flux-2-pro", 0.015, 6.5, 8),
         _flux("FLUX.2-flex", "flux-2-flex", 0.05, 10, 10),
         _flux("FLUX.1-Kontext-pro", "flux-kontext-pro", 0.04, 6, 1),

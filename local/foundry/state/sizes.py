@@ -12,7 +12,6 @@ MIN_PIXELS = 655_360
 MAX_PIXELS = 8_294_400
 FIXED = ("1024x1024", "1024x1536", "1536x1024")
 MAI_MIN_EDGE = 768
-MAI_MAX_PIXELS = 1_048_576
 FLUX_MIN_EDGE = 256
 FLUX_MAX_PIXELS = 4_194_304
 
@@ -58,15 +57,15 @@ def broken_rule(width: int, height: int) -> str | None:
     return None
 
 
-def mai_size(width: int, height: int) -> tuple[int, int]:
-    """Validate a MAI size: edges of at least 768 on a grid of 16, up to one megapixel."""
+def mai_size(width: int, height: int, max_pixels: int) -> tuple[int, int]:
+    """Validate a MAI size: edges of at least 768 on a grid of 16, up to the area of the model."""
     for name, value in (("width", width), ("height", height)):
         if value < MAI_MIN_EDGE:
             raise problems.mai_value(f"'{name}' must be at least 768 pixels.")
         if value % GRID:
             raise problems.mai_value(f"'{name}' must be a multiple of 16.")
-    if width * height > MAI_MAX_PIXELS:
-        raise problems.mai_value("'width' * 'height' must not exceed 1048576 pixels.")
+    if width * height > max_pixels:
+        raise problems.mai_value(f"'width' * 'height' must not exceed {max_pixels} pixels.")
     return width, height
 
 

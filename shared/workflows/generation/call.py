@@ -73,7 +73,7 @@ async def call(
                 links, request, receiver.take, world.endpoint, first=rest.pictures, limit=left
             )
         outcome = of_losses(outcome, receiver.losses, stored=len(stored))
-        return CallResult(outcome, stored, Usage.read(rest.document.get("usage")))
+        return CallResult(outcome, stored, Usage.read(rest.document))
     except CallFailed as error:
         outcome = of_failure(error, headers=headers)
         losses = receiver.losses if receiver else {}

@@ -127,8 +127,9 @@ def test_a_valid_size_is_never_touched(rules: FreeSizes, width: int, height: int
 def test_a_class_of_any_shape_is_valid(rules: FreeSizes, w: int, h: int, name: ClassName) -> None:
     width, height = find_size_for_aspect(rules, w, h, CLASS_PIXELS[name])
     assert find_broken_rules(rules, width, height) == ()
-    # Only where the least edge leaves no room for the shape is the budget passed.
-    assert width * height <= CLASS_PIXELS[name] or min(width, height) == rules.min_edge
+    # Only where the limits leave no room for the shape is the budget passed, by the smallest.
+    smallest = find_size_for_aspect(rules, w, h, 1)
+    assert width * height <= CLASS_PIXELS[name] or (width, height) == smallest
 
 
 @given(models(), sizes())

@@ -3,6 +3,7 @@ from datetime import date
 import pytest
 
 from shared.catalogue.models import extend_catalogue, read_builtin
+from shared.catalogue.sizes import find_broken_rules
 from shared.errors import Misconfigured
 
 TODAY = date(2026, 11, 22)
@@ -20,8 +21,11 @@ def test_the_catalogue_holds_the_models_of_the_line_up() -> None:
         "MAI-Image-2e",
         "MAI-Image-2.5",
         "MAI-Image-2.5-Flash",
+        "MAI-Image-2.5-Pro",
         "MAI-Image-2.6",
         "MAI-Image-2.6-Flash",
+        "MAI-Image-2.7",
+        "MAI-Image-2.7-Flash",
         "FLUX.2-pro",
         "FLUX.2-flex",
     }
@@ -36,6 +40,28 @@ def test_every_fact_that_may_change_has_its_source(name: str) -> None:
         assert model.sources.get("qualities")
     if model.retires:
         assert model.sources.get("retires")
+
+
+@pytest.mark.parametrize(
+    ("name", "largest", "inputs", "usd"),
+    [
+        ("MAI-Image-2.5-Pro", 1024, 1, 106),
+        ("MAI-Image-2e", 1024, 1, 19.5),
+        ("MAI-Image-2.6", 1536, 5, 38),
+        ("MAI-Image-2.6-Flash", 1536, 5, None),
+        ("MAI-Image-2.7", 2048, 5, 34),
+        ("MAI-Image-2.7-Flash", 2048, 5, 34),
+    ],
+)
+def test_a_mai_model_has_its_own_area_references_and_price(
+    name: str, largest: int, inputs: int, usd: float | None
+) -> None:
+    model = read_builtin().get(name)
+    assert find_broken_rules(model.sizes, largest, largest) == ()
+    assert find_broken_rules(model.sizes, largest + 16, largest) != ()
+    assert model.max_inputs == inputs
+    assert (model.prices and model.prices.image_out) == usd
+    assert model.transparent is ("2.7" in name) is ("background" in model.parameters)
 
 
 def test_levels_have_the_published_buckets_and_grids() -> None:
@@ -129,7 +155,8 @@ def test_a_model_can_be_added_as_a_copy_of_another() -> None:
         ("[models.gpt-image-2]\nusual_sizes = [[512, 512]]", ["gpt-image-2", "655,360"]),
         ("[models.gpt-image-2]\nqualities.max.seconds = 9", ["gpt-image-2", "'max'", "bucket"]),
         ('[models."MAI-Image-2.6"]\ntokens = "grid"', ["MAI-Image-2.6", "needs `qualities`"]),
-        ('[models."MAI-Image-2.6".prices]\ntext_in = 1', ["MAI-Image-2.6", "image_out"]),
+        ('[models."MAI-Image-2.6-Flash".prices]\ntext_in = 1', ["MAI-Image-2.6", "image_out"]),
+        ('[models."FLUX.2-pro"]\nparameters = ["seed"]', ["FLUX.2-pro", "parameters.0", "seed"]),
         ('[models."FLUX.2-pro"]\nqualities = 3', ["FLUX.2-pro", "qualities"]),
         ("nonsense", ["not valid TOML or JSON"]),
         ('{"models": ', ["not valid TOML or JSON"]),

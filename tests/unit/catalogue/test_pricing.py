@@ -1,3 +1,6 @@
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -114,7 +117,7 @@ def test_flux_is_priced_by_started_megapixel() -> None:
 
 
 def test_an_unknown_price_is_none_and_not_zero() -> None:
-    unpriced = CATALOGUE.get("MAI-Image-2.6")
+    unpriced = CATALOGUE.get("MAI-Image-2.6-Flash")
     guess = estimate(unpriced, None, 1024, 1024, n=1, prompt_characters=9)
     assert guess.usd is None
     assert "unknown, not zero" in guess.basis
@@ -169,10 +172,22 @@ def test_half_of_the_details_gives_the_other_half(details: dict[str, int], drawn
     assert compute_cost(GPT, usage) == pytest.approx((drawn * 30 + (100 - drawn) * 10) / 1e6)
 
 
-def test_an_older_spelling_of_usage_is_read() -> None:
-    older = Usage.read({"num_output_tokens": 1024})
-    assert older is not None
-    assert older.output_tokens == 1024
+@pytest.mark.parametrize("wrap", [lambda counts: {"usage": counts}, lambda counts: counts])
+def test_the_counts_of_mai_are_read_wherever_they_are(
+    wrap: Callable[[dict[str, int]], dict[str, Any]],
+) -> None:
+    counts = {"num_input_text_tokens": 9, "num_input_image_tokens": 1024, "num_output_tokens": 2304}
+    usage = Usage.read({"data": [{}], **wrap(counts)})
+    assert usage is not None
+    assert (usage.input_tokens, usage.output_tokens, usage.total_tokens) == (1033, 2304, 3337)
+    expected = (9 * 5 + 1024 * 8 + 2304 * 38) / 1e6
+    assert compute_cost(CATALOGUE.get("MAI-Image-2.6"), usage) == pytest.approx(expected)
+
+
+def test_a_usage_without_an_output_count_is_read_by_its_total() -> None:
+    only = Usage.read({"usage": {"num_output_tokens": 1024}})
+    assert only is not None
+    assert (only.output_tokens, only.input_text_tokens) == (1024, None)
     derived = Usage.read({"input_tokens": 10, "total_tokens": 218})
     assert derived is not None
     assert derived.output_tokens == 208
@@ -216,6 +231,8 @@ _DETAILS = st.none() | st.fixed_dictionaries(
             "input_tokens": _COUNTS,
             "output_tokens": _COUNTS,
             "total_tokens": _COUNTS,
+            "num_input_text_tokens": _COUNTS,
+            "num_input_image_tokens": _COUNTS,
             "num_output_tokens": _COUNTS,
             "input_tokens_details": _DETAILS,
             "output_tokens_details": _DETAILS,
@@ -223,6 +240,6 @@ _DETAILS = st.none() | st.fixed_dictionaries(
     ),
 )
 def test_no_usage_costs_less_than_nothing(model: Model, reply: dict[str, None]) -> None:
-    usage = Usage.read({**reply})
+    usage = Usage.read({"usage": {**reply}})
     billed = None if usage is None else compute_cost(model, usage)
     assert billed is None or billed >= 0

@@ -161,7 +161,7 @@ def test_every_fault_is_told_and_not_the_first() -> None:
     for part in ("8000x100", "'jpeg'", "40,000", "32,000"):
         assert part in said
     assert "'transparent'" in refusal(deployment("FLUX.2-pro"), background="transparent")
-    assert "2 pictures" in refusal(deployment("MAI-Image-2.6"), inputs=["a.png", "b.png"])
+    assert "2 pictures" in refusal(deployment("MAI-Image-2.5"), inputs=["a.png", "b.png"])
     said = refusal(quality="xhigh", model="gpt-image-2")
     assert "'xhigh'" in said
     assert "low, medium, high" in said

@@ -90,9 +90,9 @@ def test_a_limit_of_the_job_holds_for_all_its_plans_and_no_less() -> None:
 
 @pytest.mark.parametrize("settings", [{}, {"DAILY_BUDGET_USD": "100"}])
 def test_a_price_that_is_not_known_keeps_no_limit(settings: dict[str, str]) -> None:
-    job = job_of(model="MAI-Image-2.6", max_cost_usd=None if settings else 5)
-    given = settings | {"FOUNDRY_DEPLOYMENTS": '[{"name": "MAI-Image-2.6"}]'}
-    with pytest.raises(UnsupportedRequest, match=r"price of MAI-Image-2\.6 is") as caught:
+    job = job_of(model="MAI-Image-2.6-Flash", max_cost_usd=None if settings else 5)
+    given = settings | {"FOUNDRY_DEPLOYMENTS": '[{"name": "MAI-Image-2.6-Flash"}]'}
+    with pytest.raises(UnsupportedRequest, match=r"price of MAI-Image-2\.6-Flash is") as caught:
         plans_of(job, **given)
     assert caught.value.code == "over_cost_limit"
 

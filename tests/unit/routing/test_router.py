@@ -14,6 +14,8 @@ from tests.builders.routed import TODAY, job_of, plan, refusal
 from tests.builders.strategies import deployment, every_deployment, jobs
 
 EVERY = every_deployment()
+#: Members of a body that no field of a job sets.
+ALWAYS = {"prompt", "model", "user", "stream", "partial_images"}
 
 
 def test_an_unknown_or_unconfigured_model_is_told() -> None:
@@ -35,10 +37,10 @@ def test_an_unknown_or_unconfigured_model_is_told() -> None:
         (["FLUX.2-pro", "gpt-image-2"], {"quality": "high"}, "gpt-image-2"),
         (["gpt-image-2", "gpt-image-2.5-flare"], {"quality": "max"}, "gpt-image-2.5-flare"),
         # None can exactly: the cheapest that can after adjusting.
-        (["MAI-Image-2.6", "FLUX.2-flex", "FLUX.2-pro"], {"quality": "low"}, "FLUX.2-pro"),
+        (["MAI-Image-2.6-Flash", "FLUX.2-flex", "FLUX.2-pro"], {"quality": "low"}, "FLUX.2-pro"),
         # Not retired before retired, known prices before unknown ones.
         (["MAI-Image-2.5-Flash", "gpt-image-2"], {"size": "1k"}, "gpt-image-2"),
-        (["MAI-Image-2.6", "gpt-image-2"], {}, "gpt-image-2"),
+        (["MAI-Image-2.6-Flash", "gpt-image-2"], {}, "gpt-image-2"),
         # What it can't do at all is no choice, however cheap.
         (["FLUX.2-pro", "gpt-image-2"], {"background": "transparent"}, "gpt-image-2"),
         # Among equals the one configured first.
@@ -90,7 +92,7 @@ def test_several_pictures_are_one_call_where_the_model_makes_several() -> None:
 
 
 def test_several_pictures_are_several_calls_where_it_makes_one() -> None:
-    made = plan(deployment("MAI-Image-2.6"), n=3)
+    made = plan(deployment("MAI-Image-2.6-Flash"), n=3)
     assert (made.calls, made.per_call, made.pictures) == (3, 1, 3)
     assert not made.stream
     assert made.estimate_usd is None
@@ -133,7 +135,7 @@ def test_every_plan_is_one_that_its_model_accepts(job: Job) -> None:
     (served,) = [one for one in EVERY if one.name == made.deployments[0]]
     for n in (1, made.per_call):
         request = build_request(made, served, n=n, prompt="a fox", user="0f")
-        assert set(request.body) <= set(model.parameters)
+        assert set(request.body) <= {*model.parameters, *ALWAYS}
         assert request.stream is (request.body.get("stream", False))
 
 

@@ -130,7 +130,27 @@ async def test_mai_makes_one_picture_for_any_n(calls: Calls) -> None:
     body = await (await calls.client.post(url, json=ask, headers=KEY)).json()
     assert len(body["data"]) == 1
     assert picture(body["data"][0]["b64_json"]).size == (768, 1024)
-    assert body["usage"] == {"input_tokens": 7, "output_tokens": 768, "total_tokens": 775}
+    counts = {"num_input_text_tokens": 7, "num_input_image_tokens": 0, "num_output_tokens": 768}
+    assert body["usage"] == counts
+    older = ask | {"model": "MAI-Image-2.5"}
+    assert (
+        counts.items()
+        <= (await (await calls.client.post(url, json=older, headers=KEY)).json()).items()
+    )
+
+
+async def test_each_mai_model_has_its_own_area_and_references(calls: Calls) -> None:
+    ask = {"model": "MAI-Image-2.7", "prompt": "A fox", "width": 2048, "height": 2048}
+    url = "/mai/v1/images/generations"
+    clear = ask | {"background": "transparent"}
+    body = await (await calls.client.post(url, json=clear, headers=KEY)).json()
+    assert picture(body["data"][0]["b64_json"]).mode == "RGBA"
+    smaller = ask | {"model": "MAI-Image-2.6"}
+    assert (await calls.client.post(url, json=smaller, headers=KEY)).status == 400
+    for count, status in ((5, 200), (6, 400)):
+        pictures: dict[str, Any] = {"image[]": [png(64, 64)] * count}
+        url, model = "/mai/v1/images/edits", "MAI-Image-2.6"
+        assert (await calls.edit(url=url, model=model, size=None, **pictures)).status == status
 
 
 @pytest.mark.parametrize(
