@@ -102,6 +102,8 @@ class Model(Row):
     usual_sizes: tuple[tuple[int, int], ...] = Field(min_length=1)
     experimental_above_pixels: int | None = None
     qualities: tuple[QualityLevel, ...] = ()
+    #: The highest level seen when the service chooses (`quality: auto`); None: it rejects that.
+    auto_quality: QualityName | None = None
     #: Seconds for one picture of 1024x1024, for a model without quality levels.
     seconds: float = Field(default=30.0, gt=0)
     tokens: TokenRule
@@ -124,18 +126,24 @@ class Model(Row):
         for width, height in self.usual_sizes:
             if broken := find_broken_rules(self.sizes, width, height):
                 raise ValueError(f"usual_sizes: {broken[0]}")
-        if self.tokens in {"bucket", "grid"}:
-            if not self.qualities:
-                raise ValueError(f"tokens: {self.tokens!r} needs `qualities`, which are missing")
-            for level in self.qualities:
-                if getattr(level, self.tokens) is None:
-                    raise ValueError(f"qualities: {level.name!r} needs a {self.tokens}")
         if self.max_inputs and self.edits is None:
             raise ValueError("max_inputs: the model accepts inputs, but `edits` is missing")
         if self.prices is not None:
             rate = "megapixel_out" if self.tokens == "megapixels" else "image_out"
             if getattr(self.prices, rate) is None:
                 raise ValueError(f"prices: {rate} is missing")
+        return self
+
+    @model_validator(mode="after")
+    def _check_levels(self) -> Self:
+        if self.tokens in {"bucket", "grid"}:
+            if not self.qualities:
+                raise ValueError(f"tokens: {self.tokens!r} needs `qualities`, which are missing")
+            for level in self.qualities:
+                if getattr(level, self.tokens) is None:
+                    raise ValueError(f"qualities: {level.name!r} needs a {self.tokens}")
+        if self.auto_quality and self.quality(self.auto_quality) is None:
+            raise ValueError(f"auto_quality: {self.auto_quality!r} is not one of `qualities`")
         return self
 
     def quality(self, name: str | None) -> QualityLevel | None:

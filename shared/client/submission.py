@@ -193,7 +193,7 @@ class JobFields(TypedDict, total=False):
     model: str
     models: Sequence[str]
     size: str | Sequence[str]
-    routing: Literal["auto", "legacy", "bucket"]
+    routing: Literal["auto", "legacy", "bucket", "service"]
     quality: Literal["auto", "low", "medium", "high", "xhigh", "max"]
     fit: Literal["scale", "reject"]
     n: int

@@ -218,7 +218,9 @@ InputName = Annotated[
     AfterValidator(_check_input_name),
     WithJsonSchema({"type": "string", "pattern": INPUT_NAME, "maxLength": MAX_BLOB_NAME + 1}),
 ]
-ModelName = Annotated[str, Pattern(MODEL_NAME, "name a model of the catalogue, or 'auto'")]
+ModelName = Annotated[
+    str, Pattern(MODEL_NAME, "name a model of the catalogue, 'auto' or 'cheapest'")
+]
 SizeText = Annotated[
     str,
     AfterValidator(_check_size),

@@ -69,6 +69,8 @@ def _list_conflicts(written: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str
         yield "mask", (), "needs an input picture; name the picture to edit in inputs"
 
 
+#: Values of `model` that leave the choice to the app.
+ANY_MODEL = ("auto", "cheapest")
 MAX_MODELS = 8
 MAX_SIZES = 8
 MAX_LOCALES = 50
@@ -81,8 +83,8 @@ ONE_SIZE, SEVERAL_SIZES = "one", "several"
 
 
 def _check_models(names: tuple[str, ...]) -> tuple[str, ...]:
-    if "auto" in names:
-        raise ValueError("'auto' is not allowed in a list; name each model")
+    if named := next((name for name in names if name in ANY_MODEL), None):
+        raise ValueError(f"{named!r} is not allowed in a list; name each model")
     return names
 
 
@@ -134,7 +136,8 @@ class Job(RequestModel):
     )
     model: ModelName = Field(
         default="auto",
-        description="A model of the catalogue; `auto`: the cheapest that makes the job as asked.",
+        description="A model of the catalogue; `auto`: the first deployed one that makes the job "
+        "as asked; `cheapest`: the cheapest of these.",
     )
     models: Annotated[
         tuple[ModelName, ...],
@@ -151,12 +154,14 @@ class Job(RequestModel):
         description="`1536x1024`, an aspect `16:9`, `small`, `standard`, `large`, `1k`, `2k`, `4k` "
         "(with an aspect: `4k 16:9`) or `auto`; a list: each of these sizes.",
     )
-    routing: Literal["auto", "legacy", "bucket"] = Field(
+    routing: Literal["auto", "legacy", "bucket", "service"] = Field(
         default="auto",
-        description="How size and quality are chosen where the job leaves them open.",
+        description="How size and quality are chosen where the job leaves them open; `service`: "
+        "the model itself chooses the quality, if it can.",
     )
     quality: Literal["auto", "low", "medium", "high", "xhigh", "max"] = Field(
-        default="auto", description="A quality level of the model; `auto`: chosen by `routing`."
+        default="auto",
+        description="A quality level of the model; `auto`: chosen by `routing`, at most `high`.",
     )
     fit: Literal["scale", "reject"] = Field(
         default="scale", description="How a size outside the limits of the model is handled."

@@ -1,5 +1,6 @@
 """Decide size, quality and request body of a job on one model, or every reason for a rejection."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -21,10 +22,10 @@ TIER_QUALITIES: dict[TierName, QualityName] = {
     "standard": "medium",
     "large": "high",
 }
-_TIERS = {quality: tier for tier, quality in TIER_QUALITIES.items()}
+_TIERS: dict[str, TierName] = {quality: tier for tier, quality in TIER_QUALITIES.items()}
 _LEGACY_SIZES = (Exact(1024, 1024), Exact(1536, 1024), Exact(1024, 1536))
 
-type Routing = Literal["legacy", "bucket"]
+type Routing = Literal["legacy", "bucket", "service"]
 
 
 @dataclass(slots=True)
@@ -35,7 +36,9 @@ class Decision:
     size: Size
     fitted: FittedSize
     routing: Routing
+    #: The level of the quality, or the highest that the service may choose.
     level: QualityLevel | None = None
+    by_service: bool = False
     parameters: dict[str, JsonValue] = field(default_factory=dict)
     adjustments: list[Adjustment] = field(default_factory=list)
     reasons: list[str] = field(default_factory=list)
@@ -49,7 +52,12 @@ class Decision:
     @property
     def tier(self) -> TierName | None:
         """The legacy tier of the quality."""
-        return _TIERS.get(self.level.name) if self.level else None
+        return _TIERS.get(self.quality or "")
+
+    @property
+    def quality(self) -> str | None:
+        """The value that is sent: the level, or `auto` where the service chooses it."""
+        return "auto" if self.by_service else self.level.name if self.level else None
 
     def adjust(self, name: str, asked: str | None, decided: str, reason: str) -> None:
         """Record a change to the caller's request."""
@@ -63,7 +71,7 @@ class Decision:
 def decide(job: Job, model: Model, *, prompt_characters: int) -> Decision:
     """Return every decision for a job on a model, with all faults, not only the first."""
     size = parse_size(job.size if isinstance(job.size, str) else job.size[0])
-    decision = Decision(model, size, fit_size(model, size), _choose_routing(job, size))
+    decision = Decision(model, size, fit_size(model, size), _choose_routing(job, model, size))
     _decide_size(job, decision)
     _decide_quality(job, decision)
     _check_other_fields(job, decision, prompt_characters)
@@ -71,10 +79,13 @@ def decide(job: Job, model: Model, *, prompt_characters: int) -> Decision:
     return decision
 
 
-def _choose_routing(job: Job, size: Size) -> Routing:
-    if job.routing != "auto":
+def _choose_routing(job: Job, model: Model, size: Size) -> Routing:
+    """Return the routing as asked if the model supports it, else the one for the size."""
+    has_buckets = any(level.bucket for level in model.qualities)
+    if job.routing == "legacy" or (job.routing == "service" and model.auto_quality):
         return job.routing
-    return "legacy" if isinstance(size, Tier | Auto) or size in _LEGACY_SIZES else "bucket"
+    legacy = isinstance(size, Tier | Auto) or size in _LEGACY_SIZES
+    return "legacy" if not has_buckets or (legacy and job.routing != "bucket") else "bucket"
 
 
 def _decide_size(job: Job, decision: Decision) -> None:
@@ -118,7 +129,7 @@ def _decide_quality(job: Job, decision: Decision) -> None:
         why = (
             f"the requested quality {job.quality} has precedence over the tier"
             if job.quality != "auto"
-            else "bucket routing was requested and decides the quality"
+            else f"{job.routing} routing was requested and decides the quality"
         )
         decision.adjust("size", str(tier), f"{decision.fitted.text}, {decision.level.name}", why)
 
@@ -138,14 +149,18 @@ def _ignore_quality(job: Job, decision: Decision, tier: Tier | None) -> None:
 
 
 def _choose_level(job: Job, decision: Decision, tier: Tier | None) -> None:
-    model = decision.model
+    model, routing = decision.model, decision.routing
+    if job.routing not in {"auto", routing}:
+        reason = f"{model.name} does not support {job.routing}"
+        decision.adjust("routing", job.routing, routing, reason)
+    if routing == "service":
+        decision.level, decision.by_service = model.quality(model.auto_quality), True
+        decision.reasons.append(
+            f"The service chooses the quality; the estimate is for {model.auto_quality}."
+        )
+        return
     levels = [level for level in model.qualities if level.name in _TIERS] or model.qualities[:1]
-    counted = [level for level in levels if level.bucket]
-    if decision.routing == "bucket" and not counted:
-        decision.routing = "legacy"
-        if job.routing == "bucket":
-            decision.adjust("routing", "bucket", "legacy", f"{model.name} does not support bucket")
-    if decision.routing == "legacy":
+    if routing == "legacy":
         name = tier.name if tier else "standard"
         wanted = TIER_QUALITIES[name]
         decision.level = level = next((one for one in levels if one.name == wanted), levels[-1])
@@ -154,9 +169,14 @@ def _choose_level(job: Job, decision: Decision, tier: Tier | None) -> None:
             f"Legacy routing: the tier {name} {origin}, which is quality {level.name}."
         )
         return
+    _choose_bucket(decision, [level for level in levels if level.bucket] or levels)
+
+
+def _choose_bucket(decision: Decision, levels: Sequence[QualityLevel]) -> None:
+    """Choose the level whose bucket covers the long edge, else the highest of these levels."""
+    model, counted = decision.model, sorted(levels, key=lambda one: one.bucket or 0)
     long = max(decision.fitted.width, decision.fitted.height)
     bucket = next((b for b in BUCKETS if b * PIXELS_PER_BUCKET_TOKEN >= long), BUCKETS[-1])
-    counted.sort(key=lambda one: one.bucket or 0)
     reaching = (one for one in counted if (one.bucket or 0) >= bucket)
     decision.level = level = next(reaching, counted[-1])
     decision.reasons.append(
@@ -224,7 +244,7 @@ def _list_parameters(job: Job, decision: Decision) -> dict[str, JsonValue]:
         "size": fitted.text,
         "width": fitted.width,
         "height": fitted.height,
-        "quality": decision.level.name if decision.level else None,
+        "quality": decision.quality,
         "n": min(job.n, decision.model.max_n_per_call),
         "num_images": min(job.n, decision.model.max_n_per_call),
         "output_format": job.format,

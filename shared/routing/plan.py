@@ -41,7 +41,7 @@ class Plan(_Data):
     asked_quality: str
     asked_model: str
     asked_routing: str
-    routing: Literal["legacy", "bucket"]
+    routing: Literal["legacy", "bucket", "service"]
     width: int
     height: int
     quality: str | None

@@ -9,7 +9,7 @@ from ..catalogue.models import Catalogue, Model
 from ..catalogue.pricing import Estimate, estimate
 from ..config.settings import Lane
 from ..errors import Fault, UnsupportedRequest
-from ..jobs.job import Job
+from ..jobs.job import ANY_MODEL, Job
 from .decision import Decision, decide
 from .plan import Edit, Plan
 
@@ -66,9 +66,9 @@ def make_plan(
         routing=decision.routing,
         width=fitted.width,
         height=fitted.height,
-        quality=level.name if level else None,
+        quality=decision.quality,
         tier=decision.tier,
-        bucket=level.bucket if level else None,
+        bucket=level.bucket if level and not decision.by_service else None,
         lane=lane,
         n=job.n,
         format=job.format,
@@ -181,9 +181,10 @@ def _choose_model(
 ) -> tuple[Decision, Estimate, tuple[str, ...]]:
     """Choose the model for one model and size; return its decision, price and deployments.
 
-    A named model is used, or the job is rejected. `auto` prefers, in this order: a model that is
-    not retired, one that needs no adjustments, the size nearest to the requested one, a known
-    price, the lowest price, the model configured first.
+    A named model is used, or the job is rejected. Otherwise a model is preferred, in this order,
+    that is not retired, needs no adjustments, and makes the size nearest to the requested one. Of
+    these `cheapest` takes the lowest known price, and `auto` the first configured within the job's
+    `max_cost_usd`.
     """
     models = _list_models(job, catalogue, deployments)
     decided = [decide(job, model, prompt_characters=prompt_characters) for model in models]
@@ -194,8 +195,8 @@ def _choose_model(
     ]
     if not able:
         raise UnsupportedRequest([fault for decision in decided for fault in decision.faults])
-    decision, price = min(able, key=lambda one: _rank(one[0], one[1], today=today))
-    decision.reasons.insert(0, _explain_model(job, decision.model, price, len(models)))
+    decision, price = min(able, key=lambda one: _rank(job, *one, today=today))
+    decision.reasons.insert(0, _explain_model(job, decision, price, len(models)))
     names = tuple(one.name for one in deployments if _model_name(one) == decision.model.name)
     return decision, price, names
 
@@ -210,9 +211,9 @@ def _list_models(
     """Return the configured models that the job allows; raise `UnsupportedRequest` for none."""
     names = dict.fromkeys(map(_model_name, deployments))
     configured = {name: catalogue.models[name] for name in names if name in catalogue.models}
-    if job.model != "auto" and job.model in configured:
+    if job.model in configured:
         return (configured[job.model],)
-    if job.model != "auto":
+    if job.model not in ANY_MODEL:
         try:
             catalogue.get(job.model)
         except LookupError as error:
@@ -241,18 +242,24 @@ def _estimate_cost(
 
 
 def _rank(
-    decision: Decision, price: Estimate, *, today: date
+    job: Job, decision: Decision, price: Estimate, *, today: date
 ) -> tuple[bool, bool, float, bool, float]:
-    retired = decision.model.retired(today)
-    # An invisible difference in size must not be more important than the price.
+    # An invisible difference in size must not be more important than the order or the price.
     distance = round(decision.fitted.distance, 1)
-    return retired, not decision.exact, distance, price.usd is None, price.usd or 0.0
+    fit = (decision.model.retired(today), not decision.exact, distance)
+    unknown, usd = price.usd is None, (price.usd or 0.0) * (len(job.locales) or 1)
+    if job.model == "cheapest":
+        return *fit, unknown, usd
+    return *fit, job.max_cost_usd is not None and (unknown or usd > job.max_cost_usd), 0.0
 
 
-def _explain_model(job: Job, model: Model, price: Estimate, choices: int) -> str:
-    if job.model != "auto":
-        return f"Model {model.name} as requested."
+def _explain_model(job: Job, decision: Decision, price: Estimate, choices: int) -> str:
+    name = decision.model.name
+    if job.model not in ANY_MODEL:
+        return f"Model {name} as requested."
     if choices == 1:
-        return f"Model {model.name} is the only configured model."
+        return f"Model {name} is the only configured model."
     cost = "at an unknown price" if price.usd is None else f"at about ${price.usd:.4f}"
-    return f"Model {model.name} is the best of {choices} configured for this job, {cost}."
+    rank = "first" if job.model == "auto" else "cheapest"
+    how = "makes the job as asked" if decision.exact else "comes nearest to the job"
+    return f"Model {name} is the {rank} of {choices} configured that {how}, {cost}."

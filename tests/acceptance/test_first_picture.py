@@ -179,6 +179,7 @@ def test_the_python_of_the_readme_asks_for_a_picture(
     event = ended(stack, "fox-7d2c")
     assert event["type"] == "image.job.succeeded"
     assert event["data"]["tags"] == {"campaign": "winter"}
+    assert event["data"]["model"] == "gpt-image-2"
 
 
 def test_a_picture_that_a_reply_links_is_stored_like_any_other(stack: RunningStack) -> None:

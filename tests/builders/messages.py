@@ -70,7 +70,7 @@ def messages() -> st.SearchStrategy[dict[str, Any]]:
         optional={
             "job_id": st.from_regex(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}", fullmatch=True),
             "size": SIZES | st.lists(SIZES, min_size=1, max_size=4, unique=True),
-            "routing": st.sampled_from(["auto", "legacy", "bucket"]),
+            "routing": st.sampled_from(["auto", "legacy", "bucket", "service"]),
             "quality": st.sampled_from(["auto", "low", "max"]),
             "fit": st.sampled_from(["scale", "reject"]),
             "n": st.integers(1, 10),

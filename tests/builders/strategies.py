@@ -52,9 +52,9 @@ def jobs(**fixed: Any) -> st.SearchStrategy[Job]:  # noqa: ANN401 - any field of
     fields: dict[str, st.SearchStrategy[Any]] = {
         "job_id": st.just("job-1"),
         "prompt": st.just("a fox in the snow"),
-        "model": st.sampled_from(["auto", *(model.name for model in MODELS)]),
+        "model": st.sampled_from(["auto", "cheapest", *(model.name for model in MODELS)]),
         "size": sizes(),
-        "routing": st.sampled_from(["auto", "legacy", "bucket"]),
+        "routing": st.sampled_from(["auto", "legacy", "bucket", "service"]),
         "quality": st.sampled_from(["auto", "low", "medium", "high", "xhigh", "max"]),
         "fit": st.sampled_from(["scale", "reject"]),
         "n": st.integers(1, 10),

@@ -13,7 +13,7 @@ import typer
 
 from ...catalogue.models import read_builtin
 from ...errors import Fault, InvalidJob
-from ...jobs.job import Job
+from ...jobs.job import ANY_MODEL, Job
 
 _WHAT = "Options of the job"
 #: What the shell may complete an option's value to.
@@ -43,7 +43,7 @@ def _literals(kind: Any) -> list[str]:  # noqa: ANN401 (a type, or one of its wo
 
 
 def _models() -> list[str]:
-    return ["auto", *read_builtin().models]
+    return [*ANY_MODEL, *read_builtin().models]
 
 
 #: The options of a job by name: most fill the field of that name.
@@ -70,7 +70,7 @@ _OPTIONS: Final[dict[str, Any]] = {
     ],
     "routing": Annotated[
         str | None,
-        _option("--routing", help="auto, legacy, bucket.", words=_words_of("routing")),
+        _option("--routing", help="auto, legacy, bucket, service.", words=_words_of("routing")),
     ],
     "fit": Annotated[str | None, _option("--fit", help="scale or reject.", words=_words_of("fit"))],
     "n": Annotated[int | None, _option("--n", "-n", help="Pictures, 1 to 10.")],

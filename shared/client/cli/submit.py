@@ -14,6 +14,7 @@ from rich.text import Text
 
 from ...config.settings import Configuration
 from ...errors import Rejected
+from ...jobs.job import ANY_MODEL
 from ...routing.plan import Plan
 from ..results import Quote, Receipt
 from ..submission import assume_deployments, make_quote, read_fields
@@ -182,7 +183,7 @@ def list_lines(fields: Fields, app: Configuration, now: datetime) -> Iterator[Li
     asked = {"prompt": "a picture", **fields}
     models = asked.pop("models", None) or [asked.pop("model", "auto")]
     asked.pop("model", None)
-    if models == ["auto"]:
+    if models[0] in ANY_MODEL:
         models = list(dict.fromkeys(each.model or each.name for each in app.deployments))
     sizes = asked.pop("size", SIZES)
     for model in models:

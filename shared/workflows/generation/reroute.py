@@ -1,4 +1,4 @@
-"""Choose another model for a job with `model: auto` when the chosen one can't be called at all.
+"""Choose another model for a job that left the choice to the app, when its own can't be called.
 
 Only for a plan of which no picture was made or may have been made. Its pictures keep their names
 and its tasks their numbers; the record notes the change among the adjustments.
@@ -10,14 +10,13 @@ from typing import Final
 
 from ...config.settings import Configuration
 from ...errors import UnsupportedRequest
+from ...jobs.job import ANY_MODEL
 from ...limits.pool_ledger import CircuitOpen
 from ...pictures.inputs import input_pixels
 from ...records.record import JobRecord, TaskState
 from ...routing.plan import Adjustment, Plan, estimate_usd
 from ...routing.planner import make_plans
 
-#: The value of `Job.model` that lets the app choose, and the name of that field.
-AUTO: Final = "auto"
 _FIELD: Final = "model"
 
 
@@ -36,7 +35,7 @@ def reroute(
     """
     place = record.tasks[index].part
     plan = record.plans[place]
-    chosen = record.job.model != AUTO or record.job.models
+    chosen = record.job.model not in ANY_MODEL or record.job.models
     if chosen or not _untouched(record, place):
         return None
     left = {plan.model, *(each.asked for each in plan.adjustments if each.field == _FIELD)}

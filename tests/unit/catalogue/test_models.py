@@ -158,6 +158,7 @@ def test_a_model_can_be_added_as_a_copy_of_another() -> None:
         ('[models."MAI-Image-2.6-Flash".prices]\ntext_in = 1', ["MAI-Image-2.6", "image_out"]),
         ('[models."FLUX.2-pro"]\nparameters = ["seed"]', ["FLUX.2-pro", "parameters.0", "seed"]),
         ('[models."FLUX.2-pro"]\nqualities = 3', ["FLUX.2-pro", "qualities"]),
+        ('[models."gpt-image-2"]\nauto_quality = "max"', ["gpt-image-2", "auto_quality", "'max'"]),
         ("nonsense", ["not valid TOML or JSON"]),
         ('{"models": ', ["not valid TOML or JSON"]),
         ('{"gpt-image-2": {}}', ["'models'", "gpt-image-2"]),

@@ -145,6 +145,25 @@ def test_a_model_without_buckets_is_routed_by_tiers() -> None:
     assert (silent.routing, silent.adjustments) == ("legacy", ())
 
 
+def test_the_service_chooses_the_quality_where_the_model_accepts_that() -> None:
+    flare = plan(deployment("gpt-image-2.5-flare"), routing="service", size="large 16:9")
+    assert (flare.routing, flare.quality, flare.parameters["quality"]) == ("service",) + 2 * (
+        "auto",
+    )
+    assert (flare.tier, flare.bucket) == (None, None)
+    high = plan(deployment("gpt-image-2.5-flare"), quality="high", size="large 16:9")
+    assert (flare.estimate_usd, flare.lane) == (high.estimate_usd, high.lane)
+    (change,) = flare.adjustments
+    assert (change.field, change.reason) == (
+        "size", "service routing was requested and decides the quality"
+    )  # fmt: skip
+    two = plan(routing="service", size="4k")
+    assert (two.routing, two.quality) == ("bucket", "high")
+    assert two.adjustments[0].reason == "gpt-image-2 does not support service"
+    named = plan(deployment("gpt-image-2.5-flare"), routing="service", quality="low")
+    assert named.parameters["quality"] == "low"
+
+
 def test_a_model_without_levels_drops_quality_and_tier_and_says_so() -> None:
     made = plan(deployment("MAI-Image-2.5"), size="large", quality="high")
     assert (made.quality, made.tier, made.bucket) == (None, None, None)

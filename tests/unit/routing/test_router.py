@@ -31,20 +31,38 @@ def test_an_unknown_or_unconfigured_model_is_told() -> None:
 @pytest.mark.parametrize(
     ("served", "asked", "chosen"),
     [
-        # Cheapest that does it as asked.
-        (["gpt-image-2", "gpt-image-1-mini"], {}, "gpt-image-1-mini"),
-        (["gpt-image-2", "gpt-image-1-mini"], {"size": "4k"}, "gpt-image-2"),
+        # The first that does it as asked; the order is the operator's preference.
+        (["gpt-image-2", "gpt-image-1-mini"], {}, "gpt-image-2"),
+        (["gpt-image-1-mini", "gpt-image-2"], {}, "gpt-image-1-mini"),
+        (["gpt-image-1-mini", "gpt-image-2"], {"size": "4k"}, "gpt-image-2"),
         (["FLUX.2-pro", "gpt-image-2"], {"quality": "high"}, "gpt-image-2"),
         (["gpt-image-2", "gpt-image-2.5-flare"], {"quality": "max"}, "gpt-image-2.5-flare"),
-        # None can exactly: the cheapest that can after adjusting.
-        (["MAI-Image-2.6-Flash", "FLUX.2-flex", "FLUX.2-pro"], {"quality": "low"}, "FLUX.2-pro"),
-        # Not retired before retired, known prices before unknown ones.
+        # None can exactly: the first that can after adjusting.
+        (["MAI-Image-2.6", "FLUX.2-pro"], {"quality": "low"}, "MAI-Image-2.6"),
+        # Not retired before retired.
         (["MAI-Image-2.5-Flash", "gpt-image-2"], {"size": "1k"}, "gpt-image-2"),
-        (["MAI-Image-2.6-Flash", "gpt-image-2"], {}, "gpt-image-2"),
+        # The limit of the job is part of what was asked.
+        (["MAI-Image-2.6-Flash", "gpt-image-2"], {}, "MAI-Image-2.6-Flash"),
+        (["MAI-Image-2.6-Flash", "gpt-image-2"], {"max_cost_usd": 1.0}, "gpt-image-2"),
+        (
+            ["gpt-image-2", "gpt-image-2.5-flare"],
+            {"quality": "high", "max_cost_usd": 0.1},
+            "gpt-image-2.5-flare",
+        ),
+        # Too little for any: the first says so.
+        (["gpt-image-2", "gpt-image-1-mini"], {"max_cost_usd": 0.001}, "gpt-image-2"),
+        # Cheapest of those that do it as asked, with a known price before an unknown one.
+        (["gpt-image-2", "gpt-image-1-mini"], {"model": "cheapest"}, "gpt-image-1-mini"),
+        (
+            ["gpt-image-1-mini", "gpt-image-2", "gpt-image-2.5-flare"],
+            {"model": "cheapest", "size": "4k", "quality": "high"},
+            "gpt-image-2.5-flare",
+        ),
+        (["MAI-Image-2.6-Flash", "gpt-image-2"], {"model": "cheapest"}, "gpt-image-2"),
+        # The service chooses the quality, where the model lets it.
+        (["gpt-image-2", "gpt-image-2.5-flare"], {"routing": "service"}, "gpt-image-2.5-flare"),
         # What it can't do at all is no choice, however cheap.
         (["FLUX.2-pro", "gpt-image-2"], {"background": "transparent"}, "gpt-image-2"),
-        # Among equals the one configured first.
-        (["gpt-image-2.5-sunburst", "gpt-image-2.5-flare"], {}, "gpt-image-2.5-sunburst"),
     ],
 )
 def test_auto_takes_the_best_configured_model(
@@ -127,7 +145,8 @@ def test_every_plan_is_one_that_its_model_accepts(job: Job) -> None:
         return
     model = catalogue.get(made.model)
     assert find_broken_rules(model.sizes, made.width, made.height) == ()
-    assert made.quality in {level.name for level in model.qualities} or not model.qualities
+    levels = {level.name for level in model.qualities}
+    assert made.quality in levels | ({"auto"} if model.auto_quality else set()) or not levels
     assert set(made.parameters) <= set(model.parameters)
     assert made.estimate_usd is None or made.estimate_usd > 0
     assert Plan.model_validate_json(made.model_dump_json()) == made
@@ -155,10 +174,8 @@ def test_every_refusal_names_the_value(job: Job) -> None:
 
 def test_an_oversize_goes_to_the_model_that_comes_nearest_and_not_to_the_cheapest() -> None:
     served = (deployment("gpt-image-1-mini"), deployment("gpt-image-2"))
-    assert (plan(*served, size="7680x4320").model, plan(*served, size="1024x1024").model) == (
-        "gpt-image-2",
-        "gpt-image-1-mini",
-    )
+    chosen = [plan(*served, model="cheapest", size=size).model for size in ("7680x4320", "1:1")]
+    assert chosen == ["gpt-image-2", "gpt-image-1-mini"]
 
 
 def test_a_price_decides_between_models_that_come_about_as_near() -> None:
@@ -166,4 +183,28 @@ def test_a_price_decides_between_models_that_come_about_as_near() -> None:
     dear, cheap = (plan(one, size="7680x4320", quality="medium").estimate_usd for one in served)
     assert dear is not None
     assert cheap is not None
-    assert plan(*served, size="7680x4320", quality="medium").estimate_usd == min(dear, cheap)
+    cheapest = plan(*served, model="cheapest", size="7680x4320", quality="medium")
+    assert cheapest.estimate_usd == min(dear, cheap)
+    assert "cheapest of 2 configured that comes nearest to the job" in cheapest.reasons[0]
+
+
+@given(jobs(model="cheapest"))
+def test_no_model_that_makes_the_job_as_asked_is_cheaper_than_the_cheapest(job: Job) -> None:
+    def plan_with(model: str) -> Plan | None:
+        asked = job.model_copy(update={"model": model})
+        try:
+            (made,) = route(
+                asked, catalogue=read_builtin(), deployments=EVERY, today=TODAY, prompt_characters=1
+            )
+        except UnsupportedRequest:
+            return None
+        return made
+
+    chosen = plan_with("cheapest")
+    for model in read_builtin().models.values():
+        other = plan_with(model.name)
+        if other is None or model.retired(TODAY) or any(one.asked for one in other.adjustments):
+            continue
+        assert chosen is not None
+        assert chosen.estimate_usd is not None
+        assert other.estimate_usd is None or chosen.estimate_usd <= other.estimate_usd

@@ -80,7 +80,7 @@ def test_tasks_and_names_are_unique_over_the_whole_matrix(
 
 
 def test_auto_chooses_a_model_for_each_size() -> None:
-    made = plans(GPT, deployment("gpt-image-1-mini"), size=("1024x1024", "4k"))
+    made = plans(deployment("gpt-image-1-mini"), GPT, size=("1024x1024", "4k"))
     assert [plan.model for plan in made] == ["gpt-image-1-mini", "gpt-image-2"]
 
 
