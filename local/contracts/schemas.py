@@ -15,6 +15,7 @@ from local.contracts import asyncapi, house, openapi, states
 from local.contracts.operations import ANYWHERE, OPERATIONS
 from local.contracts.tables import printed_tables, table
 from shared.batches.events import BatchCompletedData, BatchEventType, Result
+from shared.catalogue.models import read_builtin
 from shared.events.projection import DATA
 from shared.http_api.problems import STATUSES, TITLES
 from shared.jobs.fields import TRACEPARENT
@@ -127,6 +128,7 @@ def page(text: str) -> str:
         text,
         {
             "fields": table("field | type | default | meaning", _fields()),
+            "options": table("option | values | models", _options()),
             "rejections": table("code | meaning", _codes(REJECTIONS)),
             "failures": table("code | meaning", _codes(FAILURES)),
         },
@@ -162,6 +164,16 @@ def states_page(text: str) -> str:
 
 def _codes(meanings: Mapping[Any, str]) -> Iterator[str]:
     return (f" `{code}` | {meaning} " for code, meaning in meanings.items())
+
+
+def _options() -> Iterator[str]:
+    catalogue = read_builtin()
+    models = catalogue.models.values()
+    options = {name: option for model in models for name, option in model.options.items()}
+    for name, option in options.items():
+        only = ", for edits" if option.edits_only else ""
+        takers = ", ".join(catalogue.takers(name))
+        yield f" `{name}` | {option.allowed.replace(chr(39), '`')}{only} | {takers} "
 
 
 def _fields() -> Iterator[str]:

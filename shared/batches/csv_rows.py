@@ -10,7 +10,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
-from ..jobs.fields import quote_value
+from ..jobs.fields import OPTION_NAME, quote_value, read_option
 from ..jobs.job import Job
 from ..jobs.tags import TAG_KEY
 
@@ -20,9 +20,10 @@ _BETWEEN: Final = "|"
 _LISTS: Final = frozenset({"models", "size", "locales", "inputs"})
 _WHOLE: Final = frozenset({"n", "compression"})
 _NUMBERS: Final = frozenset({"max_cost_usd"})
-_JSON: Final = frozenset({"finish"})
-_TAG: Final = "tag_"
-#: Fields that columns can give: a tag is a column of its own, `tag_campaign`.
+_JSON: Final = frozenset({"finish", "options"})
+#: What can be a column of its own, `tag_campaign` or `option_seed`: the field, and a name in it.
+_GROUPS: Final = {"tag_": ("tags", TAG_KEY), "option_": ("options", OPTION_NAME)}
+#: Fields that columns can give.
 _FIELDS: Final = tuple(name for name in Job.model_fields if name != "tags")
 
 
@@ -47,8 +48,10 @@ def read_columns(cells: Sequence[str]) -> tuple[str, ...]:
     if unknown:
         raise ValueError(
             f"no field of a job is called {', '.join(map(quote_value, unknown))}; a column "
-            f"is one of {', '.join(_FIELDS)}, or {_TAG} and a tag's name"
+            f"is one of {', '.join(_FIELDS)}, or tag_ and a tag's name, or option_ and an option's"
         )
+    if "options" in columns and any(_split(name)[0] == "options" for name in columns):
+        raise ValueError("options are in columns of their own and in one called 'options'; use one")
     if twice := next((name for name in columns if columns.count(name) > 1), None):
         raise ValueError(f"two columns are called {quote_value(twice)}; name each once")
     return columns
@@ -60,8 +63,16 @@ def _column(cell: str) -> str:
 
 
 def _is_known(name: str) -> bool:
-    tag = name.removeprefix(_TAG)
-    return name in _FIELDS or (tag != name and re.fullmatch(TAG_KEY, tag) is not None)
+    return name in _FIELDS or _split(name)[0] != ""
+
+
+def _split(name: str) -> tuple[str, str]:
+    """Return the field and the name within it of `tag_campaign`; empty for another column."""
+    for prefix, (field, pattern) in _GROUPS.items():
+        key = name.removeprefix(prefix)
+        if key != name and name not in _FIELDS and re.fullmatch(pattern, key):
+            return field, key
+    return "", ""
 
 
 def row_message(columns: Sequence[str], cells: Sequence[str]) -> bytes:
@@ -75,8 +86,10 @@ def row_message(columns: Sequence[str], cells: Sequence[str]) -> bytes:
     for name, cell in zip(columns, cells, strict=True):
         if not cell.strip():
             continue
-        if tag := name.removeprefix(_TAG) if name not in _FIELDS else "":
-            content.setdefault("tags", {})[tag] = cell.strip()
+        field, key = _split(name)
+        if field:
+            text = cell.strip()
+            content.setdefault(field, {})[key] = read_option(text) if field == "options" else text
         else:
             content[name] = _value(name, cell)
     return json.dumps(content).encode()

@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -77,6 +78,37 @@ class Edits(Row):
     without: tuple[Parameter, ...] = ()
 
 
+class Option(Row):
+    """A parameter that only some models take; a job sets it in `options`."""
+
+    type: Literal["text", "integer", "number", "boolean"]
+    #: Of a text; empty: any text.
+    choices: tuple[str, ...] = ()
+    minimum: float = -math.inf
+    maximum: float = math.inf
+    #: It is accepted with pictures to edit only.
+    edits_only: bool = False
+
+    @property
+    def allowed(self) -> str:
+        """The values that are allowed, as the end of a sentence."""
+        if self.choices:
+            return " or ".join(map(repr, self.choices))
+        kind = {"boolean": "true or false", "text": "text", "number": "a number"}
+        ends = (("from", self.minimum), ("to", self.maximum))
+        limits = [f" {word} {end:,.10g}" for word, end in ends if math.isfinite(end)]
+        return kind.get(self.type, "a whole number") + "".join(limits)
+
+    def allows(self, value: str | float) -> bool:
+        """Return whether the value has the type and is within the limits."""
+        if isinstance(value, bool) or self.type == "boolean":
+            return isinstance(value, bool) and self.type == "boolean"
+        if isinstance(value, str):
+            return self.type == "text" and (not self.choices or value in self.choices)
+        whole = isinstance(value, int) or self.type == "number"
+        return self.type != "text" and whole and self.minimum <= value <= self.maximum
+
+
 class Model(Row):
     """One row of the catalogue; `models.toml` has the source of each fact."""
 
@@ -111,6 +143,8 @@ class Model(Row):
     prices: Prices | None = None
     #: Members of the request body that it accepts, besides the prompt.
     parameters: tuple[Parameter, ...]
+    #: What only some models take, by its name in the request body.
+    options: dict[str, Option] = Field(default_factory=dict)
     #: The source of each fact, by field.
     sources: dict[str, str] = Field(default_factory=dict, repr=False)
 
@@ -199,6 +233,10 @@ class Catalogue:
         )
         raise LookupError(f"{name!r} is not a model of the catalogue; {advice}")
 
+    def takers(self, option: str) -> list[str]:
+        """Return the names of the models that take an option."""
+        return [model.name for model in self.models.values() if option in model.options]
+
 
 @cache
 def read_builtin() -> Catalogue:
@@ -255,7 +293,9 @@ def _merge(start: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
             another_kind = "kind" in value and value["kind"] != old.get("kind")
             merged[key] = value if another_kind else _merge(old, value)
         else:
-            merged[key] = None if value == UNKNOWN else value
+            merged[key] = value
+        if value == UNKNOWN:
+            del merged[key]
     return merged
 
 

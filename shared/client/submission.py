@@ -200,6 +200,7 @@ class JobFields(TypedDict, total=False):
     format: Literal["png", "jpeg"]
     compression: int
     background: Literal["auto", "opaque", "transparent"]
+    options: Mapping[str, str | float]
     locales: Sequence[str]
     inputs: Sequence[str]
     mask: str

@@ -4,6 +4,8 @@ A check raises `ValueError` with a sentence that names the value and a correct o
 it into a fault. The text of a prompt is never repeated.
 """
 
+import json
+import math
 import re
 import unicodedata
 from dataclasses import dataclass
@@ -26,9 +28,12 @@ MAX_PROMPT_CHARACTERS = 32_000
 #: Of a prompt in a blob: a character has at most four bytes of UTF-8.
 MAX_PROMPT_BYTES = 4 * MAX_PROMPT_CHARACTERS
 MAX_SIZE_CHARACTERS = 40
+MAX_OPTIONS = 20
+MAX_OPTION_CHARACTERS = 256
 #: Names of blobs in `inputs/`; storage allows 1,024, our prefixes and logs need some of it.
 MAX_BLOB_NAME = 512
 
+OPTION_NAME = r"^[a-z][a-z0-9_]{0,63}$"
 JOB_ID = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 QUEUE_NAME = r"^[a-z0-9](?:[a-z0-9]|-(?!-)){1,61}[a-z0-9]$"
@@ -129,6 +134,31 @@ def _check_size(value: str) -> str:
     return value
 
 
+def _check_option(value: object) -> object:
+    finite = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
+    if finite or (isinstance(value, str) and len(value) <= MAX_OPTION_CHARACTERS):
+        return value
+    raise ValueError(
+        f"{quote_value(value)} is not allowed; use text up to {MAX_OPTION_CHARACTERS} characters, "
+        "a number, true or false"
+    )
+
+
+def _check_options(options: dict[str, Any]) -> dict[str, Any]:
+    if len(options) > MAX_OPTIONS:
+        raise ValueError(f"has {len(options)} options; at most {MAX_OPTIONS} are allowed")
+    return options
+
+
+def read_option(text: str) -> str | float:
+    """Return the value of an option that is written as text: a number, a boolean, or the text."""
+    try:
+        value = json.loads(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, int | float) else text
+
+
 def _check_input_name(value: str) -> str:
     if value.startswith("/") and "/" not in value[1:]:
         raise ValueError(
@@ -225,6 +255,21 @@ SizeText = Annotated[
     str,
     AfterValidator(_check_size),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_SIZE_CHARACTERS}),
+]
+Options = Annotated[
+    dict[
+        Annotated[str, Pattern(OPTION_NAME, "name a parameter of the model, like 'moderation'")],
+        Annotated[Any, AfterValidator(_check_option)],
+    ],
+    AfterValidator(_check_options),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "maxProperties": MAX_OPTIONS,
+            "propertyNames": {"pattern": OPTION_NAME},
+            "additionalProperties": {"type": ["string", "number", "boolean"]},
+        }
+    ),
 ]
 ExactSize = Annotated[str, Pattern(EXACT_SIZE, "write width and height in pixels, like '1200x628'")]
 Locale = Annotated[

@@ -25,6 +25,7 @@ from .fields import (
     Locale,
     ModelName,
     Moment,
+    Options,
     Prompt,
     QueueName,
     RequestModel,
@@ -176,6 +177,10 @@ class Job(RequestModel):
     )
     background: Literal["auto", "opaque", "transparent"] = Field(
         default="auto", description="`transparent` needs `png`."
+    )
+    options: Options = Field(
+        default_factory=dict,
+        description="Parameters that only some models take, such as `moderation` or `seed`.",
     )
     locales: Annotated[tuple[Locale, ...], Strict(strict=False), AfterValidator(check_distinct)] = (
         Field(

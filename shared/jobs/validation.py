@@ -12,6 +12,7 @@ from typing import Any, Final
 from pydantic import BaseModel, ValidationError
 from pydantic_core import ErrorDetails
 
+from ..catalogue.models import read_builtin
 from ..errors import Fault
 from .fields import quote_value
 from .finish import Finish, Rendition
@@ -141,6 +142,8 @@ def _unknown(loc: tuple[str | int, ...], model: type[BaseModel]) -> str:
         )
     if len(loc) > 1:
         model = Rendition if "renditions" in loc[:-1] else Finish
+    elif "options" in model.model_fields and read_builtin().takers(name):
+        return f'is not a field here but an option; write "options": {{"{name}": …}}'
     known = list(model.model_fields)
     plain = {_squeezed(field): field for field in known}
     close = get_close_matches(_squeezed(name), plain, n=1, cutoff=0.7)

@@ -7,9 +7,10 @@ from typing import Literal
 from pydantic import JsonValue
 
 from ..catalogue.fitting import FittedSize, fit_size
-from ..catalogue.models import Model, QualityLevel, QualityName
+from ..catalogue.models import Catalogue, Model, QualityLevel, QualityName
 from ..catalogue.sizes import Auto, Exact, Size, Tier, TierName, parse_size
 from ..errors import Fault
+from ..jobs.fields import quote_value
 from ..jobs.job import Job
 from .plan import Adjustment
 
@@ -68,13 +69,14 @@ class Decision:
         self.faults.append(Fault(name, message))
 
 
-def decide(job: Job, model: Model, *, prompt_characters: int) -> Decision:
+def decide(job: Job, model: Model, catalogue: Catalogue, *, prompt_characters: int) -> Decision:
     """Return every decision for a job on a model, with all faults, not only the first."""
     size = parse_size(job.size if isinstance(job.size, str) else job.size[0])
     decision = Decision(model, size, fit_size(model, size), _choose_routing(job, model, size))
     _decide_size(job, decision)
     _decide_quality(job, decision)
     _check_other_fields(job, decision, prompt_characters)
+    _check_options(job, decision, catalogue)
     decision.parameters = _list_parameters(job, decision)
     return decision
 
@@ -216,6 +218,23 @@ def _check_other_fields(job: Job, decision: Decision, prompt_characters: int) ->
         )
 
 
+def _check_options(job: Job, decision: Decision, catalogue: Catalogue) -> None:
+    model = decision.model
+    for name, value in job.options.items():
+        option = model.options.get(name)
+        if option is None:
+            takers = ", ".join(catalogue.takers(name)) or "none"
+            own = ", ".join(model.options) or "none"
+            message = f"{model.name} does not take it; models that do: {takers}; its own: {own}"
+        elif not option.allows(value):
+            message = f"{quote_value(value)} is not allowed for {model.name}; use {option.allowed}"
+        elif option.edits_only and not job.inputs:
+            message = f"{model.name} takes it for edits only; set inputs, or leave it out"
+        else:
+            continue
+        decision.reject(f"options.{name}", message)
+
+
 def _check_edit(job: Job, decision: Decision) -> None:
     model, edits = decision.model, decision.model.edits
     if edits is None or len(job.inputs) > model.max_inputs:
@@ -253,4 +272,5 @@ def _list_parameters(job: Job, decision: Decision) -> dict[str, JsonValue]:
     }
     edits = decision.model.edits if job.inputs else None
     known = set(decision.model.parameters) - set(edits.without if edits else ())
-    return {name: value for name, value in members.items() if name in known and value is not None}
+    sent = {name: value for name, value in members.items() if name in known and value is not None}
+    return sent | job.options

@@ -187,7 +187,9 @@ def _choose_model(
     `max_cost_usd`.
     """
     models = _list_models(job, catalogue, deployments)
-    decided = [decide(job, model, prompt_characters=prompt_characters) for model in models]
+    decided = [
+        decide(job, model, catalogue, prompt_characters=prompt_characters) for model in models
+    ]
     able = [
         (decision, _estimate_cost(job, decision, prompt_characters, input_pixels))
         for decision in decided

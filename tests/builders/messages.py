@@ -74,6 +74,11 @@ def messages() -> st.SearchStrategy[dict[str, Any]]:
             "quality": st.sampled_from(["auto", "low", "max"]),
             "fit": st.sampled_from(["scale", "reject"]),
             "n": st.integers(1, 10),
+            "options": st.dictionaries(
+                st.from_regex(r"[a-z][a-z0-9_]{0,20}", fullmatch=True),
+                st.booleans() | st.integers(-9, 9) | st.floats(-9, 9) | st.sampled_from(["low"]),
+                max_size=3,
+            ),
             "locales": st.lists(LOCALES, max_size=4, unique=True),
             "finish": FINISHES,
             "reply_to": st.sampled_from(["abc", "image-events-2"]),

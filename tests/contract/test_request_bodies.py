@@ -99,24 +99,31 @@ async def looked_at(
 
 
 @pytest.mark.parametrize(
-    ("model", "names", "mask"),
+    ("model", "names", "mask", "options"),
     [
-        ("gpt-image-2", ("a.png",), "m.png"),
-        ("gpt-image-2", ("a.png", "b.png"), None),
-        ("gpt-image-1-mini", ("a.png",), None),
-        ("MAI-Image-2.5", ("a.png",), None),
-        ("FLUX.2-pro", ("a.png", "b.png"), None),
+        ("gpt-image-2", ("a.png",), "m.png", {"moderation": "low"}),
+        ("gpt-image-2", ("a.png", "b.png"), None, {}),
+        ("gpt-image-1-mini", ("a.png",), None, {}),
+        ("gpt-image-1.5", ("a.png",), None, {"input_fidelity": "high"}),
+        ("MAI-Image-2.5", ("a.png",), None, {}),
+        ("MAI-Image-2.6", ("a.png", "b.png"), None, {"web_grounding": True}),
+        ("FLUX.2-pro", ("a.png", "b.png"), None, {"seed": 42, "safety_tolerance": 2}),
+        ("FLUX.2-flex", ("a.png",), None, {"guidance": 2.5, "steps": 20}),
     ],
 )
 async def test_every_family_takes_an_edit(
-    stored: tuple[Inputs, Change], model: str, names: tuple[str, ...], mask: str | None
+    stored: tuple[Inputs, Change],
+    model: str,
+    names: tuple[str, ...],
+    mask: str | None,
+    options: dict[str, object],
 ) -> None:
     inputs, _ = stored
     pictures = await looked_at(inputs, *names, mask=mask)
     async with started() as calls, endpoint_of(inputs=inputs, api_key="k") as endpoint:
         url = str(calls.client.make_url("")).rstrip("/")
         served = deployment(model, endpoint=url)
-        made = plan(served, model=model, inputs=names, mask=mask, quality="auto")
+        made = plan(served, model=model, inputs=names, mask=mask, options=options)
         request = build_request(made, served, n=1, prompt="a scarf", inputs=pictures)
         async with endpoint.post(request, limit=LONG, client_request_id="id-1") as reply:
             decoder = ReplyDecoder(reply.headers.get("content-type", ""))

@@ -209,6 +209,8 @@ def read_mai(
     else:
         sides = (_side(members, "width"), _side(members, "height"))
         width, height = mai_size(*sides, model.max_pixels)
+    for name in ("auto_aspect_ratio", "web_grounding"):
+        validate.boolean(members, name)
     background = validate.choice(members, "background", ("transparent", "opaque"), "opaque")
     return ImageRequest(
         operation, model, prompt, width, height, background=background, inputs=images
@@ -223,6 +225,9 @@ def read_flux(members: Members, *, model: Model) -> ImageRequest:
     prompt = validate.prompt(members, model.prompt_limit)
     width, height = flux_size(_side(members, "width"), _side(members, "height"))
     n = validate.integer(members, "num_images", least=1, most=4) or 1
+    validate.integer(members, "seed", least=0, most=2 * _HUGE - 1)
+    validate.integer(members, "safety_tolerance", least=0, most=6)
+    validate.integer(members, "steps", least=1, most=50)
     jpeg = validate.choice(members, "output_format", ("jpeg", "png"), "jpeg") == "jpeg"
     inputs = tuple(
         _decode(name, value)

@@ -9,6 +9,7 @@ from local.foundry.api import problems
 type Members = Mapping[str, JsonValue]
 
 _KINDS = {bool: "a boolean", int: "an integer", float: "a number", str: "a string"}
+_BOOLEANS = {"stream", "auto_aspect_ratio", "web_grounding"}
 _NUMBERS = {"n", "output_compression", "partial_images", "width", "height", "seed"}
 
 
@@ -103,7 +104,7 @@ def typed(fields: Mapping[str, str]) -> dict[str, JsonValue]:
     for name, value in fields.items():
         if name in _NUMBERS and value.removeprefix("-").isdecimal():
             members[name] = int(value)
-        elif name == "stream" and value in {"true", "false"}:
+        elif name in _BOOLEANS and value in {"true", "false"}:
             members[name] = value == "true"
         else:
             members[name] = value

@@ -13,6 +13,7 @@ import typer
 
 from ...catalogue.models import read_builtin
 from ...errors import Fault, InvalidJob
+from ...jobs.fields import read_option
 from ...jobs.job import ANY_MODEL, Job
 
 _WHAT = "Options of the job"
@@ -84,6 +85,10 @@ _OPTIONS: Final[dict[str, Any]] = {
         str | None,
         _option("--background", help="auto, opaque, transparent.", words=_words_of("background")),
     ],
+    "options": Annotated[
+        list[str] | None,
+        _option("--option", help="What only some models take; repeatable.", metavar="NAME=VALUE"),
+    ],
     "locales": Annotated[
         list[str] | None, _option("--locale", "-l", help="BCP 47; repeatable.", metavar="TAG")
     ],
@@ -125,7 +130,10 @@ def job_fields(given: Mapping[str, Any]) -> Fields:
     if rest.get("prompt") == "-":
         rest["prompt"] = sys.stdin.read()
     if "tags" in rest:
-        rest["tags"] = dict(map(_pair, rest["tags"]))
+        rest["tags"] = dict(_pair("tags", each) for each in rest["tags"])
+    if "options" in rest:
+        pairs = (_pair("options", each) for each in rest["options"])
+        rest["options"] = {name: read_option(value) for name, value in pairs}
     if "finish" in rest:
         rest["finish"] = _json("finish", rest["finish"])
     return {**fields, **rest}
@@ -184,8 +192,8 @@ def _one_or_more(one: str, more: str, given: list[str] | None) -> Mapping[str, A
             return {more: several}
 
 
-def _pair(text: str) -> tuple[str, str]:
+def _pair(field: str, text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not equals:
-        raise InvalidJob([Fault("tags", f"{text!r} is not a tag; write NAME=VALUE")])
+        raise InvalidJob([Fault(field, f"{text!r} has no value; write NAME=VALUE")])
     return name, value

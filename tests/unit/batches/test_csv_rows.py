@@ -55,6 +55,15 @@ def test_an_empty_cell_leaves_its_field_out_and_a_tag_is_a_column_of_its_own() -
     assert json.loads(row) == {"prompt": "a fox", "tags": {"a": "1", "b": "x"}}
 
 
+def test_an_option_is_a_column_of_its_own_or_all_are_one_of_json() -> None:
+    columns = read_columns(["prompt", "option_seed", "option_moderation", "option_web_grounding"])
+    row = row_message(columns, ["a fox", "42", "low", "true"])
+    assert json.loads(row)["options"] == {"seed": 42, "moderation": "low", "web_grounding": True}
+    assert json.loads(row_message(["options"], ['{"seed": 1}'])) == {"options": {"seed": 1}}
+    with pytest.raises(ValueError, match="use one"):
+        read_columns(["options", "option_seed"])
+
+
 def test_a_row_has_a_cell_for_each_column() -> None:
     with pytest.raises(ValueError, match="the row has 1 cells and the header 2"):
         row_message(["prompt", "n"], ["a fox"])

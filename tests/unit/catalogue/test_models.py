@@ -1,8 +1,9 @@
 from datetime import date
+from typing import get_args
 
 import pytest
 
-from shared.catalogue.models import extend_catalogue, read_builtin
+from shared.catalogue.models import Model, Parameter, extend_catalogue, read_builtin
 from shared.catalogue.sizes import find_broken_rules
 from shared.errors import Misconfigured
 
@@ -62,6 +63,12 @@ def test_a_mai_model_has_its_own_area_references_and_price(
     assert model.max_inputs == inputs
     assert (model.prices and model.prices.image_out) == usd
     assert model.transparent is ("2.7" in name) is ("background" in model.parameters)
+
+
+@pytest.mark.parametrize("model", read_builtin().models.values(), ids=lambda model: model.name)
+def test_options_have_a_source_and_no_name_that_a_field_sets(model: Model) -> None:
+    assert not set(model.options) & {*get_args(Parameter.__value__), "prompt", "model", "user"}
+    assert not model.options or model.sources.get("options")
 
 
 def test_levels_have_the_published_buckets_and_grids() -> None:

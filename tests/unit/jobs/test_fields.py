@@ -18,6 +18,7 @@ from shared.jobs.fields import (
     Moment,
     is_job_id,
     quote_value,
+    read_option,
 )
 from shared.jobs.job import Job
 from tests.builders.messages import LOCALES, PROMPT, faults, read
@@ -132,3 +133,22 @@ def test_a_moment_is_kept_in_utc(moment: datetime) -> None:
 )
 def test_only_text_of_the_right_form_can_be_an_id(value: object, answer: bool) -> None:  # noqa: FBT001 (a table's column)
     assert is_job_id(value) is answer
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [("42", 42), ("1.5", 1.5), ("true", True), ("low", "low"), ("null", "null"), ("[1]", "[1]")],
+)
+def test_an_option_written_as_text_is_a_number_a_boolean_or_the_text(
+    text: str, value: object
+) -> None:
+    assert read_option(text) == value
+    assert type(read_option(text)) is type(value)
+
+
+def test_options_are_part_of_what_a_job_is() -> None:
+    job = read({**PROMPT, "job_id": "a", "options": {"seed": 42, "web_grounding": True}})
+    assert job.options == {"seed": 42, "web_grounding": True}
+    assert job.fingerprint != read({**PROMPT, "job_id": "a"}).fingerprint
+    assert read(job.to_json()) == job
+    assert read({**PROMPT, "options": {}}).fingerprint == read(PROMPT).fingerprint

@@ -103,7 +103,7 @@ def test_a_bucket_without_a_level_takes_the_next_not_lower_and_says_so() -> None
 @given(jobs(quality="auto", routing="bucket"))
 def test_nothing_above_high_is_chosen_unasked(job: Job) -> None:
     for model in read_builtin().models.values():
-        decision = decide(job, model, prompt_characters=1)
+        decision = decide(job, model, read_builtin(), prompt_characters=1)
         assert decision.level is None or decision.level.name in {"low", "medium", "high"}
     flare = plan(deployment("gpt-image-2.5-flare"), size="4k")
     assert flare.quality == "high"
@@ -143,6 +143,66 @@ def test_a_model_without_buckets_is_routed_by_tiers() -> None:
     assert [one.field for one in asked.adjustments] == ["routing"]
     silent = plan(deployment("gpt-image-1.5"), size="1k")
     assert (silent.routing, silent.adjustments) == ("legacy", ())
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "says"),
+    [
+        (
+            "gpt-image-2",
+            {"seed": 1},
+            "models that do: FLUX.2-pro, FLUX.2-flex; its own: moderation",
+        ),
+        (
+            "gpt-image-2",
+            {"moderation": "off"},
+            "'off' is not allowed for gpt-image-2; use 'auto' or",
+        ),
+        ("gpt-image-2", {"colour": "red"}, "models that do: none"),
+        ("gpt-image-1.5", {"input_fidelity": "high"}, "takes it for edits only; set inputs"),
+        ("gpt-image-1-mini", {"input_fidelity": "high"}, "models that do: gpt-image-1.5, gpt-im"),
+        ("FLUX.2-pro", {"seed": -1}, "-1 is not allowed for FLUX.2-pro; use a whole number from 0"),
+        ("FLUX.2-pro", {"seed": True}, "true is not allowed"),
+        ("FLUX.2-pro", {"seed": 1.5}, "1.5 is not allowed"),
+        ("FLUX.2-pro", {"seed": "1"}, "'1' is not allowed"),
+        ("FLUX.2-pro", {"steps": 20}, "models that do: FLUX.2-flex"),
+        (
+            "FLUX.2-flex",
+            {"guidance": 11},
+            "11 is not allowed for FLUX.2-flex; use a number from 1.5",
+        ),
+        ("MAI-Image-2.6", {"web_grounding": 1}, "use true or false"),
+    ],
+)
+def test_an_option_is_refused_with_what_the_model_takes(
+    model: str, options: dict[str, Any], says: str
+) -> None:
+    said = refusal(deployment(model), model=model, options=options)
+    assert said.startswith(f"options.{next(iter(options))}: ")
+    assert says in said
+
+
+@pytest.mark.parametrize(
+    ("model", "asked"),
+    [
+        ("gpt-image-2", {"options": {"moderation": "low"}}),
+        ("gpt-image-1.5", {"options": {"input_fidelity": "high"}, "inputs": ("a.png",)}),
+        ("FLUX.2-pro", {"options": {"seed": 0, "safety_tolerance": 6}}),
+        ("FLUX.2-flex", {"options": {"seed": 42, "guidance": 2, "steps": 50}}),
+        ("MAI-Image-2.7", {"options": {"auto_aspect_ratio": True, "web_grounding": False}}),
+    ],
+)
+def test_an_option_goes_into_the_request_of_a_model_that_takes_it(
+    model: str, asked: dict[str, Any]
+) -> None:
+    made = plan(deployment(model), **asked)
+    assert asked["options"].items() <= made.parameters.items()
+    assert made.adjustments == ()
+
+
+def test_auto_finds_the_model_that_takes_all_options() -> None:
+    served = map(deployment, ("gpt-image-2", "FLUX.2-pro", "FLUX.2-flex"))
+    assert plan(*served, options={"seed": 1, "steps": 20}).model == "FLUX.2-flex"
 
 
 def test_the_service_chooses_the_quality_where_the_model_accepts_that() -> None:

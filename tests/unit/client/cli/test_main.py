@@ -77,6 +77,23 @@ def test_an_estimate_says_what_a_model_does_not_make(capsys: pytest.CaptureFixtu
     assert "nearest" in said(capsys, *asked)
 
 
+def test_options_are_numbers_booleans_and_texts(capsys: pytest.CaptureFixture[str]) -> None:
+    flux = (
+        "route",
+        "a fox",
+        "-m",
+        "FLUX.2-flex",
+        "--option",
+        "seed=42",
+        "--option",
+        "guidance=2.5",
+    )
+    for line in ("seed=42", "guidance=2.5"):
+        assert line in said(capsys, *flux)
+    refused = said(capsys, *flux, "--option", "steps=many", code=2)
+    assert "options.steps: 'many' is not allowed for FLUX.2-flex; use a whole number" in refused
+
+
 def test_a_route_is_explained(capsys: pytest.CaptureFixture[str]) -> None:
     asked = ("route", "a fox", "-m", "gpt-image-2", "-s", "7680x4320", "-n", "2")
     (plan,) = told(capsys, *asked)["plans"]
@@ -143,7 +160,8 @@ def test_every_option_fills_its_field(
     ("arguments", "sentence"),
     [
         (("route", "a fox", "-n", "0"), "n: 0 is too small"),
-        (("route", "a fox", "-t", "tag"), "tags: 'tag' is not a tag; write NAME=VALUE"),
+        (("route", "a fox", "-t", "tag"), "tags: 'tag' has no value; write NAME=VALUE"),
+        (("route", "a fox", "--option", "seed"), "options: 'seed' has no value; write NAME=VALUE"),
         (("route", "-f", "no-such-file"), "can't be read"),
         (("route", "a fox", "--finish", "{"), "is not valid JSON"),
         (("submit", "a fox"), "set ImageStorage"),
