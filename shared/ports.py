@@ -295,6 +295,8 @@ class StoredPicture:
     url: str
     facts: PictureFacts
     labels: Mapping[str, str] = field(default_factory=dict)
+    #: What the service made of the prompt, if it says so.
+    revised_prompt: str | None = None
 
 
 class Renderer(Protocol):

@@ -62,6 +62,9 @@ class Image(PictureFacts, Data):
     part: int = Field(ge=0, description="Of the job: the model and size it was made in.")
     model: str
     size: str = Field(description="As the job asked for it.")
+    revised_prompt: str | None = Field(
+        default=None, description="What the service made of the prompt, if it says so."
+    )
     renditions: tuple[RenditionData, ...] = Field(
         default=(),
         description="Made from it, as the job's `finish` asks; it is never touched itself.",

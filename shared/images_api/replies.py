@@ -9,8 +9,11 @@ from email.utils import parsedate_to_datetime
 
 from pydantic import JsonValue
 
+from ..vocabulary import clip
+
 _VIOLATIONS = re.compile(r"safety_violations=\[([^\]]*)\]")
 _LONGEST = 1000  # characters of a message that are kept
+_LONGEST_PROMPT = 4_096  # bytes of a revised prompt that are kept in the record
 _LARGEST = 10**9  # a larger number is not an error code
 
 
@@ -74,6 +77,21 @@ def _list_items(document: JsonValue) -> Iterator[dict[str, JsonValue]]:
     yield from (
         item for item in (items if isinstance(items, list) else ()) if isinstance(item, dict)
     )
+
+
+def find_revised_prompts(document: JsonValue) -> dict[int, str]:
+    """Return the prompts that the service made of the one sent, by the index of their picture.
+
+    The placeholder of a picture has its index; a linked picture has the place of its item.
+    """
+    items = document.get("data", document) if isinstance(document, dict) else None
+    found: dict[int, str] = {}
+    for place, item in enumerate(items if isinstance(items, list) else [items]):
+        text = item.get("revised_prompt") if isinstance(item, dict) else None
+        if isinstance(item, dict) and isinstance(text, str) and text:
+            mark = re.fullmatch(r"#([0-9]{1,2})", to_text(item.get("b64_json")))
+            found[int(mark[1]) if mark else place] = clip(text, _LONGEST_PROMPT)
+    return found
 
 
 def _list_members(document: JsonValue) -> Iterator[tuple[str, JsonValue]]:

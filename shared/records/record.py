@@ -57,6 +57,8 @@ class Picture(PictureFacts):
     #: Among the job's pictures of its locale.
     index: int = Field(ge=0)
     locale: str | None = None
+    #: What the service made of the prompt, if it says so.
+    revised_prompt: str | None = None
 
 
 type KnownBy = Literal["usage", "estimate"]

@@ -97,5 +97,6 @@ def merge_pictures(
             container=container,
             index=task.first + position,
             locale=task.locale,
+            revised_prompt=stored.revised_prompt,
         )
     return tuple(pictures[at] for at in sorted(pictures))

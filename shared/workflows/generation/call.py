@@ -6,7 +6,7 @@ endpoint draws if it streams.
 
 import json
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -16,7 +16,7 @@ from pydantic import JsonValue
 from ...catalogue.pricing import Usage
 from ...errors import BrokenReply, CallFailed, CredentialUnavailable
 from ...images_api.outcomes import Outcome, OutcomeKind, of_failure, of_losses, of_reply
-from ...images_api.replies import find_links
+from ...images_api.replies import find_links, find_revised_prompts
 from ...images_api.requests import ImageRequest
 from ...ports import Reply, StoredPicture
 from ...stores.world import World
@@ -72,6 +72,9 @@ async def call(
             receiver.losses |= await receive.follow(
                 links, request, receiver.take, world.endpoint, first=rest.pictures, limit=left
             )
+        for place, text in find_revised_prompts(rest.document).items():
+            if place < len(slots) and (picture := stored.get(slots[place].index)):
+                stored[slots[place].index] = replace(picture, revised_prompt=text)
         outcome = of_losses(outcome, receiver.losses, stored=len(stored))
         return CallResult(outcome, stored, Usage.read(rest.document))
     except CallFailed as error:

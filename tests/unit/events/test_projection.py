@@ -40,6 +40,7 @@ def test_a_success_has_its_pictures_its_routing_and_its_parts() -> None:
         "part": 0,
         "model": "gpt-image-2",
         "size": "16:9",
+        "revised_prompt": None,
         "content_type": "image/png",
         "width": 1536,
         "height": 864,

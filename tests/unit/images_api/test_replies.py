@@ -1,8 +1,13 @@
 from datetime import UTC, datetime
 
 import pytest
+from pydantic import JsonValue
 
-from shared.images_api.replies import read_request_id, read_retry_after
+from shared.images_api.replies import (
+    find_revised_prompts,
+    read_request_id,
+    read_retry_after,
+)
 
 
 def named(**headers: str) -> str | None:
@@ -49,3 +54,21 @@ def test_the_wait_is_taken_from_the_headers(headers: dict[str, str], seconds: fl
 
 def test_a_date_without_any_clock_is_no_wait() -> None:
     assert read_retry_after({"retry-after": "Sun, 22 Nov 2026 10:01:00 GMT"}) is None
+
+
+@pytest.mark.parametrize(
+    ("document", "found"),
+    [
+        ({"data": [{"b64_json": "#0", "revised_prompt": "a"}, {"b64_json": "#1"}]}, {0: "a"}),
+        ({"data": [{"url": "u"}, {"url": "v", "revised_prompt": "b"}]}, {1: "b"}),
+        ({"data": [{"error": {}}, {"b64_json": "#0", "revised_prompt": "c"}]}, {0: "c"}),
+        ({"type": "image_generation.completed", "b64_json": "#0", "revised_prompt": "d"}, {0: "d"}),
+        ({"data": [{"b64_json": "#0", "revised_prompt": ""}, "x", None]}, {}),
+        ({"data": {"revised_prompt": 7}}, {}),
+        (None, {}),
+    ],
+)
+def test_a_revised_prompt_belongs_to_the_picture_of_its_item(
+    document: JsonValue, found: dict[int, str]
+) -> None:
+    assert find_revised_prompts(document) == found

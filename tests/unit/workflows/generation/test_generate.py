@@ -46,6 +46,26 @@ async def test_several_pictures_of_one_call_are_all_stored() -> None:
     assert len(scene.world.endpoint.requests) == 1
 
 
+async def test_what_the_service_made_of_the_prompt_is_kept_for_each_picture() -> None:
+    def revised(request: ImageRequest) -> FakeReply:
+        body = json.loads(reply_to(request).body)
+        texts = ["a red fox", None, "x" * 9_000]
+        items = [
+            item | {"revised_prompt": text} for item, text in zip(body["data"], texts, strict=True)
+        ]
+        return FakeReply(body=json.dumps(body | {"data": items}).encode())
+
+    scene = Scene()
+    scene.world.endpoint.otherwise = revised
+    scene.submit({**JOB, "n": 3})
+    await scene.run()
+    kept = [picture.revised_prompt or "" for picture in scene.record("fox-1").pictures]
+    assert (kept[0], kept[1], len(kept[2])) == ("a red fox", "", 4_091)
+    told = [image["revised_prompt"] for image in data(scene)["images"]]
+    assert told[:2] == ["a red fox", None]
+    assert len(told[2]) < 2_000
+
+
 async def test_a_model_of_one_picture_a_call_is_called_for_each() -> None:
     scene = Scene()
     scene.world.endpoint.otherwise = lambda request: reply_to(
