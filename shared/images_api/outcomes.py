@@ -1,8 +1,13 @@
 """What a reply or a failure means for the job: eleven kinds, and one table of what each implies.
 
-The kinds are those of the images endpoints of Microsoft Foundry. A refusal is recognised by its
-code, never by words of its message, with one exception: a resource that is blocked as a whole
-answers 403 with the code of every other 403, and only "temporarily blocked" sets it apart.
+The kinds are those of the images endpoints of Microsoft Foundry and of gateways before them. An
+error is about one request (its content, a parameter), about the account or deployment, or about the
+service. A code tells that for sure, wherever it stands and whatever the status. Without one, the
+words of the message do: a gateway's content filter answers 403 as a firewall does, and a resource
+that is blocked as a whole names the content policy as a refused prompt does.
+
+Whether a 5xx, a time-out or a reset is charged is not documented, and duplicates were billed
+(foundry-api.md sections 9 and 13): their outcome is unknown, also where the body is an error.
 """
 
 import re
@@ -24,6 +29,8 @@ from .replies import (
     find_error,
     find_links,
     find_withheld,
+    find_words,
+    find_wrapped_error,
     has_picture,
     read_request_id,
     read_retry_after,
@@ -108,27 +115,75 @@ UNREADABLE: Final = "unreadable_reply"
 PICTURE_LINKED: Final = "picture_linked"
 STORE_FAILED: Final = "store_failed"
 
-#: Content moderation, in lower case: gpt-image, DALL-E, the text filter, MAI.
+#: Codes of content moderation, by their lower-case letters and digits: gpt-image, DALL-E, the text
+#: filter, MAI, and gateways.
 _REFUSALS = frozenset(
     {
-        "moderation_blocked",
-        "content_policy_violation",
+        "moderationblocked",
+        "contentpolicyviolation",
         "contentfilter",
-        "content_filter",
-        "content_safety_violation",
+        "contentfiltered",
+        "contentsafety",
+        "contentsafetyviolation",
+        "contentviolation",
+        "contentmoderation",
+        "contentblocked",
+        "promptblocked",
+        "promptfiltered",
         "responsibleaipolicyviolation",
+        "safetyviolation",
+        "safetyviolations",
     }
 )
+_REFUSAL_WORDS = (
+    *("content safety", "content policy", "content policies", "content management policy"),
+    *("content filter", "content moderation", "content violation", "contentfilter"),
+    *("safety system", "safety filter", "safety check", "safety policy", "safety policies"),
+    *("safety violation", "moderation blocked", "moderation system", "usage policies"),
+    *("responsibleaipolicyviolation", "responsible ai", "inappropriate content"),
+    *("harmful content", "unsafe content", "prompt was blocked", "prompt is blocked"),
+    *("prompt was flagged", "prompt has been blocked"),
+    # Web application firewalls.
+    *("request is blocked", "request was blocked", "request has been blocked"),
+)
+#: Codes of an account that may not pay or call any more.
+_ACCOUNT = frozenset(
+    {
+        "billinghardlimitreached",
+        "billingnotactive",
+        "insufficientquota",
+        "insufficientfunds",
+        "paymentrequired",
+        "accountdeactivated",
+        "accessterminated",
+    }
+)
+_ACCOUNT_WORDS = ("billing hard limit", "insufficient quota", "plan and billing")
+_WHOLE_BLOCKED = re.compile(
+    r"temporarily blocked|\b(resource|account|subscription|organi[sz]ation|tenant) "
+    r"(has been|is|was) (blocked|suspended|disabled|deactivated|terminated)"
+)
+#: A 403 that is about the resource whatever else its words are.
+_ACCESS_WORDS = (
+    *("firewall", "virtual network", "private endpoint", "public access"),
+    *("public network", "data action", "principal", "subscription key", "role assignment"),
+)
+#: Codes that say what else is wrong with a request, so that its words are not looked at.
+_SPECIFIC = ("invalidvalue", "invalidparameter", "invalidsize", "unknown", "unsupported", "missing")
+#: Statuses of which words tell a refusal.
+_WORDED = frozenset({400, 403, 406, 409, 418, 422})
 _OK, _REDIRECT, _BAD, _BROKEN = 200, 300, 400, 500
 #: The other 4xx are invalid requests, and every 5xx is unknown: behind a gateway's error a picture
 #: may have been made.
 _KINDS: Final[Mapping[int, OutcomeKind]] = MappingProxyType(
     {
         401: OutcomeKind.UNAUTHORISED,
+        402: OutcomeKind.BLOCKED,
         403: OutcomeKind.MISCONFIGURED,  # network, firewall, role
         404: OutcomeKind.MISCONFIGURED,  # no such deployment, or not at this URL
         408: OutcomeKind.UNKNOWN,
         429: OutcomeKind.THROTTLED,
+        451: OutcomeKind.REFUSED,
     }
 )
 #: An event stream has answered 200 before its error came: what the status would have been.
@@ -177,19 +232,17 @@ def of_reply(
     caller to see, in `ReplyRest.pictures`. `now` (aware) is only for a `retry-after` that is a
     date in a reply without one of its own.
     """
-    error = find_error(document)
-    if status >= _BAD and not error and isinstance(document, dict):
-        error = document  # API Management puts code and message at the top
+    error = find_wrapped_error(document) if status >= _BAD else find_error(document)
     message = to_text(error.get("message")) or text
-    kind, ours = _kind(status, document, error, message)
+    kind, code = _kind(status, document, text, error)
     if not message and kind in {OutcomeKind.DONE, OutcomeKind.NO_IMAGE}:
         message = "; ".join(find_withheld(document))
-    if not message and ours == f"http_{HTTPStatus.ACCEPTED}":
+    if not message and code == f"http_{HTTPStatus.ACCEPTED}":
         message = "202 Accepted: the picture is made later, and the app can't fetch it from there"
     return Outcome(
         kind=kind,
-        code=to_one_line(to_text(error.get("code"))) or ours,
-        message=to_one_line(message) or ours,
+        code=to_one_line(code),
+        message=to_one_line(message) or to_one_line(code),
         charged=MEANINGS[kind].charged,
         retry_after=read_retry_after(headers, now=now),
         request_id=read_request_id(headers),
@@ -248,22 +301,62 @@ def of_failure(error: CallFailed, *, headers: Mapping[str, str] | None = None) -
 
 
 def _kind(
-    status: int, document: JsonValue, error: Mapping[str, JsonValue], message: str
+    status: int, document: JsonValue, text: str, error: Mapping[str, JsonValue]
 ) -> tuple[OutcomeKind, str]:
-    """Return the kind, and the code of a reply that has none."""
-    moderated = not _REFUSALS.isdisjoint(find_codes(error))
-    ours = f"http_{status}"
+    """Return the kind, and the code that tells it, or ours without one."""
     if _OK <= status < _REDIRECT:
         if has_picture(document) or find_links(document):
-            return OutcomeKind.DONE, "done"
+            return OutcomeKind.DONE, to_text(error.get("code")) or "done"
         if not error:
-            return OutcomeKind.NO_IMAGE, "no_image" if status == _OK else ours
-        status = _BAD if moderated else _told_status(error)
-    if moderated and _BAD <= status < _BROKEN:
-        return OutcomeKind.REFUSED, ours
-    if status == HTTPStatus.FORBIDDEN and "temporarily blocked" in message.lower():
-        return OutcomeKind.BLOCKED, ours
-    return _of_status(status), ours
+            return OutcomeKind.NO_IMAGE, "no_image" if status == _OK else f"http_{status}"
+        return _of_error(_told_status(error), document, text, error)
+    if status >= _BAD:
+        return _of_error(status, document, text, error)
+    return _of_status(status), f"http_{status}"
+
+
+def _of_error(
+    status: int | None, document: JsonValue, text: str, error: Mapping[str, JsonValue]
+) -> tuple[OutcomeKind, str]:
+    """Return the same of an error; `status` is None in a stream whose error does not say it."""
+    code = to_text(error.get("code")) or f"http_{status or int(_OK)}"
+    codes = find_codes(document)
+    for known, kind in ((_ACCOUNT, OutcomeKind.BLOCKED), (_REFUSALS, OutcomeKind.REFUSED)):
+        if named := next((codes[each] for each in codes if each in known), None):
+            return kind, named
+    if status is None or status < _BROKEN:
+        is_filtered = bool(find_categories(document, ""))
+        told = OutcomeKind.REFUSED if is_filtered else None
+        told = told or _of_words(status, find_words(document, text), codes)
+        if told:
+            return told, code
+    if status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND} and _names_parameter(error):
+        return OutcomeKind.INVALID, code
+    return _of_status(status or _BROKEN), code
+
+
+def _of_words(status: int | None, words: str, codes: Mapping[str, str]) -> OutcomeKind | None:
+    """Return the kind that the words of an error tell, if they do."""
+    if status == HTTPStatus.FORBIDDEN:
+        if _has(words, _ACCESS_WORDS):
+            return None
+        if _WHOLE_BLOCKED.search(words):
+            return OutcomeKind.BLOCKED
+    if status in {*_WORDED, HTTPStatus.TOO_MANY_REQUESTS} and _has(words, _ACCOUNT_WORDS):
+        return OutcomeKind.BLOCKED
+    is_specific = any(code.startswith(_SPECIFIC) for code in codes)
+    if (status is None or status in _WORDED) and not is_specific and _has(words, _REFUSAL_WORDS):
+        return OutcomeKind.REFUSED
+    return None
+
+
+def _has(words: str, known: tuple[str, ...]) -> bool:
+    return any(each in words for each in known)
+
+
+def _names_parameter(error: Mapping[str, JsonValue]) -> bool:
+    """Tell whether an error is about a parameter of its request, such as an input picture."""
+    return to_text(error.get("param")) not in {"", "model"}
 
 
 def _of_status(status: int) -> OutcomeKind:
@@ -274,12 +367,15 @@ def _of_status(status: int) -> OutcomeKind:
     return OutcomeKind.INVALID if _BAD <= status < _BROKEN else OutcomeKind.UNKNOWN
 
 
-def _told_status(error: Mapping[str, JsonValue]) -> int:
-    """Return the status that an error would have had, had it come before the 200 of a stream."""
+def _told_status(error: Mapping[str, JsonValue]) -> int | None:
+    """Return the status that an error would have had, had it come before the 200 of a stream.
+
+    None if it does not say.
+    """
     for member in ("status", "code", "type"):
         told = to_text(error.get(member)).lower()
         if told in _STATUS_OF:
             return _STATUS_OF[told]
         if re.fullmatch("[45][0-9]{2}", told):
             return int(told)
-    return HTTPStatus.INTERNAL_SERVER_ERROR
+    return None

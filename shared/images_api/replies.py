@@ -1,5 +1,10 @@
-"""Read errors, links and headers of a reply, in all known spellings; nothing here raises."""
+"""Read errors, links and headers of a reply, in all known spellings; nothing here raises.
 
+An error may be wrapped: an error within an error, a list, JSON within a text. Every search takes
+time in proportion to the length of the reply.
+"""
+
+import json
 import math
 import re
 from collections import deque
@@ -11,7 +16,14 @@ from pydantic import JsonValue
 
 from ..vocabulary import clip
 
-_VIOLATIONS = re.compile(r"safety_violations=\[([^\]]*)\]")
+# No pattern may scan the same text twice: what stops at its own first character is linear.
+_VIOLATIONS = re.compile(r"safety_violations=\[([^\[\]]*)\]")
+_TAGS = re.compile("<[^<>]*>")
+_NOT_WORDS = re.compile("[^a-z0-9.]+")
+_NOT_CODES = re.compile("[^a-z0-9]+")
+#: Members that repeat the request; what they say is the caller's.
+_ECHOES = frozenset({"prompt", "revised_prompt", "input", "b64_json", "url"})
+_LONGEST_CODE = 64
 _LONGEST = 1000  # characters of a message that are kept
 _LONGEST_PROMPT = 4_096  # bytes of a revised prompt that are kept in the record
 _LARGEST = 10**9  # a larger number is not an error code
@@ -25,11 +37,35 @@ def find_error(document: JsonValue) -> Mapping[str, JsonValue]:
     return error if isinstance(error, dict) else {}
 
 
-def find_codes(error: Mapping[str, JsonValue]) -> set[str]:
-    """Return the codes of the error and of its inner error, in lower case."""
-    inner = (error.get(name) for name in ("innererror", "inner_error"))
-    errors = [error, *(each for each in inner if isinstance(each, dict))]
-    return {to_text(each.get("code")).lower() for each in errors}
+def find_wrapped_error(document: JsonValue) -> Mapping[str, JsonValue]:
+    """Return the outermost object of an error that has a message or a code, empty without one."""
+    top: JsonValue = dict(find_error(document)) or document
+    for _, each in _list_members({"": top}, unpack=True):
+        if isinstance(each, dict) and (to_text(each.get("message")) or to_text(each.get("code"))):
+            return each
+    return {}
+
+
+def find_codes(document: JsonValue) -> Mapping[str, str]:
+    """Return every text that may be a code, as written, by its lower-case letters and digits.
+
+    Codes are found by their value because they have many names: `code`, `type`, `reason`.
+    """
+    texts = (text for text in _list_texts(document) if len(text) <= _LONGEST_CODE)
+    codes: dict[str, str] = {}
+    for text in texts:
+        codes.setdefault(_NOT_CODES.sub("", text.lower()), text)
+    return codes
+
+
+def find_words(document: JsonValue, text: str) -> str:
+    """Return the words of all texts of an error, in lower case, with their full stops.
+
+    `text` is the body that is not JSON; HTML is read without its tags.
+    """
+    texts = [text] if document is None else _list_texts(document)
+    plain = (_NOT_WORDS.sub(" ", _TAGS.sub(" ", each).lower()) for each in texts)
+    return " . ".join(each.strip() for each in plain)
 
 
 def find_categories(document: JsonValue, message: str) -> tuple[str, ...]:
@@ -41,7 +77,7 @@ def find_categories(document: JsonValue, message: str) -> tuple[str, ...]:
     named = [name.strip() for list_ in _VIOLATIONS.findall(message) for name in list_.split(",")]
     filtered = (
         name
-        for name, value in _list_members(document)
+        for name, value in _list_members(document, unpack=True)
         if isinstance(value, dict) and value.get("filtered") is True
     )
     return tuple(dict.fromkeys(filter(None, map(to_one_line, (*named, *filtered)))))
@@ -94,16 +130,37 @@ def find_revised_prompts(document: JsonValue) -> dict[int, str]:
     return found
 
 
-def _list_members(document: JsonValue) -> Iterator[tuple[str, JsonValue]]:
-    """Yield every member at any depth, without recursion because the depth is not limited."""
+def _list_texts(document: JsonValue) -> Iterator[str]:
+    """Yield every text of an error, except what repeats the request."""
+    for name, value in _list_members({"": document}, unpack=True):
+        if isinstance(value, str) and name not in _ECHOES:
+            yield value
+
+
+def _list_members(document: JsonValue, *, unpack: bool = False) -> Iterator[tuple[str, JsonValue]]:
+    """Yield every member at any depth, items of lists without a name.
+
+    Without recursion because the depth is not limited. `unpack` reads texts that are JSON, too.
+    """
     left = deque([document])
     while left:
         at = left.popleft()
         if isinstance(at, dict):
             yield from at.items()
-            left.extend(at.values())
+            left.extend(value for name, value in at.items() if name not in _ECHOES)
         elif isinstance(at, list):
+            yield from (("", each) for each in at)
             left.extend(at)
+        elif unpack and isinstance(at, str) and at.lstrip()[:1] in {"{", "["}:
+            left.append(_parse_json(at))
+
+
+def _parse_json(text: str) -> JsonValue:
+    try:
+        document: JsonValue = json.loads(text)
+    except (ValueError, RecursionError):
+        return None
+    return document
 
 
 def to_text(value: JsonValue) -> str:

@@ -1,3 +1,5 @@
+import json
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -67,7 +69,8 @@ def test_every_error_body_seen_is_classified(status: int, body: Any, kind: KIND,
         (408, None, KIND.UNKNOWN),
         (429, coded("429"), KIND.THROTTLED),
         (429, {"statusCode": 429, "message": "Rate limit is exceeded."}, KIND.THROTTLED),
-        (500, coded("moderation_blocked"), KIND.UNKNOWN),
+        (500, coded("server_error", "the content filter is down"), KIND.UNKNOWN),
+        (500, coded("moderation_blocked"), KIND.REFUSED),  # a relay's 500 around the refusal
         (502, None, KIND.UNKNOWN),
         (503, None, KIND.UNKNOWN),
         (504, None, KIND.UNKNOWN),
@@ -96,6 +99,108 @@ def test_every_row_of_the_table_is_kept(status: int, body: Any, kind: KIND) -> N
 )
 def test_an_error_within_a_stream_is_told_by_what_it_says(error: Any, kind: KIND) -> None:  # noqa: ANN401 - any JSON
     assert reply(200, {"error": error}).kind is kind
+
+
+@pytest.mark.parametrize(
+    ("status", "body"),
+    [
+        (403, {"statusCode": 403, "message": "Request failed content safety check."}),
+        (403, "<h1>403 Forbidden</h1><p>Blocked by the <b>content</b> safety policy</p>"),
+        (403, "The request is blocked. 0rXy"),
+        (400, coded("", "Your prompt was blocked by our safety system.")),
+        (400, {"error": {"code": None, "type": "content_policy_violation", "message": "No."}}),
+        (403, {"error": {"code": "Forbidden", "type": "moderation_blocked"}}),
+        (400, {"error": {"error": {"error": {"code": "content_filter"}}}}),
+        (400, {"detail": [{"error": {"details": [{"reason": "ContentFilter"}]}}]}),
+        (400, {"detail": "Rejected by content moderation"}),
+        (400, {"errors": ["content_policy_violation"]}),
+        (400, {"error": {"message": '{"error": {"code": "content_policy_violation"}}'}}),
+        (400, {"error": {"message": "relay: {'code': 'ResponsibleAIPolicyViolation'}"}}),
+        (400, {"error": {"code": "400", "extra": {"sexual": {"filtered": True}}}}),
+        (404, coded("content_filter")),
+        (502, {"detail": {"error": E1["error"]}}),
+        (451, None),
+        (200, {"error": {"message": "Rejected as a result of our safety system."}}),
+    ],
+)
+def test_a_refusal_is_one_request_s_whatever_wraps_it(status: int, body: Any) -> None:  # noqa: ANN401 - any JSON
+    document, text = (None, body) if isinstance(body, str) else (body, json.dumps(body))
+    outcome = reply(status, document, text)
+    assert outcome.kind is KIND.REFUSED
+    assert MEANINGS[outcome.kind].feedback == "accepted"
+
+
+@pytest.mark.parametrize(
+    ("status", "body", "kind"),
+    [
+        (400, coded("billing_hard_limit_reached"), KIND.BLOCKED),
+        (402, None, KIND.BLOCKED),
+        (400, coded("insufficient_quota"), KIND.BLOCKED),
+        (403, {"error": {"error": {"type": "insufficient_quota"}}}, KIND.BLOCKED),
+        (429, coded("insufficient_quota"), KIND.BLOCKED),
+        (429, coded("429", "Check your plan and billing details."), KIND.BLOCKED),
+        (403, coded("403", "This account is suspended: content policy."), KIND.BLOCKED),
+        (403, coded("403", "Public access is disabled."), KIND.MISCONFIGURED),
+        (403, "<title>403 Forbidden</title>", KIND.MISCONFIGURED),
+        (
+            403,
+            coded(
+                "PermissionDenied",
+                "The principal lacks the data action "
+                "Microsoft.CognitiveServices/accounts/content safety/action",
+            ),
+            KIND.MISCONFIGURED,
+        ),
+        (404, coded("404", "The content filter 'strict' was not found."), KIND.MISCONFIGURED),
+        (404, {"error": {"code": "model_not_found", "param": "model"}}, KIND.MISCONFIGURED),
+        (404, {"error": {"code": "not_found", "param": "image"}}, KIND.INVALID),
+        (400, coded("unknown_parameter", "No parameter 'content filter'."), KIND.INVALID),
+        (400, {"error": {"code": "400", "prompt": "a content filter"}}, KIND.INVALID),
+    ],
+)
+def test_what_is_about_the_account_or_a_parameter_is_no_refusal(
+    status: int,
+    body: Any,  # noqa: ANN401 - any JSON
+    kind: KIND,
+) -> None:
+    document, text = (None, body) if isinstance(body, str) else (body, json.dumps(body))
+    assert reply(status, document, text).kind is kind
+
+
+wrappers = st.sampled_from(
+    [
+        lambda inner: {"error": inner},
+        lambda inner: {"error": {"message": "wrapped", "innererror": inner}},
+        lambda inner: {"detail": [{"loc": ["body"], "msg": inner}]},
+        lambda inner: [None, inner],
+        json.dumps,
+        lambda inner: {"message": json.dumps(inner)},
+    ]
+)
+
+
+@given(st.lists(wrappers, max_size=5), st.sampled_from(["content_filter", "insufficient_quota"]))
+def test_a_code_is_found_at_any_depth(wraps: list[Any], code: str) -> None:
+    document: Any = {"code": code}
+    for wrap in wraps:
+        document = wrap(document)
+    kind = reply(400, document).kind
+    assert kind is (KIND.REFUSED if code == "content_filter" else KIND.BLOCKED)
+
+
+@pytest.mark.parametrize(
+    "part", ["safety_violations=[", "<", "{", '{"', "resource has been ", "content ", ". "]
+)
+def test_a_message_of_any_shape_is_read_in_linear_time(part: str) -> None:
+    def seconds(length: int) -> float:
+        text = part * (length // len(part))
+        began = time.process_time()
+        reply(403, {"error": {"message": text, "code": "403"}}, text)
+        return time.process_time() - began
+
+    # 16 times the length: a quadratic search would take 256 times as long.
+    short = min(seconds(1 << 16) for _ in range(3))
+    assert seconds(1 << 20) < 64 * max(short, 0.001)
 
 
 def test_an_error_after_a_picture_does_not_unmake_it() -> None:
