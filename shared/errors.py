@@ -15,7 +15,9 @@
     + CredentialUnavailable   no token could be obtained
   x CallFailed              a paid call without a complete reply
     + NotSent                 the request was not sent: nothing was paid
+      - NoConnection            the endpoint could not be reached
     + BrokenReply             it was sent, and the reply is missing or cut off: outcome unknown
+      - NoReply                 no reply came, or it fell silent
       - UnreadableReply       the reply, or a picture in it, is not valid
   x DeliveryFailed          a sink did not accept an event
   x IllegalStep             a record does not allow this step from the state it is in
@@ -130,8 +132,16 @@ class NotSent(CallFailed):
     """The request did not reach the endpoint: nothing was paid."""
 
 
+class NoConnection(NotSent):
+    """No connection to the endpoint could be made."""
+
+
 class BrokenReply(CallFailed):
     """The request was sent and the reply is missing or broken: it may have been paid."""
+
+
+class NoReply(BrokenReply):
+    """The request was sent, and no reply came, or it fell silent."""
 
 
 class UnreadableReply(BrokenReply):

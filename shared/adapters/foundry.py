@@ -2,7 +2,7 @@
 
 The one question that matters when a call fails is whether the request may have reached the
 endpoint, since then it may have been paid for. `NotSent` is said only with proof: no connection
-was ever made. Whatever happens on a made connection, a failed write included, is `BrokenReply`:
+was ever made. Whatever happens on a made connection, a failed write included, is `NoReply`:
 bytes handed to the kernel may arrive although the call that handed them over failed.
 """
 
@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 import httpx
 
-from ..errors import BrokenReply, CallFailed, DeliveryFailed, NotSent
+from ..errors import BrokenReply, CallFailed, DeliveryFailed, NoConnection, NoReply, NotSent
 from ..images_api.requests import ImageRequest
 from ..ports import Tokens
 from ..stores.inputs import Inputs
@@ -91,8 +91,8 @@ class FoundryEndpoint:
                 raise  # the caller's own
             sentence = f"{host} did not answer in full within {limit.total_seconds():g} s"
             if evidence.connected:
-                raise BrokenReply(sentence) from error
-            raise NotSent(f"{sentence}: no connection was made") from error
+                raise NoReply(sentence) from error
+            raise NoConnection(f"{sentence}: no connection was made") from error
 
     @asynccontextmanager
     async def follow(
@@ -175,10 +175,10 @@ class FoundryEndpoint:
             EVIDENCE.reset(noting)
 
 
-def _failure(error: Exception, evidence: Evidence, host: str) -> NotSent | BrokenReply:
+def _failure(error: Exception, evidence: Evidence, host: str) -> NoConnection | NoReply:
     if isinstance(error, _BEFORE_SENDING) and not evidence.connected:
-        return NotSent(f"no connection to {host}: {describe_error(error)}")
-    return BrokenReply(f"{host} took the request and gave no reply: {describe_error(error)}")
+        return NoConnection(f"no connection to {host}: {describe_error(error)}")
+    return NoReply(f"{host} took the request and gave no reply: {describe_error(error)}")
 
 
 def _host(url: str) -> str:

@@ -26,7 +26,7 @@ import httpx
 from aiohttp.abc import AbstractResolver
 from httpx_aiohttp import AiohttpTransport
 
-from ..errors import BrokenReply, UnreadableReply
+from ..errors import BrokenReply, NoReply, UnreadableReply
 
 #: What one read may hand over, bytes: the size of asyncio's own TLS read buffer.
 CHUNK_BYTES: Final = 1 << 18
@@ -131,7 +131,7 @@ class FoundryReply:
         self._host = host
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        """Yield the body as it arrives; `BrokenReply` if it is cut, stalls or takes too long."""
+        """Yield the body as it arrives; `BrokenReply` if it is cut, `NoReply` if it stalls."""
         silence: float | None = None
         body = self._body()
         while True:
@@ -139,7 +139,7 @@ class FoundryReply:
                 async with asyncio.timeout(silence):
                     chunk = await anext(body, None)
             except TimeoutError as error:
-                raise BrokenReply(
+                raise NoReply(
                     f"{self._host} stopped in the middle of its reply: "
                     f"nothing came for {self._read_seconds:g} s"
                 ) from error

@@ -81,7 +81,7 @@ class CircuitData(Data):
 
     pool: str
     deployment: str | None = Field(description="Null: every deployment of the pool.")
-    reason: Literal["blocked", "misconfigured"]
+    reason: Literal["blocked", "misconfigured", "unavailable"]
     message: str = Field(description="What the service answered to the first call that failed.")
     since: datetime = Field(description="When the circuit opened.")
 

@@ -17,7 +17,7 @@ class CircuitStatus(Data):
     """An open circuit."""
 
     deployment: str | None = Field(description="Null: all deployments of the pool.")
-    reason: Literal["blocked", "misconfigured"]
+    reason: Literal["blocked", "misconfigured", "unavailable"]
     message: str = Field(description="The message of the service.")
     since: datetime = Field(description="When the circuit opened.")
     until: datetime | None = Field(

@@ -21,7 +21,7 @@ from typing import Final, Literal
 
 from pydantic import JsonValue
 
-from ..errors import CallFailed, NotSent, UnreadableReply
+from ..errors import CallFailed, NoConnection, NoReply, NotSent, UnreadableReply
 from ..vocabulary import FailureCode
 from .replies import (
     find_categories,
@@ -39,7 +39,9 @@ from .replies import (
 )
 
 type Charged = Literal["no", "yes", "unknown"]
-type FeedbackKind = Literal["accepted", "throttled", "blocked", "misconfigured", "nothing"]
+type FeedbackKind = Literal[
+    "accepted", "throttled", "blocked", "misconfigured", "unavailable", "nothing"
+]
 
 
 class OutcomeKind(StrEnum):
@@ -82,7 +84,8 @@ class Meaning:
     charged: Charged
     #: Why the task fails, if it does.
     code: FailureCode
-    #: What it says of the quota pool: a refused prompt was accepted by the pool.
+    #: What it says of the quota pool: a refused prompt was accepted by the pool. An outcome with
+    #: `service_failed` says "unavailable".
     feedback: FeedbackKind
 
 
@@ -211,6 +214,8 @@ class Outcome:
     request_id: str | None = None
     #: What a moderation found, in the provider's words.
     categories: tuple[str, ...] = ()
+    #: The service does not work, whatever the request: 5xx, reset, silence, no connection.
+    service_failed: bool = False
 
     @property
     def next(self) -> Next:
@@ -247,6 +252,7 @@ def of_reply(
         retry_after=read_retry_after(headers, now=now),
         request_id=read_request_id(headers),
         categories=find_categories(document, message),
+        service_failed=kind is OutcomeKind.UNKNOWN,
     )
 
 
@@ -297,6 +303,7 @@ def of_failure(error: CallFailed, *, headers: Mapping[str, str] | None = None) -
         message=to_one_line(str(error)) or code,
         charged=MEANINGS[kind].charged,
         request_id=read_request_id(headers or {}),
+        service_failed=isinstance(error, NoConnection | NoReply),
     )
 
 

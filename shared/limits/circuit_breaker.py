@@ -1,11 +1,16 @@
-"""Stop calls to a blocked pool or a misconfigured deployment, and probe it until it works.
+"""Stop calls to what does not work, and probe it until it does.
 
-    closed ──a call is answered 403 blocked, 401 or 404──▶ open ──its time has come──▶ half-open
-       ▲                                                    ▲                             │
-       └──── the probe is accepted ───────                  └── the probe fails: longer ──┘
+    closed ──403 blocked, 401, 404, or no service──▶ open ──its time has come──▶ half-open
+       ▲                                              ▲                             │
+       └──── the probe is accepted ───────            └── the probe fails: longer ──┘
 
 Half-open allows one call, the probe, with a lease: if its host dies, another probe may start when
 the lease ends. Opening and closing are each reported once. A closed circuit is not stored.
+
+A service that fails (5xx, reset, silence, no connection) opens the circuit of its deployment after
+two failures in a row, since each of these calls may be paid for. So that silence costs little too,
+a process has few calls under way before one is accepted (`CallWindow`). A task that may not call
+again after an unknown outcome leaves the next calls to other tasks for a while.
 """
 
 from dataclasses import dataclass
@@ -16,12 +21,22 @@ from pydantic import BaseModel, Field
 
 from ..images_api.outcomes import MEANINGS, FeedbackKind, Outcome, OutcomeKind
 
-type Reason = Literal["blocked", "misconfigured"]
+type Reason = Literal["blocked", "misconfigured", "unavailable"]
 
 #: Time to the first probe, and the longest between two.
 FIRST_INTERVAL: Final = timedelta(seconds=30)
 LONGEST_INTERVAL: Final = timedelta(minutes=15)
-_MOST_DOUBLINGS: Final = 16
+#: Factor of the interval for each probe that failed.
+GROWTH: Final = 3
+_MOST_GROWTHS: Final = 16
+#: Failures of the service in a row that open a circuit.
+FAILURES_TO_OPEN: Final = 2
+#: How long after a failure the last call of a task is left to others.
+LAST_CALL_WAIT: Final = timedelta(minutes=3)
+#: Calls that a process may have under way beyond the most it had when one was accepted, and how
+#: long that number counts.
+CALLS_AHEAD: Final = 2
+PROVEN_FOR: Final = timedelta(minutes=10)
 
 
 class Circuit(BaseModel, frozen=True, extra="ignore"):
@@ -42,8 +57,45 @@ class Circuit(BaseModel, frozen=True, extra="ignore"):
     @property
     def interval(self) -> timedelta:
         """Time from a failed probe to the next."""
-        doublings = min(self.failures, _MOST_DOUBLINGS)
-        return min(FIRST_INTERVAL * (1 << doublings), LONGEST_INTERVAL)
+        growths = min(self.failures, _MOST_GROWTHS)
+        return min(FIRST_INTERVAL * int(GROWTH**growths), LONGEST_INTERVAL)
+
+
+class FailureStreak(BaseModel, frozen=True, extra="ignore"):
+    """Failures of the service in a row at one deployment."""
+
+    count: int = Field(ge=1)
+    last_at: datetime
+    #: Of the last one.
+    message: str
+
+
+@dataclass(slots=True)
+class CallWindow:
+    """The calls that one process has under way in a pool, and how many it may have.
+
+    While calls are accepted, there may be slightly more than there were. When none is, as in an
+    outage by silence, hardly any is added to those that wait for their reply.
+    """
+
+    under_way: int = 0
+    #: The most calls under way when one was accepted, lately.
+    proven: int = 0
+    proven_at: datetime | None = None
+
+    @property
+    def has_room(self) -> bool:
+        """Tell whether one more call may be made."""
+        return self.under_way < self.proven + CALLS_AHEAD
+
+    def note(self, kind: FeedbackKind, *, now: datetime) -> None:
+        """Note the result of a call that is still counted."""
+        if kind == "unavailable":
+            self.proven = 0
+        elif kind != "nothing":
+            is_old = self.proven_at is None or now - self.proven_at > PROVEN_FOR
+            if is_old or self.under_way >= self.proven:
+                self.proven, self.proven_at = self.under_way, now
 
 
 def open_until(circuit: Circuit, *, now: datetime) -> datetime | None:
@@ -109,7 +161,7 @@ class CallFeedback:
     @property
     def reason(self) -> Reason | None:
         """The reason to open a circuit, if there is one."""
-        return self.kind if self.kind in {"blocked", "misconfigured"} else None
+        return self.kind if self.kind in {"blocked", "misconfigured", "unavailable"} else None
 
 
 #: The feedback of a reservation that was not used.
@@ -122,6 +174,8 @@ def feedback_of(outcome: Outcome, *, before: str | None = None) -> CallFeedback:
     A first 401 can be an expired token, and the next call has a new one. Only the second 401 in a
     row is a problem of the deployment.
     """
+    if outcome.service_failed:
+        return CallFeedback("unavailable", outcome.message)
     if outcome.kind is OutcomeKind.UNAUTHORISED and before != outcome.code:
         return NOTHING
     return CallFeedback(MEANINGS[outcome.kind].feedback, outcome.message, outcome.retry_after)

@@ -14,8 +14,12 @@ from pydantic import BaseModel, Field
 
 from .adaptive_rate import Quota
 from .circuit_breaker import (
+    FAILURES_TO_OPEN,
+    FIRST_INTERVAL,
+    LAST_CALL_WAIT,
     CallFeedback,
     Circuit,
+    FailureStreak,
     Reason,
     apply_failure,
     end_unclear_probe,
@@ -31,6 +35,7 @@ from .pacing import (
     Ticket,
     apply_successes,
     apply_throttle,
+    is_still_valid,
     reserve,
     start_pace,
 )
@@ -55,6 +60,8 @@ class AcquireRequest:
     ticket: Ticket | None = None
     #: Grant a call time now or change nothing: a caller that tries several pools takes no ticket.
     only_now: bool = False
+    #: The task may not call again if the outcome is unknown.
+    is_last_call: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +114,8 @@ class Ledger(BaseModel, frozen=True, extra="ignore"):
     version: Literal[1] = 1
     pace: Pace
     circuits: dict[str, Circuit] = Field(default_factory=dict)
+    #: By deployment, until a call is answered.
+    streaks: dict[str, FailureStreak] = Field(default_factory=dict)
     #: Alarms that were not sent yet.
     owed: tuple[Alarm, ...] = ()
 
@@ -159,13 +168,29 @@ def report(
             retry_after=None if after is None else timedelta(seconds=after),
         )
         ledger = ledger.model_copy(update={"pace": pace})
+    ledger = _count_failures(ledger, reservation.deployment, feedback, now)
+    streak = ledger.streaks.get(reservation.deployment)
+    opens = streak is None or streak.count >= FAILURES_TO_OPEN or bool(reservation.probe)
     failed = WHOLE_POOL if feedback.kind == "blocked" else reservation.deployment
     for name in (WHOLE_POOL, reservation.deployment):
-        if (reason := feedback.reason) and name == failed:
+        if (reason := feedback.reason) and name == failed and opens:
             ledger = _open_circuit(ledger, reservation, name, reason, feedback.message, now)
         elif circuit := ledger.circuits.get(name):
             ledger = _close_circuit(ledger, reservation, name, circuit, feedback, now)
     return ledger
+
+
+def is_usable(ledger: Ledger, reservation: Reservation) -> bool:
+    """Return whether a reservation still holds: since then, no 429 came and no circuit opened."""
+    names = () if reservation.probe else (WHOLE_POOL, reservation.deployment)
+    is_open = any(name in ledger.circuits for name in names)
+    return not is_open and is_still_valid(ledger.pace, reservation.call_time)
+
+
+def has_trouble(ledger: Ledger | None, deployment: str) -> bool:
+    """Return whether an accepted call changes more than the rate."""
+    known = ledger and {**ledger.circuits, **ledger.streaks}
+    return bool(known and {WHOLE_POOL, deployment} & known.keys())
 
 
 def mark_sent(ledger: Ledger, alarms: Sequence[Alarm]) -> Ledger:
@@ -184,7 +209,26 @@ def _find_open_circuit(
             return CircuitOpen(
                 request.pool, request.deployment, circuit.reason, circuit.message, until - now
             )
+    streak = ledger.streaks.get(request.deployment)
+    left = streak.last_at + LAST_CALL_WAIT - now if streak else timedelta()
+    if streak and request.is_last_call and left > timedelta():
+        delay = min(left, FIRST_INTERVAL)  # another task's call may succeed sooner
+        return CircuitOpen(request.pool, request.deployment, "unavailable", streak.message, delay)
     return None
+
+
+def _count_failures(
+    ledger: Ledger, deployment: str, feedback: CallFeedback, now: datetime
+) -> Ledger:
+    """Count a failure of the service, or end the streak when it has answered."""
+    streaks = dict(ledger.streaks)
+    if feedback.kind == "nothing":
+        return ledger
+    before = streaks.pop(deployment, None)
+    if feedback.kind == "unavailable":
+        count = before.count + 1 if before else 1
+        streaks[deployment] = FailureStreak(count=count, last_at=now, message=feedback.message)
+    return ledger.model_copy(update={"streaks": streaks})
 
 
 def _start_probes(

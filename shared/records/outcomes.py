@@ -37,6 +37,11 @@ class Transition:
     wake_after: timedelta | None = None
 
 
+def may_retry_unknown(task: TaskRecord, on_unknown: OnUnknown) -> bool:
+    """Return whether a task may call again after an unknown outcome of its next call."""
+    return on_unknown == "retry_once" and not task.attempts
+
+
 def apply_outcome(
     record: JobRecord, index: int, ended: FinishedCall, *, on_unknown: OnUnknown, now: datetime
 ) -> Transition:
@@ -52,7 +57,7 @@ def apply_outcome(
     if came == wanted:  # an error came after the last picture was whole
         return Transition(closed(state=TaskState.DONE, pictures=ended.pictures))
     match outcome.next:
-        case Next.RESOLVE_UNKNOWN if on_unknown == "retry_once" and not task.attempts:
+        case Next.RESOLVE_UNKNOWN if may_retry_unknown(task, on_unknown):
             back = put_back_unknown(record, index, ended.attempt, pictures=ended.pictures, now=now)
             return Transition(back, timedelta(seconds=FIRST_DELAY))
         case Next.RETRY_LATER | Next.OTHER_DEPLOYMENT_OR_LATER:

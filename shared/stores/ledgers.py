@@ -9,7 +9,8 @@ so these writes need no id as those of `documents` do.
 import asyncio
 import logging
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from typing import Any, Final
@@ -26,8 +27,7 @@ from ..limits.budget import (
     reserve,
     settle,
 )
-from ..limits.circuit_breaker import CallFeedback
-from ..limits.pacing import is_still_valid
+from ..limits.circuit_breaker import CallFeedback, CallWindow
 from ..limits.pool_ledger import (
     AcquireRequest,
     AcquireResult,
@@ -35,6 +35,8 @@ from ..limits.pool_ledger import (
     Ledger,
     Reservation,
     acquire,
+    has_trouble,
+    is_usable,
     mark_sent,
     report,
 )
@@ -44,6 +46,9 @@ from .documents import Documents, until_written
 _LOG: Final = logging.getLogger(__name__)
 #: A ledger read so recently tells whether a reservation is valid without another read.
 FRESH: Final = timedelta(seconds=1)
+#: How long a call waits for replies to others before it is put back, and between two looks.
+WINDOW_WAIT: Final = timedelta(seconds=5)
+WINDOW_LOOK: Final = timedelta(seconds=0.2)
 
 _SUFFIX: Final = ".json"
 
@@ -72,19 +77,44 @@ class PoolLedgers:
         """Wait until the reserved time; return whether the reservation is still valid then."""
         wait = reservation.call_time.at - self._clock.now()
         await self._clock.sleep(max(wait.total_seconds(), 0))
-        ledger = await self.look(reservation.pool)
-        return ledger is not None and is_still_valid(ledger.pace, reservation.call_time)
+        return await self._is_usable(reservation)
+
+    @asynccontextmanager
+    async def calling(self, reservation: Reservation) -> AsyncIterator[bool]:
+        """Count a call as under way; yield whether it may be made (see `CallWindow`).
+
+        It waits a few seconds for room. A probe needs none.
+        """
+        window, waited = self.window(reservation.pool), timedelta()
+        while not window.has_room and not reservation.probe and waited < WINDOW_WAIT:
+            await self._clock.sleep(WINDOW_LOOK.total_seconds())
+            waited += WINDOW_LOOK
+        if waited and not (window.has_room and await self._is_usable(reservation)):
+            yield False
+            return
+        window.under_way += 1
+        try:
+            yield True
+        finally:
+            window.under_way -= 1
+
+    def window(self, pool: str) -> CallWindow:
+        """Return the calls that this process has under way in a pool."""
+        return self._ledger(pool).window
 
     async def report(self, reservation: Reservation, feedback: CallFeedback) -> tuple[Alarm, ...]:
         """Report the result of a call; return every alarm of the pool that was not sent yet.
 
-        That a call was accepted is kept, and written with the next `acquire`.
+        That a call was accepted is kept, and written with the next `acquire`, unless it ends a
+        trouble that this process knows of.
         """
         shared = self._ledger(reservation.pool)
+        shared.window.note(feedback.kind, now=self._clock.now())
         if reservation.probe is None and feedback.kind in {"accepted", "nothing"}:
             if feedback.kind == "accepted" and reservation.call_time.at_full_rate:
                 shared.accepted.append(reservation.call_time.at)
-            return ()
+            if feedback.kind == "nothing" or not shared.has_trouble(reservation.deployment):
+                return ()
 
         def step(ledger: Ledger | None, now: datetime) -> tuple[Ledger | None, tuple[Alarm, ...]]:
             if ledger is None:  # an operator has deleted it
@@ -118,6 +148,10 @@ class PoolLedgers:
             if "/" not in name and name.endswith(_SUFFIX)
         ]
 
+    async def _is_usable(self, reservation: Reservation) -> bool:
+        ledger = await self.look(reservation.pool)
+        return ledger is not None and is_usable(ledger, reservation)
+
     def _ledger(self, pool: str) -> "_SharedLedger":
         if pool not in self._shared:
             self._shared[pool] = _SharedLedger(self._blobs, pool, self._clock)
@@ -144,6 +178,7 @@ class _SharedLedger:
     def __init__(self, blobs: Blobs, pool: str, clock: Clock) -> None:
         #: Times of calls that were accepted, to be reported with the next `acquire`.
         self.accepted: list[datetime] = []
+        self.window = CallWindow()
         self._blobs = blobs
         self._name = f"{pool}{_SUFFIX}"
         self._what = f"ledger of the pool {pool!r}"
@@ -170,6 +205,10 @@ class _SharedLedger:
             raise mine.error
         result: T = mine.result
         return result
+
+    def has_trouble(self, deployment: str) -> bool:
+        """Return whether the ledger, as last seen, waits for an accepted call."""
+        return has_trouble(self._seen.value if self._seen else None, deployment)
 
     async def look(self) -> Ledger | None:
         """Return the ledger as it was not longer ago than `FRESH`."""

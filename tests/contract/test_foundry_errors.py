@@ -10,7 +10,7 @@ import pytest
 
 from shared.adapters.foundry import FoundryEndpoint
 from shared.adapters.foundry_transport import EVIDENCE
-from shared.errors import BrokenReply, CallFailed, NotSent
+from shared.errors import BrokenReply, CallFailed, NoConnection, NoReply
 from shared.images_api.requests import ImageRequest
 from tests.contract.endpoints import FakeTokens, no_inputs
 
@@ -118,7 +118,7 @@ async def test_an_error_without_a_connection_is_not_sent_only_if_it_says_so(
             REQUEST, limit=LIMIT, client_request_id="1"
         ):
             raise AssertionError("there is no reply")
-    assert type(caught.value) is (NotSent if type(error) in BEFORE_SENDING else BrokenReply)
+    assert type(caught.value) is (NoConnection if type(error) in BEFORE_SENDING else NoReply)
     assert caught.value.__cause__ is error
 
 
@@ -126,7 +126,7 @@ async def test_an_error_without_a_connection_is_not_sent_only_if_it_says_so(
 async def test_an_error_on_a_connection_is_a_broken_reply_whatever_it_says(
     error: Exception,
 ) -> None:
-    with pytest.raises(BrokenReply) as caught:
+    with pytest.raises(NoReply) as caught:
         async with endpoint_over(Breaks(error, connected=True)).post(
             REQUEST, limit=LIMIT, client_request_id="1"
         ):

@@ -1,6 +1,7 @@
 """The ledgers of quota pools: the same on a fake and on real blobs."""
 
 import asyncio
+from contextlib import AsyncExitStack
 from dataclasses import replace
 from datetime import timedelta
 from itertools import pairwise
@@ -100,6 +101,55 @@ async def test_a_probe_that_is_given_up_makes_way_for_another(
     await pools.report(probe, NOTHING)
     clock.advance(timedelta(seconds=30))
     assert (await permitted(pools, question())).probe not in {None, probe.probe}
+
+
+async def begun(pools: PoolLedgers, calls: AsyncExitStack) -> Reservation | None:
+    """Begin a call that lasts as long as `calls`; None where it may not be made."""
+    reservation = await permitted(pools, question(rpm=6000))
+    entered = await calls.enter_async_context(pools.calling(reservation))
+    return reservation if entered else None
+
+
+async def test_calls_beyond_the_window_wait_for_replies(pools: PoolLedgers) -> None:
+    async with AsyncExitStack() as calls:
+        first, second, third = [await begun(pools, calls) for _ in range(3)]
+        assert first
+        assert second
+        assert third is None
+        await pools.report(first, CallFeedback("accepted"))
+        assert await begun(pools, calls)
+    assert pools.window("pool").under_way == 0
+
+
+async def test_a_call_that_waited_is_not_made_when_a_circuit_opened_meanwhile(
+    pools: PoolLedgers, clock: FakeClock
+) -> None:
+    late = await permitted(pools, question(rpm=6000))
+    async with AsyncExitStack() as calls:
+        failing = [await begun(pools, calls) for _ in range(2)]
+        waiting = asyncio.create_task(pools.calling(late).__aenter__())
+        await asyncio.sleep(0)
+        for each in failing:
+            assert each
+            await pools.report(each, CallFeedback("unavailable", "503"))
+    assert not await waiting
+    held = await pools.acquire(question(rpm=6000))
+    assert isinstance(held, CircuitOpen)
+    clock.advance(held.delay)
+    probe = await permitted(pools, question(rpm=6000))
+    async with AsyncExitStack() as calls, pools.calling(probe) as entered:
+        assert entered
+        await pools.report(probe, CallFeedback("accepted"))
+    assert isinstance(await pools.acquire(question(rpm=6000)), Reservation)
+
+
+async def test_an_accepted_call_ends_a_streak_that_the_process_knows_of(
+    pools: PoolLedgers,
+) -> None:
+    first, second, third = [await permitted(pools, question(rpm=6000)) for _ in range(3)]
+    await pools.report(first, CallFeedback("unavailable", "503"))
+    await pools.report(second, CallFeedback("accepted"))
+    assert await pools.report(third, CallFeedback("unavailable", "503")) == ()
 
 
 async def test_pools_do_not_know_of_each_other(pools: PoolLedgers) -> None:

@@ -31,9 +31,11 @@ def reckoned(scene: Scene, job_id: str = "fox-1") -> JobRecord:
 def _told_once_an_opening(scene: Scene, record: JobRecord) -> None:
     assert all(entry.sent_at for entry in record.outbox)
     assert len(record.outbox) == record.run, "one end an opening"
-    ids = {event.get_id() for event in scene.world.events}
+    about = f"jobs/{record.job_id}"
+    told = [each for each in scene.world.events if each.get_subject() == about]
+    ids = {each.get_id() for each in told}
     assert len(ids) == len(record.outbox), "one event per end, also when it is published again"
-    assert scene.world.event_types()[-1] == f"image.job.{record.state}"
+    assert told[-1].get_type() == f"image.job.{record.state}"
 
 
 def _paid_twice_only_if_it_says_so(scene: Scene, record: JobRecord) -> None:

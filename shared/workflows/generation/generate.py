@@ -16,10 +16,11 @@ from ...jobs.fields import MAX_PROMPT_BYTES
 from ...jobs.localization import localize_prompt
 from ...jobs.tags import encode_tags
 from ...limits.budget import NoBudget
-from ...limits.circuit_breaker import feedback_of
+from ...limits.circuit_breaker import LAST_CALL_WAIT, feedback_of
 from ...limits.pacing import Postponed
 from ...limits.pool_ledger import AcquireResult, CircuitOpen, Reservation
 from ...ports import Report, Versioned, What
+from ...records.outcomes import may_retry_unknown
 from ...records.record import Attempt, Failure, JobRecord
 from ...records.task_messages import TaskMessage
 from ...records.transitions import claim
@@ -66,19 +67,17 @@ async def generate(message: TaskMessage, world: World, configuration: Configurat
             continue
         try:
             if reservation is None:
-                answer = await _acquire(task, stored.value, step)
-                if isinstance(answer, Reservation):
-                    reservation = answer  # time has passed: decide anew
-                elif changed := _reroute(task, stored.value, answer, prompt):
-                    stored = await _replace(world, changed, stored)
-                else:
-                    return await _requeue(task, stored, step, answer)
-                continue
-            intended = await _record_intent(task, stored, step, reservation)
+                answer = await _acquire_or_requeue(task, stored, step, prompt)
+                if isinstance(answer, Report):
+                    return answer
+                stored, reservation = answer
+                continue  # time has passed: decide anew
         except StaleVersion:
             stored = await world.records.read(message.job_id)
             continue
-        return await _pay_or_wait(task, stored, intended, reservation, prompt)
+        if report := await _pay_or_wait(task, stored, step, reservation, prompt):
+            return report
+        stored = await world.records.read(message.job_id)
     await task.release(reservation)
     raise StoreUnavailable(
         f"the record of job {message.job_id} changed {MAX_TRIES} times before its call"
@@ -132,6 +131,18 @@ async def _without_a_call(
             )
 
 
+async def _acquire_or_requeue(
+    task: TaskRun, stored: Versioned[JobRecord], step: Pay, prompt: str
+) -> tuple[Versioned[JobRecord], Reservation | None] | Report:
+    """Return a reservation, or the record with another model, or the report of a longer wait."""
+    answer = await _acquire(task, stored.value, step)
+    if isinstance(answer, Reservation):
+        return stored, answer
+    if changed := _reroute(task, stored.value, answer, prompt):
+        return await _replace(task.world, changed, stored), None
+    return await _requeue(task, stored, step, answer)
+
+
 async def _acquire(
     task: TaskRun, record: JobRecord, step: Pay
 ) -> AcquireResult | Failure | NoBudget:
@@ -148,8 +159,16 @@ async def _acquire(
         priority=record.job.priority,
         ticket=task.message.ticket,
         give_up_at=step.give_up_at,
+        is_last_call=_is_last_call(task, record, step),
     )
     return await acquire_reservation(request, task.world.pools, task.world.clock)
+
+
+def _is_last_call(task: TaskRun, record: JobRecord, step: Pay) -> bool:
+    """Tell whether an unknown outcome would end the task, and there is time to wait for others."""
+    if may_retry_unknown(record.tasks[task.message.task], task.on_unknown(record)):
+        return False
+    return task.world.clock.now() + LAST_CALL_WAIT < step.give_up_at
 
 
 async def _requeue(
@@ -214,15 +233,28 @@ async def _record_intent(
 async def _pay_or_wait(
     task: TaskRun,
     stored: Versioned[JobRecord],
-    intended: _Intent | Failure | NoBudget,
+    step: Pay,
     reservation: Reservation,
     prompt: str,
-) -> Report:
-    """Make the call that was written down, or return the reservation and wait for the budget."""
-    if isinstance(intended, _Intent):
-        return await _pay(task, intended, reservation, prompt)
+) -> Report | None:
+    """Write down the call and make it, or return the reservation and wait.
+
+    Return None when the record was changed meanwhile.
+    """
+    why: Failure | NoBudget | None = None
+    async with task.world.pools.calling(reservation) as may_call:
+        if may_call:
+            try:
+                intended = await _record_intent(task, stored, step, reservation)
+            except StaleVersion:
+                return None
+            if isinstance(intended, _Intent):
+                return await _pay(task, intended, reservation, prompt)
+            why = intended
     await task.release(reservation)
-    return await _park_or_wait(task, stored, intended)
+    if why is None:
+        return await task.wait_for_replies(stored.value, reservation)
+    return await _park_or_wait(task, stored, why)
 
 
 async def _park_or_wait(

@@ -36,7 +36,8 @@ def reroute(
     place = record.tasks[index].part
     plan = record.plans[place]
     chosen = record.job.model not in ANY_MODEL or record.job.models
-    if chosen or not _untouched(record, place):
+    # An outage ends by itself, and other models have it too where they share the endpoint.
+    if chosen or circuit.reason == "unavailable" or not _untouched(record, place):
         return None
     left = {plan.model, *(each.asked for each in plan.adjustments if each.field == _FIELD)}
     others = tuple(each for each in configuration.deployments if each.model not in left)

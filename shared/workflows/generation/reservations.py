@@ -36,6 +36,8 @@ class ReservationRequest:
     ticket: Ticket | None
     #: A call time at or after this is too late.
     give_up_at: datetime
+    #: The task may not call again if the outcome is unknown.
+    is_last_call: bool = False
 
 
 async def acquire_reservation(
@@ -95,6 +97,7 @@ def _ask(request: ReservationRequest, deployment: Deployment) -> AcquireRequest:
         limit=request.limit,
         priority=request.priority,
         ticket=request.ticket,
+        is_last_call=request.is_last_call,
     )
 
 

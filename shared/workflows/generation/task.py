@@ -13,7 +13,7 @@ from ...limits.circuit_breaker import NOTHING, CallFeedback
 from ...limits.pacing import Ticket
 from ...limits.pool_ledger import Alarm, CircuitOpen, Reservation
 from ...ports import Report, StoredPicture, Versioned, What
-from ...records.outcomes import FinishedCall, apply_outcome
+from ...records.outcomes import FinishedCall, OnUnknown, apply_outcome
 from ...records.record import Attempt, Failure, JobRecord, TaskState
 from ...records.task_messages import MAX_HELD, TaskMessage
 from ...records.transitions import OPEN, adopt, give_up, park
@@ -105,6 +105,20 @@ class TaskRun:
         await self.wake(record, ASK_AGAIN, held=NO_MONEY)
         return self.report(What.WAITING, reason="budget", again_in_seconds=_seconds(ASK_AGAIN))
 
+    async def wait_for_replies(self, record: JobRecord, reservation: Reservation) -> Report:
+        """Put the message back while too many calls of its pool wait for their replies."""
+        await self.wake(record, ASK_AGAIN, ticket=reservation.call_time.ticket)
+        return self.report(
+            What.WAITING,
+            pool=reservation.pool,
+            reason="no_reply",
+            again_in_seconds=_seconds(ASK_AGAIN),
+        )
+
+    def on_unknown(self, record: JobRecord) -> OnUnknown:
+        """Return what the job does after an unknown outcome."""
+        return record.job.on_unknown or self.configuration.settings.on_unknown_outcome
+
     async def fail(self, stored: Versioned[JobRecord], failure: Failure) -> Report:
         """Fail the task without a call, unless it has ended, and publish the job's events."""
         index = self.message.task
@@ -157,7 +171,7 @@ class TaskRun:
                 record, index, found, container=self.configuration.settings.images_container
             ),
         )
-        on_unknown = record.job.on_unknown or self.configuration.settings.on_unknown_outcome
+        on_unknown = self.on_unknown(record)
         wake_after: timedelta | None = None
 
         def step(current: JobRecord) -> JobRecord:

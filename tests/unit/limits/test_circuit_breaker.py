@@ -5,8 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.limits.circuit_breaker import (
+    CALLS_AHEAD,
     FIRST_INTERVAL,
     LONGEST_INTERVAL,
+    PROVEN_FOR,
+    CallWindow,
     Circuit,
     apply_failure,
     end_unclear_probe,
@@ -87,3 +90,50 @@ def test_intervals_grow_with_each_probe_that_fails_up_to_the_longest(probes: int
     assert intervals == sorted(intervals)
     assert intervals[-1] <= LONGEST_INTERVAL
     assert circuit.opened_at == START
+
+
+def fill(window: CallWindow) -> int:
+    """Begin calls until there is no room; return how many are under way."""
+    while window.has_room:
+        window.under_way += 1
+    return window.under_way
+
+
+def test_a_process_begins_few_calls_before_one_is_accepted() -> None:
+    assert fill(CallWindow()) == CALLS_AHEAD
+
+
+def test_accepted_calls_let_more_calls_begin_up_to_any_number() -> None:
+    window = CallWindow()
+    for _ in range(20):
+        fill(window)
+        window.note("accepted", now=START)
+        window.under_way -= 1
+    assert fill(window) >= 20 * CALLS_AHEAD
+
+
+def test_in_silence_few_calls_are_added_to_those_under_way() -> None:
+    window = CallWindow(under_way=7)
+    window.note("accepted", now=START)
+    assert fill(window) == 7 + CALLS_AHEAD
+
+
+def test_a_failure_of_the_service_takes_back_what_was_proven_and_nothing_else_does() -> None:
+    window = CallWindow(under_way=7)
+    window.note("accepted", now=START)
+    window.note("nothing", now=START)
+    assert window.has_room
+    window.note("unavailable", now=START)
+    assert not window.has_room
+    window.note("throttled", now=START)
+    assert window.has_room
+
+
+def test_what_was_proven_long_ago_counts_no_more() -> None:
+    window = CallWindow(under_way=7)
+    window.note("accepted", now=START)
+    window.under_way = 1
+    window.note("accepted", now=START + PROVEN_FOR)
+    assert window.proven == 7
+    window.note("accepted", now=START + 2 * PROVEN_FOR)
+    assert window.proven == 1

@@ -1,8 +1,17 @@
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from shared.images_api.outcomes import MEANINGS, Outcome, OutcomeKind
 from shared.limits.adaptive_rate import Quota
-from shared.limits.circuit_breaker import FIRST_INTERVAL, NOTHING, CallFeedback, feedback_of
+from shared.limits.circuit_breaker import (
+    FAILURES_TO_OPEN,
+    FIRST_INTERVAL,
+    GROWTH,
+    LAST_CALL_WAIT,
+    NOTHING,
+    CallFeedback,
+    feedback_of,
+)
 from shared.limits.pacing import Postponed
 from shared.limits.pool_ledger import (
     LEASE_MARGIN,
@@ -11,6 +20,7 @@ from shared.limits.pool_ledger import (
     Ledger,
     Reservation,
     acquire,
+    is_usable,
     mark_sent,
     report,
 )
@@ -19,6 +29,7 @@ START = datetime(2026, 11, 1, tzinfo=UTC)
 LIMIT = timedelta(minutes=5)
 BLOCKED = CallFeedback("blocked", "temporarily blocked")
 WRONG = CallFeedback("misconfigured", "DeploymentNotFound")
+DOWN = CallFeedback("unavailable", "503")
 
 
 class Pool:
@@ -30,10 +41,12 @@ class Pool:
         self.asked = 0
 
     def acquire(
-        self, deployment: str = "one", *, only_now: bool = False
+        self, deployment: str = "one", *, only_now: bool = False, is_last_call: bool = False
     ) -> Reservation | Postponed | CircuitOpen:
         self.asked += 1
-        question = AcquireRequest("pool", deployment, Quota(600), LIMIT, only_now=only_now)
+        question = AcquireRequest(
+            *("pool", deployment, Quota(600), LIMIT), only_now=only_now, is_last_call=is_last_call
+        )
         ledger, answer = acquire(self.ledger, question, now=self.now, token=f"call-{self.asked}")
         self.ledger = Ledger.model_validate_json(ledger.model_dump_json())
         return answer
@@ -111,7 +124,7 @@ def test_a_probe_that_fails_waits_longer_and_raises_no_alarm() -> None:
     pool.mark_sent()
     pool.now += FIRST_INTERVAL
     assert pool.report(pool.reservation(), BLOCKED) == []
-    assert pool.held().delay == 2 * FIRST_INTERVAL
+    assert pool.held().delay == GROWTH * FIRST_INTERVAL
 
 
 def test_a_probe_that_finds_other_trouble_opens_that_and_leaves_this_undecided() -> None:
@@ -130,6 +143,69 @@ def test_a_probe_whose_host_died_blocks_nobody_for_longer_than_its_call_may_take
     pool.reservation()
     pool.now += LIMIT + LEASE_MARGIN
     assert pool.reservation().probe
+
+
+def test_failures_of_the_service_in_a_row_hold_their_deployment_alone() -> None:
+    pool = Pool()
+    under_way = [pool.reservation() for _ in range(4)]
+    told = [pool.report(each, DOWN) for each in under_way]
+    assert told == [[]] * (FAILURES_TO_OPEN - 1) + [["opened one"]] * 3
+    assert pool.held("one").reason == "unavailable"
+    assert pool.held("one").delay == FIRST_INTERVAL
+    assert pool.reservation("two").probe is None
+
+
+def test_failures_that_an_answer_comes_between_open_nothing() -> None:
+    pool = Pool()
+    for answer in ("accepted", "throttled", "accepted"):
+        pool.now += timedelta(seconds=10)
+        assert pool.report(pool.reservation(), DOWN) == []
+        pool.report(pool.reservation(), NOTHING)
+        pool.report(pool.reservation(), CallFeedback(answer))
+    assert pool.ledger
+    assert not pool.ledger.streaks
+
+
+def test_the_probe_of_a_service_that_works_again_closes_the_circuit() -> None:
+    pool = Pool()
+    for each in [pool.reservation() for _ in range(2)]:
+        pool.report(each, DOWN)
+    pool.mark_sent()
+    pool.now += FIRST_INTERVAL
+    assert pool.report(pool.reservation(), DOWN) == []
+    pool.now += GROWTH * FIRST_INTERVAL
+    assert pool.report(pool.reservation(), CallFeedback("accepted")) == ["closed one"]
+
+
+def test_the_last_call_of_a_task_is_left_to_others_while_the_service_fails() -> None:
+    pool = Pool()
+    pool.report(pool.reservation(), DOWN)
+    held = pool.acquire(is_last_call=True)
+    assert isinstance(held, CircuitOpen)
+    assert (held.reason, held.message, held.delay) == ("unavailable", "503", FIRST_INTERVAL)
+    others = pool.reservation()
+    pool.report(others, CallFeedback("accepted"))
+    assert isinstance(pool.acquire(is_last_call=True), Reservation)
+
+
+def test_the_last_call_is_made_in_the_end_though_nobody_else_calls() -> None:
+    pool = Pool()
+    pool.report(pool.reservation(), DOWN)
+    pool.now += LAST_CALL_WAIT
+    assert isinstance(pool.acquire(is_last_call=True), Reservation)
+
+
+def test_a_reservation_from_before_a_circuit_opened_is_of_no_use() -> None:
+    pool = Pool()
+    before, failing = pool.reservation(), [pool.reservation() for _ in range(2)]
+    assert pool.ledger
+    assert is_usable(pool.ledger, before)
+    for each in failing:
+        pool.report(each, DOWN)
+    assert not is_usable(pool.ledger, before)
+    pool.now += FIRST_INTERVAL
+    probe = pool.reservation()
+    assert is_usable(pool.ledger, probe)
 
 
 def test_whoever_asks_for_a_turn_now_takes_no_number() -> None:
@@ -162,6 +238,12 @@ def test_every_outcome_says_something_of_its_pool() -> None:
         OutcomeKind.NOT_STORED: "accepted",
         OutcomeKind.UNKNOWN: "nothing",
     }
+
+
+def test_a_service_that_fails_is_no_pool_that_accepts() -> None:
+    for kind in (OutcomeKind.UNKNOWN, OutcomeKind.NOT_SENT):
+        failed = replace(outcome(kind), service_failed=True)
+        assert feedback_of(failed, before=None) == CallFeedback("unavailable", "said")
 
 
 def test_a_first_401_is_a_stale_token_and_no_alarm() -> None:
