@@ -33,8 +33,8 @@ _MOST_GROWTHS: Final = 16
 FAILURES_TO_OPEN: Final = 2
 #: How long after a failure the last call of a task is left to others.
 LAST_CALL_WAIT: Final = timedelta(minutes=3)
-#: Calls that a process may have under way beyond the most it had when one was accepted, and how
-#: long that number counts.
+#: Calls that a process may have under way beyond the most that were left when one was accepted, and
+#: how long that number counts. A new process so doubles its calls with each round of replies.
 CALLS_AHEAD: Final = 2
 PROVEN_FOR: Final = timedelta(minutes=10)
 
@@ -79,7 +79,7 @@ class CallWindow:
     """
 
     under_way: int = 0
-    #: The most calls under way when one was accepted, lately.
+    #: The most other calls under way when one was accepted, lately.
     proven: int = 0
     proven_at: datetime | None = None
 
@@ -93,9 +93,10 @@ class CallWindow:
         if kind == "unavailable":
             self.proven = 0
         elif kind != "nothing":
+            others = max(self.under_way - 1, 0)
             is_old = self.proven_at is None or now - self.proven_at > PROVEN_FOR
-            if is_old or self.under_way >= self.proven:
-                self.proven, self.proven_at = self.under_way, now
+            if is_old or others >= self.proven:
+                self.proven, self.proven_at = others, now
 
 
 def open_until(circuit: Circuit, *, now: datetime) -> datetime | None:
