@@ -6,7 +6,7 @@ from aiohttp import web
 
 
 class Disconnected(Exception):
-    """The emulator closed the connection, as a fault asked."""
+    """The emulator gives no reply, as a fault asked; the text says how, as the ledger names it."""
 
 
 def is_gone(request: web.Request) -> bool:

@@ -20,8 +20,13 @@ class Problem(Exception):
 
     @property
     def data(self) -> bytes:
-        """The body as bytes."""
-        return json.dumps(self.body).encode()
+        """The body as bytes; a text is a page."""
+        return (self.body if isinstance(self.body, str) else json.dumps(self.body)).encode()
+
+    @property
+    def content_type(self) -> str:
+        """The type of the body."""
+        return "text/html" if isinstance(self.body, str) else "application/json"
 
 
 def _error(**members: JsonValue) -> JsonValue:
@@ -111,6 +116,12 @@ def blocked() -> Problem:
         "https://aka.ms/aoaicodeofconduct"
     )
     return Problem(403, _error(code="Forbidden", message=message), "blocked")
+
+
+def account(status: int, code: str, message: str) -> Problem:
+    """An account that may not pay; the words are OpenAI's, the 402 is assumed."""
+    body = _error(message=message, type=code, param=None, code=code)
+    return Problem(status, body, code)
 
 
 def firewall() -> Problem:

@@ -2,6 +2,8 @@
 
 import asyncio
 import gzip
+import socket
+import struct
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -82,8 +84,8 @@ def raise_early_fault(emulator: Emulator, caller: Caller, faults: Mapping[str, F
         emulator.faults.blocked.add(resource)
     if resource in emulator.faults.blocked:
         raise problems.blocked()
-    if "disconnect" in faults:
-        raise Disconnected
+    if faults.keys() & {"disconnect", "reset", "silence"}:
+        raise Disconnected(next(iter(faults.keys() & {"reset", "silence"}), "disconnected"))
     for name, fault in faults.items():
         if name in REFUSALS:
             raise refusal(name, caller.request_id)
@@ -97,6 +99,15 @@ _BEFORE: Mapping[str, Callable[[Fault], problems.Problem]] = {
     "429-capacity": lambda fault: problems.throttled(int(fault.number(1000)), capacity=True),
     "500": lambda _: problems.server_error(500),
     "503": lambda _: problems.server_error(503),
+    "402": lambda _: problems.account(402, "payment_required", "Payment required."),
+    "insufficient_quota": lambda _: problems.account(
+        429,
+        "insufficient_quota",
+        "You exceeded your current quota, please check your plan and billing details.",
+    ),
+    "billing_hard_limit_reached": lambda _: problems.account(
+        400, "billing_hard_limit_reached", "Billing hard limit has been reached"
+    ),
     "401": lambda _: problems.bad_key(),
     "403": lambda _: problems.firewall(),
     "404": lambda _: problems.no_deployment(),
@@ -263,8 +274,14 @@ def _truncated(parts: Sequence[Part], fault: Fault) -> list[Part]:
     return [Part(body[: int(fault.number(len(body) // 2))])]
 
 
-async def hang_up(request: web.Request) -> web.StreamResponse:
-    """Close the connection without a reply."""
-    disconnect(request)
+async def hang_up(request: web.Request, how: str) -> web.StreamResponse:
+    """Close the connection without a reply; for "silence", wait until the client does."""
+    if how == "reset" and request.transport is not None:
+        connection = request.transport.get_extra_info("socket")
+        # An empty linger makes the kernel send RST instead of FIN.
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        request.transport.abort()
+    elif how != "silence":
+        disconnect(request)
     await wait_until_gone(request)
     return web.Response()

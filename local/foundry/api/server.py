@@ -115,9 +115,9 @@ class Foundry:
             )
         except ConnectionError:
             return web.Response()  # the client has disconnected
-        except Disconnected:
-            outcome = "disconnected"
-            return await hang_up(call.request)
+        except Disconnected as stopped:
+            outcome = str(stopped) or "disconnected"
+            return await hang_up(call.request, outcome)
         else:
             return response
         finally:
@@ -222,6 +222,6 @@ def _problem(problem: problems.Problem, call: Call) -> web.Response:
     return web.Response(
         status=problem.status,
         body=problem.data,
-        content_type="application/json",
+        content_type=problem.content_type,
         headers={**call.headers, **problem.headers},
     )

@@ -24,8 +24,13 @@ BEFORE: Mapping[str, str] = {
     "403": "the firewall of the resource",
     "404": "no such deployment",
     "404-path": "no such path",
+    "402": "the account has not paid",
+    "insufficient_quota": "the account has no quota left (429)",
+    "billing_hard_limit_reached": "the account has reached its limit (400)",
     "blocked": "the resource is blocked (403), until the faults are cleared",
     "disconnect": "the connection is closed without a reply before a picture is made",
+    "reset": "the connection is reset (RST) before a picture is made",
+    "silence": "no reply, not even headers, until the client disconnects",
 }
 AFTER: Mapping[str, str] = {
     "500-after": "server error after the picture was made: billed",
@@ -56,7 +61,7 @@ NAMES: Mapping[str, str] = {
     **BEFORE,
     **AFTER,
     **REPLY,
-    **dict.fromkeys(REFUSALS, "refused (400) with the body of that kind"),
+    **dict.fromkeys(REFUSALS, "refused with the status and the body of that kind"),
 }
 HEADER = "x-emulator-fault"
 

@@ -1,4 +1,4 @@
-"""The refusals of a prompt by the service: E1 to E4, and that of MAI."""
+"""The refusals of a prompt: by the service (E1 to E4, MAI), and by gateways before it."""
 
 from collections.abc import Callable, Mapping
 
@@ -90,6 +90,41 @@ def _mai(_: str) -> JsonValue:
     return {"error": {"code": "content_safety_violation", "message": message, "details": message}}
 
 
+def _gateway(_: str) -> JsonValue:
+    return {"statusCode": 403, "message": "Request failed content safety check."}
+
+
+def _wrapped(_: str) -> JsonValue:
+    inner: JsonValue = {
+        "code": "ResponsibleAIPolicyViolation",
+        "content_filter_result": _SEVERITIES,
+    }
+    return {
+        "error": {
+            "message": "gateway: rejected",
+            "type": None,
+            "param": None,
+            "code": "400",
+            "provider_specific_fields": {"innererror": inner},
+        }
+    }
+
+
+def _typed(_: str) -> JsonValue:
+    message = "Your request was rejected."
+    return {"error": {"message": message, "type": "content_policy_violation", "code": None}}
+
+
+def _as_text(_: str) -> JsonValue:
+    return "<html><body><h1>403 Forbidden</h1>Blocked by the content safety policy.</body></html>"
+
+
+def _legal(_: str) -> JsonValue:
+    return {"error": {"code": "451", "message": "Unavailable for legal reasons."}}
+
+
+#: The statuses of the refusals that are not a 400.
+_STATUS: Mapping[str, int] = {"refused-gateway": 403, "refused-text": 403, "451": 451}
 REFUSALS: Mapping[str, Callable[[str], JsonValue]] = {
     "moderation_blocked": _moderation,
     "content_policy_violation": _policy,
@@ -97,9 +132,14 @@ REFUSALS: Mapping[str, Callable[[str], JsonValue]] = {
     "contentFilter-output": _output_filter,
     "content_filter": _prompt_filter,
     "content_safety_violation": _mai,
+    "refused-gateway": _gateway,
+    "refused-text": _as_text,
+    "refused-wrapped": _wrapped,
+    "refused-type": _typed,
+    "451": _legal,
 }
 
 
 def refusal(name: str, request_id: str) -> Problem:
-    """Return 400 with the body of that kind of refusal."""
-    return Problem(400, REFUSALS[name](request_id), f"refused {name}")
+    """Return the reply of that kind of refusal; a text is the body itself."""
+    return Problem(_STATUS.get(name, 400), REFUSALS[name](request_id), f"refused {name}")

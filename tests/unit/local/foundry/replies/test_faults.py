@@ -1,3 +1,4 @@
+import asyncio
 import base64
 import binascii
 import json
@@ -30,10 +31,16 @@ from ..calls import KEY, Calls, events, picture, started
         ("contentFilter-output", 400, "contentFilter", 0),
         ("content_filter", 400, "content_filter", 0),
         ("content_safety_violation", 400, "content_safety_violation", 0),
+        ("refused-wrapped", 400, "400", 0),
+        ("refused-type", 400, None, 0),
+        ("451", 451, "451", 0),
+        ("402", 402, "payment_required", 0),
+        ("insufficient_quota", 429, "insufficient_quota", 0),
+        ("billing_hard_limit_reached", 400, "billing_hard_limit_reached", 0),
     ],
 )
 async def test_a_fault_with_an_error_reply(
-    calls: Calls, fault: str, status: int, code: str, paid: int
+    calls: Calls, fault: str, status: int, code: str | None, paid: int
 ) -> None:
     reply = await calls.generate(fault=fault)
     assert (reply.status, (await reply.json())["error"]["code"]) == (status, code)
@@ -62,6 +69,29 @@ async def test_a_connection_can_close_without_a_reply(calls: Calls, fault: str, 
     with pytest.raises(aiohttp.ServerDisconnectedError):
         await calls.generate(fault=fault)
     assert [entry.received for entry in calls.emulator.ledger.entries] == [False] * paid
+
+
+async def test_a_gateway_can_refuse_content_with_403(calls: Calls) -> None:
+    told = await calls.generate(fault="refused-gateway")
+    assert (told.status, (await told.json())["statusCode"]) == (403, 403)
+    page = await calls.generate(fault="refused-text")
+    assert (page.status, page.content_type) == (403, "text/html")
+    assert "content safety" in await page.text()
+
+
+async def test_a_connection_can_be_reset(calls: Calls) -> None:
+    with pytest.raises(aiohttp.ClientOSError, match="reset by peer"):
+        await calls.generate(fault="reset")
+    assert calls.emulator.ledger.outcomes == {"reset": 1}
+
+
+async def test_a_call_can_stay_without_any_reply(calls: Calls) -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.2):
+            await calls.generate(fault="silence")
+    while not calls.emulator.ledger.outcomes:  # noqa: ASYNC110  # noted when it sees that we left
+        await asyncio.sleep(0.01)
+    assert calls.emulator.ledger.outcomes == {"silence": 1}
 
 
 async def test_the_wall_cuts_calls_without_a_stream_and_they_are_paid() -> None:
