@@ -143,11 +143,15 @@ _REFUSAL_WORDS = (
     *("content filter", "content moderation", "content violation", "contentfilter"),
     *("safety system", "safety filter", "safety check", "safety policy", "safety policies"),
     *("safety violation", "moderation blocked", "moderation system", "usage policies"),
+    *("usage policy", "policy violation", "prohibited content", "prompt injection", "jailbreak"),
     *("responsibleaipolicyviolation", "responsible ai", "inappropriate content"),
-    *("harmful content", "unsafe content", "prompt was blocked", "prompt is blocked"),
-    *("prompt was flagged", "prompt has been blocked"),
+    *("harmful content", "unsafe content", "explicit content", "sensitive content"),
     # Web application firewalls.
     *("request is blocked", "request was blocked", "request has been blocked"),
+)
+_REFUSED_PART = re.compile(
+    r"\b(prompt|content|input|image)s?( \w+){0,3} "
+    r"(blocked|flagged|rejected|filtered|refused|denied|disallowed|prohibited|violates)\b"
 )
 #: Codes of an account that may not pay or call any more.
 _ACCOUNT = frozenset(
@@ -172,7 +176,8 @@ _ACCESS_WORDS = (
     *("public network", "data action", "principal", "subscription key", "role assignment"),
 )
 #: Codes that say what else is wrong with a request, so that its words are not looked at.
-_SPECIFIC = ("invalidvalue", "invalidparameter", "invalidsize", "unknown", "unsupported", "missing")
+_SPECIFIC = ("invalid_", "unknown_", "unsupported_", "missing_")
+_UNSPECIFIC = frozenset({"invalid_request", "invalid_request_error", "invalid_prompt"})
 #: Statuses of which words tell a refusal.
 _WORDED = frozenset({400, 403, 406, 409, 418, 422})
 _OK, _REDIRECT, _BAD, _BROKEN = 200, 300, 400, 500
@@ -334,7 +339,7 @@ def _of_error(
     if status is None or status < _BROKEN:
         is_filtered = bool(find_categories(document, ""))
         told = OutcomeKind.REFUSED if is_filtered else None
-        told = told or _of_words(status, find_words(document, text), codes)
+        told = told or _of_words(status, find_words(document, text), code)
         if told:
             return told, code
     if status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND} and _names_parameter(error):
@@ -342,7 +347,7 @@ def _of_error(
     return _of_status(status or _BROKEN), code
 
 
-def _of_words(status: int | None, words: str, codes: Mapping[str, str]) -> OutcomeKind | None:
+def _of_words(status: int | None, words: str, code: str) -> OutcomeKind | None:
     """Return the kind that the words of an error tell, if they do."""
     if status == HTTPStatus.FORBIDDEN:
         if _has(words, _ACCESS_WORDS):
@@ -351,10 +356,11 @@ def _of_words(status: int | None, words: str, codes: Mapping[str, str]) -> Outco
             return OutcomeKind.BLOCKED
     if status in {*_WORDED, HTTPStatus.TOO_MANY_REQUESTS} and _has(words, _ACCOUNT_WORDS):
         return OutcomeKind.BLOCKED
-    is_specific = any(code.startswith(_SPECIFIC) for code in codes)
-    if (status is None or status in _WORDED) and not is_specific and _has(words, _REFUSAL_WORDS):
-        return OutcomeKind.REFUSED
-    return None
+    is_specific = code.startswith(_SPECIFIC) and code not in _UNSPECIFIC
+    if is_specific or (status is not None and status not in _WORDED):
+        return None
+    is_refused = _has(words, _REFUSAL_WORDS) or _REFUSED_PART.search(words)
+    return OutcomeKind.REFUSED if is_refused else None
 
 
 def _has(words: str, known: tuple[str, ...]) -> bool:

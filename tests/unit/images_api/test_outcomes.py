@@ -108,6 +108,9 @@ def test_an_error_within_a_stream_is_told_by_what_it_says(error: Any, kind: KIND
         (403, "<h1>403 Forbidden</h1><p>Blocked by the <b>content</b> safety policy</p>"),
         (403, "The request is blocked. 0rXy"),
         (400, coded("", "Your prompt was blocked by our safety system.")),
+        (400, coded("invalid_request_error", "Missing: violates the content policy.")),
+        (403, {"title": "Forbidden", "detail": "The prompt has been flagged"}),
+        (403, {"error": "Content is not permitted; image rejected by policy"}),
         (400, {"error": {"code": None, "type": "content_policy_violation", "message": "No."}}),
         (403, {"error": {"code": "Forbidden", "type": "moderation_blocked"}}),
         (400, {"error": {"error": {"error": {"code": "content_filter"}}}}),
@@ -155,6 +158,7 @@ def test_a_refusal_is_one_request_s_whatever_wraps_it(status: int, body: Any) ->
         (404, {"error": {"code": "model_not_found", "param": "model"}}, KIND.MISCONFIGURED),
         (404, {"error": {"code": "not_found", "param": "image"}}, KIND.INVALID),
         (400, coded("unknown_parameter", "No parameter 'content filter'."), KIND.INVALID),
+        (400, coded("invalid_image_format", "The input image was rejected."), KIND.INVALID),
         (400, {"error": {"code": "400", "prompt": "a content filter"}}, KIND.INVALID),
     ],
 )
@@ -189,7 +193,8 @@ def test_a_code_is_found_at_any_depth(wraps: list[Any], code: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "part", ["safety_violations=[", "<", "{", '{"', "resource has been ", "content ", ". "]
+    "part",
+    ["safety_violations=[", "<", "{", '{"', "resource has been ", "content ", ". ", "image a "],
 )
 def test_a_message_of_any_shape_is_read_in_linear_time(part: str) -> None:
     def seconds(length: int) -> float:
