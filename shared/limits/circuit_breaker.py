@@ -91,7 +91,7 @@ class CallWindow:
     def note(self, kind: FeedbackKind, *, now: datetime) -> None:
         """Note the result of a call that is still counted."""
         if kind == "unavailable":
-            self.proven = 0
+            self.proven = 1 - CALLS_AHEAD  # one call at a time, until one is accepted
         elif kind != "nothing":
             others = max(self.under_way - 1, 0)
             is_old = self.proven_at is None or now - self.proven_at > PROVEN_FOR

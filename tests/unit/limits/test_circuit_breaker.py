@@ -125,7 +125,11 @@ def test_a_failure_of_the_service_takes_back_what_was_proven_and_nothing_else_do
     window.note("nothing", now=START)
     assert window.has_room
     window.note("unavailable", now=START)
-    assert not window.has_room
+    window.under_way = 1
+    assert not window.has_room, "one at a time"
+    window.under_way = 0
+    assert window.has_room
+    window.under_way = 7
     window.note("throttled", now=START)
     assert window.has_room
 
