@@ -13,6 +13,9 @@ from shared.workflows.intake import handle_job_message
 from tests.benchmarks.orders import Order
 from tests.benchmarks.ways import API_KEY, MODEL, Addresses
 
+#: Calls under way, at most, in any case.
+MOST_AT_ONCE = 64
+
 
 class Ours:
     def __init__(self, addresses: Addresses, knobs: Mapping[str, str]) -> None:
@@ -27,6 +30,9 @@ class Ours:
             }
         )
         self._world = open_world(self.configuration)
+        # As after hours of work: a new process would begin with two calls at once.
+        window = self._world.pools.window(self.configuration.deployments[0].pool)
+        window.proven, window.proven_at = MOST_AT_ONCE, datetime.now(UTC)
 
     async def make(self, order: Order) -> None:
         job = {
