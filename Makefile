@@ -16,7 +16,7 @@ export UV
 
 BIN := .venv/bin
 
-.PHONY: help setup demo dev test unit contract acceptance chaos batch quota bench check lint types imports \
+.PHONY: help setup demo dev test unit contract acceptance chaos outage batch quota bench check lint types imports \
 	infra pins format requirements schemas azuretypes wheel package clean
 
 help:
@@ -53,6 +53,9 @@ acceptance: setup ## run the app under a host, with Azurite and the Foundry emul
 
 chaos: setup ## kill hosts, break calls, repeat messages; count lost and twice-paid jobs (SEED=1)
 	@$(BIN)/python -m local chaos --seed $(or $(SEED),1)
+
+outage: setup ## take the endpoint down for 2 minutes; count failed jobs and unknown outcomes (MODE=503|reset|silence SECONDS=120)
+	@$(BIN)/python -m local outage $(if $(MODE),--mode $(MODE)) --seconds $(or $(SECONDS),120)
 
 batch: setup ## run a CSV of 1,000 lines, kill the host three times, check each line (LINES=1000)
 	@$(BIN)/python -m local batch --lines $(or $(LINES),1000) --seed $(or $(SEED),1)

@@ -60,6 +60,14 @@ def _parser() -> argparse.ArgumentParser:
     batch.add_argument("--lines", type=int, default=1000, metavar="N")
     batch.add_argument("--seed", type=int, default=1)
     batch.add_argument("--patience", type=float, default=300.0, help="longest run in seconds")
+    outage = commands.add_parser("outage", help="take the endpoint down for a while, audit")
+    outage.add_argument("--jobs", type=int, default=200, metavar="N")
+    outage.add_argument("--hosts", type=int, default=3, metavar="N")
+    outage.add_argument("--seconds", type=float, default=120.0, help="how long it is down")
+    outage.add_argument("--mode", choices=("503", "reset", "silence"), help="default: all three")
+    outage.add_argument(
+        "--patience", type=float, default=600.0, help="longest wait after it, in seconds"
+    )
     quota = commands.add_parser("quota", help="measure how much of a shared quota hosts use")
     quota.add_argument("--jobs", type=int, default=240, metavar="N")
     quota.add_argument("--rpm", type=float, default=240, help="requests per minute of the quota")
@@ -86,6 +94,12 @@ def main() -> int:
             from local.chaos import batch  # noqa: PLC0415 - see above
 
             return batch.main(batch.BatchOptions(given.lines, given.seed, given.patience))
+        case "outage":
+            from local.chaos import outage  # noqa: PLC0415 - see above
+
+            modes = (given.mode,) if given.mode else outage.MODES
+            trial = (given.jobs, given.hosts, given.seconds, modes, given.patience)
+            return outage.main(outage.OutageOptions(*trial))
         case "quota":
             from local.quota import run as quota  # noqa: PLC0415 - see above
 

@@ -33,9 +33,9 @@ def run_and_report[T](
     return 1 if sentences else 0
 
 
-def add_zero_rows(table: Table, counts: Mapping[str, int]) -> None:
-    """Add a section of counts that must be zero: green when they are, else red."""
+def add_zero_rows(table: Table, counts: Mapping[str, int | Sequence[int]]) -> None:
+    """Add a section of counts that must be zero, one a column: green when they are, else red."""
     table.add_section()
     for name, count in counts.items():
-        colour = "red" if count else "green"
-        table.add_row(name, f"[{colour}]{count}[/]")
+        row = [count] if isinstance(count, int) else count
+        table.add_row(name, *(f"[{'red' if each else 'green'}]{each}[/]" for each in row))

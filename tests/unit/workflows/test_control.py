@@ -7,7 +7,7 @@ import pytest
 
 from shared.jobs.commands import Command
 from shared.records.record import JobState
-from shared.vocabulary import CIRCUIT_EVENTS
+from shared.vocabulary import OPERATOR_EVENTS
 from tests.simulation.controlled_job import JOB, after, command
 from tests.simulation.reckoning import reckoned
 from tests.simulation.scene import Scene, data, error_reply, reply_to
@@ -41,7 +41,7 @@ async def test_a_job_that_is_parked_twice_tells_it_twice() -> None:
     scene = await after(error_reply(500, "500"), error_reply(500, "500"), ON_UNKNOWN_OUTCOME="park")
     command(scene, "release")
     await scene.run()
-    told = [each for each in scene.world.event_types() if each not in CIRCUIT_EVENTS]
+    told = [each for each in scene.world.event_types() if each not in OPERATOR_EVENTS]
     assert told == ["image.job.parked"] * 2
     ids = {event.get_id() for event in scene.world.events}
     assert len(ids) == len(scene.world.events)
