@@ -65,7 +65,7 @@ param alertEmail string = ''
 @description('Alert if the oldest waiting message is older, seconds.')
 param oldestMessageSeconds int = 1800
 
-@description('Alert if the pictures of 24 hours cost more, USD.')
+@description('Alert if the calls of 24 hours may have cost more, USD.')
 param dailySpendUsd int = 50
 
 @description('Monthly budget of the resource group, in the currency of the bill.')

@@ -91,8 +91,8 @@ FAILURES: Final[dict[FailureCode, str]] = {
     FailureCode.MISCONFIGURED: "No deployment accepts the app's requests: an operator must act.",
     FailureCode.POISONED: "The platform gave up the job's message after repeated crashes.",
     FailureCode.CANCELLED: "The job was cancelled.",
-    FailureCode.OVER_BUDGET: "The daily budget is used up; the job continues when a new day "
-    "begins (UTC), or when it is released.",
+    FailureCode.OVER_BUDGET: "The call may cost more than is left of the daily budget; the job "
+    "continues when a new day begins (UTC), or when it is released.",
     FailureCode.OVER_COST_LIMIT: "Another call could exceed the job's `max_cost_usd`.",
     FailureCode.UNCLASSIFIED: "No other code applies; the message says what is known.",
 }

@@ -18,7 +18,7 @@ param email string
 @description('Alert if the oldest waiting message is older, seconds.')
 param oldestMessageSeconds int
 
-@description('Alert if the pictures of 24 hours cost more, USD.')
+@description('Alert if the calls of 24 hours may have cost more, USD.')
 param dailySpendUsd int
 
 // Each alert compares the value of a metric in a time window with a threshold. The names of the
@@ -74,8 +74,8 @@ var alerts = [
   }
   {
     name: 'spend'
-    text: 'The pictures of one day cost more than the configured limit.'
-    query: 'AppMetrics | where Name == "image_jobs.cost" | summarize Value = sum(Sum)'
+    text: 'The calls of one day may have cost more than the configured limit.'
+    query: 'AppMetrics | where Name == "image_jobs.cost_at_most" | summarize Value = sum(Sum)'
     severity: 2
     threshold: dailySpendUsd
     window: 'P1D'

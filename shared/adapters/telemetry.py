@@ -38,7 +38,13 @@ JOBS: Final = _METER.create_counter("image_jobs.jobs", "{job}", "Jobs announced,
 CALLS: Final = _METER.create_counter(
     "image_jobs.calls", "{call}", "Calls, by outcome; `throttled` is a 429"
 )
-COST: Final = _METER.create_counter("image_jobs.cost", "USD", "Cost of calls, as usage tells it")
+COST: Final = _METER.create_counter("image_jobs.cost", "USD", "What calls certainly cost")
+COST_AT_MOST: Final = _METER.create_counter(
+    "image_jobs.cost_at_most", "USD", "What calls may have cost"
+)
+USAGE_IGNORED: Final = _METER.create_counter(
+    "image_jobs.usage_ignored", "{call}", "Calls whose reported usage is not credible"
+)
 TOKENS: Final = _METER.create_counter("image_jobs.tokens", "{token}", "Tokens of finished jobs")
 DEAD_LETTERS: Final = _METER.create_counter(
     "image_jobs.dead_letters", "{letter}", "What was given up on, by reason"
@@ -85,8 +91,11 @@ def note(function: str, report: Report) -> None:
             "deployment": str(facts.get("deployment") or ""),
         }
         CALLS.add(1, labels)
-        if facts.get("cost_usd"):
-            COST.add(facts["cost_usd"], labels)
+        for counter, usd in ((COST, "cost_usd"), (COST_AT_MOST, "cost_usd_at_most")):
+            if facts.get(usd):
+                counter.add(facts[usd], labels)
+        if facts.get("usage_ignored"):
+            USAGE_IGNORED.add(1, labels)
     if facts.get("again_in_seconds") is not None:
         PACE_WAIT.record(facts["again_in_seconds"], {"function": function, "what": report.what})
 

@@ -10,7 +10,7 @@ from ..errors import Fault
 from ..events.cloud_events import cloud_event
 from ..events.data import Data, Image
 from ..events.projection import event_id, images_of, spending_of
-from ..records.record import FailureFacts, JobRecord, JobState
+from ..records.record import Cost, FailureFacts, JobRecord, JobState
 from ..vocabulary import clip, sidecar_name
 from .entries import FileFault
 from .record import BatchRecord, Counts, EntryCounts, EntryFault, TakenEntry
@@ -34,7 +34,7 @@ class ResultFailure(FailureFacts, Data):
     """Why a job ended without all of its pictures."""
 
 
-class Result(Data):
+class Result(Cost, Data):
     """A line of the result manifest: the result of one entry."""
 
     entry: int = Field(ge=1, description="Which entry of the manifest, from 1.")
@@ -44,8 +44,6 @@ class Result(Data):
     repeated: bool = Field(description="The job was begun elsewhere; its cost is counted there.")
     images: tuple[Image, ...] = ()
     sidecar: str | None = None
-    cost_usd: float | None = None
-    cost_known_by: Literal["usage", "estimate"] | None = None
     possible_duplicate_charge: bool = False
     failure: ResultFailure | None = None
     code: str | None = Field(default=None, description="Of a rejection.")
@@ -79,13 +77,8 @@ class BatchTimings(Data):
     total_seconds: float
 
 
-class Tally(EntryCounts):
-    """Entries of a batch by the state of their jobs, and their cost."""
-
-    cost_usd: float | None = Field(
-        description="US dollars, without the repeated; null when a call has no known price."
-    )
-    cost_known_by: Literal["usage", "estimate"] | None
+class Tally(Cost, EntryCounts):
+    """Entries of a batch by the state of their jobs, and their cost without the repeated."""
 
 
 class BatchCompletedData(Tally):
@@ -148,6 +141,7 @@ def tally(counts: Counts) -> Tally:
     return Tally.copy_from(
         counts,
         cost_usd=round(counts.known_usd, 6) if is_priced else None,
+        cost_usd_at_most=round(counts.known_usd_at_most, 6) if is_priced else None,
         cost_known_by=("estimate" if counts.estimated else "usage")
         if is_priced and counts.entries > counts.rejected
         else None,
@@ -161,7 +155,7 @@ def result_of(batch_id: str, entry: TakenEntry, record: JobRecord | None) -> Res
         faults = tuple(Fault(each.field, each.message) for each in entry.faults)
         return Result(**known, state="rejected", repeated=False, code=entry.code, faults=faults)
     if record is None:
-        return Result(**known, state="gone", repeated=False)
+        return Result(**known, state="gone", repeated=False, cost_usd=None, cost_usd_at_most=None)
     spent, begun_by, failure = spending_of(record), record.batch, record.failure
     return Result.copy_from(
         spent,
@@ -187,6 +181,7 @@ def count_results(results: tuple[Result, ...]) -> Counts:
         images=sum(len(result.images) for result in results),
         possible_duplicate_charges=sum(result.possible_duplicate_charge for result in own),
         known_usd=sum(result.cost_usd or 0.0 for result in own),
+        known_usd_at_most=sum(result.cost_usd_at_most or 0.0 for result in own),
         unpriced=sum(result.cost_usd is None for result in own if result.state != "gone"),
         estimated=sum(result.cost_known_by == "estimate" for result in own),
     )

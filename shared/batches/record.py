@@ -10,9 +10,9 @@ batch are sums over pages.
 
 from datetime import datetime, timedelta
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field
+from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
 
 from ..errors import Fault
 from ..events.data import Data
@@ -72,11 +72,20 @@ class EntryCounts(Data):
 class Counts(EntryCounts):
     """The counts of a batch as they are stored: they add up."""
 
-    #: Sum of the known costs, USD, without the repeated.
+    #: Sums of the known costs, USD, without the repeated: what is certain and what is possible.
     known_usd: float = 0.0
+    known_usd_at_most: float = 0.0
     #: Jobs with a part that has no known price, and jobs whose cost is an estimate.
     unpriced: int = 0
     estimated: int = 0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _upgrade(cls, stored: Any) -> Any:  # noqa: ANN401 (whatever is to be validated)
+        if isinstance(stored, dict) and "known_usd" in stored:
+            # Earlier counts have one cost.
+            return {"known_usd_at_most": stored["known_usd"], **stored}
+        return stored
 
     def plus(self, other: "Counts") -> "Counts":
         """Return the sum of both."""

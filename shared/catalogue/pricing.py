@@ -19,6 +19,8 @@ MEGAPIXEL = 1_048_576
 #: Highest count seen for an input picture, and an upper bound by the only known formula
 #: (https://github.com/david-share/Multimodal-Models: 1,024 for 1024x1024).
 TOKENS_PER_INPUT = 1_536
+#: A larger count of tokens is read as this; it is absurd, and a float may not hold the true one.
+MAX_COUNT = 10**15
 _MILLION = 1_000_000
 
 
@@ -44,6 +46,8 @@ class Estimate(Row):
     tokens: TokenEstimate
     #: For all pictures and prompts; None where no price is known.
     usd: float | None
+    #: The part of it that prompts and pictures to edit cost; None: not priced apart.
+    input_usd: float | None = None
     basis: str
 
 
@@ -60,16 +64,16 @@ class Usage(Row):
 
     @classmethod
     def read(cls, reply: JsonValue) -> "Usage | None":
-        """Return the valid counts in `usage` of a reply; None if it has no output count.
+        """Return the valid counts in `usage` of a reply; None if the reply has no usage.
 
         MAI spells them `num_...`, and earlier had them at the top level of the reply
-        (https://github.com/promptfoo/promptfoo/pull/9595).
+        (https://github.com/promptfoo/promptfoo/pull/9595). A required count that is not valid is
+        zero, which no cost of a picture agrees with.
         """
         if not isinstance(reply, dict):
             return None
-        usage = reply.get("usage") or reply
-        if not isinstance(usage, dict):
-            return None
+        given = reply.get("usage")
+        usage = given if given and isinstance(given, dict) else reply
         ins, outs = usage.get("input_tokens_details"), usage.get("output_tokens_details")
         text, image = _read_count(ins, "text_tokens"), _read_count(ins, "image_tokens")
         if text is None and image is None:
@@ -81,8 +85,9 @@ class Usage(Row):
         made = _read_count(usage, "output_tokens", "num_output_tokens")
         if made is None and total is not None and entered is not None:
             made = max(0, total - entered)
-        if made is None:
+        if made is None and given is None:
             return None
+        made = made or 0
         return cls(
             input_tokens=entered or 0,
             input_text_tokens=text,
@@ -176,16 +181,15 @@ def estimate(
     made = math.ceil(w * h / PIXELS_PER_TOKEN) if tokens.billed is None else tokens.billed
     entered = calls * TOKENS_PER_CHARACTER * prompt_characters
     seen = calls * TOKENS_PER_INPUT * len(input_pixels)
-    usd = (
-        n * made * (prices.image_out or 0.0) + entered * prices.text_in + seen * prices.image_in
-    ) / _MILLION
+    input_usd = (entered * prices.text_in + seen * prices.image_in) / _MILLION
+    usd = n * made * (prices.image_out or 0.0) / _MILLION + input_usd
     basis = (
         f"{made:,} output tokens a picture at ${prices.image_out} a million"
         f" and at most {entered:,} prompt tokens at ${prices.text_in}"
     )
     if input_pixels:
         basis += f", {seen:,} tokens of inputs at ${prices.image_in}"
-    return Estimate(tokens=tokens, usd=round(usd, 6), basis=basis)
+    return Estimate(tokens=tokens, usd=round(usd, 6), input_usd=input_usd or None, basis=basis)
 
 
 def compute_cost(model: Model, usage: Usage) -> float | None:
@@ -219,7 +223,7 @@ def _split(whole: int, main: int | None, rest: int | None) -> tuple[int, int]:
 
 
 def _read_count(holder: JsonValue, *names: str) -> int | None:
-    """Return the first of these members that is a count."""
+    """Return the first of these members that is a count, at most `MAX_COUNT`."""
     values = [holder.get(name) for name in names] if isinstance(holder, dict) else []
     counts = (each for each in values if isinstance(each, int) and not isinstance(each, bool))
-    return next((count for count in counts if count >= 0), None)
+    return next((min(count, MAX_COUNT) for count in counts if count >= 0), None)

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ..catalogue.pricing import Usage
 from ..errors import Fault
 from ..pictures.measuring import PictureFacts
-from ..records.record import Failure, FailureFacts
+from ..records.record import Cost, Failure, FailureFacts
 from ..routing.plan import Adjustment
 from ..vocabulary import FailureCode, RejectionCode
 
@@ -140,12 +140,14 @@ class Timings(Data):
     calling_seconds: float = Field(description="Sum over all calls.")
 
 
-class Spending(Data):
-    """What the job cost so far."""
+class Spending(Cost, Data):
+    """What the job cost so far; null when a call has no known price."""
 
     usage: Usage | None
-    cost_usd: float | None = Field(description="US dollars; null when a call has no known price.")
-    cost_known_by: Literal["usage", "estimate"] | None
+    usages_ignored: int = Field(
+        description="Calls that count with their estimate because the usage in their reply is not "
+        "credible."
+    )
     attempts: int = Field(description="Calls that were paid for, or may have been.")
     unpaid_retries: int
     possible_duplicate_charge: bool
@@ -166,13 +168,11 @@ class PlannedPart(Part):
     expected_seconds: float = Field(description="Of one call.")
 
 
-class EndedPart(Part):
+class EndedPart(Cost, Part):
     """A part whose calls have ended."""
 
     calls_failed: int = Field(description="Calls that ended without all of their pictures.")
     images: int
-    cost_usd: float | None = Field(description="US dollars; null when a call has no known price.")
-    cost_known_by: Literal["usage", "estimate"] | None
 
 
 class PartFailure(FailureFacts, Data):

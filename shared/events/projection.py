@@ -117,6 +117,8 @@ def _build_failed(record: JobRecord, event_type: EventType, time: datetime) -> F
     failure = record.failure or Failure(code=code, message=message)
     known = failure.code in set(FailureCode)
     failures = tuple(_list_failures(record))
+    moderation = failure.moderation
+    names = _clip_names(moderation.categories[:MAX_CATEGORIES]) if moderation else ()
     among = f"{len(failures)} of {len(record.tasks)} calls failed, the first of them: "
     request_ids = [attempt.request_id for attempt in record.attempts if attempt.request_id]
     return FailedData.copy_from(
@@ -125,7 +127,7 @@ def _build_failed(record: JobRecord, event_type: EventType, time: datetime) -> F
         message=clip((among if len(record.tasks) > 1 and failures else "") + failure.message),
         retryable=failure.retryable,
         failures=failures,
-        categories=_clip_names(failure.categories[:MAX_CATEGORIES]),
+        moderation=moderation and moderation.model_copy(update={"categories": names}),
         request_ids=_clip_names(request_ids[-MAX_REQUEST_IDS:]),
     )
 
@@ -137,15 +139,13 @@ def _clip_names(names: Sequence[str]) -> tuple[str, ...]:
 def _build_part(record: JobRecord, part: int) -> EndedPart:
     plan = record.plans[part]
     tasks = [task for task in record.tasks if task.part == part]
-    cost_usd, known_by = cost_of([each for task in tasks for each in task.every_attempt])
     return EndedPart.copy_from(
         plan,
+        **dict(cost_of([each for task in tasks for each in task.every_attempt])),
         part=part,
         routing=routing_of(plan, _pictures_of(record, part)),
         calls_failed=sum(task.failure is not None for task in tasks),
         images=sum(len(task.pictures) for task in tasks),
-        cost_usd=cost_usd,
-        cost_known_by=known_by,
     )
 
 
@@ -253,13 +253,12 @@ def _build_timings(record: JobRecord, finished_at: datetime) -> Timings:
 
 
 def spending_of(record: JobRecord) -> Spending:
-    """Return the cost of a job; a call whose outcome is unknown counts with its estimate."""
-    paid = [attempt for attempt in record.attempts if attempt.charged != "no"]
-    cost_usd, known_by = cost_of(paid)
+    """Return the cost of a job so far; of a call in progress, its estimate is possible."""
+    paid = [attempt for attempt in record.attempts if attempt.may_be_billed]
     return Spending(
+        **dict(cost_of(paid)),
         usage=_add_usage([attempt.usage for attempt in paid if attempt.usage]),
-        cost_usd=cost_usd,
-        cost_known_by=known_by,
+        usages_ignored=sum(attempt.usage_ignored is not None for attempt in paid),
         attempts=len(paid),
         unpaid_retries=sum(task.unpaid_retries for task in record.tasks),
         possible_duplicate_charge=any(task.possible_duplicate_charge for task in record.tasks),

@@ -11,7 +11,7 @@ from ..events.data import Data, Image, RenditionData, Routing, Spending
 from ..events.projection import contact_sheet_of, event_id, images_of, routing_of, spending_of
 from ..images_api.outcomes import OutcomeKind
 from ..records.index_entry import IndexEntry, Page
-from ..records.record import Failure, JobRecord, JobState, TaskRecord, TaskState
+from ..records.record import Cost, Failure, JobRecord, JobState, TaskRecord, TaskState
 from ..routing.plan import Plan, estimate_usd
 from ..vocabulary import EventType
 
@@ -41,7 +41,7 @@ class FailureStatus(Failure, Data):
     """Why a task or a job ended without its pictures."""
 
 
-class AttemptStatus(Data):
+class AttemptStatus(Cost, Data):
     """One call that was, or may have been, paid for."""
 
     deployment: str
@@ -50,8 +50,9 @@ class AttemptStatus(Data):
     kind: OutcomeKind | None = Field(description="Its outcome; null while it runs.")
     code: str | None
     message: str | None
-    charged: str = Field(description="`no`, `yes` or `unknown`.")
-    cost_usd: float | None
+    usage_ignored: str | None = Field(
+        description="Why the usage in the reply does not count; its estimate does."
+    )
     request_id: str | None = Field(description="The provider's.")
 
 
@@ -137,7 +138,8 @@ class JobSummary(Data):
         description="A link to it, or to its thumbnail if one was made, for a limited time; "
         "if asked for."
     )
-    cost_usd: float | None
+    cost_usd: float | None = Field(description="What is certain, US dollars.")
+    cost_usd_at_most: float | None = Field(description="What is possible.")
     failure: str | None = Field(description="The code.")
     path: str
     accepted_at: datetime

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from ..events.data import Data
 from ..limits.adaptive_rate import Quota, apply_quota
-from ..limits.budget import MILLION, DayLedger
+from ..limits.budget import MILLION, DayLedger, to_millionths
 from ..limits.circuit_breaker import Circuit, open_until
 from ..limits.pacing import count_waiting, find_next_call, start_pace
 from ..limits.pool_ledger import WHOLE_POOL, Ledger
@@ -44,13 +44,23 @@ class BudgetStatus(Data):
     """The budget of a day."""
 
     day: date = Field(description="UTC.")
-    limit_usd: float | None = Field(description="`DAILY_BUDGET_USD`; null: no limit.")
+    limit_usd: float | None = Field(default=None, description="`DAILY_BUDGET_USD`; null: no limit.")
     cost_usd: float | None = Field(
-        description="Cost of ended calls. Null without a limit; if there was one earlier in the "
-        "day, the cost of the calls made under it."
+        default=None,
+        description="What ended calls certainly cost. Null without a limit; if there was one "
+        "earlier in the day, the cost of the calls made under it.",
     )
-    reserved_usd: float | None = Field(description="For calls in progress; null likewise.")
-    calls: int | None = Field(description="Number of reservations; null likewise.")
+    cost_usd_at_most: float | None = Field(
+        default=None,
+        description="What they may have cost, which counts against the limit; null likewise.",
+    )
+    reserved_usd: float | None = Field(
+        default=None, description="For calls in progress; null likewise."
+    )
+    left_usd: float | None = Field(
+        default=None, description="What further calls may cost; null: no limit."
+    )
+    calls: int | None = Field(default=None, description="Number of reservations; null likewise.")
 
 
 class CostReservationStatus(Data):
@@ -83,14 +93,19 @@ def describe_budget(
     ledger: DayLedger | None, *, day: date, limit_usd: float | None
 ) -> BudgetStatus:
     """Return the state of a day's budget; with a limit and without a ledger, the cost is zero."""
-    if ledger is None and limit_usd is not None:
-        ledger = DayLedger()
-    spent, reserved, calls = None, None, None
-    if ledger is not None:
-        spent, reserved = _usd(ledger.spent), _usd(ledger.committed - ledger.spent)
-        calls = len(ledger.held)
+    if ledger is None and limit_usd is None:
+        return BudgetStatus(day=day)
+    ledger = ledger or DayLedger()
     return BudgetStatus(
-        day=day, limit_usd=limit_usd, cost_usd=spent, reserved_usd=reserved, calls=calls
+        day=day,
+        limit_usd=limit_usd,
+        cost_usd=_usd(ledger.certain),
+        cost_usd_at_most=_usd(ledger.spent),
+        reserved_usd=_usd(ledger.committed - ledger.spent),
+        left_usd=None
+        if limit_usd is None
+        else _usd(max(0, to_millionths(limit_usd) - ledger.committed)),
+        calls=len(ledger.held),
     )
 
 

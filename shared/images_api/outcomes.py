@@ -24,10 +24,11 @@ from pydantic import JsonValue
 from ..errors import CallFailed, NoConnection, NoReply, NotSent, UnreadableReply
 from ..vocabulary import FailureCode
 from .replies import (
-    find_categories,
+    Moderation,
     find_codes,
     find_error,
     find_links,
+    find_moderation,
     find_withheld,
     find_words,
     find_wrapped_error,
@@ -38,7 +39,8 @@ from .replies import (
     to_text,
 )
 
-type Charged = Literal["no", "yes", "unknown"]
+#: Whether a call is paid for: surely not, perhaps its input tokens, perhaps all of it, surely.
+type Charged = Literal["no", "input", "unknown", "yes"]
 type FeedbackKind = Literal[
     "accepted", "throttled", "blocked", "misconfigured", "unavailable", "nothing"
 ]
@@ -80,7 +82,8 @@ class Meaning:
     """What a kind of outcome implies."""
 
     next: Next
-    #: Whether the call was paid for. What nobody documents is "unknown".
+    #: Azure bills what it has processed, also for a content filter (400), an input limit (400) and
+    #: a time-out (408), but not for 401 and 429 (cost management page of Foundry, 2026-11).
     charged: Charged
     #: Why the task fails, if it does.
     code: FailureCode
@@ -95,8 +98,8 @@ MEANINGS: Final[Mapping[OutcomeKind, Meaning]] = MappingProxyType(
     {
         OutcomeKind.DONE: Meaning(Next.STORE, "yes", FailureCode.FEWER_IMAGES, "accepted"),
         OutcomeKind.NO_IMAGE: Meaning(Next.FAIL, "unknown", FailureCode.NO_IMAGE, "accepted"),
-        OutcomeKind.REFUSED: Meaning(Next.FAIL, "no", FailureCode.CONTENT_REFUSED, "accepted"),
-        OutcomeKind.INVALID: Meaning(Next.FAIL, "no", _REJECTED, "accepted"),
+        OutcomeKind.REFUSED: Meaning(Next.FAIL, "unknown", FailureCode.CONTENT_REFUSED, "accepted"),
+        OutcomeKind.INVALID: Meaning(Next.FAIL, "input", _REJECTED, "accepted"),
         # The next call has a new token; if that does not help, an operator must act.
         OutcomeKind.UNAUTHORISED: Meaning(_LATER, "no", _REJECTED, "misconfigured"),
         OutcomeKind.THROTTLED: Meaning(_LATER, "no", _REJECTED, "throttled"),
@@ -217,8 +220,7 @@ class Outcome:
     #: Seconds the provider asks us to wait.
     retry_after: float | None = None
     request_id: str | None = None
-    #: What a moderation found, in the provider's words.
-    categories: tuple[str, ...] = ()
+    moderation: Moderation | None = None
     #: The service does not work, whatever the request: 5xx, reset, silence, no connection.
     service_failed: bool = False
 
@@ -249,14 +251,16 @@ def of_reply(
         message = "; ".join(find_withheld(document))
     if not message and code == f"http_{HTTPStatus.ACCEPTED}":
         message = "202 Accepted: the picture is made later, and the app can't fetch it from there"
+    moderation = find_moderation(document, message)
+    nothing_made = kind is OutcomeKind.REFUSED and moderation and moderation.stage == "input"
     return Outcome(
         kind=kind,
         code=to_one_line(code),
         message=to_one_line(message) or to_one_line(code),
-        charged=MEANINGS[kind].charged,
+        charged="input" if nothing_made else MEANINGS[kind].charged,
         retry_after=read_retry_after(headers, now=now),
         request_id=read_request_id(headers),
-        categories=find_categories(document, message),
+        moderation=moderation,
         service_failed=kind is OutcomeKind.UNKNOWN,
     )
 
@@ -337,8 +341,7 @@ def _of_error(
         if named := next((codes[each] for each in codes if each in known), None):
             return kind, named
     if status is None or status < _BROKEN:
-        is_filtered = bool(find_categories(document, ""))
-        told = OutcomeKind.REFUSED if is_filtered else None
+        told = OutcomeKind.REFUSED if find_moderation(document, "") else None
         told = told or _of_words(status, find_words(document, text), code)
         if told:
             return told, code

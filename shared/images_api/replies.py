@@ -11,8 +11,9 @@ from collections import deque
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
+from typing import Final, Literal
 
-from pydantic import JsonValue
+from pydantic import BaseModel, Field, JsonValue
 
 from ..vocabulary import clip
 
@@ -21,12 +22,26 @@ _VIOLATIONS = re.compile(r"safety_violations=\[([^\[\]]*)\]")
 _TAGS = re.compile("<[^<>]*>")
 _NOT_WORDS = re.compile("[^a-z0-9.]+")
 _NOT_CODES = re.compile("[^a-z0-9]+")
+_MODERATION = frozenset({"moderation_details", "moderation"})
 #: Members that repeat the request; what they say is the caller's.
 _ECHOES = frozenset({"prompt", "revised_prompt", "input", "b64_json", "url"})
 _LONGEST_CODE = 64
 _LONGEST = 1000  # characters of a message that are kept
 _LONGEST_PROMPT = 4_096  # bytes of a revised prompt that are kept in the record
 _LARGEST = 10**9  # a larger number is not an error code
+
+type Stage = Literal["input", "output"]
+_STAGES: Final[Mapping[JsonValue, Stage]] = {"input": "input", "output": "output"}
+
+
+class Moderation(BaseModel, frozen=True):
+    """What a content filter objected to."""
+
+    stage: Stage | None = Field(
+        description="`input`: refused before anything was made; `output`: a picture was made and "
+        "refused; null: the reply does not say."
+    )
+    categories: tuple[str, ...] = Field(description="In the provider's words.")
 
 
 def find_error(document: JsonValue) -> Mapping[str, JsonValue]:
@@ -68,19 +83,28 @@ def find_words(document: JsonValue, text: str) -> str:
     return " . ".join(each.strip() for each in plain)
 
 
-def find_categories(document: JsonValue, message: str) -> tuple[str, ...]:
-    """Return the categories of a refusal: from the message, and where a member is `filtered`.
+def find_moderation(document: JsonValue, message: str) -> Moderation | None:
+    """Return the stage and the categories of a refusal; None if the reply has neither.
 
-    Filters are found by that member because their results have many names: `content_filter_result`,
-    `content_filter_results`, `prompt_filter_results`, in `innererror`, `inner_error` or an item.
+    OpenAI's `moderation_details` has both (five public code bases; not confirmed for Azure).
+    Categories are also in the message, and where a member is `filtered`. Filters are found by that
+    member because their results have many names: `content_filter_result`, `content_filter_results`,
+    `prompt_filter_results`, in `innererror`, `inner_error` or an item.
     """
-    named = [name.strip() for list_ in _VIOLATIONS.findall(message) for name in list_.split(",")]
-    filtered = (
-        name
-        for name, value in _list_members(document, unpack=True)
-        if isinstance(value, dict) and value.get("filtered") is True
-    )
-    return tuple(dict.fromkeys(filter(None, map(to_one_line, (*named, *filtered)))))
+    names = [name.strip() for list_ in _VIOLATIONS.findall(message) for name in list_.split(",")]
+    stage: Stage | None = None
+    for name, value in _list_members(document, unpack=True):
+        if not isinstance(value, dict):
+            continue
+        if value.get("filtered") is True:
+            names.append(name)
+        if name in _MODERATION:
+            told = to_text(value.get("moderation_stage")) or to_text(value.get("stage"))
+            stage = stage or _STAGES.get(told.lower())
+            listed = value.get("categories")
+            names += map(to_text, listed if isinstance(listed, list) else [])
+    categories = tuple(dict.fromkeys(filter(None, map(to_one_line, names))))
+    return Moderation(stage=stage, categories=categories) if stage or categories else None
 
 
 def has_picture(document: JsonValue) -> bool:
@@ -100,12 +124,13 @@ def find_links(document: JsonValue) -> tuple[str, ...]:
 
 def find_withheld(document: JsonValue) -> tuple[str, ...]:
     """Return the reasons that items without a picture and without a link give, in order."""
-    bare = (item for item in _list_items(document) if not (item.get("b64_json") or item.get("url")))
-    reasons = (
-        to_text(find_error(item).get("message")) or ", ".join(find_categories(item, ""))
-        for item in bare
-    )
-    return tuple(to_one_line(reason) for reason in reasons if reason)
+    reasons = []
+    for item in _list_items(document):
+        if not (item.get("b64_json") or item.get("url")):
+            moderation = find_moderation(item, "")
+            filtered = ", ".join(moderation.categories) if moderation else ""
+            reasons.append(to_one_line(to_text(find_error(item).get("message")) or filtered))
+    return tuple(filter(None, reasons))
 
 
 def _list_items(document: JsonValue) -> Iterator[dict[str, JsonValue]]:

@@ -7,8 +7,8 @@ process dies in between, the reservation counts in full until a sweep settles it
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime
-from enum import Enum
 from typing import Final, Literal
 
 from pydantic import BaseModel, Field
@@ -31,15 +31,17 @@ class DayLedger(BaseModel, frozen=True, extra="ignore"):
 
     #: Grows when the shape of a ledger changes so that an older app could not read it.
     version: Literal[1] = 1
-    #: Cost of settled calls, millionths of a dollar.
+    #: What settled calls may have cost, millionths of a dollar.
     spent: int = Field(default=0, ge=0)
+    #: The part of it that is certain.
+    certain: int = Field(default=0, ge=0)
     #: Reservations by ticket; each ticket is used once.
     held: dict[str, CostReservation] = {}
     next_ticket: int = 1
 
     @property
     def committed(self) -> int:
-        """Return the settled plus the reserved costs."""
+        """Return what settled calls may have cost plus what is reserved."""
         return self.spent + sum(hold.amount for hold in self.held.values())
 
 
@@ -54,13 +56,22 @@ def to_millionths(usd: float) -> int:
     return max(0, math.ceil(round(usd * MILLION, 6)))
 
 
-class NoBudget(Enum):
+@dataclass(frozen=True, slots=True)
+class SettledCost:
+    """What a call cost, millionths of a dollar: what is certain, and what is possible."""
+
+    certain: int = 0
+    at_most: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class NoBudget:
     """Why a cost could not be reserved."""
 
-    #: The settled costs leave too little for this day.
-    SPENT = "spent"
-    #: The reserved costs leave too little; they may settle for less, so try again later.
-    RESERVED = "reserved"
+    #: What is left of the limit, millionths of a dollar.
+    left: int
+    #: Only reserved costs are in the way; they may settle for less, so try again later.
+    try_later: bool
 
 
 def reserve(
@@ -68,19 +79,20 @@ def reserve(
 ) -> tuple[DayLedger, str | NoBudget]:
     """Reserve a cost and return its ticket; `NoBudget` if that would exceed the limit."""
     if limit is not None and ledger.committed + hold.amount > limit:
-        spent = ledger.spent + hold.amount > limit
-        return ledger, NoBudget.SPENT if spent else NoBudget.RESERVED
+        left = max(0, limit - ledger.committed)
+        return ledger, NoBudget(left, try_later=ledger.spent + hold.amount <= limit)
     ticket = str(ledger.next_ticket)
     changes = {"held": {**ledger.held, ticket: hold}, "next_ticket": ledger.next_ticket + 1}
     return ledger.model_copy(update=changes), ticket
 
 
-def settle(ledger: DayLedger, ticket: str, amount: int) -> DayLedger:
-    """Replace a reservation by the cost of the call; a second time changes nothing."""
+def settle(ledger: DayLedger, ticket: str, cost: SettledCost) -> DayLedger:
+    """Replace a reservation by what the call may have cost; a second time changes nothing."""
     if ticket not in ledger.held:
         return ledger
     held = {name: hold for name, hold in ledger.held.items() if name != ticket}
-    return ledger.model_copy(update={"spent": ledger.spent + amount, "held": held})
+    spent, certain = ledger.spent + cost.at_most, ledger.certain + cost.certain
+    return ledger.model_copy(update={"spent": spent, "certain": certain, "held": held})
 
 
 def find_overdue(ledger: DayLedger, *, now: datetime) -> Mapping[str, CostReservation]:

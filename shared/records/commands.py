@@ -139,7 +139,7 @@ def replay(record: JobRecord, *, remake: bool, now: datetime) -> JobRecord:
 
 
 def _pending(task: TaskRecord, step: Step) -> TaskRecord:
-    may_be_paid = any(attempt.charged != "no" for attempt in task.attempts)
+    may_be_paid = any(attempt.may_be_billed for attempt in task.attempts)
     return move(
         task,
         step,

@@ -2,52 +2,87 @@
 
 from collections.abc import Sequence
 from datetime import UTC, date, datetime, time, timedelta
+from typing import Final, Literal
 
 from ..catalogue.models import Model
 from ..catalogue.pricing import Usage, compute_cost
 from ..images_api.outcomes import Charged
-from ..limits.budget import to_millionths
+from ..limits.budget import SettledCost, to_millionths
 from ..vocabulary import FailureCode
-from .record import Attempt, Failure, JobRecord, JobState, KnownBy, TaskRecord, TaskState
+from .record import Attempt, Cost, Failure, JobRecord, JobState, TaskRecord, TaskState
+
+#: A usage is believed if it costs at least this share of the pictures that came, by the estimate,
+#: and at most this many times the estimate (docs/settings.md says why).
+LEAST_BELIEVED: Final = 0.1
+MOST_BELIEVED: Final = 5.0
 
 
 def add_cost(
-    attempt: Attempt, charged: Charged, usage: Usage | None, model: Model | None
+    attempt: Attempt,
+    charged: Charged,
+    usage: Usage | None,
+    model: Model | None,
+    *,
+    share: float = 1.0,
 ) -> Attempt:
-    """Return an ended attempt with its cost: by its usage, else by its estimate if it may be paid.
+    """Return an ended attempt with its cost, by its usage if that is credible, else by estimate.
 
-    `model` is None when it is no longer in the catalogue.
+    `model` is None when it is no longer in the catalogue. `share` is how much of what was asked for
+    has come, from 0 to 1.
     """
-    ended = attempt.model_copy(update={"charged": charged, "usage": usage})
-    usd, known_by = cost_of_call(ended)
-    by_usage = compute_cost(model, usage) if model and usage and charged != "no" else None
-    if by_usage is not None:
-        usd, known_by = round(by_usage, 6), "usage"
-    return ended.model_copy(update={"cost_usd": usd, "cost_known_by": known_by})
+    if charged == "no":
+        return attempt.model_copy(update=_range(0.0, 0.0, None))
+    by_usage = compute_cost(model, usage) if model and usage else None
+    doubt = None if by_usage is None else _doubt_usage(by_usage, attempt, share)
+    if by_usage is not None and doubt is None:
+        changes = _range(round(by_usage, 6), round(by_usage, 6), "usage")
+        return attempt.model_copy(update=changes | {"usage": usage})
+    most = attempt.estimate_usd
+    if charged == "input" and attempt.estimate_input_usd is not None:
+        most = attempt.estimate_input_usd
+    least = most if charged == "yes" or most is None else 0.0
+    told = {"usage": None if doubt else usage, "usage_ignored": doubt}
+    return attempt.model_copy(update=_range(least, most, "estimate") | told)
 
 
-def cost_of_call(attempt: Attempt) -> tuple[float | None, KnownBy | None]:
-    """Return what a call has cost, USD, and how it is known; its estimate until it is known."""
-    if attempt.charged == "no":
-        return 0.0, None
-    if attempt.cost_usd is None:
-        return attempt.estimate_usd, "estimate"
-    return attempt.cost_usd, attempt.cost_known_by
+def _range(
+    least: float | None, most: float | None, known_by: Literal["usage", "estimate"] | None
+) -> dict[str, object]:
+    return dict(Cost(cost_usd=least, cost_usd_at_most=most, cost_known_by=known_by))
 
 
-def cost_of(attempts: Sequence[Attempt]) -> tuple[float | None, KnownBy | None]:
-    """Add up what calls cost, USD, and say how it is known; None when one has no known price."""
-    costs = [cost_of_call(attempt) for attempt in attempts if attempt.charged != "no"]
-    known = [usd for usd, _ in costs if usd is not None]
-    if len(known) < len(costs):
-        return None, None
-    by_usage = all(known_by == "usage" for _, known_by in costs)
-    return round(sum(known), 6), ("usage" if by_usage else "estimate") if costs else None
+def _doubt_usage(usd: float, attempt: Attempt, share: float) -> str | None:
+    """Return why a usage of this cost is not believed, or None."""
+    if attempt.estimate_usd is None:
+        return None
+    made = attempt.estimate_usd - (attempt.estimate_input_usd or 0.0)
+    least, most = LEAST_BELIEVED * made * share, MOST_BELIEVED * attempt.estimate_usd
+    if least <= usd <= most:
+        return None
+    return f"by its usage the call costs ${usd:.6g}, which is not from ${least:.6g} to ${most:.6g}"
 
 
-def billed(attempt: Attempt) -> int:
-    """Return what a call has cost, millionths of a USD; 0 where even its estimate is unknown."""
-    return to_millionths(cost_of_call(attempt)[0] or 0.0)
+def cost_of(attempts: Sequence[Attempt]) -> Cost:
+    """Add up what calls cost."""
+    costs = [attempt for attempt in attempts if attempt.may_be_billed]
+    certain = [each.cost_usd for each in costs if each.cost_usd is not None]
+    possible = [each.cost_usd_at_most for each in costs if each.cost_usd_at_most is not None]
+    if len(possible) < len(costs):
+        return Cost(cost_usd=None, cost_usd_at_most=None)
+    by_usage = all(each.cost_known_by == "usage" for each in costs)
+    return Cost(
+        cost_usd=round(sum(certain), 6),
+        cost_usd_at_most=round(sum(possible), 6),
+        cost_known_by=("usage" if by_usage else "estimate") if costs else None,
+    )
+
+
+def settled_cost(attempt: Attempt) -> SettledCost:
+    """Return what a call cost for the budget; zero where its price is unknown."""
+    return SettledCost(
+        certain=to_millionths(attempt.cost_usd or 0.0),
+        at_most=to_millionths(attempt.cost_usd_at_most or 0.0),
+    )
 
 
 def may_exceed_cost_limit(record: JobRecord, estimate_usd: float | None) -> bool:
@@ -57,20 +92,38 @@ def may_exceed_cost_limit(record: JobRecord, estimate_usd: float | None) -> bool
         return False
     if estimate_usd is None:
         return True
-    spent = sum(map(billed, record.attempts))
+    possible = sum(settled_cost(attempt).at_most for attempt in record.attempts)
     # Each call was rounded up, by less than a millionth.
     rounded = len(record.attempts) + 1
-    return spent + to_millionths(estimate_usd) > to_millionths(limit) + rounded
+    return possible + to_millionths(estimate_usd) > to_millionths(limit) + rounded
 
 
-def over_budget(day: date, limit_usd: float) -> Failure:
+def over_cost_limit(record: JobRecord, estimate_usd: float | None) -> Failure:
+    """Return the failure of a task that may bring the job above its `max_cost_usd`."""
+    so_far = cost_of(record.attempts).cost_usd_at_most
+    cost = "an unknown amount" if so_far is None else f"up to ${so_far:.4f}"
+    return Failure(
+        code=FailureCode.OVER_COST_LIMIT,
+        message=f"the next call {_describe_price(estimate_usd)}, the calls before it cost {cost}, "
+        f"and the job's max_cost_usd is ${record.job.max_cost_usd:g}",
+    )
+
+
+def over_budget(
+    day: date, limit_usd: float, *, estimate_usd: float | None, left_usd: float
+) -> Failure:
     """Return the failure of a task that waits for another day's budget."""
     return Failure(
         code=FailureCode.OVER_BUDGET,
-        message=f"the app's budget of ${limit_usd:g} for {day.isoformat()} (UTC) is spent; "
-        f"the job continues at {_midnight_after(day).isoformat(timespec='minutes')}",
+        message=f"the call {_describe_price(estimate_usd)}, and ${left_usd:.4f} is left of the "
+        f"app's budget of ${limit_usd:g} for {day.isoformat()} (UTC); the job continues at "
+        f"{_midnight_after(day).isoformat(timespec='minutes')}",
         retryable=True,
     )
+
+
+def _describe_price(estimate_usd: float | None) -> str:
+    return "has no known price" if estimate_usd is None else f"may cost ${estimate_usd:.4f}"
 
 
 def task_awaits_budget(task: TaskRecord) -> bool:

@@ -10,10 +10,10 @@ import binascii
 import json
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote, unquote
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from ..errors import UnreadableCursor
 from ..vocabulary import MAX_NAME_BYTES, clip
@@ -51,11 +51,20 @@ class IndexEntry(BaseModel):
     picture: str | None = None
     #: The blob of a small one of that, if one was made.
     thumbnail: str | None = None
+    #: What is certain and what is possible; None where a price is not known.
     cost_usd: float | None = None
+    cost_usd_at_most: float | None = None
     code: str | None = None
     #: The beginning of the prompt; None where a blob holds it.
     prompt: str | None = None
     tags: dict[str, str] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _upgrade(cls, stored: Any) -> Any:  # noqa: ANN401 (whatever is to be validated)
+        if isinstance(stored, dict) and "cost_usd" in stored:
+            return {"cost_usd_at_most": stored["cost_usd"], **stored}  # an older one has one cost
+        return stored
 
     @property
     def place(self) -> str:
@@ -80,6 +89,7 @@ class IndexEntry(BaseModel):
 
 def index_entry_of(record: JobRecord) -> IndexEntry:
     """Return the index entry of a record."""
+    cost = cost_of(record.attempts)
     sizes = dict.fromkeys(f"{plan.width}x{plan.height}" for plan in record.plans)
     pictures = record.pictures
     return IndexEntry(
@@ -93,7 +103,8 @@ def index_entry_of(record: JobRecord) -> IndexEntry:
         pictures=len(pictures),
         picture=pictures[0].blob if pictures else None,
         thumbnail=_thumbnail(record, pictures[0].blob) if pictures else None,
-        cost_usd=cost_of(record.attempts)[0],
+        cost_usd=cost.cost_usd,
+        cost_usd_at_most=cost.cost_usd_at_most,
         code=record.failure.code if record.failure else None,
         prompt=record.job.prompt and clip(record.job.prompt, MAX_PROMPT),
         tags=record.job.tags,

@@ -103,5 +103,5 @@ def failure_of(outcome: Outcome, *, came: int, wanted: int) -> Failure:
         message=message,
         retryable=outcome.next in {Next.STORE, Next.RESOLVE_UNKNOWN}
         or outcome.kind is OutcomeKind.NOT_STORED,
-        categories=outcome.categories,
+        moderation=outcome.moderation,
     )

@@ -11,7 +11,8 @@ from typing import Any, Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ..catalogue.pricing import Usage
-from ..images_api.outcomes import Charged, OutcomeKind
+from ..images_api.outcomes import OutcomeKind
+from ..images_api.replies import Moderation
 from ..jobs.finish import Kind
 from ..jobs.job import Job
 from ..pictures.inputs import InputPicture
@@ -61,10 +62,21 @@ class Picture(PictureFacts):
     revised_prompt: str | None = None
 
 
-type KnownBy = Literal["usage", "estimate"]
+class Cost(_Frozen):
+    """What calls cost, US dollars: both ends are null when one of them has no known price."""
+
+    cost_usd: float | None = Field(default=0.0, description="What is certain, US dollars.")
+    cost_usd_at_most: float | None = Field(
+        default=0.0,
+        description="What is possible: a refusal, a time-out or a lost reply may be billed too.",
+    )
+    cost_known_by: Literal["usage", "estimate"] | None = Field(
+        default=None,
+        description="`estimate` if a part of it is one; null if nothing can have been billed.",
+    )
 
 
-class Attempt(_Frozen):
+class Attempt(Cost):
     """One call that was, or may have been, paid for."""
 
     #: Number of the claim: the fencing token.
@@ -76,8 +88,10 @@ class Attempt(_Frozen):
     deadline_at: datetime
     #: The time limit of the call itself, seconds.
     limit_seconds: float = Field(gt=0)
-    #: The higher estimate, USD; None when the model's price is unknown.
+    #: USD; None when the model's price is unknown.
     estimate_usd: float | None = None
+    #: The part of it that is billed though nothing is made; None: not known apart.
+    estimate_input_usd: float | None = None
     ended_at: datetime | None = None
     kind: OutcomeKind | None = None
     code: str | None = None
@@ -86,10 +100,24 @@ class Attempt(_Frozen):
     request_id: str | None = None
     #: The reservation of the day's budget.
     ticket: str | None = None
-    charged: Charged = "unknown"
-    cost_usd: float | None = None
-    cost_known_by: KnownBy | None = None
+    #: None where the reply had none that counts.
     usage: Usage | None = None
+    #: Why the usage in the reply does not count.
+    usage_ignored: str | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _upgrade(cls, stored: Any) -> Any:  # noqa: ANN401 (whatever is to be validated)
+        if isinstance(stored, dict) and "charged" in stored:
+            from .upgrades import upgrade_attempt  # noqa: PLC0415 (rare: no start waits for it)
+
+            return upgrade_attempt(stored)
+        return stored
+
+    @property
+    def may_be_billed(self) -> bool:
+        """Tell whether the call cost something, or may have."""
+        return self.cost_usd_at_most != 0
 
 
 class FailureFacts(_Frozen):
@@ -103,9 +131,18 @@ class FailureFacts(_Frozen):
 class Failure(FailureFacts):
     """Why a task or a job ended without its pictures."""
 
-    categories: tuple[str, ...] = Field(
-        default=(), description="What a content filter objected to."
+    moderation: Moderation | None = Field(
+        default=None, description="What a content filter objected to, if the reply says so."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _upgrade(cls, stored: Any) -> Any:  # noqa: ANN401 (whatever is to be validated)
+        if isinstance(stored, dict) and "categories" in stored:
+            from .upgrades import upgrade_failure  # noqa: PLC0415 (rare: no start waits for it)
+
+            return upgrade_failure(stored)
+        return stored
 
 
 class TaskRecord(_Frozen):
@@ -221,9 +258,9 @@ class JobRecord(_Frozen):
     @classmethod
     def _upgrade(cls, document: Any) -> Any:  # noqa: ANN401 (whatever is to be validated)
         if isinstance(document, dict) and document.get("version") == 1:
-            from .version_1 import upgrade  # noqa: PLC0415 (rare: no start waits for it)
+            from .upgrades import upgrade_record  # noqa: PLC0415 (rare: no start waits for it)
 
-            return upgrade(document)
+            return upgrade_record(document)
         return document
 
     def give_up_at(self, lifetime: timedelta) -> datetime:

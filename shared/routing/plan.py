@@ -69,6 +69,8 @@ class Plan(_Data):
     tokens: TokenEstimate
     #: All pictures; None where no price is known (not zero).
     estimate_usd: float | None
+    #: The part of it that prompts and pictures to edit cost; None: not known apart.
+    estimate_input_usd: float | None = None
     estimate_basis: str
     #: Of one call.
     expected_seconds: float
@@ -81,7 +83,15 @@ class Plan(_Data):
         """Return the estimate of one call for so many pictures, USD; None if no price is known."""
         if self.estimate_usd is None:
             return None
-        return round(self.estimate_usd * pictures / self.pictures, 6)
+        inputs = self.estimate_input_usd or 0.0
+        made = (self.estimate_usd - inputs) * pictures / self.pictures
+        return round(made + inputs / self.calls, 6)
+
+    @property
+    def estimate_call_input(self) -> float | None:
+        """The estimate of one call that is refused before anything is made, USD."""
+        inputs = self.estimate_input_usd
+        return None if inputs is None else round(inputs / self.calls, 6)
 
 
 def estimate_usd(plans: Sequence[Plan]) -> float | None:

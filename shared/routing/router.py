@@ -48,7 +48,6 @@ def make_plan(
     locales = len(job.locales) or 1
     most = min(job.n, model.max_n_per_call)
     calls = locales * math.ceil(job.n / most)
-    pixels = fitted.width * fitted.height
     expected = _expect_seconds(job, decision) * (1 + FURTHER_PICTURE_SHARE * (most - 1))
     lane: Lane = next((lane for lane, limit in LANE_SECONDS if expected <= limit), "large")
     count = "one call" if calls == 1 else f"{calls} calls"
@@ -85,12 +84,13 @@ def make_plan(
         pictures=job.n * locales,
         tokens=price.tokens,
         estimate_usd=None if price.usd is None else round(price.usd * locales, 6),
+        estimate_input_usd=None if price.input_usd is None else price.input_usd * locales,
         estimate_basis=price.basis + (f", in {locales} locales" if locales > 1 else ""),
         expected_seconds=round(expected, 1),
         call_limit_seconds=round(max(MIN_CALL_LIMIT, CALL_LIMIT_FACTOR * expected), 1),
         adjustments=tuple(decision.adjustments),
         reasons=tuple(decision.reasons),
-        warnings=_list_warnings(model, pixels, today),
+        warnings=_list_warnings(model, fitted.width * fitted.height, today),
     )
 
 

@@ -22,6 +22,7 @@ from ..limits.budget import (
     CostReservation,
     DayLedger,
     NoBudget,
+    SettledCost,
     find_overdue,
     ledger_name,
     reserve,
@@ -304,10 +305,10 @@ class BudgetLedgers:
         number = await self._change(day.isoformat(), step)
         return f"{day.isoformat()}/{number}" if isinstance(number, str) else number
 
-    async def settle(self, ticket: str, amount: int) -> None:
-        """Replace a reservation by what the call has cost; a second time changes nothing."""
+    async def settle(self, ticket: str, cost: SettledCost) -> None:
+        """Replace a reservation by what the call may have cost; a second time changes nothing."""
         day, _, number = ticket.partition("/")
-        await self._change(day, lambda ledger: (settle(ledger, number, amount), None))
+        await self._change(day, lambda ledger: (settle(ledger, number, cost), None))
 
     async def overdue(self, day: date, *, now: datetime) -> Mapping[str, CostReservation]:
         """Return the reservations of calls that must be over, by ticket."""

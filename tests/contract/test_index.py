@@ -38,7 +38,9 @@ def an_entry(number: int = 1, *, run: int = 1, **tags: str) -> IndexEntry:
 
 
 def ended(entry: IndexEntry, state: JobState = JobState.SUCCEEDED) -> IndexEntry:
-    return entry.model_copy(update={"state": state, "pictures": 1, "cost_usd": 0.05})
+    return entry.model_copy(
+        update={"state": state, "pictures": 1, "cost_usd": 0.05, "cost_usd_at_most": 0.1}
+    )
 
 
 async def due(index: JobIndex, at: datetime = LATER) -> list[IndexEntry]:
@@ -202,6 +204,7 @@ def test_the_fullest_entry_fits_the_metadata_of_a_blob() -> None:
         pictures=4_000,
         picture="p" * 120,
         cost_usd=123456.123456,
+        cost_usd_at_most=123456.123456,
         code="outcome_unknown",
         tags={f"t{number:02d}": '"' * 66 for number in range(20)},
     )

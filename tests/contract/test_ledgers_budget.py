@@ -6,7 +6,7 @@ from datetime import date, timedelta
 import pytest
 
 from shared.errors import StoreUnavailable
-from shared.limits.budget import CostReservation, NoBudget
+from shared.limits.budget import CostReservation, NoBudget, SettledCost
 from shared.ports import Blobs
 from shared.stores.ledgers import BudgetLedgers
 from tests.contract.conftest import NOW, Account
@@ -34,31 +34,33 @@ async def reserved(budget: BudgetLedgers, hold: CostReservation, *, limit: int |
 async def test_the_limit_is_never_passed(budget: BudgetLedgers) -> None:
     tickets = [await budget.reserve(a_hold(40), day=DAY, limit=100) for _ in range(3)]
     assert [isinstance(ticket, str) for ticket in tickets] == [True, True, False]
-    assert tickets[-1] is NoBudget.RESERVED
+    assert tickets[-1] == NoBudget(left=20, try_later=True)
 
 
 async def test_without_a_limit_everything_is_counted(budget: BudgetLedgers) -> None:
     await reserved(budget, a_hold(1_000), limit=None)
-    assert await budget.reserve(a_hold(1), day=DAY, limit=1_000) is NoBudget.RESERVED
+    assert await budget.reserve(a_hold(1), day=DAY, limit=1_000) == NoBudget(left=0, try_later=True)
 
 
 async def test_each_day_has_money_of_its_own(budget: BudgetLedgers) -> None:
     await reserved(budget, a_hold(100))
-    assert await budget.reserve(a_hold(1), day=DAY, limit=100) is NoBudget.RESERVED
-    assert await budget.reserve(a_hold(100), day=TOMORROW, limit=100) not in NoBudget
+    assert isinstance(await budget.reserve(a_hold(1), day=DAY, limit=100), NoBudget)
+    assert isinstance(await budget.reserve(a_hold(100), day=TOMORROW, limit=100), str)
 
 
 async def test_what_was_not_spent_can_be_spent(budget: BudgetLedgers) -> None:
     ticket = await reserved(budget, a_hold(100))
-    await budget.settle(ticket, 30)
-    await budget.settle(ticket, 30)
+    await budget.settle(ticket, SettledCost(at_most=30))
+    await budget.settle(ticket, SettledCost(at_most=30))
     await reserved(budget, a_hold(70))
-    assert await budget.reserve(a_hold(1), day=DAY, limit=100) is NoBudget.RESERVED
+    assert await budget.reserve(a_hold(1), day=DAY, limit=100) == NoBudget(left=0, try_later=True)
 
 
 async def test_a_call_may_cost_more_than_was_set_aside(budget: BudgetLedgers) -> None:
-    await budget.settle(await reserved(budget, a_hold(60)), 90)
-    assert await budget.reserve(a_hold(11), day=DAY, limit=100) is NoBudget.SPENT
+    await budget.settle(await reserved(budget, a_hold(60)), SettledCost(at_most=90))
+    assert await budget.reserve(a_hold(11), day=DAY, limit=100) == NoBudget(
+        left=10, try_later=False
+    )
 
 
 async def test_a_hold_whose_call_must_be_over_is_found(budget: BudgetLedgers) -> None:
@@ -66,7 +68,7 @@ async def test_a_hold_whose_call_must_be_over_is_found(budget: BudgetLedgers) ->
     ticket = await reserved(budget, early)
     await reserved(budget, late)
     assert await budget.overdue(DAY, now=NOW + timedelta(minutes=5)) == {ticket: early}
-    await budget.settle(ticket, 0)
+    await budget.settle(ticket, SettledCost())
     assert await budget.overdue(DAY, now=NOW + timedelta(minutes=5)) == {}
     assert await budget.overdue(TOMORROW, now=NOW) == {}
 
@@ -75,10 +77,11 @@ async def test_a_look_tells_what_is_spent_and_what_is_set_aside(budget: BudgetLe
     assert await budget.look(DAY) is None
     ticket, hold = await reserved(budget, a_hold(60)), a_hold(20)
     await reserved(budget, hold)
-    await budget.settle(ticket, 45)
+    await budget.settle(ticket, SettledCost(certain=40, at_most=45))
     ledger = await budget.look(DAY)
     assert ledger is not None
-    assert (ledger.spent, tuple(ledger.held.values())) == (45, (hold,))
+    assert (ledger.certain, ledger.spent) == (40, 45)
+    assert tuple(ledger.held.values()) == (hold,)
     assert await budget.look(TOMORROW) is None
 
 

@@ -111,7 +111,7 @@ def all_reckoned(scene: Scene, submitted: set[str], billed: Sequence[str]) -> No
             if calls > 1:
                 assert task.possible_duplicate_charge, f"{job_id} paid {calls} times, unsaid"
         calls = sum(request.startswith(f"{job_id}.") for request in billed)
-        charged = [each for each in record.attempts if each.charged != "no"]
+        charged = [each for each in record.attempts if each.may_be_billed]
         assert len(charged) >= calls, f"{job_id} was billed for more than it tells"
     stored = set(scene.world.committed)
     known = {picture.blob for record in records.values() for picture in record.pictures}

@@ -8,9 +8,10 @@ from base64 import b64encode
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 from cloudevents.core.v1.event import CloudEvent
+from pydantic import JsonValue
 
 from shared.config.settings import Configuration, configure
 from shared.images_api.requests import ImageRequest
@@ -56,7 +57,13 @@ def png(width: int, height: int) -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts)
 
 
-def reply_to(request: ImageRequest, *, pictures: int | None = None) -> FakeReply:
+#: What a fake reply reports for a call.
+USAGE: Final[JsonValue] = {"input_tokens": 10, "output_tokens": 1000, "total_tokens": 1010}
+
+
+def reply_to(
+    request: ImageRequest, *, pictures: int | None = None, usage: JsonValue = USAGE
+) -> FakeReply:
     """The reply of a model that does what it is asked."""
     edges = {"width": 1024, "height": 1024} | request.body
     asked = request.body.get("size") or "{width}x{height}".format(**edges)
@@ -66,7 +73,7 @@ def reply_to(request: ImageRequest, *, pictures: int | None = None) -> FakeReply
     body = {
         "created": 1,
         "data": [{"b64_json": image}] * int(str(count)),
-        "usage": {"input_tokens": 10, "output_tokens": 1000, "total_tokens": 1010},
+        "usage": usage,
     }
     headers = {"content-type": "application/json", "apim-request-id": "request-1"}
     return FakeReply(headers=headers, body=json.dumps(body).encode(), chunk_bytes=700)

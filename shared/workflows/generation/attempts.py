@@ -31,7 +31,8 @@ def plan_attempt(
     """Return the attempt to write down before paying."""
     task = record.tasks[index]
     limit = call_limit(record, index, configuration)
-    token = task.claims + 1
+    token, plan = task.claims + 1, record.plans[task.part]
+    estimate = plan.estimate_call(len(step.slots))
     return Attempt(
         token=token,
         deployment=deployment.name,
@@ -39,7 +40,11 @@ def plan_attempt(
         started_at=now,
         deadline_at=now + limit + configuration.settings.storing_margin,
         limit_seconds=limit.total_seconds(),
-        estimate_usd=record.plans[task.part].estimate_call(len(step.slots)),
+        estimate_usd=estimate,
+        estimate_input_usd=plan.estimate_call_input,
+        cost_usd=None if estimate is None else 0.0,
+        cost_usd_at_most=estimate,
+        cost_known_by="estimate",
     )
 
 
@@ -53,7 +58,7 @@ def end_attempt(
     now: datetime,
 ) -> Attempt:
     """Return the attempt with its outcome and cost."""
-    outcome = result.outcome
+    outcome, task = result.outcome, record.tasks[index]
     ended = attempt.model_copy(
         update={
             "ended_at": now,
@@ -63,8 +68,10 @@ def end_attempt(
             "request_id": outcome.request_id,
         }
     )
-    model = configuration.catalogue.models.get(record.plans[record.tasks[index].part].model)
-    return add_cost(ended, outcome.charged, result.usage, model)
+    model = configuration.catalogue.models.get(record.plans[task.part].model)
+    # Without a picture, a usage that is far below the price of one is still not believed.
+    share = max(1, len(result.stored)) / max(1, len(task.missing))
+    return add_cost(ended, outcome.charged, result.usage, model, share=share)
 
 
 def to_unknown_outcome(attempt: Attempt) -> Outcome:

@@ -8,16 +8,16 @@ The cost is reserved before a call, settled after it, and reconciled when a proc
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Final, Literal
+from typing import Final
 
 from ...catalogue.deployments import Deployment
 from ...config.settings import Configuration
 from ...limits.adaptive_rate import Quota
-from ...limits.budget import CostReservation, NoBudget, to_millionths
+from ...limits.budget import MILLION, CostReservation, NoBudget, SettledCost, to_millionths
 from ...limits.pacing import Postponed, Priority, Ticket
 from ...limits.pool_ledger import AcquireRequest, AcquireResult, CircuitOpen, Reservation
 from ...ports import Clock, Versioned
-from ...records.costs import billed, over_budget
+from ...records.costs import over_budget, settled_cost
 from ...records.record import Attempt, Failure, JobRecord, JobState
 from ...stores.ledgers import PoolLedgers
 from ...stores.world import World
@@ -109,14 +109,14 @@ NO_MONEY: Final = "the rest of the day's budget is reserved for calls under way"
 
 async def reserve_budget(
     attempt: Attempt, record: JobRecord, world: World, configuration: Configuration
-) -> Attempt | Failure | Literal[NoBudget.RESERVED]:
+) -> Attempt | Failure | NoBudget:
     """Return the attempt with its ticket, or why there is no money for it today, or not yet."""
     limit_usd = configuration.settings.daily_budget_usd
     if limit_usd is None:
         return attempt
     day = attempt.started_at.astimezone(UTC).date()
-    if attempt.estimate_usd is None:
-        return over_budget(day, limit_usd)  # a price that was known when the job was accepted
+    if attempt.estimate_usd is None:  # a price that was known when the job was accepted
+        return over_budget(day, limit_usd, estimate_usd=None, left_usd=limit_usd)
     ticket = await world.budget.reserve(
         CostReservation(
             amount=to_millionths(attempt.estimate_usd),
@@ -127,28 +127,29 @@ async def reserve_budget(
         # Releasing a job by hand is a decision to pay.
         limit=None if record.budget_waived else to_millionths(limit_usd),
     )
-    if ticket is NoBudget.SPENT:
-        return over_budget(day, limit_usd)
-    if ticket is NoBudget.RESERVED:
-        return ticket
+    if isinstance(ticket, NoBudget):
+        if ticket.try_later:
+            return ticket
+        left, asked = ticket.left / MILLION, attempt.estimate_usd
+        return over_budget(day, limit_usd, estimate_usd=asked, left_usd=left)
     return attempt.model_copy(update={"ticket": ticket})
 
 
 async def settle_budget(attempt: Attempt, world: World) -> None:
     """Settle a call whose result is written."""
     if attempt.ticket is not None:
-        await world.budget.settle(attempt.ticket, billed(attempt))
+        await world.budget.settle(attempt.ticket, settled_cost(attempt))
 
 
 async def release_budget(attempt: Attempt, world: World) -> None:
     """Release the reservation of a call that was not made."""
     if attempt.ticket is not None:
-        await world.budget.settle(attempt.ticket, 0)
+        await world.budget.settle(attempt.ticket, SettledCost())
 
 
 async def find_budget_obstacle(
     attempt: Attempt, record: JobRecord, world: World, configuration: Configuration
-) -> Failure | Literal[NoBudget.RESERVED] | None:
+) -> Failure | NoBudget | None:
     """Return why the budget does not allow a call now, or None; nothing stays reserved."""
     reserved = await reserve_budget(attempt, record, world, configuration)
     if not isinstance(reserved, Attempt):
@@ -170,25 +171,27 @@ async def reconcile(world: World, configuration: Configuration) -> int:
     today = now.astimezone(UTC).date()
     for day in (today - timedelta(days=1), today):
         for ticket, hold in (await world.budget.overdue(day, now=now)).items():
-            amount = await _cost_of_reservation(ticket, hold, world)
-            if amount is not None:
-                await world.budget.settle(ticket, amount)
+            cost = await _cost_of_reservation(ticket, hold, world)
+            if cost is not None:
+                await world.budget.settle(ticket, cost)
                 settled += 1
     return settled
 
 
-async def _cost_of_reservation(ticket: str, hold: CostReservation, world: World) -> int | None:
-    """Return the cost of a call, millionths of a USD; None while its attempt is under way."""
+async def _cost_of_reservation(
+    ticket: str, hold: CostReservation, world: World
+) -> SettledCost | None:
+    """Return the cost of a call; None while its attempt is under way."""
     stored = await world.records.read(hold.job_id)
     if stored is None:
-        return hold.amount
+        return SettledCost(at_most=hold.amount)
     if _attempt(stored.value, ticket) is None and stored.value.state is JobState.RUNNING:
         stored = await _fence(stored, ticket, world)
     attempt = _attempt(stored.value, ticket)
     if attempt is None:
-        return 0
+        return SettledCost()
     running = any(task.current == attempt for task in stored.value.tasks)
-    return None if running else billed(attempt)
+    return None if running else settled_cost(attempt)
 
 
 async def _fence(stored: Versioned[JobRecord], ticket: str, world: World) -> Versioned[JobRecord]:

@@ -7,7 +7,7 @@ from typing import Literal
 from ...catalogue.deployments import Deployment
 from ...config.settings import Configuration
 from ...ports import What
-from ...records.costs import may_exceed_cost_limit
+from ...records.costs import may_exceed_cost_limit, over_cost_limit
 from ...records.record import Attempt, Failure, JobRecord, TaskRecord
 from ...records.task_messages import TaskMessage
 from ...records.transitions import OPEN
@@ -90,8 +90,9 @@ def next_step(
                 retryable=True,
             )
         )
-    if may_exceed_cost_limit(record, plan.estimate_call(len(slots))):
-        return GiveUp(_over_its_limit(record))
+    estimate = plan.estimate_call(len(slots))
+    if may_exceed_cost_limit(record, estimate):
+        return GiveUp(over_cost_limit(record, estimate))
     return Pay(deployments, slots, give_up_at)
 
 
@@ -102,12 +103,4 @@ def _too_late(give_up_at: datetime, task: TaskRecord, message: TaskMessage) -> F
         code=FailureCode.DEADLINE_EXCEEDED,
         message=f"not made by {give_up_at.isoformat(timespec='seconds')}{tried}{held}",
         retryable=True,
-    )
-
-
-def _over_its_limit(record: JobRecord) -> Failure:
-    return Failure(
-        code=FailureCode.OVER_COST_LIMIT,
-        message=f"one more call might bring the job above its max_cost_usd, "
-        f"${record.job.max_cost_usd}",
     )

@@ -294,6 +294,7 @@ class TaskRun:
 def _facts(attempt: Attempt, pictures: int) -> dict[str, Any]:
     """Return the facts of a call that operators need."""
     ended_at = attempt.ended_at or attempt.started_at
+    ignored = {"usage_ignored": attempt.usage_ignored} if attempt.usage_ignored else {}
     return {
         "attempt": attempt.token,
         "deployment": attempt.deployment,
@@ -302,7 +303,9 @@ def _facts(attempt: Attempt, pictures: int) -> dict[str, Any]:
         "request_id": attempt.request_id,
         "pictures": pictures,
         "cost_usd": attempt.cost_usd,
+        "cost_usd_at_most": attempt.cost_usd_at_most,
         "seconds": round((ended_at - attempt.started_at).total_seconds(), 2),
+        **ignored,
     }
 
 

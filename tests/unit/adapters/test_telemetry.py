@@ -65,9 +65,10 @@ def test_a_lane_message_carries_the_trace_and_an_older_one_is_read_without() -> 
 
 
 def test_calls_are_counted_by_what_became_of_them_and_cost_is_added_up(told: Told) -> None:
-    facts = {"code": None, "deployment": "d1", "cost_usd": 0.25}
+    facts = {"code": None, "deployment": "d1", "cost_usd": 0.25, "cost_usd_at_most": 0.5}
     note("generate_small", Report(What.DONE, "a", facts | {"outcome": OutcomeKind.DONE}))
-    note("generate_small", Report(What.DONE, "b", facts | {"outcome": OutcomeKind.DONE}))
+    doubted = facts | {"outcome": OutcomeKind.DONE, "usage_ignored": "too much"}
+    note("generate_small", Report(What.DONE, "b", doubted))
     throttled = {"outcome": OutcomeKind.THROTTLED, "code": "429", "deployment": "d1"}
     note("generate_small", Report(What.PENDING, "c", throttled | {"again_in_seconds": 12.5}))
     done = {"function": "generate_small", "outcome": "done", "code": "", "deployment": "d1"}
@@ -76,6 +77,8 @@ def test_calls_are_counted_by_what_became_of_them_and_cost_is_added_up(told: Tol
         labels(**done | {"outcome": "throttled", "code": "429"}): 1,
     }
     assert sum(told.sums("image_jobs.cost").values()) == 0.5
+    assert sum(told.sums("image_jobs.cost_at_most").values()) == 1.0
+    assert sum(told.sums("image_jobs.usage_ignored").values()) == 1
     assert sum(told.sums("image_jobs.pace_wait").values()) == 12.5
 
 

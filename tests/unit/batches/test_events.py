@@ -52,11 +52,14 @@ def test_an_entry_without_a_job_says_why() -> None:
     result = result_of("b1", entry, None)
     assert (result.state, result.code, result.job_id) == ("rejected", "invalid_job", None)
     assert result.faults == (Fault("n", "99 is too big"),)
-    assert result_of("b1", ENTRY, None).state == "gone"
+    assert (result.cost_usd, result.cost_usd_at_most) == (0.0, 0.0)
+    gone = result_of("b1", ENTRY, None)
+    assert (gone.state, gone.cost_usd, gone.cost_usd_at_most) == ("gone", None, None)
 
 
 def result(state: Any, **fields: Any) -> Result:  # noqa: ANN401 (any field of a result)
     facts: dict[str, Any] = {"entry": 1, "line": 1, "job_id": "fox", "repeated": False}
+    facts["cost_usd_at_most"] = fields.get("cost_usd", 0.0)
     return Result(state=state, **(facts | fields))
 
 
@@ -64,32 +67,40 @@ def test_the_cost_of_a_repeated_job_is_counted_where_it_was_begun() -> None:
     counts = count_results(
         (
             result("succeeded", cost_usd=0.5, cost_known_by="usage"),
-            result("failed", cost_usd=0.25, cost_known_by="estimate"),
+            result("failed", cost_usd=0.25, cost_usd_at_most=0.5, cost_known_by="estimate"),
             result("succeeded", cost_usd=9.0, cost_known_by="usage", repeated=True),
-            result("parked", possible_duplicate_charge=True),
+            result("parked", cost_usd=None, possible_duplicate_charge=True),
             result("rejected", job_id=None),
             result("gone"),
         )
     )
     assert (counts.entries, counts.succeeded, counts.rejected, counts.gone) == (6, 2, 1, 1)
     assert (counts.repeated, counts.known_usd, counts.possible_duplicate_charges) == (1, 0.75, 1)
-    assert (counts.unpriced, counts.estimated) == (1, 1)
+    assert (counts.known_usd_at_most, counts.unpriced, counts.estimated) == (1.0, 1, 1)
+
+
+def test_counts_that_an_earlier_version_stored_are_certain_of_their_cost() -> None:
+    assert Counts.model_validate({"entries": 1, "known_usd": 0.5}).known_usd_at_most == 0.5
 
 
 @pytest.mark.parametrize(
     ("counts", "cost"),
     [
-        (Counts(entries=2, succeeded=2, known_usd=0.1234567), (0.123457, "usage")),
-        (Counts(entries=2, succeeded=2, known_usd=0.5, estimated=1), (0.5, "estimate")),
-        (Counts(entries=2, succeeded=2, known_usd=0.5, unpriced=1), (None, None)),
-        (Counts(entries=2, rejected=2), (0.0, None)),
+        (Counts(entries=2, succeeded=2, known_usd=0.1234567), (0.123457, 0.123457, "usage")),
+        (
+            Counts(entries=2, succeeded=2, known_usd=0.5, known_usd_at_most=0.75, estimated=1),
+            (0.5, 0.75, "estimate"),
+        ),
+        (Counts(entries=2, succeeded=2, known_usd=0.5, unpriced=1), (None, None, None)),
+        (Counts(entries=2, rejected=2), (0.0, 0.0, None)),
     ],
 )
 def test_a_tally_has_a_cost_unless_a_part_of_it_is_unknown(
-    counts: Counts, cost: tuple[float | None, str | None]
+    counts: Counts, cost: tuple[float | None, float | None, str | None]
 ) -> None:
     published = tally(counts)
-    assert (published.cost_usd, published.cost_known_by) == cost
+    found = (published.cost_usd, published.cost_usd_at_most, published.cost_known_by)
+    assert found == cost
 
 
 def test_the_event_is_built_from_the_record_alone_and_has_the_same_id_each_time() -> None:

@@ -194,10 +194,21 @@ def test_a_usage_without_an_output_count_is_read_by_its_total() -> None:
 
 
 @pytest.mark.parametrize(
-    "given_usage", [None, [], "x", {}, {"output_tokens": True}, {"output_tokens": -1}]
+    "given_usage", [[], "x", {}, {"output_tokens": True}, {"output_tokens": -1}]
 )
-def test_a_usage_that_counts_nothing_is_none(given_usage: None) -> None:
-    assert Usage.read(given_usage) is None
+def test_a_usage_that_counts_nothing_is_zero_and_a_missing_one_is_none(given_usage: Any) -> None:  # noqa: ANN401 (any JSON)
+    assert Usage.read({"usage": given_usage}) == Usage()
+    replies: list[Any] = [None, [], "x", {}, {"usage": None}, {"output_tokens": -1}]
+    assert {Usage.read(reply) for reply in replies} == {None}
+
+
+def test_the_input_is_estimated_apart_where_it_has_a_price_of_its_own() -> None:
+    sizes: Any = {"n": 4, "prompt_characters": 100, "input_pixels": (1024 * 1024,)}
+    whole = estimate(GPT, "low", 1024, 1024, **sizes)
+    inputs = (200 * 5 + 1_536 * 8) / 1e6
+    assert whole.input_usd == pytest.approx(inputs)
+    assert whole.usd == pytest.approx(inputs + 4 * 196 * 30 / 1e6)
+    assert estimate(read_builtin().get("FLUX.2-pro"), None, 1024, 1024, **sizes).input_usd is None
 
 
 @given(

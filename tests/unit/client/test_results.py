@@ -46,12 +46,17 @@ def test_calls_are_ended_running_or_still_to_come() -> None:
 def test_a_status_has_the_pictures_so_far_and_what_they_cost() -> None:
     half = (
         task(0, state=TaskState.DONE, attempts=(attempt(),), pictures=(picture("a.png"),)),
-        task(1, state=TaskState.CALLING, current=attempt(cost_usd=None, charged="unknown")),
+        task(
+            1,
+            state=TaskState.CALLING,
+            current=attempt(cost_usd=0.0, cost_usd_at_most=0.05, cost_known_by="estimate"),
+        ),
     )
     status = Status(record(plan=plan(n=2), tasks=half, state=JobState.RUNNING))
     assert [image.blob for image in status.images] == ["a.png"]
     assert status.costs.cost_known_by == "estimate"
-    assert status.costs.cost_usd == pytest.approx(0.0123456789 + 0.05, abs=1e-6)
+    assert status.costs.cost_usd == pytest.approx(0.0123456789, abs=1e-6)
+    assert status.costs.cost_usd_at_most == pytest.approx(0.0623456789, abs=1e-6)
 
 
 def test_a_job_that_ended_without_its_pictures_says_why() -> None:

@@ -8,6 +8,7 @@ import pytest
 from shared.errors import Fault, InvalidJob
 from shared.events.cloud_events import alarm_event, build, rejected, to_json
 from shared.events.data import MAX_EVENT_BYTES
+from shared.images_api.replies import Moderation
 from shared.jobs.parsing import MAX_MESSAGE_BYTES
 from shared.limits.pool_ledger import Alarm
 from shared.records.record import Failure
@@ -52,7 +53,11 @@ def test_the_largest_legal_job_fits_its_events(event_type: EventType) -> None:
                     picture(blob, index).model_copy(update={"url": far + blob})
                     for blob in [f"{'j' * 64}/default/{index}.png"]
                 ),
-                failure=Failure(code="content_refused", message=flood, categories=(flood,) * 50),
+                failure=Failure(
+                    code="content_refused",
+                    message=flood,
+                    moderation=Moderation(stage=None, categories=(flood,) * 50),
+                ),
             )
             for index in range(10)
         ),

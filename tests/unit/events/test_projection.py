@@ -11,6 +11,7 @@ from shared.catalogue.pricing import Usage
 from shared.errors import ConflictingJob, Fault, InvalidJob, MalformedMessage, Rejected
 from shared.events.cloud_events import build, rejected, to_json
 from shared.events.projection import event_id
+from shared.images_api.replies import Moderation
 from shared.records.record import Attempt, Failure, JobState, TaskState
 from shared.vocabulary import (
     OPERATOR_EVENTS,
@@ -64,6 +65,7 @@ def test_a_success_has_its_pictures_its_routing_and_its_parts() -> None:
         "images": 2,
         "estimate_usd": 0.1,
         "cost_usd": 0.024691,
+        "cost_usd_at_most": 0.024691,
         "cost_known_by": "usage",
     }
 
@@ -85,7 +87,9 @@ def test_a_success_has_the_usage_the_cost_and_the_times_of_the_whole_job() -> No
             "total_tokens": 420,
         },
         "cost_usd": 0.024691,
+        "cost_usd_at_most": 0.024691,
         "cost_known_by": "usage",
+        "usages_ignored": 0,
         "attempts": 2,
         "unpaid_retries": 0,
         "possible_duplicate_charge": False,
@@ -131,25 +135,23 @@ def test_an_accepted_job_tells_its_routing_and_estimate() -> None:
 
 
 def test_a_failure_tells_its_code_and_the_parts_that_worked() -> None:
-    refused = Failure(code="content_refused", message="no", categories=("violence",))
+    moderation = Moderation(stage="output", categories=("violence",) * 50)
+    refused = Failure(code="content_refused", message="no", moderation=moderation)
     half = record(
         state=JobState.FAILED,
         tasks=(
             task(1, attempts=(attempt(),), pictures=(picture("fox/default/1.png", 1),)),
             task(
                 state=TaskState.FAILED,
-                attempts=(attempt(2, charged="no", cost_usd=0.0, cost_known_by=None, usage=None),),
+                attempts=(attempt(2, cost_usd=0.0, cost_known_by=None, usage=None),),
                 failure=refused,
                 unpaid_retries=3,
             ),
         ),
     )
     data = told(half, EventType.FAILED)["data"]
-    assert (data["code"], data["retryable"], data["categories"]) == (
-        "content_refused",
-        False,
-        ["violence"],
-    )
+    assert (data["code"], data["retryable"]) == ("content_refused", False)
+    assert data["moderation"] == {"stage": "output", "categories": ["violence"] * 12}
     assert [image["index"] for image in data["images"]] == [1]
     assert [failure["indexes"] for failure in data["failures"]] == [[0]]
     assert (data["attempts"], data["unpaid_retries"]) == (1, 3)
@@ -157,35 +159,45 @@ def test_a_failure_tells_its_code_and_the_parts_that_worked() -> None:
     assert data["request_ids"] == ["req-1", "req-1"]
 
 
+UNKNOWN = attempt(2, cost_usd=0.0, cost_usd_at_most=0.05, cost_known_by="estimate", usage=None)
+
+
 @dataclass(frozen=True)
 class Spent:
     id: str
     attempts: tuple[Attempt, ...]
     cost_usd: float | None
+    at_most: float | None
     known_by: str | None
 
 
 @pytest.mark.parametrize(
     "case",
     [
-        Spent("nothing was called", (), 0.0, None),
-        Spent("nothing was paid", (attempt(charged="no", cost_usd=0.0),), 0.0, None),
-        Spent(
-            "unknown, by estimate", (attempt(charged="unknown", cost_usd=None),), 0.05, "estimate"
-        ),
+        Spent("nothing was called", (), 0.0, 0.0, None),
+        Spent("nothing was paid", (attempt(cost_usd=0.0),), 0.0, 0.0, None),
+        Spent("unknown, by estimate", (UNKNOWN,), 0.0, 0.05, "estimate"),
         Spent(
             "one of each",
-            (attempt(), attempt(2, cost_usd=0.05, cost_known_by="estimate")),
+            (attempt(), UNKNOWN, attempt(2, cost_usd=0.05, cost_known_by="estimate")),
             0.062346,
+            0.112346,
             "estimate",
         ),
-        Spent("no price", (attempt(), attempt(2, cost_usd=None, estimate_usd=None)), None, None),
+        Spent("no price", (attempt(), attempt(2, cost_usd=None)), None, None, None),
     ],
     ids=lambda case: case.id,
 )
 def test_costs_add_up_and_say_how_they_are_known(case: Spent) -> None:
     data = told(failed(*case.attempts), EventType.FAILED)["data"]
-    assert (data["cost_usd"], data["cost_known_by"]) == (case.cost_usd, case.known_by)
+    assert (data["cost_usd"], data["cost_usd_at_most"]) == (case.cost_usd, case.at_most)
+    assert data["cost_known_by"] == case.known_by
+
+
+def test_an_event_says_how_many_usages_were_ignored() -> None:
+    doubted = attempt(usage=None, usage_ignored="too much", cost_known_by="estimate")
+    data = told(failed(attempt(), doubted), EventType.FAILED)["data"]
+    assert data["usages_ignored"] == 1
 
 
 def test_a_part_of_the_usage_that_one_call_left_out_is_unknown() -> None:

@@ -29,7 +29,9 @@ async def test_a_finished_job_is_told_whole() -> None:
         "/api/jobs/fox-1/images/0",
         "/api/jobs/fox-1/images/1",
     ]
-    assert told.tasks[0].attempts[0].charged == "yes"
+    (attempt,) = told.tasks[0].attempts
+    assert attempt.cost_usd == attempt.cost_usd_at_most == told.cost_usd
+    assert (attempt.cost_known_by, attempt.usage_ignored) == ("usage", None)
     (event,) = told.events
     assert event.id == scene.world.events[0].get_id()
     assert event.sent_at is not None

@@ -8,7 +8,14 @@ from hypothesis import strategies as st
 
 from shared.http_api.limits import describe_budget, describe_pace
 from shared.limits.adaptive_rate import Quota
-from shared.limits.budget import CostReservation, DayLedger, reserve, settle, to_millionths
+from shared.limits.budget import (
+    CostReservation,
+    DayLedger,
+    SettledCost,
+    reserve,
+    settle,
+    to_millionths,
+)
 from shared.limits.circuit_breaker import CallFeedback
 from shared.limits.pacing import SHORT_WAIT, Postponed
 from shared.limits.pool_ledger import (
@@ -143,12 +150,13 @@ def test_another_quota_begins_the_rate_anew() -> None:
 
 def test_a_day_without_a_ledger_has_spent_nothing_under_a_limit() -> None:
     told = describe_budget(None, day=DAY, limit_usd=5.0)
-    assert (told.limit_usd, told.cost_usd, told.reserved_usd, told.calls) == (5.0, 0.0, 0.0, 0)
+    assert (told.limit_usd, told.left_usd, told.calls) == (5.0, 5.0, 0)
+    assert (told.cost_usd, told.cost_usd_at_most, told.reserved_usd) == (0.0, 0.0, 0.0)
 
 
 def test_without_a_limit_nobody_knows_what_was_spent() -> None:
     told = describe_budget(None, day=DAY, limit_usd=None)
-    assert (told.limit_usd, told.cost_usd, told.reserved_usd, told.calls) == (None,) * 4
+    assert set(told.model_dump(exclude={"day"}).values()) == {None}
 
 
 @given(
@@ -164,12 +172,19 @@ def test_what_is_told_of_a_day_is_its_ledger_to_the_millionth(
         )
         assert isinstance(ticket, str)
         if cost is not None:
-            ledger = settle(ledger, ticket, cost)
+            settled = SettledCost(certain=cost // 2, at_most=cost)
+            ledger = settle(ledger, ticket, settled)
     told = describe_budget(ledger, day=date(2026, 11, 22), limit_usd=None)
     assert told.cost_usd is not None
+    assert told.cost_usd_at_most is not None
     assert told.reserved_usd is not None
-    assert to_millionths(told.cost_usd) == ledger.spent
-    assert to_millionths(told.cost_usd) + to_millionths(told.reserved_usd) == ledger.committed
+    assert to_millionths(told.cost_usd) == ledger.certain
+    assert to_millionths(told.cost_usd_at_most) == ledger.spent
+    committed = to_millionths(told.cost_usd_at_most) + to_millionths(told.reserved_usd)
+    assert committed == ledger.committed
+    limited = describe_budget(ledger, day=DAY, limit_usd=2_000.0)
+    assert limited.left_usd is not None
+    assert to_millionths(limited.left_usd) == max(0, 2_000_000_000 - committed)
     assert told.calls == sum(cost is None for _, cost in calls)
     assert told.limit_usd is None
 

@@ -6,9 +6,19 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import JsonValue
 
 from shared.errors import BrokenReply, CallFailed, NotSent, UnreadableReply
-from shared.images_api.outcomes import MEANINGS, Next, Outcome, OutcomeKind, of_failure, of_reply
+from shared.images_api.outcomes import (
+    MEANINGS,
+    Charged,
+    Next,
+    Outcome,
+    OutcomeKind,
+    of_failure,
+    of_reply,
+)
+from shared.images_api.replies import Moderation, Stage
 from tests.builders.error_bodies import E1, E2, E3, E4, E5, E6, E7, E8, E9, E10, coded
 
 KIND = OutcomeKind
@@ -217,13 +227,48 @@ def test_the_table_is_complete(kind: OutcomeKind) -> None:
     assert kind in MEANINGS
 
 
-def test_what_is_refused_before_work_is_free_and_what_nobody_documents_is_unknown() -> None:
-    unsure = {KIND.NO_IMAGE, KIND.UNKNOWN}
+def test_what_azure_may_have_processed_may_be_billed() -> None:
+    unsure = {KIND.NO_IMAGE, KIND.REFUSED, KIND.UNKNOWN}
     assert {kind for kind in KIND if MEANINGS[kind].charged == "unknown"} == unsure
+    assert {kind for kind in KIND if MEANINGS[kind].charged == "input"} == {KIND.INVALID}
     assert {kind for kind in KIND if MEANINGS[kind].charged == "yes"} == {
         KIND.DONE,
         KIND.NOT_STORED,
     }
+
+
+@pytest.mark.parametrize("status", [401, 404, 429])
+def test_what_azure_does_not_process_is_free(status: int) -> None:
+    assert reply(status).charged == "no"
+
+
+@pytest.mark.parametrize(
+    ("details", "stage", "charged"),
+    [
+        ({"moderation_stage": "input", "categories": ["violence"]}, "input", "input"),
+        ({"moderation_stage": "Output", "categories": ["violence"]}, "output", "unknown"),
+        ({"stage": "input", "categories": ["violence"]}, "input", "input"),
+        ({"moderation_stage": "elsewhere", "categories": ["violence"]}, None, "unknown"),
+        ({"moderation_stage": ["input"], "categories": ["violence", 7, None]}, None, "unknown"),
+    ],
+)
+def test_the_stage_of_a_refusal_says_what_may_be_billed(
+    details: JsonValue, stage: Stage | None, charged: Charged
+) -> None:
+    told: dict[str, JsonValue] = {"moderation_details": details}
+    for error in (told, {"innererror": told}):
+        outcome = reply(400, {"error": {"code": "moderation_blocked", **error}})
+        assert outcome.moderation is not None
+        assert outcome.moderation.stage == stage
+        assert outcome.moderation.categories[0] == "violence"
+        assert outcome.charged == charged
+
+
+def test_a_stage_without_categories_is_kept() -> None:
+    details: JsonValue = {"moderation_stage": "output", "categories": "none"}
+    error: JsonValue = {"code": "moderation_blocked", "moderation_details": details}
+    outcome = reply(400, {"error": error})
+    assert outcome.moderation == Moderation(stage="output", categories=())
 
 
 def test_an_outcome_knows_what_happens_next() -> None:
@@ -232,14 +277,20 @@ def test_an_outcome_knows_what_happens_next() -> None:
     assert reply(500).charged == "unknown"
 
 
+def categories(outcome: Outcome) -> tuple[str, ...]:
+    assert outcome.moderation is not None
+    assert outcome.moderation.stage is None
+    return outcome.moderation.categories
+
+
 def test_the_categories_of_a_refusal_are_told_in_every_spelling() -> None:
-    assert reply(400, E1).categories == ("violence",)
-    assert reply(400, E2).categories == ()
-    assert reply(400, E4).categories == ("sexual", "custom_blocklists")
+    assert categories(reply(400, E1)) == ("violence",)
+    assert reply(400, E2).moderation is None
+    assert categories(reply(400, E4)) == ("sexual", "custom_blocklists")
     both = coded("moderation_blocked", "safety_violations=[sexual, violence].")
-    assert reply(400, both).categories == ("sexual", "violence")
+    assert categories(reply(400, both)) == ("sexual", "violence")
     filtered = {"data": [], "prompt_filter_results": [{"hate": {"filtered": True}}]}
-    assert reply(200, filtered).categories == ("hate",)
+    assert categories(reply(200, filtered)) == ("hate",)
 
 
 def test_a_failure_without_a_body_is_named_by_its_status() -> None:

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 from shared.limits.budget import (
     CostReservation,
     DayLedger,
-    NoBudget,
+    SettledCost,
     find_overdue,
     reserve,
     settle,
@@ -37,14 +37,15 @@ def a_hold(amount: int) -> CostReservation:
 def test_a_ledger_never_counts_less_than_what_is_billed_and_holds_the_limit(
     calls: list[tuple[int, str]],
 ) -> None:
-    ledger, billed, excess = DayLedger(), 0, 0
+    ledger, billed, certain, excess = DayLedger(), 0, 0, 0
     for estimate, fate in calls:
         before = ledger
         ledger, ticket = reserve(ledger, a_hold(estimate), limit=LIMIT)
         if not isinstance(ticket, str):
             assert ledger == before
             assert before.committed + estimate > LIMIT
-            assert (ticket is NoBudget.SPENT) == (before.spent + estimate > LIMIT)
+            assert ticket.left == LIMIT - before.committed or excess
+            assert ticket.try_later == (before.spent + estimate <= LIMIT)
             continue
         assert before.committed + estimate <= LIMIT
         cost = {"billed": estimate // 2, "dearer": estimate + 5, "unpaid": 0}.get(fate, estimate)
@@ -52,10 +53,13 @@ def test_a_ledger_never_counts_less_than_what_is_billed_and_holds_the_limit(
             billed += cost
             excess += max(0, cost - estimate)
         if fate != "under way":
-            ledger = settle(ledger, ticket, cost)
+            settled = SettledCost(certain=0 if fate == "unknown" else cost, at_most=cost)
+            ledger = settle(ledger, ticket, settled)
+            certain += settled.certain
         if fate == "twice":
-            ledger = settle(ledger, ticket, cost)
+            ledger = settle(ledger, ticket, settled)
         assert ledger.committed >= billed
+        assert ledger.spent >= ledger.certain == certain
         assert ledger.committed <= LIMIT + excess
     assert ledger.spent + sum(hold.amount for hold in ledger.held.values()) == ledger.committed
     assert DayLedger.model_validate_json(ledger.model_dump_json()) == ledger
@@ -71,7 +75,7 @@ def test_money_is_rounded_up_by_less_than_a_millionth(usd: float) -> None:
 def test_no_ticket_is_given_out_twice() -> None:
     ledger, first = reserve(DayLedger(), a_hold(1), limit=None)
     assert isinstance(first, str)
-    ledger = settle(ledger, first, 1)
+    ledger = settle(ledger, first, SettledCost(certain=1, at_most=1))
     _, second = reserve(ledger, a_hold(1), limit=None)
     assert second != first
 

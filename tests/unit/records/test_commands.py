@@ -41,7 +41,10 @@ def done(index: int = 0) -> TaskRecord:
 
 def ended(index: int = 1, state: TaskState = TaskState.PARKED, **changes: Any) -> TaskRecord:  # noqa: ANN401 - any field of it
     """A task without its picture, whose call may have been paid."""
-    facts: dict[str, Any] = {"claims": 1, "attempts": (attempt(charged="unknown"),)}
+    facts: dict[str, Any] = {
+        "claims": 1,
+        "attempts": (attempt(cost_usd=0.0, cost_usd_at_most=0.05),),
+    }
     return task(index, state=state, **(facts | {"failure": LOST} | changes))
 
 
@@ -114,7 +117,7 @@ def test_cancelling_leaves_out_a_finish_and_keeps_the_originals() -> None:
 
 
 def test_a_released_task_that_may_have_been_paid_is_flagged_and_may_pass_the_budget() -> None:
-    unpaid = ended(0, attempts=(attempt(charged="no"),), unpaid_retries=4, last_unpaid="429")
+    unpaid = ended(0, attempts=(attempt(cost_usd=0.0),), unpaid_retries=4, last_unpaid="429")
     after = commands.release(job(unpaid, ended()), now=NOW)
     assert states(after) == ["pending", "pending"]
     assert [each.possible_duplicate_charge for each in after.tasks] == [False, True]

@@ -47,12 +47,21 @@ def test_jobs_of_one_moment_and_alike_ids_have_places_of_their_own() -> None:
 def test_an_entry_reads_back_from_metadata_of_printable_ascii(
     prompt: str, tags: dict[str, str]
 ) -> None:
-    made = entry(prompt=prompt, tags=tags, cost_usd=0.1, state=JobState.FAILED)
+    made = entry(
+        prompt=prompt, tags=tags, state=JobState.FAILED, cost_usd=0.1, cost_usd_at_most=0.15
+    )
     value = to_metadata(made)
     assert value.isascii()
     assert value.isprintable()
     assert " " not in value
     assert from_metadata(value) == made
+
+
+def test_an_entry_that_an_earlier_version_stored_is_certain_of_its_cost() -> None:
+    stored = {"job_id": "fox", "accepted_at": AT, "updated_at": AT, "cost_usd": 0.1}
+    assert IndexEntry.model_validate(stored).cost_usd_at_most == 0.1
+    del stored["cost_usd"]
+    assert IndexEntry.model_validate(stored).cost_usd_at_most is None
 
 
 @pytest.mark.parametrize("value", ["", "{}", "nothing", "%7B%22job_id%22%3A1%7D"])
@@ -75,7 +84,7 @@ def test_an_entry_says_what_a_list_shows_of_a_record() -> None:
     made = index_entry_of(one)
     assert (made.models, made.sizes, made.pictures) == (("gpt-image-2",), ("1536x864",), 2)
     assert made.picture == made.cover == "fox/default/0.png"
-    assert made.cost_usd == pytest.approx(0.024691, abs=1e-6)
+    assert made.cost_usd == made.cost_usd_at_most == pytest.approx(0.024691, abs=1e-6)
     assert made.prompt is not None
     assert made.prompt.endswith("x…")
     assert len(made.prompt) <= 240

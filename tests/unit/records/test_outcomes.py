@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from shared.errors import Superseded
 from shared.images_api.outcomes import MEANINGS, PICTURE_LINKED, Next, Outcome, OutcomeKind
+from shared.images_api.replies import Moderation
 from shared.records.outcomes import (
     FIRST_DELAY,
     JITTER,
@@ -43,7 +44,7 @@ def applied(
     ended: Outcome, before: JobRecord, *, came: int = 0, on_unknown: OnUnknown = "retry_once"
 ) -> Transition:
     pictures = tuple(picture(blob, index) for index, blob in enumerate(BLOBS[:came]))
-    call = FinishedCall(attempt(charged=ended.charged), ended, pictures)
+    call = FinishedCall(attempt(), ended, pictures)
     return apply_outcome(before, 0, call, on_unknown=on_unknown, now=DONE_AT)
 
 
@@ -154,9 +155,10 @@ def test_a_throttled_pool_is_waited_for_as_long_as_it_asks() -> None:
 
 @pytest.mark.parametrize("kind", OutcomeKind)
 def test_a_failure_has_the_code_of_its_outcome(kind: OutcomeKind) -> None:
-    failure = failure_of(outcome(kind, categories=("violence",)), came=1, wanted=2)
+    moderation = Moderation(stage="input", categories=("violence",))
+    failure = failure_of(outcome(kind, moderation=moderation), came=1, wanted=2)
     assert failure.code == MEANINGS[kind].code
-    assert failure.categories == ("violence",)
+    assert failure.moderation == moderation
     may = {OutcomeKind.DONE, OutcomeKind.UNKNOWN, OutcomeKind.NOT_STORED}
     assert failure.retryable is (kind in may)
 

@@ -24,11 +24,14 @@ def test_the_estimate_is_of_the_whole_and_each_locale_counts() -> None:
 @given(st.integers(1, 10), st.floats(0, 100))
 def test_the_calls_of_a_plan_are_estimated_as_the_whole_is(pictures: int, usd: float) -> None:
     (made,) = plans(GPT, model="gpt-image-2", n=10)
-    priced = made.model_copy(update={"estimate_usd": usd})
+    inputs = usd / 3
+    priced = made.model_copy(update={"estimate_usd": usd, "estimate_input_usd": inputs})
     one, rest = priced.estimate_call(pictures), priced.estimate_call(10 - pictures)
     assert one is not None
     assert rest is not None
-    assert one + rest == pytest.approx(usd, abs=2e-6)
+    assert priced.estimate_call(10) == pytest.approx(usd, abs=2e-6)
+    assert one + rest == pytest.approx(usd + inputs, abs=2e-6), "each call sends the inputs"
+    assert priced.estimate_call_input == pytest.approx(inputs, abs=2e-6)
 
 
 def test_without_a_price_no_call_is_estimated_and_none_is_free() -> None:

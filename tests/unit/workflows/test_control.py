@@ -94,8 +94,11 @@ async def test_a_replay_can_make_all_pictures_again_and_writes_none_over() -> No
         (picture,) = scene.record("fox-1").pictures
         assert picture.blob.startswith(f"fox-1/run-{run}/")
     assert len(scene.world.committed) == 3
-    assert data(scene)["attempts"] == 3  # refusals cost nothing
-    assert data(scene)["cost_usd"] == pytest.approx(3 * (10 * 5 + 1000 * 30) / 1_000_000)
+    assert data(scene)["attempts"] == 6  # a refusal may be billed too
+    paid, estimate = 3 * (10 * 5 + 1000 * 30) / 1_000_000, scene.record("fox-1").estimate_usd
+    assert estimate is not None
+    assert data(scene)["cost_usd"] == pytest.approx(paid)
+    assert data(scene)["cost_usd_at_most"] == pytest.approx(paid + 3 * estimate / 2)
 
 
 async def test_a_replay_finishes_anew_what_has_more_pictures_now() -> None:

@@ -53,7 +53,8 @@ async def test_a_picture_that_storage_refused_was_paid_for_and_is_not_bought_aga
     scene.submit({**JOB, "on_unknown": on_unknown})
     await scene.run()
     assert ended(scene) == ("image.job.failed", "store_failed", 1)
-    assert scene.record("fox-1").attempts[0].charged == "yes"
+    (attempt,) = scene.record("fox-1").attempts
+    assert attempt.cost_usd == attempt.cost_usd_at_most == attempt.estimate_usd
     assert not scene.world.pictures.pool.out
 
 
@@ -87,7 +88,7 @@ async def test_a_good_reply_is_stored_and_its_usage_is_read() -> None:
         (BrokenReply("cut"), OutcomeKind.UNKNOWN, "unknown"),
         (CredentialUnavailable("no token"), OutcomeKind.NOT_SENT, "no"),
         (error_reply(429, "429"), OutcomeKind.THROTTLED, "no"),
-        (error_reply(400, "moderation_blocked"), OutcomeKind.REFUSED, "no"),
+        (error_reply(400, "moderation_blocked"), OutcomeKind.REFUSED, "unknown"),
         (FakeReply(503, body=b"<html>no JSON"), OutcomeKind.UNKNOWN, "unknown"),
         (FakeReply(429, body=b"{", error=BrokenReply("cut")), OutcomeKind.THROTTLED, "no"),
         (FakeReply(429, body=b"[" * 99_999), OutcomeKind.THROTTLED, "no"),

@@ -1,8 +1,10 @@
 """The day's budget and a job's own limit hold, and what waits for money goes on."""
 
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 
 import pytest
+from pydantic import JsonValue
 
 from shared.limits.budget import DayLedger, to_millionths
 from shared.ports import What
@@ -29,7 +31,7 @@ async def estimate_usd() -> float:
 async def test_what_is_spent_stands_in_the_ledger_of_the_day() -> None:
     scene = await after(DAILY_BUDGET_USD="100")
     assert ledger(scene).held == {}
-    assert ledger(scene).spent == to_millionths(COST)
+    assert ledger(scene).spent == ledger(scene).certain == to_millionths(COST)
 
 
 async def test_without_a_budget_no_ledger_is_kept() -> None:
@@ -39,13 +41,40 @@ async def test_without_a_budget_no_ledger_is_kept() -> None:
 
 
 async def test_a_call_that_cost_nothing_is_given_back() -> None:
+    scene = await after(error_reply(429, "429"), DAILY_BUDGET_USD="100")
+    assert (ledger(scene).held, ledger(scene).spent) == ({}, to_millionths(COST))
+
+
+async def test_a_refusal_counts_with_what_is_possible() -> None:
     scene = await after(error_reply(400, "moderation_blocked"), DAILY_BUDGET_USD="100")
-    assert ledger(scene).committed == 0
+    assert (ledger(scene).certain, ledger(scene).spent) == (
+        0,
+        to_millionths(await estimate_usd()),
+    )
 
 
 async def test_an_unknown_outcome_counts_with_its_estimate() -> None:
     scene = await after(error_reply(500, "500"), DAILY_BUDGET_USD="100", ON_UNKNOWN_OUTCOME="park")
-    assert ledger(scene).spent == to_millionths(await estimate_usd())
+    assert (ledger(scene).certain, ledger(scene).spent) == (
+        0,
+        to_millionths(await estimate_usd()),
+    )
+
+
+async def test_an_absurd_usage_parks_nobody() -> None:
+    scene = Scene(configured(DAILY_BUDGET_USD="1"))
+    usage: JsonValue = {"input_tokens": 10**30, "output_tokens": 10**18, "total_tokens": 1}
+    scene.world.endpoint.script.append(partial(reply_to, usage=usage))
+    for name in ("first", "second"):
+        scene.submit({**JOB, "job_id": name}, message_id=name)
+    await scene.run()
+    assert scene.world.event_types() == ["image.job.succeeded"] * 2
+    (absurd,), (credible,) = (scene.record(name).attempts for name in ("first", "second"))
+    assert (absurd.cost_usd, absurd.cost_known_by) == (absurd.estimate_usd, "estimate")
+    assert absurd.usage_ignored
+    assert (credible.usage_ignored, credible.cost_known_by) == (None, "usage")
+    assert ledger(scene).spent == to_millionths(await estimate_usd()) + to_millionths(COST)
+    assert any(report.facts.get("usage_ignored") for report in scene.reports)
 
 
 async def over_budget(**job: object) -> Scene:
@@ -62,7 +91,12 @@ async def test_over_the_budget_a_job_is_parked_and_goes_on_the_next_day() -> Non
     scene = await over_budget()
     assert data(scene)["code"] == "over_budget"
     assert data(scene)["attempts"] == 0
-    assert "2026-11-23T00:00+00:00" in data(scene)["message"]
+    usd = await estimate_usd()
+    assert data(scene)["message"] == (
+        f"the call may cost ${usd:.4f}, and ${usd * 1.01 - COST:.4f} is left of the app's budget "
+        f"of ${usd * 1.01:g} for 2026-11-22 (UTC); the job continues at 2026-11-23T00:00+00:00"
+    )
+    assert (data(scene)["cost_usd"], data(scene)["cost_usd_at_most"]) == (0.0, 0.0)
     assert scene.record("fox-1").state is JobState.PARKED
     scene.world.clock.time = datetime(2026, 11, 22, 23, 59, 30, tzinfo=UTC)
     await scene.sweep()

@@ -1,20 +1,21 @@
-"""Records that version 1 of the app has stored are read as records of version 2."""
+"""Records that earlier versions of the app have stored are read."""
 
 from pathlib import Path
 
 import pytest
 
-from shared.events.projection import data_of
+from shared.events.projection import data_of, spending_of
 from shared.http_api.job_documents import describe_job
-from shared.records.record import JobRecord, JobState, TaskState, plan_tasks
+from shared.images_api.replies import Moderation
+from shared.records.record import Attempt, JobRecord, JobState, TaskState, plan_tasks
 from shared.vocabulary import EventType
 
-STORED = sorted((Path(__file__).parent / "fixtures" / "version-1").glob("*.json"))
+FIXTURES = Path(__file__).parent / "fixtures"
+STORED = sorted((FIXTURES / "version-1").glob("*.json"))
 
 
-def read(name: str) -> JobRecord:
-    (path,) = [path for path in STORED if path.stem == name]
-    return JobRecord.model_validate_json(path.read_bytes())
+def read(name: str, version: str = "version-1") -> JobRecord:
+    return JobRecord.model_validate_json((FIXTURES / version / f"{name}.json").read_bytes())
 
 
 @pytest.mark.parametrize("path", STORED, ids=lambda path: path.stem)
@@ -95,3 +96,44 @@ def test_a_call_under_way_and_a_finish_begun_are_kept() -> None:
     assert finishing.finishing
     assert finishing.finishing.rendered
     assert read("failed").state is JobState.FAILED
+
+
+@pytest.mark.parametrize(
+    ("name", "costs"),
+    [
+        ("succeeded", [(0.03005, 0.03005, "usage")]),
+        ("refused", [(0.0, 0.0, None)]),
+        ("parked", [(0.0, 0.05285, "estimate")]),
+        ("retried", [(0.0, 0.05285, "estimate"), (0.03005, 0.03005, "usage")]),
+        ("calling", [(0.0, 0.05285, "estimate")]),
+    ],
+)
+def test_a_charge_of_version_2_is_read_as_a_range(
+    name: str, costs: list[tuple[float, float, str | None]]
+) -> None:
+    found = read(name, "version-2")
+    assert [
+        (each.cost_usd, each.cost_usd_at_most, each.cost_known_by) for each in found.attempts
+    ] == costs
+    total = spending_of(found)
+    assert total.cost_usd == pytest.approx(sum(least for least, _, _ in costs))
+    assert total.cost_usd_at_most == pytest.approx(sum(most for _, most, _ in costs))
+    assert JobRecord.model_validate_json(found.model_dump_json()) == found
+
+
+def test_a_paid_call_without_usage_stays_certain_and_one_without_a_price_unknown() -> None:
+    (stored,) = read("parked", "version-2").attempts
+    old = stored.model_dump(exclude={"cost_usd_at_most"}) | {"charged": "yes", "cost_usd": None}
+    paid = Attempt.model_validate(old)
+    assert paid.cost_usd == paid.cost_usd_at_most == stored.estimate_usd
+    unpriced = Attempt.model_validate(old | {"estimate_usd": None, "charged": "unknown"})
+    assert (unpriced.cost_usd, unpriced.cost_usd_at_most) == (None, None)
+
+
+def test_categories_of_version_2_are_read_as_a_moderation_of_an_unknown_stage() -> None:
+    failure = read("refused", "version-2").failure
+    assert failure is not None
+    assert failure.moderation == Moderation(stage=None, categories=("violence",))
+    lost = read("parked", "version-2").failure
+    assert lost is not None
+    assert lost.moderation is None

@@ -1,4 +1,4 @@
-"""Upgrade records of version 1, whose plans hold the pictures of each task."""
+"""Upgrade stored records of earlier shapes."""
 
 from collections import Counter
 from collections.abc import Mapping
@@ -6,8 +6,32 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 
 
-def upgrade(old: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a record of version 1 as one of version 2."""
+def upgrade_attempt(old: Mapping[str, Any]) -> dict[str, Any]:
+    """Return an attempt that was `charged`, at one cost, as one whose cost is a range."""
+    usd, known_by = old.get("cost_usd"), old.get("cost_known_by")
+    least = most = old.get("estimate_usd") if usd is None else usd
+    if old["charged"] == "no":
+        least, most, known_by = 0.0, 0.0, None
+    elif known_by != "usage":
+        least = 0.0 if old["charged"] == "unknown" and most is not None else most
+        known_by = "estimate"
+    return {
+        **{name: value for name, value in old.items() if name != "charged"},
+        "cost_usd": least,
+        "cost_usd_at_most": most,
+        "cost_known_by": known_by,
+    }
+
+
+def upgrade_failure(old: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a failure with `categories` as one with a moderation, whose stage is not known."""
+    new = {name: value for name, value in old.items() if name != "categories"}
+    found = old["categories"]
+    return new | ({"moderation": {"stage": None, "categories": found}} if found else {})
+
+
+def upgrade_record(old: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a record of version 1, whose plans hold the pictures of each task, as version 2."""
     plans, planned, first = [], [], Counter[str | None]()
     for part, plan in enumerate(old["plans"]):
         counts = [task["n"] for task in plan["tasks"]]
