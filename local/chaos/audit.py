@@ -52,13 +52,14 @@ class Audit:
     poisoned: int = 0
     billed_usd: float = 0.0
     reported_usd: float = 0.0
+    reported_usd_at_most: float = 0.0
     #: Sentences by kind of fault; every list must be empty.
     lost: list[str] = field(default_factory=list)
     paid_twice_unflagged: list[str] = field(default_factory=list)
     events_missing: list[str] = field(default_factory=list)
     events_contradicting: list[str] = field(default_factory=list)
     pictures_wrong: list[str] = field(default_factory=list)
-    cost_too_low: list[str] = field(default_factory=list)
+    costs_wrong: list[str] = field(default_factory=list)
 
     @property
     def wrong(self) -> list[str]:
@@ -69,7 +70,7 @@ class Audit:
             *self.events_missing,
             *self.events_contradicting,
             *self.pictures_wrong,
-            *self.cost_too_low,
+            *self.costs_wrong,
             *([f"{self.poisoned} messages were poisoned"] if self.poisoned else []),
         ]
 
@@ -138,6 +139,7 @@ def _check_cost(found: Audit, job_id: str, data: Json, calls: Mapping[str, int])
             f"{job_id} was paid for {calls[twice[0]]} times (task {twice[0]}) without a flag"
         )
     found.reported_usd += data["cost_usd"] or 0.0
+    found.reported_usd_at_most += data["cost_usd_at_most"] or 0.0
 
 
 def _check_pictures(found: Audit, job_id: str, data: Json, pictures: Mapping[str, str]) -> None:
@@ -162,16 +164,22 @@ def _check_orphans(found: Audit, seen: Observation) -> None:
 
 
 def _check_bills(found: Audit, seen: Observation) -> None:
-    """Find jobs that cost more than their events report."""
+    """Find jobs whose bill is outside of what their events report.
+
+    A certain cost that is an estimate may be higher than the bill: it counts the longest prompt.
+    """
     billed: Counter[str] = Counter()
     for line in seen.billed:
         billed[line["client_request_id"].rsplit(".", 3)[0]] += line["usd"]
     reported = {
-        event["data"]["job_id"]: event["data"]["cost_usd"]
+        event["data"]["job_id"]: event["data"]
         for event in seen.events
-        if event["type"] in END_EVENTS
+        if event["type"] in END_EVENTS and event["data"]["cost_usd"] is not None
     }
-    for job_id, usd in billed.items():
-        cost = reported.get(job_id)
-        if cost is not None and cost + ROUNDING < usd:
-            found.cost_too_low.append(f"{job_id} was billed ${usd:.6f} but reports ${cost:.6f}")
+    for job_id, data in reported.items():
+        usd, least, most = billed[job_id], data["cost_usd"], data["cost_usd_at_most"]
+        is_too_high = data["cost_known_by"] == "usage" and usd < least - ROUNDING
+        if is_too_high or usd > most + ROUNDING:
+            found.costs_wrong.append(
+                f"{job_id} was billed ${usd:.6f} but reports ${least:.6f} to ${most:.6f}"
+            )

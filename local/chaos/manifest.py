@@ -176,6 +176,7 @@ def _wrong_counts(rows: Sequence[Row], results: Sequence[Json], data: Json) -> I
     found = {name: data[name] for name in expected}
     if found != expected:
         yield f"the event counts {found}, expected {expected}"
-    cost = sum(result["cost_usd"] or 0.0 for result in results if not result["repeated"])
-    if abs(data["cost_usd"] - cost) > 1e-6 * len(rows):
-        yield f"the event reports ${data['cost_usd']:.6f}, its results ${cost:.6f}"
+    for end in ("cost_usd", "cost_usd_at_most"):
+        usd = sum(result[end] or 0.0 for result in results if not result["repeated"])
+        if abs(data[end] - usd) > 1e-6 * len(rows):
+            yield f"the event reports {end} {data[end]:.6f}, its results {usd:.6f}"

@@ -137,7 +137,8 @@ def table(found: Audit) -> Table:
         **{f"  {state}": count for state, count in sorted(found.ended.items())},
         "hosts killed": found.kills,
         "calls billed": found.paid_calls,
-        "billed / reported, USD": f"{found.billed_usd:.4f} / {found.reported_usd:.4f}",
+        "billed / reported, USD": f"{found.billed_usd:.4f} / "
+        f"{found.reported_usd:.4f} to {found.reported_usd_at_most:.4f}",
         "jobs flagged: may have been paid twice": found.flagged,
         "calls answered 429, per job": f"{found.throttled / max(found.jobs, 1):.2f}",
         "events published again, same id": found.repeated_events,
@@ -153,7 +154,7 @@ def table(found: Audit) -> Table:
             "events missing": len(found.events_missing),
             "events that contradict": len(found.events_contradicting),
             "pictures missing, wrong or orphaned": len(found.pictures_wrong),
-            "cost reported too low": len(found.cost_too_low),
+            "bill outside the reported cost": len(found.costs_wrong),
         },
     )
     return shown

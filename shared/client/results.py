@@ -108,7 +108,7 @@ class Status:
 
     @property
     def costs(self) -> Spending:
-        """What it cost so far; a call whose outcome is unknown counts with its estimate."""
+        """What it cost so far; a call in progress may cost its estimate."""
         return spending_of(self.record)
 
 

@@ -118,9 +118,9 @@ def test_the_ledger_tells_what_was_spent(terminal: Terminal) -> None:
     told = terminal.json("ledger")
     assert told["pools"]["gpt-image-1-mini"]["quota_rpm"] == 600
     assert told["budget"]["cost_usd"] is None
-    (day,) = [line for line in told["spent"] if line["models"] == "gpt-image-1-mini, MAI-Image-2.5"]
+    (day,) = [line for line in told["costs"] if line["models"] == "gpt-image-1-mini, MAI-Image-2.5"]
     assert (day["jobs"], day["pictures"]) == (1, 2)
-    assert day["usd"] == pytest.approx(spent)
+    assert day["cost_usd"] == pytest.approx(spent)
     assert "in 7 days" in terminal.run("ledger")
     assert "in 1 day\n" in terminal.run("ledger", "--days", "1")
 

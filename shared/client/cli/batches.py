@@ -18,6 +18,7 @@ from .output import (
     AsJson,
     client,
     console,
+    dollar_range,
     dollars,
     live,
     print_json,
@@ -148,7 +149,8 @@ def _line(batch_id: str, record: BatchRecord | None) -> Text:
     ends = ("succeeded", "failed", "parked", "cancelled", "rejected")
     words += [f"{found:,} {end}" for end in ends if (found := getattr(counts, end))]
     words.append(f"{counts.images:,} pictures")
-    words.append(dollars(None if counts.unpriced else counts.known_usd))
+    costs = (counts.known_usd, counts.known_usd_at_most)
+    words.append("cost unknown" if counts.unpriced else dollar_range(*costs))
     if record.waits_for:
         words.append(f"waits for entry {record.waits_for:,}")
     style = "green" if record.state is BatchState.COMPLETED else "cyan"

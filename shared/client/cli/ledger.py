@@ -20,7 +20,7 @@ from ...limits.adaptive_rate import Quota
 from ...records.index_entry import IndexEntry
 from ..jobs import MOST_LISTED
 from ..operators import Today
-from .output import AsJson, client, console, dollars, now, print_json, styled, table
+from .output import AsJson, client, console, dollar_range, dollars, now, print_json, styled, table
 
 #: Calls in progress that are listed; `--json` has all.
 MAX_RESERVATIONS: Final = 20
@@ -34,8 +34,9 @@ class DayCost:
     models: str
     jobs: int = 0
     pictures: int = 0
-    #: US dollars of the jobs whose cost is known.
-    usd: float = 0.0
+    #: US dollars of the jobs whose cost is known: what is certain, and what is possible.
+    cost_usd: float = 0.0
+    cost_usd_at_most: float = 0.0
     #: Jobs whose cost is not known.
     unpriced: int = 0
 
@@ -52,7 +53,8 @@ def sum_costs(entries: Iterable[IndexEntry], *, today: date, days: int) -> tuple
             so_far,
             jobs=so_far.jobs + 1,
             pictures=so_far.pictures + entry.pictures,
-            usd=round(so_far.usd + (entry.cost_usd or 0.0), 6),
+            cost_usd=round(so_far.cost_usd + (entry.cost_usd or 0.0), 6),
+            cost_usd_at_most=round(so_far.cost_usd_at_most + (entry.cost_usd_at_most or 0.0), 6),
             unpriced=so_far.unpriced + (entry.cost_usd is None),
         )
     return tuple(sums[key] for key in sorted(sums, key=lambda key: (-key[0].toordinal(), key[1])))
@@ -70,7 +72,7 @@ def ledger(
         entries = jobs.newest(limit=MOST_LISTED)
         pools, today = jobs.operator.pools(), jobs.operator.today()
     time = now()
-    spent = sum_costs(entries, today=time.date(), days=days)
+    costs = sum_costs(entries, today=time.date(), days=days)
     paces = {}
     for name, pool in pools.items():
         quota = Quota(pool.pace.rate.configured)  # as configured at the app's last call
@@ -83,17 +85,19 @@ def ledger(
                     for name, (quota, pace) in paces.items()
                 },
                 "budget": _budget_json(today),
-                "spent": [asdict(each) for each in spent],
+                "costs": [asdict(each) for each in costs],
             }
         )
         return
     if paces:
         console().print(_pools_table(paces, time), "")
     _print_budget(today, time)
-    console().print(_costs_table(spent))
-    total = sum(each.usd for each in spent)
+    console().print(_costs_table(costs))
+    total = dollar_range(
+        sum(each.cost_usd for each in costs), sum(each.cost_usd_at_most for each in costs)
+    )
     period = f" in {days} {'day' if days == 1 else 'days'}"
-    console().print(Text.assemble((dollars(total), "bold"), period))
+    console().print(Text.assemble((total, "bold"), period))
     if len(entries) == MOST_LISTED:
         console().print(f"Only the newest {MOST_LISTED:,} jobs were counted.", style="yellow")
 
@@ -134,18 +138,17 @@ def _list_problems(pace: PaceStatus, time: datetime) -> Iterator[Text]:
 
 def _print_budget(today: Today, time: datetime) -> None:
     status = describe_budget(today.ledger, day=today.day, limit_usd=today.limit_usd)
-    if status.cost_usd is None or status.reserved_usd is None:
+    if status.calls is None:
         console().print("No daily budget is configured (DAILY_BUDGET_USD).", "")
         return
-    figures = ("spent", "reserved", "limit", "left")
+    figures = ("certain", "possible", "reserved", "limit", "left")
     rows = table("today's budget", *figures, "", right=figures)
-    committed = status.cost_usd + status.reserved_usd
-    limit, left = "not known here", "not known here"
+    amounts = map(dollars, (status.cost_usd, status.cost_usd_at_most, status.reserved_usd))
+    limits = ["not known here"] * 2
     if status.limit_usd is not None:
-        limit, left = dollars(status.limit_usd), dollars(max(0.0, status.limit_usd - committed))
+        limits = [dollars(status.limit_usd), dollars(status.left_usd)]
     calls = f"for {status.calls} calls in progress" if status.calls else ""
-    amounts = (dollars(status.cost_usd), dollars(status.reserved_usd), limit, left)
-    rows.add_row(f"{status.day}", *amounts, calls)
+    rows.add_row(f"{status.day}", *amounts, *limits, calls)
     console().print(rows, "")
     if holds := list_reservations(today.ledger):
         console().print(_reservations_table(holds[:MAX_RESERVATIONS], time))
@@ -162,12 +165,14 @@ def _reservations_table(holds: Sequence[CostReservationStatus], time: datetime) 
     return rows
 
 
-def _costs_table(spent: Sequence[DayCost]) -> Table:
-    rows = table("day", "model", "jobs", "pictures", "USD", "", right=("jobs", "pictures", "USD"))
-    for each in spent:
+def _costs_table(costs: Sequence[DayCost]) -> Table:
+    figures = ("jobs", "pictures", "certain, USD", "possible, USD")
+    rows = table("day", "model", *figures, "", right=figures)
+    for each in costs:
         unknown = f"and {each.unpriced} jobs of unknown cost" if each.unpriced else ""
-        figures = (str(each.jobs), str(each.pictures), dollars(each.usd))
-        rows.add_row(f"{each.day}", each.models, *figures, Text(unknown, "yellow"))
+        amounts = (dollars(each.cost_usd), dollars(each.cost_usd_at_most))
+        counts = (str(each.jobs), str(each.pictures))
+        rows.add_row(f"{each.day}", each.models, *counts, *amounts, Text(unknown, "yellow"))
     return rows
 
 

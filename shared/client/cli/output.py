@@ -133,6 +133,12 @@ def dollars(usd: float | None) -> str:
     return "unknown" if usd is None else f"${usd:.4f}"
 
 
+def dollar_range(certain: float | None, at_most: float | None) -> str:
+    """Return what is certain and, where it differs, what is possible, as text."""
+    least, most = dollars(certain), dollars(at_most)
+    return least if least == most else f"{least} to {most}"
+
+
 def list_sizes(plans: Sequence[Plan]) -> tuple[str, str, str]:
     """Return models, sizes and qualities of plans as text, each once."""
     return (
@@ -154,7 +160,7 @@ def status_json(status: Status) -> dict[str, Any]:
 
 
 def status_table(found: Mapping[str, Status | None], now: datetime) -> Table:
-    """Return one row for each job: state, progress, cost and failure.
+    """Return one row for each job: state, progress, cost and failure; the estimate while it runs.
 
     A narrow table leaves out model, size and quality.
     """
@@ -166,9 +172,8 @@ def status_table(found: Mapping[str, Status | None], now: datetime) -> Table:
             continue
         record = status.record
         until = record.updated_at if status.ended else now
-        cost = status.costs.cost_usd if status.costs.attempts else record.estimate_usd
-        about = "" if status.ended else "~"
-        failure = record.failure
+        costs, failure = status.costs, record.failure
+        cost = dollar_range(costs.cost_usd, costs.cost_usd_at_most)
         rows.add_row(
             job_id,
             *(list_sizes(record.plans) if made else ()),
@@ -176,7 +181,7 @@ def status_table(found: Mapping[str, Status | None], now: datetime) -> Table:
             bar(status),
             f"{len(status.images)}",
             f"{(until - record.accepted_at).total_seconds():.0f}",
-            f"{about}{dollars(cost)}",
+            cost if status.ended else f"~{dollars(record.estimate_usd)}",
             f"{failure.code}: {failure.message}" if failure else "",
         )
     return rows
@@ -210,7 +215,9 @@ def list_table(entries: Sequence[IndexEntry]) -> Table:
             ", ".join(entry.sizes),
             MARKS[entry.state],
             str(entry.pictures),
-            "" if entry.state is JobState.RUNNING else dollars(entry.cost_usd),
+            ""
+            if entry.state is JobState.RUNNING
+            else dollar_range(entry.cost_usd, entry.cost_usd_at_most),
             " ".join(f"{name}={value}" for name, value in entry.tags.items()),
             entry.code or "",
         )

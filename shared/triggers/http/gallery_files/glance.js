@@ -30,7 +30,7 @@ function tile(level, name, value, ...more) {
 
 function budget({ budget, budget_problem: problem }) {
   if (!budget) return [tile("high", "cost today", "unknown", problem)];
-  const { limit_usd: limit, cost_usd: cost, reserved_usd: reserved, calls } = budget;
+  const { limit_usd: limit, cost_usd_at_most: cost, reserved_usd: reserved, calls } = budget;
   if (cost === null) return [tile("", "cost today", "not tracked", "no daily budget is configured")];
   const hold = reserved ? `${usd(reserved)} reserved for ${calls} ${calls === 1 ? "call" : "calls"}` : "nothing reserved";
   if (limit === null) return [tile("", "cost today", usd(cost), "no limit", hold)];

@@ -28,9 +28,9 @@ from shared.limits.circuit_breaker import Circuit
 from shared.limits.pacing import start_pace
 from shared.limits.pool_ledger import Ledger
 from shared.records.dead_letter import DeadLetterKind
-from shared.records.record import Failure
+from shared.records.record import Failure, TaskState
 from tests.builders.connections import BEGAN, STORAGE
-from tests.builders.ended_jobs import plan, record
+from tests.builders.ended_jobs import plan, record, task
 
 HOSTILE = st.text(
     st.sampled_from("a[/]\\=b: \t\r\n\a\b\x1b\x7f\x85\x9b\u200b\u2028\u202e😀") | st.characters()
@@ -153,3 +153,43 @@ def test_what_was_live_ends_its_line_in_a_pipe(
     with output.live(quiet=True) as show:
         show("three")
     assert capsys.readouterr().out == "two\n"
+
+
+@pytest.mark.parametrize(
+    ("ends", "text"),
+    [
+        ((0.25, 0.25), "$0.2500"),
+        ((0.25, 0.25001), "$0.2500"),
+        ((0.0, 0.25), "$0.0000 to $0.2500"),
+        ((None, None), "unknown"),
+    ],
+)
+def test_a_cost_is_printed_as_a_range_where_its_ends_differ(
+    ends: tuple[float | None, float | None], text: str
+) -> None:
+    assert output.dollar_range(*ends) == text
+
+
+def test_a_job_that_ended_without_a_call_shows_no_price_of_one() -> None:
+    parked = record(state=JobState.PARKED, tasks=(task(state=TaskState.PARKED),))
+    running = record({"job_id": "owl"}, state=JobState.RUNNING, tasks=(task(),))
+    found = {each.job_id: Status(each) for each in (parked, running)}
+    with output.console().capture() as captured:
+        output.console().print(output.status_table(found, BEGAN))
+    _, of_parked, of_running = captured.get().splitlines()
+    assert "$0.0000" in of_parked
+    assert "$0.1000" not in of_parked
+    assert "~$0.1000" in of_running
+
+
+def test_the_ledger_says_what_is_certain_possible_and_left(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    day = DayLedger(spent=300_000, certain=200_000)
+    monkeypatch.setattr(HostileApp, "today", lambda _: Today(BEGAN.date(), day, 5.0))
+    monkeypatch.setattr(ledger, "client", lambda: nullcontext(HostileApp("fox")))
+    with output.console().capture() as captured:
+        ledger.ledger()
+    words = captured.get().split()
+    assert {"certain", "possible", "left", "$0.2000", "$0.3000", "$4.7000"} <= set(words)
+    assert "spent" not in words

@@ -14,6 +14,8 @@ def event(kind: str = "succeeded", *, event_id: str = "e1", **data: Any) -> dict
         "job_id": "fox",
         "possible_duplicate_charge": False,
         "cost_usd": 0.05,
+        "cost_usd_at_most": data.get("cost_usd", 0.05),
+        "cost_known_by": "usage",
         "images": [{"blob": BLOB, "sha256": "aa"}] if kind == "succeeded" else [],
     }
     return {"type": f"image.job.{kind}", "id": event_id, "data": facts | data}
@@ -66,7 +68,7 @@ def test_a_second_charge_with_a_flag_is_counted_and_is_no_fault() -> None:
             "fox has 2 different end events: image.job.failed, image.job.succeeded",
         ),
         (
-            {"billed": [paid(usd=0.02), paid("fox.1.0.2", usd=0.02)]},
+            {"billed": [paid(usd=0.02), paid("fox.1.0.2", usd=0.03)]},
             "fox was paid for 2 times (task 1.0) without a flag",
         ),
         ({"pictures": {}}, f"fox names {BLOB}, which is missing or different"),
@@ -75,7 +77,15 @@ def test_a_second_charge_with_a_flag_is_counted_and_is_no_fault() -> None:
             {"pictures": {BLOB: "aa", "fox/default/9.png": "cc"}},
             "fox/default/9.png is stored, but no record names it",
         ),
-        ({"billed": [paid(usd=0.06)]}, "fox was billed $0.060000 but reports $0.050000"),
+        (
+            {"billed": [paid(usd=0.06)]},
+            "fox was billed $0.060000 but reports $0.050000 to $0.050000",
+        ),
+        (
+            {"billed": [paid(usd=0.06)], "events": [event(cost_usd_at_most=0.055)]},
+            "fox was billed $0.060000 but reports $0.050000 to $0.055000",
+        ),
+        ({"billed": []}, "fox was billed $0.000000 but reports $0.050000 to $0.050000"),
         ({"poisoned": 2}, "2 messages were poisoned"),
     ],
 )
@@ -84,4 +94,13 @@ def test_each_planted_fault_is_reported(planted: dict[str, Any], sentence: str) 
 
 
 def test_two_tasks_of_one_job_are_not_a_second_charge() -> None:
-    assert seen(billed=[paid(usd=0.02), paid("fox.1.1.1", usd=0.02)]).wrong == []
+    assert seen(billed=[paid(usd=0.02), paid("fox.1.1.1", usd=0.03)]).wrong == []
+
+
+@pytest.mark.parametrize("usd", [0.05, 0.07, 0.1])
+def test_a_bill_within_the_reported_cost_is_no_fault(usd: float) -> None:
+    assert seen(billed=[paid(usd=usd)], events=[event(cost_usd_at_most=0.1)]).wrong == []
+
+
+def test_an_estimate_may_be_above_the_bill() -> None:
+    assert seen(billed=[paid(usd=0.04)], events=[event(cost_known_by="estimate")]).wrong == []

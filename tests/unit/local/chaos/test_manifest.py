@@ -32,7 +32,10 @@ def correct_batch() -> tuple[Results, Event, list[Event], dict[str, str]]:
         "entries": len(ROWS),
         "repeated": sum(row.repeated for row in ROWS),
         "images": counts["succeeded"],
-        "cost_usd": sum(each["cost_usd"] or 0 for each in results if not each["repeated"]),
+        **{
+            end: sum(each[end] or 0 for each in results if not each["repeated"])
+            for end in ("cost_usd", "cost_usd_at_most")
+        },
     }
     drawn = {each["job_id"]: row for each, row in zip(results, ROWS, strict=True) if each["images"]}
     bills = [
@@ -58,7 +61,8 @@ def result(row: Row) -> dict[str, Any]:
         "code": row.code if row.state == "rejected" else None,
         "failure": {"code": row.code} if row.state == "failed" else None,
         "images": [{"blob": f"{job_id}/0.png", "sha256": "aa"}] if drawn else [],
-        "cost_usd": 0.01 if drawn else None,
+        "cost_usd": 0.01 if drawn else 0.0,
+        "cost_usd_at_most": 0.01 if drawn else 0.02,
     }
 
 
@@ -108,7 +112,11 @@ def test_a_correct_batch_has_no_difference() -> None:
         (lambda _r, _e, b, _p: b.pop(), "succeeded without a bill"),
         (lambda _r, _e, b, _p: b[0].update(prompt_sha256=""), "the prompt of another row"),
         (lambda _r, e, *_: e["data"].update(failed=0), "the event counts"),
-        (lambda _r, e, *_: e["data"].update(cost_usd=0.0), "the event reports $0.000000"),
+        (lambda _r, e, *_: e["data"].update(cost_usd=0.0), "the event reports cost_usd 0.000000"),
+        (
+            lambda _r, e, *_: e["data"].update(cost_usd_at_most=0.0),
+            "the event reports cost_usd_at_most 0.000000",
+        ),
     ],
 )
 def test_every_difference_is_found(plant: Callable[..., object], sentence: str) -> None:
