@@ -9,9 +9,9 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final, Literal
+from typing import Any, Final, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 MILLION: Final = 1_000_000
 
@@ -38,6 +38,13 @@ class DayLedger(BaseModel, frozen=True, extra="ignore"):
     #: Reservations by ticket; each ticket is used once.
     held: dict[str, CostReservation] = {}
     next_ticket: int = 1
+
+    @model_validator(mode="before")
+    @classmethod
+    def _upgrade(cls, stored: Any) -> Any:  # noqa: ANN401 (whatever is to be validated)
+        if isinstance(stored, dict) and "spent" in stored:
+            return {"certain": stored["spent"], **stored}  # an earlier ledger has one cost
+        return stored
 
     @property
     def committed(self) -> int:

@@ -130,7 +130,7 @@ def test_the_ledger_tells_todays_budget_and_what_is_blocked(
 ) -> None:
     now = datetime.now(UTC)
     hold = CostReservation(amount=250_000, job_id="under-way", until=now + timedelta(minutes=5))
-    day = DayLedger(spent=1_500_000, held={"2": hold}, next_ticket=3)
+    day = DayLedger(spent=1_500_000, certain=1_250_000, held={"2": hold}, next_ticket=3)
     body = day.model_dump_json().encode()
     stack.blobs.get_blob_client("jobs", f"budget/{now.date()}.json").upload_blob(body)
     circuit = Circuit(
@@ -146,12 +146,21 @@ def test_the_ledger_tells_todays_budget_and_what_is_blocked(
     told = terminal.json("ledger")
     assert told["pools"]["elsewhere"]["circuits"][0]["message"] == "[red]stopped"
     budget = told["budget"]
-    assert (budget["cost_usd"], budget["reserved_usd"], budget["calls"]) == (1.5, 0.25, 1)
+    assert (budget["cost_usd"], budget["cost_usd_at_most"]) == (1.25, 1.5)
+    assert (budget["reserved_usd"], budget["calls"]) == (0.25, 1)
     assert [each["job_id"] for each in budget["holds"]] == ["under-way"]
     assert "not known here" in terminal.run("ledger")
     monkeypatch.setenv("DAILY_BUDGET_USD", "10")
     said = terminal.run("ledger")
-    for wanted in ("$1.5000", "$0.2500", "$10.0000", "$8.2500", "under-way", "all: blocked, [red]"):
+    for wanted in (
+        "$1.2500",
+        "$1.5000",
+        "$0.2500",
+        "$10.0000",
+        "$8.2500",
+        "under-way",
+        "all: blocked, [red]",
+    ):
         assert wanted in said, said
 
 

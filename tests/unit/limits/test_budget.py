@@ -92,6 +92,11 @@ def test_what_floats_get_wrong_is_not_counted(usd: float, counted: int) -> None:
     assert to_millionths(usd) == counted
 
 
+def test_a_ledger_of_one_cost_that_an_earlier_version_stored_is_certain_of_it() -> None:
+    assert DayLedger.model_validate({"spent": 5}).certain == 5
+    assert DayLedger.model_validate({"spent": 5, "certain": 2}).certain == 2
+
+
 def test_a_ledger_of_a_later_version_is_not_read() -> None:
     with pytest.raises(ValidationError, match="version"):
         DayLedger.model_validate({"version": 2})
