@@ -89,7 +89,8 @@ def resume(record: JobRecord, *, now: datetime) -> JobRecord:
         step, state = Step.FAIL, TaskState.FAILED
         failure = Failure(
             code=FailureCode.DEADLINE_EXCEEDED,
-            message=f"not made by {deadline.isoformat(timespec='seconds')}: the budget was spent",
+            message=f"not made by {deadline.isoformat(timespec='seconds')}: "
+            "too little of the budget was left",
             retryable=True,
         )
     tasks = tuple(
