@@ -135,13 +135,21 @@ def test_a_poisoned_task_ends_as_a_dead_letter_and_a_failed_event(stack: Running
     )
 
 
-def test_a_refused_prompt_costs_nothing_and_says_why(stack: RunningStack) -> None:
-    stack.submit({**FOX, "job_id": "fox-7", "prompt": "[[refuse:moderation_blocked]] a fox"})
-    event = ended(stack, "fox-7")
+@pytest.mark.parametrize("stage", ["input", "output", None])
+def test_a_refusal_says_why_and_what_it_may_cost(stack: RunningStack, stage: str | None) -> None:
+    kind = f"moderation_blocked-{stage}" if stage else "moderation_blocked"
+    job_id = f"fox-7-{stage}"
+    stack.submit({**FOX, "job_id": job_id, "prompt": f"[[refuse:{kind}]] a fox"})
+    event = ended(stack, job_id)
     data = event["data"]
     assert (event["type"], data["code"]) == ("image.job.failed", "content_refused")
+    assert data["moderation"] == {"stage": stage, "categories": ["violence"]}
+    (part,) = data["parts"]
+    billed = sum(line["usd"] for line in stack.billed(job_id))
+    assert bool(billed) is (stage == "output")
     assert data["cost_usd"] == 0
-    assert not stack.billed("fox-7")
+    assert billed < data["cost_usd_at_most"] <= part["estimate_usd"]
+    assert (data["cost_usd_at_most"] == part["estimate_usd"]) is (stage != "input")
 
 
 def test_a_throttled_call_waits_and_burns_no_attempt(stack: RunningStack) -> None:

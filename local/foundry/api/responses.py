@@ -21,7 +21,8 @@ from local.foundry.api.requests import ImageRequest
 from local.foundry.replies import bodies
 from local.foundry.replies.bodies import Part
 from local.foundry.replies.faults import Fault
-from local.foundry.replies.refusals import REFUSALS, refusal
+from local.foundry.replies.refusals import OUTPUT_REFUSAL, REFUSALS, refusal
+from local.foundry.replies.tokens import Usage
 from local.foundry.state.emulator import Caller, Emulator, FinishedCall, RunningCall
 from local.foundry.state.settings import Settings
 
@@ -87,7 +88,7 @@ def raise_early_fault(emulator: Emulator, caller: Caller, faults: Mapping[str, F
     if faults.keys() & {"disconnect", "reset", "silence"}:
         raise Disconnected(next(iter(faults.keys() & {"reset", "silence"}), "disconnected"))
     for name, fault in faults.items():
-        if name in REFUSALS:
+        if name in REFUSALS and name != OUTPUT_REFUSAL:
             raise refusal(name, caller.request_id)
         if name in _BEFORE:
             raise _BEFORE[name](fault)
@@ -135,8 +136,10 @@ async def _stop_after(call: ImageCall, running: RunningCall) -> None:
     faults = call.faults
     if not call.image.stream:
         await _wall(call, running)
-    if faults.keys() & {"500-after", "408", "html-502", "disconnect-after"}:
+    if faults.keys() & {"500-after", "408", "html-502", "disconnect-after", OUTPUT_REFUSAL}:
         await asyncio.shield(running.billing)
+    if OUTPUT_REFUSAL in faults:
+        raise refusal(OUTPUT_REFUSAL, call.caller.request_id)
     if "500-after" in faults:
         raise problems.server_error(500)
     if "408" in faults:
@@ -169,12 +172,13 @@ async def _whole(call: ImageCall, running: RunningCall) -> tuple[web.StreamRespo
             call.emulator.links.add(origin, each.data, call.image.format)
             for each in finished.pictures
         ]
-        parts = bodies.links(call.image, urls, finished.usage, call.settings)
+        parts = bodies.links(call.image, urls, _told_usage(call, finished), call.settings)
     else:
         pictures = [
             call.base64(p.data) for p in finished.pictures if "empty-data" not in call.faults
         ]
-        parts = bodies.document(call.image, pictures, finished.usage, call.settings)
+        usage = _told_usage(call, finished)
+        parts = bodies.document(call.image, pictures, usage, call.settings)
     headers = dict(call.headers)
     if "truncated-json" in call.faults:
         parts = _truncated(parts, call.faults["truncated-json"])
@@ -218,13 +222,18 @@ async def _stream(
         await response.write_eof()
         return response, "no picture"
     (drawn,) = finished.pictures
-    parts = bodies.completed_event(
-        call.image, call.base64(drawn.data), finished.usage, call.settings
-    )
+    usage = _told_usage(call, finished)
+    parts = bodies.completed_event(call.image, call.base64(drawn.data), usage, call.settings)
     if "truncated-json" in call.faults:
         parts = _truncated(parts, call.faults["truncated-json"])
     _set_cut(call, writer, parts)
     return response, await _send(call, writer, response, parts, finished)
+
+
+def _told_usage(call: ImageCall, finished: FinishedCall) -> Usage:
+    """Return the usage of a reply, which a fault makes another than the billed one."""
+    fault = call.faults.get("usage")
+    return replace(finished.usage, output=int(fault.number(1e18))) if fault else finished.usage
 
 
 async def _send(

@@ -49,6 +49,7 @@ REPLY: Mapping[str, str] = {
     "wrong-content-type": "JSON with another content type; value: the type (text/plain)",
     "off-grid": "a size outside the rules for `auto`; value: WxH (1254x836)",
     "bad-base64": "an invalid character in the middle of each picture",
+    "usage": "an absurd usage; value: its output tokens (1e18)",
     "linked": "links instead of pictures (not streamed); value: another origin than ours",
     "gzip": "content-encoding: gzip, also when not requested",
     "error-event": "a stream that ends in an error event",

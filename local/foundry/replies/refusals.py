@@ -1,6 +1,7 @@
 """The refusals of a prompt: by the service (E1 to E4, MAI), and by gateways before it."""
 
 from collections.abc import Callable, Mapping
+from functools import partial
 
 from pydantic import JsonValue
 
@@ -14,18 +15,21 @@ _SEVERITIES: dict[str, JsonValue] = {
 }
 
 
-def _moderation(request_id: str) -> JsonValue:
+def _moderation(request_id: str, stage: str = "") -> JsonValue:
     message = (
         "Your request was rejected by the safety system. If you believe this is an error, contact "
         f"us at Azure support ticket and include the request ID {request_id}. "
         "safety_violations=[violence]."
     )
+    # OpenAI's shape; that Azure sends it is assumed.
+    details: JsonValue = {"moderation_stage": stage, "categories": ["violence"]}
     return {
         "error": {
             "message": message,
             "type": "image_generation_user_error",
             "param": "",
             "code": "moderation_blocked",
+            **({"moderation_details": details} if stage else {}),
         }
     }
 
@@ -125,8 +129,12 @@ def _legal(_: str) -> JsonValue:
 
 #: The statuses of the refusals that are not a 400.
 _STATUS: Mapping[str, int] = {"refused-gateway": 403, "refused-text": 403, "451": 451}
+#: The refusal of a picture that was made: billed.
+OUTPUT_REFUSAL = "moderation_blocked-output"
 REFUSALS: Mapping[str, Callable[[str], JsonValue]] = {
     "moderation_blocked": _moderation,
+    "moderation_blocked-input": partial(_moderation, stage="input"),
+    OUTPUT_REFUSAL: partial(_moderation, stage="output"),
     "content_policy_violation": _policy,
     "contentFilter": _filter,
     "contentFilter-output": _output_filter,

@@ -26,6 +26,8 @@ from ..calls import KEY, Calls, events, picture, started
         ("500-after", 500, "500", 1),
         ("408", 408, "Timeout", 1),
         ("moderation_blocked", 400, "moderation_blocked", 0),
+        ("moderation_blocked-input", 400, "moderation_blocked", 0),
+        ("moderation_blocked-output", 400, "moderation_blocked", 1),
         ("content_policy_violation", 400, "content_policy_violation", 0),
         ("contentFilter", 400, "contentFilter", 0),
         ("contentFilter-output", 400, "contentFilter", 0),
@@ -45,6 +47,22 @@ async def test_a_fault_with_an_error_reply(
     reply = await calls.generate(fault=fault)
     assert (reply.status, (await reply.json())["error"]["code"]) == (status, code)
     assert len(calls.emulator.ledger.entries) == paid
+
+
+@pytest.mark.parametrize("stage", ["input", "output"])
+async def test_a_refusal_may_say_its_stage(calls: Calls, stage: str) -> None:
+    refused = await (await calls.generate(fault=f"moderation_blocked-{stage}")).json()
+    details = {"moderation_stage": stage, "categories": ["violence"]}
+    assert refused["error"]["moderation_details"] == details
+
+
+@pytest.mark.parametrize("body", [{}, {"stream": True}])
+async def test_an_absurd_usage_is_told_and_not_billed(calls: Calls, body: dict[str, bool]) -> None:
+    reply = await calls.generate(body, fault="usage")
+    told = events(await reply.text())[-1][1] if body else await reply.json()
+    assert told["usage"]["output_tokens"] == 10**18
+    (entry,) = calls.emulator.ledger.entries
+    assert entry.usage.output < 10_000
 
 
 async def test_a_429_may_say_how_long_to_wait(calls: Calls) -> None:
