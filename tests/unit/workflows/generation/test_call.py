@@ -54,7 +54,8 @@ async def test_a_picture_that_storage_refused_was_paid_for_and_is_not_bought_aga
     await scene.run()
     assert ended(scene) == ("image.job.failed", "store_failed", 1)
     (attempt,) = scene.record("fox-1").attempts
-    assert attempt.cost_usd == attempt.cost_usd_at_most == attempt.estimate_usd
+    assert attempt.cost_usd == attempt.cost_usd_at_most
+    assert attempt.cost_known_by == "usage"
     assert not scene.world.pictures.pool.out
 
 
