@@ -1,7 +1,7 @@
 // Image Jobs on Azure, in one resource group: `azd up` (docs/deploy.md).
 targetScope = 'resourceGroup'
 
-import { eventQueues, jobQueues, labelledContainers, paceContainer, readContainers, undeliveredContainer, writtenContainers } from 'modules/layout.bicep'
+import { eventQueues, jobQueues, labelledContainers, readContainers, undeliveredContainer, writtenContainers } from 'modules/layout.bicep'
 import { AlwaysReady, Deployment, Retention, Tuning } from 'modules/types.bicep'
 
 @description('Name of the azd environment.')
@@ -41,8 +41,14 @@ param instanceMemoryMB 512 | 2048 | 4096 = 2048
 @maxValue(1000)
 param maximumInstanceCount int = 40
 
-@description('Warm instances of each lane. None by default: a cold start is short compared with a call, and a warm instance costs about as much as 100 pictures per month.')
+@description('Warm instances of each group of functions. None by default: a cold start is short compared with a call.')
 param alwaysReady AlwaysReady?
+
+@description('Public addresses or ranges that may call over HTTP. All by default.')
+param httpIpRanges string[]?
+
+@description('Client id of the app registration that callers over HTTP sign in with. If empty, the function key is enough.')
+param signInClientId string = ''
 
 @description('public: anyone with an identity and a role can connect. private: only private endpoints.')
 param network 'public' | 'private' = 'public'
@@ -127,9 +133,10 @@ module dataStorage 'modules/storage.bicep' = {
       objectValues(writtenContainers),
       objectValues(labelledContainers),
       objectValues(readContainers),
-      [paceContainer, undeliveredContainer]
+      [undeliveredContainer]
     )
-    queues: concat(
+    // A union, because a reply queue may be one of the others.
+    queues: union(
       triggerQueues,
       map(triggerQueues, queue => '${queue}-poison'),
       objectValues(eventQueues),
@@ -171,21 +178,24 @@ module foundryAccess 'modules/foundry-access.bicep' = {
   }
 }
 
-module topic 'modules/topic.bicep' = if (eventSubscribers != null) {
-  name: 'topic'
-  dependsOn: [dataStorage]
+module topics 'modules/topics.bicep' = {
+  name: 'topics'
   params: {
     location: location
     tags: tags
-    name: topicName
-    dataAccountName: dataAccountName
-    subscribers: eventSubscribers ?? []
+    token: token
+    dataAccountName: dataStorage.outputs.name
+    eventTopicName: topicName
   }
 }
 
-module manifestEvents 'modules/manifests.bicep' = {
-  name: 'manifests'
-  params: { location: location, tags: tags, token: token, dataAccountName: dataStorage.outputs.name }
+module eventAccess 'modules/event-access.bicep' = {
+  name: 'event-access'
+  params: {
+    dataAccountName: dataStorage.outputs.name
+    fileTopicPrincipalId: topics.outputs.fileTopicPrincipalId
+    eventTopicPrincipalId: topics.outputs.eventTopicPrincipalId
+  }
 }
 
 module privateNetwork 'modules/network.bicep' = if (network == 'private') {
@@ -204,7 +214,7 @@ module privateNetwork 'modules/network.bicep' = if (network == 'private') {
 
 module access 'modules/access.bicep' = {
   name: 'access'
-  dependsOn: [topic]
+  dependsOn: [topics]
   params: {
     appPrincipalId: identity.properties.principalId
     operatorPrincipalId: principalId
@@ -226,19 +236,32 @@ module app 'modules/app.bicep' = {
     token: token
     identityId: identity.id
     identityClientId: identity.properties.clientId
-    hostAccountName: hostStorage.outputs.name
+    hostBlobUri: hostStorage.outputs.blobUri
     packageUri: '${hostStorage.outputs.blobUri}${packageContainer}'
     blobUri: dataStorage.outputs.blobUri
     queueUri: dataStorage.outputs.queueUri
     deployments: foundryAccess.outputs.deployments
     replyQueues: replyQueues ?? []
-    topicEndpoint: topic.?outputs.endpoint ?? ''
+    topicEndpoint: topics.outputs.eventTopicEndpoint
     insightsConnectionString: monitoring.outputs.connectionString
     tuning: tuning ?? {}
     instanceMemoryMB: instanceMemoryMB
     maximumInstanceCount: maximumInstanceCount
     alwaysReady: alwaysReady ?? {}
+    httpIpRanges: httpIpRanges ?? []
+    signInClientId: signInClientId
     subnetId: privateNetwork.?outputs.appSubnetId ?? ''
+  }
+}
+
+module subscriptions 'modules/subscriptions.bicep' = {
+  name: 'subscriptions'
+  dependsOn: [eventAccess, app]
+  params: {
+    dataAccountName: dataStorage.outputs.name
+    fileTopicName: topics.outputs.fileTopicName
+    eventTopicName: topicName
+    subscribers: eventSubscribers ?? []
   }
 }
 
@@ -292,7 +315,7 @@ output DATA_ACCOUNT string = dataStorage.outputs.name
 output FOUNDRY_ACCOUNT_ID string = foundryId
 
 @description('Event Grid topic for events. Empty without a topic.')
-output EVENT_TOPIC_ENDPOINT string = topic.?outputs.endpoint ?? ''
+output EVENT_TOPIC_ENDPOINT string = topics.outputs.eventTopicEndpoint
 
 @description('First month of the budget, kept for the next deployment.')
 output BUDGET_START string = empty(budgetStart) ? thisMonth : budgetStart

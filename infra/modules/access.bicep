@@ -1,6 +1,6 @@
 // All roles in one table, each on the smallest scope that works.
 
-import { eventQueues, jobQueues, labelledContainers, paceContainer, readContainers, writtenContainers } from 'layout.bicep'
+import { eventQueues, jobQueues, labelledContainers, readContainers, writtenContainers } from 'layout.bicep'
 
 @description('Principal of the app.')
 param appPrincipalId string
@@ -39,7 +39,7 @@ var roles = {
 
 var triggerQueues = objectValues(jobQueues)
 var poisonQueues = map(triggerQueues, queue => '${queue}-poison')
-var outgoingQueues = concat(objectValues(eventQueues), replyQueues)
+var outgoingQueues = union(objectValues(eventQueues), replyQueues)
 
 // A trigger reads and deletes messages. It also updates them: every five minutes during its work, and
 // when it puts one back. The Processor role may not do that, and the next larger role is Contributor.
@@ -52,10 +52,7 @@ var appQueueRoles = union(
 var appContainerRoles = union(
   toObject(objectValues(writtenContainers), name => name, name => 'Storage Blob Data Contributor'),
   toObject(objectValues(labelledContainers), name => name, name => 'Storage Blob Data Owner'),
-  toObject(objectValues(readContainers), name => name, name => 'Storage Blob Data Reader'),
-  {
-    '${paceContainer}': 'Storage Blob Data Contributor'
-  }
+  toObject(objectValues(readContainers), name => name, name => 'Storage Blob Data Reader')
 )
 
 // An operator sends jobs and inputs, reads events and pictures, and replays dead letters.
@@ -66,7 +63,7 @@ var operatorQueueRoles = toObject(
 )
 var operatorContainerRoles = union(
   toObject(
-    concat(objectValues(writtenContainers), objectValues(labelledContainers), [paceContainer]),
+    concat(objectValues(writtenContainers), objectValues(labelledContainers)),
     name => name,
     name => 'Storage Blob Data Reader'
   ),

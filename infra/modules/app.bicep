@@ -18,8 +18,8 @@ param identityId string
 @description('Client id of the app\'s identity.')
 param identityClientId string
 
-@description('Account of the host: package, keys, locks of timers.')
-param hostAccountName string
+@description('Blobs of the host: package, keys, locks of timers, as a URL.')
+param hostBlobUri string
 
 @description('Container of the package, as a URL.')
 param packageUri string
@@ -51,8 +51,14 @@ param instanceMemoryMB 512 | 2048 | 4096
 @description('Most instances of each function.')
 param maximumInstanceCount int
 
-@description('Warm instances of each lane.')
+@description('Warm instances of each group of functions.')
 param alwaysReady AlwaysReady
+
+@description('Public addresses or ranges that may call over HTTP. All if empty.')
+param httpIpRanges string[]
+
+@description('Client id of the app registration that people and services sign in with. No sign-in if empty.')
+param signInClientId string
 
 @description('Subnet of the app. The public network if empty.')
 param subnetId string
@@ -83,6 +89,10 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
       minTlsVersion: '1.2'
       ftpsState: 'Disabled'
       http20Enabled: true
+      ipSecurityRestrictionsDefaultAction: empty(httpIpRanges) ? 'Allow' : 'Deny'
+      ipSecurityRestrictions: [
+        for (range, i) in httpIpRanges: { name: 'caller-${i}', ipAddress: range, action: 'Allow', priority: 100 + i }
+      ]
     }
     functionAppConfig: {
       deployment: {
@@ -103,10 +113,19 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
         instanceMemoryMB: instanceMemoryMB
         maximumInstanceCount: maximumInstanceCount
         alwaysReady: map(
-          filter(items(alwaysReady), lane => (lane.value > 0)),
-          lane => { name: 'function:${lane.key}', instanceCount: lane.value }
+          filter(items(alwaysReady), group => (group.value > 0)),
+          group => {
+            name: group.key == 'http' ? 'http' : 'function:${group.key}'
+            instanceCount: group.value
+          }
         )
+        // The handlers wait for storage most of the time. Unset, the platform chooses by language.
+        triggers: { http: { perInstanceConcurrency: 16 } }
       }
+      // Running functions end before their instance is replaced. By default they are cut off, and a cut
+      // call may be paid for twice. Documented for this API version, but missing from its types.
+      #disable-next-line BCP037
+      siteUpdateStrategy: { type: 'RollingUpdate' }
     }
   }
 }
@@ -121,7 +140,7 @@ resource publishing 'Microsoft.Web/sites/basicPublishingCredentialsPolicies@2024
 
 // What the host needs.
 var hostSettings = {
-  AzureWebJobsStorage__accountName: hostAccountName
+  AzureWebJobsStorage__blobServiceUri: hostBlobUri
   AzureWebJobsStorage__credential: 'managedidentity'
   AzureWebJobsStorage__clientId: identityClientId
   APPLICATIONINSIGHTS_CONNECTION_STRING: insightsConnectionString
@@ -161,6 +180,30 @@ resource settings 'Microsoft.Web/sites/config@2024-11-01' = {
     readContainers,
     tuning
   )
+}
+
+// Always deployed, so that an empty client id switches sign-in off again.
+resource signIn 'Microsoft.Web/sites/config@2024-11-01' = {
+  parent: app
+  name: 'authsettingsV2'
+  properties: {
+    platform: { enabled: !empty(signInClientId) }
+    globalValidation: {
+      requireAuthentication: !empty(signInClientId)
+      unauthenticatedClientAction: 'RedirectToLoginPage'
+      excludedPaths: ['/api/health']
+    }
+    identityProviders: {
+      azureActiveDirectory: {
+        enabled: !empty(signInClientId)
+        registration: {
+          openIdIssuer: '${environment().authentication.loginEndpoint}${tenant().tenantId}/v2.0'
+          clientId: signInClientId
+        }
+        validation: { allowedAudiences: [signInClientId, 'api://${signInClientId}'] }
+      }
+    }
+  }
 }
 
 @description('Name of the function app.')

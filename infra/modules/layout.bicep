@@ -43,9 +43,5 @@ var readContainers = {
 }
 
 @export()
-@description('Container of the pool ledgers.')
-var paceContainer = 'pace'
-
-@export()
 @description('Container for events that Event Grid could not deliver.')
 var undeliveredContainer = 'undelivered'

@@ -29,9 +29,15 @@ type Deployment = {
 }
 
 @export()
-@description('Warm instances of each lane. They cost money while they wait.')
+@description('Warm instances of each group of functions: those that scale together. They cost money while they wait.')
 type AlwaysReady = {
-  @description('Drafts: calls of up to about 45 seconds.')
+  @description('All functions with an HTTP trigger: the API and the gallery.')
+  http: int?
+
+  @description('Takes jobs from the queue.')
+  intake: int?
+
+  @description('Calls of up to about 45 seconds.')
   generate_small: int?
 
   @description('Calls of up to about two minutes.')
@@ -39,6 +45,42 @@ type AlwaysReady = {
 
   @description('Longer calls: high quality and 4K.')
   generate_large: int?
+
+  @description('Makes thumbnails and renditions.')
+  finish: int?
+
+  @description('Reads manifests.')
+  batch: int?
+
+  @description('Delivers events.')
+  dispatch: int?
+
+  @description('Checks open jobs every minute.')
+  sweep: int?
+
+  @description('Measures queues every five minutes.')
+  watch: int?
+
+  @description('Messages of intake that the platform gave up.')
+  poison_intake: int?
+
+  @description('The same of drafts.')
+  poison_generate_small: int?
+
+  @description('The same of calls of up to about two minutes.')
+  poison_generate_standard: int?
+
+  @description('The same of longer calls.')
+  poison_generate_large: int?
+
+  @description('The same of renditions.')
+  poison_finish: int?
+
+  @description('The same of manifests.')
+  poison_batch: int?
+
+  @description('The same of deliveries.')
+  poison_dispatch: int?
 }
 
 @export()

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import Final
 
@@ -108,8 +108,12 @@ class Declaration:
     @property
     def is_required(self) -> bool:
         """Whether a parameter must be given."""
-        has_default = any(text(child) == "=" for child in self.node.children)
-        return not has_default and not self.type_name.endswith("?")
+        return not self.has_default and not self.type_name.endswith("?")
+
+    @property
+    def has_default(self) -> bool:
+        """Whether a parameter has a default."""
+        return any(text(child) == "=" for child in self.node.children)
 
     @property
     def description(self) -> str:
@@ -163,7 +167,12 @@ class Source:
 
 def read(path: Path) -> Source:
     """Read a file; a fault of its syntax is found by `faults_of_syntax`, not here."""
-    return Source(path, _PARSER.parse(path.read_bytes()).root_node)
+    return _parsed(path, path.read_bytes())
+
+
+@cache
+def _parsed(path: Path, content: bytes) -> Source:
+    return Source(path, _PARSER.parse(content).root_node)
 
 
 def sources(folder: Path) -> tuple[Source, ...]:

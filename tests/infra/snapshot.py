@@ -61,6 +61,13 @@ SDK: Final = {
         "2024-06-01",
     ),
 }
+#: Members that Azure takes and those types lack: resource, type, member, its type.
+#: siteUpdateStrategy: "with API version 2024-11-01 or later", says
+#: learn.microsoft.com/azure/azure-functions/flex-consumption-site-updates (read 2026-11).
+ADDED: Final = (
+    ("Microsoft.Web/sites", "FunctionAppConfig", "siteUpdateStrategy", "SiteUpdateStrategy"),
+    ("Microsoft.Web/sites", "SiteUpdateStrategy", "type", "Recreate | RollingUpdate"),
+)
 PRIMITIVES: Final = {"str": "string", "int": "int", "bool": "bool", "float": "int"}
 
 
@@ -68,6 +75,8 @@ def main(azmcp: str) -> None:
     """Write the file."""
     found = {kind: of_bicep(azmcp, kind) for kind in BICEP}
     found |= {kind: of_sdk(*place) for kind, place in SDK.items()}
+    for kind, name, member, value in ADDED:
+        found[kind]["types"].setdefault(name, {"members": {}})["members"].setdefault(member, value)
     lines = [f"{json.dumps(kind)}: {json.dumps(found[kind])}" for kind in sorted(found)]
     TARGET.write_text("{\n" + ",\n".join(lines) + "\n}\n")
 

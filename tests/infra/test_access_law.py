@@ -192,8 +192,8 @@ def test_no_role_reaches_further_than_the_thing_it_is_for() -> None:
         ("access.bicep", "onHost"): "host",
         ("access.bicep", "onInsights"): "insights",
         ("access.bicep", "onTopic"): "topic",
-        ("event-access.bicep", "sends"): "destination",
-        ("event-access.bicep", "leaves"): "undelivered",
+        ("event-access.bicep", "sends"): "manifests",
+        ("event-access.bicep", "stores"): "undelivered",
         ("foundry-access.bicep", "grants"): "account",
     }
 
@@ -219,7 +219,7 @@ def test_nothing_that_holds_data_takes_keys() -> None:
     locks = {
         "storage.bicep": "allowSharedKeyAccess: false",
         "foundry.bicep": "disableLocalAuth: true",
-        "topic.bicep": "disableLocalAuth: true",
+        "topics.bicep": "disableLocalAuth: true",
         "monitoring.bicep": "DisableLocalAuth: true",
     }
     for name, lock in locks.items():

@@ -66,9 +66,9 @@ def infra(tmp_path: Path) -> Path:
         ("main.bicep", "modules/budget.bicep", "modules/budgets.bicep", "there is no module"),
         (
             "main.bicep",
-            "paceContainer, readC",
-            "peaceContainer, readC",
-            "exports no 'peaceContainer'",
+            "labelledContainers, readC",
+            "labeledContainers, readC",
+            "exports no 'labeledContainers'",
         ),
         ("modules/app.bicep", "httpsOnly: true", "httpOnly: true", "there is no 'httpOnly'"),
         ("modules/app.bicep", "httpsOnly: true", "httpsOnly: 'yes'", "'httpsOnly' is a bool"),
@@ -107,13 +107,13 @@ def infra(tmp_path: Path) -> Path:
             "there is no 'versions'",
         ),
         (
-            "modules/manifests.bicep",
+            "modules/subscriptions.bicep",
             "endpointType: 'StorageQueue'",
             "endpointType: 'StorageQueues'",
             "endpointType is 'StorageQueues'",
         ),
         (
-            "modules/manifests.bicep",
+            "modules/subscriptions.bicep",
             "queueName: jobQueues.MANIFESTS_QUEUE",
             "queue: jobQueues.MANIFESTS_QUEUE",
             "there is no 'queue'",

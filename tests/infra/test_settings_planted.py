@@ -44,8 +44,8 @@ from .test_bicep import INFRA
         ),
         (
             "modules/layout.bicep",
-            "paceContainer = 'pace'",
-            "paceContainer = 'paces'",
+            "PACE_CONTAINER: 'pace'",
+            "PACE_CONTAINER: 'paces'",
             "test_the_laptop_has_the_queues_and_containers_of_azure",
         ),
         (
@@ -56,9 +56,9 @@ from .test_bicep import INFRA
         ),
         (
             "modules/types.bicep",
-            "  generate_large: int?",
-            "  generate_huge: int?",
-            "test_lanes_that_can_be_kept_warm_are_functions_of_the_app",
+            "  finish: int?",
+            "  finnish: int?",
+            "test_every_group_of_functions_can_be_kept_warm",
         ),
         (
             "modules/foundry-access.bicep",
