@@ -12,13 +12,16 @@ from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from string import Template
-from typing import Any
+from typing import Any, Final
 
 from ..config.settings import Configuration, Settings, configure
 from ..errors import Misconfigured
 from ..ports import Sink, Tokens
 from ..stores.world import World, build_world
 from .redaction import quiet
+
+#: The directory of `function_app.py`.
+PACKAGE: Final = Path(__file__).parents[2]
 
 
 class SystemClock:
@@ -168,11 +171,15 @@ def load(environ: Mapping[str, str]) -> Configuration:
 
 
 def _text(name: str, environ: Mapping[str, str]) -> str | None:
-    """Return the text of the file that a variable names, None where it names none."""
+    """Return the text of the file that a variable names, None where it names none.
+
+    A relative name is one in the package: a warm instance of the platform imports the app before
+    it changes into its directory.
+    """
     path = environ.get(name)
     if not path:
         return None
     try:
-        return Path(path).read_text("utf-8")
+        return (PACKAGE / path).read_text("utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise Misconfigured(f"{name}: {path!r} can't be read: {error}") from error

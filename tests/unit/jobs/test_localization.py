@@ -157,6 +157,8 @@ def test_a_template_in_a_file_is_read_when_the_app_starts(tmp_path: Path) -> Non
     file.write_text("$prompt\n\nin $language")
     settings = load({**SETTINGS, "LOCALE_TEMPLATE": str(file)}).settings
     assert settings.locale_template == "$prompt\n\nin $language"
+    with pytest.raises(Misconfigured, match="LOCALE_TEMPLATE: 'no/file' can't be read"):
+        load({**SETTINGS, "LOCALE_TEMPLATE": "no/file"})
     with pytest.raises(Misconfigured, match="LOCALE_TEMPLATE: '/no/file' can't be read"):
         load({**SETTINGS, "LOCALE_TEMPLATE": "/no/file"})
     with pytest.raises(Misconfigured, match="tongue is not a known name"):
