@@ -104,7 +104,7 @@ azuretypes: setup ## update the types of Azure's resources, for the checks of in
 wheel: .venv/.stamp ## build the client for other services, into dist
 	@$(BIN)/python -m hatchling build --target wheel
 
-package: ## list what would be deployed
+package: .venv/.stamp | $(UV) ## build the app with its packages, for a deployment without a remote build
 	@scripts/package
 
 clean: ## remove generated files, except those of setup

@@ -37,8 +37,8 @@ LITTER = (
 
 
 def deployed(root: Path) -> set[str]:
-    """The files that `make package` lists."""
-    command = [str(root / "scripts" / "package")]
+    """The files of the app that `make package` takes."""
+    command = [str(root / "scripts" / "package"), "--list"]
     listed = subprocess.run(  # noqa: S603 (a script of this project)
         command, capture_output=True, check=True, text=True
     )

@@ -102,20 +102,55 @@ def test_a_push_is_checked_as_a_desk_checks() -> None:
 def test_azd_deploys_the_app_that_bicep_makes() -> None:
     project = yaml.safe_load((ROOT / "azure.yaml").read_text())
     ((name, service),) = project["services"].items()
-    assert service == {"project": ".", "language": "python", "host": "function"}
+    plain = {"project": ".", "language": "python", "host": "function"}
+    assert service == plain | {"remoteBuild": True}
     app = (INFRA / "modules" / "app.bicep").read_text()
     assert f"'azd-service-name': '{name}'" in app
     main = (INFRA / "main.bicep").read_text()
     assert "'azd-env-name': environmentName" in main
 
 
-def test_the_deploy_workflow_gives_only_what_parameters_read() -> None:
-    workflow = yaml.safe_load((ROOT / ".github" / "workflows" / "azure-dev.yml").read_text())
-    given = set(workflow["jobs"]["deploy"]["env"])
-    read_by_azd = {"AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_SUBSCRIPTION_ID"}
-    read_by_azd |= {"AZURE_RESOURCE_GROUP"}
-    named = set(re.findall(r"\$\{(\w+)", (INFRA / "main.parameters.json").read_text()))
-    assert given - read_by_azd - named == set()
+#: Variables that azd itself reads.
+READ_BY_AZD = {"AZURE_CLIENT_ID", "AZURE_TENANT_ID", "AZURE_SUBSCRIPTION_ID"}
+READ_BY_AZD |= {"AZURE_RESOURCE_GROUP"}
+#: Parameters that a workflow does not give: azd knows the identity that signs in.
+NOT_GIVEN = {"AZURE_PRINCIPAL_ID"}
+
+
+def faults_of_deployment(workflow: str) -> list[str]:
+    """What the workflow gives too much or too little, and defaults that differ from azd's."""
+    given: dict[str, str] = yaml.safe_load(workflow)["jobs"]["deploy"]["env"]
+    parameters = (INFRA / "main.parameters.json").read_text()
+    named = dict(re.findall(r"\$\{(\w+)(?:=([^}]*))?\}", parameters))
+    faults = [f"no parameter reads {name}" for name in given.keys() - READ_BY_AZD - named.keys()]
+    missing = named.keys() - NOT_GIVEN - given.keys()
+    faults += [f"{name} is not given, so a push sets its default" for name in missing]
+    for name, value in given.items():
+        default = named.get(name, "")
+        right = f"${{{{ vars.{name} || '{default}' }}}}" if default else f"${{{{ vars.{name} }}}}"
+        if name != "AZURE_PRINCIPAL_TYPE" and value != right:
+            faults.append(f"{name} is {value!r}, not {right!r}")
+    return sorted(faults)
+
+
+DEPLOYMENT = (ROOT / ".github" / "workflows" / "azure-dev.yml").read_text()
+
+
+def test_a_push_deploys_with_every_variable_that_an_operator_can_set() -> None:
+    assert faults_of_deployment(DEPLOYMENT) == []
+
+
+@pytest.mark.parametrize(
+    ("right", "wrong", "told"),
+    [
+        ("      RETENTION: ${{ vars.RETENTION || 'null' }}\n", "", "RETENTION is not given"),
+        ("      ALERT_EMAIL:", "      ALARM_EMAIL:", "no parameter reads ALARM_EMAIL"),
+        ("vars.NETWORK || 'public'", "vars.NETWORK", "NETWORK is"),
+    ],
+)
+def test_a_variable_that_a_push_would_undo_is_found(right: str, wrong: str, told: str) -> None:
+    assert DEPLOYMENT.count(right) == 1
+    assert any(told in each for each in faults_of_deployment(DEPLOYMENT.replace(right, wrong)))
 
 
 def test_one_python_everywhere() -> None:
@@ -172,7 +207,7 @@ def diagnosis(folder: Path) -> dict[str, str]:
 def project(tmp_path: Path) -> Path:
     """What would be deployed, and the infrastructure beside it."""
     listed = subprocess.run(  # noqa: S603 (a script of this project)
-        [str(ROOT / "scripts" / "package")], capture_output=True, check=True, text=True
+        [str(ROOT / "scripts" / "package"), "--list"], capture_output=True, check=True, text=True
     ).stdout.split()
     infra = [path.relative_to(ROOT).as_posix() for path in INFRA.rglob("*") if path.is_file()]
     for name in [*listed, *infra, ".funcignore"]:
