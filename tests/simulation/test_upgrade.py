@@ -1,0 +1,107 @@
+"""Two versions of the app over one storage: each reads what the other has stored and sent."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from jsonschema import Draft202012Validator
+
+from shared.records.record import JobState
+from tests.simulation.snapshots import (
+    MODELS,
+    Snapshot,
+    documents,
+    resumed,
+    snapshots,
+)
+
+VERSIONS = sorted((Path(__file__).parent / "versions").iterdir())
+
+
+def kept(version: Path) -> list[Snapshot]:
+    """What a version has left, at each of its moments."""
+    return [
+        Snapshot.from_json(each) for each in json.loads((version / "snapshots.json").read_text())
+    ]
+
+
+LEFT = [
+    pytest.param(version, each, id=f"{version.name} {each.name}")
+    for version in VERSIONS
+    for each in kept(version)
+]
+
+
+def test_a_version_before_is_kept() -> None:
+    assert VERSIONS
+    kinds = {kind for version in VERSIONS for each in kept(version) for kind, _ in documents(each)}
+    assert kinds == set(MODELS)
+
+
+@pytest.mark.parametrize(("version", "snapshot"), LEFT)
+async def test_jobs_of_the_version_before_end_under_this_one(
+    version: Path,  # noqa: ARG001 (of the name of the test)
+    snapshot: Snapshot,
+) -> None:
+    scene = resumed(snapshot)
+    before = {record.job_id: record.state for record in scene.records()}
+    await scene.sweep_on()
+    records = {record.job_id: record for record in scene.records()}
+    assert records
+    allowed = {JobState.SUCCEEDED, JobState.PARKED}
+    assert {record.state for record in records.values()} <= allowed
+    for job_id, state in before.items():
+        if state is not JobState.RUNNING:
+            assert records[job_id].state == state
+    for record in records.values():
+        for task in record.tasks:
+            paid = sum(each.charged != "no" for each in task.every_attempt)
+            assert paid <= 1 or task.possible_duplicate_charge
+        if record.state is JobState.SUCCEEDED:
+            assert len(record.pictures) == sum(len(task.blobs) for task in record.tasks)
+
+
+@pytest.mark.parametrize(("version", "snapshot"), LEFT)
+def test_documents_of_the_version_before_are_read(
+    version: Path,  # noqa: ARG001 (of the name of the test)
+    snapshot: Snapshot,
+) -> None:
+    for kind, document in documents(snapshot):
+        MODELS[kind].model_validate_json(json.dumps(document))
+
+
+def faults(schemas: dict[str, Any], taken: list[Snapshot]) -> list[str]:
+    """What a version with these schemas could not read of documents."""
+    checks = {kind: Draft202012Validator(schema) for kind, schema in schemas.items()}
+    return [
+        f"{each.name}: {kind}: {error.json_path}: {error.message}"
+        for each in taken
+        for kind, document in documents(each)
+        for error in checks[kind].iter_errors(document)
+    ]
+
+
+@pytest.mark.parametrize("version", VERSIONS, ids=lambda path: path.name)
+async def test_documents_of_this_version_are_read_by_the_version_before(version: Path) -> None:
+    schemas = json.loads((version / "schemas.json").read_text())
+    assert faults(schemas, await snapshots()) == []
+
+
+@pytest.mark.parametrize(
+    ("kind", "change"),
+    [
+        ("task", {"lane": "small"}),  # messages forbid what they do not know
+        ("record", {"version": 3}),
+        ("record", {"state": "resting"}),
+        ("pool", {"version": 9, "circuits": 5}),
+    ],
+)
+def test_a_document_that_the_version_before_could_not_read_is_found(
+    kind: str, change: dict[str, Any]
+) -> None:
+    schemas = json.loads((VERSIONS[-1] / "schemas.json").read_text())
+    (whole, *_) = [each for each in kept(VERSIONS[-1]) if each.name == "plain 100%"]
+    document = next(each for of, each in documents(whole) if of == kind)
+    assert not [*Draft202012Validator(schemas[kind]).iter_errors(document)]
+    assert [*Draft202012Validator(schemas[kind]).iter_errors(document | change)]
