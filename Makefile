@@ -16,7 +16,8 @@ export UV
 
 BIN := .venv/bin
 
-.PHONY: help setup demo dev test unit contract acceptance chaos outage batch quota bench check lint types imports \
+.PHONY: help setup demo dev test unit contract acceptance chaos outage upgrade batch quota bench check lint \
+	types imports \
 	infra pins format requirements schemas azuretypes wheel package clean
 
 help:
@@ -56,6 +57,10 @@ chaos: setup ## kill hosts, break calls, repeat messages; count lost and twice-p
 
 outage: setup ## take the endpoint down for 2 minutes; count failed jobs and unknown outcomes (MODE=503|reset|silence SECONDS=120)
 	@$(BIN)/python -m local outage $(if $(MODE),--mode $(MODE)) --seconds $(or $(SECONDS),120)
+
+upgrade: setup ## run the app of an earlier commit beside this one, over the same storage (BEFORE=commit)
+	@$(BIN)/python -m local upgrade --before $(or $(BEFORE),$(error BEFORE=commit: the version that runs now)) \
+	  --seed $(or $(SEED),1)
 
 batch: setup ## run a CSV of 1,000 lines, kill the host three times, check each line (LINES=1000)
 	@$(BIN)/python -m local batch --lines $(or $(LINES),1000) --seed $(or $(SEED),1)

@@ -46,6 +46,12 @@ def _parser() -> argparse.ArgumentParser:
     start.add_argument(
         "--data", type=Path, metavar="DIR", help="directory to keep storage in (default: memory)"
     )
+    start.add_argument(
+        "--before",
+        type=Path,
+        metavar="DIR",
+        help="working copy of an earlier version: every second host runs its app",
+    )
     demo = commands.add_parser("demo", help="submit jobs, see their pictures and events")
     demo.add_argument("--out", type=Path, default=ROOT / "out" / "demo", metavar="DIR")
     chaos = commands.add_parser("chaos", help="kill hosts, break calls, audit the result")
@@ -56,6 +62,10 @@ def _parser() -> argparse.ArgumentParser:
         "--patience", type=float, default=180.0, help="longest wait for the end, in seconds"
     )
     chaos.add_argument("--seed", type=int, default=1)
+    upgrade = commands.add_parser("upgrade", help="run an earlier version beside this one, audit")
+    upgrade.add_argument("--before", required=True, metavar="COMMIT")
+    upgrade.add_argument("--jobs", type=int, default=40, metavar="N")
+    upgrade.add_argument("--seed", type=int, default=1)
     batch = commands.add_parser("batch", help="upload a long manifest, kill its host, audit")
     batch.add_argument("--lines", type=int, default=1000, metavar="N")
     batch.add_argument("--seed", type=int, default=1)
@@ -90,6 +100,10 @@ def main() -> int:
 
             sizes = (given.jobs, given.hosts, given.seconds, given.seed, given.patience)
             return chaos.main(chaos.ChaosOptions(*sizes))
+        case "upgrade":
+            from local.chaos import upgrade  # noqa: PLC0415 - see above
+
+            return upgrade.main(upgrade.UpgradeOptions(given.before, given.jobs, given.seed))
         case "batch":
             from local.chaos import batch  # noqa: PLC0415 - see above
 
@@ -119,6 +133,7 @@ def _up(given: argparse.Namespace) -> int:
         hide=given.hide,
         drain=given.drain,
         data=given.data,
+        before=given.before,
         set=dict(given.set),
     )
     try:

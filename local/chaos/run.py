@@ -64,10 +64,10 @@ def run_chaos(options: ChaosOptions, log: Callable[[str], None]) -> Audit:
     with start_target(options.hosts, OPTIONS, log) as target:
         for fault, rate in _FAULTS.items():
             target.admin("faults", method="POST", body={"fault": fault, "rate": rate})
-        submitted = _submit(target, options, chance)
-        _kill_hosts(target, options, chance)
+        submitted = submit(target, options, chance)
+        kill_hosts(target, options, chance)
         target.admin("faults", method="DELETE")
-        _wait(target, set(submitted), options.patience)
+        wait(target, set(submitted), options.patience)
         return audit(target.observe(submitted))
 
 
@@ -85,7 +85,7 @@ def _jobs(count: int, chance: random.Random) -> Iterator[dict[str, Any]]:
         }
 
 
-def _submit(target: Target, options: ChaosOptions, chance: random.Random) -> list[str]:
+def submit(target: Target, options: ChaosOptions, chance: random.Random) -> list[str]:
     """Send every job at a random time of the trial, and some of the messages twice."""
 
     def delay() -> int:
@@ -104,7 +104,7 @@ def _submit(target: Target, options: ChaosOptions, chance: random.Random) -> lis
     return submitted
 
 
-def _kill_hosts(target: Target, options: ChaosOptions, chance: random.Random) -> None:
+def kill_hosts(target: Target, options: ChaosOptions, chance: random.Random) -> None:
     """Kill a random host again and again until the time is over."""
     until = time.monotonic() + options.seconds
     kill_at = time.monotonic() + chance.uniform(0.5, 1.5) * options.kill_every
@@ -116,7 +116,7 @@ def _kill_hosts(target: Target, options: ChaosOptions, chance: random.Random) ->
         time.sleep(0.1)
 
 
-def _wait(target: Target, submitted: set[str], patience: float) -> None:
+def wait(target: Target, submitted: set[str], patience: float) -> None:
     """Wait until every job has its end event and every queue is empty, or patience is over."""
     until = time.monotonic() + patience
     done = False
@@ -127,9 +127,9 @@ def _wait(target: Target, submitted: set[str], patience: float) -> None:
         time.sleep(0.2)
 
 
-def table(found: Audit) -> Table:
+def table(found: Audit, *, title: str = "Result of the chaos trial") -> Table:
     """Return the audit as a table: what happened, then what must be zero."""
-    shown = Table(title="Result of the chaos trial", title_justify="left")
+    shown = Table(title=title, title_justify="left")
     shown.add_column("")
     shown.add_column("count", justify="right")
     facts: Mapping[str, object] = {

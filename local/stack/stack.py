@@ -61,6 +61,8 @@ class StackOptions:
     hide: float
     drain: float
     data: Path | None
+    #: Working copy of an earlier version, whose app every second host runs.
+    before: Path | None
     set: Mapping[str, str]
 
 
@@ -181,16 +183,23 @@ class Stack:
         if self._options.host == "func":
             return _core_tools(name, self._environment, port or _free_port())
         keys = ("--function-key", self._keys["function"], "--master-key", self._keys["master"])
+        copy = self._options.before if number % 2 and self._options.before else ROOT
         return Child(
-            name,
+            name if copy == ROOT else f"{name}-before",
             [
-                *(sys.executable, "-m", "local.host", "--app", str(ROOT), "--port", str(port)),
+                *(python_of(copy), "-m", "local.host", "--app", str(copy), "--port", str(port)),
                 *("--hide", str(self._options.hide), "--drain", str(self._options.drain), *keys),
             ],
             ready=read_ready,
             environment=self._environment,
-            directory=ROOT,
+            directory=copy,
         )
+
+
+def python_of(copy: Path) -> str:
+    """Return the Python of a working copy: its own where it has one, else this one."""
+    own = copy / ".venv" / "bin" / "python"
+    return str(own) if own.exists() and copy != ROOT else sys.executable
 
 
 def create_all(storage: str) -> None:
