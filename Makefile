@@ -17,8 +17,7 @@ export UV
 BIN := .venv/bin
 
 .PHONY: help setup demo dev test unit contract acceptance chaos outage upgrade batch quota bench check lint \
-	types imports \
-	infra pins format requirements schemas azuretypes wheel package clean
+	types imports infra pins format requirements schemas azuretypes wheel package clean
 
 help:
 	@bold=; plain=; if [ -t 1 ]; then bold=$$'\033[1m'; plain=$$'\033[0m'; fi; \

@@ -6,12 +6,16 @@ import re
 import pytest
 
 from shared.config.settings import Settings
+from tests.architecture.test_index import TRIGGERS
 
 from .evaluation import value_in
+from .template import evaluate
 from .test_bicep import INFRA, ROOT
 
 DEPLOY = (ROOT / "docs" / "deploy.md").read_text()
 RUNBOOK = (ROOT / "docs" / "runbook.md").read_text()
+OPERATE = (ROOT / "docs" / "operate.md").read_text()
+FIRST_DAY = (ROOT / "docs" / "first-day.md").read_text()
 PARAMETERS = json.loads((INFRA / "main.parameters.json").read_text())["parameters"]
 ALERTS = value_in(
     INFRA / "modules" / "alerts.bicep", "alerts", oldestMessageSeconds=1800, dailySpendUsd=50
@@ -77,6 +81,43 @@ def test_the_runbook_lists_the_metrics_that_are_told() -> None:
 def test_outputs_that_commands_read_are_given() -> None:
     main = (INFRA / "main.bicep").read_text()
     outputs = set(re.findall(r"^output (\w+)", main, flags=re.MULTILINE)) | {"AZURE_RESOURCE_GROUP"}
-    for page in (DEPLOY, RUNBOOK):
-        for names in re.findall(r"grep -E '\^\(([\w|]+)\)='", page):
-            assert set(names.split("|")) <= outputs
+    pages = (DEPLOY, RUNBOOK, OPERATE)
+    read = [names for page in pages for names in re.findall(r"eval .*?'\^\(([\w|]+)\)='", page)]
+    assert len(read) >= len(pages)
+    assert {name for names in read for name in names.split("|")} <= outputs
+
+
+def test_the_guide_registers_the_providers_of_everything_that_is_created() -> None:
+    (listed,) = re.findall(r"^for provider in ((?:.|\\\n)+?)\ndo", DEPLOY, flags=re.MULTILINE)
+    registered = {f"Microsoft.{name}" for name in listed.replace("\\", " ").split()}
+    created = {each.kind.partition("/")[0] for each in evaluate(INFRA, {"network": "private"})}
+    # Registered in every subscription. Microsoft.App is where instances join a subnet.
+    created -= {"Microsoft.Authorization", "Microsoft.Resources"}
+    assert registered == created | {"Microsoft.App"}
+
+
+PAGES = {"deploy": DEPLOY, "runbook": RUNBOOK, "operate": OPERATE, "first-day": FIRST_DAY}
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+def test_links_between_the_pages_lead_somewhere(page: str) -> None:
+    for name, section in re.findall(r"\]\((\w+[\w-]*\.md)#([\w-]+)\)", page):
+        headings = re.findall(r"^#+ (.+)$", (ROOT / "docs" / name).read_text(), flags=re.MULTILINE)
+        anchors = {re.sub(r"[^\w -]", "", each).lower().replace(" ", "-") for each in headings}
+        assert section in anchors, f"{name} has no section {section}"
+
+
+def test_the_first_day_has_twenty_commands_and_each_says_what_follows() -> None:
+    rows = re.findall(
+        r"^\| (\d+)(?: ✔)? \| (.+) \| (.+) \| (.+) \|$", FIRST_DAY, flags=re.MULTILINE
+    )
+    assert [int(number) for number, *_ in rows] == [*range(1, 21)]
+    assert all("`" in command and seen and otherwise for _, command, seen, otherwise in rows)
+    (functions,) = (seen for number, _, seen, _ in rows if number == "10")
+    assert functions == str(len(TRIGGERS))
+
+
+def test_the_loops_of_the_pages_stop_every_lane() -> None:
+    lanes = {name for name in TRIGGERS if name.startswith("generate_")}
+    (braces,) = re.findall(r"AzureWebJobs\.generate_\{([\w,]+)\}\.Disabled", OPERATE)
+    assert {f"generate_{each}" for each in braces.split(",")} == lanes
