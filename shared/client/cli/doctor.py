@@ -1,16 +1,19 @@
 """Check storage, endpoints and permissions, and print a line for each."""
 
+import os
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import asdict
+from itertools import chain
 from typing import Annotated, Final
 
 import typer
 from rich.text import Text
 
 from ...config.settings import Configuration
+from ..azure_checks import check_azure
 from ..caller import NOWHERE
 from ..checkup import Check
 from .output import AsJson, client, console, print_json, printable, styled
@@ -26,6 +29,10 @@ def doctor(
         bool,
         typer.Option("--send", help="Test sending too, with a hidden message that is deleted."),
     ] = False,
+    azure: Annotated[
+        bool,
+        typer.Option("--azure", help="Check the deployment too, with `az` (docs/first-day.md)."),
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check storage, endpoints and your permissions.
@@ -34,7 +41,8 @@ def doctor(
     """
     checks = []
     with client() as jobs:
-        for check in (*jobs.operator.check(send=send), *_check_endpoints(jobs.app)):
+        found = chain(jobs.operator.check(send=send), _check_endpoints(jobs.app))
+        for check in chain(found, check_azure(os.environ, jobs.app.deployments) if azure else ()):
             checks.append(check)
             if as_json:
                 print_json(asdict(check))
