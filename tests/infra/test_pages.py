@@ -2,6 +2,7 @@
 
 import json
 import re
+import subprocess
 
 import pytest
 
@@ -105,6 +106,24 @@ def test_links_between_the_pages_lead_somewhere(page: str) -> None:
         headings = re.findall(r"^#+ (.+)$", (ROOT / "docs" / name).read_text(), flags=re.MULTILINE)
         anchors = {re.sub(r"[^\w -]", "", each).lower().replace(" ", "-") for each in headings}
         assert section in anchors, f"{name} has no section {section}"
+
+
+@pytest.mark.parametrize("page", PAGES.values(), ids=PAGES)
+def test_the_commands_of_a_page_are_a_shells(page: str) -> None:
+    blocks = re.findall(r"^ *```sh\n(.*?)^ *```", page, flags=re.MULTILINE | re.DOTALL)
+    cells = [
+        row.replace("\\|", "|")
+        for row in re.findall(r"^\| \d+(?: ✔)? \| .*?`(.+?)` \|", page, re.MULTILINE)
+    ]
+    assert blocks
+    for command in (*blocks, *cells):
+        done = subprocess.run(  # noqa: S603 (bash reads, and runs nothing)
+            ["bash", "-n", "-c", command],  # noqa: S607 (on PATH, as for the scripts)
+            capture_output=True,
+            check=False,
+            text=True,
+        )
+        assert done.returncode == 0, f"{command}\n{done.stderr}"
 
 
 def test_the_first_day_has_twenty_commands_and_each_says_what_follows() -> None:
