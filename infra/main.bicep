@@ -44,7 +44,7 @@ param maximumInstanceCount int = 40
 @description('Warm instances of each group of functions. None by default: a cold start is short compared with a call.')
 param alwaysReady AlwaysReady?
 
-@description('Public addresses or ranges that may call over HTTP. All by default.')
+@description('Public ranges that may call over HTTP, for example 203.0.113.7/32. All by default.')
 param httpIpRanges string[]?
 
 @description('Client id of the app registration that callers over HTTP sign in with. If empty, the function key is enough.')

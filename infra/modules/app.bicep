@@ -54,7 +54,7 @@ param maximumInstanceCount int
 @description('Warm instances of each group of functions.')
 param alwaysReady AlwaysReady
 
-@description('Public addresses or ranges that may call over HTTP. All if empty.')
+@description('Public ranges that may call over HTTP. All if empty.')
 param httpIpRanges string[]
 
 @description('Client id of the app registration that people and services sign in with. No sign-in if empty.')
@@ -91,7 +91,7 @@ resource app 'Microsoft.Web/sites@2024-11-01' = {
       http20Enabled: true
       ipSecurityRestrictionsDefaultAction: empty(httpIpRanges) ? 'Allow' : 'Deny'
       ipSecurityRestrictions: [
-        for (range, i) in httpIpRanges: { name: 'caller-${i}', ipAddress: range, action: 'Allow', priority: 100 + i }
+        for (address, i) in httpIpRanges: { name: 'caller-${i}', ipAddress: address, action: 'Allow', priority: 100 + i }
       ]
     }
     functionAppConfig: {
@@ -186,6 +186,7 @@ resource settings 'Microsoft.Web/sites/config@2024-11-01' = {
 resource signIn 'Microsoft.Web/sites/config@2024-11-01' = {
   parent: app
   name: 'authsettingsV2'
+  dependsOn: [settings] // an app takes one change of its configuration at a time
   properties: {
     platform: { enabled: !empty(signInClientId) }
     globalValidation: {
