@@ -56,7 +56,7 @@ async def test_jobs_of_the_version_before_end_under_this_one(
             assert records[job_id].state == state
     for record in records.values():
         for task in record.tasks:
-            paid = sum(each.charged != "no" for each in task.every_attempt)
+            paid = sum(each.may_be_billed for each in task.every_attempt)
             assert paid <= 1 or task.possible_duplicate_charge
         if record.state is JobState.SUCCEEDED:
             assert len(record.pictures) == sum(len(task.blobs) for task in record.tasks)
