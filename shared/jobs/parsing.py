@@ -1,15 +1,14 @@
 """Read a message and return its job, or all faults.
 
-A message is JSON, plain or base64, with or without a byte order mark. It is a job, or a CloudEvent
+A message is JSON in UTF-8 or UTF-16, plain, in base64 or in quotes. It is a job, or a CloudEvent
 with the job as its data. Unknown fields are faults in a job and ignored in a CloudEvent.
 """
 
 import base64
-import binascii
 import hashlib
 import json
+import re
 import uuid
-from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -20,13 +19,20 @@ from pydantic import BaseModel, TypeAdapter, ValidationError
 from ..errors import Fault, InvalidJob, MalformedMessage
 from .fields import QueueName, is_job_id, is_traceparent, quote_value
 from .job import Job, find_conflicts
+from .text import JsonObject, decode_text, parse_json
 from .validation import in_order, path, plain_faults, top_field, validation_faults
 
 #: A queue message as stored (platform.md section 6).
 MAX_MESSAGE_BYTES: Final = 65_536
-#: A job in a CloudEvent is five levels deep.
-_MAX_DEPTH: Final = 32
-_MAX_DIGITS: Final = 40
+#: Base64 of base64 in quotes, and one more.
+_MAX_WRAPPINGS: Final = 3
+#: How Python prints bytes: `b'{"a": 1}'`, in ASCII.
+_PYTHON_BYTES: Final = re.compile(r"""b(['"])((?:(?!\1)[ -[\]-~]|\\[ -~])*+)\1""")
+_ESCAPE: Final = re.compile(rb"\\(x[0-9A-Fa-f]{2}|.)")
+_ESCAPED: Final = {b"n": b"\n", b"r": b"\r", b"t": b"\t"}
+_URL_SAFE: Final = str.maketrans("-_", "+/")
+#: Shorter text without spaces may be a word; characters.
+_SURELY_BASE64: Final = 16
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 
 
@@ -54,91 +60,77 @@ class Envelope:
     traceparent: str | None = None
 
 
-class _JsonObject(dict[str, Any]):
-    """A JSON object, and the names that it has more than once."""
-
-    repeated: frozenset[str] = frozenset()
-
-
-def _object(pairs: list[tuple[str, Any]]) -> _JsonObject:
-    made = _JsonObject(pairs)
-    if len(made) < len(pairs):
-        counts = Counter(name for name, _ in pairs)
-        made.repeated = frozenset(name for name, count in counts.items() if count > 1)
-    return made
-
-
 def _malformed(message: str) -> Never:
     raise MalformedMessage([Fault("", message)])
 
 
-def document(body: bytes) -> _JsonObject:
-    """Return the JSON object in the bytes, plain or base64; else raise `MalformedMessage`."""
-    if len(body) > MAX_MESSAGE_BYTES:
+def document(body: bytes, max_bytes: int = MAX_MESSAGE_BYTES) -> JsonObject:
+    """Return the JSON object in the bytes, whatever is wrapped around it; or `MalformedMessage`."""
+    if len(body) > max_bytes:
         _malformed(
-            f"the message has {len(body):,} bytes; at most {MAX_MESSAGE_BYTES:,} are allowed; "
+            f"the message has {len(body):,} bytes; at most {max_bytes:,} are allowed; "
             "put a long prompt into a blob and name it in prompt_blob"
         )
     try:
-        text = body.decode("utf-8-sig").strip()
-    except UnicodeDecodeError as error:
-        byte = f"byte {error.start} is 0x{body[error.start]:02x}"
-        _malformed(f"the message is not UTF-8 text: {byte}")
-    if not text:
+        text = decode_text(body)
+    except ValueError as error:
+        _malformed(f"the message is {error}")
+    if not text.strip():
         _malformed("the message is empty; it must be a job as a JSON object")
-    if not text.startswith(("{", "[", '"')):
-        text = _from_base64(text) or text
     return _parsed(text, "the message")
 
 
-def _from_base64(text: str) -> str | None:
+def _parsed(text: str, what: str) -> JsonObject:
+    """Return the JSON object in the text, without what clients wrap around it."""
     try:
-        return base64.b64decode("".join(text.split()), validate=True).decode("utf-8-sig").strip()
-    except (binascii.Error, ValueError):
-        return None
-
-
-def _parsed(text: str, what: str) -> _JsonObject:
-    """Return the JSON object in the text; NaN, long numbers and deep nesting are rejected."""
-    try:
-        value = json.loads(
-            text, object_pairs_hook=_object, parse_constant=_no_number, parse_int=_short_int
-        )
-    except json.JSONDecodeError as error:
-        where = f"line {error.lineno} column {error.colno}"
-        _malformed(f"{what} is neither a JSON object nor base64 of one: {error.msg} at {where}")
-    except RecursionError:
-        _malformed(f"{what} is nested too deeply; at most {_MAX_DEPTH} levels are allowed")
+        for _ in range(_MAX_WRAPPINGS):
+            text = _unwrap(text.strip()) or text
+        value = parse_json(text)
     except ValueError as error:
-        _malformed(f"{what} is not JSON: {error}")
-    if not isinstance(value, _JsonObject):
+        _malformed(f"{what} is neither a JSON object nor base64 of one: {error}")
+    if not isinstance(value, JsonObject):
         _malformed(f"{what} contains {_kind(value)}; it must be one job as a JSON object")
-    if _is_too_deep(value):
-        _malformed(f"{what} is nested too deeply; at most {_MAX_DEPTH} levels are allowed")
     return value
+
+
+def _unwrap(text: str) -> str | None:
+    """Return the text in base64, in a JSON string or in a Python literal; None if it is neither."""
+    if text.startswith(("{", "[")):
+        return None
+    if text.startswith('"'):
+        inner = parse_json(text)
+        is_wrapping = isinstance(inner, str) and (inner.startswith("{") or _unwrap(inner.strip()))
+        return inner if is_wrapping else None
+    if printed := _PYTHON_BYTES.fullmatch(text):
+        return decode_text(_ESCAPE.sub(_unescape, printed[2].encode()))
+    return _from_base64(text)
+
+
+def _unescape(escape: re.Match[bytes]) -> bytes:
+    name = escape[1]
+    return bytes.fromhex(name[1:].decode()) if len(name) > 1 else _ESCAPED.get(name, name)
+
+
+def _from_base64(text: str) -> str | None:
+    """Return the text in base64, padded or not, URL-safe or not; None if it is not base64.
+
+    Raises `ValueError` for base64 of what is not text.
+    """
+    solid = "".join(text.split()).translate(_URL_SAFE).rstrip("=")
+    try:
+        body = base64.b64decode(solid + "=" * (-len(solid) % 4), validate=True)
+    except ValueError:
+        return None
+    try:
+        return decode_text(body)
+    except ValueError as error:
+        if " " in text or len(text) < _SURELY_BASE64:
+            return None
+        raise ValueError(f"it is base64 of bytes that are {error}") from None
 
 
 def _kind(value: object) -> str:
     return "text" if isinstance(value, str) else quote_value(value)
-
-
-def _no_number(name: str) -> Never:
-    raise ValueError(f"{name} is not a JSON number")
-
-
-def _short_int(digits: str) -> int:
-    if len(digits) > _MAX_DIGITS:
-        raise ValueError(f"it contains a number with {len(digits):,} digits")
-    return int(digits)
-
-
-def _is_too_deep(value: object) -> bool:
-    level = [value]
-    for _ in range(_MAX_DEPTH):
-        level = [child for parent in level for _, child in _children(parent)]
-        if not level:
-            return False
-    return True
 
 
 def _children(value: object) -> Iterator[tuple[str | int, Any]]:
@@ -150,15 +142,15 @@ def _children(value: object) -> Iterator[tuple[str | int, Any]]:
 
 def _repeated(value: object, *parents: str | int) -> Iterator[str]:
     """Yield the path of every name that its object has more than once."""
-    if isinstance(value, _JsonObject):
+    if isinstance(value, JsonObject):
         yield from (path((*parents, name)) for name in value if name in value.repeated)
     for name, child in _children(value):
         yield from _repeated(child, *parents, name)
 
 
-def open_envelope(body: bytes) -> Envelope:
+def open_envelope(body: bytes, max_bytes: int = MAX_MESSAGE_BYTES) -> Envelope:
     """Return the content of a message, plain or in a structured CloudEvent 1.0."""
-    written = document(body)
+    written = document(body, max_bytes)
     if "specversion" not in written:
         return Envelope(written, tuple(_repeated(written)))
     if written["specversion"] != "1.0":
@@ -178,18 +170,22 @@ def open_envelope(body: bytes) -> Envelope:
     )
 
 
-def _data(document: _JsonObject) -> _JsonObject:
+def _data(document: JsonObject) -> JsonObject:
     data, encoded = document.get("data"), document.get("data_base64")
-    if isinstance(data, _JsonObject):
+    if isinstance(data, JsonObject):
         return data
     if data is not None:
         _malformed(f"the CloudEvent's data is {_kind(data)}; it must be the job, a JSON object")
     if not isinstance(encoded, str):
         _malformed("the CloudEvent has no data; it must be the job, a JSON object")
-    text = _from_base64(encoded)
+    what = "the CloudEvent's data_base64"
+    try:
+        text = _from_base64(encoded)
+    except ValueError as error:
+        _malformed(f"{what} is not the job: {error}")
     if text is None:
-        _malformed("the CloudEvent's data_base64 is not base64 of UTF-8 text")
-    return _parsed(text, "the CloudEvent's data_base64")
+        _malformed(f"{what} is not base64 of UTF-8 text")
+    return _parsed(text, what)
 
 
 def _moment(value: object) -> datetime:
@@ -201,9 +197,9 @@ def _moment(value: object) -> datetime:
     return moment if moment.utcoffset() is not None else moment.replace(tzinfo=UTC)
 
 
-def read_job(message: Message) -> Job:
+def read_job(message: Message, max_bytes: int = MAX_MESSAGE_BYTES) -> Job:
     """Return the job of a message; raises `MalformedMessage` or `InvalidJob`."""
-    return job_in(open_envelope(message.body), message)
+    return job_in(open_envelope(message.body, max_bytes), message)
 
 
 def job_in(envelope: Envelope, message: Message) -> Job:

@@ -3,6 +3,7 @@
 import base64
 import json
 import uuid
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,6 +18,24 @@ from tests.builders.messages import INSERTED_AT, messages, read
 JOB = {"job_id": "fox", "prompt": "a fox in the snow"}
 TRACE = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
 EVENT = {"specversion": "1.0", "id": "7", "source": "/shop", "type": "job.wanted"}
+
+
+WRAPPINGS: list[Callable[[str], bytes]] = [
+    lambda text: text.encode("utf-16"),
+    lambda text: text.encode("utf-16-le"),
+    lambda text: text.encode("utf-16-be"),
+    lambda text: base64.b64encode(text.encode("utf-16-le")),
+    lambda text: base64.b64encode(text.encode("utf-16")),
+    lambda text: base64.b64encode(base64.b64encode(text.encode())),
+    lambda text: base64.b64encode(text.encode()).rstrip(b"="),
+    lambda text: base64.urlsafe_b64encode(text.encode()),
+    lambda text: base64.urlsafe_b64encode(text.encode()).rstrip(b"=") + b"\n",
+    lambda text: repr(text.encode()).encode(),
+    lambda text: repr(base64.b64encode(text.encode())).encode(),
+    lambda text: base64.b64encode(repr(text.encode()).encode()),
+    lambda text: json.dumps(text).encode(),
+    lambda text: json.dumps(base64.b64encode(text.encode()).decode()).encode(),
+]
 
 
 def why_malformed(body: object) -> str:
@@ -37,13 +56,25 @@ def why_malformed(body: object) -> str:
         base64.b64encode(b"\xef\xbb\xbf" + json.dumps(JOB).encode()),
         json.dumps(EVENT | {"data": JOB}).encode(),
         base64.b64encode(json.dumps(EVENT | {"data": JOB}).encode()),
+        *(
+            wrap(json.dumps(JOB | {"tags": {"a": "\u00fc\u00fb?>"}}, ensure_ascii=False))
+            for wrap in WRAPPINGS
+        ),
         json.dumps(
             EVENT | {"data_base64": base64.b64encode(json.dumps(JOB).encode()).decode()}
         ).encode(),
     ],
 )
 def test_a_job_is_found_in_any_envelope(body: bytes) -> None:
-    assert read(body) == read(JOB)
+    assert read(body).model_copy(update={"tags": {}}) == read(JOB)
+
+
+@given(messages(), st.sampled_from(WRAPPINGS))
+def test_what_clients_wrap_around_a_job_changes_nothing(
+    message: dict[str, Any], wrap: Callable[[str], bytes]
+) -> None:
+    text = json.dumps(message | {"job_id": "fox"})
+    assert read(wrap(text)) == read(text.encode())
 
 
 @given(messages())
@@ -61,7 +92,16 @@ def test_the_envelope_changes_nothing_of_the_job(message: dict[str, Any]) -> Non
         (b"\xef\xbb\xbf", "the message is empty"),
         (b"hello", "neither a JSON object nor base64 of one"),
         (b'{"prompt": "a"', "at line 1 column 15"),
-        (b'{"prompt": "a",}', "neither a JSON object nor base64"),
+        (b'{"prompt": "a",}', "no comma is allowed before a closing bracket, at line 1"),
+        (b"{'prompt': 'a'}", "JSON has double quotes, not single ones, at line 1 column 2"),
+        (b'{"prompt": "a}', "a text is not closed; its quotes begin at line 1 column 12"),
+        (b'{"prompt": "a\nb"}', "a text contains U+000A; write it as \\u000a, at line 1 column 14"),
+        (b'{"prompt": "a"} {}', "'{' is not expected at line 1 column 17"),
+        (
+            base64.b64encode(b"\x1f\x8b" + bytes(range(200, 230))),
+            "base64 of bytes that are not UTF-8",
+        ),
+        (b"b'\\xff\\xfe\\xff'", "not UTF-16 text"),
         (b"\xff{}", "byte 0 is 0xff"),
         ([1, 2], "contains a list of 2; it must be one job"),
         (b'"secret"', "contains text; it must"),
