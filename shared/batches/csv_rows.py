@@ -1,10 +1,9 @@
 """From a row of CSV to a job message: one field a column, in the dialect of `docs/batches.md`.
 
-Cells are separated by comma, semicolon or tab. Double quotes surround a cell that holds one of
-these, and two quotes stand for one within. The first row names the fields.
+RFC 4180, and what Excel and pandas write: commas, semicolons or tabs, a line `sep=;` above the
+header, empty columns at the end, `2.0` for whole numbers, and decimal commas between semicolons.
 """
 
-import csv
 import json
 import re
 from collections.abc import Sequence
@@ -13,48 +12,105 @@ from typing import Any, Final
 from ..jobs.fields import OPTION_NAME, quote_value, read_option
 from ..jobs.job import Job
 from ..jobs.tags import TAG_KEY
+from ..jobs.text import parse_json
 
 _DELIMITERS: Final = (",", ";", "\t")
+#: Every field, and a tag a column.
+MAX_COLUMNS: Final = 256
+#: Names that a message lists.
+_MAX_LISTED: Final = 5
 #: Between the parts of a cell that holds a list.
 _BETWEEN: Final = "|"
 _LISTS: Final = frozenset({"models", "size", "locales", "inputs"})
-_WHOLE: Final = frozenset({"n", "compression"})
-_NUMBERS: Final = frozenset({"max_cost_usd"})
+_NUMBERS: Final = frozenset({"n", "compression", "max_cost_usd"})
+_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,12}(\.[0-9]{0,12})?")
 _JSON: Final = frozenset({"finish", "options"})
 #: What can be a column of its own, `tag_campaign` or `option_seed`: the field, and a name in it.
 _GROUPS: Final = {"tag_": ("tags", TAG_KEY), "option_": ("options", OPTION_NAME)}
 #: Fields that columns can give.
 _FIELDS: Final = tuple(name for name in Job.model_fields if name != "tags")
 
+NEVER_CLOSED: Final = "a quote that opens a cell in this row is never closed"
+#: A cell without quotes around it; a quote inside is a character like any other.
+_PLAIN: Final = {mark: re.compile(rf"[^{mark}\r\n]*+".encode()) for mark in _DELIMITERS}
+_QUOTED: Final = re.compile(rb'(?:[^"]++|"")*+', re.DOTALL)
+_LINE_END: Final = re.compile(rb"\r\n|\r|\n")
 
-def find_delimiter(header: str) -> str:
+
+def find_delimiter(header: bytes) -> str:
     """Return what separates the cells: what the header holds most of."""
-    return max(_DELIMITERS, key=header.count)
+    return max(_DELIMITERS, key=lambda mark: header.count(mark.encode()))
 
 
-def split_cells(record: str, delimiter: str) -> list[str]:
-    """Return the cells of a row; `ValueError` if its quotes are wrong."""
-    try:
-        rows = list(csv.reader([record], delimiter=delimiter, strict=True))
-    except csv.Error as error:
-        raise ValueError(f"the row is not valid CSV: {error}") from error
-    return rows[0] if rows else []
+def read_separator(line: bytes) -> str | None:
+    """Return what the line `sep=;` of Excel names; None if it is not such a line."""
+    found = re.fullmatch(rb'"?sep=(.)"?', line.strip(b" \r\n"), re.IGNORECASE)
+    if found is None:
+        return None
+    separator = found[1].decode(errors="replace")
+    if separator not in _DELIMITERS:
+        raise ValueError(f"sep={separator} is not supported; use a comma, a semicolon or a tab")
+    return separator
+
+
+def split_row(
+    data: bytes | bytearray, delimiter: str, end: int, *, is_last: bool
+) -> tuple[list[bytes], int] | None:
+    """Return the cells of the first row, and its length with its line end.
+
+    A quote opens a cell only at its start. Only the bytes before `end` are read; None if the row
+    may go on behind them, which it can't with `is_last`. Raises `ValueError` for wrong quotes.
+    """
+    cells, at, mark = list[bytes](), 0, delimiter.encode()
+    while True:
+        quoted = data[at : at + 1] == b'"'
+        at += quoted
+        inside = (_QUOTED if quoted else _PLAIN[delimiter]).match(data, at, end)
+        cell = inside[0] if inside else b""
+        at += len(cell)
+        if quoted:
+            if at < end:
+                at += 1
+            elif is_last:
+                raise ValueError(NEVER_CLOSED)
+            cell = cell.replace(b'""', b'"')
+        cells.append(bytes(cell))
+        line_end = _LINE_END.match(data, at, end)
+        if line_end or at == end:
+            return (cells, line_end.end() if line_end else at) if line_end or is_last else None
+        if data[at : at + 1] != mark:
+            raise ValueError(
+                "text follows a closing quote; inside a quoted cell, write each quote twice"
+            )
+        at += 1
 
 
 def read_columns(cells: Sequence[str]) -> tuple[str, ...]:
-    """Return the fields that the header names; `ValueError` if a column is not a field."""
-    columns = tuple(_column(cell) for cell in cells)
-    unknown = [name for name in columns if not _is_known(name)]
+    """Return the fields that the header names, "" for a column without a name.
+
+    Raises `ValueError` if a column is not a field. Nameless columns at the end are left out.
+    """
+    columns = [_column(cell) for cell in cells]
+    while columns and not columns[-1]:
+        columns.pop()
+    if len(columns) > MAX_COLUMNS:
+        raise ValueError(f"there are {len(columns):,} columns; at most {MAX_COLUMNS} are allowed")
+    unknown = [name for name in columns if name and not _is_known(name)]
     if unknown:
+        more = f" and {len(unknown) - _MAX_LISTED} more" if len(unknown) > _MAX_LISTED else ""
         raise ValueError(
-            f"no field of a job is called {', '.join(map(quote_value, unknown))}; a column "
-            f"is one of {', '.join(_FIELDS)}, or tag_ and a tag's name, or option_ and an option's"
+            f"no field of a job is called {', '.join(map(quote_value, unknown[:_MAX_LISTED]))}"
+            f"{more}; a column is one of {', '.join(_FIELDS)}, or tag_ and a tag's name, or option_ "
+            "and an option's"
         )
     if "options" in columns and any(_split(name)[0] == "options" for name in columns):
         raise ValueError("options are in columns of their own and in one called 'options'; use one")
-    if twice := next((name for name in columns if columns.count(name) > 1), None):
-        raise ValueError(f"two columns are called {quote_value(twice)}; name each once")
-    return columns
+    seen = set[str]()
+    for name in filter(None, columns):
+        if name in seen:
+            raise ValueError(f"two columns are called {quote_value(name)}; name each once")
+        seen.add(name)
+    return tuple(columns)
 
 
 def _column(cell: str) -> str:
@@ -75,41 +131,54 @@ def _split(name: str) -> tuple[str, str]:
     return "", ""
 
 
-def row_message(columns: Sequence[str], cells: Sequence[str]) -> bytes:
+def row_message(columns: Sequence[str], cells: Sequence[str], delimiter: str = ",") -> bytes:
     """Return a row as a job message; `ValueError` unless it has a cell for each column.
 
     An empty cell leaves its field out. Values are validated when the job is read.
     """
-    if len(cells) != len(columns):
-        raise ValueError(f"the row has {len(cells)} cells and the header {len(columns)}")
-    content: dict[str, Any] = {}
-    for name, cell in zip(columns, cells, strict=True):
+    width = len(columns)
+    if len(cells) < width or any(cell.strip() for cell in cells[width:]):
+        told = "1 cell" if len(cells) == 1 else f"{len(cells):,} cells"
+        raise ValueError(f"the row has {told} and the header {width}")
+    members, groups = dict[str, str](), dict[str, dict[str, Any]]()
+    for place, (name, cell) in enumerate(zip(columns, cells, strict=False), start=1):
         if not cell.strip():
             continue
+        if not name:
+            raise ValueError(f"cell {place} has a value, and its column has no name in the header")
         field, key = _split(name)
         if field:
             text = cell.strip()
-            content.setdefault(field, {})[key] = read_option(text) if field == "options" else text
+            groups.setdefault(field, {})[key] = read_option(text) if field == "options" else text
         else:
-            content[name] = _value(name, cell)
-    return json.dumps(content).encode()
+            members[name] = _json_text(name, cell, delimiter)
+    for name, group in groups.items():
+        members[name] = json.dumps(group, ensure_ascii=False)
+    inside = ", ".join(f'"{name}": {text}' for name, text in members.items())
+    return f"{{{inside}}}".encode()
 
 
-def _value(name: str, cell: str) -> Any:  # noqa: ANN401 (what JSON can hold)
+def _json_text(name: str, cell: str, delimiter: str) -> str:
+    """Return the value of a cell as JSON text."""
     text = cell if name == "prompt" else cell.strip()
-    if name in _WHOLE and re.fullmatch(r"-?[0-9]{1,9}", text):
-        return int(text)
-    if name in _NUMBERS and re.fullmatch(r"-?[0-9]{1,12}(\.[0-9]{1,12})?", text):
-        return float(text)
+    if name in _NUMBERS:
+        return _number(text, delimiter) or json.dumps(text, ensure_ascii=False)
     if name in _JSON:
-        return _from_json(text)
+        try:
+            parse_json(text)
+        except ValueError as error:
+            raise ValueError(f"{name} is not valid JSON: {error}") from None
+        return text  # as it stands: names that it has twice are found when the job is read
     if name in _LISTS and (_BETWEEN in text or name != "size"):
-        return [part.strip() for part in text.split(_BETWEEN)]
-    return text
+        return json.dumps([part.strip() for part in text.split(_BETWEEN)], ensure_ascii=False)
+    return json.dumps(text, ensure_ascii=False)
 
 
-def _from_json(text: str) -> Any:  # noqa: ANN401 (what JSON can hold)
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text  # the job's own fault says it: text where an object should be
+def _number(text: str, delimiter: str) -> str | None:
+    """Return a number as JSON has it, whole if it is whole; None if the text is not a number."""
+    if delimiter != ",":
+        text = text.replace(",", ".", 1)
+    if not _NUMBER.fullmatch(text):
+        return None
+    value = float(text)
+    return str(int(value)) if value.is_integer() else repr(value)

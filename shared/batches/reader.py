@@ -4,12 +4,20 @@ Reading takes no I/O and little memory, and can go on from any entry in another 
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
 from ..errors import Fault, MalformedMessage
-from .csv_rows import find_delimiter, read_columns, row_message, split_cells
+from .csv_rows import (
+    NEVER_CLOSED,
+    find_delimiter,
+    read_columns,
+    read_separator,
+    row_message,
+    split_row,
+)
 from .entries import MAX_ENTRY_BYTES, TOO_LONG, EntryBuffer, FileFault, ManifestEntry, ReadingState
 from .manifest import Format
 
@@ -115,67 +123,85 @@ def _lines(buffer: EntryBuffer) -> Iterator[ManifestEntry]:
 
 def _rows(buffer: EntryBuffer) -> Iterator[ManifestEntry]:
     """Yield each row of CSV after the first one, which names the columns."""
-    while buffer.state.phase != "end" and (record := _record(buffer)) is not None:
-        if buffer.is_cut:
-            yield buffer.entry(len(record))
-        elif not record.strip(f" \r\n{buffer.state.delimiter}".encode()):
-            buffer.skip(len(record))
+    while buffer.state.phase != "end" and (row := _next_row(buffer)):
+        if not (row.fault or any(map(str.strip, row.cells))):
+            buffer.skip(row.size)
         elif buffer.state.columns:
-            yield _row(buffer, record)
+            yield _row_entry(buffer, row)
         else:
-            _read_header(buffer, record)
+            _read_header(buffer, row)
 
 
-def _record(buffer: EntryBuffer) -> bytes | None:
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """The bytes that a row takes, and its cells or what is wrong with it."""
+
+    size: int
+    cells: Sequence[str] = ()
+    fault: str = ""
+
+
+def _next_row(buffer: EntryBuffer) -> _Row | None:
     """Return the next row with the line breaks inside its quotes; None while it is not complete.
 
-    A row ends at the first line end where its quotes are even. Without one, its first line
-    alone is the row: a stray quote spoils one row and not the file.
+    A row with wrong quotes is its first line alone: a stray quote spoils one row, not the file.
     """
-    first: bytes | None = None
-    size = quotes = 0
-    while size <= MAX_ENTRY_BYTES:
-        line = buffer.line(size)
-        if line is None:
-            return first if buffer.is_last else None
-        first = first or line
-        size += len(line)
-        quotes += line.count(b'"')
-        if quotes % 2 == 0 or buffer.is_cut:
-            return bytes(buffer.data[:size])
-    return first
-
-
-def _row(buffer: EntryBuffer, record: bytes) -> ManifestEntry:
-    state = buffer.state
+    line = buffer.line()
+    if line is None:
+        return None
+    if buffer.is_cut or len(line) > MAX_ENTRY_BYTES:
+        return _Row(len(line), fault=TOO_LONG.message)
+    delimiter = buffer.state.delimiter or find_delimiter(line)
+    end = min(len(buffer.data), MAX_ENTRY_BYTES)
+    is_last = buffer.is_last and end == len(buffer.data)
     try:
-        made = row_message(state.columns, split_cells(_text(record), state.delimiter))
+        found = split_row(buffer.data, delimiter, end, is_last=is_last)
     except ValueError as error:
-        return buffer.entry(len(record), fault=Fault("", str(error)))
-    return buffer.entry(len(record), made)
-
-
-def _read_header(buffer: EntryBuffer, record: bytes) -> None:
+        return _Row(len(line), fault=str(error))
+    if found is None:
+        return _Row(len(line), fault=NEVER_CLOSED) if end == MAX_ENTRY_BYTES else None
+    cells, size = found
     try:
-        text = _text(record)
-        delimiter = find_delimiter(text)
-        columns = read_columns(split_cells(text, delimiter))
+        return _Row(size, [cell.decode() for cell in cells])
+    except UnicodeDecodeError:
+        return _Row(
+            size, fault=f"{_not_text(bytes(buffer.data[:size]))}; save the file as CSV UTF-8"
+        )
+
+
+def _not_text(row: bytes) -> str:
+    """Return which byte of the row is not UTF-8."""
+    try:
+        row.decode()
+    except UnicodeDecodeError as error:
+        return f"the row is not UTF-8 text: byte {error.start} is 0x{row[error.start]:02x}"
+    return "the row is not UTF-8 text"
+
+
+def _row_entry(buffer: EntryBuffer, row: _Row) -> ManifestEntry:
+    made, fault = b"", row.fault
+    if not fault:
+        try:
+            made = row_message(buffer.state.columns, row.cells, buffer.state.delimiter)
+        except ValueError as error:
+            fault = str(error)
+    return buffer.entry(row.size, made, fault=Fault("", fault) if fault else None)
+
+
+def _read_header(buffer: EntryBuffer, row: _Row) -> None:
+    if row.fault:
+        buffer.stop(f"the header can't be read: {row.fault}")
+        return
+    header = bytes(buffer.data[: row.size])
+    known = buffer.state.delimiter
+    try:
+        separator = None if known else read_separator(header)
+        columns = () if separator else read_columns(row.cells)
     except ValueError as error:
         buffer.stop(str(error))
         return
-    buffer.skip(len(record))
-    buffer.update(columns=columns, delimiter=delimiter)
-
-
-def _text(record: bytes) -> str:
-    """Return a row as text; `ValueError` if it is not valid."""
-    try:
-        text = record.decode().rstrip("\r\n")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"the row is not UTF-8 text at its byte {error.start}") from error
-    if text.count('"') % 2:
-        raise ValueError("a quote that opens in this row is never closed")
-    return text
+    buffer.skip(row.size)
+    buffer.update(columns=columns, delimiter=known or separator or find_delimiter(header))
 
 
 _READERS: Final = {Format.JSON: _json_entries, Format.JSONL: _lines, Format.CSV: _rows}
@@ -200,12 +226,12 @@ class ManifestReader:
     @property
     def wanted(self) -> int:
         """The offset of the next byte to feed."""
-        return self.state.offset + len(self._buffer.data)
+        return self._buffer.wanted
 
     @property
     def is_over(self) -> bool:
         """Whether there are no more entries, whatever is fed."""
-        at_end = self._buffer.is_last and not self._buffer.data
+        at_end = self._buffer.is_last and not (self._buffer.data or self._buffer.raw)
         return self.state.phase == "end" or at_end
 
     @property
@@ -215,7 +241,7 @@ class ManifestReader:
 
     def feed(self, data: bytes) -> None:
         """Add the next bytes of the file."""
-        self._buffer.data += data
+        self._buffer.raw += data
 
     def end(self) -> None:
         """Note that the file has no more bytes."""
@@ -223,13 +249,8 @@ class ManifestReader:
 
     def take(self) -> Iterator[ManifestEntry]:
         """Yield every complete entry; a new call goes on after the last one."""
-        buffer = self._buffer
-        if not buffer.state.offset:
-            if len(buffer.data) < len(_BOM) and not buffer.is_last:
-                return
-            if buffer.data.startswith(_BOM):
-                buffer.skip(len(_BOM))
-        yield from self._find(buffer)
+        self._buffer.decode()
+        yield from self._find(self._buffer)
 
 
 def read_list(body: bytes) -> list[ManifestEntry]:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from ..batches.entries import FileFault, ManifestEntry
+from ..batches.entries import MAX_ENTRY_BYTES, FileFault, ManifestEntry
 from ..batches.manifest import entry_seed, format_of
 from ..batches.reader import ManifestReader
 from ..batches.record import (
@@ -54,7 +54,7 @@ def job_of_entry(entry: ManifestEntry, manifest: Manifest) -> Job:
     if entry.fault:
         raise InvalidJob([entry.fault])
     seed = entry_seed(manifest.name, manifest.version, entry.number)
-    return read_job(Message(entry.body, seed, manifest.modified_at))
+    return read_job(Message(entry.body, seed, manifest.modified_at), MAX_ENTRY_BYTES)
 
 
 async def _read(record: BatchRecord, world: World) -> tuple[list[ManifestEntry], EntryPage]:

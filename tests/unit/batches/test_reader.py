@@ -15,6 +15,10 @@ from shared.batches.entries import MAX_ENTRY_BYTES, ManifestEntry
 from shared.batches.manifest import Format
 from shared.batches.reader import MAX_JOBS, ManifestReader, read_list
 from shared.errors import MalformedMessage
+from shared.jobs.fields import MAX_PROMPT_CHARACTERS
+from shared.jobs.parsing import Message, read_job
+from tests.builders.growth import MOST, growth
+from tests.builders.messages import INSERTED_AT
 
 JOBS: list[dict[str, Any]] = [
     {"prompt": "a fox, in the snow"},
@@ -127,7 +131,8 @@ def test_csv_may_be_cut_by_commas_semicolons_or_tabs(delimiter: str) -> None:
     [
         ("promt,n", "no field of a job is called 'promt'"),
         ("prompt,prompt", "two columns are called 'prompt'"),
-        ("prompt,", "is called ''"),
+        ("prompt,,x", "is called 'x'"),
+        ("sep=|\nprompt", "sep=| is not supported"),
         ("prompt,tags", "is called 'tags'"),
         ("prompt,tag_", "is called 'tag_'"),
         ('prompt,"n', "never closed|no CSV"),
@@ -147,7 +152,7 @@ def test_a_row_of_another_width_is_a_fault_of_its_own() -> None:
     assert [str(entry.fault or "") for entry in entries] == [
         "the row has 3 cells and the header 2",
         "",
-        "the row has 1 cells and the header 2",
+        "the row has 1 cell and the header 2",
     ]
 
 
@@ -162,12 +167,108 @@ def test_a_stray_quote_spoils_one_row_and_not_the_file() -> None:
     assert wrong == []
 
 
+@given(
+    st.lists(st.text(st.sampled_from('ab", '), min_size=1), min_size=1),
+    st.sampled_from(["\n", "\r\n", "\r"]),
+)
+def test_every_row_is_counted_whatever_quotes_stand_in_it(rows: list[str], end: str) -> None:
+    lines = ["prompt;n", *(f"x{row}" for row in rows)]
+    entries, wrong = read(Format.CSV, end.join(lines).encode())
+    assert [entry.line for entry in entries] == [*range(2, len(lines) + 1)]
+    assert wrong == []
+
+
+def test_a_quote_within_a_cell_is_a_character() -> None:
+    rows = ['a 6" ruler,1', *(f"picture {nth},1" for nth in range(60)), 'an 8" ruler,1']
+    entries, _ = read(Format.CSV, "\n".join(["prompt,n", *rows]).encode())
+    assert [json.loads(entry.body)["prompt"] for entry in entries] == [
+        row.removesuffix(",1") for row in rows
+    ]
+
+
+@pytest.mark.parametrize(
+    ("row", "says"), [('"a 6,1', "text follows"), ('"a" fox,1', "text follows"), ('x,"a', "text")]
+)
+def test_wrong_quotes_spoil_their_own_row_only(row: str, says: str) -> None:
+    others = [f'"picture, {nth}",1' for nth in range(5)]
+    text = "\n".join(["prompt,n", others[0], row, *others[1:]])
+    entries, _ = read(Format.CSV, text.encode())
+    assert [bool(entry.fault) for entry in entries] == [False, True, False, False, False, False]
+    assert says in str(entries[1].fault)
+
+
+@pytest.mark.parametrize("written", Format)
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@given(chunks=st.lists(st.integers(1, 40), max_size=40), stops=st.booleans())
+def test_a_file_may_be_in_any_unicode_that_windows_writes(
+    written: Format, encoding: str, chunks: list[int], *, stops: bool
+) -> None:
+    data = WRITTEN[written].decode().encode(encoding)
+    entries, wrong = read(written, data, chunks, stops=stops)
+    assert [json.loads(entry.body) for entry in entries] == JOBS
+    assert wrong == []
+
+
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+@given(chunks=st.lists(st.integers(1, 10), max_size=40), stops=st.booleans())
+def test_a_row_ends_as_any_system_ends_a_line(end: str, chunks: list[int], *, stops: bool) -> None:
+    rows = ["sep=;", "prompt;max_cost_usd;;", '"a;b";0,25;;', ";;;", "c;1.5", ""]
+    entries, wrong = read(Format.CSV, end.join(rows).encode(), chunks, stops=stops)
+    assert [json.loads(entry.body) for entry in entries] == [
+        {"prompt": "a;b", "max_cost_usd": 0.25},
+        {"prompt": "c", "max_cost_usd": 1.5},
+    ]
+    assert [entry.line for entry in entries] == [3, 5]
+    assert wrong == []
+
+
+@pytest.mark.parametrize(
+    ("data", "says"),
+    [
+        (b"PK\x03\x04more", "a workbook or another ZIP archive; save it as text in UTF-8"),
+        (b"\x1f\x8bmore", "compressed with gzip"),
+        ("prompt".encode("utf-32"), "UTF-32"),
+    ],
+)
+@pytest.mark.parametrize("written", Format)
+def test_a_file_that_is_not_text_is_named_for_what_it_is(
+    written: Format, data: bytes, says: str
+) -> None:
+    entries, (wrong,) = read(written, data)
+    assert entries == []
+    assert says in wrong
+
+
+def test_a_cell_may_be_as_long_as_a_prompt() -> None:
+    prompt = "狐" * MAX_PROMPT_CHARACTERS
+    (entry,), _ = read(Format.CSV, f"prompt\n{prompt}\n".encode())
+    assert read_job(Message(entry.body, "m", INSERTED_AT), MAX_ENTRY_BYTES).prompt == prompt
+
+
+@pytest.mark.parametrize("row", ['"a""', 'x"', '"', '""', 'a,"b""c', "a", ',"'])
+def test_the_work_grows_with_the_file_however_quotes_stand(row: str) -> None:
+    def make(rows: int) -> bytes:
+        return ("prompt,n\n" + f"{row}\n" * rows).encode()
+
+    assert growth(make, lambda data: read(Format.CSV, data), 1_000) < MOST
+
+
+def test_the_work_of_a_header_grows_with_its_columns() -> None:
+    def make(columns: int) -> bytes:
+        return ",".join(f"tag_a{nth}" for nth in range(columns)).encode()
+
+    assert growth(make, lambda data: read(Format.CSV, data), 2_000) < MOST
+
+
 def test_text_of_another_encoding_is_told() -> None:
     entries, _ = read(Format.CSV, "prompt\nKüste\nsea\n".encode("latin-1"))
     assert "not UTF-8" in str(entries[0].fault)
     assert json.loads(entries[1].body) == {"prompt": "sea"}
     assert read(Format.CSV, b"pr\xffmpt\nsea\n")[1] == [
-        "line 1: the row is not UTF-8 text at its byte 2"
+        (
+            "line 1: the header can't be read: the row is not UTF-8 text: byte 2 is 0xff; "
+            "save the file as CSV UTF-8"
+        )
     ]
 
 
