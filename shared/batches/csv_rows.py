@@ -100,8 +100,8 @@ def read_columns(cells: Sequence[str]) -> tuple[str, ...]:
         more = f" and {len(unknown) - _MAX_LISTED} more" if len(unknown) > _MAX_LISTED else ""
         raise ValueError(
             f"no field of a job is called {', '.join(map(quote_value, unknown[:_MAX_LISTED]))}"
-            f"{more}; a column is one of {', '.join(_FIELDS)}, or tag_ and a tag's name, or option_ "
-            "and an option's"
+            f"{more}; a column is one of {', '.join(_FIELDS)}, or tag_ and a tag's name, or "
+            "option_ and an option's"
         )
     if "options" in columns and any(_split(name)[0] == "options" for name in columns):
         raise ValueError("options are in columns of their own and in one called 'options'; use one")

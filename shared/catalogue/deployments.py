@@ -2,11 +2,35 @@
 
 import re
 from typing import Final, Literal
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 #: A host name of at least two labels, with an optional `*.` before it.
 _HOST: Final = re.compile(r"(\*\.)?([a-z0-9-]+\.)+[a-z][a-z0-9-]*")
+
+_LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
+
+
+def check_endpoint(url: str) -> str:
+    """Return the URL of an endpoint without a slash at its end; `ValueError` if it is not one.
+
+    An empty URL is allowed: another setting has it.
+    """
+    try:
+        parts = urlsplit(url)
+        is_valid = parts.scheme == "https" or (
+            parts.scheme == "http" and parts.hostname in _LOOPBACK
+        )
+    except ValueError:
+        is_valid = False
+    if url and not is_valid:
+        raise ValueError(
+            f"{url!r} is not an https URL (http is allowed for 127.0.0.1 and localhost only); "
+            "write it like 'https://my-resource.openai.azure.com'"
+        )
+    return url.rstrip("/")
+
 
 type UrlShape = Literal["deployment", "v1", "mai", "bfl"]
 
@@ -18,7 +42,7 @@ class Deployment(BaseModel):
     (`url`, `scope`, `rpm`) and from `FOUNDRY_ENDPOINT` (`endpoint`); see `docs/settings.md`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     #: Name of its model in the catalogue; empty: the same as `name`.
@@ -55,8 +79,4 @@ class Deployment(BaseModel):
     @field_validator("endpoint")
     @classmethod
     def _check_url(cls, value: str) -> str:
-        if value and not value.startswith(("https://", "http://127.0.0.1", "http://localhost")):
-            raise ValueError(
-                f"{value!r} is not an https URL (http is allowed for 127.0.0.1 and localhost only)"
-            )
-        return value.rstrip("/")
+        return check_endpoint(value)

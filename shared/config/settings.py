@@ -4,7 +4,6 @@
 """
 
 import fnmatch
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,16 +16,18 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
-    Json,
     SecretStr,
     ValidationError,
     model_validator,
 )
 
-from ..catalogue.deployments import Deployment
+from ..catalogue.deployments import Deployment, check_endpoint
 from ..catalogue.models import Catalogue, extend_catalogue, read_builtin
 from ..errors import Misconfigured
+from ..jobs.fields import Pattern
 from ..jobs.localization import check_template
+from ..jobs.text import parse_json
+from ..jobs.validation import describe_error, path
 from .url_policy import check_topic_url
 from .webhooks import Webhook, check_hosts
 
@@ -34,11 +35,12 @@ from .webhooks import Webhook, check_hosts
 #: `ImageStorage__queueServiceUri` and related variables.
 CONNECTION: Final = "ImageStorage"
 
+_NAME_RULE: Final = "of a-z 0-9 -, without a hyphen at either end or two in a row"
 _QueueName = Annotated[
-    str, Field(min_length=3, max_length=56, pattern=r"^[a-z0-9](-?[a-z0-9])*$")
+    str, Pattern(r"^(?=.{3,56}$)[a-z0-9](-?[a-z0-9])*$", f"use 3 to 56 {_NAME_RULE}")
 ]  # 63 less "-poison"
 _ContainerName = Annotated[
-    str, Field(min_length=3, max_length=63, pattern=r"^[a-z0-9](-?[a-z0-9])*$")
+    str, Pattern(r"^(?=.{3,63}$)[a-z0-9](-?[a-z0-9])*$", f"use 3 to 63 {_NAME_RULE}")
 ]
 _Commas = Annotated[
     tuple[str, ...],
@@ -64,13 +66,18 @@ def _check_schedule(text: str) -> str:
 
 
 def _parse_json(value: object) -> object:
-    return json.loads(value) if isinstance(value, str) else value
+    try:
+        return parse_json(value) if isinstance(value, str) else value
+    except ValueError as error:
+        raise ValueError(f"is not valid JSON: {error}") from None
 
 
 class Settings(BaseModel):
     """The app's settings; each alias is the name of an environment variable."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore", validate_default=True)
+    model_config = ConfigDict(
+        frozen=True, extra="ignore", validate_default=True, allow_inf_nan=False
+    )
 
     storage_connection: SecretStr | None = Field(default=None, alias="ImageStorage")
     queue_service_uri: str | None = Field(default=None, alias="ImageStorage__queueServiceUri")
@@ -81,8 +88,12 @@ class Settings(BaseModel):
     #: Client id of the user-assigned identity, for storage and Foundry.
     client_id: str | None = Field(default=None, alias="ImageStorage__clientId")
 
-    foundry_endpoint: str = Field(default="", alias="FOUNDRY_ENDPOINT")
-    foundry_deployments: Json[tuple[Deployment, ...]] = Field(alias="FOUNDRY_DEPLOYMENTS")
+    foundry_endpoint: Annotated[str, AfterValidator(check_endpoint)] = Field(
+        default="", alias="FOUNDRY_ENDPOINT"
+    )
+    foundry_deployments: Annotated[tuple[Deployment, ...], BeforeValidator(_parse_json)] = Field(
+        alias="FOUNDRY_DEPLOYMENTS"
+    )
     foundry_api_key: SecretStr | None = Field(default=None, alias="FOUNDRY_API_KEY")
     #: File that adds or overrides models of the catalogue.
     model_catalogue: str | None = Field(default=None, alias="MODEL_CATALOGUE")
@@ -151,9 +162,7 @@ class Settings(BaseModel):
     #: How long a link to a picture is valid, for callers who request links; 0: no links.
     read_link_seconds: int = Field(default=0, alias="READ_LINK_SECONDS", ge=0, le=86_400)
     #: Limit for the cost of all calls that start on one day (UTC), US dollars; None: no limit.
-    daily_budget_usd: float | None = Field(
-        default=None, alias="DAILY_BUDGET_USD", gt=0, allow_inf_nan=False
-    )
+    daily_budget_usd: float | None = Field(default=None, alias="DAILY_BUDGET_USD", gt=0)
     #: When open jobs are checked, NCRONTAB (seconds first, UTC).
     sweep_schedule: Annotated[str, AfterValidator(_check_schedule)] = Field(
         default="30 * * * * *", alias="SWEEP_SCHEDULE"
@@ -298,14 +307,13 @@ def resolve_deployments(settings: Settings, catalogue: Catalogue) -> tuple[Deplo
 
 
 def _describe_fault(fault: Any, given: Mapping[str, str]) -> str:  # noqa: ANN401 (pydantic's ErrorDetails)
-    where = [str(part) for part in fault["loc"]]
-    name = where[0] if where else "settings"
-    message = fault["msg"].removeprefix("Value error, ")
-    if fault["type"] == "missing":
+    where = fault["loc"]
+    name = str(where[0]) if where else "settings"
+    if fault["type"] == "missing" and len(where) == 1:
         return f"{name}: is required; set it"
     secret = name in _SECRETS
     value = "" if secret or not where or len(where) > 1 else f" (it is {given.get(name, '')!r})"
-    return f"{'.'.join(where) or name}: {message}{value}"
+    return f"{path(where) or name}: {describe_error(fault)}{value}"
 
 
 def _check_pools(deployments: Sequence[Deployment]) -> None:

@@ -9,7 +9,7 @@ import math
 import re
 import unicodedata
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any
 
 from pydantic import (
@@ -40,9 +40,10 @@ QUEUE_NAME = r"^[a-z0-9](?:[a-z0-9]|-(?!-)){1,61}[a-z0-9]$"
 EXACT_SIZE = r"^[1-9][0-9]{0,4}x[1-9][0-9]{0,4}$"
 #: https://www.w3.org/TR/trace-context/#traceparent-header: no version ff, no id of zeros.
 TRACEPARENT = r"^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$"
-#: BCP 47 (RFC 5646): language, then script, region and variants; no extensions, no private use.
+#: BCP 47 (RFC 5646): language, then script, region and variants; no extensions, no private use. At
+#: most 35 characters, which section 4.4.1 finds enough: a locale is part of a blob's name.
 LOCALE = (
-    r"^[A-Za-z]{2,3}(?:-[A-Za-z]{4})?(?:-(?:[A-Za-z]{2}|[0-9]{3}))?"
+    r"^(?=.{2,35}$)[A-Za-z]{2,3}(?:-[A-Za-z]{4})?(?:-(?:[A-Za-z]{2}|[0-9]{3}))?"
     r"(?:-(?:[A-Za-z0-9]{5,8}|[0-9][A-Za-z0-9]{3}))*$"
 )
 _PARTS = (
@@ -54,6 +55,9 @@ BLOB_NAME = f"^{_PARTS}"
 INPUT_NAME = f"^(?:/(?=[^/]+/))?{_PARTS}"
 
 _MAX_QUOTED = 60
+_LEAP_SECOND = re.compile(r"(.{10}[Tt ][0-9]{2}:[0-9]{2}:)60(.*)")
+#: Letters and symbols that look like a space: Hangul fillers, a Braille cell without dots.
+_BLANKS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
 
 
 class RequestModel(BaseModel):
@@ -111,8 +115,16 @@ class Pattern:
         return value
 
 
-def _check_prompt(value: str) -> str:
-    if not value or value.isspace():
+def _is_visible(character: str) -> bool:
+    category = unicodedata.category(character)
+    # A mark needs a letter to stand on. What is not assigned may be a newer emoji.
+    hidden = category[0] == "Z" or category in {"Cc", "Cf", "Cs", "Me", "Mn"}
+    return not hidden and character not in _BLANKS
+
+
+def check_prompt(value: str) -> str:
+    """Return the prompt if it is valid; else raise `ValueError`. It is never repeated."""
+    if not any(map(_is_visible, value)):
         raise ValueError("is empty; describe the picture in 1 to 32,000 characters")
     if len(value) > MAX_PROMPT_CHARACTERS:
         raise ValueError(
@@ -198,12 +210,22 @@ def _normalize_case(locale: str) -> str:
     return "-".join(normal)
 
 
+def read_moment(text: str) -> datetime:
+    """Return the moment of an RFC 3339 text, or of ISO 8601; `ValueError` if it is neither.
+
+    A leap second, which Python's time does not have, is the second after the one before it.
+    """
+    leap = _LEAP_SECOND.fullmatch(text)
+    moment = datetime.fromisoformat((f"{leap[1]}59{leap[2]}" if leap else text).upper())
+    return moment + timedelta(seconds=bool(leap))
+
+
 def _parse_moment(value: object) -> object:
     """Parse ISO 8601 text and convert it to UTC, so that equal moments compare equal."""
     if isinstance(value, str):
         try:
-            moment = datetime.fromisoformat(value)
-        except ValueError:
+            moment = read_moment(value)
+        except (ValueError, OverflowError):
             raise ValueError(
                 f"{quote_value(value)} is not an ISO 8601 time; write '2026-11-30T18:00:00Z'"
             ) from None
@@ -223,10 +245,12 @@ def _parse_moment(value: object) -> object:
 
 def check_distinct[T](values: tuple[T, ...]) -> tuple[T, ...]:
     """Raise `ValueError` for a list that contains a value twice."""
-    for place, value in enumerate(values):
-        if value in values[:place]:
+    seen = set[T]()
+    for value in values:
+        if value in seen:
             text = quote_value(value if isinstance(value, str) else str(value))
             raise ValueError(f"{text} appears twice; list each value once")
+        seen.add(value)
     return values
 
 
@@ -235,7 +259,7 @@ JobId = Annotated[
 ]
 Prompt = Annotated[
     str,
-    AfterValidator(_check_prompt),
+    AfterValidator(check_prompt),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_PROMPT_CHARACTERS}),
 ]
 BlobName = Annotated[
@@ -274,7 +298,9 @@ Options = Annotated[
 ExactSize = Annotated[str, Pattern(EXACT_SIZE, "write width and height in pixels, like '1200x628'")]
 Locale = Annotated[
     str,
-    Pattern(LOCALE, "use a BCP 47 tag such as 'de', 'pt-BR' or 'zh-Hant-TW'"),
+    Pattern(
+        LOCALE, "use a BCP 47 tag such as 'de', 'pt-BR' or 'zh-Hant-TW', of at most 35 characters"
+    ),
     AfterValidator(_normalize_case),
 ]
 QueueName = Annotated[

@@ -17,10 +17,10 @@ from typing import Any, Final, Never
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from ..errors import Fault, InvalidJob, MalformedMessage
-from .fields import QueueName, is_job_id, is_traceparent, quote_value
+from .fields import QueueName, is_job_id, is_traceparent, quote_value, read_moment
 from .job import Job, find_conflicts
 from .text import JsonObject, decode_text, parse_json
-from .validation import in_order, path, plain_faults, top_field, validation_faults
+from .validation import in_order, limit_faults, path, plain_faults, top_field, validation_faults
 
 #: A queue message as stored (platform.md section 6).
 MAX_MESSAGE_BYTES: Final = 65_536
@@ -74,7 +74,7 @@ def document(body: bytes, max_bytes: int = MAX_MESSAGE_BYTES) -> JsonObject:
     try:
         text = decode_text(body)
     except ValueError as error:
-        _malformed(f"the message is {error}")
+        _malformed(f"the message {error}")
     if not text.strip():
         _malformed("the message is empty; it must be a job as a JSON object")
     return _parsed(text, "the message")
@@ -126,7 +126,7 @@ def _from_base64(text: str) -> str | None:
     except ValueError as error:
         if " " in text or len(text) < _SURELY_BASE64:
             return None
-        raise ValueError(f"it is base64 of bytes that are {error}") from None
+        raise ValueError(f"what it holds in base64 {error}") from None
 
 
 def _kind(value: object) -> str:
@@ -191,8 +191,8 @@ def _data(document: JsonObject) -> JsonObject:
 def _moment(value: object) -> datetime:
     """Return the time of the event, or the epoch: the id of its job is derived from it."""
     try:
-        moment = datetime.fromisoformat(value) if isinstance(value, str) else _EPOCH
-    except ValueError:
+        moment = read_moment(value) if isinstance(value, str) else _EPOCH
+    except (ValueError, OverflowError):
         return _EPOCH
     return moment if moment.utcoffset() is not None else moment.replace(tzinfo=UTC)
 
@@ -260,7 +260,7 @@ def build_job(content: Mapping[str, Any], *, made_id: str, repeated: Sequence[st
         faults += find_conflicts(fields, faulty=faulty)
     own_id = content.get("job_id")
     readable = own_id if is_job_id(own_id) and "job_id" not in repeated else None
-    raise InvalidJob(in_order(faults, Job), job_id=readable)
+    raise InvalidJob(limit_faults(in_order(faults, Job)), job_id=readable)
 
 
 def repetition_faults(repeated: Sequence[str]) -> list[Fault]:

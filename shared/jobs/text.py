@@ -45,7 +45,8 @@ def decode_text(body: bytes) -> str:
     except UnicodeDecodeError as error:
         place = mark + error.start
         found = f"byte {place} is 0x{body[place]:02x}"
-        raise ValueError(f"not {encoding[:6].upper()} text: {found}; save it as UTF-8") from None
+        name = encoding.removesuffix("-le").removesuffix("-be").upper()
+        raise ValueError(f"is not {name} text: {found}; save it as UTF-8") from None
 
 
 class JsonObject(dict[str, Any]):

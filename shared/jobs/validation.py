@@ -5,7 +5,7 @@ repeated, because faults are part of events and logs.
 """
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Any, Final
 
@@ -27,15 +27,21 @@ _ALIASES: Final = {
     "width": "size",
 }
 _WANTED: Final = {
-    "dict_type": "an object",
-    "float_type": "a number",
-    "int_from_float": "a whole number",
-    "int_type": "a whole number",
-    "model_attributes_type": "an object",
-    "model_type": "an object",
+    **dict.fromkeys(("bool_parsing", "bool_type"), "'true' or 'false'"),
+    **dict.fromkeys(("dict_type", "model_attributes_type", "model_type"), "an object"),
+    **dict.fromkeys(("float_parsing", "float_type"), "a number"),
+    **dict.fromkeys(
+        ("int_from_float", "int_parsing", "int_parsing_size", "int_type"), "a whole number"
+    ),
+    **dict.fromkeys(("datetime_from_date_parsing", "datetime_parsing", "datetime_type"), "a time"),
+    **dict.fromkeys(("list_type", "tuple_type"), "a list"),
     "string_type": "text",
-    "tuple_type": "a list",
 }
+#: Characters of a name that is compared with ours.
+_MAX_NAME: Final = 40
+#: Faults of one message that are listed.
+_MAX_FAULTS: Final = 100
+_NUMBER: Final = re.compile(r"-?[0-9]{1,40}(?:\.[0-9]{1,40})?")
 _PLAIN_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 
 
@@ -47,16 +53,24 @@ def validation_faults(error: ValidationError, model: type[BaseModel]) -> list[Fa
     return [
         Fault(path(detail["loc"]), _sentence(detail, model))
         for detail in error.errors()
-        if detail["loc"]
+        if detail["loc"] or detail["type"] != "value_error"
     ]
 
 
 def plain_faults(error: ValidationError) -> list[Fault]:
-    """Return one fault for each error, with pydantic's message: for data that the app wrote."""
+    """Return one fault for each error of a model that is not a job."""
     return [
-        Fault(".".join(map(str, detail["loc"])), detail["msg"])
-        for detail in error.errors(include_url=False, include_input=False)
+        Fault(path(detail["loc"]), describe_error(detail))
+        for detail in error.errors(include_url=False)
     ]
+
+
+def limit_faults(faults: Sequence[Fault]) -> list[Fault]:
+    """Return the first faults, and a last one that counts the others."""
+    more = len(faults) - _MAX_FAULTS
+    if more <= 0:
+        return list(faults)
+    return [*faults[:_MAX_FAULTS], Fault("", f"the message has {more:,} more faults")]
 
 
 def in_order(faults: Iterable[Fault], model: type[BaseModel]) -> list[Fault]:
@@ -88,31 +102,38 @@ def path(loc: tuple[str | int, ...]) -> str:
 
 
 def _sentence(detail: ErrorDetails, model: type[BaseModel]) -> str:
-    kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
-    if kind == "extra_forbidden":
+    if detail["type"] == "extra_forbidden":
         return _unknown(detail["loc"], model)
+    return describe_error(detail)
+
+
+def describe_error(detail: ErrorDetails) -> str:
+    """Return what is wrong with a value and what would be right; never pydantic's own words."""
+    kind, value, context = detail["type"], detail["input"], detail.get("ctx", {})
     if kind in _WANTED:
         return _wrong_type(value, _WANTED[kind])
     write = _SENTENCES.get(kind)
-    return (
-        write(value, context) if write else f"{quote_value(value)} is not allowed: {detail['msg']}"
-    )
+    return write(value, context) if write else f"{quote_value(value)} is not allowed here"
 
 
 def _wrong_type(value: object, wanted: str) -> str:
     hint = ""
-    if isinstance(value, str) and "number" in wanted:
+    if isinstance(value, str) and "number" in wanted and _NUMBER.fullmatch(value):
         hint = "; write it without quotes"
     elif isinstance(value, float) and value.is_integer():
         hint = f"; write {value:.0f}"
     elif wanted == "a list" and isinstance(value, str):
         hint = "; write it in brackets"
+    elif wanted == "a time":
+        hint = "; write it like '2026-11-30T18:00:00Z'"
     return f"{quote_value(value)} is not {wanted}{hint}"
 
 
 def _not_among(value: object, context: Mapping[str, Any]) -> str:
     allowed = re.findall(r"'([^']*)'", context["expected"])
-    close = get_close_matches(value.lower(), allowed, n=1) if isinstance(value, str) else []
+    close = (
+        get_close_matches(value[:_MAX_NAME].lower(), allowed, n=1) if isinstance(value, str) else []
+    )
     meant = f"did you mean {close[0]!r}? " if close else ""
     return f"{quote_value(value)} is not allowed; {meant}use {context['expected']}"
 
@@ -120,6 +141,7 @@ def _not_among(value: object, context: Mapping[str, Any]) -> str:
 _SENTENCES: Final[Mapping[str, Callable[[Any, Mapping[str, Any]], str]]] = {
     "value_error": lambda _, context: str(context["error"]),
     "enum": _not_among,
+    "extra_forbidden": lambda *_: "is not a field here",
     "literal_error": _not_among,
     "int_parsing": lambda v, _: f"{quote_value(v)} is not a whole number",
     "greater_than": lambda v, c: f"{quote_value(v)} is too small; it must be above {c['gt']:g}",
@@ -128,7 +150,11 @@ _SENTENCES: Final[Mapping[str, Callable[[Any, Mapping[str, Any]], str]]] = {
     "finite_number": lambda v, _: f"{quote_value(v)} is not a finite number",
     "too_long": lambda _, c: f"has {c['actual_length']} entries; at most {c['max_length']}",
     "too_short": lambda _, c: f"has {c['actual_length']} entries; at least {c['min_length']}",
-    "string_unicode": lambda *_: "is not valid Unicode text (a lone surrogate); send UTF-8",
+    "string_pattern_mismatch": lambda v, c: f"{quote_value(v)} must match {c['pattern']}",
+    "string_too_long": lambda v, c: f"has {len(v):,} characters; at most {c['max_length']:,}",
+    "string_too_short": lambda v, c: f"has {len(v):,} characters; at least {c['min_length']:,}",
+    "string_unicode": lambda *_: "a name in it is not valid Unicode (a lone surrogate); send UTF-8",
+    "timezone_aware": lambda v, _: f"{quote_value(v)} has no time zone; add 'Z' or an offset",
     "missing": lambda *_: "is missing",
 }
 
@@ -146,7 +172,7 @@ def _unknown(loc: tuple[str | int, ...], model: type[BaseModel]) -> str:
         return f'is not a field here but an option; write "options": {{"{name}": …}}'
     known = list(model.model_fields)
     plain = {_squeezed(field): field for field in known}
-    close = get_close_matches(_squeezed(name), plain, n=1, cutoff=0.7)
+    close = get_close_matches(_squeezed(name[:_MAX_NAME]), plain, n=1, cutoff=0.7)
     meant = plain[close[0]] if close else _ALIASES.get(name)
     if meant in known:
         return f"is not a field here; did you mean {meant!r}?"

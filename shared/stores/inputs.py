@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from ..errors import Fault, InvalidJob, StaleVersion
-from ..jobs.fields import MAX_PROMPT_BYTES
+from ..jobs.fields import MAX_PROMPT_BYTES, check_prompt
+from ..jobs.text import decode_text
 from ..pictures.inputs import HEAD_BYTES, InputHead, InputPicture, locate_input, read_inputs
 from ..ports import Blobs
 
@@ -23,7 +24,7 @@ class Inputs:
     images_container: str
 
     async def read_text(self, name: str, *, max_bytes: int) -> str | None:
-        """Return the blob as UTF-8 text; None if it does not exist; `InvalidJob` if too big."""
+        """Return the prompt in a blob; None if there is no blob; `InvalidJob` if it is wrong."""
         blob = await self.blobs.read(name, length=max_bytes + 1)
         return None if blob is None else as_text(name, blob.body, max_bytes)
 
@@ -34,12 +35,9 @@ class Inputs:
         except InvalidJob as error:
             return 0, error.faults
         if prompt is None:
-            fault = f"there is no blob {name!r} in the inputs container"
-        elif not prompt.strip():
-            fault = f"{name!r} holds no prompt"
-        else:
-            return len(prompt), ()
-        return 0, (Fault("prompt_blob", fault),)
+            fault = Fault("prompt_blob", f"there is no blob {name!r} in the inputs container")
+            return 0, (fault,)
+        return len(prompt), ()
 
     async def measure(
         self, inputs: Sequence[str], mask: str | None
@@ -91,10 +89,11 @@ class Inputs:
 
 
 def as_text(name: str, body: bytes, max_bytes: int) -> str:
-    """Return an input's bytes as text; `InvalidJob` if they are too many or not UTF-8."""
-    if len(body) > max_bytes:
-        raise InvalidJob([Fault("prompt_blob", f"{name!r} is longer than {max_bytes:,} bytes")])
+    """Return an input's bytes as a prompt; `InvalidJob` if they are too many, or no prompt."""
     try:
-        return body.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise InvalidJob([Fault("prompt_blob", f"{name!r} is not UTF-8 text: {error}")]) from error
+        if len(body) <= max_bytes:
+            return check_prompt(decode_text(body))
+        fault = f"{name!r} has more than {max_bytes:,} bytes, the most of a prompt"
+    except ValueError as error:
+        fault = f"{name!r} {error}"
+    raise InvalidJob([Fault("prompt_blob", fault)])

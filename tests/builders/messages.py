@@ -20,7 +20,7 @@ PROMPTS = st.text(
     st.characters(exclude_categories=["Cc", "Cs"]) | st.sampled_from("\n\t"),
     min_size=1,
     max_size=80,
-).filter(lambda text: not text.isspace())
+).filter(lambda text: any(character.isalnum() for character in text))
 BLOBS = st.lists(
     st.text(string.ascii_letters + string.digits + " -_äß", min_size=1, max_size=8),
     min_size=1,

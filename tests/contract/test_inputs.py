@@ -30,7 +30,7 @@ async def inputs(blobs: Blobs) -> Inputs:
 
 @pytest.mark.parametrize(
     ("name", "text"),
-    [("plain.txt", "Küste, 海"), ("marked.txt", "a lighthouse"), ("empty.txt", "")],
+    [("plain.txt", "Küste, 海"), ("marked.txt", "a lighthouse")],
 )
 async def test_an_input_is_read_as_text(inputs: Inputs, name: str, text: str) -> None:
     assert await inputs.read_text(name, max_bytes=100) == text
@@ -45,8 +45,13 @@ async def test_an_input_of_the_greatest_length_is_read(inputs: Inputs) -> None:
 
 
 async def test_an_input_one_byte_longer_is_refused(inputs: Inputs) -> None:
-    with pytest.raises(InvalidJob, match=r"prompt_blob: 'ten.txt' is longer than 9 bytes"):
+    with pytest.raises(InvalidJob, match=r"prompt_blob: 'ten.txt' has more than 9 bytes"):
         await inputs.read_text("ten.txt", max_bytes=9)
+
+
+async def test_an_empty_input_is_refused(inputs: Inputs) -> None:
+    with pytest.raises(InvalidJob, match=r"prompt_blob: 'empty.txt' is empty"):
+        await inputs.read_text("empty.txt", max_bytes=9)
 
 
 async def test_an_input_that_is_no_text_is_refused(inputs: Inputs) -> None:

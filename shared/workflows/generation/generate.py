@@ -10,7 +10,7 @@ from datetime import timedelta
 
 from ...catalogue.deployments import Deployment
 from ...config.settings import Configuration
-from ...errors import NameTaken, StaleVersion, StoreUnavailable
+from ...errors import InvalidJob, NameTaken, StaleVersion, StoreUnavailable
 from ...images_api.requests import build_request
 from ...jobs.fields import MAX_PROMPT_BYTES
 from ...jobs.localization import localize_prompt
@@ -307,7 +307,12 @@ async def _replace(
 async def _read_prompt(task: TaskRun, record: JobRecord) -> str | Failure:
     """Return the prompt; a failure if it, or an input picture, was changed or removed."""
     inputs, blob = task.world.inputs, record.job.prompt_blob
-    prompt = await inputs.read_text(blob, max_bytes=MAX_PROMPT_BYTES) if blob else record.job.prompt
+    try:
+        prompt = record.job.prompt
+        if blob:
+            prompt = await inputs.read_text(blob, max_bytes=MAX_PROMPT_BYTES)
+    except InvalidJob as error:  # it was changed after the job was accepted
+        return Failure(code=FailureCode.PROMPT_MISSING, message=str(error))
     if prompt is None:
         return Failure(code=FailureCode.PROMPT_MISSING, message=f"the prompt blob {blob!r} is gone")
     for picture in record.inputs:

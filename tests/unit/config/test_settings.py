@@ -1,6 +1,7 @@
 """What an operator sets: read once, filled in, and refused with a sentence for each mistake."""
 
 import json
+import re
 from typing import Any
 
 import pytest
@@ -52,12 +53,42 @@ def refusal(**given: str) -> list[str]:
         ("SWEEP_SCHEDULE", "every minute"),
         ("SWEEP_SCHEDULE", "* * * *"),
         ("PUBLISH_ACCEPTED", "perhaps"),
+        ("FOUNDRY_ENDPOINT", "my-resource.openai.azure.com"),
+        ("FOUNDRY_ENDPOINT", "http://127.0.0.1.evil.example"),
+        ("FOUNDRY_DEPLOYMENTS", "gpt-image-2"),
+        ("FOUNDRY_DEPLOYMENTS", '{"name": "gpt-image-2"}'),
+        ("FOUNDRY_DEPLOYMENTS", "[[" * 100),
+        ("WEBHOOKS", "{"),
+        ("CALL_DEADLINE_SECONDS", "nan"),
     ],
 )
 def test_a_wrong_setting_is_named_with_its_value(name: str, value: str) -> None:
     (said,) = refusal(**{name: value})
     assert said.startswith(f"{name}: ")
     assert said.endswith(f" (it is {value!r})")
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (
+            {"FOUNDRY_ENDPOINT": "my-resource.openai.azure.com"},
+            "FOUNDRY_ENDPOINT: 'my-resource.openai.azure.com' is not an https URL",
+        ),
+        ({"FOUNDRY_DEPLOYMENTS": "[{]"}, "FOUNDRY_DEPLOYMENTS: is not valid JSON: ']' is not"),
+        ({"FOUNDRY_DEPLOYMENTS": '[{"name": 7}]'}, "FOUNDRY_DEPLOYMENTS[0].name: 7 is not text"),
+        ({"FOUNDRY_DEPLOYMENTS": '[{"nam": "a"}]'}, "FOUNDRY_DEPLOYMENTS[0].name: is missing"),
+        ({"FOUNDRY_DEPLOYMENTS": '[{"name": "a", "rpm": 1e999}]'}, "is not a finite number"),
+        ({"CALL_DEADLINE_SECONDS": "soon"}, "CALL_DEADLINE_SECONDS: 'soon' is not a number"),
+        ({"READ_LINK_SECONDS": "1.5"}, "READ_LINK_SECONDS: '1.5' is not a whole number"),
+        ({"PUBLISH_ACCEPTED": "perhaps"}, "'perhaps' is not 'true' or 'false'"),
+        ({"EVENTS_QUEUE": "a--b"}, "use 3 to 56 of a-z 0-9 -"),
+    ],
+)
+def test_a_usual_mistake_gets_our_sentence(given: dict[str, str], said: str) -> None:
+    text = "\n".join(refusal(**given))
+    assert said in text
+    assert not re.search(r"Input should|pydantic|Value error|validation error|Expecting", text)
 
 
 def test_every_wrong_setting_has_a_line_of_its_own() -> None:

@@ -99,7 +99,7 @@ def test_the_envelope_changes_nothing_of_the_job(message: dict[str, Any]) -> Non
         (b'{"prompt": "a"} {}', "'{' is not expected at line 1 column 17"),
         (
             base64.b64encode(b"\x1f\x8b" + bytes(range(200, 230))),
-            "base64 of bytes that are not UTF-8",
+            "what it holds in base64 is not UTF-8 text",
         ),
         (b"b'\\xff\\xfe\\xff'", "not UTF-16 text"),
         (b"\xff{}", "byte 0 is 0xff"),

@@ -1,12 +1,19 @@
 """Faults in a caller's words: each a sentence with its field, its value and what would be right."""
 
 import json
+import re
+from collections.abc import Callable
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from shared.errors import InvalidJob
 from shared.jobs.job import Job
-from tests.builders.messages import PROMPT, faults
+from shared.jobs.parsing import build_job
+from tests.builders.growth import MOST, growth
+from tests.builders.messages import PROMPT, faults, read
 
 
 @pytest.mark.parametrize(
@@ -24,6 +31,7 @@ from tests.builders.messages import PROMPT, faults
         ("n", 0, "n", "0 is too small; at least 1"),
         ("n", 11, "n", "11 is too big; at most 10"),
         ("n", "3", "n", "'3' is not a whole number; write it without quotes"),
+        ("n", "three", "n", "'three' is not a whole number"),
         ("n", 3.0, "n", "3.0 is not a whole number; write 3"),
         ("n", 3.5, "n", "3.5 is not a whole number"),
         ("n", True, "n", "true is not a whole number"),
@@ -58,6 +66,10 @@ from tests.builders.messages import PROMPT, faults
         ("output_format", "png", "output_format", "did you mean 'format'?"),
         ("zzz", 1, "zzz", "is not a field here; use one of job_id, prompt"),
         ("a b", 1, "'a b'", "is not a field here"),
+        ("x\ud800", 1, "", "a name in it is not valid Unicode"),
+        ("finish", {"\ud800": 1}, "finish", "a name in it is not valid Unicode"),
+        ("tags", {"\ud800": "1"}, "tags['\ufffd\ufffd\ufffd']", "'\\ud800' is not allowed"),
+        ("locales", ["de" + "-abcdefgh" * 4], "locales[0]", "of at most 35 characters"),
     ],
 )
 def test_a_fault_names_its_field_the_value_and_what_would_be_right(
@@ -106,3 +118,56 @@ def test_a_prompt_is_never_quoted() -> None:
     with pytest.raises(ValidationError) as refused:
         Job(job_id="a", prompt="secret\x00")
     assert "secret" not in str(refused.value)
+
+
+def refusal(message: object) -> InvalidJob:
+    with pytest.raises(InvalidJob) as refused:
+        read(message)
+    return refused.value
+
+
+def test_many_faults_are_counted_and_the_first_are_listed() -> None:
+    found = refusal(PROMPT | {f"x{nth}": nth for nth in range(1_000)}).faults
+    assert len(found) == 101
+    assert str(found[-1]) == "the message has 900 more faults"
+
+
+LIBRARY = re.compile(r"Input should|[Vv]alue error|pydantic|Expecting|Extra inputs|Unable to")
+ANY_TEXT = st.text(st.characters())
+
+
+@given(
+    st.sampled_from([*Job.model_fields, "zzz", "\ud800"]),
+    st.recursive(
+        st.none() | st.booleans() | st.integers() | st.floats() | ANY_TEXT,
+        lambda inner: st.lists(inner) | st.dictionaries(ANY_TEXT | st.just("format"), inner),
+        max_leaves=6,
+    ),
+)
+def test_every_refusal_has_a_fault_in_our_words(field: str, value: object) -> None:
+    try:
+        build_job(PROMPT | {field: value}, made_id="fox")
+    except InvalidJob as error:
+        assert error.faults  # noqa: PT017 (a valid job is fine)
+        for fault in error.faults:
+            assert not LIBRARY.search(fault.message)
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda size: {f"name{nth}": 1 for nth in range(size)},
+        lambda size: {"x" * 20 * size: 1},
+        lambda size: {"locales": [f"{nth}" for nth in range(size)]},
+        lambda size: {"models": [f"m{nth}" for nth in range(size)]},
+        lambda size: {"quality": "low" * size},
+        lambda size: {"tags": {f"t{nth}": "x" for nth in range(size)}},
+    ],
+)
+def test_the_work_of_a_refusal_grows_with_the_message(
+    make: Callable[[int], dict[str, object]],
+) -> None:
+    def message(size: int) -> bytes:
+        return json.dumps(PROMPT | make(size), separators=(",", ":")).encode()
+
+    assert growth(message, refusal, 400) < MOST

@@ -133,6 +133,9 @@ async def test_a_process_that_dies_at_any_step_is_made_up_for_by_the_same_job() 
         (b" \n", "'long.txt'"),
         (b"x" * (MAX_PROMPT_BYTES + 1), "long.txt"),
         (b"\xff", "long.txt"),
+        ("\u200b\ufeff".encode(), "is empty"),
+        (b"a \x1b[31m fox", "contains the character U+001B at position 2"),
+        (b"x" * 32_001, "has 32,001 characters; at most 32,000"),
     ],
 )
 async def test_a_blob_that_holds_no_prompt_is_a_fault(body: bytes | None, said: str) -> None:
