@@ -72,7 +72,7 @@ class Operation:
 #: Codes that reject a job in a body.
 _OF_A_JOB: Final = (
     *("malformed_message", "invalid_job", "unsupported_request", "over_cost_limit"),
-    *("too_large", "unsupported_media_type"),
+    *("too_large", "unsupported_media_type", "invalid_query"),
 )
 _STATUS_HEADERS: Final = ("Location", "ETag", "Retry-After")
 #: Of a result manifest.
@@ -139,7 +139,10 @@ OPERATIONS: Final = (
             ),
             400: Answer("Every job was rejected; there is no batch.", SubmittedList),
         },
-        ("malformed_message", "batch_conflict", "too_large", "unsupported_media_type"),
+        (
+            *("malformed_message", "batch_conflict", "too_large", "unsupported_media_type"),
+            "invalid_query",
+        ),
         body="Jobs",
         parameters=(LIST_KEY,),
     ),
@@ -152,7 +155,7 @@ OPERATIONS: Final = (
             200: Answer("The batch.", BatchStatus, headers=("ETag", "Retry-After")),
             304: _SAME,
         },
-        ("no_such_batch",),
+        ("no_such_batch", "invalid_query"),
         parameters=(BATCH_ID, HAVE),
     ),
     Operation(
@@ -168,7 +171,10 @@ OPERATIONS: Final = (
             ),
             304: _SAME,
         },
-        ("no_such_batch", "no_results_yet", "range_needed", "range_not_satisfiable"),
+        (
+            *("no_such_batch", "no_results_yet", "range_needed", "range_not_satisfiable"),
+            "invalid_query",
+        ),
         parameters=(BATCH_ID, RANGE, HAVE),
     ),
     Operation(
@@ -251,6 +257,6 @@ OPERATIONS: Final = (
         "/api/overview",
         "Return the live state of the app: the pace of each quota pool, the budget, the queues.",
         {200: Answer("The overview.", Overview)},
-        (),
+        ("invalid_query",),
     ),
 )

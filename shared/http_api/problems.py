@@ -38,7 +38,10 @@ class _Kind:
 
 #: The problems that only HTTP has, and what each means.
 _KINDS: Final = {
-    "invalid_query": _Kind(HTTPStatus.BAD_REQUEST, "A parameter of the query is not valid."),
+    "invalid_query": _Kind(
+        HTTPStatus.BAD_REQUEST,
+        "A parameter of the query is not valid, or the request has a body that is not read.",
+    ),
     "no_such_job": _Kind(HTTPStatus.NOT_FOUND, "There is no job of this id."),
     "no_such_picture": _Kind(HTTPStatus.NOT_FOUND, "The job has no such picture, or not yet."),
     "no_such_batch": _Kind(HTTPStatus.NOT_FOUND, "There is no batch of this id."),

@@ -1,9 +1,10 @@
 """Read query parameters and request headers."""
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Final
+from urllib.parse import unquote
 
 from pydantic import (
     AfterValidator,
@@ -19,7 +20,7 @@ from ..errors import Fault, UnreadableCursor
 from ..jobs.commands import Action, Command
 from ..jobs.fields import quote_value
 from ..jobs.tags import TAG_KEY
-from ..jobs.validation import validation_faults
+from ..jobs.validation import limit_faults, validation_faults
 from ..records.index_entry import read_cursor
 from ..records.record import JobState
 from .job_documents import FORMS, ORIGINAL
@@ -50,6 +51,24 @@ def _split_tag(text: str) -> tuple[str, str]:
     if not re.fullmatch(TAG_KEY, name) or not value:
         raise ValueError(f"{quote_value(text)} is not a tag; write 'campaign:winter'")
     return name, value
+
+
+#: A function key in the query: the platform reads it.
+_KEY: Final = "code"
+
+
+def check_request(known: Sequence[str], query: Mapping[str, str], body: bytes = b"") -> None:
+    """Raise `Refused` for parameters that are not `known`, and for a body where none is read."""
+    rule = f"use {' or '.join(known)}" if known else "use none"
+    faults = [
+        Fault(quote_value(name), f"is not a parameter here; {rule}")
+        for name in query
+        if name not in known and name != _KEY
+    ]
+    if body.strip():
+        faults.append(Fault("", f"a body of {len(body):,} bytes is not read here; send none"))
+    if faults:
+        raise invalid_query(limit_faults(faults))
 
 
 class ListQuery(BaseModel):
@@ -127,7 +146,27 @@ _MAX_DIGITS: Final = 15
 
 def is_json(content_type: str | None) -> bool:
     """Return whether a body of this type can contain a job."""
-    return (content_type or "").partition(";")[0].strip().lower() in JSON_TYPES
+    return _media_type(content_type) in JSON_TYPES
+
+
+def _media_type(content_type: str | None) -> str:
+    return (content_type or "").partition(";")[0].strip().lower()
+
+
+def read_event_headers(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return the attributes of a binary CloudEvent by its headers; empty if it is not one.
+
+    Values are percent-encoded: CloudEvents HTTP binding 1.0.2, section 3.1.3.2.
+    """
+    lower = {name.lower(): value for name, value in headers.items()}
+    is_structured = _media_type(lower.get("content-type")) == JSON_TYPES[1]
+    if "ce-specversion" not in lower or is_structured:
+        return {}
+    return {
+        name.removeprefix("ce-"): unquote(value)
+        for name, value in lower.items()
+        if name.startswith("ce-")
+    }
 
 
 def matches_version(if_none_match: str | None, version: str) -> bool:

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from types import MappingProxyType
 from typing import Any, Final, Never
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
@@ -44,6 +45,8 @@ class Message:
     #: The same at each delivery. A job without an id gets one derived from this and `inserted_at`.
     message_id: str
     inserted_at: datetime
+    #: Attributes of a binary CloudEvent over HTTP, whose data is the body; else empty.
+    event: Mapping[str, str] = MappingProxyType({})
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,18 +151,19 @@ def _repeated(value: object, *parents: str | int) -> Iterator[str]:
         yield from _repeated(child, *parents, name)
 
 
-def open_envelope(body: bytes, max_bytes: int = MAX_MESSAGE_BYTES) -> Envelope:
-    """Return the content of a message, plain or in a structured CloudEvent 1.0."""
-    written = document(body, max_bytes)
+def open_envelope(message: Message, max_bytes: int = MAX_MESSAGE_BYTES) -> Envelope:
+    """Return the content of a message: plain, or in a CloudEvent 1.0, structured or binary."""
+    body = document(message.body, max_bytes)
+    written: Mapping[str, Any] = message.event or body
     if "specversion" not in written:
-        return Envelope(written, tuple(_repeated(written)))
+        return Envelope(body, tuple(_repeated(body)))
     if written["specversion"] != "1.0":
         _malformed(f"specversion {quote_value(written['specversion'])} is not '1.0'")
     for name in ("id", "source", "type"):
         if not (isinstance(written.get(name), str) and written[name]):
             _malformed(f"the CloudEvent has no {name}; its id, source and type must be text")
     traceparent = written.get("traceparent")
-    content = _data(written)
+    content = body if message.event else _data(body)
     return Envelope(
         content=content,
         repeated=tuple(_repeated(content)),
@@ -199,7 +203,7 @@ def _moment(value: object) -> datetime:
 
 def read_job(message: Message, max_bytes: int = MAX_MESSAGE_BYTES) -> Job:
     """Return the job of a message; raises `MalformedMessage` or `InvalidJob`."""
-    return job_in(open_envelope(message.body, max_bytes), message)
+    return job_in(open_envelope(message, max_bytes), message)
 
 
 def job_in(envelope: Envelope, message: Message) -> Job:

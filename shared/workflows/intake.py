@@ -25,7 +25,7 @@ async def handle_job_message(
     """
     envelope = None
     try:
-        envelope = open_envelope(message.body)
+        envelope = open_envelope(message)
         if command := read_command(envelope):
             from .control import execute_command  # noqa: PLC0415 (commands are rare)
 

@@ -95,7 +95,7 @@ def _task(message: Message, kind: DeadLetterKind) -> tuple[str | None, int | Non
 
 def _envelope(message: Message) -> Envelope | None:
     try:
-        return open_envelope(message.body)
+        return open_envelope(message)
     except MalformedMessage:
         return None
 

@@ -99,6 +99,37 @@ def test_a_request_sent_twice_with_one_idempotency_key_is_one_job(caller: Caller
     assert ids[0] == ids[1] != ids[2]
 
 
+def test_an_event_in_headers_that_is_delivered_twice_is_the_job_of_its_structured_form(
+    caller: Caller,
+) -> None:
+    attributes = {"specversion": "1.0", "id": "78", "source": "/s", "type": "t"}
+    headers = {f"ce_{name}": value for name, value in attributes.items()}
+    replies = [caller.call("POST", "/api/jobs", FOX, **headers) for _ in range(2)]
+    whole = json.dumps(attributes | {"data": FOX}).encode()
+    replies += [
+        caller.call("POST", "/api/jobs", whole, content_type="application/cloudevents+json")
+    ]
+    assert {reply.status for reply in replies} <= {200, 202}
+    assert len({reply.json["job_id"] for reply in replies}) == 1
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "body", "says"),
+    [
+        ("DELETE", "/api/jobs/none?results=drop", None, "use run or result or reason"),
+        ("POST", "/api/jobs/none/replay", {"pictures": "remake"}, "a body of 22 bytes"),
+        ("POST", "/api/jobs?n=2", {"prompt": "a fox"}, "is not a parameter here; use none"),
+        ("GET", "/api/overview?verbose=1", None, "is not a parameter here"),
+    ],
+)
+def test_what_is_not_read_is_refused(
+    caller: Caller, method: str, path: str, body: object, says: str
+) -> None:
+    refused = caller.call(method, path, body)
+    assert (refused.status, refused.json["code"]) == (400, "invalid_query")
+    assert says in refused.json["detail"]
+
+
 def test_who_has_the_newest_version_gets_no_body(caller: Caller) -> None:
     caller.call("POST", "/api/jobs", {**FOX, "job_id": "http-5"})
     caller.ended("/api/jobs/http-5")

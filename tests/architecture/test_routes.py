@@ -5,6 +5,7 @@ from importlib import import_module
 
 import pytest
 
+from local.contracts.operations import OPERATIONS, Operation
 from shared.triggers.http.routes import ROUTES, Route
 
 
@@ -19,3 +20,12 @@ def test_no_two_routes_have_one_name_or_one_way() -> None:
     assert len({route.name for route in ROUTES}) == len(ROUTES)
     ways = [(method, route.path) for route in ROUTES for method in route.methods]
     assert len(set(ways)) == len(ways)
+
+
+@pytest.mark.parametrize("operation", OPERATIONS, ids=lambda each: each.name)
+def test_a_route_reads_what_its_contract_says(operation: Operation) -> None:
+    (route,) = [route for route in ROUTES if route.name == operation.name]
+    told = [each["name"] for each in operation.parameters if each["in"] == "query"]
+    assert set(route.query) == set(told)
+    assert route.reads_body == bool(operation.body)
+    assert route.is_open or "invalid_query" in operation.problems

@@ -28,6 +28,7 @@ from ...http_api.queries import (
     is_json,
     matches_version,
     read_command_query,
+    read_event_headers,
     read_form,
     read_list_query,
     wants_links,
@@ -69,9 +70,10 @@ def _message(req: func.HttpRequest) -> Message:
     again is the same job.
     """
     body = read_body(req, MAX_MESSAGE_BYTES)
+    event = read_event_headers(req.headers)
     if key := req.headers.get("idempotency-key"):
-        return Message(body, f"idempotency-key {key}", _EPOCH)
-    return Message(body, uuid.uuid4().hex, datetime.now(UTC))
+        return Message(body, f"idempotency-key {key}", _EPOCH, event)
+    return Message(body, uuid.uuid4().hex, datetime.now(UTC), event)
 
 
 def read_body(req: func.HttpRequest, most: int) -> bytes:

@@ -28,21 +28,24 @@ class Route:
     path: str
     #: The module of this package with the coroutine `name`.
     module: str
+    #: Parameters of its query; an open route ignores its query.
+    query: tuple[str, ...] = ()
+    reads_body: bool = False
     #: Whether it needs no key, because it returns no data of callers.
     is_open: bool = False
 
 
 ROUTES: Final = (
-    Route("submit_job", ("POST",), "jobs", "jobs"),
-    Route("estimate_job", ("POST",), "estimate", "jobs"),
-    Route("list_jobs", _READ, "jobs", "jobs"),
-    Route("read_job", _READ, "jobs/{job_id}", "jobs"),
-    Route("read_image", ("GET",), "jobs/{job_id}/images/{number}", "jobs"),
-    Route("cancel_job", ("DELETE",), "jobs/{job_id}", "jobs"),
-    Route("replay_job", ("POST",), "jobs/{job_id}/replay", "jobs"),
-    Route("release_job", ("POST",), "jobs/{job_id}/release", "jobs"),
-    Route("fail_job", ("POST",), "jobs/{job_id}/fail", "jobs"),
-    Route("submit_batch", ("POST",), "jobs/batch", "batches"),
+    Route("submit_job", ("POST",), "jobs", "jobs", reads_body=True),
+    Route("estimate_job", ("POST",), "estimate", "jobs", reads_body=True),
+    Route("list_jobs", _READ, "jobs", "jobs", ("limit", "after", "state", "tag", "links")),
+    Route("read_job", _READ, "jobs/{job_id}", "jobs", ("links",)),
+    Route("read_image", ("GET",), "jobs/{job_id}/images/{number}", "jobs", ("as",)),
+    Route("cancel_job", ("DELETE",), "jobs/{job_id}", "jobs", ("run", "result", "reason")),
+    Route("replay_job", ("POST",), "jobs/{job_id}/replay", "jobs", ("run", "pictures")),
+    Route("release_job", ("POST",), "jobs/{job_id}/release", "jobs", ("run",)),
+    Route("fail_job", ("POST",), "jobs/{job_id}/fail", "jobs", ("run", "reason")),
+    Route("submit_batch", ("POST",), "jobs/batch", "batches", reads_body=True),
     Route("read_batch", _READ, "batches/{batch_id}", "batches"),
     Route("read_results", ("GET",), "batches/{batch_id}/results", "batches"),
     Route("read_overview", _READ, "overview", "operations"),
@@ -69,8 +72,18 @@ def _handler(route: Route, configuration: Configuration) -> Handler:
     async def handle(req: func.HttpRequest) -> func.HttpResponse:
         from .responses import respond  # noqa: PLC0415 (see the module)
 
-        answer: Answer = getattr(import_module(f"{__package__}.{route.module}"), route.name)
-        return await respond(route.name, answer(req, configuration))
+        return await respond(route.name, _answer(route, req, configuration))
 
     handle.__name__ = route.name
     return handle
+
+
+async def _answer(
+    route: Route, req: func.HttpRequest, configuration: Configuration
+) -> func.HttpResponse:
+    from ...http_api.queries import check_request  # noqa: PLC0415 (see the module)
+
+    if not route.is_open:
+        check_request(route.query, req.params, b"" if route.reads_body else req.get_body())
+    answer: Answer = getattr(import_module(f"{__package__}.{route.module}"), route.name)
+    return await answer(req, configuration)

@@ -8,7 +8,7 @@ from shared.client import jobs
 from shared.client.results import NoSuchJob, Status, StillRunning
 from shared.errors import IllegalStep
 from shared.jobs.commands import Action, read_command
-from shared.jobs.parsing import open_envelope
+from shared.jobs.parsing import Message, open_envelope
 from shared.records.commands import apply_command
 from shared.records.record import JobRecord, JobState, TaskState
 from tests.builders.connections import MemoryConnection
@@ -29,7 +29,7 @@ FAILED = standing(JobState.FAILED, TaskState.FAILED)
 async def send(app: MemoryConnection, action: Action, *, app_is_up: bool = True) -> Status:
     def execute() -> None:
         (message,) = app.queues.queues["image-jobs"]
-        command = read_command(open_envelope(message.body))
+        command = read_command(open_envelope(Message(message.body, "m", app.clock.now())))
         assert command is not None
         name = f"jobs/{command.job_id}.json"
         before = JobRecord.model_validate_json(app.body(name))

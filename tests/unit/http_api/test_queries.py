@@ -3,7 +3,13 @@ import re
 import pytest
 
 from shared.http_api.problems import Refused
-from shared.http_api.queries import read_command_query, read_list_query, wants_links
+from shared.http_api.queries import (
+    check_request,
+    read_command_query,
+    read_event_headers,
+    read_list_query,
+    wants_links,
+)
 from shared.jobs.commands import Action
 from shared.records.index_entry import Cursor
 from shared.records.record import JobState
@@ -66,6 +72,26 @@ def test_a_query_is_refused_with_every_fault(query: dict[str, str], fields: list
     assert [fault.field for fault in caught.value.problem.faults] == fields
 
 
+@pytest.mark.parametrize(
+    ("query", "body", "says"),
+    [
+        ({"results": "drop"}, b"", "'results': is not a parameter here; use run or result"),
+        ({"Run": "1"}, b"", "'Run': is not"),
+        ({"code": "key", "run": "1"}, b'{"result": "drop"}', "a body of 18 bytes is not read here"),
+    ],
+)
+def test_what_a_request_does_not_read_is_refused(
+    query: dict[str, str], body: bytes, says: str
+) -> None:
+    with pytest.raises(Refused, match=says):
+        check_request(("run", "result"), query, body)
+
+
+def test_what_a_request_reads_is_fine() -> None:
+    check_request(("run", "result"), {"run": "1", "code": "key"}, b" \n")
+    check_request((), {})
+
+
 def test_an_opening_is_a_number_from_one() -> None:
     assert read_command_query(Action.CANCEL, "fox", {"run": "12"}).run == 12
     assert read_command_query(Action.CANCEL, "fox", {"run": ""}).run is None
@@ -91,3 +117,11 @@ def test_links_are_given_where_they_are_configured_and_asked_for() -> None:
         wants_links({"links": "true"}, keeping.settings)
     with pytest.raises(Refused, match="use 'true' or 'false'"):
         wants_links({"links": "yes"}, giving.settings)
+
+
+def test_a_binary_event_has_its_attributes_in_headers() -> None:
+    headers = {"Content-Type": "application/json", "Ce-Specversion": "1.0", "ce-source": "/s%20a"}
+    assert read_event_headers(headers) == {"specversion": "1.0", "source": "/s a"}
+    structured = headers | {"Content-Type": "application/cloudevents+json; charset=utf-8"}
+    assert read_event_headers(structured) == {}
+    assert read_event_headers({"ce-id": "7"}) == {}

@@ -7,11 +7,16 @@ import pytest
 
 from shared.errors import InvalidJob
 from shared.jobs.commands import Action, Command, read_command
-from shared.jobs.parsing import open_envelope
+from shared.jobs.parsing import Envelope, Message, open_envelope
+from tests.builders.messages import INSERTED_AT
+
+
+def envelope(body: bytes) -> Envelope:
+    return open_envelope(Message(body, "m", INSERTED_AT))
 
 
 def read(**content: Any) -> Command | None:  # noqa: ANN401 (any field)
-    return read_command(open_envelope(json.dumps(content).encode()))
+    return read_command(envelope(json.dumps(content).encode()))
 
 
 def faults_of(body: str) -> dict[str, str]:
@@ -23,7 +28,7 @@ def faults_of(body: str) -> dict[str, str]:
 @pytest.mark.parametrize("action", Action)
 def test_a_command_is_read_as_it_was_sent(action: Action) -> None:
     sent = Command(command=action, job_id="fox", run=2, reason="too dear")
-    assert read_command(open_envelope(sent.to_bytes())) == sent
+    assert read_command(envelope(sent.to_bytes())) == sent
 
 
 def test_a_command_may_come_in_a_cloudevent() -> None:

@@ -214,3 +214,28 @@ def test_a_trace_is_taken_over_from_the_event_unless_the_job_has_its_own() -> No
 
 def test_a_broken_trace_of_the_event_is_no_reason_to_refuse_its_job() -> None:
     assert read(EVENT | {"traceparent": "00-zz", "data": JOB}).traceparent is None
+
+
+def test_a_binary_event_is_the_job_of_its_structured_form() -> None:
+    time = {"time": "2026-11-30T16:59:00Z", "traceparent": TRACE}
+    structured = read(EVENT | time | {"data": {"prompt": "a fox"}})
+    for seed in ("m1", "m2"):
+        binary = Message(b'{"prompt": "a fox"}', seed, INSERTED_AT, EVENT | time)
+        assert read_job(binary) == structured
+    with pytest.raises(MalformedMessage, match="the CloudEvent has no id"):
+        read_job(Message(b'{"prompt": "a"}', "m", INSERTED_AT, {"specversion": "1.0"}))
+
+
+@pytest.mark.parametrize(
+    ("text", "same"),
+    [
+        ("2026-11-30t16:59:00z", "2026-11-30T16:59:00+00:00"),
+        ("2026-12-31T23:59:60Z", "2027-01-01T00:00:00Z"),
+        ("2026-11-30T16:59:00.123456789Z", "2026-11-30T16:59:00.123456Z"),
+        ("2026-11-30 17:59:00+01:00", "2026-11-30T16:59:00Z"),
+        ("2026-11-30T16:59:00-00:00", "2026-11-30T16:59:00Z"),
+    ],
+)
+def test_a_time_may_be_written_in_every_way_of_rfc_3339(text: str, same: str) -> None:
+    first, second = (read(JOB | {"deadline": each}).deadline for each in (text, same))
+    assert first == second
