@@ -143,12 +143,21 @@ def _children(value: object) -> Iterator[tuple[str | int, Any]]:
         yield from enumerate(value)
 
 
-def _repeated(value: object, *parents: str | int) -> Iterator[str]:
-    """Yield the path of every name that its object has more than once."""
+def find_repeated(value: object, *parents: str | int) -> tuple[str, ...]:
+    """Return the path of every name that its object has more than once."""
+    return tuple(_list_repeated(value, *parents))
+
+
+def _list_repeated(value: object, *parents: str | int) -> Iterator[str]:
     if isinstance(value, JsonObject):
         yield from (path((*parents, name)) for name in value if name in value.repeated)
     for name, child in _children(value):
-        yield from _repeated(child, *parents, name)
+        yield from _list_repeated(child, *parents, name)
+
+
+def repetition_faults(names: Sequence[str]) -> list[Fault]:
+    """Return a fault for each name that the message has more than once."""
+    return [Fault(name, "appears twice in the message; set it once") for name in names]
 
 
 def open_envelope(message: Message, max_bytes: int = MAX_MESSAGE_BYTES) -> Envelope:
@@ -156,7 +165,7 @@ def open_envelope(message: Message, max_bytes: int = MAX_MESSAGE_BYTES) -> Envel
     body = document(message.body, max_bytes)
     written: Mapping[str, Any] = message.event or body
     if "specversion" not in written:
-        return Envelope(body, tuple(_repeated(body)))
+        return Envelope(body, find_repeated(body))
     if written["specversion"] != "1.0":
         _malformed(f"specversion {quote_value(written['specversion'])} is not '1.0'")
     for name in ("id", "source", "type"):
@@ -166,7 +175,7 @@ def open_envelope(message: Message, max_bytes: int = MAX_MESSAGE_BYTES) -> Envel
     content = body if message.event else _data(body)
     return Envelope(
         content=content,
-        repeated=tuple(_repeated(content)),
+        repeated=find_repeated(content),
         seed=json.dumps([written["source"], written["id"]]),
         time=_moment(written.get("time")),
         # A broken trace does not reject a job: the job starts a new one (W3C, section 4.3).
@@ -265,11 +274,6 @@ def build_job(content: Mapping[str, Any], *, made_id: str, repeated: Sequence[st
     own_id = content.get("job_id")
     readable = own_id if is_job_id(own_id) and "job_id" not in repeated else None
     raise InvalidJob(limit_faults(in_order(faults, Job)), job_id=readable)
-
-
-def repetition_faults(repeated: Sequence[str]) -> list[Fault]:
-    """Return one fault for each path of a name that a message has twice."""
-    return [Fault(name, "appears twice in the message; set it once") for name in repeated]
 
 
 def derived_job_id(inserted_at: datetime, seed: str) -> str:

@@ -2,9 +2,9 @@
 
 import functools
 import inspect
-import json
 import sys
 from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
 from itertools import chain
 from pathlib import Path
 from typing import Annotated, Any, Final, get_args, get_type_hints
@@ -15,6 +15,8 @@ from ...catalogue.models import read_builtin
 from ...errors import Fault, InvalidJob
 from ...jobs.fields import read_option
 from ...jobs.job import ANY_MODEL, Job
+from ...jobs.parsing import Message, find_repeated, open_envelope, repetition_faults
+from ...jobs.text import decode_text, parse_json
 
 _WHAT = "Options of the job"
 #: What the shell may complete an option's value to.
@@ -47,6 +49,10 @@ def _models() -> list[str]:
     return [*ANY_MODEL, *read_builtin().models]
 
 
+_NUMBERS: Final = {"n", "compression", "max_cost_usd"}
+#: A prompt of 32,000 characters, each written as two escapes. Bytes.
+_MAX_FILE_BYTES: Final = 1 << 19
+_EPOCH: Final = datetime.fromtimestamp(0, UTC)
 #: The options of a job by name: most fill the field of that name.
 _OPTIONS: Final[dict[str, Any]] = {
     "prompt": Annotated[
@@ -74,12 +80,12 @@ _OPTIONS: Final[dict[str, Any]] = {
         _option("--routing", help="auto, legacy, bucket, service.", words=_words_of("routing")),
     ],
     "fit": Annotated[str | None, _option("--fit", help="scale or reject.", words=_words_of("fit"))],
-    "n": Annotated[int | None, _option("--n", "-n", help="Pictures, 1 to 10.")],
+    "n": Annotated[str | None, _option("--n", "-n", help="Pictures, 1 to 10.", metavar="NUMBER")],
     "format": Annotated[
         str | None, _option("--format", help="png or jpeg.", words=_words_of("format"))
     ],
     "compression": Annotated[
-        int | None, _option("--compression", help="Quality of a jpeg, 0-100.")
+        str | None, _option("--compression", help="Quality of a jpeg, 0-100.", metavar="NUMBER")
     ],
     "background": Annotated[
         str | None,
@@ -105,7 +111,9 @@ _OPTIONS: Final[dict[str, Any]] = {
         str | None,
         _option("--on-unknown", help="retry_once, park, fail.", words=_words_of("on_unknown")),
     ],
-    "max_cost_usd": Annotated[float | None, _option("--max-cost", help="US dollars.")],
+    "max_cost_usd": Annotated[
+        str | None, _option("--max-cost", help="US dollars.", metavar="NUMBER")
+    ],
     "deadline": Annotated[
         str | None, _option("--deadline", help="ISO 8601 with a time zone.", metavar="TIME")
     ],
@@ -128,7 +136,7 @@ def job_fields(given: Mapping[str, Any]) -> Fields:
     fields |= _one_or_more("model", "models", rest.pop("model", None))
     fields |= _one_or_more("size", "size", rest.pop("size", None))
     if rest.get("prompt") == "-":
-        rest["prompt"] = sys.stdin.read()
+        rest["prompt"] = _prompt_of_stdin()
     if "tags" in rest:
         rest["tags"] = dict(_pair("tags", each) for each in rest["tags"])
     if "options" in rest:
@@ -136,6 +144,8 @@ def job_fields(given: Mapping[str, Any]) -> Fields:
         rest["options"] = {name: read_option(value) for name, value in pairs}
     if "finish" in rest:
         rest["finish"] = _json("finish", rest["finish"])
+    for name in _NUMBERS & rest.keys():
+        rest[name] = _number(rest[name])
     return {**fields, **rest}
 
 
@@ -161,25 +171,48 @@ def add_job_options(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def read_file(path: Path) -> bytes:
-    """Return the bytes of a file; bad usage if it can't be read."""
+    """Return the bytes of a file, or of stdin for `-`; bad usage if it can't be read."""
+    if str(path) == "-":
+        return sys.stdin.buffer.read()
     try:
         return path.read_bytes()
     except OSError as error:
-        raise typer.BadParameter(f"{path} can't be read: {error}") from error
+        raise typer.BadParameter(f"{path} can't be read: {error.strerror}") from error
 
 
 def _of_file(path: Path) -> Fields:
-    value = _json(str(path), sys.stdin.read() if str(path) == "-" else read_file(path))
-    if not isinstance(value, dict):
-        raise typer.BadParameter(f"{path} is not a job: it must be one JSON object")
+    """Return the job in a file, which is read as the app reads a message."""
+    message = Message(read_file(path), str(path), _EPOCH)
+    envelope = open_envelope(message, _MAX_FILE_BYTES)
+    if envelope.repeated:
+        raise InvalidJob(repetition_faults(envelope.repeated))
+    return envelope.content
+
+
+def _prompt_of_stdin() -> str:
+    try:
+        return decode_text(read_file(Path("-")))
+    except ValueError as error:
+        raise InvalidJob([Fault("prompt", str(error))]) from error
+
+
+def _json(field: str, text: str) -> Any:  # noqa: ANN401 (whatever the JSON holds)
+    try:
+        value = parse_json(text)
+    except ValueError as error:
+        raise InvalidJob([Fault(field, f"is not valid JSON: {error}")]) from error
+    if names := find_repeated(value, field):
+        raise InvalidJob(repetition_faults(names))
     return value
 
 
-def _json(what: str, text: str | bytes) -> Any:  # noqa: ANN401 (whatever the JSON holds)
+def _number(text: str) -> Any:  # noqa: ANN401 (text, where it is not a number)
+    """Return a number as JSON reads it; else the text, which its field rejects."""
     try:
-        return json.loads(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{what} is not valid JSON: {error}") from error
+        value = parse_json(text)
+    except ValueError:
+        return text
+    return value if isinstance(value, int | float) else text
 
 
 def _one_or_more(one: str, more: str, given: list[str] | None) -> Mapping[str, Any]:

@@ -21,7 +21,7 @@ def read(**content: Any) -> Command | None:  # noqa: ANN401 (any field)
 
 def faults_of(body: str) -> dict[str, str]:
     with pytest.raises(InvalidJob) as refused:
-        read_command(open_envelope(body.encode()))
+        read_command(envelope(body.encode()))
     return {fault.field: fault.message for fault in refused.value.faults}
 
 

@@ -136,7 +136,7 @@ def test_a_matrix_is_explained_part_by_part(capsys: pytest.CaptureFixture[str]) 
 def test_every_option_fills_its_field(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sys, "stdin", io.StringIO('{"prompt": "a fox", "n": 4}'))
+    monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b'{"prompt": "a fox", "n": 4}')))
     (plan,) = told(
         capsys,
         *("route", "-f", "-", "--id", "fox", "-m", "gpt-image-2", "-s", "3:2", "-q", "low"),
@@ -179,7 +179,7 @@ def test_a_file_that_holds_no_job_is_refused(
 ) -> None:
     monkeypatch.chdir(tmp_path)  # a long path would break the line
     Path("job.json").write_text("[]")
-    assert "is not a job" in said(capsys, "route", "-f", "job.json", code=2)
+    assert "must be one job as a JSON object" in said(capsys, "route", "-f", "job.json", code=2)
 
 
 def test_a_picture_that_cannot_be_read_is_told_in_a_sentence_and_a_long_name_is_a_blob(
