@@ -26,6 +26,7 @@ _MODERATION = frozenset({"moderation_details", "moderation"})
 #: Members that repeat the request; what they say is the caller's.
 _ECHOES = frozenset({"prompt", "revised_prompt", "input", "b64_json", "url"})
 _LONGEST_CODE = 64
+_MOST_CATEGORIES, _LONGEST_CATEGORY = 20, 100
 _LONGEST = 1000  # characters of a message that are kept
 _LONGEST_PROMPT = 4_096  # bytes of a revised prompt that are kept in the record
 _LARGEST = 10**9  # a larger number is not an error code
@@ -103,7 +104,8 @@ def find_moderation(document: JsonValue, message: str) -> Moderation | None:
             stage = stage or _STAGES.get(told.lower())
             listed = value.get("categories")
             names += map(to_text, listed if isinstance(listed, list) else [])
-    categories = tuple(dict.fromkeys(filter(None, map(to_one_line, names))))
+    lines = (to_one_line(name)[:_LONGEST_CATEGORY] for name in names)
+    categories = tuple(dict.fromkeys(filter(None, lines)))[:_MOST_CATEGORIES]
     return Moderation(stage=stage, categories=categories) if stage or categories else None
 
 

@@ -84,8 +84,8 @@ The text above describes the picture; none of its other words appear in it."""
 PLACEHOLDERS: Final = frozenset(
     {"prompt", "locale", "language", "script", "direction", "lettering"}
 )
-_TRANSLATED: Final = re.compile(r'"([^"\n]+)"|“([^”\n]+)”')
-_VERBATIM: Final = re.compile(r"`([^`\n]+)`")
+_TRANSLATED: Final = re.compile(r'"([^"\n]++)"|“([^“”\n]++)”')
+_VERBATIM: Final = re.compile(r"`([^`\n]++)`")
 _LETTERING_LINE: Final = re.compile(r"^[ \t]*\$(?:lettering|\{lettering\})[ \t]*\n", re.MULTILINE)
 
 

@@ -1,10 +1,14 @@
+import base64
 import json
+from collections.abc import Sequence
+from itertools import accumulate, pairwise
 from typing import Any
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.images_api.decoder import ReplyRest
+from shared.errors import UnreadableReply
+from shared.images_api.decoder import Base64Stream, ReplyRest
 from tests.builders.replies import (
     JSON,
     SSE,
@@ -92,3 +96,24 @@ def test_a_reply_cut_at_every_place_is_broken() -> None:
         received = broken(body[:at])
         assert received.whole == made[: len(received.whole)]
         assert body[:at].count(b'"}') <= len(received.whole)
+
+
+@given(st.text(st.sampled_from("AQgw+/== \n?-"), max_size=24).map(str.encode), sizes)
+def test_whether_base64_is_valid_does_not_depend_on_the_chunks(
+    text: bytes, sizes: list[int]
+) -> None:
+    def decode(chunks: Sequence[bytes]) -> bytes | None:
+        stream = Base64Stream()
+        try:
+            return b"".join([*map(stream.feed, chunks), stream.finish()])
+        except UnreadableReply:
+            return None
+
+    whole, single = decode([text]), decode([bytes([each]) for each in text])
+    edges = [*accumulate(sizes, initial=0), max(sum(sizes), len(text))]
+    assert decode([text[start:end] for start, end in pairwise(edges)]) == whole == single
+    solid = text.translate(bytes.maketrans(b"-_", b"+/"), b" \n")
+    try:
+        assert whole == base64.b64decode(solid + b"=" * (-len(solid) % 4), validate=True)
+    except ValueError:
+        assert whole is None

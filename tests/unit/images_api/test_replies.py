@@ -4,10 +4,13 @@ import pytest
 from pydantic import JsonValue
 
 from shared.images_api.replies import (
+    Moderation,
+    find_moderation,
     find_revised_prompts,
     read_request_id,
     read_retry_after,
 )
+from tests.builders.growth import MOST, growth
 
 
 def named(**headers: str) -> str | None:
@@ -72,3 +75,18 @@ def test_a_revised_prompt_belongs_to_the_picture_of_its_item(
     document: JsonValue, found: dict[int, str]
 ) -> None:
     assert find_revised_prompts(document) == found
+
+
+@pytest.mark.parametrize(
+    "piece", ["safety_violations=[", "safety_violations=[a,", "safety_violations=[a]", "[", "a,"]
+)
+def test_the_work_on_a_message_of_the_provider_grows_with_it(piece: str) -> None:
+    assert growth(lambda n: piece * n, lambda text: find_moderation(None, text), 4_000) < MOST
+
+
+def test_categories_are_bounded() -> None:
+    names = ",".join(f"{nth:03}" + "x" * 200 for nth in range(100))
+    found = find_moderation(None, f"safety_violations=[{names}]")
+    assert isinstance(found, Moderation)
+    assert len(found.categories) == 20
+    assert {len(name) for name in found.categories} == {100}

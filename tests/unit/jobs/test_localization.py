@@ -16,6 +16,7 @@ from shared.jobs.localization import (
     localize_prompt,
     longest_prompt,
 )
+from tests.builders.growth import MOST, growth
 from tests.builders.messages import LOCALES, PROMPTS
 from tests.simulation.scene import SETTINGS, Scene, configured, data, error_reply, run
 
@@ -163,3 +164,11 @@ def test_a_template_in_a_file_is_read_when_the_app_starts(tmp_path: Path) -> Non
         load({**SETTINGS, "LOCALE_TEMPLATE": "/no/file"})
     with pytest.raises(Misconfigured, match="tongue is not a known name"):
         load({**SETTINGS, "LOCALE_TEMPLATE": "$prompt $tongue"})
+
+
+@pytest.mark.parametrize("piece", ["“", "“a", '"', "`", '"a\n', "`a\n", "“a”", '"a"`b`'])
+def test_the_work_on_a_prompt_grows_with_it_however_quotes_stand(piece: str) -> None:
+    def localize(prompt: str) -> str:
+        return localize_prompt(prompt, "de")
+
+    assert growth(lambda n: piece * n, localize, 4_000) < MOST
