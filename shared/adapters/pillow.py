@@ -12,7 +12,7 @@ import warnings
 from collections.abc import Sequence
 from typing import IO, Final
 
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import Image, ImageCms, ImageDraw, ImageFont, ImageMath, ImageOps
 
 from ..errors import CannotRender
 from ..pictures.measuring import PictureFacts
@@ -21,6 +21,8 @@ from ..pictures.renditions import DEFAULT_QUALITY, Encoding, RenditionSpec
 #: Twice the pixels of the largest original any model makes (3840x2160 and its like).
 MAX_PIXELS: Final = 1 << 24
 _FORMATS: Final = ("PNG", "JPEG", "WEBP")
+#: Where an ICC profile names its colours: ICC.1:2022, table 17.
+_COLOUR_SPACE: Final = slice(16, 20)
 #: Longest edge of a contact sheet, and of a picture on it, pixels.
 _SHEET_EDGE: Final = 4_096
 _CELL_EDGE: Final = 384
@@ -42,6 +44,12 @@ def make(original: IO[bytes], wishes: Sequence[RenditionSpec]) -> list[EncodedPi
 def shrunk(original: IO[bytes], edge: int) -> Image.Image:
     """Return an original small enough for a cell of a contact sheet."""
     picture = _opened(original)
+    if profile := picture.info.get("icc_profile"):  # the sheet has one for all its pictures
+        alpha = picture.getchannel("A") if picture.mode == "RGBA" else None
+        picture = _to_srgb(picture.convert("RGB"), profile)
+        if alpha:
+            picture.putalpha(alpha)
+        picture.info = {}
     picture.thumbnail((edge, edge), Image.Resampling.LANCZOS)
     return picture
 
@@ -93,10 +101,52 @@ def _opened(original: IO[bytes]) -> Image.Image:
             picture.load()
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError, Warning) as error:
         raise CannotRender(f"it can't be opened: {type(error).__name__}: {error}") from error
-    profile = picture.info.get("icc_profile")
-    plain = picture.convert("RGBA" if picture.has_transparency_data else "RGB")
+    return _to_plain(ImageOps.exif_transpose(picture))
+
+
+def _to_plain(picture: Image.Image) -> Image.Image:
+    """Return a picture as RGB or RGBA of 8 bits that looks the same."""
+    if picture.mode.startswith("I"):
+        picture = _to_eight_bits(picture)
+    alpha = picture.convert("RGBA").getchannel("A") if picture.has_transparency_data else None
+    colours = picture.convert("L") if picture.mode in {"1", "LA"} else picture
+    profile = picture.info.get("icc_profile", b"")
+    match colours.mode, profile[_COLOUR_SPACE]:
+        case ("CMYK", b"CMYK") | ("L", b"GRAY"):
+            plain, profile = _to_srgb(colours, profile), b""
+        case mode, space if mode not in {"CMYK", "L"} and space not in {b"CMYK", b"GRAY"}:
+            plain = colours.convert("RGB")
+        case _:  # a profile of other colours means nothing
+            plain, profile = colours.convert("RGB"), b""
+    if alpha:
+        plain.putalpha(alpha)
     plain.info = {"icc_profile": profile} if profile else {}
     return plain
+
+
+def _to_eight_bits(picture: Image.Image) -> Image.Image:
+    """Return a grey picture of 16 bits as one of 8: Pillow's own conversion cuts off at 255."""
+    wide = picture.convert("I")
+    grey = wide.point(lambda value: value * (1 / 257) + 0.5).convert("L")
+    hidden = picture.info.get("transparency")
+    if hidden is not None:
+        seen = ImageMath.lambda_eval(
+            lambda given: given["convert"]((given["wide"] != hidden) * 255, "L"), wide=wide
+        )
+        grey.putalpha(seen)
+    grey.info = {name: picture.info[name] for name in ("icc_profile",) if name in picture.info}
+    return grey
+
+
+def _to_srgb(picture: Image.Image, profile: bytes) -> Image.Image:
+    try:
+        described = ImageCms.ImageCmsProfile(io.BytesIO(profile))
+        made = ImageCms.profileToProfile(
+            picture, described, ImageCms.createProfile("sRGB"), outputMode="RGB"
+        )
+    except (ImageCms.PyCMSError, OSError):  # viewers ignore a broken profile too
+        made = None
+    return made or picture.convert("RGB")
 
 
 def _shaped(picture: Image.Image, wish: RenditionSpec) -> Image.Image:

@@ -19,7 +19,10 @@ MAX_MASK_BYTES: Final = 4 << 20
 #: No limit is published; this one protects memory.
 MAX_INPUT_PIXELS: Final = 1 << 26
 
-_PNG: Final = b"\x89PNG\r\n\x1a\n\x00\x00\x00\x0dIHDR"
+_PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
+_PNG: Final = _PNG_SIGNATURE + b"\x00\x00\x00\x0dIHDR"
+#: Up to and with the colour type; what a chunk has besides its data: length, name, checksum.
+_PNG_HEADER, _PNG_CHUNK = 26, 12
 #: Colour types with an alpha channel: grey and RGB; https://www.w3.org/TR/png-3/#11IHDR.
 _WITH_ALPHA: Final = frozenset({4, 6})
 
@@ -98,9 +101,7 @@ def _read_picture(
     limit = MAX_MASK_BYTES if role == "mask" else MAX_INPUT_BYTES
     if head.length >= limit:
         raise ValueError(f"has {head.length:,} bytes; it must have less than {limit:,}")
-    content_type, width, height, alpha = _measure(head.head)
-    if not (width and height):
-        raise ValueError(f"has no size within its first {HEAD_BYTES:,} bytes; strip its metadata")
+    content_type, width, height, alpha = _measure(head)
     if width * height > MAX_INPUT_PIXELS:
         pixels = width * height
         raise ValueError(f"has {pixels:,} pixels; at most {MAX_INPUT_PIXELS:,} are allowed")
@@ -116,22 +117,43 @@ def _read_picture(
     )
 
 
-def _measure(head: bytes) -> tuple[Literal["image/png", "image/jpeg"], int, int, bool]:
-    if head.startswith(_PNG):
-        width, height = int.from_bytes(head[16:20]), int.from_bytes(head[20:24])
-        return "image/png", width, height, head[25:26] != b"" and head[25] in _WITH_ALPHA
-    if head.startswith(JPEG):
+def _measure(head: InputHead) -> tuple[Literal["image/png", "image/jpeg"], int, int, bool]:
+    start = head.head
+    if start.startswith(_PNG[: len(start)]) and start:
+        if len(start) < _PNG_HEADER:
+            raise ValueError(f"is cut off: it has {head.length:,} bytes")
+        width, height = int.from_bytes(start[16:20]), int.from_bytes(start[20:24])
+        if not (width and height):
+            raise ValueError(f"is not a valid PNG: its header says {width}x{height} pixels")
+        return "image/png", width, height, start[25] in _WITH_ALPHA or _has_transparency(start)
+    if start.startswith(JPEG):
         walk = JpegScanner()
-        walk.feed(head)
-        return "image/jpeg", *walk.size, False
-    raise ValueError(f"is not a PNG or JPEG: it starts with {head[:12]!r}")
+        walk.feed(start)
+        if all(walk.size):
+            return "image/jpeg", *walk.size, False
+        if len(start) < head.length:
+            raise ValueError(
+                f"has no size within its first {len(start):,} bytes; strip its metadata"
+            )
+        raise ValueError("is cut off, or not a valid JPEG: it has no size")
+    raise ValueError(f"is not a PNG or JPEG: it starts with {start[:12]!r}")
+
+
+def _has_transparency(png: bytes) -> bool:
+    """Return whether a PNG of a palette, or without an alpha channel, says what is transparent."""
+    at = len(_PNG_SIGNATURE)
+    while (name := png[at + 4 : at + 8]) and name != b"IDAT":
+        if name == b"tRNS":
+            return True
+        at += _PNG_CHUNK + int.from_bytes(png[at : at + 4])
+    return False
 
 
 def _find_mask_problems(mask: InputPicture, first: InputPicture | None) -> Iterator[str]:
     if mask.content_type != "image/png":
         yield "is not a PNG; a mask must be a PNG"
     elif not mask.alpha:
-        yield "has no alpha channel; transparent pixels mark what to edit"
+        yield "has no transparency; transparent pixels mark what to edit"
     if first and (mask.width, mask.height) != (first.width, first.height):
         yield (
             f"is {mask.width}x{mask.height} and the first input is {first.width}x{first.height}; "

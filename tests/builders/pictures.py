@@ -5,8 +5,10 @@ import io
 from PIL import Image
 
 
-def drawn(kind: str = "PNG", mode: str = "RGB", size: tuple[int, int] = (60, 40)) -> bytes:
-    """A picture of one colour, as a file."""
+def drawn(
+    kind: str = "PNG", mode: str = "RGB", size: tuple[int, int] = (60, 40), **options: object
+) -> bytes:
+    """A picture of one colour, as a file; `options` are Pillow's."""
     buffer = io.BytesIO()
-    Image.new(mode, size).save(buffer, kind)
+    Image.new(mode, size).save(buffer, kind, **options)
     return buffer.getvalue()

@@ -2,11 +2,12 @@
 
 import hashlib
 import io
+import zlib
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageChops, ImageCms, ImageOps
 
 from shared.adapters.pillow import MAX_PIXELS, EncodedPicture, cell_edge, lay_out, make, shrunk
 from shared.errors import CannotRender
@@ -90,6 +91,89 @@ def test_the_colours_are_described_as_in_the_original(encoding: str) -> None:
     original = drawn(icc_profile=PROFILE)
     assert made(original, encoding, size=(50, 50)).info.get("icc_profile") == PROFILE
     assert made(drawn(), encoding).info.get("icc_profile") is None
+
+
+def saved(picture: Image.Image, kind: str = "PNG", **options: object) -> io.BytesIO:
+    buffer = io.BytesIO()
+    picture.save(buffer, kind, **options)
+    buffer.seek(0)
+    return buffer
+
+
+def gradient(mode: str = "L") -> Image.Image:
+    """A picture whose left is dark, right bright, and top left corner white."""
+    picture = Image.linear_gradient("L").rotate(90).resize((64, 32))
+    picture.paste(255, (0, 0, 8, 8))
+    return picture.convert(mode)
+
+
+def assert_alike(made: Image.Image, wanted: Image.Image, *, within: int = 3) -> None:
+    """Compare what is seen on a grey wall."""
+    assert made.size == wanted.size
+    seen = [
+        Image.alpha_composite(Image.new("RGBA", each.size, "grey"), each.convert("RGBA"))
+        for each in (made, wanted)
+    ]
+    difference = ImageChops.difference(*(each.convert("RGB") for each in seen))
+    assert max(high for _, high in difference.getextrema()) <= within  # type: ignore[misc]  # three bands
+
+
+@pytest.mark.parametrize("encoding", ["png", "webp"])
+@pytest.mark.parametrize("mode", ["1", "L", "P", "LA", "RGB", "RGBA", "I;16"])
+def test_a_rendition_looks_like_its_original_in_every_mode(mode: str, encoding: str) -> None:
+    grey = gradient()
+    wanted = grey.convert("1") if mode == "1" else grey
+    original = wanted.convert(mode)
+    if mode == "I;16":
+        wide = grey.convert("I").point(lambda value: value * 257 + 0)
+        original = wide.convert("I;16")
+    assert_alike(made(saved(original), encoding, quality=100), wanted, within=10)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
+def test_a_rendition_is_turned_as_viewers_turn_its_original(orientation: int, kind: str) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    original = saved(gradient("RGB"), kind, exif=exif)
+    wanted = ImageOps.exif_transpose(Image.open(original))
+    rendition = made(original)
+    assert_alike(rendition, wanted)
+    assert_alike(ImageOps.exif_transpose(rendition), wanted)  # it is not turned again
+
+
+def test_a_picture_of_16_bits_keeps_what_is_transparent() -> None:
+    wide = gradient().convert("I").point(lambda value: value * 257 + 0).convert("I;16")
+    buffer = saved(wide)
+    data, place = buffer.getvalue(), buffer.getvalue().index(b"IDAT") - 4
+    body = b"tRNS" + b"\xff\xff"
+    chunk = (2).to_bytes(4) + body + zlib.crc32(body).to_bytes(4)
+    rendition = made(io.BytesIO(data[:place] + chunk + data[place:]))
+    assert pixel(rendition, (2, 2))[3] == 0
+    assert pixel(rendition, (30, 20))[3] == 255
+
+
+@pytest.mark.parametrize("mode", ["L", "RGB"])
+def test_colours_are_converted_or_described_as_in_the_original(mode: str) -> None:
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    rendition = made(saved(gradient(mode), icc_profile=profile))
+    assert_alike(rendition, gradient())
+    assert bool(rendition.info.get("icc_profile")) == (mode == "RGB")
+
+
+def test_a_picture_in_cmyk_looks_like_its_original() -> None:
+    original = gradient("RGB").convert("CMYK")
+    rendition = made(saved(original, "JPEG", quality=100))
+    assert_alike(rendition, gradient(), within=8)
+    of_other_colours = saved(original, "JPEG", quality=100, icc_profile=PROFILE)
+    assert_alike(made(of_other_colours), rendition)
+
+
+def test_pictures_on_a_sheet_are_in_its_colours() -> None:
+    linear = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    picture = shrunk(saved(gradient("RGB"), icc_profile=linear), 64)
+    assert picture.info.get("icc_profile") is None
+    assert_alike(picture, gradient())
 
 
 def test_a_lower_quality_takes_fewer_bytes() -> None:

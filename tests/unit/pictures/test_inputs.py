@@ -44,7 +44,11 @@ def test_a_png_and_a_jpeg_are_told_by_their_heads() -> None:
         (head(drawn("WEBP")), "is not a PNG or JPEG"),
         (head(drawn(), MAX_INPUT_BYTES), "has 52,428,800 bytes; it must have less than 52,428,800"),
         (head(drawn()[:16] + b"\x00\x01\x00\x00" * 2 + b"\x08\x02"), "has 4,294,967,296 pixels"),
-        (head(drawn("JPEG")[:20]), "has no size within its first 262,144 bytes"),
+        (head(drawn("JPEG")[:20]), "is cut off, or not a valid JPEG: it has no size"),
+        (head(drawn("JPEG")[:20], 300_000), "has no size within its first 20 bytes; strip its"),
+        (head(drawn()[:20]), "is cut off: it has 20 bytes"),
+        (head(drawn()[:5]), "is cut off: it has 5 bytes"),
+        (head(drawn()[:16] + bytes(8) + drawn()[24:]), "its header says 0x0 pixels"),
     ],
 )
 def test_what_cannot_be_edited_is_told_with_its_field(found: InputHead | None, said: str) -> None:
@@ -58,7 +62,8 @@ def test_what_cannot_be_edited_is_told_with_its_field(found: InputHead | None, s
     ("mask", "said"),
     [
         (drawn("JPEG"), "is not a PNG"),
-        (drawn(), "has no alpha channel"),
+        (drawn(), "has no transparency"),
+        (drawn(mode="P"), "has no transparency"),
         (drawn(mode="RGBA", size=(40, 60)), "is 40x60 and the first input is 60x40"),
         (drawn(mode="RGBA") + bytes(4 << 20), "it must have less than 4,194,304"),
     ],
@@ -67,6 +72,18 @@ def test_a_mask_must_fit_its_picture(mask: bytes, said: str) -> None:
     _, (fault,) = read_inputs(["a"], "m", {"a": head(drawn()), "m": head(mask)})
     assert fault.field == "mask"
     assert said in fault.message
+
+
+@pytest.mark.parametrize("mode", ["P", "RGB", "L", "RGBA", "LA"])
+def test_a_mask_may_say_in_any_way_of_png_what_is_transparent(mode: str) -> None:
+    hidden = {
+        "RGB": {"transparency": (0, 0, 0)},
+        "P": {"transparency": 0},
+        "L": {"transparency": 0},
+    }
+    mask = drawn(mode=mode, **hidden.get(mode, {}))
+    _, faults = read_inputs(["a"], "m", {"a": head(drawn()), "m": head(mask)})
+    assert faults == ()
 
 
 @pytest.mark.parametrize(
