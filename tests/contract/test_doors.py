@@ -168,8 +168,8 @@ CASES: list[tuple[tuple[Door, ...], bytes, Faults]] = [
         job(locales=[LONG_LOCALE]),
         [
             (
-                f"locales[0]: '{LONG_LOCALE}' is not allowed; use a BCP 47 tag such as 'de', 'pt-BR' "
-                "or 'zh-Hant-TW', of at most 35 characters"
+                f"locales[0]: '{LONG_LOCALE}' is not allowed; use a BCP 47 tag such as 'de', "
+                "'pt-BR' or 'zh-Hant-TW', of at most 35 characters"
             )
         ],
     ),
@@ -199,8 +199,8 @@ CASES: list[tuple[tuple[Door, ...], bytes, Faults]] = [
         b'{"finish": ' + b"[" * 10_000,
         [
             (
-                "the message is neither a JSON object nor base64 of one: it is nested too deeply; at "
-                "most 32 levels are allowed"
+                "the message is neither a JSON object nor base64 of one: it is nested too deeply; "
+                "at most 32 levels are allowed"
             )
         ],
     ),
