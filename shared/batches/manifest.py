@@ -12,7 +12,14 @@ from enum import StrEnum
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    FiniteFloat,
+    ValidationError,
+)
 
 from ..errors import Fault, MalformedMessage
 from ..jobs.fields import JobId
@@ -60,7 +67,7 @@ class Continuation(BaseModel):
     batch_id: JobId
     step: int = Field(ge=0, validation_alias=AliasChoices("step", "turn"))
     #: How long this step waited, seconds: the next waits longer when nothing has happened.
-    waited: float = Field(default=0, ge=0)
+    waited: FiniteFloat = Field(default=0, ge=0)
 
     def to_bytes(self) -> bytes:
         """Return the message as it is on the queue."""

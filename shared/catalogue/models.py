@@ -258,7 +258,7 @@ def extend_catalogue(catalogue: Catalogue, text: str) -> Catalogue:
             raise Misconfigured(f"catalogue: model {name!r} must be a table, not {row!r}")
         changes = dict(row)
         origin = changes.pop("like", name)
-        if origin not in models and "like" in row:
+        if "like" in row and not (isinstance(origin, str) and origin in models):
             raise Misconfigured(
                 f"catalogue: model {name!r}, field 'like': {origin!r} is not defined before it"
             )

@@ -8,7 +8,7 @@ import hashlib
 from datetime import datetime, timedelta
 from typing import Final
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, field_validator
 
 from ..jobs.fields import is_job_id
 from ..jobs.parsing import read_model
@@ -32,7 +32,7 @@ class Delivery(BaseModel):
     #: Tries so far; all of them failed.
     tries: int = Field(default=0, ge=0)
     #: When the event was published.
-    since: datetime
+    since: AwareDatetime
     #: The CloudEvent, structured.
     event: dict[str, JsonValue]
 

@@ -142,6 +142,7 @@ _SENTENCES: Final[Mapping[str, Callable[[Any, Mapping[str, Any]], str]]] = {
     "value_error": lambda _, context: str(context["error"]),
     "enum": _not_among,
     "extra_forbidden": lambda *_: "is not a field here",
+    "json_invalid": lambda *_: "is not valid JSON",
     "literal_error": _not_among,
     "int_parsing": lambda v, _: f"{quote_value(v)} is not a whole number",
     "greater_than": lambda v, c: f"{quote_value(v)} is too small; it must be above {c['gt']:g}",

@@ -20,7 +20,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field, FiniteFloat
 
 from .adaptive_rate import AdaptiveRate, Quota, apply_quota, lower_rate, raise_rate
 
@@ -51,10 +51,10 @@ class Ticket(BaseModel, frozen=True, extra="ignore"):
     """A place in the line, carried by the message that waits."""
 
     pool: str = Field(default="", max_length=64)
-    epoch: datetime
-    number: float
+    epoch: AwareDatetime
+    number: FiniteFloat
     #: When it is expected to be due.
-    at: datetime
+    at: AwareDatetime
     #: How often the message was postponed, and how often of these to let others go first.
     postponed: int = Field(default=0, ge=0)
     yielded: int = Field(default=0, ge=0)

@@ -7,7 +7,6 @@ only close an earlier run.
 
 import base64
 import binascii
-import json
 from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
@@ -16,6 +15,7 @@ from urllib.parse import quote, unquote
 from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
 
 from ..errors import UnreadableCursor
+from ..jobs.text import parse_json
 from ..vocabulary import MAX_NAME_BYTES, clip
 from .costs import cost_of
 from .record import JobRecord, JobState
@@ -153,7 +153,7 @@ def read_cursor(text: str) -> Cursor:
     """Read a caller's cursor; `UnreadableCursor` if it is not ours."""
     try:
         decoded = base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
-        return Cursor.model_validate(json.loads(decoded))
+        return Cursor.model_validate(parse_json(decoded.decode()))
     except (ValueError, ValidationError, binascii.Error) as error:
         raise UnreadableCursor("no page returned this cursor; start without one") from error
 

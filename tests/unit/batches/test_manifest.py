@@ -82,8 +82,8 @@ def test_another_event_starts_nothing(message: dict[str, Any]) -> None:
         ({}, "not an event"),
         ({"eventType": CREATED, "subject": "/x"}, "subject: is not a blob"),
         ({"eventType": CREATED}, "subject: is not a blob"),
-        ({"batch_id": "b1"}, "step: Field required"),
-        ({"batch_id": 1, "step": 0}, "batch_id: Input should be"),
+        ({"batch_id": "b1"}, "step: is missing"),
+        ({"batch_id": 1, "step": 0}, "batch_id: 1 is not text"),
     ],
 )
 def test_a_message_that_says_nothing_is_malformed(message: dict[str, Any], why: str) -> None:
@@ -105,3 +105,16 @@ def test_ids_are_the_same_each_time_and_of_one_version_alone() -> None:
     assert (
         len({list_batch_id(None, "one"), list_batch_id(None, "two"), list_batch_id("one", "")}) == 3
     )
+
+
+@pytest.mark.parametrize(
+    ("body", "says"),
+    [
+        (b'{"batch_id": "a", "step": 1, "waited": 1e999}', "waited: inf is not a finite number"),
+        (b'{"batch_id": "a", "step": 1, "\\ud800": 5}', "a name in it is not valid Unicode"),
+        (b'{"batch_id": "a", "step": "soon"}', "step: 'soon' is not a whole number"),
+    ],
+)
+def test_a_wrong_continuation_is_malformed(body: bytes, says: str) -> None:
+    with pytest.raises(MalformedMessage, match=says):
+        read_notice(body)

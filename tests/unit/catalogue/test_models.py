@@ -158,6 +158,7 @@ def test_a_model_can_be_added_as_a_copy_of_another() -> None:
         ("[models.gpt-image-2]\nsizes.grid = 0", ["gpt-image-2", "sizes.free.grid", "0"]),
         ("[models.new]\nfamily = 'mai'", ["'new'", "'url'", "Field required"]),
         ("[models.new]\nlike = 'gone'", ["'new'", "'like'", "'gone'"]),
+        ("[models.new]\nlike = []", ["'new'", "'like'", "[] is not defined"]),
         ("[models]\nnew = 3", ["'new'", "3"]),
         ("[models.gpt-image-2]\nusual_sizes = [[512, 512]]", ["gpt-image-2", "655,360"]),
         ("[models.gpt-image-2]\nqualities.max.seconds = 9", ["gpt-image-2", "'max'", "bucket"]),

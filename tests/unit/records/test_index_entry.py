@@ -1,5 +1,6 @@
 """Entries of the index: their names sort newest first, and they fit the metadata of a blob."""
 
+import base64
 from datetime import UTC, datetime, timedelta
 from itertools import permutations
 
@@ -134,3 +135,9 @@ def test_a_list_goes_on_after_every_run_of_the_job_at_its_cursor(
     is_later = Cursor(place=at.place).is_before(next_.name)
     assert is_later is (next_.place > at.place)
     assert not Cursor(place=at.place).is_before(entry("a", one, run=run).name)
+
+
+def test_a_deep_cursor_is_refused() -> None:
+    deep = base64.urlsafe_b64encode(b"[" * 10_000).decode()
+    with pytest.raises(UnreadableCursor):
+        read_cursor(deep)

@@ -1,5 +1,7 @@
 """The messages that wake a task or a finish."""
 
+import json
+
 import pytest
 
 from shared.errors import MalformedMessage
@@ -29,4 +31,11 @@ def test_a_message_that_version_1_of_the_app_sent_is_of_any_run() -> None:
 @pytest.mark.parametrize("body", [b"", b"{}", b"[]", b'{"job_id":"fox-1","task":0,"colour":"red"}'])
 def test_another_message_is_malformed(body: bytes) -> None:
     with pytest.raises(MalformedMessage):
+        read_task(body)
+
+
+def test_a_ticket_has_times_with_a_zone() -> None:
+    ticket = {"epoch": "2026-11-27T12:00:00", "number": 1, "at": "2026-11-27T12:00:00Z"}
+    body = json.dumps({"job_id": "a", "task": 0, "ticket": ticket}).encode()
+    with pytest.raises(MalformedMessage, match=r"ticket.epoch: .* has no time zone"):
         read_task(body)
