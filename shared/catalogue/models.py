@@ -74,6 +74,8 @@ class Edits(Row):
     #: Name of the part, or of the first member; further members are numbered from 2.
     field: str
     masks: bool = False
+    #: Types of the pictures that it takes.
+    formats: tuple[Literal["png", "jpeg", "webp"], ...] = ("png", "jpeg")
     #: Members of the request that it accepts for generations only, not for edits.
     without: tuple[Parameter, ...] = ()
 

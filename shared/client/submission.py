@@ -59,6 +59,7 @@ def make_quote(
     now: datetime,
     prompt_characters: int | None = None,
     input_pixels: Sequence[int] = (),
+    input_types: Sequence[str] = (),
     faults: Sequence[Fault] = (),
 ) -> Quote:
     """Return what the app would make of a job, as far as the client knows the app.
@@ -83,6 +84,7 @@ def make_quote(
         prompt_characters=len(job.prompt or "") if prompt_characters is None else prompt_characters,
         today=now.date(),
         input_pixels=input_pixels,
+        input_types=input_types,
     )
     return Quote(plans)
 
@@ -123,6 +125,7 @@ async def estimate(job: Job, app: Connection) -> Quote:
         now=app.clock.now(),
         prompt_characters=characters,
         input_pixels=input_pixels(pictures),
+        input_types=[each.content_type for each in pictures if each.role == "input"],
         faults=[*faults, *more],
     )
 

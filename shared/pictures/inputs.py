@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import Fault
 from .measuring import JPEG_SIGNATURE as JPEG
-from .measuring import JpegScanner
+from .measuring import JpegScanner, read_webp_size
 
 #: Bytes of a picture that are read; the size of a JPEG comes after its metadata.
 HEAD_BYTES: Final = 1 << 18
@@ -23,8 +23,12 @@ _PNG_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
 _PNG: Final = _PNG_SIGNATURE + b"\x00\x00\x00\x0dIHDR"
 #: Up to and with the colour type; what a chunk has besides its data: length, name, checksum.
 _PNG_HEADER, _PNG_CHUNK = 26, 12
+_WEBP_HEADER: Final = 30
 #: Colour types with an alpha channel: grey and RGB; https://www.w3.org/TR/png-3/#11IHDR.
 _WITH_ALPHA: Final = frozenset({4, 6})
+
+
+type _Type = Literal["image/png", "image/jpeg", "image/webp"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +51,7 @@ class InputPicture(BaseModel):
     #: ETag: a call sends exactly this version, or fails.
     version: str
     role: Literal["input", "mask"] = "input"
-    content_type: Literal["image/png", "image/jpeg"]
+    content_type: _Type
     width: int = Field(gt=0)
     height: int = Field(gt=0)
     bytes: int = Field(gt=0)
@@ -117,7 +121,7 @@ def _read_picture(
     )
 
 
-def _measure(head: InputHead) -> tuple[Literal["image/png", "image/jpeg"], int, int, bool]:
+def _measure(head: InputHead) -> tuple[_Type, int, int, bool]:
     start = head.head
     if start.startswith(_PNG[: len(start)]) and start:
         if len(start) < _PNG_HEADER:
@@ -136,7 +140,12 @@ def _measure(head: InputHead) -> tuple[Literal["image/png", "image/jpeg"], int, 
                 f"has no size within its first {len(start):,} bytes; strip its metadata"
             )
         raise ValueError("is cut off, or not a valid JPEG: it has no size")
-    raise ValueError(f"is not a PNG or JPEG: it starts with {start[:12]!r}")
+    if start.startswith(b"RIFF") and start[8:12] == b"WEBP":
+        width, height = read_webp_size(start[:_WEBP_HEADER])
+        if not (width and height):
+            raise ValueError("is cut off, or not a valid WebP: it has no size")
+        return "image/webp", width, height, False
+    raise ValueError(f"is not a PNG, JPEG or WebP: it starts with {start[:12]!r}")
 
 
 def _has_transparency(png: bytes) -> bool:

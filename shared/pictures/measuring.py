@@ -188,7 +188,7 @@ class PictureMeter:
                 whole, size = self._jpeg.whole, self._jpeg.size
             case "image/webp" as kind:
                 whole = self._length >= _read_little_endian(self._head[4:8]) + 8
-                size = _read_webp_size(self._head)
+                size = read_webp_size(self._head)
             case _:
                 raise UnreadableReply(
                     f"The picture is not a PNG, JPEG or WebP: it starts with {self._head[:12]!r}."
@@ -206,8 +206,8 @@ def _read_png_size(head: bytes) -> tuple[int, int]:
     return int.from_bytes(head[16:20]), int.from_bytes(head[20:_PNG_HEAD])
 
 
-def _read_webp_size(head: bytes) -> tuple[int, int]:
-    """Read the first chunk; see https://developers.google.com/speed/webp/docs/riff_container."""
+def read_webp_size(head: bytes) -> tuple[int, int]:
+    """Return width and height by the first 30 bytes, or zeros; see https://developers.google.com/speed/webp/docs/riff_container."""
     match head[12:16], head[20:]:
         case b"VP8X", bits:  # alpha, metadata: flags, 24 bits each of width - 1 and height - 1
             return _read_little_endian(bits[4:7]) + 1, _read_little_endian(bits[7:10]) + 1

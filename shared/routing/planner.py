@@ -6,6 +6,7 @@ The app and the client both use it. Checks that need storage are in `workflows.a
 from collections.abc import Iterator, Sequence
 from datetime import date
 
+from ..catalogue.models import Catalogue
 from ..config.settings import Configuration, Settings
 from ..errors import Fault, UnsupportedRequest
 from ..jobs.finish import MAX_RENDITIONS_PER_JOB
@@ -34,10 +35,12 @@ def make_plans(
     prompt_characters: int,
     today: date,
     input_pixels: Sequence[int] = (),
+    input_types: Sequence[str] = (),
 ) -> tuple[Plan, ...]:
     """Return the plans of a job within its cost limit; else raise `UnsupportedRequest`.
 
-    `input_pixels` has the size of each picture to edit, where it is known.
+    `input_pixels` and `input_types` have the size and the content type of each picture to edit,
+    where they are known.
     """
     template = configuration.settings.locale_template
     if job.prompt is not None:
@@ -52,6 +55,7 @@ def make_plans(
         prompt_characters=prompt_characters,
         input_pixels=input_pixels,
     )
+    _check_input_types(input_types, job, plans, configuration.catalogue)
     if job.max_cost_usd is not None:
         _check_cost_limit(job.max_cost_usd, job, plans)
     if configuration.settings.daily_budget_usd is not None:
@@ -79,6 +83,23 @@ def _find_locale_faults(job: Job) -> Iterator[Fault]:
             describe_locale(locale)
         except LookupError as error:
             yield Fault(f"locales[{place}]", str(error.args[0]))
+
+
+def _check_input_types(
+    types: Sequence[str], job: Job, plans: tuple[Plan, ...], catalogue: Catalogue
+) -> None:
+    faults = [
+        Fault(
+            f"inputs[{place}]",
+            f"is {found}, which {plan.model} does not take; use {', '.join(edits.formats)}",
+        )
+        for plan in plans
+        if (edits := catalogue.get(plan.model).edits)
+        for place, found in enumerate(types)
+        if found.removeprefix("image/") not in edits.formats
+    ]
+    if faults:
+        raise UnsupportedRequest(faults, job_id=job.job_id)
 
 
 def _check_cost_limit(limit: float, job: Job, plans: tuple[Plan, ...]) -> None:

@@ -52,6 +52,7 @@ async def validate_job(job: Job, world: World, configuration: Configuration) -> 
         prompt_characters=characters,
         today=world.clock.now().date(),
         input_pixels=input_pixels(pictures),
+        input_types=[each.content_type for each in pictures if each.role == "input"],
     )
     return ValidatedJob(plans, pictures)
 

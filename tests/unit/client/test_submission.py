@@ -169,5 +169,5 @@ async def test_pictures_to_edit_are_looked_at_before_anything_is_sent() -> None:
         await submission.estimate(a_job(inputs=[name], mask=other), app)
     with pytest.raises(InvalidJob, match="does not exist"):
         await submission.estimate(a_job(inputs=["none.png"]), app)
-    with pytest.raises(InvalidJob, match="not a PNG or JPEG"):
+    with pytest.raises(InvalidJob, match="not a PNG, JPEG or WebP"):
         await submission.upload_picture(b"GIF89a", app)

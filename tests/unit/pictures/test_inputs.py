@@ -24,24 +24,27 @@ def test_a_png_and_a_jpeg_are_told_by_their_heads() -> None:
     heads = {
         "a": head(drawn()),
         "b": head(drawn("JPEG", size=(33, 44))),
+        "c": head(drawn("WEBP", size=(55, 66))),
         "m": head(drawn(mode="RGBA")),
     }
-    pictures, faults = read_inputs(["a", "b"], "m", heads)
+    pictures, faults = read_inputs(["a", "b", "c"], "m", heads)
     assert faults == ()
     assert [(each.blob, each.content_type, each.width, each.height) for each in pictures] == [
         ("a", "image/png", 60, 40),
         ("b", "image/jpeg", 33, 44),
+        ("c", "image/webp", 55, 66),
         ("m", "image/png", 60, 40),
     ]
-    assert [each.role for each in pictures] == ["input", "input", "mask"]
+    assert [each.role for each in pictures] == ["input"] * 3 + ["mask"]
 
 
 @pytest.mark.parametrize(
     ("found", "said"),
     [
         (None, "does not exist"),
-        (head(b""), "is not a PNG or JPEG"),
-        (head(drawn("WEBP")), "is not a PNG or JPEG"),
+        (head(b""), "is not a PNG, JPEG or WebP"),
+        (head(drawn("GIF")), "is not a PNG, JPEG or WebP"),
+        (head(drawn("WEBP")[:20]), "is cut off, or not a valid WebP"),
         (head(drawn(), MAX_INPUT_BYTES), "has 52,428,800 bytes; it must have less than 52,428,800"),
         (head(drawn()[:16] + b"\x00\x01\x00\x00" * 2 + b"\x08\x02"), "has 4,294,967,296 pixels"),
         (head(drawn("JPEG")[:20]), "is cut off, or not a valid JPEG: it has no size"),

@@ -102,3 +102,26 @@ def test_a_prompt_is_measured_in_its_longest_locale() -> None:
     assert plans_of(longest)
     with pytest.raises(UnsupportedRequest, match="prompt"):
         plans_of(longest.model_copy(update={"locales": ("de",)}))
+
+
+@pytest.mark.parametrize(("model", "taken"), [("gpt-image-2", False), ("FLUX.2-pro", True)])
+def test_a_webp_is_for_models_that_take_it(model: str, taken: bool) -> None:  # noqa: FBT001 (a table's column)
+    configuration = configured(FOUNDRY_DEPLOYMENTS=f'[{{"name": "{model}"}}]')
+
+    def plans() -> tuple[Plan, ...]:
+        return make_plans(
+            job_of(inputs=("a.webp",)),
+            configuration,
+            prompt_characters=0,
+            today=TODAY,
+            input_types=["image/webp"],
+        )
+
+    if taken:
+        assert plans()
+    else:
+        with pytest.raises(UnsupportedRequest) as caught:
+            plans()
+        assert list(map(str, caught.value.faults)) == [
+            f"inputs[0]: is image/webp, which {model} does not take; use png, jpeg"
+        ]
