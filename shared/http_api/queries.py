@@ -60,15 +60,14 @@ _KEY: Final = "code"
 def check_request(known: Sequence[str], query: Mapping[str, str], body: bytes = b"") -> None:
     """Raise `Refused` for parameters that are not `known`, and for a body where none is read."""
     rule = f"use {' or '.join(known)}" if known else "use none"
-    faults = [
-        Fault(quote_value(name), f"is not a parameter here; {rule}")
-        for name in query
-        if name not in known and name != _KEY
-    ]
+    unknown = [name for name in query if name not in known and name != _KEY]
+    faults = limit_faults(
+        unknown, lambda name: Fault(quote_value(name), f"is not a parameter here; {rule}")
+    )
     if body.strip():
         faults.append(Fault("", f"a body of {len(body):,} bytes is not read here; send none"))
     if faults:
-        raise invalid_query(limit_faults(faults))
+        raise invalid_query(faults)
 
 
 class ListQuery(BaseModel):

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from ..errors import InvalidJob
 from .fields import JobId
 from .parsing import Envelope, repetition_faults
-from .validation import in_order, limit_faults, validation_faults
+from .validation import in_order, validation_faults
 
 #: An upper bound, so that a number of any length is rejected.
 MAX_RUNS: Final = 999_999_999
@@ -57,4 +57,4 @@ def read_command(envelope: Envelope) -> Command | None:
             return command
     except ValidationError as error:
         faults += validation_faults(error, Command)
-    raise InvalidJob(limit_faults(in_order(faults, Command)))
+    raise InvalidJob(in_order(faults, Command))

@@ -157,7 +157,9 @@ def _list_repeated(value: object, *parents: str | int) -> Iterator[str]:
 
 def repetition_faults(names: Sequence[str]) -> list[Fault]:
     """Return a fault for each name that the message has more than once."""
-    return [Fault(name, "appears twice in the message; set it once") for name in names]
+    return limit_faults(
+        names, lambda name: Fault(name, "appears twice in the message; set it once")
+    )
 
 
 def open_envelope(message: Message, max_bytes: int = MAX_MESSAGE_BYTES) -> Envelope:
@@ -273,7 +275,7 @@ def build_job(content: Mapping[str, Any], *, made_id: str, repeated: Sequence[st
         faults += find_conflicts(fields, faulty=faulty)
     own_id = content.get("job_id")
     readable = own_id if is_job_id(own_id) and "job_id" not in repeated else None
-    raise InvalidJob(limit_faults(in_order(faults, Job)), job_id=readable)
+    raise InvalidJob(in_order(faults, Job), job_id=readable)
 
 
 def derived_job_id(inserted_at: datetime, seed: str) -> str:

@@ -67,7 +67,7 @@ def parse_json(text: str) -> Any:  # noqa: ANN401 (what JSON can hold)
         )
     except json.JSONDecodeError as error:
         where = f"at line {error.lineno} column {error.colno}"
-        why = _describe_error(text, error.pos)
+        why = _describe_error(text, error)
         raise ValueError(f"{why} {where}") from None
 
 
@@ -83,12 +83,13 @@ def _check_depth(text: str) -> None:
             raise ValueError(f"it is nested too deeply; at most {MAX_DEPTH} levels are allowed")
 
 
-def _describe_error(text: str, place: int) -> str:
+def _describe_error(text: str, error: json.JSONDecodeError) -> str:
+    place = error.pos
     before = text[:place].rstrip()
     match text[place : place + 1]:
         case "":
             return "it ends too early"
-        case '"' if before.endswith((":", ",", "{", "[")) or not before:
+        case '"' if error.msg.startswith("Unterminated"):
             return "a text is not closed; its quotes begin"
         case "}" | "]" if before.endswith(","):
             return "no comma is allowed before a closing bracket,"
@@ -96,7 +97,7 @@ def _describe_error(text: str, place: int) -> str:
             return "no comma is allowed before a closing bracket,"
         case "'":
             return "JSON has double quotes, not single ones,"
-        case character if ord(character) < ord(" "):
+        case character if error.msg.startswith("Invalid control"):
             return f"a text contains U+{ord(character):04X}; write it as \\u{ord(character):04x},"
         case character if not before:
             return f"JSON does not begin with {quote_value(character)},"

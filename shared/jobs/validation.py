@@ -50,11 +50,8 @@ def validation_faults(error: ValidationError, model: type[BaseModel]) -> list[Fa
 
     Rules between fields of a job are in `find_conflicts`.
     """
-    return [
-        Fault(path(detail["loc"]), _sentence(detail, model))
-        for detail in error.errors()
-        if detail["loc"] or detail["type"] != "value_error"
-    ]
+    found = [each for each in error.errors() if each["loc"] or each["type"] != "value_error"]
+    return limit_faults(found, lambda detail: Fault(path(detail["loc"]), _sentence(detail, model)))
 
 
 def plain_faults(error: ValidationError) -> list[Fault]:
@@ -65,12 +62,12 @@ def plain_faults(error: ValidationError) -> list[Fault]:
     ]
 
 
-def limit_faults(faults: Sequence[Fault]) -> list[Fault]:
-    """Return the first faults, and a last one that counts the others."""
-    more = len(faults) - _MAX_FAULTS
-    if more <= 0:
-        return list(faults)
-    return [*faults[:_MAX_FAULTS], Fault("", f"the message has {more:,} more faults")]
+def limit_faults[T](found: Sequence[T], write: Callable[[T], Fault]) -> list[Fault]:
+    """Return the faults of the first that were found, and a last one that counts the others."""
+    faults = [write(each) for each in found[:_MAX_FAULTS]]
+    if more := len(found) - len(faults):
+        faults.append(Fault("", f"{more:,} more faults are not listed"))
+    return faults
 
 
 def in_order(faults: Iterable[Fault], model: type[BaseModel]) -> list[Fault]:
