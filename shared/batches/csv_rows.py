@@ -9,6 +9,7 @@ import re
 from collections.abc import Sequence
 from typing import Any, Final
 
+from ..errors import Fault, InvalidJob
 from ..jobs.fields import OPTION_NAME, quote_value, read_option
 from ..jobs.job import Job
 from ..jobs.tags import TAG_KEY
@@ -134,7 +135,8 @@ def _split(name: str) -> tuple[str, str]:
 def row_message(columns: Sequence[str], cells: Sequence[str], delimiter: str = ",") -> bytes:
     """Return a row as a job message; `ValueError` unless it has a cell for each column.
 
-    An empty cell leaves its field out. Values are validated when the job is read.
+    An empty cell leaves its field out. Values are validated when the job is read, except
+    JSON, which raises `InvalidJob`.
     """
     width = len(columns)
     if len(cells) < width or any(cell.strip() for cell in cells[width:]):
@@ -167,7 +169,7 @@ def _json_text(name: str, cell: str, delimiter: str) -> str:
         try:
             parse_json(text)
         except ValueError as error:
-            raise ValueError(f"{name} is not valid JSON: {error}") from None
+            raise InvalidJob([Fault(name, f"is not valid JSON: {error}")]) from None
         return text  # as it stands: names that it has twice are found when the job is read
     if name in _LISTS and (_BETWEEN in text or name != "size"):
         return json.dumps([part.strip() for part in text.split(_BETWEEN)], ensure_ascii=False)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Final
 
-from ..errors import Fault, MalformedMessage
+from ..errors import Fault, InvalidJob, MalformedMessage
 from .csv_rows import (
     NEVER_CLOSED,
     find_delimiter,
@@ -179,13 +179,15 @@ def _not_text(row: bytes) -> str:
 
 
 def _row_entry(buffer: EntryBuffer, row: _Row) -> ManifestEntry:
-    made, fault = b"", row.fault
-    if not fault:
-        try:
-            made = row_message(buffer.state.columns, row.cells, buffer.state.delimiter)
-        except ValueError as error:
-            fault = str(error)
-    return buffer.entry(row.size, made, fault=Fault("", fault) if fault else None)
+    if row.fault:
+        return buffer.entry(row.size, fault=Fault("", row.fault))
+    try:
+        made = row_message(buffer.state.columns, row.cells, buffer.state.delimiter)
+    except ValueError as error:
+        return buffer.entry(row.size, fault=Fault("", str(error)))
+    except InvalidJob as error:
+        return buffer.entry(row.size, fault=error.faults[0])
+    return buffer.entry(row.size, made)
 
 
 def _read_header(buffer: EntryBuffer, row: _Row) -> None:

@@ -15,6 +15,7 @@ from shared.batches.csv_rows import (
     row_message,
     split_row,
 )
+from shared.errors import InvalidJob
 
 
 @pytest.mark.parametrize(
@@ -135,10 +136,10 @@ def test_a_decimal_comma_is_read_where_semicolons_or_tabs_divide() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cell", "says"), [("{no json", "finish is not valid JSON"), ("[" * 10_000, "too deeply")]
+    ("cell", "says"), [("{no json", "finish: is not valid JSON"), ("[" * 10_000, "too deeply")]
 )
 def test_a_cell_of_json_that_is_none_is_a_fault_of_its_row(cell: str, says: str) -> None:
-    with pytest.raises(ValueError, match=says):
+    with pytest.raises(InvalidJob, match=says):
         row_message(["finish"], [cell])
 
 
