@@ -1,12 +1,12 @@
 """Read commands: messages of the jobs queue that change an existing job."""
 
 from enum import StrEnum
-from typing import Final, Literal
+from typing import Annotated, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from ..errors import InvalidJob
-from .fields import JobId
+from .fields import JobId, check_line
 from .parsing import Envelope, repetition_faults
 from .validation import in_order, validation_faults
 
@@ -36,7 +36,7 @@ class Command(BaseModel):
     result: Literal["keep", "drop"] = "keep"
     #: For replay: whether existing pictures are kept, or made again under new names.
     pictures: Literal["keep", "remake"] = "keep"
-    reason: str = Field(default="", max_length=400)
+    reason: Annotated[str, AfterValidator(check_line)] = Field(default="", max_length=400)
 
     def to_bytes(self) -> bytes:
         """Return the command as a message of the jobs queue."""

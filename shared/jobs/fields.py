@@ -55,6 +55,8 @@ BLOB_NAME = f"^{_PARTS}"
 INPUT_NAME = f"^(?:/(?=[^/]+/))?{_PARTS}"
 
 _MAX_QUOTED = 60
+#: Control characters, lone surrogates, line and paragraph separators.
+_UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _LEAP_SECOND = re.compile(r"(.{10}[Tt ][0-9]{2}:[0-9]{2}:)60(.*)")
 #: Letters and symbols that look like a space: Hangul fillers, a Braille cell without dots.
 _BLANKS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
@@ -136,6 +138,13 @@ def check_prompt(value: str) -> str:
                 f"contains the character U+{ord(character):04X} at position {place}; "
                 "the only control characters allowed are line breaks and tabs"
             )
+    return value
+
+
+def check_line(value: str) -> str:
+    """Return one line of text that can be shown; `ValueError` for control characters."""
+    if any(unicodedata.category(character) in _UNPRINTABLE for character in value):
+        raise ValueError(f"{quote_value(value)} contains a control character; use one line of text")
     return value
 
 

@@ -4,21 +4,18 @@ Metadata is sent as HTTP headers, which sets the limits: names are identifiers t
 without case, values are ASCII, and all metadata of a blob together has at most 8 KiB.
 """
 
-import unicodedata
 from collections.abc import Mapping
 from typing import Annotated
 from urllib.parse import quote
 
 from pydantic import AfterValidator, WithJsonSchema
 
-from .fields import Pattern, quote_value
+from .fields import Pattern, check_line, quote_value
 
 MAX_TAGS = 20
 MAX_TAG_VALUE = 256
 #: All tags together as `encode_tags` writes them: our own metadata needs some of the 8 KiB.
 MAX_TAG_BYTES = 4_096
-#: Control characters, lone surrogates, line and paragraph separators.
-_UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 
 TAG_KEY = r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"
 
@@ -29,9 +26,7 @@ def _check_tag_value(value: str) -> str:
             f"{quote_value(value)} has {len(value)} characters; a tag's value has at most "
             f"{MAX_TAG_VALUE}"
         )
-    if any(unicodedata.category(character) in _UNPRINTABLE for character in value):
-        raise ValueError(f"{quote_value(value)} contains a control character; use one line of text")
-    return value
+    return check_line(value)
 
 
 def encode_tags(tags: Mapping[str, str]) -> dict[str, str]:

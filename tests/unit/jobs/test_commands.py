@@ -49,6 +49,8 @@ def test_a_job_is_not_a_command() -> None:
         ({"command": "cancel", "job_id": "../fox"}, "job_id"),
         ({"command": "replay", "job_id": "fox", "run": 0}, "run"),
         ({"command": "replay", "job_id": "fox", "prompt": "an owl"}, "prompt"),
+        ({"command": "fail", "job_id": "fox", "reason": "too \x1b[31m dear"}, "reason"),
+        ({"command": "fail", "job_id": "fox", "reason": "x" * 401}, "reason"),
     ],
 )
 def test_a_faulty_command_names_its_fields(content: dict[str, Any], field: str) -> None:
