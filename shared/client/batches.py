@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from pathlib import PurePosixPath
 from typing import Final
 
-from ..batches.entries import FileFault
+from ..batches.entries import MAX_ENTRY_BYTES, FileFault
 from ..batches.manifest import Format, batch_id_of, format_of
 from ..batches.reader import ManifestReader
 from ..batches.record import BatchRecord, BatchState, EntryFault, entry_fault
@@ -68,7 +68,7 @@ def check_manifest(
             faults: Sequence[Fault] = (entry.fault,) if entry.fault else ()
             if not entry.fault:
                 try:
-                    job = read_job(Message(entry.body, str(entry.number), now))
+                    job = read_job(Message(entry.body, str(entry.number), now), MAX_ENTRY_BYTES)
                     quote = make_quote(job, configuration, now=now)
                     usd = _price(job, priced, now) if is_assumed else quote.estimate_usd
                     checked.estimate_usd = _sum(checked.estimate_usd, usd)

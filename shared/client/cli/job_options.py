@@ -173,7 +173,9 @@ def add_job_options(command: Callable[..., None]) -> Callable[..., None]:
 def read_file(path: Path) -> bytes:
     """Return the bytes of a file, or of stdin for `-`; bad usage if it can't be read."""
     if str(path) == "-":
-        return sys.stdin.buffer.read()
+        # It may be replaced by a stream of text, which has no bytes (Python's docs on sys.stdin).
+        stream = getattr(sys.stdin, "buffer", None)
+        return stream.read() if stream else sys.stdin.read().encode("utf-8", "surrogatepass")
     try:
         return path.read_bytes()
     except OSError as error:
