@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Final
 
 from ..errors import Fault, InvalidJob, MalformedMessage
+from ..jobs.text import find_encoding
 from .csv_rows import (
     NEVER_CLOSED,
     find_delimiter,
@@ -26,7 +27,6 @@ MAX_JOBS: Final = 100
 #: Bytes of a list over HTTP.
 MAX_LIST_BYTES: Final = 1 << 20
 
-_BOM: Final = b"\xef\xbb\xbf"
 _SPACE: Final = b" \t\r\n"
 #: A string, or a character of structure; a lone quote begins a string whose end is not there yet.
 _TOKEN: Final = re.compile(rb'"(?:[^"\\]|\\.)*+"|[][{},"]', re.DOTALL)
@@ -257,7 +257,8 @@ class ManifestReader:
 
 def read_list(body: bytes) -> list[ManifestEntry]:
     """Return the entries of a list that came over HTTP; `MalformedMessage` if it is not one."""
-    if not body.removeprefix(_BOM).lstrip(_SPACE).startswith(b"["):
+    encoding, mark = find_encoding(body)
+    if not body[mark:].decode(encoding, "replace").lstrip().startswith("["):
         raise _malformed("the body is not a JSON list of jobs: it does not begin with '['")
     reader = ManifestReader(Format.JSON)
     reader.feed(body)

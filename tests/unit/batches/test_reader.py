@@ -359,6 +359,20 @@ def test_each_element_of_a_posted_list_is_an_entry(elements: list[Any], indent: 
     assert [entry.number for entry in entries] == list(range(1, len(elements) + 1))
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_a_posted_list_may_be_in_any_unicode_that_windows_writes(encoding: str) -> None:
+    entries = read_list(f"\n {json.dumps(JOBS, ensure_ascii=False)}".encode(encoding))
+    assert [json.loads(entry.body) for entry in entries] == JOBS
+
+
+@pytest.mark.parametrize("piece", ['{"a": "["},', '"\\"",', "[],", "1,", "\n", '"'])
+def test_the_work_on_a_list_grows_with_it(piece: str) -> None:
+    def read_all(body: bytes) -> None:
+        read(Format.JSON, body)
+
+    assert growth(lambda n: f"[{piece * n}".encode(), read_all, 1_000) < MOST
+
+
 def test_an_entry_of_a_posted_list_keeps_its_words_as_they_were_written() -> None:
     entries = read_list(b'\xef\xbb\xbf [ {"n": 1, "n": 2} , {"a":1.50} ] ')
     assert [entry.body for entry in entries] == [b'{"n": 1, "n": 2}', b'{"a":1.50}']
