@@ -62,6 +62,8 @@ class ManifestEntry:
 _CONTINUING: Final = bytes(range(0x80, 0xC0))
 _NOT_LONG: Final = bytes(range(0xF0))
 _LONGEST_MARK: Final = 4
+#: For half a character at the end of a file: no text, so its entry is a fault.
+_HALF: Final = b"\xff"
 #: What is not text, by its first bytes.
 _FOREIGN: Final = (
     (b"PK\x03\x04", "a workbook or another ZIP archive"),
@@ -114,10 +116,12 @@ class EntryBuffer:
             text = bytes(self.raw[:used])
         else:
             read = getattr(codecs, f"{self.state.encoding.replace('-', '_')}_decode")
-            decoded, used = read(bytes(self.raw), "surrogatepass", self.is_last)
+            decoded, used = read(bytes(self.raw), "surrogatepass", False)
             if decoded.endswith("\r") and not self.is_last:
                 decoded, used = decoded[:-1], used - 2
             text = decoded.encode("utf-8", "surrogatepass")
+            if self.is_last and used < len(self.raw):
+                text, used = text + _HALF, len(self.raw)
         del self.raw[:used]
         return text
 

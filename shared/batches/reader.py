@@ -234,7 +234,7 @@ class ManifestReader:
     def is_over(self) -> bool:
         """Whether there are no more entries, whatever is fed."""
         at_end = self._buffer.is_last and not (self._buffer.data or self._buffer.raw)
-        return self.state.phase == "end" or at_end
+        return self.state.phase == "end" or (at_end and self.state.phase != "inside")
 
     @property
     def faults(self) -> tuple[FileFault, ...]:

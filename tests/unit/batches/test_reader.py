@@ -209,6 +209,14 @@ def test_a_file_may_be_in_any_unicode_that_windows_writes(
     assert wrong == []
 
 
+@pytest.mark.parametrize("cut", [1, 2, 3])
+def test_half_a_character_at_the_end_is_a_fault_of_its_row(cut: int) -> None:
+    data = "prompt\na\nb😀".encode("utf-16")[:-cut]
+    entries, wrong = read(Format.CSV, data)
+    assert [bool(entry.fault) for entry in entries] == [False, True]
+    assert wrong == []
+
+
 @pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
 @given(chunks=st.lists(st.integers(1, 10), max_size=40), stops=st.booleans())
 def test_a_row_ends_as_any_system_ends_a_line(end: str, chunks: list[int], *, stops: bool) -> None:
@@ -295,9 +303,10 @@ def test_an_endless_line_is_skipped_in_flat_memory(written: Format) -> None:
     ],
 )
 def test_a_list_that_is_broken_says_where(data: bytes, taken: int, said: str) -> None:
-    entries, (wrong,) = read(Format.JSON, data)
-    assert len(entries) == taken
-    assert said in wrong
+    for stops in (False, True):
+        entries, (wrong,) = read(Format.JSON, data, stops=stops)
+        assert len(entries) == taken
+        assert said in wrong
 
 
 @pytest.mark.parametrize("data", [b"[]", b" [ ]\n", b"", b"\xef\xbb\xbf", b"  \n"])
