@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from typing import Any
 
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.errors import UnreadableReply
@@ -99,6 +99,8 @@ def test_a_reply_cut_at_every_place_is_broken() -> None:
 
 
 @given(st.text(st.sampled_from("AQgw+/== \n?-"), max_size=24).map(str.encode), sizes)
+@example(text=b"QQ==QQ", sizes=[4, 2])
+@example(text=b"QQ== QUFB", sizes=[4, 1, 4])
 def test_whether_base64_is_valid_does_not_depend_on_the_chunks(
     text: bytes, sizes: list[int]
 ) -> None:
