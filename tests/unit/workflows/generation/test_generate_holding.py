@@ -4,9 +4,11 @@ import json
 from datetime import timedelta
 from typing import Any
 
+import pytest
+
 from shared.records.record import JobState
 from shared.records.task_messages import read_task
-from tests.fakes.endpoint import Answer
+from tests.fakes.endpoint import Answer, FakeReply
 from tests.simulation.scene import Scene, configured, data, ended, error_reply
 
 JOB = {"job_id": "fox-1", "prompt": "a fox in the snow", "model": "gpt-image-2"}
@@ -59,6 +61,46 @@ async def test_a_block_is_told_once_and_so_is_its_end_and_every_job_is_made() ->
     states = {scene.record(f"fox-{n}").state for n in range(1, 6)}
     assert states == {JobState.SUCCEEDED}
     assert len(scene.world.endpoint.requests) == 5 + 2, "nobody but the probe called"
+
+
+@pytest.mark.parametrize(
+    "refusal",
+    [
+        FakeReply(
+            403, body=b'{"statusCode": 403, "message": "Request failed content safety check."}'
+        ),
+        FakeReply(403, {"content-type": "text/html"}, b"<h1>Content policy violation</h1>"),
+        FakeReply(451),
+    ],
+)
+async def test_a_gateway_that_refuses_one_prompt_holds_nobody_else(refusal: FakeReply) -> None:
+    scene = await submitted(refusal, jobs=5)
+    await scene.run()
+    assert alarms(scene) == []
+    ends = [scene.record(f"fox-{n}") for n in range(1, 6)]
+    (refused,) = [each for each in ends if each.state is JobState.FAILED]
+    assert [task.failure.code for task in refused.tasks if task.failure] == ["content_refused"]
+    assert len(scene.world.endpoint.requests) == 5
+
+
+@pytest.mark.parametrize(
+    "unpaid",
+    [
+        error_reply(400, "billing_hard_limit_reached"),
+        error_reply(429, "insufficient_quota"),
+        FakeReply(402),
+    ],
+)
+async def test_jobs_wait_for_an_account_that_has_not_paid_and_operators_hear_it_once(
+    unpaid: FakeReply,
+) -> None:
+    scene = await submitted(unpaid, unpaid, jobs=5)
+    await scene.run(most=600)
+    told = alarms(scene)
+    assert [alarm["type"] for alarm in told] == ["image.circuit.opened", "image.circuit.closed"]
+    assert (told[0]["deployment"], told[0]["reason"]) == (None, "blocked")
+    assert {scene.record(f"fox-{n}").state for n in range(1, 6)} == {JobState.SUCCEEDED}
+    assert len(scene.world.endpoint.requests) == 5 + 2
 
 
 async def test_an_alarm_stands_in_the_log_as_well() -> None:
