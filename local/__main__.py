@@ -20,38 +20,7 @@ HIDE_SECONDS = 30.0
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m local", description=__doc__)
     commands = parser.add_subparsers(dest="command", required=True)
-    start = commands.add_parser("up", help="start everything and keep it running")
-    start.add_argument("--foundry", metavar="URL", help="endpoint to use instead of the emulator")
-    start.add_argument("--host", choices=["builtin", "func"], default="builtin")
-    start.add_argument("--hosts", type=int, default=1, metavar="N", help="number of hosts")
-    start.add_argument("--restart", action="store_true", help="restart a host that ends")
-    start.add_argument(
-        "--hide",
-        type=float,
-        default=HIDE_SECONDS,
-        metavar="SECONDS",
-        help="how long a running message is hidden (600 in Azure)",
-    )
-    start.add_argument(
-        "--drain", type=float, default=10.0, metavar="SECONDS", help="time to finish after SIGTERM"
-    )
-    start.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="NAME=VALUE",
-        type=setting,
-        help="an app setting; repeatable",
-    )
-    start.add_argument(
-        "--data", type=Path, metavar="DIR", help="directory to keep storage in (default: memory)"
-    )
-    start.add_argument(
-        "--before",
-        type=Path,
-        metavar="DIR",
-        help="working copy of an earlier version: every second host runs its app",
-    )
+    _add_up(commands.add_parser("up", help="start everything and keep it running"))
     demo = commands.add_parser("demo", help="submit jobs, see their pictures and events")
     demo.add_argument("--out", type=Path, default=ROOT / "out" / "demo", metavar="DIR")
     chaos = commands.add_parser("chaos", help="kill hosts, break calls, audit the result")
@@ -84,6 +53,40 @@ def _parser() -> argparse.ArgumentParser:
     quota.add_argument("--hosts", type=int, nargs="+", default=[1, 2, 4], metavar="N")
     quota.add_argument("--seed", type=int, default=1)
     return parser
+
+
+def _add_up(up: argparse.ArgumentParser) -> None:
+    up.add_argument("--foundry", metavar="URL", help="endpoint to use instead of the emulator")
+    up.add_argument("--host", choices=["builtin", "func"], default="builtin")
+    up.add_argument("--hosts", type=int, default=1, metavar="N", help="number of hosts")
+    up.add_argument("--restart", action="store_true", help="restart a host that ends")
+    up.add_argument(
+        "--hide",
+        type=float,
+        default=HIDE_SECONDS,
+        metavar="SECONDS",
+        help="how long a running message is hidden (600 in Azure)",
+    )
+    up.add_argument(
+        "--drain", type=float, default=10.0, metavar="SECONDS", help="time to finish after SIGTERM"
+    )
+    up.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="NAME=VALUE",
+        type=setting,
+        help="an app setting; repeatable",
+    )
+    up.add_argument(
+        "--data", type=Path, metavar="DIR", help="directory to keep storage in (default: memory)"
+    )
+    up.add_argument(
+        "--before",
+        type=Path,
+        metavar="DIR",
+        help="working copy of an earlier version: every second host runs its app",
+    )
 
 
 def main() -> int:

@@ -72,6 +72,8 @@ class EntryCounts(Data):
 class Counts(EntryCounts):
     """The counts of a batch as they are stored: they add up."""
 
+    model_config = ConfigDict(frozen=True, extra="allow")
+
     #: Sums of the known costs, USD, without the repeated: what is certain and what is possible.
     known_usd: float = 0.0
     known_usd_at_most: float = 0.0
@@ -94,7 +96,7 @@ class Counts(EntryCounts):
 
 
 class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="allow")
 
 
 class TakenEntry(_Frozen):

@@ -2,7 +2,6 @@
 
 import difflib
 import json
-import math
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -86,8 +85,8 @@ class Option(Row):
     type: Literal["text", "integer", "number", "boolean"]
     #: Of a text; empty: any text.
     choices: tuple[str, ...] = ()
-    minimum: float = -math.inf
-    maximum: float = math.inf
+    minimum: float | None = None
+    maximum: float | None = None
     #: It is accepted with pictures to edit only.
     edits_only: bool = False
 
@@ -98,7 +97,7 @@ class Option(Row):
             return " or ".join(map(repr, self.choices))
         kind = {"boolean": "true or false", "text": "text", "number": "a number"}
         ends = (("from", self.minimum), ("to", self.maximum))
-        limits = [f" {word} {end:,.10g}" for word, end in ends if math.isfinite(end)]
+        limits = [f" {word} {end:,.10g}" for word, end in ends if end is not None]
         return kind.get(self.type, "a whole number") + "".join(limits)
 
     def allows(self, value: str | float) -> bool:
@@ -107,8 +106,10 @@ class Option(Row):
             return isinstance(value, bool) and self.type == "boolean"
         if isinstance(value, str):
             return self.type == "text" and (not self.choices or value in self.choices)
-        whole = isinstance(value, int) or self.type == "number"
-        return self.type != "text" and whole and self.minimum <= value <= self.maximum
+        if self.type == "text" or (self.type == "integer" and not isinstance(value, int)):
+            return False
+        too_small = self.minimum is not None and value < self.minimum
+        return not too_small and (self.maximum is None or value <= self.maximum)
 
 
 class Model(Row):

@@ -180,6 +180,7 @@ class Job(RequestModel):
     )
     options: Options = Field(
         default_factory=dict,
+        exclude_if=lambda options: not options,  # a version before knows no options
         description="Parameters that only some models take, such as `moderation` or `seed`.",
     )
     locales: Annotated[tuple[Locale, ...], Strict(strict=False), AfterValidator(check_distinct)] = (

@@ -16,7 +16,7 @@ from pydantic import BaseModel, Field, model_validator
 MILLION: Final = 1_000_000
 
 
-class CostReservation(BaseModel, frozen=True, extra="ignore"):
+class CostReservation(BaseModel, frozen=True, extra="allow"):
     """The cost reserved for one call."""
 
     #: Millionths of a dollar.
@@ -26,7 +26,7 @@ class CostReservation(BaseModel, frozen=True, extra="ignore"):
     until: datetime
 
 
-class DayLedger(BaseModel, frozen=True, extra="ignore"):
+class DayLedger(BaseModel, frozen=True, extra="allow"):
     """The settled and the reserved costs of one day."""
 
     #: Grows when the shape of a ledger changes so that an older app could not read it.

@@ -39,7 +39,7 @@ CALLS_AHEAD: Final = 2
 PROVEN_FOR: Final = timedelta(minutes=10)
 
 
-class Circuit(BaseModel, frozen=True, extra="ignore"):
+class Circuit(BaseModel, frozen=True, extra="allow"):
     """A circuit that is not closed."""
 
     reason: Reason
@@ -61,7 +61,7 @@ class Circuit(BaseModel, frozen=True, extra="ignore"):
         return min(FIRST_INTERVAL * int(GROWTH**growths), LONGEST_INTERVAL)
 
 
-class FailureStreak(BaseModel, frozen=True, extra="ignore"):
+class FailureStreak(BaseModel, frozen=True, extra="allow"):
     """Failures of the service in a row at one deployment."""
 
     count: int = Field(ge=1)

@@ -27,7 +27,7 @@ from .adaptive_rate import AdaptiveRate, Quota, apply_quota, lower_rate, raise_r
 type Priority = Literal["normal", "low"]
 
 
-class Pace(BaseModel, frozen=True, extra="ignore"):
+class Pace(BaseModel, frozen=True, extra="allow"):
     """The line of a pool."""
 
     #: When this line was started: tickets of an earlier line are not valid.
@@ -47,7 +47,7 @@ class Pace(BaseModel, frozen=True, extra="ignore"):
     lapsed: float = 0.0
 
 
-class Ticket(BaseModel, frozen=True, extra="ignore"):
+class Ticket(BaseModel, frozen=True, extra="allow"):
     """A place in the line, carried by the message that waits."""
 
     pool: str = Field(default="", max_length=64)
@@ -60,7 +60,7 @@ class Ticket(BaseModel, frozen=True, extra="ignore"):
     yielded: int = Field(default=0, ge=0)
 
 
-class CallTime(BaseModel, frozen=True, extra="ignore"):
+class CallTime(BaseModel, frozen=True, extra="allow"):
     """The permission for one call at `at`, `wait` from now."""
 
     at: datetime
@@ -73,7 +73,7 @@ class CallTime(BaseModel, frozen=True, extra="ignore"):
     ticket: Ticket
 
 
-class Postponed(BaseModel, frozen=True, extra="ignore"):
+class Postponed(BaseModel, frozen=True, extra="allow"):
     """The answer to come back after `delay` with this ticket."""
 
     ticket: Ticket

@@ -89,7 +89,7 @@ class CircuitOpen:
 type AcquireResult = Reservation | Postponed | CircuitOpen
 
 
-class Alarm(BaseModel, frozen=True, extra="ignore"):
+class Alarm(BaseModel, frozen=True, extra="allow"):
     """A circuit that opened or closed, to be reported to operators once."""
 
     kind: Literal["opened", "closed"]
@@ -108,7 +108,7 @@ class Alarm(BaseModel, frozen=True, extra="ignore"):
         return f"circuit {self.kind} {whose} reason={self.reason} opened_at={self.opened_at:%FT%TZ}"
 
 
-class Ledger(BaseModel, frozen=True, extra="ignore"):
+class Ledger(BaseModel, frozen=True, extra="allow"):
     """The stored state of a pool."""
 
     version: Literal[1] = 1

@@ -36,7 +36,7 @@ FIRST_CHECK_AFTER: Final = timedelta(minutes=2)
 class IndexEntry(BaseModel):
     """A job as a list shows it; small enough for the metadata of a blob."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="allow")
 
     job_id: str
     accepted_at: datetime

@@ -10,7 +10,8 @@ from ..config.settings import Lane
 
 
 class _Data(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # In a record: what a later version adds survives.
+    model_config = ConfigDict(frozen=True, extra="allow")
 
 
 class Adjustment(_Data):

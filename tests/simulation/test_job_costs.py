@@ -18,6 +18,7 @@ INTAKE = [
 ]
 BEFORE_THE_CALL = [
     "records.read",  # messages hold ids and nothing else
+    "pictures.find",  # nothing is paid for that storage would refuse, or that is there already
     "pools.read",  # the quota is the speed limit: a reservation among all hosts',
     "pools.create",  # written on condition
     "records.replace",  # never paid for twice: the intent, before the money
@@ -60,7 +61,7 @@ async def test_another_call_of_a_job_costs_its_own_steps_and_no_more() -> None:
     job = JOB | {"model": "MAI-Image-2.5"}
     one, two = [await run(job | {"n": n}, FOUNDRY_DEPLOYMENTS=fast) for n in (1, 2)]
     reserved = ["pools.read", "pools.replace"]  # as the first one
-    call = ["queues.send", "records.read", *reserved, "records.replace"]
+    call = ["queues.send", "records.read", "pictures.find", *reserved, "records.replace"]
     result = ["endpoint.post", "pictures.create", "records.replace"]
     assert len(two.world.steps.taken) - len(one.world.steps.taken) == len(call + result)
 

@@ -141,7 +141,7 @@ async def test_faults_of_a_job_and_of_all_its_blobs_are_told_at_once() -> None:
     knowing = read_configuration(STORAGE | {"REPLY_QUEUES": "events-*"})
     app = MemoryConnection({"inputs/blank.txt": " \n"}, configuration=knowing)
     job = a_job("", prompt_blob="blank.txt", inputs=["none.png"], mask="no.png", reply_to="replies")
-    with pytest.raises(InvalidJob, match=r"'blank\.txt' holds no prompt") as refused:
+    with pytest.raises(InvalidJob, match=r"'blank\.txt' is empty") as refused:
         await submission.estimate(job, app)
     fields = [fault.field for fault in refused.value.faults]
     assert fields == ["reply_to", "prompt_blob", "inputs[0]", "mask"]

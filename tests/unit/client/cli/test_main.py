@@ -217,7 +217,7 @@ def test_a_job_in_a_file_may_begin_with_a_byte_order_mark(
     path.write_bytes(b'\xef\xbb\xbf{"prompt": "a fox", "model": "gpt-image-2", "n": 3}')
     assert told(capsys, "route", "-f", str(path))["plans"][0]["pictures"] == 3
     path.write_bytes(b'{"prompt": "\xff"}')
-    assert "is not valid JSON" in said(capsys, "route", "-f", str(path), code=2)
+    assert "is not UTF-8 text" in said(capsys, "route", "-f", str(path), code=2)
 
 
 def test_errors_are_json_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
