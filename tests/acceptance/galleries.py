@@ -2,19 +2,19 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.acceptance.callers import Caller, caller_of
-from tests.acceptance.running_stack import RunningStack, running_stack
+from tests.acceptance.running_stack import ROOT, RunningStack, running_stack
 
 #: What is too small to be hit with a finger (WCAG 2.2 AA: 24 pixels).
 TOO_SMALL = """[...document.querySelectorAll("button, a, input, select, summary")]
-  .filter((each) => each.checkVisibility() && !each.matches(".skip"))
+  .filter((each) => each.checkVisibility() && !each.matches(".skip, p a, .cap a, .chip input"))
   .filter((each) => ["width", "height"].some((edge) => each.getBoundingClientRect()[edge] < 24))
   .map((each) => each.outerHTML)"""
-CONTRAST = Path(__file__).with_name("contrast.js")
+AXE = ROOT / "node_modules" / "axe-core" / "axe.min.js"
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 PATIENCE_MS = 60_000
 FOX = {"prompt": "a fox in the snow", "model": "gpt-image-2", "size": "16:9", "quality": "low"}
 MARKUP = "<img src=x onerror=document.title='owned'><script>document.title='owned'</script>"
@@ -58,10 +58,10 @@ def opened_gallery(browser: Browser, stack: RunningStack, caller: Caller) -> Ite
         faults: list[str] = []
         asked: list[str] = []
         page.on("pageerror", lambda error: faults.append(str(error)))
-        page.on("console", lambda line: faults.append(line.text))
+        page.on("console", lambda line: faults.extend(_unexpected(line.text)))
         page.on("request", lambda request: asked.append(request.url))
         page.goto(f"{stack.ready['host']}/api/gallery#key={caller.key}")
-        expect(page.locator("[data-job=fox] img")).to_be_visible()
+        expect(tile(page, "fox")).to_be_visible()
         yield page
         assert faults == []
         ours = (f"{stack.ready['host']}/", f"blob:{stack.ready['host']}/")
@@ -69,8 +69,24 @@ def opened_gallery(browser: Browser, stack: RunningStack, caller: Caller) -> Ite
         assert [url for url in asked if caller.key and caller.key in url] == []
 
 
-def card(page: Page, job_id: str) -> str:
-    return page.locator(f"[data-job={job_id}]").inner_text()
+def _unexpected(line: str) -> list[str]:
+    """Return a line of the console, unless it is the browser's about an answer of the API.
+
+    Refused and failed requests are part of the tests: the page says them itself.
+    """
+    return [] if line.startswith("Failed to load resource") else [line]
+
+
+def tile(page: Page, job_id: str) -> Locator:
+    return page.locator(f"#jobs [data-job={job_id}]")
+
+
+def opened_job(page: Page, job_id: str) -> Locator:
+    """Open a job by its tile, and wait until it is there."""
+    tile(page, job_id).locator(".cap a").click()
+    opened = page.locator(f"#page [data-job={job_id}]")
+    expect(opened.locator("h1")).to_be_visible()
+    return opened
 
 
 def drawn(page: Page, selector: str) -> None:
@@ -80,7 +96,13 @@ def drawn(page: Page, selector: str) -> None:
     )
 
 
-def contrasts(page: Page) -> dict[str, float]:
-    """Texts that stand out too little from what is behind them (WCAG 2.2 AA: 4.5 to 1)."""
-    found: dict[str, float] = page.evaluate(CONTRAST.read_text("utf-8"))
-    return found
+def barriers(page: Page) -> list[str]:
+    """Return what axe-core finds on the page that would keep somebody out: serious or critical."""
+    page.evaluate(AXE.read_text("utf-8"))
+    found = page.evaluate("tags => axe.run({runOnly: tags})", RULES)["violations"]
+    return [
+        f"{each['id']}: {node['html']}"
+        for each in found
+        if each["impact"] in {"serious", "critical"}
+        for node in each["nodes"]
+    ]

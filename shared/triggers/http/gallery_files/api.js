@@ -9,6 +9,7 @@ export class Problem extends Error {
     super(document?.detail ?? `The app returned status ${status}`);
     this.status = status;
     this.code = document?.code ?? "";
+    this.faults = document?.faults ?? [];
   }
 }
 
@@ -26,7 +27,7 @@ function headers(more = {}) {
 }
 
 async function checked(reply) {
-  if (reply.status === 401 || reply.status === 403) throw new Locked("The key is missing or wrong");
+  if (reply.status === 401 || reply.status === 403) throw new Locked("This key is not accepted. Check that all of it was copied, or ask for a new one.");
   if (!reply.ok) {
     const type = reply.headers.get("content-type") ?? "";
     throw new Problem(reply.status, type.includes("json") ? await reply.json() : null);
@@ -52,8 +53,10 @@ export async function get(path, { signal } = {}) {
   return document;
 }
 
-export async function send(method, path) {
-  return (await checked(await fetch(path, { method, headers: headers() }))).json();
+export async function send(method, path, body, more = {}) {
+  const type = body === undefined ? {} : { "content-type": "application/json" };
+  const reply = await fetch(path, { method, headers: headers({ ...type, ...more }), body: body === undefined ? undefined : JSON.stringify(body) });
+  return (await checked(reply)).json();
 }
 
 // Return a picture as a Blob, fetched in parts: one response has at most a few MiB.

@@ -1,220 +1,187 @@
-// The gallery: newest jobs with their state, filtered, live while jobs run.
+// The gallery: which page is shown, how often it is asked anew, the key, the keyboard.
 
-import { Locked, get, key } from "./api.js";
-import * as cards from "./cards.js";
-import * as details from "./details.js";
+import * as address from "./address.js";
+import { Locked, Problem, key } from "./api.js";
+import * as form from "./form.js";
 import * as glance from "./glance.js";
-import { node } from "./nodes.js";
+import * as job from "./job.js";
+import * as list from "./list.js";
+import { button, clock, copying, icon, link, node, redraw } from "./nodes.js";
+import * as status from "./status.js";
+import * as wall from "./wall.js";
 
-const BUSY_MS = 2000;
-const IDLE_MS = 4000;
-const GLANCE_MS = 10000;
-const BUSY_GLANCE_MS = 4000;
-const PAGE = 48;
+const PAGES = { pictures: list, job, new: form, status };
+const RETRY_MS = 5000;
+const THEME = "image-jobs-theme";
 
 const at = (id) => document.getElementById(id);
-const [live, filters, notice, empty, more, door, dialog] = ["live", "filters", "notice", "empty", "more", "door", "details"].map(at);
+const [main, top_, pictures, page, door, down, keys] = ["main", "top", "pictures", "page", "door", "down", "keys"].map(at);
 
-const jobs = new Map();
-let wanted = read();
-let next = null;
-let overview = null;
+let wanted = address.read();
+let current = null;
 let timer = 0;
-let glanced = 0;
 let round = 0;
+let scrolled = 0;
+let lost = null;
 
-// The filters are in the address after the #, so that they can be bookmarked, shared and gone back to.
-function read() {
-  const said = new URLSearchParams(location.hash.slice(1));
-  if (said.has("key")) {
-    key.set(said.get("key"));
-    said.delete("key");
-    history.replaceState(null, "", `#${said}`);
+function open() {
+  const before = current && { name: address.pageOf(wanted), ...wanted };
+  wanted = address.read();
+  const name = address.pageOf(wanted) in PAGES ? address.pageOf(wanted) : "pictures";
+  const same = before && before.name === name && before.job === wanted.job && before.from === wanted.from;
+  if (!same) {
+    if (before?.name === "pictures") scrolled = scrollY;
+    if (current?.leave) current.leave();
+    current = PAGES[name];
+    delete page.dataset.version;
+    page.replaceChildren();
+    pictures.hidden = name !== "pictures";
+    page.hidden = name === "pictures";
+    for (const each of top_.querySelectorAll("nav a")) {
+      const its = each.dataset.page === name || (each.dataset.page === "pictures" && name === "job");
+      if (its) each.setAttribute("aria-current", "page");
+      else each.removeAttribute("aria-current");
+    }
+    at("menu").open = false;
+    if (name === "pictures") requestAnimationFrame(() => scrollTo(0, scrolled));
+    else scrollTo(0, 0);
+    if (name === "pictures" && before?.job) wall.focus(before.job);
+    else if (before) main.focus({ preventScroll: true });
   }
-  return Object.fromEntries(["state", "model", "tag", "text", "job"].map((name) => [name, said.get(name) ?? ""]));
-}
-
-function write(change, { keep = false } = {}) {
-  const said = new URLSearchParams(Object.entries({ ...wanted, ...change }).filter(([, value]) => value));
-  if (keep) history.pushState(null, "", `#${said}`);
-  else history.replaceState(null, "", `#${said}`);
-  apply();
-}
-
-function apply() {
-  const before = wanted;
-  wanted = read();
-  for (const name of ["state", "model", "tag", "text"]) {
-    if (filters.elements[name] !== document.activeElement) filters.elements[name].value = wanted[name];
-  }
-  if (before.state !== wanted.state || before.tag !== wanted.tag) {
-    jobs.clear();
-    next = null;
-    refresh();
-  }
-  draw();
-  if (wanted.job) open();
-  else details.hide();
-}
-
-function path(after) {
-  const query = new URLSearchParams({ limit: PAGE });
-  if (wanted.state) query.set("state", wanted.state);
-  if (/^[A-Za-z_]\w*:./.test(wanted.tag)) query.set("tag", wanted.tag);
-  if (after) query.set("after", after);
-  if (overview?.links) query.set("links", "true");
-  return `/api/jobs?${query}`;
-}
-
-function visible() {
-  const text = wanted.text.toLowerCase();
-  return [...jobs.values()]
-    .filter((job) => !wanted.model || job.models.includes(wanted.model))
-    .filter((job) => !text || words(job).includes(text))
-    .sort((one, other) => (one.accepted_at < other.accepted_at ? 1 : one.accepted_at > other.accepted_at ? -1 : one.job_id < other.job_id ? -1 : 1));
-}
-
-function words(job) {
-  const tags = Object.entries(job.tags).map(([name, value]) => `${name}:${value}`);
-  return [job.job_id, job.prompt, job.state, job.failure, ...job.models, ...job.sizes, ...tags].join(" ").toLowerCase();
-}
-
-function draw() {
-  const shown = visible();
-  cards.draw(shown, (id) => write({ job: id }, { keep: true }));
-  more.hidden = !next;
-  empty.hidden = shown.length > 0;
-  const filtered = Object.values({ ...wanted, job: "" }).some(Boolean);
-  at("empty-words").textContent = filtered ? (jobs.size ? "None of the jobs loaded so far matches the filters." : "No job matches the filters.") : "No jobs yet. Send one to the queue, or POST it to /api/jobs.";
-  at("clear").hidden = !filtered;
-  const running = [...jobs.values()].filter((job) => job.state === "running").length;
-  const told = running ? `${running} running` : filtered ? "" : "No jobs running";
-  if (live.textContent !== told) live.textContent = told;
-  live.classList.toggle("busy", running > 0);
-  return running;
+  refresh();
 }
 
 async function refresh() {
   clearTimeout(timer);
   const mine = ++round;
+  let next = RETRY_MS;
   try {
-    if (Date.now() - glanced > (overview && glance.busy(overview) ? BUSY_GLANCE_MS : GLANCE_MS)) await look();
-    const page = await get(path());
+    const overview = await glance.look();
+    glance.draw(overview);
+    unlock();
+    next = await current.show(current === list ? pictures : page, wanted, overview);
     if (mine !== round) return;
-    const loaded = jobs.size > page.jobs.length;
-    const oldest = page.jobs.at(-1)?.accepted_at ?? "";
-    for (const [id, job] of jobs) {
-      if (job.accepted_at >= oldest && !page.jobs.some((each) => each.job_id === id)) jobs.delete(id);
-    }
-    for (const job of page.jobs) jobs.set(job.job_id, job);
-    if (!loaded) next = page.next;
-    if (wanted.job) await show(wanted.job);
-    opened();
+    recover();
   } catch (error) {
     if (mine !== round) return;
     if (error instanceof Locked) return lock(error);
-    say(`${error.message}. Retrying.`);
+    fail(error);
   }
-  const running = draw();
-  if (!document.hidden) timer = setTimeout(refresh, running ? BUSY_MS : IDLE_MS);
+  document.title = [current.title(), "Image Jobs"].filter(Boolean).join(" · ");
+  if (!document.hidden) timer = setTimeout(refresh, next);
 }
 
-async function look() {
-  overview = await get("/api/overview");
-  glanced = Date.now();
-  glance.draw(overview);
-  const models = filters.elements.model;
-  if (models.options.length === 1) {
-    models.append(...overview.models.map((model) => node("option", {}, model)));
-    models.value = wanted.model;
+// What is asked for does not exist, or the app or its store does not answer.
+function fail(error) {
+  if (error instanceof Problem && error.status === 404) {
+    if (!page.hidden) page.replaceChildren(node("div", { class: "empty" }, node("h1", {}, "Not here"), node("p", { class: "lead" }, error.message), node("p", {}, link("All pictures", "#", { sign: "back" }))));
+    return;
   }
+  if (!(error instanceof Problem || error instanceof TypeError)) console.error(error);
+  lost ??= Date.now();
+  const store = error instanceof Problem;
+  const title = store && error.code === "unavailable" ? "The picture store does not answer." : store ? error.message : "The app does not answer.";
+  const more = `Since ${clock(lost)}. Jobs that were accepted are kept and go on by themselves when it is back; new ones cannot be accepted now. This page tries again every ${RETRY_MS / 1000} s.`;
+  const details = JSON.stringify({ page: location.origin + location.pathname, since: new Date(lost).toISOString(), status: error.status ?? null, code: error.code ?? null, message: error.message });
+  main.hidden = top_.hidden = false;
+  redraw(down, `${lost} ${title}`, () => [glance.banner({ title, more, kind: "bad" }, [button("Try now", refresh, { kind: "primary", name: "try" }), copying(details, "Copy details for support", { kind: "" })]),
+    node("p", { class: "asof" }, icon("wait"), node("span", {}, `Below is what this page knew at ${clock(lost)}.`))]);
 }
 
-async function open() {
-  try {
-    await show(wanted.job);
-  } catch (error) {
-    if (error instanceof Locked) return lock(error);
-    say(error.message);
-    write({ job: "" });
-  }
-}
-
-const show = (id) => details.show(id, walk, { links: overview?.links, wanted: () => wanted.job === id });
-
-function walk(step) {
-  const ids = visible().map((job) => job.job_id);
-  const to = ids[ids.indexOf(wanted.job) + step];
-  if (to) write({ job: to });
-}
-
-function say(text) {
-  notice.textContent = text;
-  notice.hidden = !text;
-}
-
-function opened() {
-  say("");
-  filters.hidden = false;
-  at("forget").hidden = !key.get();
-  if (door.open) door.close();
+function recover() {
+  lost = null;
+  redraw(down, "", () => []);
 }
 
 function lock(error) {
-  details.hide();
-  at("door-fault").textContent = key.get() ? error.message : "";
-  if (!door.open) door.showModal();
+  main.hidden = top_.hidden = true;
+  const wrong = Boolean(key.get());
+  at("door-fault").textContent = wrong ? error.message : "";
+  at("key").toggleAttribute("aria-invalid", wrong);
+  if (door.hidden) {
+    door.hidden = false;
+    at("key").focus();
+  }
 }
 
-at("key-form").addEventListener("submit", (event) => {
+function unlock() {
+  main.hidden = top_.hidden = false;
+  at("forget").hidden = !key.get();
+  door.hidden = true;
+}
+
+const KEYS = [
+  ["Everywhere", [["/", "Search"], ["N", "New picture"], ["G P", "Go to pictures"], ["G S", "Go to status"], ["?", "This list"], ["Esc", "Back, close"]]],
+  ["Pictures", [["← →", "Picture before, after"], ["↑ ↓", "Row above, below"], ["Enter", "Open"]]],
+  ["One job", [["J K", "Older, newer job"], ["← →", "Other picture"], ["+ − 0", "Zoom in, out, fit"], ["X", "Compare"], ["F", "Full screen"], ["S", "Save"], ["U", "Use as input"], ["E", "Again with changes"], ["C", "Copy the prompt"]]],
+  ["Form", [["Ctrl Enter", "Make"]]],
+];
+
+function showKeys() {
+  keys.replaceChildren(node("div", { class: "bar-row spread" }, node("h1", { id: "keys-title" }, "Keyboard"), button("Close", () => keys.close(), { kind: "slim" })),
+    node("div", { class: "keymap" }, KEYS.map(([title, its]) => node("section", { class: "stack" }, node("h2", {}, title), node("dl", {}, its.map(([names, words]) => [node("dt", {}, names.split(" ").map((name) => [node("kbd", {}, name), " "])), node("dd", {}, words)]))))));
+  keys.showModal();
+}
+
+let prefix = 0;
+document.addEventListener("keydown", (event) => {
+  if (keys.open || !door.hidden) return;
+  const typing = event.target.matches("input, select, textarea");
+  if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) return void current.keys?.(event);
+  if (event.ctrlKey || event.metaKey || event.altKey) return;
+  if (typing) {
+    if (event.key === "Escape") event.target.blur();
+    return;
+  }
+  if (document.fullscreenElement && event.key === "Escape") return;
+  const name = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+  const went = Date.now() - prefix < 1500 && { p: "#", s: "#page=status" }[name];
+  prefix = 0;
+  if (went) location.hash = went;
+  else if (name === "g") prefix = Date.now();
+  else if (name === "?") showKeys();
+  else if (name === "n") location.hash = "#page=new";
+  else if (name === "/") {
+    if (current !== list) location.hash = address.href();
+    setTimeout(() => at("filters").elements.text.focus(), 50);
+  } else if (current === list) return void wall.walk(event);
+  else if (!current.keys?.({ key: name, ctrlKey: false, metaKey: false })) return;
+  event.preventDefault();
+});
+
+// The theme of the system, until another one is chosen.
+function paint(theme) {
+  if (theme) document.documentElement.dataset.theme = theme;
+}
+paint(localStorage.getItem(THEME));
+at("theme").addEventListener("click", () => {
+  const dark = document.documentElement.dataset.theme ? document.documentElement.dataset.theme === "dark" : matchMedia("(prefers-color-scheme: dark)").matches;
+  localStorage.setItem(THEME, dark ? "light" : "dark");
+  paint(dark ? "light" : "dark");
+});
+
+door.addEventListener("submit", (event) => {
   event.preventDefault();
   key.set(at("key").value.trim());
   at("key").value = "";
   refresh();
 });
+at("show-key").addEventListener("click", ({ currentTarget }) => {
+  const hidden = at("key").type === "password";
+  at("key").type = hidden ? "text" : "password";
+  currentTarget.textContent = hidden ? "Hide" : "Show";
+});
 at("forget").addEventListener("click", () => {
   key.forget();
   location.reload();
 });
-door.addEventListener("cancel", (event) => event.preventDefault());
-at("clear").addEventListener("click", () => write({ state: "", model: "", tag: "", text: "" }));
-filters.addEventListener("submit", (event) => event.preventDefault());
-filters.addEventListener("input", () => write(Object.fromEntries(new FormData(filters))));
-more.addEventListener("click", async () => {
-  more.disabled = true;
-  try {
-    const page = await get(path(next));
-    for (const job of page.jobs) if (!jobs.has(job.job_id)) jobs.set(job.job_id, job);
-    next = page.next;
-  } catch (error) {
-    say(error.message);
-  }
-  more.disabled = false;
-  draw();
+at("show-keys").addEventListener("click", showKeys);
+document.addEventListener("click", ({ target }) => {
+  if (!target.closest("#menu")) at("menu").open = false;
 });
-dialog.addEventListener("close", () => {
-  if (!wanted.job) return;
-  const id = wanted.job;
-  write({ job: "" });
-  document.querySelector(`[data-job="${CSS.escape(id)}"] button`)?.focus();
-});
-dialog.addEventListener("click", (event) => {
-  if (event.target === dialog) dialog.close();
-});
-document.addEventListener("keydown", (event) => {
-  const typing = /^(INPUT|SELECT|TEXTAREA)$/.test(event.target.tagName);
-  if (event.key === "/" && !typing && !dialog.open) {
-    event.preventDefault();
-    filters.elements.text.focus();
-  }
-  if (dialog.open && event.key === "ArrowLeft") walk(-1);
-  if (dialog.open && event.key === "ArrowRight") walk(1);
-});
-window.addEventListener("hashchange", apply);
-window.addEventListener("popstate", apply);
+window.addEventListener("hashchange", open);
+window.addEventListener("refresh", refresh);
 document.addEventListener("visibilitychange", () => {
   if (!document.hidden) refresh();
 });
-
-for (const name of ["state", "tag", "text"]) filters.elements[name].value = wanted[name];
-refresh();
+open();

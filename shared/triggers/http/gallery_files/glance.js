@@ -1,81 +1,131 @@
-// Quota and budget, read from the ledgers. Times use the app's clock, not the browser's.
+// How the app stands, in one line, from its ledgers; trouble is a sentence above it. Times use the app's clock.
 
-import { node, rate, seconds, usd } from "./nodes.js";
+import { get } from "./api.js";
+import { bar, clock, icon, link, node, plural, redraw, seconds, usd } from "./nodes.js";
 
-const place = document.getElementById("glance");
+const IDLE_MS = 10000;
+const BUSY_MS = 4000;
 const LONG_WAIT = 600;
-const NEARLY = 0.9;
+const line = document.getElementById("line");
+const banners = document.getElementById("trouble");
+let overview = null;
 
-export function draw(overview) {
-  const now = Date.parse(overview.time);
-  const pools = overview.pools.map((its) => ({ its, level: levelOf(its) })).sort((one, other) => RANK[one.level] - RANK[other.level]);
-  // What is unfolded or in focus stays so when the figures change.
-  const unfolded = new Set([...place.querySelectorAll("details[open]")].map((each) => each.dataset.of));
-  const focused = place.contains(document.activeElement) ? document.activeElement.parentElement.dataset.of : null;
-  place.hidden = false;
-  place.replaceChildren(...budget(overview), ...waits(overview), ...pools.map(({ its, level }) => pool(its, level, now)));
-  for (const each of place.querySelectorAll("details")) {
-    each.open = unfolded.has(each.dataset.of);
-    if (each.dataset.of === focused) each.firstElementChild.focus();
+// Return the state of the app; asked for anew when it is old.
+export async function look() {
+  if (overview && Date.now() - overview.seen < (busy(overview) ? BUSY_MS : IDLE_MS)) return overview;
+  overview = { ...(await get("/api/overview")), seen: Date.now() };
+  return overview;
+}
+
+export const now = (app = overview) => (app ? Date.parse(app.time) + Date.now() - app.seen : Date.now());
+
+const busy = (app) => app.pools.some(({ pace }) => !pace || pace.waiting || pace.stopped_until || pace.circuits.length) || app.lanes.some((lane) => lane.oldest_seconds !== null);
+
+export function draw(app) {
+  const found = troubles(app);
+  redraw(banners, JSON.stringify(found), () => found.map((each) => banner(each, [link("See the status", "#page=status", { kind: "primary" })])));
+  const phone = matchMedia("(max-width: 640px)").matches;
+  const unfolded = line.querySelector("details")?.open;
+  redraw(line, JSON.stringify({ ...app, time: "", seen: "" }), () => whole(app, found.length > 0));
+  const details = line.querySelector("details");
+  // It unfolds by itself only when trouble begins, and not on a phone: there the banner says it.
+  if (line.dataset.trouble !== String(found.length > 0)) details.open = found.length > 0 && !phone;
+  else if (unfolded !== undefined) details.open = unfolded;
+  line.dataset.trouble = String(found.length > 0);
+}
+
+export const banner = ({ title, more, kind = "", quote = "" }, acts = []) =>
+  node("section", { class: `banner ${kind}`, role: kind === "bad" ? "alert" : "status" }, icon(kind === "bad" ? "bad" : "warn"),
+    node("div", { class: "stack" }, node("h2", {}, title), node("p", {}, more), quote ? node("p", { class: "quote dim" }, `“${quote}”`) : null),
+    acts.length ? node("div", { class: "acts" }, acts) : null);
+
+// What is wrong, as sentences: what, since when, what it means, when it heals by itself.
+export function troubles(app) {
+  const found = [];
+  for (const { pool, pace } of app.pools) {
+    for (const circuit of pace?.circuits ?? []) {
+      const name = circuit.deployment ?? pool;
+      const waits = pace.waiting ? ` ${plural(pace.waiting, "call waits", "calls wait")} for it.` : "";
+      const title = `${name} ${circuit.reason === "blocked" ? "is blocked by the provider" : "does not take our requests"}.${waits}`;
+      const why = circuit.reason === "blocked" ? "It believes that a prompt broke its rules." : "Its address, its key or its permissions are wrong.";
+      const again = circuit.until && Date.parse(circuit.until) > now(app) ? `We try again at ${clock(circuit.until)}.` : "The next call is a test.";
+      found.push({ title, more: `Since ${clock(circuit.since)}. ${why} Your jobs are safe and cost nothing while they wait. ${again}`, quote: circuit.message, pool, deployment: circuit.deployment });
+    }
+  }
+  const { budget } = app;
+  if (budget?.limit_usd && budget.cost_usd + budget.reserved_usd >= budget.limit_usd) {
+    found.push({ title: `Today’s budget of ${usd(budget.limit_usd)} is used up.`, more: "New pictures wait until midnight UTC, when a new day begins. Someone who runs the app can raise the budget." });
+  }
+  const unread = [app.budget_problem, ...app.pools.map((each) => each.problem), ...app.lanes.map((each) => each.problem)].filter(Boolean);
+  if (unread.length) found.push({ title: "The app cannot read all of its own state.", more: `${[...new Set(unread)].join(" ")} The figures below are incomplete.` });
+  return found;
+}
+
+// `level` of each pool: high needs somebody, busy works or waits, idle is ready.
+export function levelOf({ pace }) {
+  if (!pace) return "unknown";
+  if (pace.circuits.length) return "blocked";
+  if (pace.stopped_until) return "slowed";
+  return pace.waiting ? "busy" : "idle";
+}
+
+function whole(app, troubled) {
+  const calls = app.pools.reduce((sum, { pace }) => sum + (pace?.waiting ?? 0), 0);
+  const names = app.pools.flatMap((pool) => pool.deployments);
+  const noun = names.length === app.models.length ? "model" : "deployment";
+  const out = app.pools.flatMap(({ deployments, pace }) => (pace ? deployments.filter((name) => pace.circuits.some((each) => each.deployment === null || each.deployment === name)) : []));
+  const unknown = app.pools.filter((pool) => !pool.pace).length;
+  const oldest = Math.max(0, ...app.lanes.map((lane) => lane.oldest_seconds ?? 0));
+  const late = oldest > LONG_WAIT;
+  const parts = [
+    node("span", {}, node("b", {}, out.length ? `${out.length} of ${plural(names.length, noun)} ${out.length === 1 ? "takes" : "take"} no calls` : unknown ? `${plural(unknown, "pool")} unknown` : `${plural(names.length, noun)} ready`)),
+    out.length ? node("span", {}, node("b", {}, String(names.length - out.length)), " ready") : null,
+    node("span", {}, calls ? [node("b", {}, String(calls)), " waiting"] : "nothing waits"),
+    late ? node("span", {}, node("b", {}, seconds(oldest)), " the oldest") : null,
+    money(app.budget),
+  ];
+  return node("details", { class: `line${troubled || late ? " off" : ""}`, "data-do": "line" },
+    node("summary", { "data-do": "line-summary" }, icon(troubled || late ? "warn" : "good", "dot"), parts, node("span", { class: "caret", "aria-hidden": "true" })),
+    node("div", {}, node("section", { class: "stack" }, node("h2", {}, "Models"), table(app)), node("section", { class: "stack" }, node("h2", {}, "Money today"), sums(app), node("p", {}, node("a", { href: "#page=status" }, "See everything on the status page")))));
+}
+
+function money(budget) {
+  if (!budget) return node("span", {}, "cost unknown");
+  if (budget.cost_usd === null) return null;
+  return node("span", {}, node("b", { class: "num" }, usd(budget.cost_usd)), budget.limit_usd === null ? null : node("span", { class: "wide-only" }, ` of ${usd(budget.limit_usd)}`), " today");
+}
+
+// The pools that do something, and a line for the others.
+function table(app) {
+  const active = app.pools.filter((pool) => levelOf(pool) !== "idle");
+  const idle = app.pools.length - active.length;
+  const row = (name, what, queue) => node("tr", {}, node("td", {}, name), node("td", { "data-label": "Now" }, what), node("td", { "data-label": "Queue", class: "end nowrap" }, queue));
+  return node("table", { class: "cards" }, node("thead", {}, node("tr", {}, node("th", {}, "Model"), node("th", {}, "Now"), node("th", { class: "end" }, "Queue"))),
+    node("tbody", {}, active.map((pool) => row(pool.pool, doing(pool, app), pool.pace?.waiting ? `${pool.pace.waiting} wait` : "none waits")),
+      idle ? row(active.length ? `${idle} other ${idle === 1 ? "model" : "models"}` : plural(idle, "model"), "Ready", "none waits") : null));
+}
+
+export function doing(pool, app) {
+  const { pace, problem } = pool;
+  const from = (moment) => seconds((Date.parse(moment) - now(app)) / 1000);
+  switch (levelOf(pool)) {
+    case "unknown": return problem;
+    case "blocked": return pace.circuits[0].until ? `Takes no calls, tried again at ${clock(pace.circuits[0].until)}` : "Takes no calls, the next one is a test";
+    case "slowed": return `Slowed down by the provider for ${from(pace.stopped_until)}`;
+    case "busy": return `Working, next call in ${from(pace.next_call_at)}`;
+    default: return "Ready";
   }
 }
 
-// Whether any call or message waits: then the page refreshes more often.
-export const busy = (overview) => overview.pools.some((its) => levelOf(its) !== "idle") || overview.lanes.some((lane) => lane.oldest_seconds !== null);
-
-function tile(level, name, value, ...more) {
-  return node("li", { class: `tile ${level}` }, node("span", { class: "dim name" }, name), node("b", {}, value), more.flat().filter(Boolean).map((line) =>
-    typeof line === "string" ? node("span", { class: "dim" }, line) : line));
-}
-
-function budget({ budget, budget_problem: problem }) {
-  if (!budget) return [tile("high", "cost today", "unknown", problem)];
-  const { limit_usd: limit, cost_usd_at_most: cost, reserved_usd: reserved, calls } = budget;
-  if (cost === null) return [tile("", "cost today", "not tracked", "no daily budget is configured")];
-  const hold = reserved ? `${usd(reserved)} reserved for ${calls} ${calls === 1 ? "call" : "calls"}` : "nothing reserved";
-  if (limit === null) return [tile("", "cost today", usd(cost), "no limit", hold)];
-  const level = cost + reserved >= NEARLY * limit ? "high" : "";
-  return [tile(level, "cost today (UTC)", node("span", {}, usd(cost), node("small", {}, ` of ${usd(limit)}`)), bar(limit, cost, reserved), hold)];
-}
-
-function bar(limit, cost, reserved) {
-  const parts = node("span", { class: "bar", role: "img", "aria-label": `${Math.round((100 * cost) / limit)} % used, ${Math.round((100 * reserved) / limit)} % reserved` }, node("i"), node("i"));
-  [cost, reserved].forEach((amount, which) => {
-    parts.children[which].style.inlineSize = `${Math.min(100, (100 * amount) / limit)}%`;
-  });
-  return parts;
-}
-
-function waits({ lanes }) {
-  const told = lanes.filter((lane) => lane.problem || lane.oldest_seconds !== null);
-  return told.map(({ lane, oldest_seconds: oldest, problem }) => problem
-    ? tile("high", `lane ${lane}`, "unknown", problem)
-    : tile(oldest > LONG_WAIT ? "high" : "", `lane ${lane}`, seconds(oldest), "age of the oldest message"));
-}
-
-const RANK = { high: 0, busy: 1, idle: 2 };
-
-function levelOf({ pace }) {
-  if (!pace || pace.circuits.length) return "high";
-  return pace.waiting || pace.stopped_until ? "busy" : "idle";
-}
-
-function pool({ pool: name, quota_rpm: quota, pace, problem }, level, now) {
-  if (!pace) return tile(level, name, "unknown", problem);
-  const from = (moment) => seconds(Math.max(0, (Date.parse(moment) - now) / 1000));
-  const waiting = pace.waiting ? `${pace.waiting} waiting, next call in ${from(pace.next_call_at)}` : level === "idle" ? "no calls waiting" : null;
-  return tile(
-    level,
-    name,
-    node("span", {}, `${rate(pace.rate_rpm)} rpm`, pace.rate_rpm === quota ? null : node("small", {}, ` quota ${rate(quota)}`)),
-    pace.stopped_until ? `throttled, no calls for ${from(pace.stopped_until)}` : null,
-    pace.circuits.map((each) => circuit(name, each, from)),
-    waiting,
-  );
-}
-
-function circuit(pool, { deployment, reason, message, until }, from) {
-  const again = until ? `circuit open, next test call in ${from(until)}` : "circuit open, the next call is a test";
-  const what = node("summary", { class: "message" }, node("b", {}, reason), `${deployment ? ` ${deployment}` : ""}: ${message}`);
-  return node("div", { class: "trouble" }, node("details", { "data-of": `${pool} ${deployment ?? ""}` }, what), node("span", { class: "dim" }, again));
+export function sums({ budget, budget_problem: problem }) {
+  if (!budget) return node("p", {}, problem);
+  const { limit_usd: limit, cost_usd: cost, reserved_usd: reserved } = budget;
+  if (cost === null) return node("p", { class: "dim" }, "No daily budget is set, so costs are not added up.");
+  if (limit === null) return node("p", {}, node("b", { class: "num" }, usd(cost)), node("span", { class: "dim" }, " without a limit"));
+  const midnight = Date.parse(`${budget.day}T00:00:00Z`) + 86400000;
+  return [
+    node("p", { class: "bar-row spread" }, node("span", {}, "All jobs"), node("span", { class: "num" }, usd(cost), node("span", { class: "dim" }, ` of ${usd(limit)}`))),
+    bar(`${Math.round((100 * cost) / limit)} % spent, ${Math.round((100 * reserved) / limit)} % set aside`, [[cost / limit, cost >= 0.9 * limit ? "f-warn" : "f-ink"], [reserved / limit, "f-dim"]]),
+    node("p", { class: "small dim" }, `Solid: spent. Grey: set aside for pictures being made. A new day begins at midnight UTC, in ${seconds((midnight - now()) / 1000)}.`),
+  ];
 }

@@ -1,7 +1,7 @@
 // Show pictures: fetch them when they come into view, a few at a time, and release them later.
 
 import { picture } from "./api.js";
-import { node } from "./nodes.js";
+import { node, say } from "./nodes.js";
 
 const AT_ONCE = 4;
 const KEPT = 120;
@@ -22,8 +22,8 @@ const seen = new IntersectionObserver(
 );
 
 // Return an <img> that loads itself, from a link if there is one, else through the app.
-export function shown(path, link, description) {
-  const image = node("img", { alt: description, decoding: "async", class: "waiting" });
+export function shown(path, link, description, { width = null, height = null } = {}) {
+  const image = node("img", { alt: description, decoding: "async", class: "waiting", width: width && String(width), height: height && String(height) });
   image.addEventListener("load", () => image.classList.remove("waiting"));
   image.dataset.path = path;
   if (link) image.src = link;
@@ -47,8 +47,7 @@ async function next() {
 async function load(image) {
   const { path } = image.dataset;
   try {
-    if (!urls.has(path)) keep(path, URL.createObjectURL(await picture(path)));
-    image.src = urls.get(path);
+    image.src = await kept(path);
   } catch (error) {
     image.classList.remove("waiting");
     image.replaceWith(node("span", { class: "lost" }, `Picture not loaded: ${error.message}`));
@@ -65,21 +64,26 @@ function keep(path, url) {
 }
 
 // Return a link that saves a picture. The click fetches it, because the key is in a header and never in a link.
-export function saving(path, link, name, ...text) {
-  const anchor = node("a", { href: link ?? "#", download: name, target: link ? "_blank" : null, rel: "noopener" }, text);
+export function saving(path, link, name, properties, ...content) {
+  const anchor = node("a", { href: link ?? "#", download: name, target: link ? "_blank" : null, rel: "noopener", ...properties }, content);
   anchor.addEventListener("click", async (event) => {
     if (link || anchor.href.startsWith("blob:")) return;
     event.preventDefault();
     anchor.setAttribute("aria-busy", "true");
     try {
-      if (!urls.has(path)) keep(path, URL.createObjectURL(await picture(path)));
-      anchor.href = urls.get(path);
+      anchor.href = await kept(path);
       anchor.click();
       anchor.href = "#";
     } catch (error) {
-      anchor.after(node("span", { class: "fault", role: "alert" }, ` ${error.message}`));
+      say(error.message);
+      anchor.after(node("span", { class: "fault" }, ` ${error.message}`));
     }
     anchor.removeAttribute("aria-busy");
   });
   return anchor;
+}
+
+async function kept(path) {
+  if (!urls.has(path)) keep(path, URL.createObjectURL(await picture(path)));
+  return urls.get(path);
 }

@@ -1,0 +1,179 @@
+// The list of jobs: loaded a page at a time, filtered, live while jobs run.
+
+import * as address from "./address.js";
+import { get, send } from "./api.js";
+import { button, copying, link, node, plural, say } from "./nodes.js";
+import { COMMANDS } from "./sentences.js";
+import * as wall from "./wall.js";
+
+const BUSY_MS = 2000;
+const IDLE_MS = 4000;
+const PAGE = 48;
+// Running jobs of which the whole is asked for, to say what each is at.
+const TOLD = 24;
+const TAG = /^[A-Za-z_]\w*:./;
+
+const at = (id) => document.getElementById(id);
+const [filters, notice, empty, more, states, tagFault] = ["filters", "notice", "empty", "more", "states", "tag-fault"].map(at);
+
+const jobs = new Map();
+const statuses = new Map();
+let asked = null;
+let next = null;
+let overview = null;
+let wanted = address.read();
+
+export async function show(place, address_, app) {
+  overview = app;
+  place.hidden = false;
+  reflect(address_);
+  const path = pathOf();
+  if (asked !== path) {
+    if (asked !== null) clear();
+    asked = path;
+    draw();
+  }
+  const page = await get(path);
+  if (asked !== path) return IDLE_MS;
+  const longer = jobs.size > page.jobs.length;
+  const oldest = page.jobs.at(-1)?.accepted_at ?? "";
+  for (const [id, job] of jobs) {
+    if (job.accepted_at >= oldest && !page.jobs.some((each) => each.job_id === id)) jobs.delete(id);
+  }
+  for (const job of page.jobs) jobs.set(job.job_id, job);
+  if (!longer) next = page.next;
+  const running = visible().filter((job) => job.state === "running");
+  await Promise.all(running.slice(0, TOLD).map(async ({ job_id: id }) => {
+    const status = await get(`/api/jobs/${encodeURIComponent(id)}`).catch(() => null);
+    if (status) statuses.set(id, status);
+  }));
+  filters.hidden = false;
+  draw();
+  return running.length ? BUSY_MS : IDLE_MS;
+}
+
+function clear() {
+  jobs.clear();
+  statuses.clear();
+  next = null;
+}
+
+function reflect(change) {
+  wanted = change;
+  for (const name of ["model", "tag", "text"]) {
+    if (filters.elements[name] !== document.activeElement) filters.elements[name].value = wanted[name];
+  }
+  for (const each of states.children) each.setAttribute("aria-pressed", String(each.dataset.state === wanted.state));
+  const wrong = wanted.tag && !TAG.test(wanted.tag);
+  tagFault.hidden = !wrong;
+  tagFault.textContent = wrong ? "Write the name of a tag, a colon and its value, as campaign:winter." : "";
+  filters.elements.tag.toggleAttribute("aria-invalid", Boolean(wrong));
+  const models = filters.elements.model;
+  if (overview && models.options.length === 1) {
+    models.append(...overview.models.map((model) => node("option", {}, model)));
+    models.value = wanted.model;
+  }
+}
+
+function pathOf(after) {
+  const query = new URLSearchParams({ limit: PAGE });
+  if (wanted.state) query.set("state", wanted.state);
+  if (TAG.test(wanted.tag)) query.set("tag", wanted.tag);
+  if (after) query.set("after", after);
+  if (overview?.links) query.set("links", "true");
+  return `/api/jobs?${query}`;
+}
+
+function visible() {
+  const text = wanted.text.toLowerCase();
+  return [...jobs.values()]
+    .filter((job) => !wanted.model || job.models.includes(wanted.model))
+    .filter((job) => !text || words(job).includes(text))
+    .sort((one, other) => (one.accepted_at < other.accepted_at ? 1 : one.accepted_at > other.accepted_at ? -1 : one.job_id < other.job_id ? -1 : 1));
+}
+
+function words(job) {
+  const tags = Object.entries(job.tags).map(([name, value]) => `${name}:${value}`);
+  return [job.job_id, job.prompt, ...job.models, ...job.sizes, ...tags].join(" ").toLowerCase();
+}
+
+function draw() {
+  const shown = visible();
+  wall.draw(shown, { told: (job) => wall.facts(job, job.state === "running" ? statuses.get(job.job_id) : null, overview), command, more: Boolean(next) });
+  more.hidden = !next;
+  const tags = [...new Set([...jobs.values()].flatMap((job) => Object.entries(job.tags).map(([name, value]) => `${name}:${value}`)))].sort().slice(0, 100);
+  const known = at("tags");
+  if (known.children.length !== tags.length) known.replaceChildren(...tags.map((value) => node("option", { value })));
+  const filtered = address.FILTERS.some((name) => wanted[name]);
+  empty.hidden = shown.length > 0;
+  const kind = shown.length ? "" : filtered ? `none ${jobs.size} ${Boolean(next)}` : "first";
+  if (empty.dataset.kind !== kind) {
+    empty.dataset.kind = kind;
+    empty.replaceChildren(...(kind === "" ? [] : filtered ? none() : first()));
+  }
+  filters.classList.toggle("unused", kind === "first");
+}
+
+function none() {
+  const told = !jobs.size ? "No job matches the filters." : `None of the ${plural(jobs.size, "job")} loaded so far matches.`;
+  return [node("div", { class: "empty" }, node("div", { class: "stack" }, node("h1", {}, "Nothing found"), node("p", { class: "lead", role: "status" }, told)),
+    node("p", {}, button("Clear the filters", () => address.filter(Object.fromEntries(address.FILTERS.map((name) => [name, ""]))), { name: "clear" })))];
+}
+
+// No job at all: what to do first.
+function first() {
+  const command = (title, text) => node("section", { class: "stack" }, node("h2", {}, title), node("div", { class: "copy" }, node("code", {}, text), copying(text, "Copy")));
+  return [node("div", { class: "empty" },
+    node("div", { class: "ghosts", "aria-hidden": "true" }, node("span"), node("span"), node("span"), node("span")),
+    node("div", { class: "stack" }, node("h1", {}, "No pictures yet"), node("p", { class: "lead" }, "Make the first one here, or send one from a program. It appears on this page while it is being made.")),
+    node("p", {}, link("Make a picture", "#page=new", { kind: "primary", sign: "add" })),
+    command("From a terminal", "image-jobs submit \"a fox in the snow\" --size 16:9"),
+    command("From any program", `curl "${location.origin}/api/jobs" -H "x-functions-key: $KEY" \\\n  --json '{"prompt": "a fox in the snow", "size": "16:9"}'`),
+    node("p", { class: "dim" }, "Many at once? Put a CSV or JSONL file into the container ", node("code", {}, "manifests"), "."))];
+}
+
+async function command(job, name) {
+  const { method, path } = COMMANDS[name];
+  try {
+    await send(method, `/api/jobs/${encodeURIComponent(job.job_id)}${path}?run=${job.run}`);
+    say("Done");
+  } catch (error) {
+    tell(error.message);
+  }
+  window.dispatchEvent(new Event("refresh"));
+}
+
+function tell(text) {
+  notice.textContent = text;
+  notice.hidden = !text;
+}
+
+// The job before or after another in the list as it is filtered; null at its end.
+export function neighbour(id, step) {
+  const ids = visible().map((job) => job.job_id);
+  const index = ids.indexOf(id);
+  return index < 0 ? null : (ids[index + step] ?? null);
+}
+
+export const title = () => "Pictures";
+
+filters.addEventListener("submit", (event) => event.preventDefault());
+filters.addEventListener("input", () => address.filter(Object.fromEntries(new FormData(filters))));
+states.addEventListener("click", ({ target }) => {
+  const chosen = target.closest("[data-state]");
+  if (chosen) address.filter({ state: chosen.dataset.state });
+});
+at("more-filters").addEventListener("click", ({ currentTarget }) => currentTarget.setAttribute("aria-expanded", String(filters.classList.toggle("all"))));
+more.addEventListener("click", async () => {
+  more.disabled = true;
+  try {
+    tell("");
+    const page = await get(pathOf(next));
+    for (const job of page.jobs) if (!jobs.has(job.job_id)) jobs.set(job.job_id, job);
+    next = page.next;
+  } catch (error) {
+    tell(error.message);
+  }
+  more.disabled = false;
+  draw();
+});

@@ -1,0 +1,49 @@
+// How the app stands: its models, who waits, money, storage.
+
+import { now, banner, doing, levelOf, sums, troubles } from "./glance.js";
+import { clock, node, plural, rate, redraw, seconds, state } from "./nodes.js";
+
+const MS = 4000;
+const LEVELS = {
+  unknown: { kind: "bad", sign: "bad", word: "Unknown" },
+  blocked: { kind: "warn", sign: "warn", word: "Blocked" },
+  slowed: { kind: "warn", sign: "wait", word: "Slowed" },
+  busy: { kind: "work", sign: "work", word: "Working" },
+  idle: { kind: "good", sign: "good", word: "Ready" },
+};
+const ORDER = Object.keys(LEVELS);
+
+export const title = () => "Status";
+
+export async function show(place, address, overview) {
+  redraw(place, `${overview.seen}`, () => [
+    node("div", { class: "head stack" }, node("h1", {}, "Status"), node("p", {}, summary(overview), " ", node("span", { class: "dim" }, `As of ${clock(overview.time, { second: "2-digit" })}.`))),
+    troubles(overview).map((each) => node("div", { class: "cause" }, banner(each))),
+    node("section", { class: "panel" }, node("h2", {}, "Models"), models(overview)),
+    node("div", { class: "halves" }, node("section", { class: "panel" }, node("h2", {}, "Queues"), queues(overview)), node("section", { class: "panel stack" }, node("h2", {}, "Money today"), sums(overview))),
+  ]);
+  return MS;
+}
+
+function summary({ pools }) {
+  const ready = pools.filter((pool) => ["busy", "idle"].includes(levelOf(pool))).length;
+  const waiting = pools.reduce((sum, { pace }) => sum + (pace?.waiting ?? 0), 0);
+  return `${ready} of ${plural(pools.length, "pool")} ${ready === 1 ? "takes" : "take"} work. ${waiting ? `${plural(waiting, "call waits", "calls wait")}.` : "No call waits."}`;
+}
+
+function models(overview) {
+  const pools = [...overview.pools].sort((one, other) => ORDER.indexOf(levelOf(one)) - ORDER.indexOf(levelOf(other)));
+  return node("table", { class: "cards models" }, node("thead", {}, node("tr", {}, ["Model", "State", "Now"].map((name) => node("th", {}, name)), ["Calls a minute", "Queue", "Next call"].map((name) => node("th", { class: "end" }, name)))),
+    node("tbody", {}, pools.map((pool) => {
+      const { pace } = pool;
+      const left = pace ? (Date.parse(pace.next_call_at) - now(overview)) / 1000 : 0;
+      return node("tr", {}, node("td", {}, pool.pool), node("td", { "data-label": "State" }, state(LEVELS[levelOf(pool)])), node("td", { "data-label": "Now", class: "dim" }, levelOf(pool) === "idle" ? "" : doing(pool, overview)),
+        node("td", { "data-label": "Calls a minute", class: "num end" }, pace ? `${rate(pace.rate_rpm)} of ${rate(pool.quota_rpm)}` : "unknown"),
+        node("td", { "data-label": "Queue", class: "nowrap end" }, pace?.waiting ? `${pace.waiting} wait` : "none waits"), node("td", { "data-label": "Next call", class: "num end" }, !pace ? "unknown" : left > 1 ? `in ${seconds(left)}` : "now"));
+    })));
+}
+
+function queues({ lanes }) {
+  return node("ul", { class: "health" }, lanes.map(({ lane, oldest_seconds: oldest, problem }) =>
+    node("li", { class: problem || oldest > 600 ? "warn" : "" }, state(problem ? LEVELS.unknown : oldest > 600 ? LEVELS.slowed : LEVELS.idle), node("span", {}, node("strong", {}, `Calls, ${lane} pictures`), node("br"), node("span", { class: "dim" }, problem ?? (oldest === null ? "No message waits" : `The oldest message waits for ${seconds(oldest)}`))))));
+}
