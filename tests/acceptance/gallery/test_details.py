@@ -1,6 +1,7 @@
 """One job in the gallery: all there is to tell, what was made of it, what can be done to it."""
 
 import re
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -81,6 +82,17 @@ def test_what_a_finish_made_is_shown_and_saved(page: Page, stack: RunningStack) 
     with page.expect_download() as download:
         page.keyboard.press("s")
     assert download.value.suggested_filename == "made_default_0.png"
+
+
+def test_all_pictures_are_saved_as_one_zip(page: Page, stack: RunningStack) -> None:
+    opened = opened_job(page, "made")
+    with page.expect_download() as download:
+        opened.get_by_role("button", name="Save all").click()
+    assert download.value.suggested_filename == "made.zip"
+    with zipfile.ZipFile(download.value.path()) as packed:
+        assert packed.testzip() is None
+        assert len(packed.namelist()) == 5
+        assert packed.read("made_default_0.png") == stack.blob("images", "made/default/0.png")
 
 
 def test_a_parked_job_is_decided_on_its_tile_or_on_its_page(page: Page, caller: Caller) -> None:

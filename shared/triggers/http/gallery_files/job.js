@@ -1,13 +1,14 @@
 // One job: its pictures left; its prompt, cost, changes and commands right. What it did is folded.
 
 import * as address from "./address.js";
-import { get, send } from "./api.js";
+import { get, picture, send } from "./api.js";
 import { now } from "./glance.js";
 import * as list from "./list.js";
 import { bar, bytes, button, clock, copying, dayName, fold, icon, link, node, plural, redraw, say, seconds, size, state, usd } from "./nodes.js";
 import { saving } from "./pictures.js";
 import { COMMANDS, changed, standing } from "./sentences.js";
 import { language, viewer } from "./stage.js";
+import { zip } from "./zip.js";
 
 const BUSY_MS = 2000;
 const IDLE_MS = 5000;
@@ -115,6 +116,31 @@ function order(name, first) {
   return node("li", {}, node("span", {}, node("strong", {}, TITLES[name]), node("br"), node("span", { class: "dim" }, consequence(name))), button(TITLES[name], act, { kind: first ? "primary" : "slim", name }), fault);
 }
 
+const original = (file) => file.blob.replaceAll("/", "_");
+
+// All pictures and the overview sheet as one file.
+function saveAll() {
+  const { job_id: id, images, contact_sheet: sheet } = job;
+  const files = [...images, ...(sheet ? [sheet] : [])];
+  const told = node("span", { class: "dim", role: "status" }, `${plural(images.length, "picture")}${sheet ? " and the overview sheet" : ""} as a zip, ${bytes(files.reduce((sum, file) => sum + file.bytes, 0))}.`);
+  const act = async ({ currentTarget: pressed }) => {
+    pressed.disabled = true;
+    try {
+      const packed = await zip(files.map((file) => [original(file), () => picture(file.path)]), (index) => {
+        told.textContent = `Fetching ${index + 1} of ${files.length} …`;
+      });
+      const url = URL.createObjectURL(packed);
+      node("a", { href: url, download: `${id}.zip` }).click();
+      setTimeout(() => URL.revokeObjectURL(url), 60000);
+      told.textContent = `${id}.zip, ${bytes(packed.size)}.`;
+    } catch (error) {
+      told.textContent = error.message;
+    }
+    pressed.disabled = false;
+  };
+  return node("li", {}, node("span", {}, node("strong", {}, "Save everything"), node("br"), told), button("Save all", act, { kind: "slim", name: "save-all" }));
+}
+
 function drawSaves(place, image) {
   const saves = place.querySelector(".acts-1");
   if (saves) redraw(saves, `${image?.path} ${image?.read_url}`, () => deeds(image));
@@ -122,7 +148,7 @@ function drawSaves(place, image) {
 
 function deeds(image) {
   return [
-    image ? saving(image.path, image.read_url, image.blob.replaceAll("/", "_"), { class: "btn primary", "data-do": "save" }, icon("save"), node("span", {}, "Save this picture")) : null,
+    image ? saving(image.path, image.read_url, original(image), { class: "btn primary", "data-do": "save" }, icon("save"), node("span", {}, "Save this picture")) : null,
     image ? link("Use as input", address.href({ page: "new", from: job.job_id, use: String(image.number) }), { sign: "input", name: "use" }) : null,
     link("Again with changes", address.href({ page: "new", from: job.job_id }), { sign: "again", name: "again" }),
   ];
@@ -139,7 +165,7 @@ function side(its) {
     facts(),
     differences(),
     job.possible_duplicate_charge ? node("p", { class: "note" }, icon("info"), node("span", {}, "A call was repeated although the one before may have been paid for.")) : null,
-    others.length || job.images.length > 1 ? node("section", { class: "stack" }, node("h2", {}, "More you can do"), node("ul", { class: "orders" }, others.map((name) => order(name)))) : null,
+    others.length || job.images.length > 1 ? node("section", { class: "stack" }, node("h2", {}, "More you can do"), node("ul", { class: "orders" }, others.map((name) => order(name)), job.images.length > 1 ? saveAll() : null)) : null,
     node("div", { class: "folds" }, files(), fold("What happened, step by step", "steps", steps()),
       fold("For developers: ids and JSON", "json", node("p", { class: "bar-row" }, copying(job.job_id, "Copy the id"), copying(location.href.split("#")[0] + `#job=${encodeURIComponent(job.job_id)}`, "Copy the link")), node("pre", { tabindex: "0" }, JSON.stringify(job, null, 2)))),
   ];
@@ -202,7 +228,7 @@ function files() {
   if (!all.length) return null;
   const name = (file) => (file.kind === "contact_sheet" ? "Overview sheet" : file.kind ? `${file.kind === "thumbnail" ? "Thumbnail" : file.kind === "exact" ? "Exact size" : "Smaller file"}, ${type(file)}${file.path.match(/as=q(\d+)/)?.[1] ? `, quality ${file.path.match(/as=q(\d+)/)[1]}` : ""}` : `Picture ${file.number + 1}, ${type(file)}`);
   return fold(job.contact_sheet ? "Files and overview sheet" : "Files", "files", node("ul", { class: "files" }, all.map((file) =>
-    node("li", {}, saving(file.path, file.read_url, file.blob.replaceAll("/", "_"), { "data-do": file.path }, name(file)), node("span", { class: "dim num" }, `${file.width} × ${file.height}, ${bytes(file.bytes)}`)))));
+    node("li", {}, saving(file.path, file.read_url, original(file), { "data-do": file.path }, name(file)), node("span", { class: "dim num" }, `${file.width} × ${file.height}, ${bytes(file.bytes)}`)))));
 }
 
 const type = (file) => file.content_type.replace("image/", "").replace("jpeg", "JPEG").replace("png", "PNG").replace("webp", "WebP").replace("avif", "AVIF");
