@@ -8,6 +8,7 @@ from typing import Final
 
 from local.contracts.parameters import (
     BATCH_ID,
+    FILTERED,
     FORM,
     HAVE,
     ID,
@@ -25,7 +26,7 @@ from local.contracts.parameters import (
 from shared.batches.reader import MAX_JOBS
 from shared.events.data import Data
 from shared.http_api.batch_documents import BatchStatus, SubmittedList
-from shared.http_api.job_documents import JobEstimate, JobList, JobStatus
+from shared.http_api.job_documents import JobCounts, JobEstimate, JobList, JobStatus
 from shared.workflows.overview import Overview
 
 #: Response headers and their meanings.
@@ -194,6 +195,15 @@ OPERATIONS: Final = (
         {200: Answer("A page of jobs.", JobList, headers=("ETag", "Link")), 304: _SAME},
         ("invalid_query",),
         parameters=(*LISTED, LINKS, HAVE),
+    ),
+    Operation(
+        "count_jobs",
+        "get",
+        "/api/counts",
+        "Count the jobs of a list by state and failure, with their cost.",
+        {200: Answer("The counts.", JobCounts)},
+        ("invalid_query",),
+        parameters=FILTERED,
     ),
     Operation(
         "read_job",

@@ -63,8 +63,19 @@ RANGE: Final[Schema] = {
     "schema": {"type": "string"},
     "description": "Bytes of the picture, such as `bytes=0-`. One response holds up to 4 MiB.",
 }
+
+
+def _text(name: str, description: str) -> Schema:
+    return {
+        "name": name,
+        "in": "query",
+        "schema": {"type": "string"},
+        "description": description,
+    }
+
+
 #: An empty parameter counts as absent: the platform drops it.
-LISTED: Final[tuple[Schema, ...]] = (
+FILTERED: Final[tuple[Schema, ...]] = (
     {
         "name": "state",
         "in": "query",
@@ -77,6 +88,18 @@ LISTED: Final[tuple[Schema, ...]] = (
         "schema": {"type": "string", "pattern": "^(?:[A-Za-z_][A-Za-z0-9_]{0,63}:.+)?$"},
         "description": "Only jobs with this tag, such as `campaign:winter`.",
     },
+    *(
+        _text(name, "Only jobs " + which)
+        for name, which in (
+            ("model", "that use this model."),
+            ("batch", "that this batch began."),
+            ("failure", "with this code of a failure."),
+            ("text", "with this text in the id, the prompt's beginning, a model, a size or a tag."),
+        )
+    ),
+)
+LISTED: Final[tuple[Schema, ...]] = (
+    *FILTERED,
     {
         "name": "limit",
         "in": "query",

@@ -10,7 +10,7 @@ from ..errors import ImageJobsError
 from ..events.data import Image
 from ..jobs.commands import Action
 from ..jobs.job import Job
-from ..records.index_entry import IndexEntry
+from ..records.index_entry import IndexEntry, JobFilter
 from ..records.record import JobState
 from . import batches, events, jobs, submission
 from .batches import SubmittedBatch
@@ -148,7 +148,9 @@ class AsyncImageJobs(Caller):
     async def newest(self, *, limit: int = 20, state: JobState | None = None) -> list[IndexEntry]:
         """List the newest jobs, of one state if it is given, without reading their records."""
         limit = min(limit, jobs.MOST_LISTED)
-        return list((await self._connection.index.page(limit=limit, state=state)).entries)
+        return list(
+            (await self._connection.index.page(limit=limit, wanted=JobFilter(state=state))).entries
+        )
 
     async def wait(self, job: str | Receipt, /, *, within: float | None = None) -> Status:
         """Return once the job has ended, well or not; `StillRunning` after `within` seconds.

@@ -10,7 +10,7 @@ from ..catalogue.pricing import TokenEstimate
 from ..events.data import Data, Image, RenditionData, Routing, Spending
 from ..events.projection import contact_sheet_of, event_id, images_of, routing_of, spending_of
 from ..images_api.outcomes import OutcomeKind
-from ..records.index_entry import IndexEntry, Page
+from ..records.index_entry import IndexEntry, JobSums, Page
 from ..records.record import Cost, Failure, JobRecord, JobState, TaskRecord, TaskState
 from ..routing.plan import Plan, estimate_usd
 from ..vocabulary import EventType
@@ -138,9 +138,13 @@ class JobSummary(Data):
         description="A link to it, or to its thumbnail if one was made, for a limited time; "
         "if asked for."
     )
+    cover_width: int | None = Field(description="Pixels of the first picture.")
+    cover_height: int | None
     cost_usd: float | None = Field(description="What is certain, US dollars.")
     cost_usd_at_most: float | None = Field(description="What is possible.")
+    estimate_usd: float | None
     failure: str | None = Field(description="The code.")
+    batch_id: str | None = Field(description="The batch that began it, if one did.")
     path: str
     accepted_at: datetime
     updated_at: datetime
@@ -151,6 +155,24 @@ class JobList(Data):
 
     jobs: tuple[JobSummary, ...]
     next: str | None = Field(description="What to give as `after` for the jobs that follow.")
+
+
+class JobCounts(Data):
+    """How many jobs there are in each state, and what they cost."""
+
+    running: int
+    succeeded: int
+    failed: int
+    parked: int
+    cancelled: int
+    failures: dict[str, int] = Field(description="Jobs by the code of their failure.")
+    images: int = Field(description="Of ended jobs.")
+    cost_usd: float = Field(description="Of ended jobs, US dollars.")
+    estimate_usd: float = Field(description="Of running jobs, US dollars.")
+    since: datetime | None = Field(
+        description="Null: all jobs are counted. Else only jobs accepted since then: the app looks "
+        "at the newest 20,000 at most."
+    )
 
 
 #: The path of a job, and of one of its pictures.
@@ -203,6 +225,17 @@ def describe_jobs(page: Page, links: Mapping[str, str]) -> JobList:
     """Return a page of the index, with a link to each cover whose blob is in `links`."""
     return JobList(
         jobs=tuple(_describe_entry(entry, links) for entry in page.entries), next=page.next
+    )
+
+
+def describe_sums(sums: JobSums) -> JobCounts:
+    """Return the document of sums over jobs."""
+    states = {state.value: count for state, count in sums.states.items()}
+    return JobCounts.copy_from(
+        sums,
+        **states,
+        cost_usd=round(sums.cost_usd, 6),
+        estimate_usd=round(sums.estimate_usd, 6),
     )
 
 

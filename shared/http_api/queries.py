@@ -10,7 +10,6 @@ from pydantic import (
     AfterValidator,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
 )
@@ -21,8 +20,7 @@ from ..jobs.commands import Action, Command
 from ..jobs.fields import quote_value
 from ..jobs.tags import TAG_KEY
 from ..jobs.validation import limit_faults, validation_faults
-from ..records.index_entry import read_cursor
-from ..records.record import JobState
+from ..records.index_entry import JobFilter, read_cursor
 from .job_documents import FORMS, ORIGINAL
 from .problems import Refused, problem
 
@@ -31,7 +29,7 @@ PAGE_JOBS: Final = 50
 MAX_PAGE_JOBS: Final = 200
 
 #: Parameters of a list, without `after`.
-FILTERS: Final = ("limit", "state", "tag", "links")
+FILTERS: Final = ("limit", *JobFilter.model_fields, "links")
 
 #: Parameters of a command.
 _COMMAND_FIELDS: Final = ("run", "result", "pictures", "reason")
@@ -70,15 +68,11 @@ def check_request(known: Sequence[str], query: Mapping[str, str], body: bytes = 
         raise invalid_query(faults)
 
 
-class ListQuery(BaseModel):
+class ListQuery(JobFilter):
     """The jobs that a caller wants to list."""
-
-    model_config = ConfigDict(frozen=True)
 
     after: Annotated[str, AfterValidator(_check_cursor)] | None = None
     limit: int = Field(default=PAGE_JOBS, ge=1, le=MAX_PAGE_JOBS)
-    state: JobState | None = None
-    #: A name and its value.
     tag: Annotated[tuple[str, str], BeforeValidator(_split_tag)] | None = None
 
 

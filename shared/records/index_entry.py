@@ -51,6 +51,11 @@ class IndexEntry(BaseModel):
     picture: str | None = None
     #: The blob of a small one of that, if one was made.
     thumbnail: str | None = None
+    #: Pixels of the first picture.
+    cover_width: int | None = None
+    cover_height: int | None = None
+    batch_id: str | None = None
+    estimate_usd: float | None = None
     #: What is certain and what is possible; None where a price is not known.
     cost_usd: float | None = None
     cost_usd_at_most: float | None = None
@@ -82,9 +87,66 @@ class IndexEntry(BaseModel):
         """The name of this run of the job."""
         return f"{self.place}.{self.run}"
 
-    def has_tag(self, tag: tuple[str, str] | None) -> bool:
-        """Tell whether the job has the tag, a name and its value; every job has None."""
-        return tag is None or self.tags.get(tag[0]) == tag[1]
+    def has_text(self, text: str) -> bool:
+        """Tell whether the id, the beginning of the prompt, a model, a size or a tag has it."""
+        tags = (f"{name}:{value}" for name, value in self.tags.items())
+        words = (self.job_id, self.prompt or "", *self.models, *self.sizes, *tags)
+        return any(text.casefold() in each.casefold() for each in words)
+
+
+class JobFilter(BaseModel):
+    """Which jobs a list holds: those that have all that is given."""
+
+    model_config = ConfigDict(frozen=True)
+
+    state: JobState | None = None
+    #: A name and its value.
+    tag: tuple[str, str] | None = None
+    model: str | None = None
+    batch: str | None = None
+    #: A code.
+    failure: str | None = None
+    text: str | None = None
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether it lets every job through."""
+        return not any(getattr(self, name) for name in JobFilter.model_fields)
+
+    def matches(self, entry: IndexEntry) -> bool:
+        """Tell whether a job is in the list."""
+        return (
+            self.state in {None, entry.state}
+            and (self.tag is None or entry.tags.get(self.tag[0]) == self.tag[1])
+            and (self.model is None or self.model in entry.models)
+            and self.batch in {None, entry.batch_id}
+            and self.failure in {None, entry.code}
+            and (self.text is None or entry.has_text(self.text))
+        )
+
+
+class JobSums(BaseModel):
+    """Sums over jobs of the index."""
+
+    states: dict[JobState, int] = dict.fromkeys(JobState, 0)
+    #: Jobs by the code of their failure.
+    failures: dict[str, int] = {}
+    images: int = 0
+    cost_usd: float = 0.0
+    #: Of the jobs that run.
+    estimate_usd: float = 0.0
+    #: When the oldest of them was accepted; None: all jobs are counted.
+    since: datetime | None = None
+
+    def add(self, entry: IndexEntry) -> None:
+        """Count a job."""
+        self.states[entry.state] += 1
+        if entry.code:
+            self.failures[entry.code] = self.failures.get(entry.code, 0) + 1
+        self.images += entry.pictures
+        self.cost_usd += entry.cost_usd or 0.0
+        if entry.state is JobState.RUNNING:
+            self.estimate_usd += entry.estimate_usd or 0.0
 
 
 def index_entry_of(record: JobRecord) -> IndexEntry:
@@ -103,6 +165,10 @@ def index_entry_of(record: JobRecord) -> IndexEntry:
         pictures=len(pictures),
         picture=pictures[0].blob if pictures else None,
         thumbnail=_thumbnail(record, pictures[0].blob) if pictures else None,
+        cover_width=pictures[0].width if pictures else None,
+        cover_height=pictures[0].height if pictures else None,
+        batch_id=record.batch.batch_id if record.batch else None,
+        estimate_usd=record.estimate_usd,
         cost_usd=cost.cost_usd,
         cost_usd_at_most=cost.cost_usd_at_most,
         code=record.failure.code if record.failure else None,

@@ -16,6 +16,8 @@ from ..ports import Blob, Blobs
 from ..records.index_entry import (
     Cursor,
     IndexEntry,
+    JobFilter,
+    JobSums,
     Page,
     from_metadata,
     newest,
@@ -92,19 +94,12 @@ class JobIndex:
         *,
         after: str | None = None,
         limit: int = 50,
-        state: JobState | None = None,
-        tag: tuple[str, str] | None = None,
+        wanted: JobFilter = JobFilter(),  # noqa: B008 (frozen)
     ) -> Page:
         """Return jobs, newest first; a listing of the open ones and one of the ended, as a rule."""
         cursor = read_cursor(after) if after is not None else None
-        filtered = state is not None or tag is not None
-        size = _MOST if filtered else min(limit + 1, _MOST)
-        prefixes = (OPEN,) if state is JobState.RUNNING else (OPEN, ENDED)
-        marks = (*cursor.marks, None, None) if cursor else (None, None)
-        listings = [
-            _Listing(self.blobs, prefix, size, cursor, mark)
-            for prefix, mark in zip(prefixes, marks, strict=False)
-        ]
+        size = min(limit + 1, _MOST) if wanted.is_empty else _MOST
+        listings = self._listings(wanted, size, cursor)
         found: list[IndexEntry] = []
         while len(found) < limit and sum(each.asked for each in listings) <= _LISTINGS:
             group = await _next_job(listings)
@@ -112,10 +107,32 @@ class JobIndex:
                 return Page(entries=tuple(found))
             entry = newest(group)
             cursor = Cursor(place=entry.place, marks=tuple(listing.mark for listing in listings))
-            if entry.has_tag(tag) and state in {None, entry.state}:
+            if wanted.matches(entry):
                 found.append(entry)
         more = cursor is not None and [listing for listing in listings if await listing.head()]
         return Page(entries=tuple(found), next=cursor.to_text() if cursor and more else None)
+
+    async def sums(self, wanted: JobFilter) -> JobSums:
+        """Return sums over the jobs of a list, newest first: at most 20,000 are looked at."""
+        listings, sums = self._listings(wanted, _MOST, None), JobSums()
+        oldest: datetime | None = None
+        while sum(each.asked for each in listings) <= _LISTINGS:
+            group = await _next_job(listings)
+            if not group:
+                return sums
+            entry = newest(group)
+            oldest = entry.accepted_at
+            if wanted.matches(entry):
+                sums.add(entry)
+        return sums.model_copy(update={"since": oldest})
+
+    def _listings(self, wanted: JobFilter, size: int, cursor: Cursor | None) -> list["_Listing"]:
+        prefixes = (OPEN,) if wanted.state is JobState.RUNNING else (OPEN, ENDED)
+        marks = (*cursor.marks, None, None) if cursor else (None, None)
+        return [
+            _Listing(self.blobs, prefix, size, cursor, mark)
+            for prefix, mark in zip(prefixes, marks, strict=False)
+        ]
 
 
 @dataclass(slots=True)

@@ -87,6 +87,7 @@ TRIGGERS: dict[str, dict[str, str | list[str]]] = {
     "read_results": http("batches/{batch_id}/results", "GET"),
     "estimate_job": http("estimate", "POST"),
     "list_jobs": http("jobs", "GET", "HEAD"),
+    "count_jobs": http("counts", "GET", "HEAD"),
     "read_job": http("jobs/{job_id}", "GET", "HEAD"),
     "read_image": http("jobs/{job_id}/images/{number}", "GET"),
     "cancel_job": http("jobs/{job_id}", "DELETE"),

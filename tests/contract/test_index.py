@@ -10,6 +10,7 @@ from shared.records.index_entry import (
     FIRST_CHECK_AFTER,
     MAX_PROMPT,
     IndexEntry,
+    JobFilter,
     Page,
     from_metadata,
     index_entry_of,
@@ -56,7 +57,9 @@ async def jobs(index: JobIndex, **filters: object) -> list[str]:
     found: list[str] = []
     after: str | None = None
     while True:
-        page: Page = await index.page(after=after, limit=2, **filters)  # type: ignore[arg-type]  # the caller's
+        page: Page = await index.page(
+            after=after, limit=2, wanted=JobFilter.model_validate(filters)
+        )
         assert len(page.entries) <= 2
         found += [entry.job_id for entry in page.entries]
         if page.next is None:
@@ -163,6 +166,23 @@ async def test_a_list_can_be_of_one_state_or_one_tag(
     assert await jobs(index, **filters) == found
 
 
+async def test_all_jobs_are_counted_once_by_their_state_and_of_a_filter_only_its_own(
+    index: JobIndex,
+) -> None:
+    for number in range(1, 6):
+        await open_job(index, an_entry(number, odd="yes" if number % 2 else "no"))
+        if number < 5:
+            await index.close(ended(an_entry(number, odd="yes" if number % 2 else "no")))
+    await open_job(index, an_entry(4, odd="no").model_copy(update={"run": 2}))
+    sums = await index.sums(JobFilter())
+    assert sums.since is None
+    assert (sums.states[JobState.RUNNING], sums.states[JobState.SUCCEEDED]) == (2, 3)
+    assert sums.images == 3
+    assert sums.cost_usd == pytest.approx(0.15)
+    odd = await index.sums(JobFilter(tag=("odd", "yes")))
+    assert (odd.states[JobState.RUNNING], odd.states[JobState.SUCCEEDED]) == (1, 2)
+
+
 @pytest.mark.parametrize("cursor", ["", "%%", "eyJhIjoxfQ", "bm90IGpzb24", "ÿ"])
 async def test_a_cursor_that_no_page_gave_is_told(index: JobIndex, cursor: str) -> None:
     with pytest.raises(UnreadableCursor, match="start without one"):
@@ -198,6 +218,10 @@ def test_the_fullest_entry_fits_the_metadata_of_a_blob() -> None:
         updated_at=datetime(2026, 11, 22, 12, 0, 0, 123456, tzinfo=UTC),
         state=JobState.SUCCEEDED,
         run=10**6,
+        cover_width=16_384,
+        cover_height=16_384,
+        batch_id="b" * 64,
+        estimate_usd=123456.123456,
         models=tuple("m" * 120 for _ in range(8)),
         prompt="海" * (MAX_PROMPT // 6),
         sizes=tuple(f"{3840 - 16 * number}x2160" for number in range(64)),

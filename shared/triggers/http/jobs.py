@@ -17,6 +17,7 @@ from ...http_api.job_documents import (
     describe_estimate,
     describe_job,
     describe_jobs,
+    describe_sums,
     find_picture,
     list_blobs,
     poll_after,
@@ -161,9 +162,7 @@ async def list_jobs(req: func.HttpRequest, configuration: Configuration) -> func
     """Return a page of the newest jobs."""
     world, wanted = open_world(configuration), read_list_query(req.params)
     links = wants_links(req.params, configuration.settings)
-    page = await world.index.page(
-        after=wanted.after, limit=wanted.limit, state=wanted.state, tag=wanted.tag
-    )
+    page = await world.index.page(after=wanted.after, limit=wanted.limit, wanted=wanted)
     covers = [entry.cover for entry in page.entries if entry.cover]
     jobs = describe_jobs(page, await _make_links(covers, world, configuration) if links else {})
     headers = {}
@@ -178,3 +177,9 @@ async def list_jobs(req: func.HttpRequest, configuration: Configuration) -> func
         if matches_version(req.headers.get("if-none-match"), headers["ETag"]):
             return empty_response(304, headers)
     return json_response(jobs, headers=headers)
+
+
+async def count_jobs(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
+    """Return how many jobs there are in each state."""
+    wanted = read_list_query(req.params)
+    return json_response(describe_sums(await open_world(configuration).index.sums(wanted)))

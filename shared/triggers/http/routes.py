@@ -17,6 +17,8 @@ type Handler = Callable[[func.HttpRequest], Awaitable[func.HttpResponse]]
 type Answer = Callable[[func.HttpRequest, Configuration], Awaitable[func.HttpResponse]]
 
 _READ: Final = ("GET", "HEAD")
+#: Parameters that say which jobs a list or a count holds.
+_FILTER: Final = ("state", "tag", "model", "batch", "failure", "text")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,7 +40,8 @@ class Route:
 ROUTES: Final = (
     Route("submit_job", ("POST",), "jobs", "jobs", reads_body=True),
     Route("estimate_job", ("POST",), "estimate", "jobs", reads_body=True),
-    Route("list_jobs", _READ, "jobs", "jobs", ("limit", "after", "state", "tag", "links")),
+    Route("list_jobs", _READ, "jobs", "jobs", ("after", "limit", *_FILTER, "links")),
+    Route("count_jobs", _READ, "counts", "jobs", _FILTER),
     Route("read_job", _READ, "jobs/{job_id}", "jobs", ("links",)),
     Route("read_image", ("GET",), "jobs/{job_id}/images/{number}", "jobs", ("as",)),
     Route("cancel_job", ("DELETE",), "jobs/{job_id}", "jobs", ("run", "result", "reason")),

@@ -4,6 +4,7 @@ import pytest
 
 from shared.http_api.problems import Refused
 from shared.http_api.queries import (
+    ListQuery,
     check_request,
     read_command_query,
     read_event_headers,
@@ -25,11 +26,15 @@ CURSOR = Cursor(place="8236000000000-fox").to_text()
         ({"state": "", "tag": "", "limit": "", "after": ""}, {}),
         ({"state": "parked", "limit": "200"}, {"state": JobState.PARKED, "limit": 200}),
         ({"tag": "campaign:winter: 2,3"}, {"tag": ("campaign", "winter: 2,3")}),
+        (
+            {"model": "FLUX.2-pro", "batch": "b", "failure": "poisoned", "text": "fox"},
+            {"model": "FLUX.2-pro", "batch": "b", "failure": "poisoned", "text": "fox"},
+        ),
         ({"after": CURSOR, "code": "key"}, {"after": CURSOR}),
     ],
 )
 def test_a_query_is_read(query: dict[str, str], wanted: dict[str, object]) -> None:
-    left_out = {"after": None, "limit": 50, "state": None, "tag": None}
+    left_out = dict(ListQuery())
     assert dict(read_list_query(query)) == left_out | wanted
 
 
@@ -61,7 +66,7 @@ def test_a_fault_of_a_query_says_what_would_be_right(query: dict[str, str], says
         ({"after": "next please"}, ["after"]),
         (
             {"limit": "x", "state": "x", "tag": "x", "after": "x"},
-            ["after", "limit", "state", "tag"],
+            ["state", "tag", "after", "limit"],
         ),
     ],
 )

@@ -12,6 +12,8 @@ from shared.errors import UnreadableCursor
 from shared.records.index_entry import (
     Cursor,
     IndexEntry,
+    JobFilter,
+    JobSums,
     from_metadata,
     index_entry_of,
     newest,
@@ -89,9 +91,46 @@ def test_an_entry_says_what_a_list_shows_of_a_record() -> None:
     assert made.prompt is not None
     assert made.prompt.endswith("x…")
     assert len(made.prompt) <= 240
-    assert made.has_tag(("owner", "Zoë"))
-    assert made.has_tag(None)
-    assert not made.has_tag(("owner", "Zoe"))
+    assert (made.cover_width, made.cover_height) == (1536, 864)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "is_listed"),
+    [
+        ({}, True),
+        ({"tag": ("owner", "Zoë")}, True),
+        ({"tag": ("owner", "Zoe")}, False),
+        ({"state": JobState.SUCCEEDED, "model": "gpt-image-2"}, True),
+        ({"state": JobState.SUCCEEDED, "model": "FLUX.2-pro"}, False),
+        ({"batch": "spring"}, True),
+        ({"batch": "autumn"}, False),
+        ({"failure": "content_refused"}, False),
+        ({"text": "IN THE snow"}, True),
+        ({"text": "owner:zoë"}, True),
+        ({"text": "rain"}, False),
+    ],
+)
+def test_a_list_holds_the_jobs_that_have_all_that_is_wanted(
+    wanted: dict[str, object], *, is_listed: bool
+) -> None:
+    its = entry(
+        state=JobState.SUCCEEDED,
+        models=("gpt-image-2",),
+        batch_id="spring",
+        prompt="a fox in the snow",
+        tags={"owner": "Zoë"},
+    )
+    assert JobFilter.model_validate(wanted).matches(its) is is_listed
+
+
+def test_sums_are_of_all_jobs_that_were_added() -> None:
+    sums = JobSums()
+    sums.add(entry(state=JobState.SUCCEEDED, pictures=2, cost_usd=0.5, estimate_usd=0.6))
+    sums.add(entry(state=JobState.FAILED, code="content_refused", cost_usd=0.0))
+    sums.add(entry(estimate_usd=0.25))
+    assert sums.states[JobState.RUNNING] == sums.states[JobState.FAILED] == 1
+    assert sums.failures == {"content_refused": 1}
+    assert (sums.images, sums.cost_usd, sums.estimate_usd) == (2, 0.5, 0.25)
 
 
 def test_parts_of_one_model_and_size_are_shown_once() -> None:
