@@ -25,7 +25,7 @@ from local.contracts.parameters import (
 )
 from shared.batches.reader import MAX_JOBS
 from shared.events.data import Data
-from shared.http_api.batch_documents import BatchStatus, SubmittedList
+from shared.http_api.batch_documents import BatchList, BatchStatus, SubmittedList
 from shared.http_api.job_documents import JobCounts, JobEstimate, JobList, JobStatus
 from shared.workflows.overview import Overview
 
@@ -146,6 +146,15 @@ OPERATIONS: Final = (
         ),
         body="Jobs",
         parameters=(LIST_KEY,),
+    ),
+    Operation(
+        "list_batches",
+        "get",
+        "/api/batches",
+        "List batches, newest first, 20 a page.",
+        {200: Answer("A page of batches.", BatchList)},
+        ("invalid_query",),
+        parameters=(LISTED[-1],),
     ),
     Operation(
         "read_batch",

@@ -47,6 +47,13 @@ class BatchStatus(Data):
     sent_at: datetime | None = Field(description="When its event went out.")
 
 
+class BatchList(Data):
+    """Some batches, newest first."""
+
+    batches: tuple[BatchStatus, ...]
+    next: str | None = Field(description="What to give as `after` for the batches that follow.")
+
+
 class SubmittedJob(Data):
     """The answer for one job of a list."""
 

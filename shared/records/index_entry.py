@@ -33,6 +33,12 @@ MAX_PROMPT: Final = 240
 FIRST_CHECK_AFTER: Final = timedelta(minutes=2)
 
 
+def newest_first(at: datetime, name: str) -> str:
+    """Return a name that sorts before those of earlier times."""
+    milliseconds = (at - _EPOCH) // timedelta(milliseconds=1)
+    return f"{_END_OF_TIME - milliseconds:013d}-{name}"
+
+
 class IndexEntry(BaseModel):
     """A job as a list shows it; small enough for the metadata of a blob."""
 
@@ -74,8 +80,7 @@ class IndexEntry(BaseModel):
     @property
     def place(self) -> str:
         """Where the job stands among all jobs: names of newer ones sort before it."""
-        milliseconds = (self.accepted_at - _EPOCH) // timedelta(milliseconds=1)
-        return f"{_END_OF_TIME - milliseconds:013d}-{self.job_id}"
+        return newest_first(self.accepted_at, self.job_id)
 
     @property
     def cover(self) -> str | None:

@@ -11,12 +11,16 @@ from typing import TYPE_CHECKING, Final
 
 from ..errors import AlreadyExists
 from ..ports import Blobs, BlockBlobs
+from ..records.index_entry import newest_first
 from .documents import Documents
 
 if TYPE_CHECKING:
     from ..batches.record import BatchRecord
     from ..ports import Versioned
 
+#: Names the batches, newest first.
+NEWEST: Final = "newest-batches/"
+_BATCH: Final = "batch_id"
 _LINES: Final = "application/x-ndjson"
 #: Of a result manifest, staged at a time, bytes.
 _BLOCK_BYTES: Final = 1 << 20
@@ -35,12 +39,27 @@ class BatchRecords:
         return Documents(self.blobs, BatchRecord)
 
     async def create(self, record: "BatchRecord") -> str:
-        """Write a new record and return its version; `AlreadyExists` if the batch has one."""
+        """Write a new record and return its version; `AlreadyExists` if the batch has one.
+
+        Before it an empty blob is written, by whose name `newest` lists the batch.
+        """
+        name = newest_first(record.created_at, record.batch_id)
+        await self.blobs.put(f"{NEWEST}{name}", b"", metadata={_BATCH: record.batch_id})
         return await self._records.write(_name(record.batch_id), record)
 
     async def read(self, batch_id: str) -> "Versioned[BatchRecord] | None":
         """Return the record; None when it does not exist."""
         return await self._records.read(_name(batch_id))
+
+    async def newest(self, *, limit: int, after: str | None = None) -> tuple[list[str], str | None]:
+        """Return the ids of batches, newest first, and the end of this page; None at the last.
+
+        A process that stopped may have left the id of a batch without a record. Raises
+        `UnreadableCursor` where `after` is not the end of a page.
+        """
+        page = await self.blobs.list(NEWEST, limit=limit, after=after)
+        ids = dict.fromkeys(blob.metadata[_BATCH] for blob in page.blobs.values())
+        return list(ids), page.next
 
     async def replace(self, record: "BatchRecord", version: str) -> str:
         """Write the record if it still has `version`; `StaleVersion` if it does not."""

@@ -83,6 +83,7 @@ TRIGGERS: dict[str, dict[str, str | list[str]]] = {
     "watch": {"type": "timerTrigger", "schedule": "0 */5 * * * *"},
     "submit_job": http("jobs", "POST"),
     "submit_batch": http("jobs/batch", "POST"),
+    "list_batches": http("batches", "GET", "HEAD"),
     "read_batch": http("batches/{batch_id}", "GET", "HEAD"),
     "read_results": http("batches/{batch_id}/results", "GET"),
     "estimate_job": http("estimate", "POST"),

@@ -39,6 +39,16 @@ async def test_a_batch_is_created_once_and_replaced_by_who_read_it_last(
     assert await batches.read("batch-2") is None
 
 
+async def test_batches_are_listed_from_the_newest_to_the_oldest(batches: BatchRecords) -> None:
+    for number in range(3):
+        created = NOW + timedelta(minutes=number)
+        changes = {"batch_id": f"batch-{number}", "created_at": created}
+        await batches.create(a_batch().model_copy(update=changes))
+    first, after = await batches.newest(limit=2)
+    rest, end = await batches.newest(limit=2, after=after)
+    assert (first, rest, end) == (["batch-2", "batch-1"], ["batch-0"], None)
+
+
 async def test_a_page_is_written_once_and_whoever_comes_later_is_told_what_stands(
     batches: BatchRecords,
 ) -> None:

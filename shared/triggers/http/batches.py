@@ -1,5 +1,7 @@
 """Handle requests about batches: a posted list of jobs starts a batch."""
 
+from typing import Final
+
 import azure.functions as func
 
 from ...adapters.world import open_world
@@ -8,6 +10,7 @@ from ...batches.reader import MAX_LIST_BYTES
 from ...batches.record import BatchRecord
 from ...config.settings import Configuration
 from ...http_api.batch_documents import (
+    BatchList,
     describe_batch,
     describe_begun,
     describe_rejected,
@@ -22,6 +25,9 @@ from ...workflows.posted_lists import Begun, begin
 from ..host import log_report
 from .jobs import read_body
 from .responses import empty_response, json_response, respond_with_blob
+
+#: Batches of one page.
+PAGE_BATCHES: Final = 20
 
 
 async def submit_batch(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
@@ -38,6 +44,17 @@ async def submit_batch(req: func.HttpRequest, configuration: Configuration) -> f
     log_report("submit_batch", Report(What.ACCEPTED, None, {"batch_id": record.batch_id} | facts))
     headers = _headers(made.stored, world) | {"Location": f"/api/batches/{record.batch_id}"}
     return json_response(told, status=202 if "Retry-After" in headers else 200, headers=headers)
+
+
+async def list_batches(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
+    """Return a page of the newest batches."""
+    world = open_world(configuration)
+    ids, following = await world.batches.newest(
+        limit=PAGE_BATCHES, after=req.params.get("after") or None
+    )
+    found = await world.gather(world.batches.read(batch_id) for batch_id in ids)
+    batches = tuple(describe_batch(stored.value) for stored in found if stored)
+    return json_response(BatchList(batches=batches, next=following))
 
 
 async def read_batch(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:

@@ -49,6 +49,7 @@ ROUTES: Final = (
     Route("release_job", ("POST",), "jobs/{job_id}/release", "jobs", ("run",)),
     Route("fail_job", ("POST",), "jobs/{job_id}/fail", "jobs", ("run", "reason")),
     Route("submit_batch", ("POST",), "jobs/batch", "batches", reads_body=True),
+    Route("list_batches", _READ, "batches", "batches", ("after", "limit")),
     Route("read_batch", _READ, "batches/{batch_id}", "batches"),
     Route("read_results", ("GET",), "batches/{batch_id}/results", "batches"),
     Route("read_overview", _READ, "overview", "operations"),

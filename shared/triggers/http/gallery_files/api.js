@@ -59,8 +59,10 @@ export async function send(method, path, body, more = {}) {
   return (await checked(reply)).json();
 }
 
-// Return a picture as a Blob, fetched in parts: one response has at most a few MiB.
-export async function picture(path, { signal } = {}) {
+const PICTURES = /^image\/(png|jpeg|webp|avif)$/;
+
+// Return a picture, or a file of another type, as a Blob, fetched in parts: one response has at most a few MiB.
+export async function picture(path, { signal, types = PICTURES } = {}) {
   const parts = [];
   let at = 0;
   let total = 1;
@@ -76,6 +78,6 @@ export async function picture(path, { signal } = {}) {
     parts.push(part);
     at += part.size;
   }
-  if (!/^image\/(png|jpeg|webp|avif)$/.test(type)) throw new Problem(200, { detail: `${type} is not a picture type` });
+  if (!types.test(type)) throw new Problem(200, { detail: `${type} is not the type of this file` });
   return new Blob(parts, { type });
 }

@@ -2,6 +2,7 @@
 
 import * as address from "./address.js";
 import { Locked, Problem, key } from "./api.js";
+import * as batches from "./batches.js";
 import * as form from "./form.js";
 import * as glance from "./glance.js";
 import * as job from "./job.js";
@@ -10,7 +11,7 @@ import { button, clock, copying, icon, link, node, redraw } from "./nodes.js";
 import * as status from "./status.js";
 import * as wall from "./wall.js";
 
-const PAGES = { pictures: list, job, new: form, status };
+const PAGES = { pictures: list, job, new: form, batches, batch: batches, status };
 const RETRY_MS = 5000;
 const THEME = "image-jobs-theme";
 
@@ -28,7 +29,7 @@ function open() {
   const before = current && { name: address.pageOf(wanted), ...wanted };
   wanted = address.read();
   const name = address.pageOf(wanted) in PAGES ? address.pageOf(wanted) : "pictures";
-  const same = before && before.name === name && before.job === wanted.job && before.from === wanted.from;
+  const same = before && before.name === name && before.job === wanted.job && before.from === wanted.from && (name !== "batch" || before.batch === wanted.batch);
   if (!same) {
     if (before?.name === "pictures") scrolled = scrollY;
     if (current?.leave) current.leave();
@@ -38,7 +39,7 @@ function open() {
     pictures.hidden = name !== "pictures";
     page.hidden = name === "pictures";
     for (const each of top_.querySelectorAll("nav a")) {
-      const its = each.dataset.page === name || (each.dataset.page === "pictures" && name === "job");
+      const its = each.dataset.page === name || (each.dataset.page === "pictures" && name === "job") || (each.dataset.page === "batches" && name === "batch");
       if (its) each.setAttribute("aria-current", "page");
       else each.removeAttribute("aria-current");
     }
@@ -111,7 +112,7 @@ function unlock() {
 }
 
 const KEYS = [
-  ["Everywhere", [["/", "Search"], ["N", "New picture"], ["G P", "Go to pictures"], ["G S", "Go to status"], ["?", "This list"], ["Esc", "Back, close"]]],
+  ["Everywhere", [["/", "Search"], ["N", "New picture"], ["G P", "Go to pictures"], ["G B", "Go to batches"], ["G S", "Go to status"], ["?", "This list"], ["Esc", "Back, close"]]],
   ["Pictures", [["← →", "Picture before, after"], ["↑ ↓", "Row above, below"], ["Enter", "Open"]]],
   ["One job", [["J K", "Older, newer job"], ["← →", "Other picture"], ["+ − 0", "Zoom in, out, fit"], ["X", "Compare"], ["F", "Full screen"], ["S", "Save"], ["U", "Use as input"], ["E", "Again with changes"], ["C", "Copy the prompt"]]],
   ["Form", [["Ctrl Enter", "Make"]]],
@@ -135,7 +136,7 @@ document.addEventListener("keydown", (event) => {
   }
   if (document.fullscreenElement && event.key === "Escape") return;
   const name = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-  const went = Date.now() - prefix < 1500 && { p: "#", s: "#page=status" }[name];
+  const went = Date.now() - prefix < 1500 && { p: "#", b: "#page=batches", s: "#page=status" }[name];
   prefix = 0;
   if (went) location.hash = went;
   else if (name === "g") prefix = Date.now();

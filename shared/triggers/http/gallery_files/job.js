@@ -82,7 +82,7 @@ const changes = (its) => (its.acts[0] === "words" || its.acts.includes("changes"
   ? node("li", {}, node("span", {}, node("strong", {}, its.acts[0] === "words" ? "Change the words" : "Again with changes"), node("br"), node("span", { class: "dim" }, "A new job. You see what it costs before you make it.")), link("Change it", address.href({ page: "new", from: job.job_id }), { kind: "primary", name: "change" }))
   : null);
 
-const ORDERS = { parked: ["release", "fail", "cancel"], failed: ["replay"], cancelled: ["replay"], succeeded: ["remake"], running: ["cancel"] };
+const ORDERS = { parked: ["release", "fail", "cancel"], failed: ["replay"], cancelled: ["replay"], running: ["cancel"] };
 
 // What a command does, and what it costs.
 function consequence(name) {
@@ -93,20 +93,20 @@ function consequence(name) {
     case "fail": return "It ends as failed. Nothing more is paid, and it can be made again later.";
     case "cancel": return job.state === "running" ? "Calls under way are waited for, and what they cost is paid." : "It ends as cancelled: programs that wait for it get that event.";
     case "replay": return `Makes what is missing, ${plural(missing, "picture")}, ${about}.`;
-    default: return `${plural(job.images.length, "new picture")}, ${about}. These stay in the store.`;
+    default: return "";
   }
 }
 
-const TITLES = { remake: "Make all again", replay: "Make again", release: "Try again", fail: "Give up", cancel: "Cancel" };
+const TITLES = { replay: "Make again", release: "Try again", fail: "Give up", cancel: "Cancel" };
 
 function order(name, first) {
   const fault = node("p", { class: "fault", role: "alert", hidden: true });
   const act = async () => {
     // Only where work under way would be lost.
     if (name === "cancel" && job.state === "running" && !confirm("Cancel this job? What its calls cost is paid all the same.")) return;
-    const { method, path } = COMMANDS[name === "remake" ? "replay" : name];
+    const { method, path } = COMMANDS[name];
     try {
-      await send(method, `/api/jobs/${encodeURIComponent(job.job_id)}${path}?run=${job.run}${name === "remake" ? "&pictures=remake" : ""}`);
+      await send(method, `/api/jobs/${encodeURIComponent(job.job_id)}${path}?run=${job.run}`);
     } catch (error) {
       fault.textContent = error.message;
       fault.hidden = false;
@@ -157,7 +157,7 @@ function deeds(image) {
 function side(its) {
   const { prompt } = job.job;
   const heading = prompt ? prompt.split(/(?<=[.!?。！？])\s/u)[0] : "The prompt is in a blob";
-  const others = ORDERS[job.state]?.filter((name) => ["remake", "cancel"].includes(name) && !["parked"].includes(job.state) && !job.cancelling) ?? [];
+  const others = job.state === "running" && !job.cancelling ? ["cancel"] : [];
   return [
     node("header", {}, node("h1", { dir: "auto", title: heading }, heading), node("p", { class: "bar-row" }, state(its), node("span", { class: "dim" }, summary()))),
     node("div", { class: "acts-1" }, deeds(job.images[0])),
@@ -202,9 +202,10 @@ function facts() {
     ["Size", several((each) => size(`${each.width}x${each.height}`)).join(", ")],
     ["Quality", several((each) => each.quality).join(", ") || "the model’s own"],
     ["Cost", [cost, job.estimate_usd === null ? null : node("span", { class: "dim" }, ` expected ${usd(job.estimate_usd)}`)]],
+    ["Batch", job.batch_id && node("a", { href: `#page=batch&batch=${encodeURIComponent(job.batch_id)}` }, job.batch_id)],
     ["Languages", job.job.locales?.map(language).join(", ")],
     ["Tags", Object.entries(job.job.tags ?? {}).map(([name, value]) => `${name}: ${value}`).join(", ")],
-  ].filter(([, value]) => value && value.length);
+  ].filter(([, value]) => value && (value instanceof Node || value.length));
   return node("dl", { class: "facts" }, pairs.map(([name, value]) => node("div", {}, node("dt", {}, name), node("dd", { dir: "auto" }, value))));
 }
 

@@ -2,8 +2,8 @@
 
 import * as address from "./address.js";
 import { get, send } from "./api.js";
-import { button, copying, link, node, plural, say } from "./nodes.js";
-import { COMMANDS } from "./sentences.js";
+import { button, copying, link, node, redraw, say } from "./nodes.js";
+import { COMMANDS, failure } from "./sentences.js";
 import * as wall from "./wall.js";
 
 const BUSY_MS = 2000;
@@ -11,6 +11,7 @@ const IDLE_MS = 4000;
 const PAGE = 48;
 // Running jobs of which the whole is asked for, to say what each is at.
 const TOLD = 24;
+const COUNT_MS = 8000;
 const TAG = /^[A-Za-z_]\w*:./;
 
 const at = (id) => document.getElementById(id);
@@ -19,6 +20,7 @@ const [filters, notice, empty, more, states, tagFault] = ["filters", "notice", "
 const jobs = new Map();
 const statuses = new Map();
 let asked = null;
+let counted = 0;
 let next = null;
 let overview = null;
 let wanted = address.read();
@@ -27,14 +29,13 @@ export async function show(place, address_, app) {
   overview = app;
   place.hidden = false;
   reflect(address_);
+  count();
   const path = pathOf();
-  if (asked !== path) {
-    if (asked !== null) clear();
-    asked = path;
-    draw();
-  }
   const page = await get(path);
-  if (asked !== path) return IDLE_MS;
+  // What is shown stays until the jobs of other filters are there.
+  if (pathOf() !== path) return IDLE_MS;
+  if (asked !== path) clear();
+  asked = path;
   const longer = jobs.size > page.jobs.length;
   const oldest = page.jobs.at(-1)?.accepted_at ?? "";
   for (const [id, job] of jobs) {
@@ -52,6 +53,20 @@ export async function show(place, address_, app) {
   return running.length ? BUSY_MS : IDLE_MS;
 }
 
+// How many jobs are in each state, of all jobs: asked for less often than the jobs.
+async function count() {
+  if (Date.now() - counted < COUNT_MS) return;
+  counted = Date.now();
+  const counts = await get("/api/counts").catch(() => null);
+  if (!counts) return;
+  for (const each of states.children) {
+    if (!["running", "parked", "failed"].includes(each.dataset.state)) continue;
+    const number = counts[each.dataset.state];
+    each.querySelector(".count")?.remove();
+    if (number) each.append(node("span", { class: "count" }, number.toLocaleString("en")));
+  }
+}
+
 function clear() {
   jobs.clear();
   statuses.clear();
@@ -65,6 +80,9 @@ function reflect(change) {
   }
   for (const each of states.children) each.setAttribute("aria-pressed", String(each.dataset.state === wanted.state));
   const wrong = wanted.tag && !TAG.test(wanted.tag);
+  const also = [wanted.batch && `of the batch ${wanted.batch}`, wanted.failure && `not made: ${failure(wanted.failure).title}`].filter(Boolean);
+  redraw(at("also"), also.join(), () => also.length ? [node("span", {}, `Only jobs ${also.join(", ")}`), button("Show all", () => address.filter({ batch: "", failure: "" }), { kind: "slim", sign: "close" })] : []);
+  at("also").hidden = !also.length;
   tagFault.hidden = !wrong;
   tagFault.textContent = wrong ? "Write the name of a tag, a colon and its value, as campaign:winter." : "";
   filters.elements.tag.toggleAttribute("aria-invalid", Boolean(wrong));
@@ -79,22 +97,15 @@ function pathOf(after) {
   const query = new URLSearchParams({ limit: PAGE });
   if (wanted.state) query.set("state", wanted.state);
   if (TAG.test(wanted.tag)) query.set("tag", wanted.tag);
+  for (const name of ["model", "text", "batch", "failure"]) if (wanted[name]) query.set(name, wanted[name]);
   if (after) query.set("after", after);
   if (overview?.links) query.set("links", "true");
   return `/api/jobs?${query}`;
 }
 
 function visible() {
-  const text = wanted.text.toLowerCase();
   return [...jobs.values()]
-    .filter((job) => !wanted.model || job.models.includes(wanted.model))
-    .filter((job) => !text || words(job).includes(text))
     .sort((one, other) => (one.accepted_at < other.accepted_at ? 1 : one.accepted_at > other.accepted_at ? -1 : one.job_id < other.job_id ? -1 : 1));
-}
-
-function words(job) {
-  const tags = Object.entries(job.tags).map(([name, value]) => `${name}:${value}`);
-  return [job.job_id, job.prompt, ...job.models, ...job.sizes, ...tags].join(" ").toLowerCase();
 }
 
 function draw() {
@@ -106,7 +117,7 @@ function draw() {
   if (known.children.length !== tags.length) known.replaceChildren(...tags.map((value) => node("option", { value })));
   const filtered = address.FILTERS.some((name) => wanted[name]);
   empty.hidden = shown.length > 0;
-  const kind = shown.length ? "" : filtered ? `none ${jobs.size} ${Boolean(next)}` : "first";
+  const kind = shown.length ? "" : filtered ? `none ${Boolean(next)}` : "first";
   if (empty.dataset.kind !== kind) {
     empty.dataset.kind = kind;
     empty.replaceChildren(...(kind === "" ? [] : filtered ? none() : first()));
@@ -115,7 +126,7 @@ function draw() {
 }
 
 function none() {
-  const told = !jobs.size ? "No job matches the filters." : `None of the ${plural(jobs.size, "job")} loaded so far matches.`;
+  const told = next ? "None of the newest jobs matches the filters. Older ones may." : "No job matches the filters.";
   return [node("div", { class: "empty" }, node("div", { class: "stack" }, node("h1", {}, "Nothing found"), node("p", { class: "lead", role: "status" }, told)),
     node("p", {}, button("Clear the filters", () => address.filter(Object.fromEntries(address.FILTERS.map((name) => [name, ""]))), { name: "clear" })))];
 }
@@ -137,6 +148,7 @@ async function command(job, name) {
   try {
     await send(method, `/api/jobs/${encodeURIComponent(job.job_id)}${path}?run=${job.run}`);
     say("Done");
+    counted = 0;
   } catch (error) {
     tell(error.message);
   }
@@ -158,7 +170,12 @@ export function neighbour(id, step) {
 export const title = () => "Pictures";
 
 filters.addEventListener("submit", (event) => event.preventDefault());
-filters.addEventListener("input", () => address.filter(Object.fromEntries(new FormData(filters))));
+// Words are searched for when the typing pauses.
+let typing = 0;
+filters.addEventListener("input", ({ target }) => {
+  clearTimeout(typing);
+  typing = setTimeout(() => address.filter(Object.fromEntries(new FormData(filters))), target.tagName === "SELECT" ? 0 : 300);
+});
 states.addEventListener("click", ({ target }) => {
   const chosen = target.closest("[data-state]");
   if (chosen) address.filter({ state: chosen.dataset.state });

@@ -63,7 +63,7 @@ function live(job, status, overview, now) {
     const passed = (now - since) / 1000;
     const left = usual - passed;
     const title = left > 1 ? `About ${seconds(left)} left` : `Usually takes ${seconds(usual)}`;
-    return { kind: "work", sign: "work", word: "Being made", title, more: `${so}Since ${seconds(passed)}.`, acts: [], share: share || Math.min(0.97, passed / usual) };
+    return { kind: "work", sign: "work", word: "Being made", title, more: `${so}Under way for ${seconds(passed)}.`, acts: [], share: share || Math.min(0.97, passed / usual) };
   }
   if (calls.length && ended.length === calls.length) return { ...waiting, kind: "work", sign: "work", word: "Being made", title: "Making the smaller versions", share: null };
   return { ...waiting, share, title: so + reason(status, overview, now), more: status ? `Waiting for ${seconds((now - Date.parse(job.accepted_at)) / 1000)}.` : "" };

@@ -75,11 +75,16 @@ function replaced(old, job, its, version, command) {
   const open = address.job(job.job_id);
   const frame = picture ? pictured(job, its, words, open, tile) : speaking(job, its, open, command);
   const cap = node("div", { class: "cap" }, node("a", { href: open, dir: "auto", title: words, "data-do": "open" }, words),
-    node("p", {}, when(job.accepted_at), node("span", {}, job.cost_usd === null ? "" : usd(job.cost_usd))));
+    node("p", {}, when(job.accepted_at), node("span", {}, price(job))));
   tile.replaceChildren(node("div", { class: "frame" }, frame), cap);
   if (focused) tile.querySelector(`[data-do="${focused}"]`)?.focus({ preventScroll: true });
   tiles.set(job.job_id, tile);
   return tile;
+}
+
+function price(job) {
+  if (job.state === "running") return job.estimate_usd === null ? "" : `about ${usd(job.estimate_usd)}`;
+  return job.cost_usd === null ? "" : usd(job.cost_usd);
 }
 
 // Of the cover, or else of the first size.
