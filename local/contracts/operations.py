@@ -17,6 +17,7 @@ from local.contracts.parameters import (
     LIST_KEY,
     LISTED,
     NUMBER,
+    POOL,
     RANGE,
     REASON,
     RUN,
@@ -27,7 +28,7 @@ from shared.batches.reader import MAX_JOBS
 from shared.events.data import Data
 from shared.http_api.batch_documents import BatchList, BatchStatus, SubmittedList
 from shared.http_api.job_documents import JobCounts, JobEstimate, JobList, JobStatus
-from shared.workflows.overview import Overview
+from shared.workflows.overview import Overview, PoolStatus
 
 #: Response headers and their meanings.
 HEADERS: Final = {
@@ -277,5 +278,14 @@ OPERATIONS: Final = (
         "Return the live state of the app: the pace of each quota pool, the budget, the queues.",
         {200: Answer("The overview.", Overview)},
         ("invalid_query",),
+    ),
+    Operation(
+        "probe_pool",
+        "post",
+        "/api/pools/{pool}/probe",
+        "Let the next call of a pool be the probe of its open circuits.",
+        {200: Answer("The pool.", PoolStatus)},
+        ("no_such_pool",),
+        parameters=(POOL,),
     ),
 )

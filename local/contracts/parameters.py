@@ -20,6 +20,10 @@ BATCH_ID: Final[Schema] = ID | {
     "name": "batch_id",
     "description": "The id of the batch, from its `Location` or its event.",
 }
+POOL: Final[Schema] = ID | {
+    "name": "pool",
+    "description": "The name of the quota pool, from the overview.",
+}
 LINKS: Final[Schema] = {
     "name": "links",
     "in": "query",

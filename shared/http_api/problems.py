@@ -45,6 +45,7 @@ _KINDS: Final = {
     "no_such_job": _Kind(HTTPStatus.NOT_FOUND, "There is no job of this id."),
     "no_such_picture": _Kind(HTTPStatus.NOT_FOUND, "The job has no such picture, or not yet."),
     "no_such_batch": _Kind(HTTPStatus.NOT_FOUND, "There is no batch of this id."),
+    "no_such_pool": _Kind(HTTPStatus.NOT_FOUND, "No deployment uses a quota pool of this name."),
     "no_results_yet": _Kind(HTTPStatus.NOT_FOUND, "The batch is not completed."),
     "batch_conflict": _Kind(
         HTTPStatus.CONFLICT, "The idempotency key belongs to a batch of other jobs."

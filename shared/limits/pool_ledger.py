@@ -155,6 +155,15 @@ def acquire(
     return moved, Reservation(request.pool, request.deployment, answer, probe)
 
 
+def probe_now(ledger: Ledger, *, now: datetime) -> Ledger:
+    """Let the next call be the probe of every open circuit; a probe in progress goes on."""
+    circuits = {
+        name: circuit.model_copy(update={"probe_at": min(circuit.probe_at, now)})
+        for name, circuit in ledger.circuits.items()
+    }
+    return ledger.model_copy(update={"circuits": circuits})
+
+
 def report(
     ledger: Ledger, reservation: Reservation, feedback: CallFeedback, *, now: datetime
 ) -> Ledger:

@@ -39,6 +39,7 @@ from ..limits.pool_ledger import (
     has_trouble,
     is_usable,
     mark_sent,
+    probe_now,
     report,
 )
 from ..ports import Blobs, Clock, Versioned
@@ -124,6 +125,14 @@ class PoolLedgers:
             return ledger, ledger.owed
 
         return await shared.change(step)
+
+    async def probe_now(self, pool: str) -> None:
+        """Let the next call of the pool be the probe of its open circuits."""
+
+        def step(ledger: Ledger | None, now: datetime) -> tuple[Ledger | None, None]:
+            return (probe_now(ledger, now=now) if ledger else None), None
+
+        await self._ledger(pool).change(step)
 
     async def mark_sent(self, pool: str, alarms: Sequence[Alarm]) -> None:
         """Record that these alarms were sent."""

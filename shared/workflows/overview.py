@@ -3,6 +3,7 @@
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from typing import Final, Literal
 
 from pydantic import Field
 
@@ -14,6 +15,9 @@ from ..http_api.limits import BudgetStatus, PaceStatus, describe_budget, describ
 from ..http_api.problems import to_problem
 from ..limits.adaptive_rate import Quota
 from ..stores.world import World
+
+#: The name of no blob: those of jobs start with a letter or digit.
+_NOTHING: Final = "_health"
 
 
 class LaneStatus(Data):
@@ -37,6 +41,14 @@ class PoolStatus(Data):
     problem: str | None = Field(description="Why its ledger could not be read.")
 
 
+class StoreStatus(Data):
+    """A store that the app needs, as it answered just now."""
+
+    store: Literal["records", "pictures", "queues"]
+    milliseconds: float | None = Field(description="Of one small read; null: see `problem`.")
+    problem: str | None = Field(description="Why it could not be read.")
+
+
 class Overview(Data):
     """The state of the app."""
 
@@ -45,6 +57,7 @@ class Overview(Data):
     budget: BudgetStatus | None = Field(description="Today's budget; null: see `budget_problem`.")
     budget_problem: str | None = Field(description="Why the budget could not be read.")
     lanes: tuple[LaneStatus, ...]
+    stores: tuple[StoreStatus, ...]
     links: bool = Field(description="Whether callers get links to pictures.")
     time: datetime
 
@@ -92,6 +105,27 @@ class _Look:
 
         return await self.attempt(look)
 
+    async def stores(self) -> tuple[StoreStatus, ...]:
+        """Read what does not exist from each store: that costs one small request."""
+        world, queue = self.world, self.configuration.settings.jobs_queue
+        return (
+            await self.store("records", lambda: world.records.read(_NOTHING)),
+            await self.store("pictures", lambda: world.pictures.read(_NOTHING, start=0, length=1)),
+            await self.store("queues", lambda: world.queues.oldest(queue)),
+        )
+
+    async def store(
+        self,
+        store: Literal["records", "pictures", "queues"],
+        read: Callable[[], Awaitable[object]],
+    ) -> StoreStatus:
+        began = self.world.clock.now()
+        _, problem = await self.attempt(read)
+        took = (self.world.clock.now() - began).total_seconds() * 1000
+        return StoreStatus(
+            store=store, milliseconds=None if problem else round(took, 1), problem=problem
+        )
+
     async def attempt[T](self, look: Callable[[], Awaitable[T]]) -> tuple[T | None, str | None]:
         try:
             return await look(), None
@@ -114,9 +148,19 @@ async def overview(
         budget=budget,
         budget_problem=budget_problem,
         lanes=tuple(lanes),
+        stores=await look.stores(),
         links=settings.read_link_seconds > 0,
         time=look.now,
     ), tuple(look.errors)
+
+
+async def probe_pool(pool: str, world: World, configuration: Configuration) -> PoolStatus | None:
+    """Let the next call of a pool be a probe; None if no deployment has such a pool."""
+    members = next((each for each in _pools(configuration) if each[0].pool == pool), None)
+    if members is None:
+        return None
+    await world.pools.probe_now(pool)
+    return await _Look(world, configuration, world.clock.now()).pool(members)
 
 
 def _pools(configuration: Configuration) -> list[list[Deployment]]:

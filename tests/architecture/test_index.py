@@ -96,6 +96,7 @@ TRIGGERS: dict[str, dict[str, str | list[str]]] = {
     "release_job": http("jobs/{job_id}/release", "POST"),
     "fail_job": http("jobs/{job_id}/fail", "POST"),
     "read_overview": http("overview", "GET", "HEAD"),
+    "probe_pool": http("pools/{pool}/probe", "POST"),
     "gallery": http("gallery", "GET", "HEAD", level="ANONYMOUS"),
     "gallery_file": http("gallery/{name}", "GET", "HEAD", level="ANONYMOUS"),
     "health": http("health", "GET", level="ANONYMOUS"),

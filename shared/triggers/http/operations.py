@@ -7,7 +7,8 @@ import azure.functions as func
 from ...adapters.world import open_world
 from ...config.settings import Configuration
 from ...errors import ImageJobsError
-from ...workflows.overview import overview
+from ...http_api.problems import refused
+from ...workflows import overview as overviews
 from ..host import log
 from .responses import json_response
 
@@ -35,7 +36,17 @@ def _health_response(status: int, word: str) -> func.HttpResponse:
 async def read_overview(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
     """Return the state of the app."""
     del req
-    told, errors = await overview(open_world(configuration), configuration)
+    told, errors = await overviews.overview(open_world(configuration), configuration)
     for error in errors:
         log.warning("read_overview: %s", error)
     return json_response(told)
+
+
+async def probe_pool(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
+    """Let the next call of a pool be a probe, instead of waiting for its time."""
+    pool = req.route_params.get("pool", "")
+    found = await overviews.probe_pool(pool, open_world(configuration), configuration)
+    if found is None:
+        raise refused("no_such_pool", f"no deployment uses the pool {pool!r}; see /api/overview")
+    log.info("probe_pool: the next call of pool %s is a probe", found.pool)
+    return json_response(found)

@@ -108,6 +108,14 @@ def test_idle_models_are_one_line_and_trouble_stands_out(page: Page, stack: Runn
         assert banner.locator("img, script").count() == 0
         expect(line).to_contain_text("1 of 9 models takes no calls")
         expect(page.locator("#line details")).to_have_attribute("open", "")
+        banner.get_by_role("link", name="See the status").click()
+        trouble = page.locator("#page .banner")
+        expect(trouble).to_contain_text("We try again at")
+        trouble.get_by_role("button", name="Try now").click()
+        expect(trouble).to_contain_text("The next call is a test.")
+        expect(page.locator("#page")).to_contain_text("Jobs and records")
+        page.keyboard.press("g")
+        page.keyboard.press("p")
     finally:
         blob.delete_blob()
     expect(banner).to_have_count(0, timeout=PATIENCE_MS)

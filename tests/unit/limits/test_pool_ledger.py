@@ -22,6 +22,7 @@ from shared.limits.pool_ledger import (
     acquire,
     is_usable,
     mark_sent,
+    probe_now,
     report,
 )
 
@@ -106,6 +107,16 @@ def test_one_probe_goes_and_its_success_is_told_once() -> None:
     assert pool.reservation().probe is None
     assert pool.ledger
     assert not pool.ledger.circuits
+
+
+def test_a_probe_may_start_at_once_when_somebody_asks_for_it_but_only_one() -> None:
+    pool = Pool()
+    pool.report(pool.reservation(), BLOCKED)
+    assert pool.ledger
+    pool.ledger = probe_now(pool.ledger, now=pool.now)
+    assert pool.reservation().probe
+    pool.ledger = probe_now(pool.ledger, now=pool.now)
+    assert pool.held().delay == FIRST_INTERVAL
 
 
 def test_a_probe_that_is_throttled_says_that_the_block_is_over() -> None:

@@ -8,7 +8,7 @@ from shared.errors import StoreUnavailable
 from shared.limits.adaptive_rate import Quota
 from shared.limits.circuit_breaker import CallFeedback
 from shared.limits.pool_ledger import AcquireRequest, Reservation
-from shared.workflows.overview import Overview, overview
+from shared.workflows.overview import Overview, overview, probe_pool
 from tests.simulation.scene import Scene, configured
 
 FOX = {"job_id": "fox", "prompt": "a fox", "model": "gpt-image-2", "size": "1024x1024"}
@@ -57,6 +57,29 @@ async def test_a_pool_tells_its_pace_as_it_is_now() -> None:
     assert [circuit.message for circuit in first.pace.circuits] == ["temporarily blocked"]
     assert first.pace.next_call_at == scene.world.clock.now() + timedelta(seconds=30)
     assert second.pace.circuits == ()
+
+
+async def test_a_store_that_does_not_answer_is_told_apart_from_those_that_do() -> None:
+    scene = a_scene()
+    scene.world.steps.failing["pictures.read"] = [StoreUnavailable("x")]
+    told, errors = await overview(scene.world, scene.configuration)
+    assert len(errors) == 1
+    assert [(each.store, each.milliseconds) for each in told.stores if not each.problem] == [
+        ("records", 0),
+        ("queues", 0),
+    ]
+
+
+async def test_a_circuit_is_probed_by_the_next_call_when_somebody_asks_for_it() -> None:
+    scene = a_scene()
+    reservation = await permitted(scene, "gpt-image-2", "near")
+    await scene.world.pools.report(reservation, CallFeedback("blocked", "temporarily blocked"))
+    told = await probe_pool("gpt-image-2", scene.world, scene.configuration)
+    assert told
+    assert told.pace
+    assert [circuit.until for circuit in told.pace.circuits] == [None]
+    assert (await permitted(scene, "gpt-image-2", "far")).probe
+    assert await probe_pool("another", scene.world, scene.configuration) is None
 
 
 async def test_a_day_tells_what_is_spent_and_what_is_set_aside() -> None:
@@ -121,7 +144,9 @@ async def test_a_look_around_is_one_read_each_and_no_write() -> None:
     before = len(scene.world.steps.taken)
     await told_of(scene)
     assert Counter(scene.world.steps.taken[before:]) == {
-        "queues.oldest": 3,
+        "queues.oldest": 4,  # the lanes, and the jobs queue as a store
+        "records.read": 1,
+        "pictures.read": 1,
         "pools.read": 1,  # the other was read a moment ago
         "budget.read": 1,
     }

@@ -17,6 +17,11 @@ export async function look() {
   return overview;
 }
 
+// Let the state be asked for anew.
+export function forget() {
+  overview = null;
+}
+
 export const now = (app = overview) => (app ? Date.parse(app.time) + Date.now() - app.seen : Date.now());
 
 const busy = (app) => app.pools.some(({ pace }) => !pace || pace.waiting || pace.stopped_until || pace.circuits.length) || app.lanes.some((lane) => lane.oldest_seconds !== null);
@@ -56,7 +61,7 @@ export function troubles(app) {
   if (budget?.limit_usd && budget.cost_usd + budget.reserved_usd >= budget.limit_usd) {
     found.push({ title: `Today’s budget of ${usd(budget.limit_usd)} is used up.`, more: "New pictures wait until midnight UTC, when a new day begins. Someone who runs the app can raise the budget." });
   }
-  const unread = [app.budget_problem, ...app.pools.map((each) => each.problem), ...app.lanes.map((each) => each.problem)].filter(Boolean);
+  const unread = [app.budget_problem, ...app.pools.map((each) => each.problem), ...app.lanes.map((each) => each.problem), ...app.stores.map((each) => each.problem)].filter(Boolean);
   if (unread.length) found.push({ title: "The app cannot read all of its own state.", more: `${[...new Set(unread)].join(" ")} The figures below are incomplete.` });
   return found;
 }

@@ -1,7 +1,8 @@
 // How the app stands: its models, who waits, money, storage.
 
-import { now, banner, doing, levelOf, sums, troubles } from "./glance.js";
-import { clock, node, plural, rate, redraw, seconds, state } from "./nodes.js";
+import { forget, now, banner, doing, levelOf, sums, troubles } from "./glance.js";
+import { send } from "./api.js";
+import { button, clock, node, plural, rate, redraw, say, seconds, state } from "./nodes.js";
 
 const MS = 4000;
 const LEVELS = {
@@ -18,9 +19,9 @@ export const title = () => "Status";
 export async function show(place, address, overview) {
   redraw(place, `${overview.seen}`, () => [
     node("div", { class: "head stack" }, node("h1", {}, "Status"), node("p", {}, summary(overview), " ", node("span", { class: "dim" }, `As of ${clock(overview.time, { second: "2-digit" })}.`))),
-    troubles(overview).map((each) => node("div", { class: "cause" }, banner(each))),
+    troubles(overview).map((each) => node("div", { class: "cause" }, banner(each, each.pool ? [button("Try now", () => probe(each.pool), { name: `probe ${each.pool}` })] : []))),
     node("section", { class: "panel" }, node("h2", {}, "Models"), models(overview)),
-    node("div", { class: "halves" }, node("section", { class: "panel" }, node("h2", {}, "Queues"), queues(overview)), node("section", { class: "panel stack" }, node("h2", {}, "Money today"), sums(overview))),
+    node("div", { class: "halves" }, node("section", { class: "panel" }, node("h2", {}, "Queues"), queues(overview)), node("section", { class: "panel" }, node("h2", {}, "Storage"), stores(overview)), node("section", { class: "panel stack" }, node("h2", {}, "Money today"), sums(overview))),
   ]);
   return MS;
 }
@@ -41,6 +42,25 @@ function models(overview) {
         node("td", { "data-label": "Calls a minute", class: "num end" }, pace ? `${rate(pace.rate_rpm)} of ${rate(pool.quota_rpm)}` : "unknown"),
         node("td", { "data-label": "Queue", class: "nowrap end" }, pace?.waiting ? `${pace.waiting} wait` : "none waits"), node("td", { "data-label": "Next call", class: "num end" }, !pace ? "unknown" : left > 1 ? `in ${seconds(left)}` : "now"));
     })));
+}
+
+// Jobs that wait for a pool try it at their time; the next new call tries it at once.
+async function probe(pool) {
+  try {
+    await send("POST", `/api/pools/${encodeURIComponent(pool)}/probe`);
+    say(`The next call of ${pool} is a test.`);
+  } catch (error) {
+    say(error.message);
+  }
+  forget();
+  window.dispatchEvent(new Event("refresh"));
+}
+
+const STORES = { records: "Jobs and records", pictures: "Pictures", queues: "Queues" };
+
+function stores({ stores: all }) {
+  return node("ul", { class: "health" }, all.map(({ store, milliseconds, problem }) =>
+    node("li", { class: problem ? "warn" : "" }, state(problem ? { kind: "bad", sign: "bad", word: "No answer" } : LEVELS.idle), node("span", {}, node("strong", {}, STORES[store]), node("br"), node("span", { class: "dim" }, problem ?? "Read a moment ago")), node("span", { class: "num dim" }, problem ? "" : `${Math.round(milliseconds)} ms`))));
 }
 
 function queues({ lanes }) {
