@@ -17,7 +17,7 @@ export UV
 BIN := .venv/bin
 
 .PHONY: help setup demo dev test unit contract acceptance chaos outage upgrade batch quota bench check lint \
-	types imports infra pins format requirements schemas azuretypes wheel package clean
+	types imports infra pins format requirements schemas screenshots azuretypes wheel package clean
 
 help:
 	@bold=; plain=; if [ -t 1 ]; then bold=$$'\033[1m'; plain=$$'\033[0m'; fi; \
@@ -101,6 +101,9 @@ requirements: $(UV) ## compile requirements*.txt from pyproject.toml (UPGRADE=1:
 
 schemas: .venv/.stamp ## write what docs/ derives from the code: schemas, tables, the picture of the house
 	@$(BIN)/python -m local.contracts.schemas
+
+screenshots: setup ## take the screenshots of the gallery in docs/gallery
+	@$(BIN)/python -m tests.acceptance.gallery.screenshots
 
 azuretypes: setup ## update the types of Azure's resources, for the checks of infra/
 	@scripts/azure-types

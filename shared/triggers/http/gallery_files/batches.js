@@ -23,8 +23,9 @@ export async function show(place, { batch }) {
   return batch ? showOne(place, batch) : showAll(place);
 }
 
-const nameOf = ({ manifest, read }) => (manifest.blob.endsWith("/posted.json") ? `List of ${plural(read, "job")}` : manifest.blob.replace(/\.\w+$/, ""));
-const source = ({ manifest }) => (manifest.blob.endsWith("/posted.json") ? "a list over HTTP" : manifest.blob);
+const nameOf = (batch) => (isPosted(batch) ? `List of ${plural(batch.read, "job")}` : batch.manifest.blob.replace(/\.\w+$/, ""));
+const isPosted = ({ manifest }) => manifest.blob.endsWith("/posted.json");
+const source = (batch) => (isPosted(batch) ? "a list over HTTP" : batch.manifest.blob);
 const isOver = (batch) => batch.state === "completed";
 const hrefOf = (batch) => `#page=batch&batch=${encodeURIComponent(batch.batch_id)}`;
 const ended = ({ counts }) => counts.succeeded + counts.failed + counts.parked + counts.cancelled + counts.rejected + counts.gone;
@@ -127,7 +128,7 @@ function failures(batch, counts) {
     const { title: what, more: means } = failure(code);
     return row(what, means, count, link(`Show ${plural(count, "job")}`, address.href({ batch: batch.batch_id, failure: code }), { kind: "slim", name: code }));
   });
-  const faulty = batch.faults.map((fault) => `Line ${fault.line}: ${fault.field ? `${fault.field}: ` : ""}${fault.message}`);
+  const faulty = batch.faults.map((fault) => `${isPosted(batch) ? `No. ${fault.entry}` : `Line ${fault.line}`}: ${fault.field ? `${fault.field}: ` : ""}${fault.message}`);
   const { rejected } = sums(batch, counts);
   if (rejected) rows.push(row(rejected === 1 ? "The line has a mistake." : "The lines have a mistake.", faulty.slice(0, 3).join(" "), rejected, null));
   const file = batch.file_faults.map((fault) => node("p", { class: "note" }, icon("warn"), node("span", {}, `Line ${fault.line}: ${fault.message}`)));

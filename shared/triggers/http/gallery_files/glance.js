@@ -9,12 +9,19 @@ const LONG_WAIT = 600;
 const line = document.getElementById("line");
 const banners = document.getElementById("trouble");
 let overview = null;
+let running = 0;
 
 // Return the state of the app; asked for anew when it is old.
 export async function look() {
   if (overview && Date.now() - overview.seen < (busy(overview) ? BUSY_MS : IDLE_MS)) return overview;
   overview = { ...(await get("/api/overview")), seen: Date.now() };
   return overview;
+}
+
+// How many jobs run, of all jobs: then the line does not say that nothing waits.
+export function count(jobs) {
+  running = jobs;
+  if (overview) draw(overview);
 }
 
 // Let the state be asked for anew.
@@ -31,7 +38,7 @@ export function draw(app) {
   redraw(banners, JSON.stringify(found), () => found.map((each) => banner(each, [link("See the status", "#page=status", { kind: "primary" })])));
   const phone = matchMedia("(max-width: 640px)").matches;
   const unfolded = line.querySelector("details")?.open;
-  redraw(line, JSON.stringify({ ...app, time: "", seen: "" }), () => whole(app, found.length > 0));
+  redraw(line, JSON.stringify([running, { ...app, time: "", seen: "", stores: "" }]), () => whole(app, found.length > 0));
   const details = line.querySelector("details");
   // It unfolds by itself only when trouble begins, and not on a phone: there the banner says it.
   if (line.dataset.trouble !== String(found.length > 0)) details.open = found.length > 0 && !phone;
@@ -85,7 +92,8 @@ function whole(app, troubled) {
   const parts = [
     node("span", {}, node("b", {}, out.length ? `${out.length} of ${plural(names.length, noun)} ${out.length === 1 ? "takes" : "take"} no calls` : unknown ? `${plural(unknown, "pool")} unknown` : `${plural(names.length, noun)} ready`)),
     out.length ? node("span", {}, node("b", {}, String(names.length - out.length)), " ready") : null,
-    node("span", {}, calls ? [node("b", {}, String(calls)), " waiting"] : "nothing waits"),
+    running ? node("span", {}, node("b", {}, running.toLocaleString("en")), " in work") : null,
+    calls ? node("span", {}, node("b", {}, String(calls)), " waiting") : running ? null : node("span", {}, "nothing waits"),
     late ? node("span", {}, node("b", {}, seconds(oldest)), " the oldest") : null,
     money(app.budget),
   ];

@@ -2,6 +2,7 @@
 
 import * as address from "./address.js";
 import { get, send } from "./api.js";
+import * as glance from "./glance.js";
 import { button, copying, link, node, redraw, say } from "./nodes.js";
 import { COMMANDS, failure } from "./sentences.js";
 import * as wall from "./wall.js";
@@ -59,6 +60,7 @@ async function count() {
   counted = Date.now();
   const counts = await get("/api/counts").catch(() => null);
   if (!counts) return;
+  glance.count(counts.running);
   for (const each of states.children) {
     if (!["running", "parked", "failed"].includes(each.dataset.state)) continue;
     const number = counts[each.dataset.state];

@@ -66,7 +66,7 @@ function live(job, status, overview, now) {
     return { kind: "work", sign: "work", word: "Being made", title, more: `${so}Under way for ${seconds(passed)}.`, acts: [], share: share || Math.min(0.97, passed / usual) };
   }
   if (calls.length && ended.length === calls.length) return { ...waiting, kind: "work", sign: "work", word: "Being made", title: "Making the smaller versions", share: null };
-  return { ...waiting, share, title: so + reason(status, overview, now), more: status ? `Waiting for ${seconds((now - Date.parse(job.accepted_at)) / 1000)}.` : "" };
+  return { ...waiting, share, title: so + reason(status, overview, now), more: status && now - Date.parse(job.accepted_at) > 2000 ? `Waiting for ${seconds((now - Date.parse(job.accepted_at)) / 1000)}.` : "" };
 }
 
 // Why a job waits, by the ledger of the pool that it waits for.
