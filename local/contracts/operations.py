@@ -170,6 +170,18 @@ OPERATIONS: Final = (
         parameters=(BATCH_ID, HAVE),
     ),
     Operation(
+        "cancel_batch",
+        "delete",
+        "/api/batches/{batch_id}",
+        "Cancel a batch: the rest of its file is not read, and its running jobs are cancelled.",
+        {
+            200: Answer("The batch had ended before.", BatchStatus, headers=("ETag",)),
+            202: Answer("The batch ends.", BatchStatus, headers=("ETag", "Retry-After")),
+        },
+        ("no_such_batch", "wrong_state"),
+        parameters=(BATCH_ID,),
+    ),
+    Operation(
         "read_results",
         "get",
         "/api/batches/{batch_id}/results",

@@ -158,6 +158,9 @@ class BatchRecord(_Frozen):
     #: The newest step, and when its message is due: see `delay_of_step`.
     step: int = Field(default=0, ge=0, validation_alias=AliasChoices("step", "turn"))
     due_at: datetime
+    #: When somebody cancelled it, and the pages whose running jobs were cancelled since.
+    cancel_requested_at: datetime | None = None
+    cancelled: int = Field(default=0, ge=0)
     created_at: datetime
     read_at: datetime | None = None
     completed_at: datetime | None = None
@@ -221,6 +224,25 @@ def add_entries(record: BatchRecord, page: EntryPage, *, now: datetime) -> Batch
         state=BatchState.RUNNING if page.is_last else record.state,
         read_at=now if page.is_last else None,
     )
+
+
+def request_cancel(record: BatchRecord, *, now: datetime) -> BatchRecord:
+    """Ask for the end of a batch; the same record if it has ended, or somebody asked before."""
+    if record.state is BatchState.COMPLETED or record.cancel_requested_at:
+        return record
+    return _update(record, now, cancel_requested_at=now)
+
+
+def stop_reading(record: BatchRecord, *, now: datetime) -> BatchRecord:
+    """Leave the rest of the manifest unread, because the batch was cancelled."""
+    fault = FileFault(line=record.reading.line, message="cancelled; the rest was not read")
+    faults = (*record.file_faults, fault)[:MAX_FAULTS]
+    return _update(record, now, state=BatchState.RUNNING, read_at=now, file_faults=faults)
+
+
+def add_cancelled(record: BatchRecord, *, now: datetime) -> BatchRecord:
+    """Note that the running jobs of a page were cancelled."""
+    return _update(record, now, cancelled=record.cancelled + 1)
 
 
 def wait_at(record: BatchRecord, place: int, *, now: datetime) -> BatchRecord:

@@ -41,6 +41,9 @@ class BatchStatus(Data):
         description="Where this app serves the result manifest; null until it is completed."
     )
     results_url: str | None = Field(description="Where it is stored.")
+    cancel_requested_at: datetime | None = Field(
+        description="When it was cancelled; until it is completed, its running jobs end."
+    )
     created_at: datetime
     updated_at: datetime
     completed_at: datetime | None

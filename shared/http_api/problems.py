@@ -50,7 +50,7 @@ _KINDS: Final = {
     "batch_conflict": _Kind(
         HTTPStatus.CONFLICT, "The idempotency key belongs to a batch of other jobs."
     ),
-    "wrong_state": _Kind(HTTPStatus.CONFLICT, "The job is in a state that does not allow this."),
+    "wrong_state": _Kind(HTTPStatus.CONFLICT, "The state of the job or batch does not allow this."),
     "too_large": _Kind(HTTPStatus.CONTENT_TOO_LARGE, "The body is too long."),
     "unsupported_media_type": _Kind(
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE, "The content type of the body is not supported."

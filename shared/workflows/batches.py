@@ -5,6 +5,7 @@ manifest, the record, the event. The process may stop after any of these; the ne
 from there.
 """
 
+import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -18,31 +19,39 @@ from ..batches.record import (
     EntryPage,
     Manifest,
     TakenEntry,
+    add_cancelled,
     add_results,
     complete,
     delay_of_step,
     entries_page,
     next_step,
     open_batch,
+    request_cancel,
     results_page,
+    stop_reading,
     wait_at,
 )
 from ..config.settings import Configuration
 from ..errors import (
     AlreadyExists,
+    IllegalStep,
     MalformedMessage,
+    RecordGone,
     StaleVersion,
     StoreUnavailable,
     UnreadableRecord,
 )
+from ..jobs.commands import Action, Command
 from ..jobs.parsing import Message
 from ..ports import Report, Versioned, What
 from ..records.dead_letter import DeadLetterKind, message_letter
 from ..records.record import JobRecord, JobState
 from ..stores.batches import publish_results
+from ..stores.documents import until_written
 from ..stores.manifests import FoundManifest
 from ..stores.world import World
 from .batch_entries import take_page
+from .control import execute_command
 
 #: How long one message works on a batch: well within the time limit of a function.
 MAX_STEP: Final = timedelta(minutes=4)
@@ -181,7 +190,15 @@ class _BatchStep:
         while self.world.clock.now() - began < MAX_STEP:
             match self.record.state:
                 case BatchState.READING:
-                    await self.write(await take_page(self.record, self.world, self.configuration))
+                    # A cancelled batch takes one more page: its jobs may have begun already.
+                    record = await take_page(self.record, self.world, self.configuration)
+                    if record.cancel_requested_at and record.state is BatchState.READING:
+                        record = stop_reading(record, now=self.world.clock.now())
+                    await self.write(record)
+                case BatchState.RUNNING if (
+                    self.record.cancel_requested_at and self.record.cancelled < self.record.pages
+                ):
+                    await self.write(await cancel_page(self.record, self.world, self.configuration))
                 case BatchState.RUNNING if self.record.collected < self.record.pages:
                     collected = self.record.collected
                     await self.write(await collect_page(self.record, self.world))
@@ -239,6 +256,44 @@ class _BatchStep:
             "collected": record.collected,
         }
         return Report(what, None, known | facts)
+
+
+async def cancel_batch(
+    batch_id: str, world: World, configuration: Configuration
+) -> Versioned[BatchRecord]:
+    """Cancel a batch: nothing more of it is read, and its running jobs are cancelled.
+
+    A message does so; a batch that is completed stays as it is.
+    """
+
+    async def attempt(_is_first: bool) -> Versioned[BatchRecord]:  # noqa: FBT001 (of `until_written`)
+        stored = await read_batch(batch_id, world)
+        record = request_cancel(stored.value, now=world.clock.now())
+        if record == stored.value:
+            return stored
+        return await hand_over(record, stored.version, 0, world, configuration)
+
+    return await until_written(attempt, world.clock, what=f"record of batch {batch_id}")
+
+
+async def cancel_page(
+    record: BatchRecord, world: World, configuration: Configuration
+) -> BatchRecord:
+    """Cancel the running jobs that a page began; those begun elsewhere go on."""
+    body = await world.batches.read_page(record.batch_id, entries_page(record.cancelled))
+    jobs = await _read_jobs(EntryPage.model_validate_json(body or b"").entries, {}, world)
+    for job in jobs.values():
+        is_ours = job and job.batch and job.batch.batch_id == record.batch_id
+        if job and is_ours and job.state is JobState.RUNNING:
+            command = Command(
+                command=Action.CANCEL,
+                job_id=job.job_id,
+                run=job.run,
+                reason=f"batch {record.batch_id} was cancelled",
+            )
+            with contextlib.suppress(IllegalStep, RecordGone):  # it ended meanwhile
+                await execute_command(command, world, configuration)
+    return add_cancelled(record, now=world.clock.now())
 
 
 async def collect_page(record: BatchRecord, world: World) -> BatchRecord:

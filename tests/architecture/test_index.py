@@ -85,6 +85,7 @@ TRIGGERS: dict[str, dict[str, str | list[str]]] = {
     "submit_batch": http("jobs/batch", "POST"),
     "list_batches": http("batches", "GET", "HEAD"),
     "read_batch": http("batches/{batch_id}", "GET", "HEAD"),
+    "cancel_batch": http("batches/{batch_id}", "DELETE"),
     "read_results": http("batches/{batch_id}/results", "GET"),
     "estimate_job": http("estimate", "POST"),
     "list_jobs": http("jobs", "GET", "HEAD"),

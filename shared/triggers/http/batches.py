@@ -21,6 +21,7 @@ from ...http_api.queries import matches_version
 from ...jobs.fields import is_job_id
 from ...ports import Report, Versioned, What
 from ...stores.world import World
+from ...workflows import batches as workflow
 from ...workflows.posted_lists import Begun, begin
 from ..host import log_report
 from .jobs import read_body
@@ -65,6 +66,22 @@ async def read_batch(req: func.HttpRequest, configuration: Configuration) -> fun
     if matches_version(req.headers.get("if-none-match"), stored.version):
         return empty_response(304, headers)
     return json_response(describe_batch(stored.value), headers=headers)
+
+
+async def cancel_batch(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
+    """Cancel a batch."""
+    world = open_world(configuration)
+    batch_id = (await _stored(req, world)).value.batch_id
+    stored = await workflow.cancel_batch(batch_id, world, configuration)
+    if stored.value.cancel_requested_at is None:
+        raise refused("wrong_state", f"batch {batch_id} is completed")
+    log_report("cancel_batch", Report(What.EXECUTED, None, {"batch_id": batch_id}))
+    headers = _headers(stored, world)
+    return json_response(
+        describe_batch(stored.value),
+        status=202 if "Retry-After" in headers else 200,
+        headers=headers,
+    )
 
 
 async def read_results(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:

@@ -51,6 +51,7 @@ ROUTES: Final = (
     Route("submit_batch", ("POST",), "jobs/batch", "batches", reads_body=True),
     Route("list_batches", _READ, "batches", "batches", ("after",)),
     Route("read_batch", _READ, "batches/{batch_id}", "batches"),
+    Route("cancel_batch", ("DELETE",), "batches/{batch_id}", "batches"),
     Route("read_results", ("GET",), "batches/{batch_id}/results", "batches"),
     Route("read_overview", _READ, "overview", "operations"),
     Route("probe_pool", ("POST",), "pools/{pool}/probe", "operations"),

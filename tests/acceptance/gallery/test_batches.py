@@ -44,3 +44,17 @@ def test_a_batch_tells_its_progress_cost_failures_and_results(
     expect(page.locator("#also")).to_contain_text("Only jobs of the batch")
     page.get_by_role("button", name="Show all").click()
     expect(page.locator(".tile").nth(len(JOBS))).to_be_visible()
+
+
+def test_a_batch_is_stopped_by_a_button(page: Page, caller: Caller) -> None:
+    # More than run at once, so that some have not begun.
+    slow = {**FOX, "prompt": "slow [[fault:slow-headers,8]]"}
+    posted = caller.call("POST", "/api/jobs/batch", [slow] * 100)
+    batch = posted.headers["location"].rsplit("/", 1)[1]
+    page.evaluate("address => { location.hash = address }", f"page=batch&batch={batch}")
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.get_by_role("button", name="Stop what is not begun").click()
+    told = page.locator("#page .batch")
+    expect(told).to_contain_text("Completed", timeout=PATIENCE_MS)
+    expect(told).to_contain_text("Cancelled.")
+    assert caller.call("GET", f"/api/batches/{batch}").json["counts"]["cancelled"] > 0

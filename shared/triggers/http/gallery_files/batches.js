@@ -1,7 +1,7 @@
 // Batches: the newest ones, and one with its progress, its cost and what was not made, by reason.
 
 import * as address from "./address.js";
-import { get, picture } from "./api.js";
+import { get, picture, send } from "./api.js";
 import { ago, bar, button, clock, copying, dayName, icon, link, node, plural, redraw, say, state, usd } from "./nodes.js";
 import { shown } from "./pictures.js";
 import { failure } from "./sentences.js";
@@ -81,7 +81,17 @@ function head(batch) {
   const time = `${dayName(batch.created_at).toLowerCase()} at ${clock(batch.created_at)}`;
   return node("div", { class: "head" }, node("div", { class: "stack" }, link("All batches", "#page=batches", { kind: "quiet slim backlink", sign: "back", name: "all" }), node("h1", { dir: "auto" }, nameOf(batch)),
     node("p", { class: "dim", dir: "auto" }, `${plural(batch.read, "job")} from ${source(batch)}, started ${time}`)),
-  node("div", { class: "acts" }, batch.results_path ? button("Download results", () => download(batch), { kind: "primary", sign: "save", name: "results" }) : null));
+  node("div", { class: "acts" }, isOver(batch) ? null : batch.cancel_requested_at ? state({ kind: "", sign: "wait", word: "Being stopped" }) : button("Stop what is not begun", () => stop(batch), { name: "stop" }), batch.results_path ? button("Download results", () => download(batch), { kind: "primary", sign: "save", name: "results" }) : null));
+}
+
+async function stop(batch) {
+  if (!confirm("Stop this batch? Its running jobs are cancelled. Calls in progress are paid for, and their pictures are kept.")) return;
+  try {
+    await send("DELETE", `/api/batches/${encodeURIComponent(batch.batch_id)}`);
+  } catch (error) {
+    say(error.message);
+  }
+  window.dispatchEvent(new Event("refresh"));
 }
 
 async function download(batch) {
