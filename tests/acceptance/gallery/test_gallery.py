@@ -41,6 +41,7 @@ SKETCH = {
     "cover_path": "/api/jobs/fox/images/first",
     "cover_url": None,
     "cost_usd": 0.01,
+    "cost_usd_at_most": 0.01,
     "failure": None,
 }
 ALL = 1000
@@ -140,7 +141,9 @@ def test_what_could_not_be_read_is_said_and_not_shown_as_nothing(page: Page) -> 
 def test_without_a_budget_no_amount_is_claimed(page: Page) -> None:
     def answered(route: Route) -> None:
         told = route.fetch().json()
-        told["budget"] |= dict.fromkeys(("limit_usd", "cost_usd", "reserved_usd", "calls"))
+        told["budget"] |= dict.fromkeys(
+            ("limit_usd", "cost_usd", "cost_usd_at_most", "reserved_usd", "left_usd", "calls")
+        )
         route.fulfill(json=told)
 
     page.route("**/api/overview", answered)

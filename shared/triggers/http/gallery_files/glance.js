@@ -1,7 +1,7 @@
 // How the app stands, in one line, from its ledgers; trouble is a sentence above it. Times use the app's clock.
 
 import { get } from "./api.js";
-import { bar, clock, icon, link, node, plural, redraw, seconds, usd } from "./nodes.js";
+import { bar, clock, costs, icon, link, node, plural, redraw, seconds, usd } from "./nodes.js";
 
 const IDLE_MS = 10000;
 const BUSY_MS = 4000;
@@ -65,8 +65,8 @@ export function troubles(app) {
     }
   }
   const { budget } = app;
-  if (budget?.limit_usd && budget.cost_usd + budget.reserved_usd >= budget.limit_usd) {
-    found.push({ title: `Today’s budget of ${usd(budget.limit_usd)} is used up.`, more: "New pictures wait until midnight UTC, when a new day begins. Someone who runs the app can raise the budget." });
+  if (budget?.left_usd === 0) {
+    found.push({ title: `Nothing is left of today’s budget of ${usd(budget.limit_usd)}.`, more: "New pictures wait until midnight UTC, when a new day begins. Someone who runs the app can raise the budget." });
   }
   const unread = [app.budget_problem, ...app.pools.map((each) => each.problem), ...app.lanes.map((each) => each.problem), ...app.stores.map((each) => each.problem)].filter(Boolean);
   if (unread.length) found.push({ title: "The app cannot read all of its own state.", more: `${[...new Set(unread)].join(" ")} The figures below are incomplete.` });
@@ -105,7 +105,7 @@ function whole(app, troubled) {
 function money(budget) {
   if (!budget) return node("span", {}, "cost unknown");
   if (budget.cost_usd === null) return null;
-  return node("span", {}, node("b", { class: "num" }, usd(budget.cost_usd)), budget.limit_usd === null ? null : node("span", { class: "wide-only" }, ` of ${usd(budget.limit_usd)}`), " today");
+  return node("span", {}, node("b", { class: "num" }, costs(budget)), budget.limit_usd === null ? null : node("span", { class: "wide-only" }, ` of ${usd(budget.limit_usd)}`), " today");
 }
 
 // The pools that do something, and a line for the others.
@@ -132,13 +132,13 @@ export function doing(pool, app) {
 
 export function sums({ budget, budget_problem: problem }) {
   if (!budget) return node("p", {}, problem);
-  const { limit_usd: limit, cost_usd: cost, reserved_usd: reserved } = budget;
+  const { limit_usd: limit, cost_usd_at_most: cost, reserved_usd: reserved, left_usd: left } = budget;
   if (cost === null) return node("p", { class: "dim" }, "No daily budget is set, so costs are not added up.");
-  if (limit === null) return node("p", {}, node("b", { class: "num" }, usd(cost)), node("span", { class: "dim" }, " without a limit"));
+  if (limit === null) return node("p", {}, node("b", { class: "num" }, costs(budget)), node("span", { class: "dim" }, " without a limit"));
   const midnight = Date.parse(`${budget.day}T00:00:00Z`) + 86400000;
   return [
-    node("p", { class: "bar-row spread" }, node("span", {}, "All jobs"), node("span", { class: "num" }, usd(cost), node("span", { class: "dim" }, ` of ${usd(limit)}`))),
-    bar(`${Math.round((100 * cost) / limit)} % spent, ${Math.round((100 * reserved) / limit)} % set aside`, [[cost / limit, cost >= 0.9 * limit ? "f-warn" : "f-ink"], [reserved / limit, "f-dim"]]),
-    node("p", { class: "small dim" }, `Solid: spent. Grey: set aside for pictures being made. A new day begins at midnight UTC, in ${seconds((midnight - now()) / 1000)}.`),
+    node("p", { class: "bar-row spread" }, node("span", {}, "All jobs"), node("span", { class: "num" }, costs(budget), node("span", { class: "dim" }, ` of ${usd(limit)}, ${usd(left)} left`))),
+    bar(`${Math.round((100 * cost) / limit)} % used, ${Math.round((100 * reserved) / limit)} % set aside`, [[cost / limit, cost >= 0.9 * limit ? "f-warn" : "f-ink"], [reserved / limit, "f-dim"]]),
+    node("p", { class: "small dim" }, `Solid: what ended calls may have cost. Grey: set aside for pictures being made. A new day begins at midnight UTC, in ${seconds((midnight - now()) / 1000)}.`),
   ];
 }

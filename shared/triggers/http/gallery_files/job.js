@@ -4,7 +4,7 @@ import * as address from "./address.js";
 import { get, picture, send } from "./api.js";
 import { now } from "./glance.js";
 import * as list from "./list.js";
-import { bar, bytes, button, clock, copying, dayName, fold, icon, link, node, plural, redraw, say, seconds, size, state, usd } from "./nodes.js";
+import { bar, bytes, button, capital, clock, copying, costs, dayName, fold, icon, link, node, plural, redraw, say, seconds, size, state, usd } from "./nodes.js";
 import { saving } from "./pictures.js";
 import { COMMANDS, changed, standing } from "./sentences.js";
 import { language, viewer } from "./stage.js";
@@ -196,7 +196,7 @@ function promptOf({ prompt: text, prompt_blob: blob }) {
 function facts() {
   const decided = job.plans.map((plan) => plan.routing.decided);
   const several = (what) => [...new Set(decided.map(what).filter(Boolean))];
-  const cost = job.cost_usd === null ? node("span", {}, "unknown") : node("span", { class: "num" }, job.state === "parked" || job.failure?.code === "outcome_unknown" ? `up to ${usd(job.cost_usd)}` : usd(job.cost_usd));
+  const cost = node("span", { class: "num" }, costs(job));
   const pairs = [
     ["Model", several((each) => each.model).join(", ")],
     ["Size", several((each) => size(`${each.width}x${each.height}`)).join(", ")],
@@ -250,14 +250,12 @@ function steps() {
   return node("ol", { class: "steps" }, found.map(({ at, what }) => node("li", {}, node("time", { class: "dim num", datetime: at }, clock(at, { second: "2-digit" })), node("span", {}, what))));
 }
 
-const capital = (words) => `${words[0].toUpperCase()}${words.slice(1)}`;
-
 function outcome(attempt) {
   const took = seconds((Date.parse(attempt.ended_at) - Date.parse(attempt.started_at)) / 1000);
-  const cost = attempt.cost_usd ? `, ${usd(attempt.cost_usd)}` : "";
+  const cost = attempt.cost_usd_at_most ? `, ${costs(attempt)}` : "";
   if (attempt.kind === "done") return `made after ${took}${cost}`;
   const why = attempt.message && attempt.message !== attempt.kind ? `: ${attempt.message}` : "";
-  return attempt.charged === "unknown" ? `no answer after ${took}, perhaps paid${cost}${why}` : `${attempt.kind ?? "ended"} after ${took}${cost}${why}`;
+  return attempt.kind === "unknown" ? `no answer after ${took}${cost}${why}` : `${attempt.kind ?? "ended"} after ${took}${cost}${why}`;
 }
 
 export function keys(event) {

@@ -123,6 +123,13 @@ export function usd(value) {
   return `$${value.toLocaleString("en", { minimumFractionDigits: 2, maximumSignificantDigits: 2 })}`;
 }
 
+// A cost: what is certain and, where it differs, what is possible.
+export function costs({ cost_usd: certain, cost_usd_at_most: most }) {
+  if (certain === null || certain === most) return usd(certain);
+  return certain ? `${usd(certain)} to ${usd(most)}` : `up to ${usd(most)}`;
+}
+
+export const capital = (words) => `${words[0].toUpperCase()}${words.slice(1)}`;
 export const plural = (count, one, many = `${one}s`) => `${count.toLocaleString("en")} ${count === 1 ? one : many}`;
 export const size = (text) => text.replace(/^(\d+)x(\d+)$/, "$1 × $2");
 export const rate = (rpm) => rpm.toLocaleString("en", { maximumFractionDigits: rpm < 100 ? 1 : 0 });

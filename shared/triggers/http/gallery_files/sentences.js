@@ -1,12 +1,12 @@
 // What states and codes mean for a reader, and what the reader can do. Codes themselves are never shown.
 
-import { clock, plural, seconds, usd } from "./nodes.js";
+import { capital, clock, costs, plural, seconds, usd } from "./nodes.js";
 
 // `title` says what happened, `more` what it means; `acts` are in the order of preference.
 const FAILURES = {
   content_refused: ["The safety filter refused this prompt.", "Other words may pass.", ["words"]],
   outcome_unknown: ["We may have paid for this one, and it never arrived.", "The connection broke while it was being made.", ["again"]],
-  over_budget: ["Today’s budget is used up.", "It goes on at midnight UTC.", ["again"]],
+  over_budget: ["Too little is left of today’s budget.", "It goes on at midnight UTC.", ["again"]],
   over_cost_limit: ["It would cost more than you allowed.", "One more call could exceed the limit of this job.", ["again"]],
   fewer_images: ["Some pictures are missing.", "The others are kept.", ["again"]],
   input_changed: ["A picture to start from was changed or removed.", "Choose another one.", ["changes"]],
@@ -43,7 +43,8 @@ export function standing(job, { status = null, overview = null, now = Date.now()
   const code = job.failure?.code ?? job.failure;
   const { title, more, acts } = failure(job.state === "cancelled" ? "cancelled" : code);
   if (job.state === "parked") return { kind: "warn", sign: "pause", word: "Needs you", title, more, acts: ["release", "fail"] };
-  const paid = job.cost_usd === 0 ? "Nothing was paid." : !job.cost_usd ? "" : code === "outcome_unknown" ? `Up to ${usd(job.cost_usd)} may have been paid.` : `${usd(job.cost_usd)} was paid.`;
+  const { cost_usd: certain, cost_usd_at_most: most } = job;
+  const paid = most === 0 ? "Nothing was paid." : certain === null ? "" : certain === most ? `${usd(most)} was paid.` : `${capital(costs(job))} may have been paid.`;
   const told = [paid, more].filter(Boolean).join(" ");
   if (job.state === "cancelled") return { kind: "", sign: "close", word: "Cancelled", title: "You cancelled this one.", more: told, acts };
   return { kind: "bad", sign: "bad", word: "Failed", title, more: told, acts };
@@ -78,7 +79,7 @@ function reason(status, overview, now) {
     if (told) return told;
   }
   const budget = overview?.budget;
-  if (budget?.limit_usd && budget.cost_usd + budget.reserved_usd >= budget.limit_usd) return "Until midnight UTC: today’s budget is used up.";
+  if (budget?.left_usd === 0) return "Until midnight UTC: nothing is left of today’s budget.";
   const busy = pools.find(({ pace }) => pace && Date.parse(pace.next_call_at) - now > 1500);
   if (busy) return `About ${seconds((Date.parse(busy.pace.next_call_at) - now) / 1000)}: ${busy.pool} is busy, ${plural(busy.pace.waiting, "call waits", "calls wait")}.`;
   const retried = status?.tasks.find((task) => task.state === "pending" && task.unpaid_retries);

@@ -1,7 +1,7 @@
 // The wall of pictures: a tile per job, newest first, day by day; updated in place, so that focus and scroll position stay.
 
 import * as address from "./address.js";
-import { bar, button, dayName, icon, link, node, plural, state, usd, when } from "./nodes.js";
+import { bar, button, costs, dayName, icon, link, node, plural, state, usd, when } from "./nodes.js";
 import { saving, shown } from "./pictures.js";
 import { COMMANDS, standing } from "./sentences.js";
 
@@ -48,15 +48,16 @@ function dayOf(name, index) {
 
 function summary(jobs) {
   const pictures = jobs.reduce((sum, job) => sum + job.images, 0);
-  const cost = jobs.reduce((sum, job) => sum + (job.cost_usd ?? 0), 0);
-  return pictures ? `${plural(pictures, "picture")}, ${usd(cost)}` : "";
+  const total = (end) => jobs.reduce((sum, job) => sum + (job[end] ?? 0), 0);
+  const cost = { cost_usd: total("cost_usd"), cost_usd_at_most: total("cost_usd_at_most") };
+  return pictures ? `${plural(pictures, "picture")}, ${costs(cost)}` : "";
 }
 
 function fill(list, jobs, told, command) {
   let next = list.firstElementChild;
   for (const job of jobs) {
     const its = told(job);
-    const version = JSON.stringify([job.state, job.run, job.updated_at, job.images, job.cover_path, job.cost_usd, its, when(job.accepted_at).textContent]);
+    const version = JSON.stringify([job.state, job.run, job.updated_at, job.images, job.cover_path, job.cost_usd, job.cost_usd_at_most, its, when(job.accepted_at).textContent]);
     let tile = tiles.get(job.job_id);
     if (tile?.dataset.version !== version) tile = replaced(tile, job, its, version, command);
     if (tile === next) next = next.nextElementSibling;
@@ -84,7 +85,7 @@ function replaced(old, job, its, version, command) {
 
 function price(job) {
   if (job.state === "running") return job.estimate_usd === null ? "" : `about ${usd(job.estimate_usd)}`;
-  return job.cost_usd === null ? "" : usd(job.cost_usd);
+  return job.cost_usd === null ? "" : costs(job);
 }
 
 // Of the cover, or else of the first size.
