@@ -167,7 +167,8 @@ class JobCounts(Data):
     cancelled: int
     failures: dict[str, int] = Field(description="Jobs by the code of their failure.")
     images: int = Field(description="Of ended jobs.")
-    cost_usd: float = Field(description="Of ended jobs, US dollars.")
+    cost_usd: float = Field(description="Of ended jobs: what is certain, US dollars.")
+    cost_usd_at_most: float = Field(description="Of ended jobs: what is possible.")
     estimate_usd: float = Field(description="Of running jobs, US dollars.")
     since: datetime | None = Field(
         description="Null: all jobs are counted. Else only jobs accepted since then: the app looks "
@@ -235,6 +236,7 @@ def describe_sums(sums: JobSums) -> JobCounts:
         sums,
         **states,
         cost_usd=round(sums.cost_usd, 6),
+        cost_usd_at_most=round(sums.cost_usd_at_most, 6),
         estimate_usd=round(sums.estimate_usd, 6),
     )
 

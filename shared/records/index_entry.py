@@ -138,6 +138,7 @@ class JobSums(BaseModel):
     failures: dict[str, int] = {}
     images: int = 0
     cost_usd: float = 0.0
+    cost_usd_at_most: float = 0.0
     #: Of the jobs that run.
     estimate_usd: float = 0.0
     #: When the oldest of them was accepted; None: all jobs are counted.
@@ -150,6 +151,7 @@ class JobSums(BaseModel):
             self.failures[entry.code] = self.failures.get(entry.code, 0) + 1
         self.images += entry.pictures
         self.cost_usd += entry.cost_usd or 0.0
+        self.cost_usd_at_most += entry.cost_usd_at_most or 0.0
         if entry.state is JobState.RUNNING:
             self.estimate_usd += entry.estimate_usd or 0.0
 

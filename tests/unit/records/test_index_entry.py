@@ -125,12 +125,14 @@ def test_a_list_holds_the_jobs_that_have_all_that_is_wanted(
 
 def test_sums_are_of_all_jobs_that_were_added() -> None:
     sums = JobSums()
-    sums.add(entry(state=JobState.SUCCEEDED, pictures=2, cost_usd=0.5, estimate_usd=0.6))
-    sums.add(entry(state=JobState.FAILED, code="content_refused", cost_usd=0.0))
+    sums.add(entry(state=JobState.SUCCEEDED, pictures=2, cost_usd=0.5, cost_usd_at_most=0.5))
+    refused = {"code": "content_refused", "cost_usd": 0.0, "cost_usd_at_most": 0.1}
+    sums.add(entry(state=JobState.FAILED, **refused))
     sums.add(entry(estimate_usd=0.25))
     assert sums.states[JobState.RUNNING] == sums.states[JobState.FAILED] == 1
     assert sums.failures == {"content_refused": 1}
-    assert (sums.images, sums.cost_usd, sums.estimate_usd) == (2, 0.5, 0.25)
+    assert (sums.images, sums.estimate_usd) == (2, 0.25)
+    assert (sums.cost_usd, sums.cost_usd_at_most) == (0.5, 0.6)
 
 
 def test_parts_of_one_model_and_size_are_shown_once() -> None:

@@ -72,7 +72,7 @@ function waiting(its) {
 // What happened, what it means, and what can be done about it, each with its consequence.
 function decision(its, kind) {
   const orders = (ORDERS[job.state] ?? []).map((name, index) => order(name, index === 0 && job.state === "parked"));
-  const detail = job.failure && job.failure.message !== its.title ? fold("What the provider said", "said", node("p", { dir: "auto" }, job.failure.message), job.failure.categories.length ? node("p", {}, `It names: ${job.failure.categories.join(", ")}.`) : null) : null;
+  const detail = job.failure && job.failure.message !== its.title ? fold("What the provider said", "said", node("p", { dir: "auto" }, job.failure.message), job.failure.moderation?.categories.length ? node("p", {}, `It names: ${job.failure.moderation.categories.join(", ")}.`) : null) : null;
   if (job.state === "running") return node("div", { class: "panel work-note" }, state(its), " ", node("strong", {}, its.title), its.more ? node("span", { class: "dim" }, ` ${its.more}`) : null);
   return node("div", { class: `${kind} ${its.kind}` }, node("div", { class: "choose" }, icon(its.sign), node("h2", {}, its.title), node("p", {}, its.more), node("ul", { class: "orders" }, changes(its), orders), detail));
 }
