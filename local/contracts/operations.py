@@ -178,7 +178,7 @@ OPERATIONS: Final = (
             200: Answer("The batch had ended before.", BatchStatus, headers=("ETag",)),
             202: Answer("The batch ends.", BatchStatus, headers=("ETag", "Retry-After")),
         },
-        ("no_such_batch", "wrong_state"),
+        ("no_such_batch", "wrong_state", "invalid_query"),
         parameters=(BATCH_ID,),
     ),
     Operation(
@@ -297,7 +297,7 @@ OPERATIONS: Final = (
         "/api/pools/{pool}/probe",
         "Let the next call of a pool be the probe of its open circuits.",
         {200: Answer("The pool.", PoolStatus)},
-        ("no_such_pool",),
+        ("no_such_pool", "invalid_query"),
         parameters=(POOL,),
     ),
 )

@@ -126,8 +126,9 @@ def test_a_list_holds_the_jobs_that_have_all_that_is_wanted(
 def test_sums_are_of_all_jobs_that_were_added() -> None:
     sums = JobSums()
     sums.add(entry(state=JobState.SUCCEEDED, pictures=2, cost_usd=0.5, cost_usd_at_most=0.5))
-    refused = {"code": "content_refused", "cost_usd": 0.0, "cost_usd_at_most": 0.1}
-    sums.add(entry(state=JobState.FAILED, **refused))
+    sums.add(
+        entry(state=JobState.FAILED, code="content_refused", cost_usd=0.0, cost_usd_at_most=0.1)
+    )
     sums.add(entry(estimate_usd=0.25))
     assert sums.states[JobState.RUNNING] == sums.states[JobState.FAILED] == 1
     assert sums.failures == {"content_refused": 1}
