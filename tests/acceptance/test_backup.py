@@ -14,7 +14,8 @@ from tests.simulation.waiting import until
 
 FOX = {"prompt": "a fox in the snow", "model": "gpt-image-2", "size": "1024x1024", "quality": "low"}
 ENDED = [f"ended-{number}" for number in range(3)]
-RUNNING = [f"running-{number}" for number in range(4)]
+#: As many as a process calls at once in a pool before a call was accepted lately.
+RUNNING = [f"running-{number}" for number in range(2)]
 
 type Copied = list[tuple[str, str, bytes, dict[str, str], str | None]]
 
