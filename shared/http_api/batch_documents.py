@@ -14,8 +14,9 @@ from ..events.data import Data
 from .job_documents import JOB_PATH, LATEST_POLL, SOONEST_POLL
 from .problems import Problem, problem, to_problem
 
-#: Where a batch and its result manifest are.
+#: Where a batch, its page in the gallery and its result manifest are.
 BATCH_PATH: Final = "/api/batches/{batch_id}"
+GALLERY_PATH: Final = "/api/gallery#page=batch&batch={batch_id}"
 RESULTS_PATH: Final = "/api/batches/{batch_id}/results"
 #: Ask for a batch again after this share of the time that it runs already.
 _POLL_SHARE: Final = 0.25
@@ -37,6 +38,7 @@ class BatchStatus(Data):
     )
     faults: tuple[EntryFault, ...] = Field(description="The first faults of entries.")
     path: str
+    gallery_path: str = Field(description="The page of the gallery where people follow it.")
     results_path: str | None = Field(
         description="Where this app serves the result manifest; null until it is completed."
     )
@@ -84,6 +86,7 @@ def describe_batch(record: BatchRecord) -> BatchStatus:
         read=record.reading.entries,
         counts=tally(record.counts),
         path=BATCH_PATH.format(batch_id=record.batch_id),
+        gallery_path=GALLERY_PATH.format(batch_id=record.batch_id),
         results_path=RESULTS_PATH.format(batch_id=record.batch_id) if ended else None,
     )
 

@@ -46,12 +46,14 @@ def test_a_batch_tells_its_progress_cost_failures_and_results(
     expect(page.locator(".tile").nth(len(JOBS))).to_be_visible()
 
 
-def test_a_batch_is_stopped_by_a_button(page: Page, caller: Caller) -> None:
+def test_a_batch_is_stopped_on_the_page_that_its_answer_links(
+    page: Page, caller: Caller, stack: RunningStack
+) -> None:
     # More than run at once, so that some have not begun.
     slow = {**FOX, "prompt": "slow [[fault:slow-headers,8]]"}
     posted = caller.call("POST", "/api/jobs/batch", [slow] * 100)
-    batch = posted.headers["location"].rsplit("/", 1)[1]
-    page.evaluate("address => { location.hash = address }", f"page=batch&batch={batch}")
+    batch = posted.json["batch"]["batch_id"]
+    page.goto(f"{stack.ready['host']}{posted.json['batch']['gallery_path']}")
     page.once("dialog", lambda dialog: dialog.accept())
     page.get_by_role("button", name="Stop what is not begun").click()
     told = page.locator("#page .batch")

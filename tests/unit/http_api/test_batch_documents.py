@@ -41,6 +41,7 @@ def test_the_results_have_a_path_once_they_are_written() -> None:
         "/api/batches/b1",
         None,
     )
+    assert status.gallery_path == "/api/gallery#page=batch&batch=b1"
     done = describe_batch(complete(BATCH, "https://results", now=NOW))
     assert (done.results_path, done.results_url) == ("/api/batches/b1/results", "https://results")
 
