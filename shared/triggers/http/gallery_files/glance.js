@@ -96,9 +96,11 @@ function whole(app, troubled) {
     calls ? node("span", {}, node("b", {}, String(calls)), " waiting") : running ? null : node("span", {}, "nothing waits"),
     late ? node("span", {}, node("b", {}, seconds(oldest)), " the oldest") : null,
     money(app.budget),
-  ];
+  ].filter(Boolean);
+  // With the last part, so that it is never alone in a line.
+  parts.at(-1).append(node("span", { class: "caret", "aria-hidden": "true" }));
   return node("details", { class: `line${troubled || late ? " off" : ""}`, "data-do": "line" },
-    node("summary", { "data-do": "line-summary" }, icon(troubled || late ? "warn" : "good", "dot"), parts, node("span", { class: "caret", "aria-hidden": "true" })),
+    node("summary", { "data-do": "line-summary" }, icon(troubled || late ? "warn" : "good", "dot"), parts),
     node("div", {}, node("section", { class: "stack" }, node("h2", {}, "Models"), table(app)), node("section", { class: "stack" }, node("h2", {}, "Money today"), sums(app), node("p", {}, node("a", { href: "#page=status" }, "See everything on the status page")))));
 }
 
