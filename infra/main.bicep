@@ -95,7 +95,9 @@ var models = deployments ?? [{ name: 'gpt-image-2', version: '2026-04-21' }]
 var foundryId = empty(foundryAccountId)
   ? resourceId('Microsoft.CognitiveServices/accounts', 'aif-${token}')
   : foundryAccountId
-var days = retention ?? { images: 0, jobs: 90, inputs: 30, deadLetters: 90 }
+var days = retention ?? { images: 0, jobs: 0, inputs: 30, deadLetters: 90 }
+// A record never goes before its pictures: who sent its job again would find them, and not know whose.
+var jobDays = min(days.images, days.jobs) == 0 ? 0 : max(days.images, days.jobs)
 var triggerQueues = objectValues(jobQueues)
 
 resource identity 'Microsoft.ManagedIdentity/userAssignedIdentities@2024-11-30' = {
@@ -144,7 +146,7 @@ module dataStorage 'modules/storage.bicep' = {
     )
     deletions: [
       { container: labelledContainers.IMAGES_CONTAINER, days: days.images }
-      { container: writtenContainers.JOBS_CONTAINER, days: days.jobs }
+      { container: writtenContainers.JOBS_CONTAINER, days: jobDays }
       { container: readContainers.INPUTS_CONTAINER, days: days.inputs }
       { container: writtenContainers.DEAD_LETTERS_CONTAINER, days: days.deadLetters }
       { container: readContainers.MANIFESTS_CONTAINER, days: days.inputs }

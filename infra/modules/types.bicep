@@ -89,7 +89,7 @@ type Retention = {
   @description('Pictures and their sidecars.')
   images: int
 
-  @description('Job records. A job id that is used again after this time counts as new and is paid again.')
+  @description('Job records, kept at least as long as the pictures. A job id that is used again after this time counts as new and is paid again.')
   jobs: int
 
   @description('Prompts and pictures from callers.')

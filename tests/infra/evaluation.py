@@ -67,6 +67,8 @@ _FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "items": lambda value: [{"key": key, "value": value[key]} for key in sorted(value)],
     "join": lambda values, between: between.join(values),
     "last": lambda values: values[-1],
+    "max": max,
+    "min": min,
     "map": lambda values, change: [change(each) for each in values],
     "objectKeys": sorted,
     "objectValues": lambda value: [value[key] for key in sorted(value)],

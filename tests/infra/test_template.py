@@ -95,6 +95,30 @@ def test_the_app_of_the_template_scales_and_updates_as_the_guide_says() -> None:
     assert config["siteUpdateStrategy"] == {"type": "RollingUpdate"}
 
 
+@pytest.mark.parametrize(
+    ("images", "jobs", "kept"), [(None, None, 0), (0, 90, 0), (365, 90, 365), (30, 365, 365)]
+)
+def test_a_record_never_goes_before_its_pictures(
+    images: int | None, jobs: int | None, kept: int
+) -> None:
+    times = {"images": images, "jobs": jobs, "inputs": 30, "deadLetters": 90}
+    given = {} if images is None else {"retention": times}
+    rules = [
+        rule
+        for each in evaluate(INFRA, given)
+        if each.kind == "Microsoft.Storage/storageAccounts/managementPolicies"
+        for rule in each.body["properties"]["policy"]["rules"]
+    ]
+    days = {
+        rule["name"].removeprefix("delete-"): rule["definition"]["actions"]["baseBlob"]["delete"][
+            "daysAfterModificationGreaterThan"
+        ]
+        for rule in rules
+    }
+    assert days["inputs"] == 30
+    assert days.get("jobs", 0) == kept
+
+
 def faults_of_order(folder: Path) -> Iterator[str]:
     """Yield subscriptions of Event Grid whose roles are not granted well before them."""
     main = read(folder / "main.bicep")

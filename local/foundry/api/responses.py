@@ -4,6 +4,7 @@ import asyncio
 import gzip
 import socket
 import struct
+import zlib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -58,9 +59,14 @@ class ImageCall:
 
     def base64(self, data: bytes) -> bytes:
         """Return a picture as base64, with the requested faults."""
-        return bodies.base64_of(
+        if "trailing" in self.faults:
+            data += b"\r\n"
+        text = bodies.base64_of(
             data, escapes=self.settings.escapes, spoilt="bad-base64" in self.faults
         )
+        if "base64url" in self.faults:
+            text = text.translate(bytes.maketrans(b"+/", b"-_"))
+        return b"data:image/png;base64," * ("data-uri" in self.faults) + text
 
     def writer(self, response: web.StreamResponse) -> BodyWriter:
         """Return a writer for the response, with the stops of the faults."""
@@ -166,26 +172,22 @@ async def _wall(call: ImageCall, running: RunningCall) -> None:
 
 async def _whole(call: ImageCall, running: RunningCall) -> tuple[web.StreamResponse, str]:
     finished = await asyncio.shield(running.billing)
-    if linked := call.faults.get("linked"):
-        origin = linked.value or str(call.request.url.origin())
-        urls = [
-            call.emulator.links.add(origin, each.data, call.image.format)
-            for each in finished.pictures
-        ]
-        parts = bodies.links(call.image, urls, _told_usage(call, finished), call.settings)
-    else:
-        pictures = [
-            call.base64(p.data) for p in finished.pictures if "empty-data" not in call.faults
-        ]
-        usage = _told_usage(call, finished)
-        parts = bodies.document(call.image, pictures, usage, call.settings)
+    if "202" in call.faults:
+        return web.json_response({"id": "op-1", "status": "running"}, status=202), "no picture"
+    parts = _document(call, finished)
     headers = dict(call.headers)
+    if "long-header" in call.faults:
+        headers["x-content-filter"] = "y" * int(call.faults["long-header"].number(65_000))
     if "truncated-json" in call.faults:
         parts = _truncated(parts, call.faults["truncated-json"])
     if "gzip" in call.faults:
         parts = [Part(gzip.compress(b"".join(part.data for part in parts), 1))]
         headers["content-encoding"] = "gzip"
-    response = web.StreamResponse(headers=headers)
+    elif "deflate" in call.faults:
+        parts = [Part(zlib.compress(b"".join(part.data for part in parts), 1))]
+        headers["content-encoding"] = "deflate"
+    status = int(call.faults["status"].number(201)) if "status" in call.faults else 200
+    response = web.StreamResponse(status=status, headers=headers)
     wrong = call.faults.get("wrong-content-type")
     response.content_type = (wrong.value or "text/plain") if wrong else "application/json"
     total = sum(len(part.data) for part in parts)
@@ -195,6 +197,19 @@ async def _whole(call: ImageCall, running: RunningCall) -> tuple[web.StreamRespo
     writer = call.writer(response)
     _set_cut(call, writer, parts)
     return response, await _send(call, writer, response, parts, finished)
+
+
+def _document(call: ImageCall, finished: FinishedCall) -> list[Part]:
+    """Return the JSON reply, with base64, links or both."""
+    faults, usage = call.faults, _told_usage(call, finished)
+    drawn = [] if "empty-data" in faults else [each.data for each in finished.pictures]
+    linked = drawn if "linked" in faults else drawn[1:] if "mixed" in faults else []
+    origin = ("linked" in faults and faults["linked"].value) or str(call.request.url.origin())
+    urls = [call.emulator.links.add(origin, each, call.image.format) for each in linked]
+    pictures = [call.base64(each) for each in drawn[: len(drawn) - len(linked)]]
+    if "spoilt-first" in faults and pictures:
+        pictures[0] = call.base64(b"GIF89a" + bytes(50))
+    return bodies.document(call.image, pictures, usage, call.settings, urls=urls)
 
 
 async def _stream(

@@ -60,9 +60,17 @@ def usage_of(image: ImageRequest, usage: Usage, settings: Settings) -> dict[str,
 
 
 def document(
-    image: ImageRequest, pictures: Sequence[bytes], usage: Usage, settings: Settings
+    image: ImageRequest,
+    pictures: Sequence[bytes],
+    usage: Usage,
+    settings: Settings,
+    *,
+    urls: Sequence[str] = (),
 ) -> list[Part]:
-    """Return the JSON reply in the order of the measured body; `pictures` are base64."""
+    """Return the JSON reply in the order of the measured body.
+
+    `pictures` are base64; `urls` link the others, as reported for FLUX.
+    """
     item: dict[str, JsonValue] = {"b64_json": _SPLIT}
     body: dict[str, JsonValue] = {"created": int(time.time())}
     if image.model.family == "gpt-image":
@@ -72,7 +80,8 @@ def document(
                 {"prompt_index": 0, "content_filter_results": _filters()}
             ]
         body["background"] = image.background
-    body["data"] = [item for _ in pictures]
+    links: list[JsonValue] = [{"url": url, "b64_json": None} for url in urls]
+    body["data"] = [*(item for _ in pictures), *links]
     if image.model.family == "gpt-image":
         body |= {"output_format": image.format, "quality": image.quality, "size": image.size}
     counts = usage_of(image, usage, settings)
@@ -81,13 +90,6 @@ def document(
     elif counts is not None:
         body["usage"] = counts
     return _parts(body, pictures)
-
-
-def links(image: ImageRequest, urls: Sequence[str], usage: Usage, settings: Settings) -> list[Part]:
-    """Return the JSON reply with links instead of pictures, as reported for FLUX."""
-    empty = b"".join(part.data for part in document(image, [], usage, settings))
-    items: JsonValue = [{"url": url, "b64_json": None} for url in urls]
-    return [Part(json.dumps({**json.loads(empty), "data": items}).encode())]
 
 
 def partial_event(image: ImageRequest, picture: bytes, index: int) -> list[Part]:

@@ -39,6 +39,7 @@ AFTER: Mapping[str, str] = {
     "disconnect-after": "the connection is closed without a reply: billed",
     "wall": "a call without a stream is cut; value: seconds of the service (122): billed",
     "empty-data": "200 with no picture: billed",
+    "202": "202 with the id of a job instead of a picture: billed",
 }
 REPLY: Mapping[str, str] = {
     "cut": "the body ends early; value: bytes sent (half)",
@@ -51,6 +52,14 @@ REPLY: Mapping[str, str] = {
     "bad-base64": "an invalid character in the middle of each picture",
     "usage": "an absurd usage; value: its output tokens (1e18)",
     "linked": "links instead of pictures (not streamed); value: another origin than ours",
+    "mixed": "the first picture as base64, the others as links (not streamed)",
+    "spoilt-first": "a GIF in place of the first picture (not streamed)",
+    "data-uri": "a data URI around the base64 of each picture",
+    "base64url": "the alphabet of URLs in the base64",
+    "trailing": "bytes after the end of each picture",
+    "long-header": "a header; value: its length (65000)",
+    "status": "another status of a reply with pictures; value: the status (201)",
+    "deflate": "content-encoding: deflate, also when not requested",
     "gzip": "content-encoding: gzip, also when not requested",
     "error-event": "a stream that ends in an error event",
     "no-final": "a stream that ends without its completed event",
