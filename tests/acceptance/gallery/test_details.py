@@ -84,6 +84,17 @@ def test_what_a_finish_made_is_shown_and_saved(page: Page, stack: RunningStack) 
     assert download.value.suggested_filename == "made_default_0.png"
 
 
+def test_a_job_opened_by_a_link_leads_to_the_older_and_the_newer_one(page: Page) -> None:
+    page.goto(page.url.split("#", maxsplit=1)[0] + "#job=markup")
+    page.reload()
+    job = page.locator("#page .job")
+    expect(job).to_have_attribute("data-job", "markup")
+    page.keyboard.press("j")
+    expect(job).not_to_have_attribute("data-job", "markup")
+    page.keyboard.press("k")
+    expect(job).to_have_attribute("data-job", "markup")
+
+
 def test_all_pictures_are_saved_as_one_zip(page: Page, stack: RunningStack) -> None:
     opened = opened_job(page, "made")
     with page.expect_download() as download:

@@ -59,10 +59,10 @@ function crumbs() {
       button("Newer job", () => step(-1), { sign: "back", only: true, name: "newer" }), button("Older job", () => step(1), { sign: "on", only: true, name: "older" })));
 }
 
-function step(by) {
-  const to = list.neighbour(shown, by);
+async function step(by) {
+  const to = await list.neighbour(shown, by).catch(() => null);
   if (to) address.go({ job: to });
-  else say(by < 0 ? "This is the newest job" : "This is the oldest job loaded");
+  else say(by < 0 ? "This is the newest job" : "This is the oldest job");
 }
 
 function waiting(its) {

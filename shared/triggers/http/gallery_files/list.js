@@ -162,11 +162,23 @@ function tell(text) {
   notice.hidden = !text;
 }
 
-// The job before or after another in the list as it is filtered; null at its end.
-export function neighbour(id, step) {
-  const ids = visible().map((job) => job.job_id);
-  const index = ids.indexOf(id);
-  return index < 0 ? null : (ids[index + step] ?? null);
+// The job before or after another in the list as it is filtered; null at its end. A job that was opened by a link
+// has no list yet, and the last job that is loaded may have older ones.
+export async function neighbour(id, step) {
+  if (!jobs.size) {
+    wanted = address.read();
+    asked = pathOf();
+    await load();
+  }
+  const at = () => visible().findIndex((job) => job.job_id === id) + step;
+  if (at() >= jobs.size && next) await load(next);
+  return visible().some((job) => job.job_id === id) ? (visible()[at()]?.job_id ?? null) : null;
+}
+
+async function load(after) {
+  const page = await get(pathOf(after));
+  for (const job of page.jobs) if (!jobs.has(job.job_id)) jobs.set(job.job_id, job);
+  next = page.next;
 }
 
 export const title = () => "Pictures";
@@ -187,9 +199,7 @@ more.addEventListener("click", async () => {
   more.disabled = true;
   try {
     tell("");
-    const page = await get(pathOf(next));
-    for (const job of page.jobs) if (!jobs.has(job.job_id)) jobs.set(job.job_id, job);
-    next = page.next;
+    await load(next);
   } catch (error) {
     tell(error.message);
   }
