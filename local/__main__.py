@@ -28,7 +28,7 @@ def _parser() -> argparse.ArgumentParser:
     chaos.add_argument("--hosts", type=int, default=3, metavar="N", help="hosts at a time")
     chaos.add_argument("--seconds", type=float, default=90.0, help="length of the trial")
     chaos.add_argument(
-        "--patience", type=float, default=180.0, help="longest wait for the end, in seconds"
+        "--patience", type=float, default=300.0, help="longest wait for the end, in seconds"
     )
     chaos.add_argument("--seed", type=int, default=1)
     upgrade = commands.add_parser("upgrade", help="run an earlier version beside this one, audit")

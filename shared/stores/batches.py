@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Final
 
 from ..errors import AlreadyExists
 from ..ports import Blobs, BlockBlobs
-from ..records.index_entry import newest_first
+from ..records.index_entry import Cursor, newest_first, read_cursor
 from .documents import Documents
 
 if TYPE_CHECKING:
@@ -52,14 +52,16 @@ class BatchRecords:
         return await self._records.read(_name(batch_id))
 
     async def newest(self, *, limit: int, after: str | None = None) -> tuple[list[str], str | None]:
-        """Return the ids of batches, newest first, and the end of this page; None at the last.
+        """Return the ids of batches, newest first, and the cursor of the next page, if any.
 
         A process that stopped may have left the id of a batch without a record. Raises
-        `UnreadableCursor` where `after` is not the end of a page.
+        `UnreadableCursor` where no page returned `after`.
         """
-        page = await self.blobs.list(NEWEST, limit=limit, after=after)
-        ids = dict.fromkeys(blob.metadata[_BATCH] for blob in page.blobs.values())
-        return list(ids), page.next
+        mark = next(iter(read_cursor(after).marks), None) if after else None
+        page = await self.blobs.list(NEWEST, limit=limit, after=mark)
+        ids = list(dict.fromkeys(blob.metadata[_BATCH] for blob in page.blobs.values()))
+        following = Cursor(place=ids[-1], marks=(page.next,)) if ids and page.next else None
+        return ids, following.to_text() if following else None
 
     async def replace(self, record: "BatchRecord", version: str) -> str:
         """Write the record if it still has `version`; `StaleVersion` if it does not."""

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from shared.batches.record import BatchRecord, Manifest, open_batch
-from shared.errors import AlreadyExists, StaleVersion, StoreUnavailable
+from shared.errors import AlreadyExists, StaleVersion, StoreUnavailable, UnreadableCursor
 from shared.ports import Blobs, BlockBlobs
 from shared.stores.batches import BatchRecords, publish_results
 from shared.stores.manifests import Manifests
@@ -46,6 +46,8 @@ async def test_batches_are_listed_from_the_newest_to_the_oldest(batches: BatchRe
         await batches.create(a_batch().model_copy(update=changes))
     first, after = await batches.newest(limit=2)
     rest, end = await batches.newest(limit=2, after=after)
+    with pytest.raises(UnreadableCursor, match="start without one"):
+        await batches.newest(limit=2, after="page 2")
     assert (first, rest, end) == (["batch-2", "batch-1"], ["batch-0"], None)
 
 

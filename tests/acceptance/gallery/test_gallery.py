@@ -89,7 +89,7 @@ def test_a_tile_has_the_shape_of_its_picture(page: Page) -> None:
 
 def test_idle_models_are_one_line_and_trouble_stands_out(page: Page, stack: RunningStack) -> None:
     line = page.locator("#line summary")
-    expect(line).to_contain_text("9 models ready")
+    expect(line).to_contain_text("10 models ready")
     assert re.search(r"\$0\.\d+ of \$50\.00 today", line.inner_text().replace("\n", " "))
     expect(page.locator("#line details > div")).to_be_hidden()
     now = datetime.now(UTC)
@@ -107,7 +107,7 @@ def test_idle_models_are_one_line_and_trouble_stands_out(page: Page, stack: Runn
         expect(banner).to_contain_text("Your jobs are safe")
         expect(banner).to_contain_text(MARKUP)
         assert banner.locator("img, script").count() == 0
-        expect(line).to_contain_text("1 of 9 models takes no calls")
+        expect(line).to_contain_text("1 of 10 models takes no calls")
         expect(page.locator("#line details")).to_have_attribute("open", "")
         banner.get_by_role("link", name="See the status").click()
         trouble = page.locator("#page .banner")
@@ -120,7 +120,7 @@ def test_idle_models_are_one_line_and_trouble_stands_out(page: Page, stack: Runn
     finally:
         blob.delete_blob()
     expect(banner).to_have_count(0, timeout=PATIENCE_MS)
-    expect(line).to_contain_text("9 models ready")
+    expect(line).to_contain_text("10 models ready")
 
 
 def test_what_could_not_be_read_is_said_and_not_shown_as_nothing(page: Page) -> None:
@@ -149,7 +149,7 @@ def test_without_a_budget_no_amount_is_claimed(page: Page) -> None:
     page.route("**/api/overview", answered)
     page.reload()
     line = page.locator("#line summary")
-    expect(line).to_contain_text("9 models ready")
+    expect(line).to_contain_text("10 models ready")
     expect(line).not_to_contain_text("$")
 
 
