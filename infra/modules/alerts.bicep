@@ -57,6 +57,14 @@ var alerts = [
     window: 'PT15M'
   }
   {
+    name: 'storage-blocked'
+    text: 'Storage takes no pictures, so no call is made.'
+    query: 'AppTraces | where Message has "alarm: storage blocked" | summarize Value = count()'
+    severity: 1
+    threshold: 0
+    window: 'PT15M'
+  }
+  {
     name: 'oldest-message'
     text: 'Jobs wait too long: the quota is too small, or the app does not run.'
     query: 'AppMetrics | where Name == "image_jobs.oldest_message_age" | summarize Value = max(Max)'

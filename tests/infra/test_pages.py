@@ -46,7 +46,9 @@ def test_what_the_design_asks_to_be_woken_by_is_an_alert() -> None:
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["name"])
 def test_an_alert_asks_one_table_for_one_value(alert: dict[str, str]) -> None:
-    assert alert["query"].startswith("AppMetrics | where Name == ")
+    assert alert["query"].startswith(
+        ("AppMetrics | where Name == ", 'AppTraces | where Message has "alarm: ')
+    )
     assert re.search(r"\bValue = ", alert["query"])
     assert re.fullmatch(r"PT\d+[MH]|P1D", alert["window"])
 
