@@ -72,7 +72,9 @@ def make_quote(
         fault
         for fault in find_setting_faults(job, settings)
         # Where this client does not know the allowed reply queues, only the app can check them.
-        if fault.field != "reply_to" or settings.reply_queues
+        if fault.field != "reply_to"
+        or settings.reply_queues
+        or settings.is_own_queue(job.reply_to or "")
     ]
     if every := [*known, *faults]:
         raise InvalidJob(every, job_id=job.job_id)

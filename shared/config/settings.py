@@ -195,19 +195,24 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _check_queue_names(self) -> Self:
-        names = [
+        names = self.own_queues
+        if twice := sorted({name for name in names if names.count(name) > 1}):
+            raise ValueError(
+                f"the queue {twice[0]!r} is named twice; each queue needs its own name"
+            )
+        return self
+
+    @property
+    def own_queues(self) -> tuple[str, ...]:
+        """The queues of the app itself; the platform adds a `-poison` queue to those it reads."""
+        return (
             self.jobs_queue,
             *self.lanes.values(),
             self.finish_queue,
             self.events_queue,
             self.deliveries_queue,
             self.manifests_queue,
-        ]
-        if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(
-                f"the queue {twice[0]!r} is named twice; each queue needs its own name"
-            )
-        return self
+        )
 
     @property
     def lanes(self) -> Mapping[Lane, str]:
@@ -243,9 +248,15 @@ class Settings(BaseModel):
         """The time for storing and writing the result after a call."""
         return timedelta(seconds=self.storing_margin_seconds)
 
+    def is_own_queue(self, queue: str) -> bool:
+        """Return whether the app reads or writes this queue, or its poison messages."""
+        return queue.removesuffix("-poison") in self.own_queues
+
     def allows_reply_to(self, queue: str) -> bool:
-        """Return whether `reply_to` of a job may name this queue."""
-        return any(fnmatch.fnmatchcase(queue, pattern) for pattern in self.reply_queues)
+        """Return whether `reply_to` of a job may name this queue: never one of the app's own."""
+        return not self.is_own_queue(queue) and any(
+            fnmatch.fnmatchcase(queue, pattern) for pattern in self.reply_queues
+        )
 
 
 #: Their values are never repeated.

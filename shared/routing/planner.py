@@ -22,8 +22,10 @@ def find_setting_faults(job: Job, settings: Settings) -> tuple[Fault, ...]:
     """Return every fault of a valid job that the settings alone show."""
     faults = (*_find_locale_faults(job), *_find_finish_faults(job))
     if job.reply_to and not settings.allows_reply_to(job.reply_to):
+        own = settings.is_own_queue(job.reply_to)
+        why = "a queue of the app itself" if own else "not an allowed queue"
         allowed = ", ".join(settings.reply_queues) or "none are configured"
-        message = f"{job.reply_to!r} is not an allowed queue; allowed: {allowed}"
+        message = f"{job.reply_to!r} is {why}; allowed: {allowed}"
         return (*faults, Fault("reply_to", message))
     return faults
 

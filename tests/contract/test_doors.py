@@ -230,6 +230,12 @@ CASES: list[tuple[tuple[Door, ...], bytes, Faults]] = [
         ["prompt_blob: 'latin.txt' is not UTF-8 text: byte 1 is 0xfc; save it as UTF-8"],
     ),
     (STORED, b'{"prompt_blob": "windows.txt"}', []),
+    (STORED, job(reply_to="replies-shop"), []),
+    (
+        STORED,
+        job(reply_to="image-jobs-poison"),
+        ["reply_to: 'image-jobs-poison' is a queue of the app itself; allowed: replies-*"],
+    ),
 ]
 
 

@@ -154,6 +154,8 @@ async def test_reply_queues_are_checked_only_by_who_knows_them() -> None:
     )
     with pytest.raises(InvalidJob, match="not an allowed queue"):
         await submission.estimate(a_job(reply_to="replies-a"), knowing)
+    with pytest.raises(InvalidJob, match="'image-finish' is a queue of the app itself"):
+        await submission.estimate(a_job(reply_to="image-finish"), MemoryConnection())
 
 
 async def test_pictures_to_edit_are_looked_at_before_anything_is_sent() -> None:

@@ -129,6 +129,11 @@ def test_no_two_queues_have_one_name(twice: str) -> None:
         ("replies-*", "other", False),
         ("replies-?", "replies-12", False),
         ("", "replies", False),
+        ("*", "replies", True),
+        ("*", "image-events", False),
+        ("image-*", "image-jobs-small-poison", False),
+        ("image-*", "image-events-shop", True),
+        ("finish", "finish", False),
     ],
 )
 def test_a_reply_queue_must_match_a_pattern_of_the_list(
@@ -136,7 +141,7 @@ def test_a_reply_queue_must_match_a_pattern_of_the_list(
     queue: str,
     allowed: bool,  # noqa: FBT001 (a table's column)
 ) -> None:
-    settings = read_settings(NEEDED | {"REPLY_QUEUES": patterns})
+    settings = read_settings(NEEDED | {"REPLY_QUEUES": patterns, "FINISH_QUEUE": "finish"})
     assert settings.allows_reply_to(queue) is allowed
 
 
