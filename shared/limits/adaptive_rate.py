@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 #: Factor of the rate for each accepted call.
 RAISE_FACTOR: Final = 1.0005
@@ -69,13 +69,13 @@ class AdaptiveRate(BaseModel, frozen=True, extra="allow"):
     #: The proven rate, and the limit up to which the rate may rise at the moment.
     proven: float = Field(gt=0)
     ceiling: float = Field(gt=0)
-    lowered_at: datetime | None = None
+    lowered_at: AwareDatetime | None = None
     #: Lowerings since the last proof, and trials that failed since one succeeded.
     cuts: int = Field(default=0, ge=0)
     failed_trials: int = Field(default=0, ge=0)
     #: Calls accepted at full rate since then, or since the last proof, and when the first was made.
     quiet: int = 0
-    quiet_since: datetime | None = None
+    quiet_since: AwareDatetime | None = None
 
     @property
     def spacing(self) -> timedelta:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, Field, model_validator
 
 MILLION: Final = 1_000_000
 
@@ -23,7 +23,7 @@ class CostReservation(BaseModel, frozen=True, extra="allow"):
     amount: int = Field(ge=0)
     job_id: str
     #: The call has ended at this time at the latest.
-    until: datetime
+    until: AwareDatetime
 
 
 class DayLedger(BaseModel, frozen=True, extra="allow"):

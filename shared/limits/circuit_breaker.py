@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from ..images_api.outcomes import MEANINGS, FeedbackKind, Outcome, OutcomeKind
 
@@ -45,14 +45,14 @@ class Circuit(BaseModel, frozen=True, extra="allow"):
     reason: Reason
     #: The message of the service.
     message: str
-    opened_at: datetime
+    opened_at: AwareDatetime
     #: When a probe may start.
-    probe_at: datetime
+    probe_at: AwareDatetime
     #: Probes that failed.
     failures: int = Field(default=0, ge=0)
     #: The token of the current probe, and the end of its lease.
     probe: str | None = None
-    probe_ends_at: datetime | None = None
+    probe_ends_at: AwareDatetime | None = None
 
     @property
     def interval(self) -> timedelta:
@@ -65,7 +65,7 @@ class FailureStreak(BaseModel, frozen=True, extra="allow"):
     """Failures of the service in a row at one deployment."""
 
     count: int = Field(ge=1)
-    last_at: datetime
+    last_at: AwareDatetime
     #: Of the last one.
     message: str
 

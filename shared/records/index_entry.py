@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from urllib.parse import quote, unquote
 
-from pydantic import BaseModel, ConfigDict, ValidationError, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError, model_validator
 
 from ..errors import UnreadableCursor
 from ..jobs.text import parse_json
@@ -45,8 +45,8 @@ class IndexEntry(BaseModel):
     model_config = ConfigDict(frozen=True, extra="allow")
 
     job_id: str
-    accepted_at: datetime
-    updated_at: datetime
+    accepted_at: AwareDatetime
+    updated_at: AwareDatetime
     state: JobState = JobState.RUNNING
     run: int = 1
     models: tuple[str, ...] = ()

@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from ..catalogue.pricing import Usage
 from ..images_api.outcomes import OutcomeKind
@@ -83,16 +83,16 @@ class Attempt(Cost):
     token: int = Field(ge=1)
     deployment: str
     client_request_id: str
-    started_at: datetime
+    started_at: AwareDatetime
     #: After this moment no process works on the attempt any more.
-    deadline_at: datetime
+    deadline_at: AwareDatetime
     #: The time limit of the call itself, seconds.
     limit_seconds: float = Field(gt=0)
     #: USD; None when the model's price is unknown.
     estimate_usd: float | None = None
     #: The part of it that is billed though nothing is made; None: not known apart.
     estimate_input_usd: float | None = None
-    ended_at: datetime | None = None
+    ended_at: AwareDatetime | None = None
     kind: OutcomeKind | None = None
     code: str | None = None
     message: str | None = None
@@ -191,8 +191,8 @@ class OutboxEntry(_Frozen):
     """An event of the job, and when it was published."""
 
     type: str
-    time: datetime
-    sent_at: datetime | None = None
+    time: AwareDatetime
+    sent_at: AwareDatetime | None = None
     #: The run it reports; event ids differ between runs.
     run: int = 1
 
@@ -243,10 +243,10 @@ class JobRecord(_Frozen):
     outbox: tuple[OutboxEntry, ...] = ()
     #: None for a job that was submitted alone.
     batch: BatchEntryRef | None = None
-    accepted_at: datetime
-    updated_at: datetime
+    accepted_at: AwareDatetime
+    updated_at: AwareDatetime
     #: None in the first run.
-    run_started_at: datetime | None = None
+    run_started_at: AwareDatetime | None = None
     #: The job is cancelled; the results of calls under way are kept or dropped.
     cancel_requested: Literal["keep", "drop"] | None = None
     #: The job was released by hand, so it may exceed the day's budget.

@@ -5,8 +5,9 @@ is a listing of each, merged (docs/decisions/0007).
 """
 
 import contextlib
+import logging
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
@@ -25,6 +26,8 @@ from ..records.index_entry import (
     to_metadata,
 )
 from ..records.record import JobState
+
+_LOG: Final = logging.getLogger(__name__)
 
 OPEN: Final = "open/"
 ENDED: Final = "ended/"
@@ -81,10 +84,9 @@ class JobIndex:
         after: str | None = None
         while True:
             page = await self.blobs.list(OPEN, limit=_MOST, after=after)
-            for blob in page.blobs.values():
-                next_check_at = datetime.fromisoformat(blob.metadata[_NEXT_CHECK_AT])
-                if next_check_at <= due:
-                    yield OpenEntry(_entry(blob), next_check_at, blob.version)
+            for opened in _read_all(page.blobs, _open_entry):
+                if opened.next_check_at <= due:
+                    yield opened
             after = page.next
             if after is None:
                 return
@@ -161,9 +163,9 @@ class _Listing:
             self.asked += 1
             page = await self.blobs.list(self.prefix, limit=self.size, after=self.mark)
             self.next_mark = page.next
-            for name, blob in page.blobs.items():
-                if self.cursor is None or self.cursor.is_before(name.removeprefix(self.prefix)):
-                    self.entries.append(_entry(blob))
+            for entry in _read_all(page.blobs, _entry):
+                if self.cursor is None or self.cursor.is_before(entry.name):
+                    self.entries.append(entry)
         return self.entries[0]
 
 
@@ -188,5 +190,30 @@ def _metadata(entry: IndexEntry, next_check_at: datetime) -> dict[str, str]:
     return {_ENTRY: to_metadata(entry), _NEXT_CHECK_AT: next_check_at.isoformat()}
 
 
-def _entry(blob: Blob) -> IndexEntry:
-    return from_metadata(blob.metadata[_ENTRY])
+def _read_all[T](blobs: Mapping[str, Blob], read: Callable[[str, Blob], T]) -> Iterator[T]:
+    """Yield what the blobs of a listing hold; skip and log those that are not the index's own."""
+    foreign: list[str] = []
+    for name, blob in blobs.items():
+        try:
+            found = read(name, blob)
+        except (KeyError, ValueError, TypeError):
+            foreign.append(name)
+        else:
+            yield found
+    if foreign:
+        said = "skipped %d blobs of the index that are not entries of it, the first one is %r"
+        _LOG.warning(said, len(foreign), foreign[0])
+
+
+def _entry(name: str, blob: Blob) -> IndexEntry:
+    entry = from_metadata(blob.metadata[_ENTRY])
+    if name not in {_open(entry), f"{ENDED}{entry.name}"}:
+        raise ValueError(f"{name!r} has the entry of {entry.name!r}")  # a copy: listed out of order
+    return entry
+
+
+def _open_entry(name: str, blob: Blob) -> OpenEntry:
+    next_check_at = datetime.fromisoformat(blob.metadata[_NEXT_CHECK_AT])
+    if next_check_at.tzinfo is None:
+        raise ValueError(f"{next_check_at} has no time zone")
+    return OpenEntry(_entry(name, blob), next_check_at, blob.version)

@@ -7,6 +7,7 @@ may stop anywhere: every step is one that a redelivered message could have taken
 """
 
 from collections import Counter
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -77,14 +78,23 @@ class _SweepRun:
             self.checks += 1
             try:
                 await self.check(entry)
-            except (Unavailable, UnreadableRecord, RecordGone) as error:
+            except (Unavailable, RecordGone) as error:
                 self.failed[entry.entry.job_id] = str(error)
+            except UnreadableRecord as error:
+                self.failed[entry.entry.job_id] = str(error)
+                await self.postpone_unreadable(entry)
+
+    async def postpone_unreadable(self, entry: OpenEntry) -> None:
+        """Let an unreadable record, which stays so for long, take no checks from other jobs."""
+        with suppress(Unavailable):
+            await self.world.index.postpone(entry, next_check_at=self.began_at + LONGEST)
 
     async def reconcile(self) -> None:
-        try:
-            self.done["settled"] += await reconcile(self.world, self.configuration)
-        except (Unavailable, UnreadableRecord) as error:
-            self.failed["budget"] = str(error)
+        async for name, error in reconcile(self.world, self.configuration):
+            if error:
+                self.failed[name] = str(error)
+            else:
+                self.done["settled"] += 1
 
     async def check(self, entry: OpenEntry) -> None:
         """Continue or end the job of an entry; then close the entry, or set its next check."""

@@ -235,3 +235,28 @@ def test_the_fullest_entry_fits_the_metadata_of_a_blob() -> None:
     value = to_metadata(entry)
     assert len(value) < 8_000
     assert from_metadata(value) == entry
+
+
+@pytest.mark.parametrize(
+    "metadata",
+    [
+        {},
+        {"entry": "no JSON", "next_check_at": NOW.isoformat()},
+        {"entry": to_metadata(an_entry()), "next_check_at": "soon"},
+        {"entry": to_metadata(an_entry()), "next_check_at": "2026-11-22T00:00:00"},
+        {"entry": to_metadata(an_entry(2)), "next_check_at": NOW.isoformat()},
+        {"entry": '{"job_id":"a","accepted_at":"2026-11-22T00:00:00","updated_at":0}'},
+    ],
+)
+async def test_a_strange_blob_in_the_index_is_skipped_and_named(
+    account: Account, metadata: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    container, index = await account.container(), JobIndex(account.blobs)
+    await open_job(index, an_entry(2))
+    await container.upload_blob("open/0-stray", b"", metadata=metadata)
+    if "next_check_at" not in metadata:
+        await container.upload_blob("ended/0-stray", b"", metadata=metadata)
+    assert [entry.job_id for entry in await due(index)] == ["job-2"]
+    assert await jobs(index) == ["job-2"]
+    assert (await index.sums(JobFilter())).states[JobState.RUNNING] == 1
+    assert "'open/0-stray'" in caplog.text

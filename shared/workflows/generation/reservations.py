@@ -5,13 +5,14 @@ nothing was sent. Waits of seconds are waited here; for a longer one, the messag
 The cost is reserved before a call, settled after it, and reconciled when a process died.
 """
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from ...catalogue.deployments import Deployment
 from ...config.settings import Configuration
+from ...errors import ImageJobsError, RecordGone, Unavailable, UnreadableRecord
 from ...limits.adaptive_rate import Quota
 from ...limits.budget import MILLION, CostReservation, NoBudget, SettledCost, to_millionths
 from ...limits.pacing import Postponed, Priority, Ticket
@@ -158,24 +159,37 @@ async def find_budget_obstacle(
     return None
 
 
-async def reconcile(world: World, configuration: Configuration) -> int:
-    """Settle reservations of yesterday and today for calls that must be over; return how many.
+async def reconcile(
+    world: World, configuration: Configuration
+) -> AsyncIterator[tuple[str, ImageJobsError | None]]:
+    """Settle reservations of yesterday and today for calls that must be over.
 
-    The record of the job has the result of each call. If it does not know the call, the record is
+    Yields each job that was settled, and each job or day that could not be, with its error. The
+    record of the job has the result of each call. If it does not know the call, the record is
     written once more before the money is released: a process that was about to record the call can
     no longer do so.
     """
     if configuration.settings.daily_budget_usd is None:
-        return 0
-    now, settled = world.clock.now(), 0
+        return
+    now = world.clock.now()
     today = now.astimezone(UTC).date()
     for day in (today - timedelta(days=1), today):
-        for ticket, hold in (await world.budget.overdue(day, now=now)).items():
-            cost = await _cost_of_reservation(ticket, hold, world)
-            if cost is not None:
-                await world.budget.settle(ticket, cost)
-                settled += 1
-    return settled
+        try:
+            overdue = await world.budget.overdue(day, now=now)
+        except (Unavailable, UnreadableRecord) as error:
+            yield f"budget of {day}", error
+            continue
+        for ticket, hold in overdue.items():
+            try:
+                cost = await _cost_of_reservation(ticket, hold, world)
+                if cost is not None:
+                    await world.budget.settle(ticket, cost)
+                    yield hold.job_id, None
+            except (RecordGone, UnreadableRecord) as error:
+                yield hold.job_id, error
+            except Unavailable as error:
+                yield f"budget of {day}", error
+                break
 
 
 async def _cost_of_reservation(

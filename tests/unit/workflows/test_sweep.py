@@ -165,6 +165,23 @@ async def test_a_job_that_cannot_be_looked_at_does_not_keep_the_others_from_it()
     assert words(scene)["woken"] == 2
 
 
+async def test_damaged_records_are_named_and_take_no_checks_from_other_jobs() -> None:
+    scene = await accepted()
+    whole = index_entry_of(scene.record("fox-1"))
+    for number in range(MOST_CHECKS):
+        entry = whole.model_copy(update={"job_id": f"a-{number}"})
+        due = entry.accepted_at + FIRST_CHECK_AFTER
+        await scene.world.index.add(entry, next_check_at=due)
+        scene.world.seed("jobs", f"a-{number}.json", b"{}")
+    scene.world.clock.advance(timedelta(minutes=20))
+    await scene.sweep()
+    assert scene.reports[-1].what == "swept_in_part"
+    assert "cannot read 'a-" in str(scene.reports[-1].facts["failed"])
+    assert "woken" not in words(scene)
+    await scene.sweep()
+    assert words(scene)["woken"] == 1
+
+
 async def test_a_run_is_bounded_and_the_next_one_goes_on() -> None:
     scene = Scene()
     jobs = MOST_CHECKS + 20

@@ -6,7 +6,7 @@ from functools import partial
 import pytest
 from pydantic import JsonValue
 
-from shared.limits.budget import DayLedger, to_millionths
+from shared.limits.budget import CostReservation, DayLedger, to_millionths
 from shared.ports import What
 from shared.records.record import JobState
 from tests.simulation.controlled_job import JOB, after, command
@@ -109,6 +109,23 @@ async def test_over_the_budget_a_job_is_parked_and_goes_on_the_next_day() -> Non
     assert data(scene)["possible_duplicate_charge"] is False
     assert ledger(scene).spent == to_millionths(COST)
     assert not scene.world.open_jobs
+
+
+async def test_one_damaged_ledger_or_record_keeps_no_other_reservation_from_being_settled() -> None:
+    scene = Scene(configured(DAILY_BUDGET_USD="100"))
+    now = scene.world.clock.now()
+    day_before = now.date() - timedelta(days=1)
+    scene.world.seed("jobs", f"budget/{day_before}.json", b'{"spent": "much"}')
+    scene.world.seed("jobs", "damaged.json", b"{}")
+    for job_id in ("damaged", "gone"):
+        hold = CostReservation(amount=1, job_id=job_id, until=now)
+        assert isinstance(await scene.world.budget.reserve(hold, day=now.date(), limit=9), str)
+    scene.world.clock.advance(timedelta(minutes=1))
+    await scene.sweep()
+    today = await scene.world.budget.look(now.date())
+    assert today is not None
+    assert [hold.job_id for hold in today.held.values()] == ["damaged"]
+    assert set(scene.reports[-1].facts["failed"]) == {"damaged", f"budget of {day_before}"}
 
 
 async def test_what_is_only_set_aside_is_waited_for() -> None:
