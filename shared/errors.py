@@ -35,7 +35,9 @@ Callers see `faults` (by field) and `code` (a fixed set, in `shared.vocabulary`)
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+
+from .redaction import redacted
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +52,10 @@ class Fault:
 
 
 class ImageJobsError(Exception):
-    """The base of all errors of Image Jobs."""
+    """The base of all errors of Image Jobs; no message of them holds a secret."""
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(redacted(message))
 
 
 class Misconfigured(ImageJobsError):
@@ -70,7 +75,7 @@ class Rejected(ImageJobsError):
         self, faults: Sequence[Fault], *, job_id: str | None = None, code: str | None = None
     ) -> None:
         super().__init__("; ".join(map(str, faults)))
-        self.faults = tuple(faults)
+        self.faults = tuple(replace(each, message=redacted(each.message)) for each in faults)
         self.job_id = job_id
         if code is not None:
             self.code = code

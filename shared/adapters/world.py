@@ -18,7 +18,7 @@ from ..config.settings import Configuration, Settings, configure
 from ..errors import Misconfigured
 from ..ports import Sink, Tokens
 from ..stores.world import World, build_world
-from .redaction import quiet
+from .log_records import quiet
 
 #: The directory of `function_app.py`.
 PACKAGE: Final = Path(__file__).parents[2]

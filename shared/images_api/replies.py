@@ -15,6 +15,7 @@ from typing import Final, Literal
 
 from pydantic import BaseModel, Field, JsonValue
 
+from ..redaction import redacted
 from ..vocabulary import clip
 
 # No pattern may scan the same text twice: what stops at its own first character is linear.
@@ -198,8 +199,8 @@ def to_text(value: JsonValue) -> str:
 
 
 def to_one_line(text: str) -> str:
-    """Return a text on one line, valid in JSON and logs."""
-    return " ".join(text[:_LONGEST].encode(errors="replace").decode().split())
+    """Return a text on one line, valid in JSON and logs, without secrets."""
+    return redacted(" ".join(text[:_LONGEST].encode(errors="replace").decode().split()))
 
 
 #: Longest wait accepted from a reply, in seconds. Azure sometimes says 86,400 for a quota per

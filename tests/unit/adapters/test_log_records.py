@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from shared.adapters.redaction import NOISY, RedactingRecords, quiet, redacted
+from shared.adapters.log_records import NOISY, RedactingRecords, quiet
 
 
 @pytest.fixture
@@ -17,28 +17,6 @@ def quieted() -> Iterator[None]:
     logging.setLogRecordFactory(factory)
     for name, level in levels.items():
         logging.getLogger(name).setLevel(level)
-
-
-@pytest.mark.parametrize(
-    ("text", "shown"),
-    [
-        (
-            "GET https://a.blob.core.windows.net/i/x.png?se=2026-11-23T00%3A00Z&sp=r&sv=1&sig=ab%3D",
-            "GET https://a.blob.core.windows.net/i/x.png?se=[hidden]&sp=[hidden]&sv=1&sig=[hidden]",
-        ),
-        ("AccountName=a;AccountKey=Zm9v==;x", "AccountName=a;AccountKey=[hidden];x"),
-        ("Authorization: Bearer eyJ0eXAi.abc", "Authorization: [hidden]"),
-        ("{'authorization': 'SharedKey a:b=='}", "{'authorization': '[hidden]'}"),
-        ("{'api-key': 'secret', 'x': 1}", "{'api-key': '[hidden]', 'x': 1}"),
-        ("[(b'api-key', b'secret')]", "[(b'api-key', b'[hidden]')]"),
-        ("api-key=secret", "api-key=[hidden]"),
-        ("token Bearer eyJ0eXAi.abc_-", "token Bearer [hidden]"),
-        ("data:image/png;base64,iVBORw0KGgo= end", "data:image/png;base64,[hidden] end"),
-        ("job job-1 is done in 3.2 s; see=this", "job job-1 is done in 3.2 s; see=this"),
-    ],
-)
-def test_secrets_are_hidden_and_the_rest_is_not(text: str, shown: str) -> None:
-    assert redacted(text) == shown
 
 
 @pytest.mark.usefixtures("quieted")

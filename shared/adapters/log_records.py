@@ -1,40 +1,13 @@
 """Removes secrets and pictures from every log line."""
 
 import logging
-import re
 from collections.abc import Callable
 from typing import Any, Final
 
+from ..redaction import redacted
+
 #: These tell of every request at INFO, URLs included.
 NOISY: Final = ("azure", "httpx", "httpcore", "aiohttp", "asyncio")
-
-_HIDDEN: Final = "[hidden]"
-_HEADER: Final = r"(?:authorization|api-key|x-functions-key)"
-_SCHEME: Final = r"(?:bearer|basic|sharedkey)"
-_QUOTE: Final = r"[\"']?"
-_SECRETS: Final = tuple(
-    (re.compile(pattern, re.IGNORECASE), replacement)
-    for pattern, replacement in (
-        # The parts of a shared access signature.
-        (r"((?:[?&]|&amp;|\b)(?:sig|se|sp)=)[^&\s\"'<>]+", rf"\1{_HIDDEN}"),
-        (r"(AccountKey=|SharedAccessSignature=)[^;\s\"']+", rf"\1{_HIDDEN}"),
-        # Headers, as they stand on the wire or in the text of a mapping.
-        (
-            rf"({_HEADER}{_QUOTE}\s*[:=,]\s*(?:b?[\"'])?)({_SCHEME}\s+)?[^\s\"',;}}]+",
-            rf"\1{_HIDDEN}",
-        ),
-        (r"(\bbearer\s+)[A-Za-z0-9._~+/=-]{8,}", rf"\1{_HIDDEN}"),
-        # Pictures and masks.
-        (r"(data:[\w.+-]+/[\w.+-]+;base64,)[A-Za-z0-9+/=_-]+", rf"\1{_HIDDEN}"),
-    )
-)
-
-
-def redacted(text: str) -> str:
-    """Return the text without what gives access or fills the log."""
-    for pattern, replacement in _SECRETS:
-        text = pattern.sub(replacement, text)
-    return text
 
 
 class RedactingRecords:

@@ -1,0 +1,56 @@
+"""Hide secrets in text: those of Azure, of webhooks and of the platform that the app handles.
+
+Every pattern takes linear time. A secret is known by what stands before it, plain, percent-encoded
+(also twice) or escaped as in JSON, or by its own form.
+"""
+
+import re
+from typing import Final
+
+_HIDDEN: Final = "[hidden]"
+_AMPERSAND: Final = r"[?&]|&amp;|%(?:25){0,3}(?:26|3f)|\\u00(?:26|3f)"
+_EQUALS: Final = r"(?:=|%(?:25){0,3}3d|\\u003d)"
+#: Headers and members that hold a secret.
+_NAMED: Final = (
+    r"(?:authorization|api-key|(?:x-functions|ocp-apim-subscription|aeg-sas)-key|aeg-sas-token"
+    r"|x-identity-header|(?:access|refresh|id)_token|client_(?:secret|assertion)"
+    r"|accountkey|sharedaccess(?:key|signature)|\bsig)"
+)
+_IS: Final = r"(?:[:=,]|%(?:25){0,3}3[ad])"
+_SCHEME: Final = r"(?:bearer|basic|sharedkey|sharedaccesssignature)"
+_QUOTE: Final = r"(?:\\*[\"'])?"
+#: A backslash ends a value only before a quote or a line break.
+_VALUE: Final = r"(?:[^\s\"'<>,;&}\\]|\\(?![\"'nr]))+"
+_SECRETS: Final = tuple(
+    (re.compile(pattern, re.IGNORECASE), replacement)
+    for pattern, replacement in (
+        # The parts of a shared access signature, and the key of a function in its URL.
+        (
+            rf"((?:(?:{_AMPERSAND}|\b)(?:sig|se|sp)|(?:{_AMPERSAND})code){_EQUALS}){_VALUE}",
+            rf"\1{_HIDDEN}",
+        ),
+        # Connection strings.
+        (
+            rf"((?:AccountKey|SharedAccessKey|SharedAccessSignature){_EQUALS})[^;\s\"']+",
+            rf"\1{_HIDDEN}",
+        ),
+        # Headers and members, as they stand on the wire or in the text of a mapping.
+        (
+            rf"({_NAMED}{_QUOTE}\s*{_IS}\s*(?:b(?=[\"']))?{_QUOTE})(?:{_SCHEME}\s+)?{_VALUE}",
+            rf"\1{_HIDDEN}",
+        ),
+        (r"(\bbearer(?:\s|%20|\+)+)[A-Za-z0-9._~+/=-]{8,}", rf"\1{_HIDDEN}"),
+        # Secrets of webhooks, and JSON Web Tokens.
+        (r"(whsec_)[A-Za-z0-9+/=_%-]+", rf"\1{_HIDDEN}"),
+        (r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]+)?", _HIDDEN),
+        # Pictures and masks.
+        (r"(data:[\w.+-]+/[\w.+-]+;base64,)[A-Za-z0-9+/=_-]+", rf"\1{_HIDDEN}"),
+    )
+)
+
+
+def redacted(text: str) -> str:
+    """Return the text without what gives access or fills the log."""
+    for pattern, replacement in _SECRETS:
+        text = pattern.sub(replacement, text)
+    return text
