@@ -16,6 +16,7 @@ from pydantic import JsonValue
 from .images_api.requests import ImageRequest
 from .pictures.measuring import PictureFacts
 from .pictures.renditions import RenditionSpec, SheetCell
+from .redaction import quote_fact
 
 
 class Clock(Protocol):
@@ -392,5 +393,5 @@ class Report:
     alarms: tuple[object, ...] = ()
 
     def __str__(self) -> str:
-        facts = " ".join(f"{name}={value}" for name, value in self.facts.items())
-        return f"{self.what} job_id={self.job_id or '-'} {facts}".rstrip()
+        facts = " ".join(f"{name}={quote_fact(value)}" for name, value in self.facts.items())
+        return f"{self.what} job_id={quote_fact(self.job_id or '-')} {facts}".rstrip()

@@ -1,10 +1,13 @@
-"""Hide secrets in text: those of Azure, of webhooks and of the platform that the app handles.
+"""Make text from outside safe to show: no secrets, and no characters that steer a reader.
 
-Every pattern takes linear time. A secret is known by what stands before it, plain, percent-encoded
-(also twice) or escaped as in JSON, or by its own form.
+The secrets are those of Azure, webhooks and the platform that the app handles. A secret is known by
+what stands before it, plain, percent-encoded (also twice) or escaped as in JSON, or by its own
+form. Every pattern takes linear time.
 """
 
+import json
 import re
+import unicodedata
 from typing import Final
 
 _HIDDEN: Final = "[hidden]"
@@ -48,9 +51,31 @@ _SECRETS: Final = tuple(
     )
 )
 
+#: Unicode categories that steer a terminal or hide in it: control, format, surrogate, line and
+#: paragraph separator.
+_UNPRINTABLE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
+#: A fact that needs no quotes in a log line.
+_WORD: Final = re.compile(r"[^\s\"=]*")
+
 
 def redacted(text: str) -> str:
     """Return the text without what gives access or fills the log."""
     for pattern, replacement in _SECRETS:
         text = pattern.sub(replacement, text)
     return text
+
+
+def printable(text: str) -> str:
+    """Return text from outside with control characters as escapes, on one line."""
+    return "".join(
+        ascii(each)[1:-1] if unicodedata.category(each) in _UNPRINTABLE else each for each in text
+    )
+
+
+def quote_fact(value: object) -> str:
+    """Return a fact for a log line; what isn't one word is JSON, so it can't look like two."""
+    if isinstance(value, str | int | float | None):
+        text = str(value)
+        if _WORD.fullmatch(text) and text.isprintable():
+            return text
+    return printable(json.dumps(value, ensure_ascii=False, default=str))

@@ -1,10 +1,10 @@
-"""Removes secrets and pictures from every log line."""
+"""Removes secrets, pictures and control characters from every log line."""
 
 import logging
 from collections.abc import Callable
 from typing import Any, Final
 
-from ..redaction import redacted
+from ..redaction import printable, redacted
 
 #: These tell of every request at INFO, URLs included.
 NOISY: Final = ("azure", "httpx", "httpcore", "aiohttp", "asyncio")
@@ -21,13 +21,13 @@ class RedactingRecords:
         self._factory = factory
 
     def __call__(self, *given: Any, **options: Any) -> logging.LogRecord:  # noqa: ANN401 (logging's own signature)
-        """Make a record whose message holds no secret."""
+        """Make a record whose message holds no secret and is one line."""
         record = self._factory(*given, **options)
         try:
             message = record.getMessage()
         except (TypeError, ValueError):
             return record  # a wrong format string: logging says so itself
-        clean = redacted(message)
+        clean = printable(redacted(message))
         if clean != message:
             record.msg, record.args = clean, ()
         if record.exc_info and not record.exc_text:

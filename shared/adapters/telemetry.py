@@ -8,6 +8,7 @@ No attribute holds a prompt, a URL or a secret: names of functions, models, depl
 """
 
 import time
+from collections import defaultdict
 from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, fields, replace
@@ -66,6 +67,23 @@ OLDEST: Final = _METER.create_gauge(
 )
 
 
+#: Values of one label from outside that a process reports; the others are `other`.
+MOST_VALUES: Final = 50
+_LONGEST_VALUE: Final = 64
+_VALUES: Final[defaultdict[str, set[str]]] = defaultdict(set)
+
+
+def _bounded(label: str, value: object) -> str:
+    """Return a value of a label, `other` where a stranger could make up ever more series."""
+    text, known = str(value or ""), _VALUES[label]
+    if text not in known:
+        is_word = text.isprintable() and len(text) <= _LONGEST_VALUE
+        if not is_word or len(known) >= MOST_VALUES:
+            return "other"
+        known.add(text)
+    return text
+
+
 @contextmanager
 def task_span(name: str, traceparent: str | None) -> Iterator[Span]:
     """Follow a task from its message to its event, linked to the caller of the job."""
@@ -87,7 +105,7 @@ def note(function: str, report: Report) -> None:
         labels = {
             "function": function,
             "outcome": str(facts["outcome"]),
-            "code": str(facts.get("code") or ""),
+            "code": _bounded("code", facts.get("code")),
             "deployment": str(facts.get("deployment") or ""),
         }
         CALLS.add(1, labels)
@@ -136,7 +154,7 @@ class _MeasuredPublisher(Publisher):
             return
         data = event.get_data()
         facts: Mapping[str, Any] = data if isinstance(data, dict) else {}
-        model = str(facts.get("model") or "")
+        model = _bounded("model", facts.get("model"))
         JOBS.add(1, {"outcome": event.get_type().removeprefix(_ENDED), "model": model})
         usage = facts.get("usage") or {}
         for kind in ("input_tokens", "output_tokens"):

@@ -9,6 +9,7 @@ import typer
 from rich.text import Text
 
 from ...batches.record import BatchRecord, BatchState
+from ...redaction import printable
 from ..batches import ManifestCheck, SubmittedBatch
 from ..results import NoSuchJob
 from ..sync_client import ImageJobs
@@ -22,7 +23,6 @@ from .output import (
     dollars,
     live,
     print_json,
-    printable,
     styled,
 )
 

@@ -13,10 +13,11 @@ import typer
 from rich.text import Text
 
 from ...config.settings import Configuration
+from ...redaction import printable
 from ..azure_checks import check_azure
 from ..caller import NOWHERE
 from ..checkup import Check
-from .output import AsJson, client, console, print_json, printable, styled
+from .output import AsJson, client, console, print_json, styled
 
 MARKS: Final = {"good": ("✔", "green"), "doubtful": ("!", "yellow"), "bad": ("✘", "red")}
 #: For an endpoint to answer anything at all, seconds.

@@ -3,7 +3,6 @@
 import json
 import os
 import sys
-import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -21,6 +20,7 @@ from ...errors import ImageJobsError, Rejected
 from ...http_api.job_documents import describe_job
 from ...records.index_entry import IndexEntry
 from ...records.record import JobState
+from ...redaction import printable
 from ...routing.plan import Plan
 from ..caller import read_configuration
 from ..results import Quote, Status
@@ -45,16 +45,6 @@ MARKS: Final = {
     JobState.PARKED: Text("‖ parked", "yellow"),
     JobState.CANCELLED: Text("∅ cancelled", "dim"),
 }
-#: Unicode categories that steer a terminal or hide in it: control, format, surrogate, line and
-#: paragraph separator.
-_UNPRINTABLE: Final = frozenset({"Cc", "Cf", "Cs", "Zl", "Zp"})
-
-
-def printable(text: str) -> str:
-    """Return text from outside with control characters as escapes, on one line."""
-    return "".join(
-        ascii(each)[1:-1] if unicodedata.category(each) in _UNPRINTABLE else each for each in text
-    )
 
 
 def styled(text: str, style: str) -> Text:

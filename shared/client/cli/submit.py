@@ -15,6 +15,7 @@ from rich.text import Text
 from ...config.settings import Configuration
 from ...errors import Rejected
 from ...jobs.job import ANY_MODEL
+from ...redaction import printable
 from ...routing.plan import Plan
 from ..results import Quote, Receipt
 from ..submission import assume_deployments, make_quote, read_fields
@@ -30,7 +31,6 @@ from .output import (
     list_sizes,
     now,
     print_json,
-    printable,
     quote_json,
     read_app,
     status_json,

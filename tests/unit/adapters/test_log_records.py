@@ -52,3 +52,9 @@ def test_being_quiet_twice_is_being_quiet_once() -> None:
 def test_a_wrong_format_string_is_left_to_logging() -> None:
     record = RedactingRecords(logging.LogRecord)("n", 30, "p", 1, "%d %s", ("x",), None)
     assert record.msg == "%d %s"
+
+
+@pytest.mark.usefixtures("quieted")
+def test_a_line_stays_one_line_whatever_is_in_it(caplog: pytest.LogCaptureFixture) -> None:
+    logging.getLogger("image_jobs").warning("said %s", "a\n2026 ERROR b\x1b[2J\u2028")
+    assert caplog.messages == [r"said a\n2026 ERROR b\x1b[2J\u2028"]

@@ -2,6 +2,7 @@
 
 import logging
 import re
+from collections import defaultdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from cloudevents.core.v1.event import CloudEvent
 from opentelemetry.trace import format_span_id, format_trace_id
 
-from shared.adapters.telemetry import measured, note, note_ages, task_span
+from shared.adapters.telemetry import MOST_VALUES, measured, note, note_ages, task_span
 from shared.errors import NotSent
 from shared.images_api.outcomes import OutcomeKind
 from shared.ports import Report, What
@@ -80,6 +81,18 @@ def test_calls_are_counted_by_what_became_of_them_and_cost_is_added_up(told: Tol
     assert sum(told.sums("image_jobs.cost_at_most").values()) == 1.0
     assert sum(told.sums("image_jobs.usage_ignored").values()) == 1
     assert sum(told.sums("image_jobs.pace_wait").values()) == 12.5
+
+
+def test_codes_that_strangers_make_up_make_no_series_without_end(
+    told: Told, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("shared.adapters.telemetry._VALUES", defaultdict(set))
+    for code in ("x" * 1000, "a\nb", "\x1b[2J", *(f"code-{number}" for number in range(200))):
+        facts = {"outcome": OutcomeKind.REFUSED, "code": code, "deployment": "d1"}
+        note("generate_large", Report(What.FAILED, "a", facts))
+    counted = {dict(key)["code"]: calls for key, calls in told.sums("image_jobs.calls").items()}
+    assert len(counted) == MOST_VALUES + 1
+    assert (counted["code-0"], counted["other"]) == (1, 203 - MOST_VALUES)
 
 
 @pytest.mark.parametrize(

@@ -19,7 +19,6 @@ from shared.client.caller import read_configuration
 from shared.client.checkup import Check
 from shared.client.cli import batches, dead_letters, doctor, jobs, ledger, output, submit
 from shared.client.cli.main import main
-from shared.client.cli.output import printable
 from shared.client.operators import Today
 from shared.errors import Fault, ImageJobsError, InvalidJob
 from shared.limits.adaptive_rate import Quota
@@ -29,6 +28,7 @@ from shared.limits.pacing import start_pace
 from shared.limits.pool_ledger import Ledger
 from shared.records.dead_letter import DeadLetterKind
 from shared.records.record import Failure, TaskState
+from shared.redaction import printable
 from tests.builders.connections import BEGAN, STORAGE
 from tests.builders.ended_jobs import plan, record, task
 
