@@ -17,7 +17,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from ..errors import AlreadyExists, ImageJobsError, StaleVersion, StoreUnavailable, UnreadableRecord
+from ..errors import AlreadyExists, ImageJobsError, StaleVersion, UnreadableRecord
 from ..limits.budget import (
     CostReservation,
     DayLedger,
@@ -347,7 +347,7 @@ class BudgetLedgers:
             return await Documents(self.blobs, DayLedger).read(ledger_name(day))
         except UnreadableRecord as error:
             # A new ledger would count too little.
-            raise StoreUnavailable(
+            raise UnreadableRecord(
                 f"this version cannot read the budget of {day}; mend or delete {ledger_name(day)}"
             ) from error
 

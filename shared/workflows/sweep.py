@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from ..config.settings import Configuration
-from ..errors import RecordGone, Unavailable, UnreadableRecord
+from ..errors import BlobLeased, RecordGone, Unavailable, UnreadableRecord
 from ..ports import Report, Versioned, What
 from ..records.commands import resume
 from ..records.costs import awaits_budget, resumes_at
@@ -24,7 +24,7 @@ from ..stores.index import OpenEntry
 from ..stores.world import World
 from .control import change_job
 from .finishing import wake_finish
-from .generation.generate import generate
+from .generation.generate import continue_task
 from .generation.reservations import reconcile
 from .generation.steps import GiveUp, Resolve, next_step
 from .outbox import publish_pending, update_index
@@ -37,6 +37,8 @@ MARGIN: Final = timedelta(seconds=15)
 #: Two checks of a job are at least and at most this far apart.
 SHORTEST: Final = timedelta(minutes=1)
 LONGEST: Final = timedelta(hours=1)
+#: The next check of a job whose record, or a ledger it needs, is leased or damaged.
+BLOCKED_AGAIN: Final = timedelta(minutes=10)
 #: Checks of one run, and how long it may take: the next run continues.
 MOST_CHECKS: Final = 500
 LONGEST_RUN: Final = timedelta(minutes=4)
@@ -78,16 +80,15 @@ class _SweepRun:
             self.checks += 1
             try:
                 await self.check(entry)
-            except (Unavailable, RecordGone) as error:
+            except (Unavailable, UnreadableRecord, RecordGone) as error:
                 self.failed[entry.entry.job_id] = str(error)
-            except UnreadableRecord as error:
-                self.failed[entry.entry.job_id] = str(error)
-                await self.postpone_unreadable(entry)
+                if isinstance(error, BlobLeased | UnreadableRecord):
+                    await self.postpone_blocked(entry)
 
-    async def postpone_unreadable(self, entry: OpenEntry) -> None:
-        """Let an unreadable record, which stays so for long, take no checks from other jobs."""
+    async def postpone_blocked(self, entry: OpenEntry) -> None:
+        """Let a leased or damaged record, which stays so for long, take no checks from others."""
         with suppress(Unavailable):
-            await self.world.index.postpone(entry, next_check_at=self.began_at + LONGEST)
+            await self.world.index.postpone(entry, next_check_at=self.began_at + BLOCKED_AGAIN)
 
     async def reconcile(self) -> None:
         async for name, error in reconcile(self.world, self.configuration):
@@ -147,7 +148,7 @@ class _SweepRun:
         now = self.world.clock.now()
         step = next_step(record, message, now=now, configuration=self.configuration)
         if isinstance(step, Resolve | GiveUp):
-            await generate(message, self.world, self.configuration)
+            await continue_task(message, self.world, self.configuration)
             self.done["resolved" if isinstance(step, Resolve) else "given_up"] += 1
         elif task.state is TaskState.PENDING and is_message_lost(record, due=due, now=now):
             queue = self.configuration.settings.lanes[record.plans[task.part].lane]

@@ -5,7 +5,7 @@ from datetime import date, timedelta
 
 import pytest
 
-from shared.errors import StoreUnavailable
+from shared.errors import UnreadableRecord
 from shared.limits.budget import CostReservation, NoBudget, SettledCost
 from shared.ports import Blobs
 from shared.stores.ledgers import BudgetLedgers
@@ -97,7 +97,7 @@ async def test_many_at_once_get_no_more_than_there_is(blobs: Blobs) -> None:
 async def test_a_ledger_of_another_shape_is_not_begun_anew(account: Account) -> None:
     container = await account.container()
     await container.upload_blob("budget/2026-11-22.json", b'{"spent": "much"}')
-    with pytest.raises(StoreUnavailable, match="mend or delete"):
+    with pytest.raises(UnreadableRecord, match="mend or delete"):
         await BudgetLedgers(account.blobs, FakeClock()).reserve(a_hold(), day=DAY, limit=100)
-    with pytest.raises(StoreUnavailable, match="mend or delete"):
+    with pytest.raises(UnreadableRecord, match="mend or delete"):
         await BudgetLedgers(account.blobs, FakeClock()).look(DAY)

@@ -10,7 +10,14 @@ from datetime import timedelta
 
 from ...catalogue.deployments import Deployment
 from ...config.settings import Configuration
-from ...errors import InvalidJob, NameTaken, StaleVersion, StoreUnavailable
+from ...errors import (
+    BlobLeased,
+    InvalidJob,
+    NameTaken,
+    StaleVersion,
+    StoreUnavailable,
+    UnreadableRecord,
+)
 from ...images_api.requests import build_request
 from ...jobs.fields import MAX_PROMPT_BYTES
 from ...jobs.localization import localize_prompt
@@ -45,7 +52,22 @@ type _NotGranted = CircuitOpen | Postponed | Failure | NoBudget
 
 
 async def generate(message: TaskMessage, world: World, configuration: Configuration) -> Report:
-    """Work on the task of a lane message; raises only `Unavailable` (it is delivered again)."""
+    """Work on the task of a lane message; raises only `Unavailable` (it is delivered again).
+
+    While somebody holds a lease on its record or a ledger, or the day's ledger is damaged, the
+    message is put back: the platform would give it up after a few deliveries.
+    """
+    try:
+        return await continue_task(message, world, configuration)
+    except (BlobLeased, UnreadableRecord) as error:
+        stored = await world.records.read(message.job_id)
+        if stored is None:
+            raise
+        return await TaskRun(message, world, configuration).wait_for_blob(stored.value, error)
+
+
+async def continue_task(message: TaskMessage, world: World, configuration: Configuration) -> Report:
+    """Do the next step of a task; raises `Unavailable` or `UnreadableRecord`."""
     task = TaskRun(message, world, configuration)
     stored = await world.records.read(message.job_id)
     reservation: Reservation | None = None

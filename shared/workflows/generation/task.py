@@ -7,7 +7,14 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from ...config.settings import Configuration
-from ...errors import NameTaken, StoreUnavailable, Superseded, Unavailable
+from ...errors import (
+    BlobLeased,
+    NameTaken,
+    StoreUnavailable,
+    Superseded,
+    Unavailable,
+    UnreadableRecord,
+)
 from ...images_api.outcomes import OutcomeKind
 from ...limits.circuit_breaker import NOTHING, CallFeedback
 from ...limits.pacing import Ticket
@@ -27,6 +34,8 @@ from .reservations import ASK_AGAIN, NO_MONEY, settle_budget
 
 #: The wait before a task looks again whether storage takes pictures.
 STORAGE_AGAIN: Final = timedelta(seconds=30)
+#: The wait before it looks again whether a blob is still leased or damaged.
+BLOB_AGAIN: Final = timedelta(minutes=5)
 #: A message comes back this long after the attempt it waits for must be over.
 CHECK_AGAIN_MARGIN: Final = timedelta(seconds=2)
 
@@ -78,6 +87,16 @@ class TaskRun:
         await self.wake(record, wait, ticket=self.message.ticket, held=why)
         report = self.report(What.WAITING, reason="storage", again_in_seconds=_seconds(wait))
         return replace(report, alarms=alarms)
+
+    async def wait_for_blob(
+        self, record: JobRecord, error: BlobLeased | UnreadableRecord
+    ) -> Report:
+        """Put the message back until an operator has broken a lease, or mended a ledger."""
+        reason = "leased" if isinstance(error, BlobLeased) else "unreadable"
+        await self.wake(record, BLOB_AGAIN, ticket=self.message.ticket, held=str(error)[:MAX_HELD])
+        return self.report(
+            What.WAITING, reason=reason, why=str(error), again_in_seconds=_seconds(BLOB_AGAIN)
+        )
 
     async def report_storage(self, message: str) -> tuple[object, ...]:
         """Tell operators that storage takes no pictures, once until it does again.

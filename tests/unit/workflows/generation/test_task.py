@@ -2,10 +2,12 @@ from datetime import timedelta
 
 import pytest
 
+from shared.ports import What
 from shared.records.task_messages import TaskMessage
 from shared.workflows.generation.generate import generate
+from shared.workflows.generation.task import BLOB_AGAIN
 from tests.simulation.controlled_job import JOB, after
-from tests.simulation.scene import Scene, data, ended, error_reply
+from tests.simulation.scene import Scene, configured, data, ended, error_reply
 from tests.simulation.steps import Crash
 
 TASK = TaskMessage(job_id="fox-1", task=0)
@@ -51,3 +53,33 @@ async def test_unpaid_retries_wait_longer_each_time_until_the_deadline() -> None
     assert ended(scene)[:2] == ("image.job.failed", "deadline_exceeded")
     assert data(scene)["cost_usd"] == 0
     assert "429" in data(scene)["message"]
+
+
+@pytest.mark.parametrize("name", ["fox-1.json", "gpt-image-2.json", "budget/2026-11-22.json"])
+async def test_a_lease_of_somebody_else_makes_a_task_wait_and_pays_nothing(name: str) -> None:
+    scene = Scene(configured(DAILY_BUDGET_USD="100"))
+    scene.submit(JOB)
+    await scene.deliver(scene.waiting.pop())
+    blobs = scene.world.container("pace" if name.startswith("gpt") else "jobs")
+    blobs.leased.add(name)
+    before = len(scene.world.steps.taken)
+    report = await generate(TASK, scene.world, scene.configuration)
+    assert (report.what, report.facts["reason"]) == (What.WAITING, "leased")
+    assert name in report.facts["why"]
+    assert len(scene.world.steps.taken) - before < 15
+    assert scene.world.queues.sent[-1].delay == BLOB_AGAIN
+    assert not scene.world.endpoint.requests
+    blobs.leased.clear()
+    scene.world.clock.advance(BLOB_AGAIN)
+    assert (await generate(TASK, scene.world, scene.configuration)).what is What.DONE
+
+
+async def test_a_damaged_ledger_of_the_day_makes_its_tasks_wait_until_it_is_mended() -> None:
+    scene = Scene(configured(DAILY_BUDGET_USD="100"))
+    scene.submit(JOB)
+    await scene.deliver(scene.waiting.pop())
+    scene.world.seed("jobs", f"budget/{scene.world.clock.now():%F}.json", b'{"spent": -1}')
+    report = await generate(TASK, scene.world, scene.configuration)
+    assert (report.what, report.facts["reason"]) == (What.WAITING, "unreadable")
+    assert "mend or delete" in report.facts["why"]
+    assert not scene.world.endpoint.requests
