@@ -6,7 +6,7 @@ import pytest
 
 from shared.client.caller import read_configuration
 from shared.client.operators import AsyncOperator, Today
-from shared.errors import StoreUnavailable
+from shared.errors import UnreadableRecord
 from shared.limits.adaptive_rate import Quota
 from shared.limits.budget import CostReservation, DayLedger
 from shared.limits.pacing import start_pace
@@ -47,5 +47,5 @@ async def test_today_is_told_by_its_ledger_and_by_the_limit_the_client_was_told_
 
 async def test_a_budget_that_this_version_cannot_read_is_an_error() -> None:
     app = MemoryConnection({f"jobs/budget/{BEGAN.date()}.json": '{"spent": "much"}'})
-    with pytest.raises(StoreUnavailable, match=rf"budget/{BEGAN.date()}\.json"):
+    with pytest.raises(UnreadableRecord, match=rf"budget/{BEGAN.date()}\.json"):
         await AsyncOperator(app).today()
