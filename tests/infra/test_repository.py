@@ -73,7 +73,7 @@ def test_a_mistake_in_a_workflow_is_found(tmp_path: Path) -> None:
 def unpinned(text: str) -> list[str]:
     """Actions of a workflow that are not pinned by commit, with their version beside."""
     pinned = re.compile(r"[\w./-]+@[0-9a-f]{40} # v\d+(?:\.\d+)*")
-    uses = re.findall(r"uses:\s*(.+)", text)
+    uses = re.findall(r"uses:\s*+(?!\./)(.+)", text)
     return [each for each in uses if not pinned.fullmatch(each.strip())]
 
 
@@ -83,7 +83,7 @@ def test_actions_are_pinned_and_workflows_may_do_little(path: Path) -> None:
     workflow = yaml.safe_load(text)
     assert unpinned(text) == []
     assert workflow["permissions"].get("contents") == "read"
-    assert all("timeout-minutes" in job for job in workflow["jobs"].values())
+    assert all("timeout-minutes" in job or "uses" in job for job in workflow["jobs"].values())
     assert "secrets." not in text  # OIDC needs none
 
 
@@ -97,6 +97,26 @@ def test_a_push_is_checked_as_a_desk_checks() -> None:
     assert "python-version-file: .python-version" in text
     assert "az bicep build" in text
     assert "az bicep lint" in text
+
+
+def test_nothing_is_deployed_before_its_checks_and_an_approval() -> None:
+    checks = as_json(ROOT / ".github" / "workflows" / "ci.yml")
+    assert "workflow_call" in checks["on"]
+    assert not any("continue-on-error" in job for job in checks["jobs"].values())
+    workflow = as_json(ROOT / ".github" / "workflows" / "azure-dev.yml")
+    assert workflow["permissions"] == {"contents": "read"}
+    assert workflow["jobs"]["check"] == {"uses": "./.github/workflows/ci.yml"}
+    deploy = workflow["jobs"]["deploy"]
+    assert (deploy["needs"], deploy["environment"]) == ("check", "production")
+    assert "always()" not in deploy["if"]
+
+
+def test_dependencies_are_audited() -> None:
+    steps = as_json(ROOT / ".github" / "workflows" / "ci.yml")["jobs"]["audit"]["steps"]
+    commands = " ".join(step.get("run", "") for step in steps)
+    assert "pip-audit" in commands
+    assert {"requirements.txt", "requirements-dev.txt"} <= set(commands.split())
+    assert "npm audit" in commands
 
 
 def test_azd_deploys_the_app_that_bicep_makes() -> None:
