@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final
 
 from ..config.settings import Configuration
-from ..errors import CannotRender, NameTaken
+from ..errors import BlobLeased, CannotRender, NameTaken
 from ..jobs.finish import Kind
 from ..jobs.tags import encode_tags
 from ..pictures.renditions import RenditionSpec, SheetCell, list_renditions, sheet_name
@@ -26,11 +26,22 @@ from .outbox import publish_pending
 
 #: After this time a delivery ends, and the next one continues.
 MOST_AT_ONCE: Final = timedelta(minutes=3)
+#: The wait before a message looks again whether a blob is still leased or damaged.
+BLOB_AGAIN: Final = timedelta(minutes=5)
 
 
 async def finish(message: FinishMessage, world: World, configuration: Configuration) -> Report:
-    """Do what is left of a job's finish; raises only `Unavailable` (it is delivered again)."""
-    return await _Finish(message, world, configuration).work()
+    """Do what is left of a job's finish; raises only `Unavailable` (it is delivered again).
+
+    While somebody holds a lease on its record, the message is put back.
+    """
+    try:
+        return await _Finish(message, world, configuration).work()
+    except BlobLeased as error:
+        queue, wait = configuration.settings.finish_queue, BLOB_AGAIN
+        await world.queues.send(queue, message.to_bytes(), delay=wait)
+        facts = {"reason": "leased", "why": str(error), "again_in_seconds": wait.total_seconds()}
+        return Report(What.WAITING, message.job_id, facts)
 
 
 async def wake_finish(record: JobRecord, world: World, configuration: Configuration) -> None:

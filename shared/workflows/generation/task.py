@@ -26,7 +26,7 @@ from ...records.task_messages import MAX_HELD, TaskMessage
 from ...records.transitions import OPEN, adopt, give_up, park
 from ...stores.world import World
 from ...vocabulary import clip, picture_names
-from ..finishing import wake_finish
+from ..finishing import BLOB_AGAIN, wake_finish
 from ..outbox import publish_pending
 from .attempts import end_attempt, merge_pictures
 from .call import CallResult
@@ -34,8 +34,6 @@ from .reservations import ASK_AGAIN, NO_MONEY, settle_budget
 
 #: The wait before a task looks again whether storage takes pictures.
 STORAGE_AGAIN: Final = timedelta(seconds=30)
-#: The wait before it looks again whether a blob is still leased or damaged.
-BLOB_AGAIN: Final = timedelta(minutes=5)
 #: A message comes back this long after the attempt it waits for must be over.
 CHECK_AGAIN_MARGIN: Final = timedelta(seconds=2)
 

@@ -6,7 +6,10 @@ from datetime import timedelta
 import pytest
 
 from shared.errors import StoreUnavailable
+from shared.ports import What
 from shared.records.record import JobState
+from shared.records.task_messages import FinishMessage
+from shared.workflows.finishing import BLOB_AGAIN, finish
 from tests.simulation.scene import Scene, data, error_reply, run
 
 FINISH = {
@@ -103,6 +106,20 @@ async def test_storage_that_does_not_answer_is_left_to_the_queue() -> None:
     with pytest.raises(StoreUnavailable):
         await scene.run()
     assert scene.record("fox-1").state is JobState.RUNNING
+
+
+async def test_a_lease_on_the_record_makes_the_finish_wait() -> None:
+    scene = Scene()
+    scene.submit(JOB)
+    await to_the_finish(scene)
+    message, jobs = FinishMessage(job_id="fox-1"), scene.world.container("jobs")
+    jobs.leased.add("fox-1.json")
+    waiting = await finish(message, scene.world, scene.configuration)
+    assert (waiting.what, waiting.facts["reason"]) == (What.WAITING, "leased")
+    assert scene.world.queues.sent[-1].delay == BLOB_AGAIN
+    jobs.leased.clear()
+    await finish(message, scene.world, scene.configuration)
+    assert scene.record("fox-1").state is JobState.SUCCEEDED
 
 
 async def test_an_original_that_cannot_be_opened_fails_the_job_and_keeps_its_pictures() -> None:

@@ -4,8 +4,8 @@ import pytest
 
 from shared.ports import What
 from shared.records.task_messages import TaskMessage
+from shared.workflows.finishing import BLOB_AGAIN
 from shared.workflows.generation.generate import generate
-from shared.workflows.generation.task import BLOB_AGAIN
 from tests.simulation.controlled_job import JOB, after
 from tests.simulation.scene import Scene, configured, data, ended, error_reply
 from tests.simulation.steps import Crash
