@@ -12,7 +12,7 @@ from ..config.settings import Configuration
 from ..errors import AlreadyExists, Fault, InvalidJob, StoreUnavailable
 from ..jobs.job import Job
 from ..jobs.parsing import build_job, derived_job_id
-from ..pictures.inputs import HEAD_BYTES, InputHead, input_pixels, read_inputs
+from ..pictures.inputs import HEAD_BYTES, InputHead, input_pixels, input_types, read_inputs
 from ..routing.planner import find_setting_faults, make_plans
 from ..vocabulary import picture_name, prompt_name
 from .connection import Connection, attempt
@@ -127,7 +127,7 @@ async def estimate(job: Job, app: Connection) -> Quote:
         now=app.clock.now(),
         prompt_characters=characters,
         input_pixels=input_pixels(pictures),
-        input_types=[each.content_type for each in pictures if each.role == "input"],
+        input_types=input_types(pictures),
         faults=[*faults, *more],
     )
 

@@ -75,6 +75,11 @@ def input_pixels(pictures: Iterable[InputPicture]) -> list[int]:
     return [each.width * each.height for each in pictures if each.role == "input"]
 
 
+def input_types(pictures: Iterable[InputPicture]) -> list[str]:
+    """Return the content type of each picture to edit; a mask counts for nothing."""
+    return [each.content_type for each in pictures if each.role == "input"]
+
+
 def read_inputs(
     inputs: Sequence[str], mask: str | None, heads: Mapping[str, InputHead | None]
 ) -> tuple[tuple[InputPicture, ...], tuple[Fault, ...]]:

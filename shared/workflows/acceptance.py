@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from ..config.settings import Configuration
 from ..errors import AlreadyExists, ConflictingJob, Fault, InvalidJob, Rejected
 from ..jobs.job import Job
-from ..pictures.inputs import InputPicture, input_pixels
+from ..pictures.inputs import InputPicture, input_pixels, input_types
 from ..ports import Versioned
 from ..records.index_entry import FIRST_CHECK_AFTER, index_entry_of
 from ..records.record import BatchEntryRef, JobRecord, JobState, TaskState
@@ -52,7 +52,7 @@ async def validate_job(job: Job, world: World, configuration: Configuration) -> 
         prompt_characters=characters,
         today=world.clock.now().date(),
         input_pixels=input_pixels(pictures),
-        input_types=[each.content_type for each in pictures if each.role == "input"],
+        input_types=input_types(pictures),
     )
     return ValidatedJob(plans, pictures)
 

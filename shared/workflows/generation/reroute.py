@@ -12,7 +12,7 @@ from ...config.settings import Configuration
 from ...errors import UnsupportedRequest
 from ...jobs.job import ANY_MODEL
 from ...limits.pool_ledger import CircuitOpen
-from ...pictures.inputs import input_pixels
+from ...pictures.inputs import input_pixels, input_types
 from ...records.record import JobRecord, TaskState
 from ...routing.plan import Adjustment, Plan, estimate_usd
 from ...routing.planner import make_plans
@@ -48,6 +48,7 @@ def reroute(
             prompt_characters=prompt_characters,
             today=now.date(),
             input_pixels=input_pixels(record.inputs),
+            input_types=input_types(record.inputs),
         )
     except UnsupportedRequest:
         return None

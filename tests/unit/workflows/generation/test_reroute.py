@@ -1,6 +1,7 @@
 """Another model for a job that left the choice to the app, when its own cannot be called."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -11,6 +12,7 @@ from shared.limits.pool_ledger import CircuitOpen
 from shared.records.record import JobRecord, JobState, TaskState
 from shared.workflows.generation.reroute import reroute
 from tests.builders.ended_jobs import AT, attempt, picture
+from tests.builders.pictures import drawn
 from tests.fakes.endpoint import Answer
 from tests.simulation.controlled_job import JOB
 from tests.simulation.scene import Scene, configured, data, error_reply
@@ -160,3 +162,21 @@ async def test_the_other_parts_of_the_job_keep_their_plans() -> None:
     assert after is not None
     assert after.plans[0] != before.plans[0]
     assert after.plans[1:] == before.plans[1:]
+
+
+@pytest.mark.parametrize(("kind", "goes"), [("PNG", True), ("WEBP", False)])
+async def test_a_job_goes_to_another_model_only_with_pictures_that_it_takes(
+    kind: str,
+    goes: bool,  # noqa: FBT001 (by parametrize)
+) -> None:
+    models = [{"name": each, "model": each, "rpm": 600} for each in ("FLUX.2-pro", "gpt-image-2")]
+    configuration = configured(FOUNDRY_DEPLOYMENTS=json.dumps(models))
+    scene = Scene(configuration)
+    scene.world.container("inputs").seed("a", drawn(kind, size=(1024, 1024)))
+    scene.submit(JOB | {"model": "auto", "size": "1024x1024", "inputs": ["a"]})
+    await scene.deliver(scene.waiting.pop())
+    record = scene.record("fox-1")
+    assert record.plans[0].model == "FLUX.2-pro"
+    circuit = replace(HELD, pool="FLUX.2-pro", deployment="FLUX.2-pro")
+    changed = reroute(record, 0, circuit, configuration, prompt_characters=5, now=AT)
+    assert (changed is not None) is goes
