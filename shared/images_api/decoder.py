@@ -245,7 +245,7 @@ class ReplyDecoder:
             return self._body.finish()
         if any(each.startswith(self._start) for each in (_BOM, *_EVENT_STARTS)):
             raise BrokenReply(f"The reply is cut off or empty: {excerpt(self._start)}")
-        raise self._unreadable()
+        raise self._unreadable(self._start)
 
     def _recognise(self, start: bytes) -> "_JsonBody | _EventBody | None":
         """Return the reader of a body by what it is, whatever it is called; None: not known yet."""
@@ -255,14 +255,13 @@ class ReplyDecoder:
         if text.startswith(_EVENT_STARTS):
             return _EventBody(max_rest_bytes=self._max_rest_bytes)
         if len(text) >= EXCERPT_BYTES:
-            self._start = start
-            self._fault = self._unreadable()
+            self._fault = self._unreadable(start)
         return None
 
-    def _unreadable(self) -> UnreadableReply:
+    def _unreadable(self, start: bytes) -> UnreadableReply:
         return UnreadableReply(
             f"The reply is neither JSON nor an event stream, and is called "
-            f"{self._content_type or 'nothing'}: {excerpt(self._start)}"
+            f"{self._content_type or 'nothing'}: {excerpt(start)}"
         )
 
 

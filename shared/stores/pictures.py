@@ -56,7 +56,7 @@ class Pictures:
 
         Raises `NameTaken` if it is no picture of the app, or not of the job of these labels.
         """
-        found = await _find(self.blobs, name, labels)
+        found = await _find(self.blobs, name, labels or {})
         self.blocked = False
         return found
 
@@ -120,8 +120,7 @@ class PictureWriter:
                 metadata = {**metadata, "index_tags": f"refused, {refusal}"}
                 await self._commit(facts.content_type, metadata, {})
         except AlreadyExists:
-            owner = labels if "job_id" in labels else None
-            if found := await _find(self._blobs, self._name, owner):
+            if found := await _find(self._blobs, self._name, labels):
                 return found
             raise StoreUnavailable(f"the blocks of {self._name!r} were discarded") from None
         finally:
@@ -199,15 +198,14 @@ class PictureWriter:
         return f"{self._attempt}{number:06d}"
 
 
-async def _find(
-    blobs: BlockBlobs, name: str, labels: Mapping[str, str] | None
-) -> StoredPicture | None:
+async def _find(blobs: BlockBlobs, name: str, labels: Mapping[str, str]) -> StoredPicture | None:
     blob = await blobs.find(name)
     if blob is None:
         return None
     job_id, fingerprint = (unquote(blob.metadata.get(key, "")) for key in ("job_id", "fingerprint"))
     # An earlier version of the app wrote no fingerprint.
-    if labels and (job_id != labels["job_id"] or fingerprint not in {labels["fingerprint"], ""}):
+    same = job_id == labels.get("job_id") and fingerprint in {labels.get("fingerprint"), ""}
+    if "job_id" in labels and not same:
         whose = f"job {job_id!r} with other content" if job_id else "no job of this app"
         raise NameTaken(
             f"the blob {blobs.url(name)} is of {whose}, and is never overwritten; use a new "

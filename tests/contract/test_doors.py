@@ -58,18 +58,17 @@ async def windows_queue(body: bytes, path: Path) -> Faults:
 
 
 async def http(body: bytes, _: Path) -> Faults:
-    it = drop()
-    try:
-        await submit(Message(body, "m", INSERTED_AT), it.world, it.scene.configuration)
-    except Rejected as rejection:
-        return told(rejection)
-    return []
+    return await refusal(submit, body)
 
 
 async def http_estimate(body: bytes, _: Path) -> Faults:
+    return await refusal(estimate, body)
+
+
+async def refusal(handle: Callable[..., Awaitable[object]], body: bytes) -> Faults:
     it = drop()
     try:
-        await estimate(Message(body, "m", INSERTED_AT), it.world, it.scene.configuration)
+        await handle(Message(body, "m", INSERTED_AT), it.world, it.scene.configuration)
     except Rejected as rejection:
         return told(rejection)
     return []

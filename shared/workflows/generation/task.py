@@ -36,8 +36,6 @@ from .reservations import ASK_AGAIN, NO_MONEY, settle_budget
 STORAGE_AGAIN: Final = timedelta(seconds=30)
 #: A message comes back this long after the attempt it waits for must be over.
 CHECK_AGAIN_MARGIN: Final = timedelta(seconds=2)
-
-
 _TAKEN: Final = (
     "an earlier version of the app has stored {name!r}, and the record of that job is gone; use a "
     "new job_id, or move the blob away"
@@ -297,15 +295,17 @@ class TaskRun:
 
     async def _complete(self, record: JobRecord, result: CallResult) -> dict[int, StoredPicture]:
         """Return the call's stored pictures; after a lost result, with those that storage holds."""
-        lost = result.outcome.kind in {OutcomeKind.UNKNOWN, OutcomeKind.NOT_STORED}
+        found, kind = dict(result.stored), result.outcome.kind
+        if kind not in {OutcomeKind.UNKNOWN, OutcomeKind.NOT_STORED}:
+            return found
         try:
-            return (await self.find_pictures(record) if lost else {}) | dict(result.stored)
+            return await self.find_pictures(record) | found
         except NameTaken:
-            return dict(result.stored)
+            return found
         except StoreUnavailable:
-            if result.outcome.kind is OutcomeKind.UNKNOWN:
+            if kind is OutcomeKind.UNKNOWN:
                 raise
-            return dict(result.stored)
+            return found
 
 
 def _facts(attempt: Attempt, pictures: int) -> dict[str, Any]:
