@@ -67,7 +67,7 @@ batch: setup ## run a CSV of 1,000 lines, kill the host three times, check each 
 quota: setup ## run hosts that share a quota; measure its use and the 429s (SEED=1)
 	@$(BIN)/python -m local quota --seed $(or $(SEED),1)
 
-bench: .venv-bench/.stamp node_modules/.stamp ## measure speed and memory, a quarter of an hour (BENCH="--rounds 1 --no-page": less)
+bench: .venv-bench/.stamp node_modules/.stamp ## measure speed and memory, ten minutes (BENCH="--rounds 1 --no-page": less)
 	@.venv-bench/bin/pytest --quiet -c tests/benchmarks/pytest.ini tests/benchmarks
 	@.venv-bench/bin/python -m tests.benchmarks $(BENCH)
 

@@ -153,6 +153,8 @@ var hostSettings = {
   OTEL_TRACES_SAMPLER: 'parentbased_always_on'
   // Libraries that the app does not have, or whose calls it measures itself.
   OTEL_PYTHON_DISABLED_INSTRUMENTATIONS: 'django,fastapi,flask,psycopg2,requests,urllib,urllib3'
+  // pydantic looks through all packages for plugins at the first model. The app has none.
+  PYDANTIC_DISABLE_PLUGINS: '__all__'
 }
 
 // The settings of the app. tests/infra compares the names with shared/config/settings.py. A setting whose

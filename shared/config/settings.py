@@ -174,7 +174,7 @@ class Settings(BaseModel):
         default=1 << 20, alias="UPLOAD_BLOCK_BYTES", ge=1 << 16, le=1 << 23
     )
     upload_blocks_in_flight: int = Field(default=2, alias="UPLOAD_BLOCKS_IN_FLIGHT", ge=1, le=16)
-    upload_block_pool: int = Field(default=32, alias="UPLOAD_BLOCK_POOL", ge=4, le=1024)
+    upload_block_pool: int = Field(default=16, alias="UPLOAD_BLOCK_POOL", ge=4, le=1024)
 
     @model_validator(mode="after")
     def _check_storage(self) -> Self:

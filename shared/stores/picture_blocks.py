@@ -1,7 +1,7 @@
 """Blocks on their way into storage: a bounded pool of reusable buffers, and the body they make.
 
 All writers of a process share one pool, so that what pictures take of memory is bounded however
-many arrive at once: 64 calls of 4 x 25 MB took 213 MB with a pool of 32 x 1 MiB. A writer that
+many arrive at once: docs/benchmarks.md has figures. A writer that
 finds the pool empty waits, and its reply waits with it (TCP tells the endpoint to slow down).
 A block is either being filled or being sent, and sending needs no other block: there is no
 deadlock.
@@ -30,7 +30,7 @@ class BlockSizes:
     #: Blocks of one picture being sent at once.
     in_flight: int = 2
     #: Blocks of all pictures of the process, being filled or sent.
-    pool: int = 32
+    pool: int = 16
 
 
 class Block:

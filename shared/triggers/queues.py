@@ -1,6 +1,6 @@
 """The functions of the queues: one for each queue, so that each is scaled alone.
 
-Work that most instances never see is imported with its first message.
+Work is imported with its first message: an instance serves few of the queues.
 """
 
 # ruff: noqa: PLC0415 (see above)
@@ -16,9 +16,7 @@ from ..config.settings import CONNECTION, Configuration
 from ..errors import MalformedMessage
 from ..jobs.parsing import Message
 from ..ports import Report, What
-from ..records.task_messages import read_finish, read_task
 from ..stores.world import World
-from ..workflows.intake import handle_job_message
 from .host import log_report, start_span
 
 #: Handles one delivery; returns what to log, or None if that is logged already.
@@ -36,7 +34,7 @@ def functions(configuration: Configuration) -> func.Blueprint:
     def add_of_jobs(name: str, queue: str, workflow: Workflow) -> None:
         add(name, queue, workflow, partial(_poison, queue=queue))
 
-    add_of_jobs("intake", settings.jobs_queue, handle_job_message)
+    add_of_jobs("intake", settings.jobs_queue, _take_in)
     for lane, queue in settings.lanes.items():
         name = f"generate_{lane}"
         add_of_jobs(name, queue, partial(_generate, name=name))
@@ -79,9 +77,16 @@ def _add_function(
     blueprint.function_name(name)(triggered(handle))
 
 
+async def _take_in(message: Message, world: World, configuration: Configuration) -> Report:
+    from ..workflows.intake import handle_job_message
+
+    return await handle_job_message(message, world, configuration)
+
+
 async def _generate(
     message: Message, world: World, configuration: Configuration, *, name: str
 ) -> None:
+    from ..records.task_messages import read_task
     from ..workflows.generation.generate import generate
 
     task = read_task(message.body)
@@ -91,6 +96,7 @@ async def _generate(
 
 
 async def _finish(message: Message, world: World, configuration: Configuration) -> Report:
+    from ..records.task_messages import read_finish
     from ..workflows.finishing import finish
 
     return await finish(read_finish(message.body), world, configuration)

@@ -1,5 +1,6 @@
 """`make package`: the app starts from what it builds alone, whatever the working directory."""
 
+import importlib.util
 import os
 import re
 import shutil
@@ -60,6 +61,15 @@ def test_the_package_has_all_that_the_app_imports(package: Path, tmp_path: Path)
     done = start(package, tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == sorted(TRIGGERS)
+
+
+@pytest.mark.timeout(180)
+def test_a_start_compiles_nothing(package: Path) -> None:
+    # The second word of a compiled module: it holds by the hash of its source, which is checked.
+    checked = (3).to_bytes(4, "little")
+    modules = list(package.rglob("*.py"))
+    compiled = [Path(importlib.util.cache_from_source(str(module))) for module in modules]
+    assert [path for path in compiled if path.read_bytes()[4:8] != checked] == []
 
 
 @pytest.mark.timeout(180)

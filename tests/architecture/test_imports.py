@@ -119,7 +119,7 @@ def test_the_entry_names_triggers_and_nothing_else() -> None:
     app = ROOT / "function_app.py"
     if not app.exists():
         pytest.skip("function_app.py is not written yet")
-    needed = ("azure.functions", "shared.triggers", "shared.adapters.world", "os")
+    needed = ("azure.functions", "shared.triggers", "shared.adapters.world", "gc", "os")
     assert [str(each) for each in imports(app) if not each.is_of(*needed)] == []
 
 

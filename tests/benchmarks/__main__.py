@@ -4,15 +4,34 @@ import argparse
 import hashlib
 import sys
 import time
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
+from tests.benchmarks import deployed
 from tests.benchmarks.bed import Bed, Seen, running
-from tests.benchmarks.cases import ALONE, CASES, LATENCY_MS, RATE, WAYS, Case, WayName
+from tests.benchmarks.cases import (
+    ALONE,
+    CASES,
+    LATENCY_MS,
+    RATE,
+    SIXTY_FOUR,
+    SMALL_INSTANCE_MB,
+    SMALL_JOBS,
+    WAYS,
+    Case,
+    WayName,
+)
 from tests.benchmarks.chart import draw
 from tests.benchmarks.knobs import try_all
 from tests.benchmarks.page import CHART, report, write
 from tests.benchmarks.replies import picture
 from tests.benchmarks.results import Results, cpu, peak
 from tests.benchmarks.worker import Load
+
+#: Cold starts of each kind.
+STARTS = 7
+#: The raw copy stores and sends as much whatever the picture: no job is as small.
+NEVER = {(SMALL_JOBS, "copy")}
 
 
 def main() -> None:
@@ -28,23 +47,15 @@ def main() -> None:
     parser.add_argument("--no-page", action="store_true", help="print, and leave the page alone")
     options = parser.parse_args()
     ways = [way for way in WAYS if way in options.ways.split(",")]
+    cases = [c for c in (*CASES, *ALONE) if c.in_flight in (options.in_flight or [c.in_flight])]
     results = Results()
     with running() as bed:
         for way in ways:
             _verify(bed, way)
-        bed.start(eager=True)  # compiles what the measured ones import
-        results.modules = bed.modules()
+        _start(bed, results)
         for turn in range(options.rounds):
-            results.starts.append(bed.start(eager=False))
-            results.eager.append(bed.start(eager=True))
-            results.keyless.append(bed.start(eager=False, keyless=True))
-            results.keyless_eager.append(bed.start(eager=True, keyless=True))
-            for case in (*CASES, *ALONE):
-                if options.in_flight and case.in_flight not in options.in_flight:
-                    continue
-                for way in ways:
-                    if turn < case.rounds_of(way) and (case not in ALONE or way == "ours"):
-                        results.add(case, way, _measure(bed, case, way))
+            _compare(bed, results, turn, cases, ways)
+        results.confined = bed.confined(_load(bed, SIXTY_FOUR, "ours"), SMALL_INSTANCE_MB)
         if options.growth:
             results.growth = bed.grown()
         if not options.no_knobs:
@@ -55,29 +66,50 @@ def main() -> None:
         write(results)
 
 
+def _compare(bed: Bed, results: Results, turn: int, cases: list[Case], ways: list[WayName]) -> None:
+    """Measure each case by each of the ways that have a turn in this round."""
+    for case in (*cases, SMALL_JOBS):
+        for way in ways:
+            is_compared = case not in ALONE or way == "ours"
+            if is_compared and turn < case.rounds_of(way) and (case, way) not in NEVER:
+                results.add(case, way, _measure(bed, case, way))
+
+
+def _start(bed: Bed, results: Results) -> None:
+    """Measure cold starts side by side: they are short, and one alone tells little."""
+    with TemporaryDirectory() as now, TemporaryDirectory() as earlier:
+        app, before = deployed.unpack_package(Path(now)), deployed.unpack_before(Path(earlier))
+        for _ in range(STARTS):
+            results.starts.append(bed.start(app))
+            results.starts_before.append(bed.start(before))
+            results.keyless.append(bed.start(app, keyless=True))
+            results.keyless_before.append(bed.start(before, keyless=True))
+
+
 def _measure(bed: Bed, case: Case, way: WayName, knobs: dict[str, str] | None = None) -> Seen:
     begun = time.monotonic()
     pace = "paced" if case.paced else ""
-    seen = bed.measure(
-        Load(
-            way=way,
-            addresses=bed.addresses,
-            pictures=case.pictures,
-            picture_bytes=case.megabytes * 1_000_000,
-            rate=RATE if case.paced else None,
-            in_flight=case.in_flight,
-            jobs=case.jobs,
-            steps=case.steps,
-            knobs=knobs or {},
-        ),
-        latency_ms=LATENCY_MS if case.paced else 0.0,
-    )
+    seen = bed.measure(_load(bed, case, way, knobs), latency_ms=LATENCY_MS if case.paced else 0.0)
     sys.stdout.write(
         f"{case.in_flight:3} in flight  {case.reply:10}  {pace:5}  {way:8} "
         f"{cpu(seen):6.2f} ms/MB  +{peak(seen):6.1f} MB  {time.monotonic() - begun:5.1f} s\n"
     )
     sys.stdout.flush()
     return seen
+
+
+def _load(bed: Bed, case: Case, way: WayName, knobs: dict[str, str] | None = None) -> Load:
+    return Load(
+        way=way,
+        addresses=bed.addresses,
+        pictures=case.pictures,
+        picture_bytes=int(case.megabytes * 1_000_000),
+        rate=RATE if case.paced else None,
+        in_flight=case.in_flight,
+        jobs=case.jobs,
+        steps=case.steps,
+        knobs=knobs or {},
+    )
 
 
 def _verify(bed: Bed, way: WayName) -> None:

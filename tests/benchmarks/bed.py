@@ -14,10 +14,13 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+import certifi
+
 from local.stack import azurite
-from tests.benchmarks import certificates
+from tests.benchmarks import certificates, deployed
 from tests.benchmarks.endpoint import IDENTITY
 from tests.benchmarks.growth import ROWS, Row
+from tests.benchmarks.meters import group_peak_mb, memory_cgroup
 from tests.benchmarks.ways import Addresses
 from tests.benchmarks.worker import WARM, Load, Taken
 
@@ -64,6 +67,8 @@ class Bed:
     storage: int
     tls: ssl.SSLContext
     environ: dict[str, str]
+    #: All authorities of an ordinary machine, and the servers' own.
+    authorities: Path
 
     @property
     def addresses(self) -> Addresses:
@@ -88,18 +93,34 @@ class Bed:
         told = self._ask(self.storage, "/control?latency=0&verify=False")
         return _seen(load, taken, calls, told)
 
-    def start(self, *, eager: bool, keyless: bool = False) -> dict[str, tuple[float, int]]:
-        """CPU milliseconds and modules of a cold start, step by step; compiled modules are kept."""
+    def confined(self, load: Load, limit_mb: int) -> float | None:
+        """Run a load in a memory cgroup and return what it took, MB; None if there can't be one.
+
+        A worker that needs more than `limit_mb` is killed by the kernel, which raises.
+        """
+        self._ask(self.foundry, "/log")
+        self._ask(self.storage, "/control?latency=0&verify=False")
+        try:
+            with memory_cgroup(limit_mb) as group:
+                enter = f'echo $$ > {group}/cgroup.procs && exec "$@"'
+                command = ["sh", "-c", enter, "sh", sys.executable, *_module("worker")]
+                self._execute([*command, load.model_dump_json()], seconds=600)
+                return group_peak_mb(group)
+        except PermissionError:
+            return None
+
+    def start(self, app: Path, *, keyless: bool = False) -> dict[str, tuple[float, int]]:
+        """CPU milliseconds and modules of a cold start of a deployed app, step by step."""
         self._ask(self.storage, "/control?latency=0&verify=False")
         bed = self._keyless if keyless else self._configured
-        done = bed._run(*_module("start"), *(["eager"] if eager else []), seconds=60)
-        found: dict[str, tuple[float, int]] = json.loads(done)
+        authorities = {
+            "SSL_CERT_FILE": str(self.authorities),
+            "PYDANTIC_DISABLE_PLUGINS": "__all__",
+        }
+        found: dict[str, tuple[float, int]] = json.loads(
+            deployed.start(app, bed.environ | authorities)
+        )
         return found
-
-    def modules(self) -> int:
-        """Modules when the app is indexed, and none of the benchmarks' own."""
-        count = "import function_app, sys; print(len(sys.modules))"
-        return int(self._configured._run("-c", count, seconds=60))
 
     @property
     def _configured(self) -> "Bed":
@@ -133,8 +154,11 @@ class Bed:
         return ROWS.validate_json(done)
 
     def _run(self, *arguments: str, seconds: float) -> str:
+        return self._execute([sys.executable, *arguments], seconds=seconds)
+
+    def _execute(self, command: list[str], *, seconds: float) -> str:
         done = subprocess.run(
-            [sys.executable, *arguments],
+            command,
             cwd=ROOT,
             env=self.environ,
             capture_output=True,
@@ -143,7 +167,7 @@ class Bed:
             timeout=seconds,
         )
         if done.returncode:
-            raise RuntimeError(f"{' '.join(arguments)[:200]} failed: {done.stderr[-2000:]}")
+            raise RuntimeError(f"{' '.join(command)[:200]} failed: {done.stderr[-2000:]}")
         return done.stdout
 
     def _ask(self, port: int, target: str) -> Any:  # noqa: ANN401 (JSON)
@@ -207,7 +231,10 @@ def running() -> Iterator[Bed]:
             stack.enter_context(_serving(module, made, environ))
             for module in ("endpoint", "storage")
         )
-        yield Bed(foundry, storage, ssl.create_default_context(cafile=str(made.chain)), environ)
+        authorities = Path(folder) / "authorities.pem"
+        authorities.write_text(Path(certifi.where()).read_text() + made.chain.read_text())
+        tls = ssl.create_default_context(cafile=str(made.chain))
+        yield Bed(foundry, storage, tls, environ, authorities)
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Which loads are measured, how often, and by which ways: what fits into a quarter of an hour."""
+"""Which loads are measured, how often, and by which ways: what fits into ten minutes."""
 
 from dataclasses import dataclass
 from typing import Final, Literal
@@ -19,7 +19,7 @@ class Case:
     """One load. A job is one reply of `pictures` pictures of `megabytes` MB each."""
 
     pictures: int
-    megabytes: int
+    megabytes: float
     in_flight: int
     jobs: int
     paced: bool
@@ -35,7 +35,7 @@ class Case:
     @property
     def reply(self) -> str:
         """What one reply holds, for people."""
-        return f"{self.pictures} × {self.megabytes} MB"  # noqa: RUF001 (a sign of multiplication)
+        return f"{self.pictures} × {self.megabytes:g} MB"  # noqa: RUF001 (a sign of multiplication)
 
     def rounds_of(self, way: WayName) -> int:
         """How often a way is measured."""
@@ -70,8 +70,12 @@ CASES: Final = (
     *_cases(1, paced=True, rounds=2, whole=(1, 1, 1, 1)),
     *_cases(8, paced=True, rounds=1, whole=(1, 1, 0, 0)),
 )
+#: As many jobs a second as there can be: small pictures, an endpoint that answers at once.
+SMALL_JOBS: Final = Case(1, 0.05, in_flight=24, jobs=2_000, paced=False, rounds=1, rounds_whole=1)
 #: Only ours: does it hold with 64, does it creep over 200 jobs, how long are the loop's steps?
 SIXTY_FOUR: Final = Case(4, 25, in_flight=64, jobs=64, paced=False, rounds=1)
 CREEP: Final = Case(1, 8, in_flight=8, jobs=200, paced=False, rounds=1)
 STEPS: Final = Case(4, 25, in_flight=8, jobs=16, paced=True, rounds=2, steps=True)
 ALONE: Final = (SIXTY_FOUR, CREEP, STEPS)
+#: An instance of 512 MB leaves the worker about so much: the host takes the rest.
+SMALL_INSTANCE_MB: Final = 300

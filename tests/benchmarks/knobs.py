@@ -39,15 +39,11 @@ class Tried(NamedTuple):
 MIB: Final = 1 << 20
 SETTINGS: Final = (
     Knobs(MIB // 2),
-    Knobs(in_flight=1),
     Knobs(),
     Knobs(in_flight=4),
-    Knobs(pool=16),
-    Knobs(pool=64),
-    Knobs(2 * MIB, pool=16),
+    Knobs(pool=32),
     Knobs(2 * MIB),
     Knobs(4 * MIB),
-    Knobs(8 * MIB),
 )
 LOADS: Final = (
     Case(4, 25, in_flight=1, jobs=3, paced=False),

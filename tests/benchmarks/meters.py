@@ -2,6 +2,7 @@
 
 import asyncio
 import gc
+import os
 import time
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
@@ -35,6 +36,33 @@ def settle() -> float:
     gc.collect()
     Path("/proc/self/clear_refs").write_text("5")
     return resident_mb()
+
+
+@contextmanager
+def memory_cgroup(limit_mb: int) -> Iterator[Path]:
+    """Make a group of processes that may hold so much memory together, and remove it afterwards.
+
+    `PermissionError` where this process may not make one.
+    """
+    version_1 = Path("/sys/fs/cgroup/memory")
+    group = (version_1 if version_1.exists() else Path("/sys/fs/cgroup")) / f"bench-{os.getpid()}"
+    try:
+        group.mkdir()
+    except OSError as error:
+        raise PermissionError(f"{group} can't be made: {error}") from error
+    try:
+        limit = "memory.limit_in_bytes" if version_1.exists() else "memory.max"
+        (group / limit).write_text(str(limit_mb * 1_000_000))
+        yield group
+    finally:
+        group.rmdir()
+
+
+def group_peak_mb(group: Path) -> float:
+    """Return the most that a group held, MB of 10^6 bytes; its file cache counts."""
+    names = ("memory.max_usage_in_bytes", "memory.peak")
+    (peak,) = (group / name for name in names if (group / name).exists())
+    return int(peak.read_text()) / 1e6
 
 
 @dataclass(slots=True)

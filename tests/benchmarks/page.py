@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 
-from tests.benchmarks.cases import ALONE
+from tests.benchmarks.cases import ALONE, SMALL_JOBS
 from tests.benchmarks.results import Results, bounds, peak
 from tests.benchmarks.tables import (
     bounds_table,
@@ -15,6 +15,7 @@ from tests.benchmarks.tables import (
     knobs_table,
     number,
     requests_table,
+    small_jobs_table,
     starts_table,
     steps_table,
 )
@@ -60,6 +61,8 @@ def report(results: Results) -> str:
         if results.seen.get((case, "ours"))
     ]
     parts += alone
+    if any(case == SMALL_JOBS for case, _ in results.seen):
+        parts.append("## Small jobs\n\n" + small_jobs_table(results))
     if one and (rounds := results.seen.get((one, "ours"))):
         parts += [
             "## Storage requests of a job of one 25 MB picture\n\n" + requests_table(rounds[0]),

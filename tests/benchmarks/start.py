@@ -1,25 +1,17 @@
 """A cold start: the app indexed, one message taken in, up to the moment its paid call would go out.
 
-Run in a process of its own; prints CPU milliseconds and modules at each step as JSON. With `eager`
-everything the app may ever import is imported at the top first, as is usual.
+Run in a process of its own, beside the app (see `deployed`); prints CPU milliseconds and modules at
+each step as JSON.
 """
 
 import asyncio
-import importlib
 import json
-import pkgutil
 import sys
 import time
 import uuid
 from collections.abc import Callable
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-
-#: What functions of the app import, where most apps would at the top.
-LATE = (
-    *("azure.identity.aio", "standardwebhooks"),
-    *("cloudevents.core.formats.json", "cloudevents.core.v1.event"),
-)
 
 
 class Reached(BaseException):  # no Exception: nothing may catch it
@@ -38,13 +30,14 @@ async def first_call(mark: Callable[[str], None] = lambda _: None) -> None:
     """Take in a job under the environment's settings and go on to its paid call."""
     # ruff: noqa: PLC0415 (what is loaded, and when, is what this is about)
     from function_app import configuration
+
+    mark("indexed")
     from shared.adapters.world import open_world
     from shared.jobs.parsing import Message
     from shared.records.task_messages import TaskMessage
     from shared.workflows.generation.generate import generate
     from shared.workflows.intake import handle_job_message
 
-    mark("indexed")
     world = replace(open_world(configuration), endpoint=Stops())  # type: ignore[arg-type] # it stops
     mark("opened")
     job_id = f"bench-{uuid.uuid4().hex}"
@@ -57,17 +50,6 @@ async def first_call(mark: Callable[[str], None] = lambda _: None) -> None:
         mark("call")
 
 
-def import_everything() -> None:
-    """Import whatever the app may ever import, its own modules included."""
-    import shared
-
-    for name in LATE:
-        importlib.import_module(name)
-    for module in pkgutil.walk_packages(shared.__path__, "shared."):
-        if not module.name.startswith("shared.client"):  # the wheel's, not the app's
-            importlib.import_module(module.name)
-
-
 def main() -> None:
     """Start, and tell what it took."""
     seen: dict[str, tuple[float, int]] = {}
@@ -75,8 +57,6 @@ def main() -> None:
     def mark(step: str) -> None:
         seen[step] = (time.process_time() * 1000, len(sys.modules))
 
-    if sys.argv[1:] == ["eager"]:
-        import_everything()
     asyncio.run(first_call(mark))
     sys.stdout.write(json.dumps(seen))
 

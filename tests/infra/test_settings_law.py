@@ -123,7 +123,7 @@ def test_no_setting_is_given_twice() -> None:
 
 
 def test_what_the_platform_reads_is_named_as_it_reads_it() -> None:
-    known = re.compile(rf"{OF_THE_HOST.pattern}|APPLICATIONINSIGHTS_\w+|OTEL_\w+")
+    known = re.compile(rf"{OF_THE_HOST.pattern}|APPLICATIONINSIGHTS_\w+|OTEL_\w+|PYDANTIC_\w+")
     assert [name for name in sorted(table("hostSettings")) if not known.fullmatch(name)] == []
 
 

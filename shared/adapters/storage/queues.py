@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
+from html import escape
 from http import HTTPStatus
 from typing import Final
 from xml.etree import ElementTree as ET
-from xml.sax.saxutils import escape
 
 from ...errors import NoSuchQueue, TooLarge
 from ...jobs.parsing import MAX_MESSAGE_BYTES
@@ -41,7 +41,7 @@ class RestQueues:
                 f"the message for the queue {queue!r} has {len(body):,} bytes; "
                 f"a queue takes {MAX_MESSAGE_BYTES:,}"
             )
-        message = f"<MessageText>{escape(body.decode('utf-8'))}</MessageText>"
+        message = f"<MessageText>{escape(body.decode('utf-8'), quote=False)}</MessageText>"
         with _must_exist(queue):
             response = await self._client.send(
                 "POST",
