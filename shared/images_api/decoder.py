@@ -119,8 +119,10 @@ class Base64Stream:
         if len(start) < len(_DATA_URI):
             return None
         head, comma, _ = text.partition(b",")
-        if len(head) > blank + _MAX_MEDIA_TYPE or (comma and not head.lower().endswith(b";base64")):
-            raise UnreadableReply(f"A picture is a data URI without base64: {excerpt(text)}")
+        longest = blank + _MAX_MEDIA_TYPE
+        if len(head) > longest or (comma and not head.lower().endswith(b";base64")):
+            quote = excerpt(head[:longest])
+            raise UnreadableReply(f"A picture is a data URI without base64: {quote}")
         return len(head) + 1 if comma else None
 
     def _decode_groups(self, text: bytes | memoryview) -> bytes:
@@ -393,9 +395,13 @@ class _EventBody:
         except BrokenReply as error:
             if self._kind is EventKind.ERROR:
                 return self._kind, {"message": excerpt(rest)}
-            if isinstance(error, UnreadableReply) and not self._held:
-                return EventKind.OTHER, {}  # a sign of life that is no JSON
-            raise
+            if not isinstance(error, UnreadableReply) or self._held:
+                raise
+            came = self._body.index - self._pictures
+            if came and self._kind is EventKind.COMPLETED:
+                # Pictures that were returned stay, whatever is around them: they were paid.
+                return self._kind, {"data": [{"b64_json": f"#{place}"} for place in range(came)]}
+            return EventKind.OTHER, {}  # a sign of life that is no JSON
         if self._kind is not EventKind.UNKNOWN:
             return self._kind, document
         pictures = self._body.index > self._pictures

@@ -8,6 +8,7 @@ from shared.images_api.decoder import (
     ReplyDecoder,
     ReplyRest,
 )
+from shared.images_api.replies import has_picture
 from tests.builders.replies import SSE, broken, decode, event, generation
 
 COMPLETED = generation("completed", b64_json="QQ==", usage={"total_tokens": 9})
@@ -117,6 +118,21 @@ def test_two_pictures_in_one_event_are_no_drafts() -> None:
     stream = two % b"event: image_generation.partial_image\n"
     received, _ = decode(stream + event("image_generation.completed", COMPLETED), SSE)
     assert (received.whole, received.dropped) == ([b"A"], 1)
+
+
+@pytest.mark.parametrize(
+    "unreadable",
+    [
+        b'event: image_generation.completed\ndata: {"b64_json":"QQ==",}\n\n',
+        b'data: {"b64_json":"QQ==","x":{"b64_json":"QQ==",}}\n\n',
+    ],
+)
+def test_pictures_stay_when_what_is_around_them_is_not_json(unreadable: bytes) -> None:
+    received, rest = decode(unreadable + event("image_generation.completed", COMPLETED), SSE)
+    assert rest.pictures == len(received.whole)
+    assert set(received.whole) == {b"A"}
+    alone, rest = decode(unreadable, SSE)
+    assert (rest.pictures, has_picture(rest.document)) == (len(alone.whole), True)
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from itertools import accumulate, pairwise
 from typing import Any
 
+import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
@@ -119,3 +120,12 @@ def test_whether_base64_is_valid_does_not_depend_on_the_chunks(
         assert whole == base64.b64decode(solid + b"=" * (-len(solid) % 4), validate=True)
     except ValueError:
         assert whole is None
+
+
+@pytest.mark.parametrize("uri", ["data:image/png,AAAA", f"data:{'x' * 300};base64,AAAA"])
+def test_why_a_data_uri_is_no_picture_does_not_depend_on_the_chunks(uri: str) -> None:
+    reply = as_json({"data": [{"b64_json": uri}]})
+    whole, _ = decode(reply)
+    assert [*whole.spoiled] == [0]
+    for size in (1, 7, 64):
+        assert decode(reply, sizes=[size])[0].spoiled == whole.spoiled
