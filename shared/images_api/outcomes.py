@@ -247,6 +247,7 @@ def of_reply(
     error = find_wrapped_error(document) if status >= _BAD else find_error(document)
     message = to_text(error.get("message")) or text
     kind, code = _kind(status, document, text, error)
+    code = to_one_line(code) or f"http_{status}"
     if not message and kind in {OutcomeKind.DONE, OutcomeKind.NO_IMAGE}:
         message = "; ".join(find_withheld(document))
     if not message and code == f"http_{HTTPStatus.ACCEPTED}":
@@ -255,8 +256,8 @@ def of_reply(
     nothing_made = kind is OutcomeKind.REFUSED and moderation and moderation.stage == "input"
     return Outcome(
         kind=kind,
-        code=to_one_line(code),
-        message=to_one_line(message) or to_one_line(code),
+        code=code,
+        message=to_one_line(message) or code,
         charged="input" if nothing_made else MEANINGS[kind].charged,
         retry_after=read_retry_after(headers, now=now),
         request_id=read_request_id(headers),

@@ -353,6 +353,12 @@ def test_any_reply_has_an_outcome(
         assert outcome.kind is OutcomeKind.UNKNOWN
 
 
+@pytest.mark.parametrize("code", ["\u2028", " \n"])
+def test_a_blank_code_is_no_code(code: str) -> None:
+    outcome = reply(400, {"error": {"code": code}})
+    assert (outcome.code, outcome.message) == ("http_400", "http_400")
+
+
 def test_a_number_too_long_to_write_is_no_code() -> None:
     assert reply(400, {"error": {"code": 10**5000}}).code == "http_400"
 
