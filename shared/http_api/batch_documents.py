@@ -12,7 +12,7 @@ from ..batches.record import BatchRecord, BatchState, EntryFault, EntryPage, Tak
 from ..errors import Fault, Rejected
 from ..events.data import Data
 from .job_documents import JOB_PATH, LATEST_POLL, SOONEST_POLL
-from .problems import Problem, problem, to_problem
+from .problems import TITLES, Problem, problem, to_problem
 
 #: Where a batch, its page in the gallery and its result manifest are.
 BATCH_PATH: Final = "/api/batches/{batch_id}"
@@ -124,7 +124,9 @@ def _submitted(entry: TakenEntry) -> SubmittedJob:
         return SubmittedJob(index=place, job_id=entry.job_id, path=path, problem=None)
     faults = [Fault(fault.field, fault.message) for fault in entry.faults]
     detail = "; ".join(map(str, faults))
-    return _refused(place, problem(entry.code or "", detail, faults=faults, job_id=entry.asked_id))
+    # A page may be damaged, or have a code of a newer version.
+    code = entry.code if entry.code in TITLES else "unreadable"
+    return _refused(place, problem(code, detail, faults=faults, job_id=entry.asked_id))
 
 
 def _refused(place: int, problem: Problem) -> SubmittedJob:

@@ -27,6 +27,15 @@ MANIFEST = Manifest(container="m", name="a.csv", version="1", bytes=9, modified_
 BATCH = open_batch("b1", MANIFEST, due_at=NOW, now=NOW)
 
 
+@pytest.mark.parametrize("code", [None, "of_a_newer_version"])
+def test_a_rejection_that_this_version_does_not_know_is_answered(code: str | None) -> None:
+    entry = TakenEntry(number=1, line=1, code=code)
+    page = EntryPage(entries=(entry,), after=ReadingState(entries=1), is_last=True)
+    (job,) = describe_begun(BATCH, page).jobs
+    assert job.problem is not None
+    assert job.problem.code == "unreadable"
+
+
 @pytest.mark.parametrize(("seconds", "wait"), [(0, 1), (20, 5), (3600, 30)])
 def test_a_batch_is_worth_asking_for_the_less_often_the_longer_it_runs(
     seconds: int, wait: int
