@@ -15,14 +15,18 @@ _LOOPBACK: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 def check_endpoint(url: str) -> str:
     """Return the URL of an endpoint without a slash at its end; `ValueError` if it is not one.
 
-    An empty URL is allowed: another setting has it.
+    An empty URL is allowed: another setting has it. A user in it could make one host look like
+    another.
     """
     try:
         parts = urlsplit(url)
-        is_valid = parts.scheme == "https" or (
-            parts.scheme == "http" and parts.hostname in _LOOPBACK
+        is_local = parts.scheme == "http" and parts.hostname in _LOOPBACK
+        is_valid = (
+            bool(parts.hostname and (parts.scheme == "https" or is_local) and parts.port != 0)
+            and not ("@" in parts.netloc or parts.fragment)
+            and all(each.isprintable() and each not in " \\" for each in url)
         )
-    except ValueError:
+    except ValueError:  # a bracket or a port
         is_valid = False
     if url and not is_valid:
         raise ValueError(

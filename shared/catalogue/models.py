@@ -2,6 +2,7 @@
 
 import difflib
 import json
+import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,9 +10,9 @@ from datetime import date
 from functools import cache
 from importlib.resources import files
 from types import MappingProxyType
-from typing import Any, Literal, Self
+from typing import Any, Final, Literal, Self
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import Field, TypeAdapter, field_validator, model_validator
 
 from ..errors import Misconfigured
 from .deployments import UrlShape
@@ -37,6 +38,10 @@ type TokenRule = Literal["bucket", "grid", "pixels", "megapixels"]
 RETIREMENT_NOTICE_DAYS = 60
 #: The value that removes a copied fact from a row; TOML has no null.
 UNKNOWN = "unknown"
+#: The setting that names an operator's file.
+_FILE: Final = "MODEL_CATALOGUE"
+#: How the parsers of TOML and JSON say where they stopped.
+_PLACE: Final = re.compile(r"line ([0-9]+),? column ([0-9]+)")
 
 
 class QualityLevel(Row):
@@ -253,33 +258,46 @@ def extend_catalogue(catalogue: Catalogue, text: str) -> Catalogue:
 
     The text is TOML or JSON with one object `models`, by name. A row of a known model contains only
     what differs. A row of a new model is complete, or a copy of the row named in `like` plus what
-    differs. Raises `Misconfigured`.
+    differs. Raises `Misconfigured`, or `ValidationError` with every fault of the rows.
     """
-    models = dict(catalogue.models)
+    rows: dict[str, Any] = {}
     for name, row in _parse_rows(text).items():
         if not isinstance(row, dict):
-            raise Misconfigured(f"catalogue: model {name!r} must be a table, not {row!r}")
+            raise Misconfigured(f"{_FILE}: model {name!r} must be a table, not {str(row)[:60]!r}")
         changes = dict(row)
         origin = changes.pop("like", name)
-        if "like" in row and not (isinstance(origin, str) and origin in models):
+        known = isinstance(origin, str) and (origin in rows or origin in catalogue.models)
+        if "like" in row and not known:
             raise Misconfigured(
-                f"catalogue: model {name!r}, field 'like': {origin!r} is not defined before it"
+                f"{_FILE}: model {name!r}, field 'like': {str(origin)[:60]!r} is not defined before"
+                " it; name a model of the catalogue"
             )
-        start = _dump_row(models[origin]) if origin in models else {}
-        models[name] = _validate_row(name, _merge(start, changes))
-    return Catalogue(MappingProxyType(models))
+        start = rows.get(origin) or (_dump_row(catalogue.models[origin]) if known else {})
+        rows[name] = _merge(start, changes) | {"name": name}
+    added = TypeAdapter(dict[str, Model]).validate_python(rows)
+    return Catalogue(MappingProxyType({**catalogue.models, **added}))
 
 
 def _parse_rows(text: str) -> dict[str, Any]:
     try:
         document = json.loads(text) if text.lstrip().startswith("{") else tomllib.loads(text)
-    except ValueError as error:
-        raise Misconfigured(f"catalogue: the file is not valid TOML or JSON: {error}") from error
+    except (ValueError, RecursionError) as error:
+        where = _find_place(text, error)
+        raise Misconfigured(f"{_FILE}: the file is not valid TOML or JSON{where}") from error
     rows = document.get("models")
     if not isinstance(rows, dict) or set(document) != {"models"}:
-        found = ", ".join(document) or "nothing"
-        raise Misconfigured(f"catalogue: expected only the table 'models', found {found}")
+        found = ", ".join(document)[:200] or "nothing"
+        raise Misconfigured(f"{_FILE}: expected only the table 'models', found {found}")
     return rows
+
+
+def _find_place(text: str, error: Exception) -> str:
+    """Return where the file can't be read, with that line, where the parser says it."""
+    place = _PLACE.search(str(error))
+    if place is None:
+        return ""
+    line = (text.splitlines() or [""])[min(int(place[1]), len(text.splitlines())) - 1]
+    return f": line {place[1]}, column {place[2]}, in {line[:100]!r}"
 
 
 def _dump_row(model: Model) -> dict[str, Any]:
@@ -300,15 +318,3 @@ def _merge(start: dict[str, Any], changes: dict[str, Any]) -> dict[str, Any]:
         if value == UNKNOWN:
             del merged[key]
     return merged
-
-
-def _validate_row(name: str, row: dict[str, Any]) -> Model:
-    try:
-        return Model.model_validate({**row, "name": name})
-    except ValidationError as error:
-        faults = "; ".join(
-            f"field {'.'.join(map(str, fault['loc'])) or 'row'!r}: {fault['msg']}"
-            + ("" if fault["type"] == "missing" else f" (it is {str(fault['input'])[:60]!r})")
-            for fault in error.errors()
-        )
-        raise Misconfigured(f"catalogue: model {name!r}, {faults}") from error

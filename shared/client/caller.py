@@ -12,8 +12,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Final, Unpack
 
-from ..catalogue.models import extend_catalogue, read_builtin
-from ..config.settings import CONNECTION, Configuration, read_settings, resolve_deployments
+from ..config.settings import (
+    CONNECTION,
+    Configuration,
+    read_catalogue,
+    read_settings,
+    resolve_deployments,
+)
 from ..errors import Misconfigured
 from ..jobs.job import Job
 from . import batches, submission
@@ -29,9 +34,8 @@ def read_configuration(environ: Mapping[str, str]) -> Configuration:
     """Return what the client knows of the app; `Misconfigured` has a line a wrong variable."""
     given = {name: value for name, value in environ.items() if value}
     settings = read_settings({"FOUNDRY_DEPLOYMENTS": "[]", "FOUNDRY_ENDPOINT": NOWHERE} | given)
-    catalogue = read_builtin()
-    if settings.model_catalogue:
-        catalogue = extend_catalogue(catalogue, _read_text(settings.model_catalogue))
+    own = settings.model_catalogue
+    catalogue = read_catalogue(_read_text(own) if own else None)
     deployments = resolve_deployments(settings, catalogue) if settings.foundry_deployments else ()
     return Configuration(settings, catalogue, deployments)
 

@@ -27,7 +27,7 @@ from ..errors import Misconfigured
 from ..jobs.fields import Pattern
 from ..jobs.localization import check_template
 from ..jobs.text import parse_json
-from ..jobs.validation import describe_error, path
+from ..jobs.validation import describe_error, path, plain_faults
 from .url_policy import check_topic_url
 from .webhooks import Webhook, check_hosts
 
@@ -281,11 +281,22 @@ def configure(environ: Mapping[str, str], *, own_models: str | None = None) -> C
 
     Raises `Misconfigured`.
     """
-    settings = read_settings(environ)
-    catalogue = read_builtin()
-    if own_models is not None:
-        catalogue = extend_catalogue(catalogue, own_models)
+    settings, catalogue = read_settings(environ), read_catalogue(own_models)
     return Configuration(settings, catalogue, resolve_deployments(settings, catalogue))
+
+
+def read_catalogue(own_models: str | None) -> Catalogue:
+    """Return the app's catalogue, with the operator's own models where there are any.
+
+    Raises `Misconfigured` with one line for each fault of the operator's file.
+    """
+    if own_models is None:
+        return read_builtin()
+    try:
+        return extend_catalogue(read_builtin(), own_models)
+    except ValidationError as error:
+        faults = [f"MODEL_CATALOGUE: {fault}" for fault in plain_faults(error)]
+        raise Misconfigured("\n".join(faults)) from error
 
 
 def read_settings(environ: Mapping[str, str]) -> Settings:

@@ -65,7 +65,11 @@ def split_url(url: str) -> SplitResult:
 
     A user name can make one host look like another.
     """
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:
+        raise ValueError("its host or its port is not valid") from None
     if any(character.isspace() or not character.isprintable() for character in url):
         raise ValueError("it contains a space or a control character")
     if parts.scheme not in {"https", "http"}:
@@ -76,7 +80,6 @@ def split_url(url: str) -> SplitResult:
         raise ValueError("it must not contain a user name or a backslash")
     if parts.fragment:
         raise ValueError("it must not have a fragment (#…)")
-    _ = parts.port  # ValueError if it is not a valid port
     return parts
 
 

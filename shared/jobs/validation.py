@@ -34,6 +34,10 @@ _WANTED: Final = {
         ("int_from_float", "int_parsing", "int_parsing_size", "int_type"), "a whole number"
     ),
     **dict.fromkeys(("datetime_from_date_parsing", "datetime_parsing", "datetime_type"), "a time"),
+    **dict.fromkeys(
+        ("date_from_datetime_inexact", "date_from_datetime_parsing", "date_parsing", "date_type"),
+        "a date like '2027-04-01'",
+    ),
     **dict.fromkeys(("list_type", "tuple_type"), "a list"),
     "string_type": "text",
 }
@@ -152,6 +156,10 @@ _SENTENCES: Final[Mapping[str, Callable[[Any, Mapping[str, Any]], str]]] = {
     "string_too_long": lambda v, c: f"has {len(v):,} characters; at most {c['max_length']:,}",
     "string_too_short": lambda v, c: f"has {len(v):,} characters; at least {c['min_length']:,}",
     "string_unicode": lambda *_: "a name in it is not valid Unicode (a lone surrogate); send UTF-8",
+    "union_tag_invalid": lambda _, c: (
+        f"{c['discriminator']} {quote_value(c['tag'])} is not allowed; use {c['expected_tags']}"
+    ),
+    "union_tag_not_found": lambda _, c: f"has no {c['discriminator']}",
     "timezone_aware": lambda v, _: f"{quote_value(v)} has no time zone; add 'Z' or an offset",
     "missing": lambda *_: "is missing",
 }

@@ -1,5 +1,7 @@
 """Deployments as an operator writes them."""
 
+import re
+
 import pytest
 from pydantic import ValidationError
 
@@ -18,9 +20,13 @@ def test_an_endpoint_is_https_or_on_this_machine(endpoint: str) -> None:
     assert Deployment(name="a", endpoint=endpoint).endpoint == endpoint
 
 
-@pytest.mark.parametrize("endpoint", ["http://res.example", "res.example", "ftp://res.example"])
-def test_an_endpoint_without_tls_is_refused_by_its_name(endpoint: str) -> None:
-    with pytest.raises(ValidationError, match=f"'{endpoint}' is no"):
+@pytest.mark.parametrize(
+    "endpoint", ["http://res.example", "res.example", "ftp://res.example", "https://",
+                 "http://localhost.res.example", "https://me@res.example", "https://[::1",
+                 "https://res.example:99999", "https://res.example#part", "https://res example"],
+)  # fmt: skip
+def test_an_endpoint_without_tls_or_a_plain_host_is_refused_by_its_name(endpoint: str) -> None:
+    with pytest.raises(ValidationError, match=re.escape(f"'{endpoint}' is no")):
         Deployment(name="a", endpoint=endpoint)
 
 

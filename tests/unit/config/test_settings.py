@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from shared.catalogue.models import read_builtin
-from shared.config.settings import read_settings
+from shared.config.settings import read_catalogue, read_settings
 from shared.errors import Misconfigured
 from tests.simulation.scene import configured
 
@@ -184,3 +184,77 @@ def test_a_deployment_is_found_by_its_name_while_it_is_configured() -> None:
     assert found is not None
     assert found.name == "gpt-image-2"
     assert configuration.deployment("gone") is None
+
+
+@pytest.mark.parametrize(
+    ("own", "sentence"),
+    [
+        (
+            "[models.gpt-image-2]\nrpm = -1",
+            "'gpt-image-2'.rpm: -1 is too small; it must be above 0",
+        ),
+        ("[models.gpt-image-2]\nrpm = nan", "'gpt-image-2'.rpm: nan is not a finite number"),
+        ("[models.gpt-image-2]\ncolour = 1", "'gpt-image-2'.colour: is not a field here"),
+        (
+            "[models.gpt-image-2]\nsizes.grid = 0",
+            "'gpt-image-2'.sizes.free.grid: 0 is too small; at least 1",
+        ),
+        (
+            "[models.gpt-image-2]\nsizes = {kind = 'any'}",
+            "'gpt-image-2'.sizes: 'kind' 'any' is not allowed; use 'free', 'fixed'",
+        ),
+        ("[models.gpt-image-2]\nsizes = {kind = []}", "'gpt-image-2'.sizes: "),
+        (
+            "[models.gpt-image-2]\nretires = 'soon'",
+            "'gpt-image-2'.retires: 'soon' is not a date like '2027-04-01'",
+        ),
+        (
+            "[models.gpt-image-2]\nusual_sizes = [[512, 512]]",
+            "'gpt-image-2': usual_sizes: its 262,144 pixels are below 655,360",
+        ),
+        (
+            "[models.new]\nlike = 'mine'",
+            "field 'like': 'mine' is not defined before it",
+        ),
+        ("[models.new]\nlike = []", "model 'new', field 'like': '[]' is not defined before it"),
+        ("[models]\nnew = 3", "model 'new' must be a table, not '3'"),
+        ('[models."FLUX.2-pro"]\nparameters = ["seed"]', "'FLUX.2-pro'.parameters[0]: 'seed' is"),
+        ('[models."FLUX.2-pro"]\nqualities = 3', "'FLUX.2-pro'.qualities: 3 is not a list"),
+        ('[models."MAI-Image-2.6"]\ntokens = "grid"', "'MAI-Image-2.6': tokens: 'grid' needs"),
+        ('[models."MAI-Image-2.6-Flash".prices]\ntext_in = 1', "prices: image_out is missing"),
+        ("[models.gpt-image-2]\nqualities.max.seconds = 9", "qualities: 'max' needs a bucket"),
+        ('[models.gpt-image-2]\nauto_quality = "max"', "auto_quality: 'max' is not one of"),
+        ("a = 1\nb = = 2", "the file is not valid TOML or JSON: line 2, column 5, in 'b = = 2'"),
+        ("a = ", "the file is not valid TOML or JSON"),
+        (
+            '{"models": ',
+            "line 1, column 12, in '{\"models\": '",
+        ),
+        ('{"a": %s}' % ("[" * 99_999), "the file is not valid TOML or JSON"),
+        (f'{{"a": {"9" * 5000}}}', "the file is not valid TOML or JSON"),
+        ('{"gpt-image-2": {}}', "expected only the table 'models', found gpt-image-2"),
+        ("", "expected only the table 'models', found nothing"),
+    ],
+)
+def test_a_wrong_catalogue_is_refused_by_model_and_field_in_our_words(
+    own: str, sentence: str
+) -> None:
+    with pytest.raises(Misconfigured) as caught:
+        read_catalogue(own)
+    told = str(caught.value)
+    assert sentence in told
+    assert all(line.startswith("MODEL_CATALOGUE: ") for line in told.splitlines())
+
+
+def test_every_fault_of_a_catalogue_is_told_at_once() -> None:
+    with pytest.raises(Misconfigured) as caught:
+        read_catalogue("[models.new]\nfamily = 'mai'\n[models.gpt-image-2]\nrpm = 0")
+    lines = str(caught.value).splitlines()
+    assert "MODEL_CATALOGUE: new.url: is missing" in lines
+    assert "MODEL_CATALOGUE: 'gpt-image-2'.rpm: 0 is too small; it must be above 0" in lines
+
+
+@pytest.mark.parametrize("url", ["https://[::1", "http://a:99999/"])
+def test_a_url_that_can_not_be_split_is_refused_in_our_words(url: str) -> None:
+    told = refusal(EVENT_GRID_TOPIC_ENDPOINT=url)
+    assert told == [f"EVENT_GRID_TOPIC_ENDPOINT: its host or its port is not valid (it is {url!r})"]
