@@ -255,11 +255,13 @@ def _describe_entry(entry: IndexEntry, links: Mapping[str, str]) -> JobSummary:
 
 def describe_pictures(record: JobRecord, links: Mapping[str, str] = {}) -> tuple[ImageStatus, ...]:
     """Return the stored pictures; a picture keeps its number while others are still to come."""
-    planned = [blob for task in record.tasks for blob in task.blobs]
-    numbers = {blob: number for number, blob in enumerate(planned)}
+    # Not by its blob: a picture of another type than asked for has a name of its own.
+    numbers, planned = list[int](), 0
+    for task in record.tasks:
+        numbers += [planned + picture.index - task.first for picture in task.pictures]
+        planned += len(task.blobs)
     found = []
-    for image in images_of(record):
-        number = numbers[image.blob]
+    for number, image in zip(numbers, images_of(record), strict=True):
         path = IMAGE_PATH.format(job_id=record.job_id, number=number)
         found.append(
             ImageStatus.copy_from(

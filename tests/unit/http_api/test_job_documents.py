@@ -61,6 +61,17 @@ def test_a_picture_keeps_its_number_while_an_earlier_one_is_still_to_come() -> N
     assert find_picture(late, "01") is None
 
 
+def test_a_picture_of_another_type_than_asked_for_keeps_its_number() -> None:
+    whole = record(plan=plan(n=2))
+    first, second = whole.tasks
+    (picture,) = second.pictures
+    jpeg = picture.model_copy(update={"blob": "fox-1/default/1.jpg"})
+    other = second.model_copy(update={"pictures": (jpeg,)})
+    told = whole.model_copy(update={"tasks": (first, other)})
+    assert [image.number for image in describe_pictures(told)] == [0, 1]
+    assert find_picture(told, "1") == "fox-1/default/1.jpg"
+
+
 def test_links_are_told_with_the_pictures_they_read() -> None:
     ended = record(plan=plan(n=1))
     (image,) = describe_job(ended).images
