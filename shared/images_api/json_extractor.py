@@ -193,4 +193,5 @@ def _find_quote(chunk: bytes, at: int) -> int:
 
 def excerpt(text: bytes | bytearray) -> str:
     """Return the start of a text on one line, for an error message."""
-    return " ".join(text[:EXCERPT_BYTES].decode(errors="replace").split()) or "nothing"
+    start = text.lstrip()[:EXCERPT_BYTES]
+    return " ".join(start.decode(errors="replace").split()) or "nothing"

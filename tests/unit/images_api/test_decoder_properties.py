@@ -9,7 +9,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from shared.errors import UnreadableReply
-from shared.images_api.decoder import Base64Stream, ReplyRest
+from shared.images_api.decoder import Base64Stream, ReplyDecoder, ReplyRest
 from tests.builders.replies import (
     JSON,
     SSE,
@@ -129,3 +129,17 @@ def test_why_a_data_uri_is_no_picture_does_not_depend_on_the_chunks(uri: str) ->
     assert [*whole.spoiled] == [0]
     for size in (1, 7, 64):
         assert decode(reply, sizes=[size])[0].spoiled == whole.spoiled
+
+
+@pytest.mark.parametrize("blank", [1, 40, 400])
+def test_what_is_quoted_of_an_unreadable_reply_does_not_depend_on_the_chunks(blank: int) -> None:
+    reply = b" " * blank + b'{"data": [' + b"x, " * 200 + b"]}"
+    told = set[str]()
+    for size in (1, 7, 1000):
+        decoder = ReplyDecoder(JSON)
+        for at in range(0, len(reply), size):
+            decoder.feed(reply[at : at + size])
+        with pytest.raises(UnreadableReply) as caught:
+            decoder.finish()
+        told.add(str(caught.value))
+    assert len(told) == 1
