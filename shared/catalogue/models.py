@@ -286,7 +286,7 @@ def _parse_rows(text: str) -> dict[str, Any]:
         raise Misconfigured(f"{_FILE}: the file is not valid TOML or JSON{where}") from error
     rows = document.get("models")
     if not isinstance(rows, dict) or set(document) != {"models"}:
-        found = ", ".join(document)[:200] or "nothing"
+        found = ", ".join(map(repr, document))[:200] or "nothing"
         raise Misconfigured(f"{_FILE}: expected only the table 'models', found {found}")
     return rows
 

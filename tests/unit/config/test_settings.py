@@ -232,7 +232,8 @@ def test_a_deployment_is_found_by_its_name_while_it_is_configured() -> None:
         ),
         ('{"a": %s}' % ("[" * 99_999), "the file is not valid TOML or JSON"),
         (f'{{"a": {"9" * 5000}}}', "the file is not valid TOML or JSON"),
-        ('{"gpt-image-2": {}}', "expected only the table 'models', found gpt-image-2"),
+        ('{"gpt-image-2": {}}', "expected only the table 'models', found 'gpt-image-2'"),
+        ('{"\\ud800": {}}', "expected only the table 'models', found '\\ud800'"),
         ("", "expected only the table 'models', found nothing"),
     ],
 )
