@@ -35,6 +35,7 @@ var roles = {
   'Storage Blob Delegator': 'db58b8e5-c6ad-4a2a-8342-4190687cbf4a'
   'Storage Queue Data Contributor': '974c5e8b-45b9-4653-ba55-5f855dd0fb88'
   'Storage Queue Data Message Sender': 'c6a89b2d-59bc-44d0-9896-0f6e12d7b80a'
+  'Storage Queue Data Reader': '19e7f393-937e-4f77-808e-94535e297925'
 }
 
 var triggerQueues = objectValues(jobQueues)
@@ -95,10 +96,18 @@ var principals = union(
       ]
 )
 
-var queueGrants = flatten(map(
-  principals,
-  who => map(items(who.queues), each => { id: who.id, type: who.type, on: each.key, role: each.value })
-))
+// Before a job is accepted, the app looks whether its reply queue exists.
+var replyGrants = map(
+  replyQueues,
+  queue => { id: appPrincipalId, type: 'ServicePrincipal', on: queue, role: 'Storage Queue Data Reader' }
+)
+var queueGrants = concat(
+  replyGrants,
+  flatten(map(
+    principals,
+    who => map(items(who.queues), each => { id: who.id, type: who.type, on: each.key, role: each.value })
+  ))
+)
 var containerGrants = flatten(map(
   principals,
   who => map(items(who.containers), each => { id: who.id, type: who.type, on: each.key, role: each.value })

@@ -203,7 +203,8 @@ class Job(RequestModel):
     )
     reply_to: QueueName | None = Field(
         default=None,
-        description="Queue that receives the events of the job too, if the app allows this queue.",
+        description="Queue that receives the events of the job too; it must exist, and the app "
+        "must allow it.",
     )
     on_unknown: Literal["retry_once", "park", "fail"] | None = Field(
         default=None,

@@ -6,16 +6,22 @@ What events are made of is imported with the first one: no paid call waits for i
 import json
 import logging
 from collections.abc import Collection
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Final
 
-from ..errors import NoSuchQueue
+from ..errors import NoSuchQueue, StoreUnavailable
 from ..ports import Clock, Queues, Sink
 
 if TYPE_CHECKING:
     from cloudevents.core.v1.event import CloudEvent
 
 _LOG: Final = logging.getLogger(__name__)
+#: How long an answer about a reply queue counts. One that was missing may be made at any moment.
+QUEUE_FOUND_FOR: Final = timedelta(minutes=10)
+QUEUE_MISSING_FOR: Final = timedelta(seconds=10)
+#: Names of reply queues that one process remembers.
+MOST_QUEUES: Final = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +33,30 @@ class Publisher:
     deliveries_queue: str
     clock: Clock
     sinks: Collection[Sink] = ()
+    #: By reply queue: whether it is missing, and until when that counts.
+    known_queues: dict[str, tuple[bool, datetime]] = field(default_factory=dict)
+
+    async def is_missing(self, reply_to: str) -> bool:
+        """Return whether a reply queue does not exist; at most one look in a while.
+
+        False where storage does not answer, or does not let the app look: no job is rejected for
+        that.
+        """
+        now, known = self.clock.now(), self.known_queues.get(reply_to)
+        if known and now < known[1]:
+            return known[0]
+        try:
+            await self.queues.oldest(reply_to)
+            missing = False
+        except NoSuchQueue:
+            missing = True
+        except StoreUnavailable:
+            missing = False
+        if len(self.known_queues) >= MOST_QUEUES:
+            self.known_queues.clear()
+        until = now + (QUEUE_MISSING_FOR if missing else QUEUE_FOUND_FOR)
+        self.known_queues[reply_to] = missing, until
+        return missing
 
     async def publish(self, event: "CloudEvent", *, reply_to: str | None) -> None:
         """Send the event to the events queue, to `reply_to`, and a delivery for each sink.

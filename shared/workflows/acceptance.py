@@ -38,6 +38,7 @@ class ValidatedJob:
 async def validate_job(job: Job, world: World, configuration: Configuration) -> ValidatedJob:
     """Return the plans and inputs of a job, or raise `Rejected` with every fault; store nothing."""
     faults = list(find_setting_faults(job, configuration.settings))
+    faults += await _find_reply_faults(job, world, configuration)
     characters = len(job.prompt or "")
     if job.prompt_blob:
         characters, more = await world.inputs.check_prompt(job.prompt_blob)
@@ -55,6 +56,17 @@ async def validate_job(job: Job, world: World, configuration: Configuration) -> 
         input_types=input_types(pictures),
     )
     return ValidatedJob(plans, pictures)
+
+
+async def _find_reply_faults(
+    job: Job, world: World, configuration: Configuration
+) -> tuple[Fault, ...]:
+    queue = job.reply_to
+    if not queue or not configuration.settings.allows_reply_to(queue):
+        return ()
+    if not await world.publisher.is_missing(queue):
+        return ()
+    return (Fault("reply_to", f"there is no queue {queue!r}; create it first, or name another"),)
 
 
 @dataclass(frozen=True, slots=True)

@@ -38,6 +38,7 @@ def drop() -> Drop:
     it = Drop()
     for name, body in BLOBS.items():
         it.world.seed("inputs", name, body)
+    it.world.queues.missing.add("replies-gone")
     return it
 
 
@@ -230,6 +231,11 @@ CASES: list[tuple[tuple[Door, ...], bytes, Faults]] = [
     ),
     (STORED, b'{"prompt_blob": "windows.txt"}', []),
     (STORED, job(reply_to="replies-shop"), []),
+    (
+        STORED,
+        job(reply_to="replies-gone"),
+        ["reply_to: there is no queue 'replies-gone'; create it first, or name another"],
+    ),
     (
         STORED,
         job(reply_to="image-jobs-poison"),
