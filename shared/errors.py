@@ -28,7 +28,8 @@
   x TooLarge                a message is longer than the queue allows
   x RecordGone              the record of a job was deleted while it was in use
   x CannotRender            a rendition of a stored original can't be made
-  x UnreadableRecord        a stored record is damaged, or of a newer version
+  x UnreadableRecord        a stored record is damaged
+    + NewerRecord             a newer version of the app has written it
   x UnreadableCursor        the cursor of a list is not valid
 
 Callers see `faults` (by field) and `code` (a fixed set, in `shared.vocabulary`).
@@ -203,7 +204,11 @@ class RecordGone(ImageJobsError):
 
 
 class UnreadableRecord(ImageJobsError):
-    """A job's record is damaged, or was written by a newer version."""
+    """A stored record is damaged."""
+
+
+class NewerRecord(UnreadableRecord):
+    """A newer version of the app has written the record: an instance of that version reads it."""
 
 
 class UnreadableCursor(ImageJobsError):

@@ -51,6 +51,7 @@ class FailureCode(StrEnum):
     OUTCOME_UNKNOWN = "outcome_unknown"
     DEADLINE_EXCEEDED = "deadline_exceeded"
     PROMPT_MISSING = "prompt_missing"
+    RECORD_DAMAGED = "record_damaged"
     INPUT_CHANGED = "input_changed"
     FINISH_FAILED = "finish_failed"
     MISCONFIGURED = "misconfigured"
@@ -85,6 +86,8 @@ FAILURES: Final[dict[FailureCode, str]] = {
     FailureCode.OUTCOME_UNKNOWN: "A reply was lost, so the call may have been paid for.",
     FailureCode.DEADLINE_EXCEEDED: "The deadline of the job passed, or its maximum lifetime.",
     FailureCode.PROMPT_MISSING: "The blob with the prompt no longer exists.",
+    FailureCode.RECORD_DAMAGED: "The record of the job can't be read, so the job ends. The "
+    "estimate is possible cost.",
     FailureCode.INPUT_CHANGED: "A picture to edit was changed or removed after the job was "
     "accepted.",
     FailureCode.FINISH_FAILED: "The originals are stored, but a rendition could not be made.",

@@ -14,7 +14,8 @@ from typing import TYPE_CHECKING, Any, Final
 
 from ..errors import Fault, Rejected
 from ..limits.pool_ledger import Alarm
-from ..records.record import JobRecord
+from ..records.index_entry import IndexEntry
+from ..records.record import Failure, JobRecord
 from ..vocabulary import MAX_NAME_BYTES, EventType, RejectionCode, clip
 from .data import (
     MAX_EVENT_BYTES,
@@ -26,7 +27,7 @@ from .data import (
     RejectedData,
     StorageData,
 )
-from .projection import data_of, event_id
+from .projection import data_of, data_of_damaged, event_id
 
 if TYPE_CHECKING:
     from cloudevents.core.v1.event import CloudEvent
@@ -92,6 +93,18 @@ def build(record: JobRecord, event_type: EventType, *, source: str, time: dateti
         source=source,
         time=time,
         traceparent=record.job.traceparent,
+    )
+
+
+def damaged(entry: IndexEntry, failure: Failure, *, source: str, time: datetime) -> "CloudEvent":
+    """Return the event of a job that ends because its record is damaged."""
+    return cloud_event(
+        EventType.FAILED,
+        _shorten(data_of_damaged(entry, failure, time=time)),
+        id=event_id(entry.job_id, EventType.FAILED, entry.run),
+        subject=f"jobs/{entry.job_id}",
+        source=source,
+        time=time,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Final
 
 from ..catalogue.pricing import Usage
 from ..records.costs import cost_of
+from ..records.index_entry import IndexEntry
 from ..records.record import Failure, JobRecord, Picture
 from ..routing.plan import Adjustment, Plan
 from ..vocabulary import MAX_NAME_BYTES, EventType, FailureCode, clip, sidecar_name
@@ -47,6 +48,8 @@ DATA: Final[dict[EventType, type[Data]]] = {
     EventType.CIRCUIT_CLOSED: CircuitData,
     EventType.STORAGE_BLOCKED: StorageData,
 }
+#: What a damaged record does not say.
+_UNKNOWN: Final = "unknown"
 #: Namespace of event ids (UUIDv5).
 _NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_DNS, "image-jobs")
 #: Code and message of an ended job whose record has no failure.
@@ -129,6 +132,62 @@ def _build_failed(record: JobRecord, event_type: EventType, time: datetime) -> F
         failures=failures,
         moderation=moderation and moderation.model_copy(update={"categories": names}),
         request_ids=_clip_names(request_ids[-MAX_REQUEST_IDS:]),
+    )
+
+
+def data_of_damaged(entry: IndexEntry, failure: Failure, *, time: datetime) -> FailedData:
+    """Return the data of a job whose record is damaged, by its index entry.
+
+    What it has paid for is not known: the estimate of the whole job is possible cost.
+    """
+    model = entry.models[0] if entry.models else _UNKNOWN
+    width, _, height = (entry.sizes[0] if entry.sizes else "0x0").partition("x")
+    known = entry.estimate_usd is not None
+    at_most = max(entry.estimate_usd or 0.0, entry.cost_usd_at_most or 0.0)
+    return FailedData(
+        job_id=entry.job_id,
+        code=FailureCode(failure.code),
+        message=clip(failure.message),
+        request_ids=(),
+        failures=(),
+        cost_usd=(entry.cost_usd or 0.0) if known else None,
+        cost_usd_at_most=at_most if known else None,
+        cost_known_by="estimate",
+        usage=None,
+        usages_ignored=0,
+        attempts=0,
+        unpaid_retries=0,
+        possible_duplicate_charge=False,
+        images=(),
+        model=model,
+        deployment=None,
+        routing=Routing(
+            asked=Asked(size=_UNKNOWN, quality=_UNKNOWN, model=_UNKNOWN, routing=_UNKNOWN, n=0),
+            decided=Decided(
+                model=model,
+                routing=_UNKNOWN,
+                width=int(width),
+                height=int(height),
+                quality=None,
+                tier=None,
+                bucket=None,
+                lane=_UNKNOWN,
+            ),
+            adjustments=(),
+            reasons=(),
+            warnings=("the record is damaged, so what the job asked for is not known",),
+        ),
+        parts=(),
+        omitted=Omitted(),
+        timings=Timings(
+            accepted_at=entry.accepted_at,
+            started_at=None,
+            finished_at=time,
+            total_seconds=round((time - entry.accepted_at).total_seconds(), 3),
+            calling_seconds=0.0,
+        ),
+        tags=entry.tags,
+        run=entry.run,
     )
 
 

@@ -11,7 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from ..errors import Fault
 from ..jobs.parsing import Message
-from .record import JobRecord
+from .index_entry import IndexEntry
+from .record import Failure, JobRecord
 
 
 class DeadLetterKind(StrEnum):
@@ -119,6 +120,18 @@ def job_letter(record: JobRecord, *, at: datetime) -> DeadLetter:
         job_id=record.job_id,
         run=record.run,
         record=record.model_dump(mode="json"),
+    )
+
+
+def damage_letter(entry: IndexEntry, failure: Failure, *, at: datetime) -> DeadLetter:
+    """Return the letter of a job whose record is damaged; the record stays where it is."""
+    return DeadLetter(
+        kind=DeadLetterKind.JOB,
+        reason=failure.code,
+        why=failure.message,
+        at=at,
+        job_id=entry.job_id,
+        run=entry.run,
     )
 
 

@@ -14,7 +14,14 @@ from typing import Final
 
 from pydantic import BaseModel, ValidationError
 
-from ..errors import AlreadyExists, StaleVersion, StoreUnavailable, UnreadableRecord
+from ..errors import (
+    AlreadyExists,
+    BlobLeased,
+    NewerRecord,
+    StaleVersion,
+    StoreUnavailable,
+    UnreadableRecord,
+)
 from ..jobs.validation import plain_faults
 from ..ports import Blobs, Clock, Versioned
 
@@ -55,7 +62,10 @@ class Documents[T: BaseModel]:
     model: type[T]
 
     async def read(self, name: str) -> Versioned[T] | None:
-        """Return the document; None when it does not exist; `UnreadableRecord` if it is damaged."""
+        """Return the document; None when it does not exist.
+
+        Raises `UnreadableRecord` if it is damaged, `NewerRecord` if a newer version wrote it.
+        """
         blob = await self.blobs.read(name)
         if blob is None:
             return None
@@ -63,7 +73,17 @@ class Documents[T: BaseModel]:
             return Versioned(self.model.model_validate_json(blob.body), blob.version)
         except ValidationError as error:
             faults = "; ".join(map(str, plain_faults(error)))
-            raise UnreadableRecord(f"this version cannot read {name!r}: {faults}") from error
+            kind = NewerRecord if self._is_newer(error) else UnreadableRecord
+            raise kind(f"this version cannot read {name!r}: {faults}") from error
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            # An upgrade expects every field of the earlier shape.
+            why = f"this version cannot read {name!r}: it is damaged ({type(error).__name__})"
+            raise UnreadableRecord(why) from error
+
+    def _is_newer(self, error: ValidationError) -> bool:
+        known = self.model.model_fields.get("version")
+        written = next((e["input"] for e in error.errors() if e["loc"] == ("version",)), None)
+        return known is not None and isinstance(written, int) and written > known.default
 
     async def write(self, name: str, document: T, version: str | None = None) -> str:
         """Write a new document, or replace this version of it, and return the new version.
@@ -79,6 +99,10 @@ class Documents[T: BaseModel]:
                 if_absent=version is None,
                 if_version=version,
             )
+        except BlobLeased as error:
+            if version is None:  # only a blob that exists can be leased
+                raise AlreadyExists(str(error)) from error
+            raise
         except (AlreadyExists, StaleVersion):
             found = await self.blobs.find(name)
             if found and found.metadata.get(_WRITE_ID) == write_id:

@@ -9,7 +9,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..config.settings import Configuration
-from ..errors import AlreadyExists, ConflictingJob, Fault, InvalidJob, Rejected
+from ..errors import (
+    AlreadyExists,
+    ConflictingJob,
+    Fault,
+    InvalidJob,
+    NewerRecord,
+    Rejected,
+    UnreadableRecord,
+)
 from ..jobs.job import Job
 from ..pictures.inputs import InputPicture, input_pixels, input_types
 from ..ports import Versioned
@@ -123,7 +131,11 @@ async def _create_record(record: JobRecord, world: World) -> tuple[Versioned[Job
 
 async def _find_existing(job: Job, world: World, entry: "OpenEntry") -> Versioned[JobRecord]:
     """Return the record of the job's id; remove the new index entry unless it is that job's."""
-    stored = await world.records.read(job.job_id)
+    try:
+        stored = await _read_record(job, world)
+    except (ConflictingJob, NewerRecord):
+        await world.index.remove(entry)
+        raise
     if stored is None or index_entry_of(stored.value).place != entry.entry.place:
         await world.index.remove(entry)
     if stored is None or stored.value.fingerprint != job.fingerprint:
@@ -136,8 +148,19 @@ async def _find_existing(job: Job, world: World, entry: "OpenEntry") -> Versione
 
 async def _find_same(job: Job, world: World) -> Versioned[JobRecord] | None:
     """Return the record of the same job, if there is one."""
-    stored = await world.records.read(job.job_id)
+    stored = await _read_record(job, world)
     return stored if stored and stored.value.fingerprint == job.fingerprint else None
+
+
+async def _read_record(job: Job, world: World) -> Versioned[JobRecord] | None:
+    """Return the record of the job's id; `ConflictingJob` if it is damaged."""
+    try:
+        return await world.records.read(job.job_id)
+    except NewerRecord:
+        raise
+    except UnreadableRecord as error:
+        why = f"{job.job_id!r} belongs to a job whose record is damaged; use a new id"
+        raise ConflictingJob([Fault("job_id", why)], job_id=job.job_id) from error
 
 
 async def wake(record: JobRecord, world: World, configuration: Configuration) -> None:

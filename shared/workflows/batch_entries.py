@@ -1,6 +1,7 @@
 """Take a page of a manifest: each entry becomes a job, or is stored with its faults."""
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Final
 
 from ..batches.entries import MAX_ENTRY_BYTES, FileFault, ManifestEntry
@@ -18,7 +19,7 @@ from ..batches.record import (
     entry_fault,
 )
 from ..config.settings import Configuration
-from ..errors import Fault, InvalidJob, Rejected, StaleVersion, UnreadableRecord
+from ..errors import BlobLeased, Fault, InvalidJob, Rejected, StaleVersion, UnreadableRecord
 from ..jobs.job import Job
 from ..jobs.parsing import Message, read_job
 from ..records.record import BatchEntryRef
@@ -117,7 +118,8 @@ async def _take(
     ref = BatchEntryRef(batch_id=record.batch_id, entry=entry.number)
     try:
         job = job_of_entry(entry, record.manifest)
-        await accept(job, world, configuration, batch=ref)
+        with suppress(BlobLeased):  # the job was accepted before; a sweep publishes its event
+            await accept(job, world, configuration, batch=ref)
     except UnreadableRecord as error:
         return _reject(entry, [Fault("job_id", str(error))], RejectionCode.CONFLICT)
     except Rejected as rejection:

@@ -34,8 +34,10 @@ from ..batches.record import (
 from ..config.settings import Configuration
 from ..errors import (
     AlreadyExists,
+    BlobLeased,
     IllegalStep,
     MalformedMessage,
+    NewerRecord,
     RecordGone,
     StaleVersion,
     StoreUnavailable,
@@ -52,6 +54,7 @@ from ..stores.manifests import FoundManifest
 from ..stores.world import World
 from .batch_entries import take_page
 from .control import execute_command
+from .finishing import BLOB_AGAIN
 
 #: How long one message works on a batch: well within the time limit of a function.
 MAX_STEP: Final = timedelta(minutes=4)
@@ -65,7 +68,22 @@ _AT_A_TIME: Final = 20
 
 
 async def advance(message: Message, world: World, configuration: Configuration) -> Report:
-    """Do what a message of the manifests queue asks for; raises only `Unavailable`."""
+    """Do what a message of the manifests queue asks for; raises only `Unavailable`.
+
+    While somebody holds a lease on the batch's record, the message is put back. A damaged record
+    can't be continued: its message becomes a dead letter.
+    """
+    try:
+        return await _advance(message, world, configuration)
+    except (BlobLeased, NewerRecord) as error:
+        queue = configuration.settings.manifests_queue
+        await world.queues.send(queue, message.body, delay=BLOB_AGAIN)
+        return Report(What.WAITING, None, {"why": str(error)})
+    except UnreadableRecord as error:
+        return await _keep(message, What.FAILED, world, why=str(error))
+
+
+async def _advance(message: Message, world: World, configuration: Configuration) -> Report:
     try:
         notice = read_notice(message.body)
     except MalformedMessage as error:
@@ -292,7 +310,10 @@ async def cancel_page(
                 reason=f"batch {record.batch_id} was cancelled",
             )
             with contextlib.suppress(IllegalStep, RecordGone):  # it ended meanwhile
-                await execute_command(command, world, configuration)
+                try:
+                    await execute_command(command, world, configuration)
+                except BlobLeased:  # the message of a command waits
+                    await world.queues.send(configuration.settings.jobs_queue, command.to_bytes())
     return add_cancelled(record, now=world.clock.now())
 
 
@@ -330,6 +351,8 @@ async def _read_jobs(
 async def _read_job(job_id: str, world: World) -> JobRecord | None:
     try:
         stored = await world.records.read(job_id)
+    except NewerRecord:
+        raise
     except UnreadableRecord:
         return None
     return stored.value if stored else None

@@ -5,11 +5,15 @@ the event. After a stop between any two, the same command continues, or a sweep 
 finds the entry.
 """
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
+from datetime import datetime, timedelta
 from functools import partial
+from typing import Final
 
 from ..config.settings import Configuration
-from ..errors import RecordGone
+from ..errors import BlobLeased, IllegalStep, NewerRecord, RecordGone, UnreadableRecord
 from ..jobs.commands import Command
 from ..ports import Report, Versioned, What
 from ..records.commands import apply_command
@@ -18,7 +22,48 @@ from ..records.record import JobRecord, JobState
 from ..stores.documents import until_written
 from ..stores.world import World
 from .acceptance import wake
+from .finishing import wait_for_record
 from .outbox import publish_pending
+
+#: How long a command waits for a record that it can't change now.
+LONGEST_COMMAND_WAIT: Final = timedelta(days=1)
+
+
+async def handle_command(
+    command: Command, began_at: datetime, world: World, configuration: Configuration
+) -> Report:
+    """Carry out a command of a message; raises `Unavailable`.
+
+    While the record is leased, or of a newer version, a copy of the message waits, for a day since
+    `began_at`: the platform would give the message up after a few deliveries.
+    """
+    facts = {"command": str(command.command)}
+    try:
+        return await execute_command(command, world, configuration)
+    except (BlobLeased, NewerRecord) as error:
+        if world.clock.now() - began_at < LONGEST_COMMAND_WAIT:
+            queue = configuration.settings.jobs_queue
+            body = _copy(command, began_at, configuration)
+            report = await wait_for_record(command.job_id, body, queue, error, world)
+            return replace(report, facts={**facts, **report.facts})
+        return Report(What.NOT_EXECUTED, command.job_id, {**facts, "why": str(error)})
+    except RecordGone as error:
+        return Report(What.NO_SUCH_JOB, command.job_id, {**facts, "why": str(error)})
+    except (IllegalStep, UnreadableRecord) as error:
+        return Report(What.NOT_EXECUTED, command.job_id, {**facts, "why": str(error)})
+
+
+def _copy(command: Command, began_at: datetime, configuration: Configuration) -> bytes:
+    """Return the command as a CloudEvent, which any version reads, with its time."""
+    event = {
+        "specversion": "1.0",
+        "id": f"{command.command}/{command.job_id}",
+        "source": configuration.settings.event_source,
+        "type": "image.job.command",
+        "time": began_at.isoformat(),
+        "data": json.loads(command.to_bytes()),
+    }
+    return json.dumps(event).encode()
 
 
 async def execute_command(command: Command, world: World, configuration: Configuration) -> Report:

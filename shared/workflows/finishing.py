@@ -11,7 +11,7 @@ from functools import partial
 from typing import Final
 
 from ..config.settings import Configuration
-from ..errors import BlobLeased, CannotRender, NameTaken
+from ..errors import BlobLeased, CannotRender, NameTaken, NewerRecord, UnreadableRecord
 from ..jobs.finish import Kind
 from ..jobs.tags import encode_tags
 from ..pictures.renditions import RenditionSpec, SheetCell, list_renditions, sheet_name
@@ -37,11 +37,24 @@ async def finish(message: FinishMessage, world: World, configuration: Configurat
     """
     try:
         return await _Finish(message, world, configuration).work()
-    except BlobLeased as error:
-        queue, wait = configuration.settings.finish_queue, BLOB_AGAIN
-        await world.queues.send(queue, message.to_bytes(), delay=wait)
-        facts = {"reason": "leased", "why": str(error), "again_in_seconds": wait.total_seconds()}
-        return Report(What.WAITING, message.job_id, facts)
+    except (BlobLeased, UnreadableRecord) as error:
+        queue = configuration.settings.finish_queue
+        return await wait_for_record(message.job_id, message.to_bytes(), queue, error, world)
+
+
+async def wait_for_record(
+    job_id: str, body: bytes, queue: str, error: BlobLeased | UnreadableRecord, world: World
+) -> Report:
+    """Put a message back whose record can't be used now; drop it if the record is damaged.
+
+    A sweep ends the job of a damaged record.
+    """
+    facts = {"reason": "leased" if isinstance(error, BlobLeased) else "unreadable"}
+    facts["why"] = str(error)
+    if isinstance(error, BlobLeased | NewerRecord):
+        await world.queues.send(queue, body, delay=BLOB_AGAIN)
+        facts["again_in_seconds"] = f"{BLOB_AGAIN.total_seconds():g}"
+    return Report(What.WAITING, job_id, facts)
 
 
 async def wake_finish(record: JobRecord, world: World, configuration: Configuration) -> None:

@@ -4,7 +4,7 @@ import hashlib
 from typing import Any
 
 from ..config.settings import Configuration, Settings
-from ..errors import IllegalStep, RecordGone, Rejected
+from ..errors import BlobLeased, Rejected
 from ..jobs.commands import read_command
 from ..jobs.parsing import Envelope, Message, job_in, open_envelope, read_job, reply_queue
 from ..ports import Report, What
@@ -27,15 +27,17 @@ async def handle_job_message(
     try:
         envelope = open_envelope(message)
         if command := read_command(envelope):
-            from .control import execute_command  # noqa: PLC0415 (commands are rare)
+            from .control import handle_command  # noqa: PLC0415 (commands are rare)
 
-            try:
-                return await execute_command(command, world, configuration)
-            except (IllegalStep, RecordGone) as error:
-                what = What.NO_SUCH_JOB if isinstance(error, RecordGone) else What.NOT_EXECUTED
-                return Report(what, command.job_id, {"command": command.command, "why": str(error)})
+            # A copy that waited has the time of the first one; 0 is no time.
+            sent_at = envelope.time if envelope.time.timestamp() else message.inserted_at
+            began_at = min(sent_at, message.inserted_at)
+            return await handle_command(command, began_at, world, configuration)
         job = job_in(envelope, message)
-        accepted = await accept(job, world, configuration)
+        try:
+            accepted = await accept(job, world, configuration)
+        except BlobLeased as error:  # it was accepted before; a sweep publishes its event
+            return Report(What.WAITING, job.job_id, {"reason": "leased", "why": str(error)})
     except Rejected as rejection:
         await _reject(message, envelope, rejection, world, configuration)
         return Report(

@@ -7,12 +7,12 @@ from functools import partial
 
 from ..ports import Versioned
 from ..records.costs import awaits_budget, resumes_at
-from ..records.dead_letter import job_letter
-from ..records.index_entry import index_entry_of
-from ..records.record import JobRecord, JobState, OutboxEntry
+from ..records.dead_letter import damage_letter, job_letter
+from ..records.index_entry import IndexEntry, index_entry_of
+from ..records.record import Failure, JobRecord, JobState, OutboxEntry
 from ..records.transitions import mark_sent
 from ..stores.world import World
-from ..vocabulary import EventType, sidecar_name
+from ..vocabulary import EventType, FailureCode, sidecar_name
 
 
 async def publish_pending(
@@ -43,6 +43,21 @@ async def update_index(record: JobRecord, world: World) -> None:
         await world.index.add(index_entry_of(record), next_check_at=resumes_at(record))
     else:
         await world.index.close(index_entry_of(record))
+
+
+async def end_damaged(entry: IndexEntry, why: str, world: World, *, source: str) -> None:
+    """End a job whose record is damaged: keep a dead letter, publish why, close its index entry.
+
+    The record stays as it is, so an operator can still mend it.
+    """
+    from ..events import cloud_events  # noqa: PLC0415 (see the module)
+
+    now, failure = world.clock.now(), Failure(code=FailureCode.RECORD_DAMAGED, message=why)
+    await world.dead_letters.put(damage_letter(entry, failure, at=entry.accepted_at))
+    event = cloud_events.damaged(entry, failure, source=source, time=now)
+    await world.publisher.publish(event, reply_to=None)
+    ended = {"state": JobState.FAILED, "code": failure.code, "updated_at": now}
+    await world.index.close(entry.model_copy(update=ended))
 
 
 async def _publish(record: JobRecord, entry: OutboxEntry, world: World, *, source: str) -> None:

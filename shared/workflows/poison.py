@@ -20,7 +20,7 @@ from ..records.transitions import OPEN, end_finish, finish_failure, give_up
 from ..stores.world import World
 from ..vocabulary import FailureCode, RejectionCode
 from .acceptance import wake
-from .finishing import wake_finish
+from .finishing import wait_for_record, wake_finish
 from .intake import publish_rejection
 from .outbox import publish_pending
 
@@ -46,7 +46,12 @@ async def handle_poison(
     if kind is DeadLetterKind.MESSAGE:  # only now: reading it may have crashed
         job_id = _job_id(envelope, message)
     facts = {"queue": queue, "task": task, "dead_letter": name}
-    stored = await _record(job_id, world)
+    try:
+        stored = await world.records.read(job_id) if job_id else None
+    except UnreadableRecord as error:
+        if job_id and kind is not DeadLetterKind.MESSAGE:
+            return await wait_for_record(job_id, message.body, queue, error, world)
+        stored = None
     if stored is None:
         rejection = Rejected([Fault("", _WHY)], job_id=job_id, code=RejectionCode.POISONED)
         await publish_rejection(message, envelope, rejection, world, settings)
@@ -63,15 +68,6 @@ async def handle_poison(
         await wake(stored.value, world, configuration)
     await publish_pending(stored, world, source=settings.event_source)
     return Report(What.POISONED, job_id, facts)
-
-
-async def _record(job_id: str | None, world: World) -> Versioned[JobRecord] | None:
-    if job_id is None:
-        return None
-    try:
-        return await world.records.read(job_id)
-    except UnreadableRecord:
-        return None
 
 
 def _kind(queue: str, settings: Settings) -> DeadLetterKind:

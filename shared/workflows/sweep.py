@@ -2,8 +2,8 @@
 
 A sweep finds an event that was not published, an attempt that died, a job past its deadline, a task
 whose message was lost, a job that waits for a new day's budget, a reservation of the budget for a
-call that is over, and an index entry without a job. Several sweeps may run side by side, and each
-may stop anywhere: every step is one that a redelivered message could have taken.
+call that is over, a record that is damaged, and an index entry without a job. Several sweeps may
+run side by side, and each may stop anywhere: every step is one that can be taken again.
 """
 
 from collections import Counter
@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from ..config.settings import Configuration
-from ..errors import BlobLeased, RecordGone, Unavailable, UnreadableRecord
+from ..errors import BlobLeased, NewerRecord, RecordGone, Unavailable, UnreadableRecord
 from ..ports import Report, Versioned, What
 from ..records.commands import resume
 from ..records.costs import awaits_budget, resumes_at
@@ -27,7 +27,7 @@ from .finishing import wake_finish
 from .generation.generate import continue_task
 from .generation.reservations import reconcile
 from .generation.steps import GiveUp, Resolve, next_step
-from .outbox import publish_pending, update_index
+from .outbox import end_damaged, publish_pending, update_index
 
 #: A message counts as lost after so long without a change, then after twice as long each time: one
 #: that is sent without need does nothing, but costs a delivery.
@@ -99,12 +99,20 @@ class _SweepRun:
 
     async def check(self, entry: OpenEntry) -> None:
         """Continue or end the job of an entry; then close the entry, or set its next check."""
-        stored = await self.world.records.read(entry.entry.job_id)
+        source = self.configuration.settings.event_source
+        try:
+            stored = await self.world.records.read(entry.entry.job_id)
+        except NewerRecord:
+            raise
+        except UnreadableRecord as error:
+            await end_damaged(entry.entry, str(error), self.world, source=source)
+            self.failed[entry.entry.job_id] = str(error)
+            self.done["ended_damaged"] += 1
+            return
         if stored is None or index_entry_of(stored.value).name != entry.entry.name:
             await self.drop_stale_entry(entry, stored)
             return
         self.done["events_sent"] += sum(each.sent_at is None for each in stored.value.outbox)
-        source = self.configuration.settings.event_source
         stored = await publish_pending(stored, self.world, source=source)
         record = stored.value
         if record.state is JobState.RUNNING:

@@ -34,6 +34,7 @@ from ...records.transitions import claim
 from ...stores.documents import MAX_TRIES
 from ...stores.world import World
 from ...vocabulary import FailureCode, Slot
+from ..finishing import wait_for_record
 from .attempts import call_limit, plan_attempt, to_unknown_outcome
 from .call import CallResult, call
 from .reroute import reroute
@@ -60,7 +61,12 @@ async def generate(message: TaskMessage, world: World, configuration: Configurat
     try:
         return await continue_task(message, world, configuration)
     except (BlobLeased, UnreadableRecord) as error:
-        stored = await world.records.read(message.job_id)
+        try:
+            stored = await world.records.read(message.job_id)
+        except UnreadableRecord as unreadable:
+            lane = next(iter(configuration.settings.lanes.values()))  # any: the record has its own
+            body = message.to_bytes()
+            return await wait_for_record(message.job_id, body, lane, unreadable, world)
         if stored is None:
             raise
         return await TaskRun(message, world, configuration).wait_for_blob(stored.value, error)

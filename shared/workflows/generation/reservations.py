@@ -12,7 +12,7 @@ from typing import Final
 
 from ...catalogue.deployments import Deployment
 from ...config.settings import Configuration
-from ...errors import ImageJobsError, RecordGone, Unavailable, UnreadableRecord
+from ...errors import ImageJobsError, NewerRecord, RecordGone, Unavailable, UnreadableRecord
 from ...limits.adaptive_rate import Quota
 from ...limits.budget import MILLION, CostReservation, NoBudget, SettledCost, to_millionths
 from ...limits.pacing import Postponed, Priority, Ticket
@@ -165,7 +165,8 @@ async def reconcile(
     """Settle reservations of yesterday and today for calls that must be over.
 
     Yields each job that was settled, and each job or day that could not be, with its error. The
-    record of the job has the result of each call. If it does not know the call, the record is
+    record of the job has the result of each call; without one, the whole reservation is possible
+    cost. If it does not know the call, the record is
     written once more before the money is released: a process that was about to record the call can
     no longer do so.
     """
@@ -196,7 +197,12 @@ async def _cost_of_reservation(
     ticket: str, hold: CostReservation, world: World
 ) -> SettledCost | None:
     """Return the cost of a call; None while its attempt is under way."""
-    stored = await world.records.read(hold.job_id)
+    try:
+        stored = await world.records.read(hold.job_id)
+    except NewerRecord:
+        raise
+    except UnreadableRecord:
+        stored = None
     if stored is None:
         return SettledCost(at_most=hold.amount)
     if _attempt(stored.value, ticket) is None and stored.value.state is JobState.RUNNING:

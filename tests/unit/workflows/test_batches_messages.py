@@ -7,7 +7,10 @@ import pytest
 
 from shared.batches.record import PAGE_ENTRIES
 from shared.jobs.parsing import Message
-from shared.workflows.batches import LONGEST_WAIT, advance
+from shared.records.dead_letter import read_dead_letter
+from shared.records.record import JobState
+from shared.workflows.batches import LONGEST_WAIT, advance, cancel_batch
+from shared.workflows.finishing import BLOB_AGAIN
 from tests.simulation.manifests import JOB, Drop, lines
 from tests.simulation.scene import Delivery
 
@@ -122,3 +125,51 @@ async def test_many_messages_of_one_batch_become_one() -> None:
         it.scene.waiting.remove(first)
         await it.scene.deliver(first)
     assert len(waiting) == 1
+
+
+async def test_a_batch_whose_record_is_leased_waits_and_then_goes_on() -> None:
+    it = Drop()
+    it.drop("foxes.jsonl", lines(JOB))
+    await it.scene.deliver(it.scene.waiting.pop())
+    (back,) = [each for each in it.world.queues.sent if each.queue == "image-manifests"]
+    message = Message(back.body, "m", it.world.clock.now() + back.delay)
+    (name,) = [n for n in it.world.container("jobs").stored if n.endswith("/batch.json")]
+    it.world.container("jobs").leased.add(name)
+    report = await advance(message, it.world, it.scene.configuration)
+    assert report.what == "waiting"
+    assert name in report.facts["why"]
+    assert it.world.queues.sent[-1].body == back.body
+    assert it.world.queues.sent[-1].delay == BLOB_AGAIN
+    it.world.container("jobs").leased.clear()
+    await it.run()
+    assert it.events[0]["data"]["succeeded"] == 1
+
+
+async def test_a_batch_whose_record_is_damaged_is_kept_once() -> None:
+    it = Drop()
+    it.drop("foxes.jsonl", lines(JOB))
+    await it.scene.deliver(it.scene.waiting.pop())
+    (name,) = [n for n in it.world.container("jobs").stored if n.endswith("/batch.json")]
+    it.world.seed("jobs", name, b"{")
+    await it.run()
+    assert [report.what for report in it.scene.reports][-1] == "failed"
+    (letter,) = map(read_dead_letter, it.world.letters.values())
+    assert "cannot read" in letter.why
+
+
+async def test_a_leased_job_does_not_keep_a_batch_from_being_cancelled() -> None:
+    it = Drop()
+    it.drop("foxes.jsonl", lines({**JOB, "job_id": "one"}, {**JOB, "job_id": "two"}))
+    await it.scene.deliver(it.scene.waiting.pop())
+    it.world.container("jobs").leased.add("one.json")
+    await cancel_batch(it.batch.batch_id, it.world, it.scene.configuration)
+    it.scene.take_sent()
+    it.scene.waiting = [each for each in it.scene.waiting if each.queue == "image-manifests"]
+    for _ in range(3):
+        await it.scene.deliver(it.scene.waiting.pop(0))
+        it.scene.take_sent()
+    assert it.world.record("two").state is JobState.CANCELLED
+    it.world.container("jobs").leased.clear()
+    await it.run()
+    assert it.world.record("one").state is JobState.CANCELLED
+    assert it.events[0]["data"]["cancelled"] == 2

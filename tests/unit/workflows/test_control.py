@@ -8,6 +8,7 @@ import pytest
 from shared.jobs.commands import Command
 from shared.records.record import JobState
 from shared.vocabulary import OPERATOR_EVENTS
+from shared.workflows.control import LONGEST_COMMAND_WAIT
 from tests.simulation.controlled_job import JOB, after, command
 from tests.simulation.reckoning import reckoned
 from tests.simulation.scene import Scene, data, error_reply, reply_to
@@ -179,3 +180,40 @@ async def test_an_order_whose_process_dies_at_any_step_is_carried_out_whole_or_n
         assert record.run == 2
         # The policy parks what died while it was called for.
         assert record.state in {JobState.SUCCEEDED, JobState.PARKED}
+
+
+async def test_a_command_waits_for_a_lease_by_time_and_not_by_deliveries() -> None:
+    scene = await after(error_reply(500, "500"), ON_UNKNOWN_OUTCOME="park")
+    jobs = scene.world.container("jobs")
+    jobs.leased.add("fox-1.json")
+    command(scene, "release")
+    for _ in range(20):
+        before = len(scene.world.steps.taken)
+        await scene.deliver(scene.waiting.pop())
+        scene.take_sent()
+        assert len(scene.world.steps.taken) - before < 10
+        assert (scene.reports[-1].what, scene.reports[-1].facts["reason"]) == ("waiting", "leased")
+        assert len(scene.waiting) == 1
+    jobs.leased.clear()
+    await scene.run()
+    assert scene.record("fox-1").state is JobState.SUCCEEDED
+
+
+async def test_a_command_waits_for_a_lease_for_a_day() -> None:
+    scene = await after(error_reply(500, "500"), ON_UNKNOWN_OUTCOME="park")
+    scene.world.container("jobs").leased.add("fox-1.json")
+    began = scene.world.clock.now()
+    command(scene, "cancel")
+    await scene.run(most=400)
+    assert scene.world.clock.now() - began >= LONGEST_COMMAND_WAIT
+    assert scene.reports[-1].what == "not_executed"
+    assert "lease" in scene.reports[-1].facts["why"]
+
+
+async def test_a_command_for_a_damaged_record_is_not_executed_and_says_why() -> None:
+    scene = await after()
+    scene.world.seed("jobs", "fox-1.json", b"{")
+    command(scene, "replay")
+    await scene.run()
+    assert scene.reports[-1].what == "not_executed"
+    assert "cannot read 'fox-1.json'" in scene.reports[-1].facts["why"]

@@ -5,6 +5,7 @@ from datetime import timedelta
 import pytest
 
 from shared.errors import StoreUnavailable
+from shared.records.dead_letter import read_dead_letter
 from shared.records.index_entry import FIRST_CHECK_AFTER, index_entry_of
 from shared.records.record import JobState
 from shared.workflows.sweep import MOST_CHECKS, ORPHAN_AFTER
@@ -180,6 +181,73 @@ async def test_damaged_records_are_named_and_take_no_checks_from_other_jobs() ->
     assert "woken" not in words(scene)
     await scene.sweep()
     assert words(scene)["woken"] == 1
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"[1]", b"\xff\xfe", b'{"version": 1}', b"[" * 9_999])
+async def test_a_job_with_a_damaged_record_ends_once_with_that_reason_and_its_possible_cost(
+    body: bytes,
+) -> None:
+    scene = await accepted()
+    estimate = scene.record("fox-1").estimate_usd
+    (lane,) = (each for each in scene.world.queues.sent if each.queue.startswith("image-jobs-"))
+    scene.world.seed("jobs", "fox-1.json", body)
+    scene.submit(lane.body, queue=lane.queue)
+    await scene.run()
+    assert scene.reports[-1].what == "waiting"
+    scene.world.clock.advance(FIRST_CHECK_AFTER)
+    for _ in range(3):
+        await scene.sweep()
+        scene.world.clock.advance(timedelta(hours=1))
+    assert scene.world.event_types() == ["image.job.failed"]
+    told = data(scene)
+    assert (told["code"], told["job_id"]) == ("record_damaged", "fox-1")
+    assert "cannot read 'fox-1.json'" in told["message"]
+    assert (told["cost_usd"], told["cost_usd_at_most"]) == (0, estimate)
+    assert (await scene.world.index.page()).entries[0].code == "record_damaged"
+    assert not scene.world.open_jobs
+    (letter,) = map(read_dead_letter, scene.world.letters.values())
+    assert (letter.job_id, letter.reason) == ("fox-1", "record_damaged")
+    assert scene.world.container("jobs").stored["fox-1.json"].body == body
+    assert words(scene)["ended_damaged"] == 1
+
+
+async def test_an_end_of_a_damaged_job_that_was_interrupted_has_the_same_id() -> None:
+    scene = await accepted()
+    scene.world.seed("jobs", "fox-1.json", b"{")
+    scene.world.clock.advance(FIRST_CHECK_AFTER)
+    scene.world.steps.failing["index.write"] = [StoreUnavailable("busy")]
+    await scene.sweep()
+    await scene.sweep()
+    first, second = scene.world.events
+    assert first.get_id() == second.get_id()
+    assert not scene.world.open_jobs
+
+
+async def test_a_record_of_a_newer_version_waits_for_that_version() -> None:
+    scene = await accepted()
+    (lane,) = (each for each in scene.world.queues.sent if each.queue.startswith("image-jobs-"))
+    whole = scene.world.container("jobs").stored["fox-1.json"].body
+    scene.world.seed("jobs", "fox-1.json", whole.replace(b'"version":2', b'"version":3'))
+    scene.submit(lane.body, queue=lane.queue)
+    await scene.deliver(scene.waiting.pop())
+    scene.world.clock.advance(FIRST_CHECK_AFTER)
+    await scene.sweep()
+    assert scene.world.event_types() == []
+    assert len(scene.world.open_jobs) == 1
+    scene.world.seed("jobs", "fox-1.json", whole)
+    await scene.run()
+    assert scene.world.event_types() == ["image.job.succeeded"]
+
+
+async def test_a_job_whose_id_has_a_damaged_record_is_rejected() -> None:
+    scene = Scene()
+    scene.world.seed("jobs", "fox-1.json", b"{")
+    scene.submit(JOB)
+    await scene.run()
+    assert scene.world.event_types() == ["image.job.rejected"]
+    assert data(scene)["code"] == "conflict"
+    assert "record is damaged" in data(scene)["faults"][0]["message"]
+    assert not scene.world.open_jobs
 
 
 async def test_a_run_is_bounded_and_the_next_one_goes_on() -> None:

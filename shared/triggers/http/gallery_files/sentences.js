@@ -11,6 +11,7 @@ const FAILURES = {
   fewer_images: ["Some pictures are missing.", "The others are kept.", ["again"]],
   input_changed: ["A picture to start from was changed or removed.", "Choose another one.", ["changes"]],
   prompt_missing: ["The text of this job is gone.", "Its file was removed before the picture was made.", ["changes"]],
+  record_damaged: ["What we know of this job is damaged.", "Someone who runs the app must look.", ["status"]],
   deadline_exceeded: ["It was not ready in time.", "Its deadline passed, or it waited for too long.", ["again"]],
   misconfigured: ["No model takes our requests.", "Someone who runs the app must look.", ["status", "again"]],
   provider_rejected: ["The provider could not make this one.", "It refused the request.", ["again", "changes"]],
