@@ -10,7 +10,6 @@ import ssl
 import sys
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import UTC, datetime
 from functools import cache
 from pathlib import Path
 from string import Template
@@ -20,22 +19,11 @@ from ..config.settings import Configuration, Settings, configure
 from ..errors import Misconfigured
 from ..ports import Sink, Tokens
 from ..stores.world import World, build_world
+from .clock import SystemClock
 from .log_records import quiet
 
 #: The directory of `function_app.py`.
 PACKAGE: Final = Path(__file__).parents[2]
-
-
-class SystemClock:
-    """`Clock` of this machine."""
-
-    def now(self) -> datetime:
-        """Return the time, UTC and aware."""
-        return datetime.now(UTC)
-
-    async def sleep(self, seconds: float) -> None:
-        """Let others work for so long."""
-        await asyncio.sleep(seconds)
 
 
 async def gather_bounded[T](
@@ -134,7 +122,8 @@ def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
         client_id=settings.client_id, managed=settings.storage_credential == "managedidentity"
     )
     address = address_of(settings)
-    client = StorageClient(address.signature(credential))
+    clock = SystemClock()
+    client = StorageClient(address.signature(credential), clock=clock)
     links = SignedBlobLinks(address, client, settings.images_container)
 
     def endpoint(inputs: Inputs) -> FoundryEndpoint:
@@ -155,7 +144,7 @@ def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
         settings,
         blobs=lambda name: RestBlobs(client, f"{address.url('blob')}/{name}"),
         queues=RestQueues(client, address.url("queue")),
-        clock=SystemClock(),
+        clock=clock,
         gather=gather_bounded,
         endpoint=endpoint,
         renderer=PillowRenderer,

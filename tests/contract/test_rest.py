@@ -3,10 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 
 import pytest
 from aiohttp import web
 
+from shared.adapters.clock import SystemClock
 from shared.adapters.storage.account import SCOPE, Token
 from shared.adapters.storage.blobs import RestBlobs
 from shared.adapters.storage.rest import StorageClient, StorageRefusal, StorageTuning, _proxy
@@ -18,7 +21,9 @@ type Handler = Callable[[web.Request], Awaitable[web.Response]]
 
 
 @asynccontextmanager
-async def service(handler: Handler, tuning: StorageTuning = AT_ONCE) -> AsyncIterator[RestBlobs]:
+async def service(
+    handler: Handler, tuning: StorageTuning = AT_ONCE, *, clock: SystemClock | None = None
+) -> AsyncIterator[RestBlobs]:
     """Blobs of a service that answers as told, asked with tokens."""
     app = web.Application()
     app.router.add_route("*", "/{path:.*}", handler)
@@ -26,7 +31,7 @@ async def service(handler: Handler, tuning: StorageTuning = AT_ONCE) -> AsyncIte
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     host, port = runner.addresses[0][:2]
-    wire = StorageClient(Token(FakeTokens()), tuning)
+    wire = StorageClient(Token(FakeTokens()), tuning, clock=clock)
     try:
         yield RestBlobs(wire, f"http://{host}:{port}/images")
     finally:
@@ -124,3 +129,16 @@ def test_a_proxy_is_used_unless_the_host_is_exempt(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,.internal")
     assert _proxy("https://a.blob.example/images") == "http://proxy.example:3128"
     assert _proxy("https://a.internal/images") is None
+
+
+async def test_every_answer_of_the_service_tells_the_time() -> None:
+    hour = timedelta(hours=1)
+
+    async def answer(_: web.Request) -> web.Response:
+        date = format_datetime(datetime.now(UTC) + hour, usegmt=True)
+        return web.Response(body=b"body", headers={"date": date})
+
+    clock = SystemClock()
+    async with service(answer, clock=clock) as blobs:
+        assert await blobs.read("a") is not None
+    assert abs(clock.now() - datetime.now(UTC) - hour) < timedelta(seconds=5)

@@ -12,8 +12,10 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
 from functools import partial
 
+from shared.adapters.clock import SystemClock
 from shared.limits.adaptive_rate import Quota
 from shared.limits.pacing import (
     CallTime,
@@ -82,6 +84,10 @@ class Run:
     latency: tuple[float, float] = (0.02, 0.06)
     #: Seconds until somebody looks at the queue after a message has come to light, at most.
     polling: float = 0.5
+    #: How far the clock of each host is off, seconds; hosts without a number are right.
+    skews: tuple[float, ...] = ()
+    #: Hosts hear the time of storage with each request, as `adapters.clock` does.
+    corrected: bool = True
     done: list[Message] = field(default_factory=list)
     busy: float = 0.0
     served: float = 0.0
@@ -120,6 +126,18 @@ class _World:
         self.pace = start_pace(run.quota, now=START)
         self.successes: list[list[datetime]] = [[] for _ in range(run.hosts)]
         self.messages = 0
+        skews = (*run.skews, *[0.0] * (run.hosts - len(run.skews)))
+        self.clocks = [SystemClock(partial(self.local, skew)) for skew in skews]
+
+    def local(self, skew: float) -> datetime:
+        return at(self.now + skew)
+
+    def time_of(self, host: int) -> datetime:
+        """The time of a host, which has just read the ledger."""
+        clock = self.clocks[host]
+        if self.run_.corrected:
+            clock.observe(format_datetime(at(self.now), usegmt=True), sent_at=clock.now())
+        return clock.now()
 
     def at(self, when: float, what: Callable[[], None]) -> None:
         self.command += 1
@@ -151,7 +169,7 @@ class _World:
             self._ask(self.visible.popleft(), host)
 
     def _ask(self, message: Message, host: int) -> None:
-        run, now = self.run_, at(self.now)
+        run, now = self.run_, self.time_of(host)
         message.dequeues += 1
         if self.successes[host]:
             told, self.successes[host] = tuple(self.successes[host]), []
@@ -186,7 +204,10 @@ class _World:
         refused = run.service.call(self.now)
         if refused is not None:
             self.pace = apply_throttle(
-                self.pace, now=at(self.now), call_time=turn, retry_after=timedelta(seconds=refused)
+                self.pace,
+                now=self.time_of(host),
+                call_time=turn,
+                retry_after=timedelta(seconds=refused),
             )
             self._put_back(message, turn.ticket, refused)
             run.busy += self.now - asked

@@ -8,7 +8,7 @@ from tests.simulation.pools import Run, Service
 WARM_UP = 900.0
 
 
-def saturated(
+def saturated(  # noqa: PLR0913 (what a run may vary)
     rpm: float,
     *,
     hosts: int = 4,
@@ -17,6 +17,8 @@ def saturated(
     seconds: float = 3600,
     polling: float = 0.5,
     changes: tuple[tuple[float, float], ...] = (),
+    skews: tuple[float, ...] = (),
+    corrected: bool = True,
 ) -> Run:
     """A run with more jobs than the quota serves, and slots enough to serve them."""
     return Run(
@@ -28,6 +30,8 @@ def saturated(
         backlog=max(40, int(3 * rpm)),
         changes=changes,
         polling=polling,
+        skews=skews,
+        corrected=corrected,
     ).go()
 
 
@@ -88,3 +92,29 @@ def test_a_burst_of_jobs_is_served_as_fast_as_the_quota_allows() -> None:
     assert len(run.service.refused) <= 1
     assert len(run.service.accepted) >= 590
     assert max(each.dequeues for each in run.done) <= 4
+
+
+OFF = 600.0
+
+
+@pytest.mark.parametrize("skew", [OFF, -OFF, 1.9, -1.9, 0.4, -0.4])
+@pytest.mark.parametrize(("rpm", "seconds"), [(6, 10_800), (60, 3600)])
+def test_a_host_whose_clock_is_off_neither_stalls_nor_overruns_the_pool(
+    skew: float, rpm: float, seconds: float
+) -> None:
+    run = saturated(rpm, seconds=seconds, skews=(skew,))
+    assert run.used(WARM_UP, seconds, rpm) >= 0.92
+    assert run.wasted() <= 0.01
+    assert run.dequeues(WARM_UP) <= 2.2
+
+
+@pytest.mark.parametrize("skew", [OFF, -OFF])
+def test_without_the_time_of_storage_that_host_would_stall_the_pool(skew: float) -> None:
+    run = saturated(60, skews=(skew,), corrected=False)
+    assert run.used(WARM_UP, 3600, 60) < 0.1
+
+
+def test_hosts_that_are_off_in_both_directions_share_one_pool() -> None:
+    run = saturated(60, skews=(OFF, -OFF, 90.0, -7.0))
+    assert run.used(WARM_UP, 3600, 60) >= 0.97
+    assert run.wasted() <= 0.01

@@ -21,6 +21,7 @@ from yarl import URL
 
 from ...errors import StoreUnavailable
 from ...ports import Body
+from ..clock import SystemClock
 from .account import API_VERSION, Request, Signature
 
 USER_AGENT: Final = "image-jobs"
@@ -98,8 +99,16 @@ class StorageClient:
     Nothing is opened, and no event loop is needed, before the first request.
     """
 
-    def __init__(self, signature: Signature, tuning: StorageTuning | None = None) -> None:
+    def __init__(
+        self,
+        signature: Signature,
+        tuning: StorageTuning | None = None,
+        *,
+        clock: SystemClock | None = None,
+    ) -> None:
         self._signature = signature
+        #: Is corrected by what the service says.
+        self._clock = clock or SystemClock()
         self._tuning = tuning or StorageTuning()
         self._session: aiohttp.ClientSession | None = None
 
@@ -147,6 +156,7 @@ class StorageClient:
             asking.headers["content-length"] = str(len(body))
             asking.headers.setdefault("content-type", "application/octet-stream")
         await self._signature.sign(asking)
+        sent_at = self._clock.now()
         query = f"?{urlencode(asking.query, quote_via=quote)}" if asking.query else ""
         async with self._opened(asking.url).request(
             asking.method,
@@ -154,6 +164,7 @@ class StorageClient:
             headers=asking.headers,
             data=body or None,
         ) as response:
+            self._clock.observe(response.headers.get("date", ""), sent_at=sent_at)
             said = await response.read()
             if response.status >= 300:  # noqa: PLR2004 (none is followed, none is expected)
                 code = response.headers.get("x-ms-error-code", "")
