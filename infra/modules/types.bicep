@@ -151,6 +151,12 @@ type Tuning = {
   @description('Limit for the calls of one day (UTC), US dollars.')
   DAILY_BUDGET_USD: string?
 
+  @description('Callers who share the quota: a JSON list. See docs/settings.md.')
+  TENANTS: string?
+
+  @description('What to do with jobs of other tenants: serve or reject.')
+  UNKNOWN_TENANTS: string?
+
   @description('When a sweep checks open jobs: NCRONTAB, seconds first, UTC.')
   SWEEP_SCHEDULE: string?
 

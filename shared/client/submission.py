@@ -215,5 +215,6 @@ class JobFields(TypedDict, total=False):
     max_cost_usd: float
     deadline: datetime | str
     priority: Literal["normal", "low"]
+    tenant: str
     tags: Mapping[str, str]
     traceparent: str

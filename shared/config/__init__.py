@@ -1,6 +1,7 @@
 """From environment variables to settings.
 
 * `settings`: all settings, with catalogue and deployments
+* `tenants`: the callers who share the quota, and their limits
 * `webhooks`: the receivers of events, their hosts and secrets
 * `url_policy`: the URLs and IP addresses that the app may send to
 """

@@ -28,6 +28,7 @@ from ..jobs.fields import Pattern
 from ..jobs.localization import check_template
 from ..jobs.text import parse_json
 from ..jobs.validation import describe_error, path, plain_faults
+from .tenants import Tenant, check_tenants, find_tenant
 from .url_policy import check_topic_url
 from .webhooks import Webhook, check_hosts
 
@@ -163,6 +164,11 @@ class Settings(BaseModel):
     read_link_seconds: int = Field(default=0, alias="READ_LINK_SECONDS", ge=0, le=86_400)
     #: Limit for the cost of all calls that start on one day (UTC), US dollars; None: no limit.
     daily_budget_usd: float | None = Field(default=None, alias="DAILY_BUDGET_USD", gt=0)
+    #: The callers who share the quota, and what is done with jobs of others.
+    tenants: Annotated[tuple[Tenant, ...], BeforeValidator(_parse_json)] = Field(
+        default=(), alias="TENANTS"
+    )
+    unknown_tenants: Literal["serve", "reject"] = Field(default="serve", alias="UNKNOWN_TENANTS")
     #: When open jobs are checked, NCRONTAB (seconds first, UTC).
     sweep_schedule: Annotated[str, AfterValidator(_check_schedule)] = Field(
         default="30 * * * * *", alias="SWEEP_SCHEDULE"
@@ -191,6 +197,14 @@ class Settings(BaseModel):
             check_hosts(self.webhooks, hosts=self.webhook_hosts, local=self.webhook_local_hosts)
         except ValueError as error:
             raise ValueError(f"WEBHOOKS: {error}") from error
+        return self
+
+    @model_validator(mode="after")
+    def _check_tenants(self) -> Self:
+        try:
+            check_tenants(self.tenants)
+        except ValueError as error:
+            raise ValueError(f"TENANTS: {error}") from error
         return self
 
     @model_validator(mode="after")
@@ -247,6 +261,15 @@ class Settings(BaseModel):
     def storing_margin(self) -> timedelta:
         """The time for storing and writing the result after a call."""
         return timedelta(seconds=self.storing_margin_seconds)
+
+    def find_tenant(self, name: str) -> Tenant:
+        """Return the tenant whose limits and share count for jobs of this name."""
+        return find_tenant(self.tenants, name)
+
+    def serves_tenant(self, name: str) -> bool:
+        """Return whether jobs of this tenant are accepted."""
+        known = any(each.name == name for each in self.tenants)
+        return known or self.unknown_tenants == "serve"
 
     def is_own_queue(self, queue: str) -> bool:
         """Return whether the app reads or writes this queue, or its poison messages."""
@@ -325,6 +348,7 @@ def resolve_deployments(settings: Settings, catalogue: Catalogue) -> tuple[Deplo
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise Misconfigured(f"FOUNDRY_DEPLOYMENTS: the name {twice!r} is used twice")
     _check_pools(resolved)
+    _check_tenant_models(settings, catalogue)
     return resolved
 
 
@@ -348,6 +372,15 @@ def _check_pools(deployments: Sequence[Deployment]) -> None:
                 f"FOUNDRY_DEPLOYMENTS: {other.name!r} and {each.name!r} share the pool "
                 f"{each.pool!r} with {other.rpm:g} and {each.rpm:g} requests a minute; set the "
                 f"same `rpm` for both, or a different `pool` for each"
+            )
+
+
+def _check_tenant_models(settings: Settings, catalogue: Catalogue) -> None:
+    for tenant in settings.tenants:
+        if unknown := next((name for name in tenant.models if name not in catalogue.models), None):
+            raise Misconfigured(
+                f"TENANTS: {tenant.name!r} may use the unknown model {unknown!r}; name models of "
+                f"the catalogue: {', '.join(sorted(catalogue.models))}"
             )
 
 

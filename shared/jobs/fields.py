@@ -36,6 +36,7 @@ MAX_BLOB_NAME = 512
 OPTION_NAME = r"^[a-z][a-z0-9_]{0,63}$"
 JOB_ID = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
+TENANT_NAME = r"^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$"
 QUEUE_NAME = r"^[a-z0-9](?:[a-z0-9]|-(?!-)){1,61}[a-z0-9]$"
 EXACT_SIZE = r"^[1-9][0-9]{0,4}x[1-9][0-9]{0,4}$"
 #: https://www.w3.org/TR/trace-context/#traceparent-header: no version ff, no id of zeros.
@@ -311,6 +312,10 @@ Locale = Annotated[
         LOCALE, "use a BCP 47 tag such as 'de', 'pt-BR' or 'zh-Hant-TW', of at most 35 characters"
     ),
     AfterValidator(_normalize_case),
+]
+TenantName = Annotated[
+    str,
+    Pattern(TENANT_NAME, "use 1 to 40 of a-z 0-9 -, starting and ending with a letter or digit"),
 ]
 QueueName = Annotated[
     str,

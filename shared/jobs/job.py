@@ -30,6 +30,7 @@ from .fields import (
     QueueName,
     RequestModel,
     SizeText,
+    TenantName,
     Traceparent,
     check_distinct,
 )
@@ -72,6 +73,8 @@ def _list_conflicts(written: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str
 
 #: Values of `model` that leave the choice to the app.
 ANY_MODEL = ("auto", "cheapest")
+#: The tenant of a job that names none.
+DEFAULT_TENANT = "default"
 MAX_MODELS = 8
 MAX_SIZES = 8
 MAX_LOCALES = 50
@@ -219,6 +222,12 @@ class Job(RequestModel):
     )
     priority: Literal["normal", "low"] = Field(
         default="normal", description="`low` lets jobs of normal priority go first."
+    )
+    tenant: TenantName = Field(
+        default=DEFAULT_TENANT,
+        exclude_if=lambda tenant: tenant == DEFAULT_TENANT,  # a version before knows no tenants
+        description="Who the job is for: shares of the quota, budgets and reports count by tenant. "
+        "Can also be the CloudEvent extension of this name.",
     )
     tags: Tags = Field(
         default_factory=dict,

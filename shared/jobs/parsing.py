@@ -61,6 +61,8 @@ class Envelope:
     #: The CloudEvent's own time.
     time: datetime = _EPOCH
     traceparent: str | None = None
+    #: The extension of this name; whatever it is, its field checks it.
+    tenant: Any = None
 
 
 def _malformed(message: str) -> Never:
@@ -182,6 +184,7 @@ def open_envelope(message: Message, max_bytes: int = MAX_MESSAGE_BYTES) -> Envel
         time=_moment(written.get("time")),
         # A broken trace does not reject a job: the job starts a new one (W3C, section 4.3).
         traceparent=traceparent if is_traceparent(traceparent) else None,
+        tenant=written.get("tenant"),
     )
 
 
@@ -226,6 +229,8 @@ def job_in(envelope: Envelope, message: Message) -> Job:
     content = dict(envelope.content)
     if envelope.traceparent and content.get("traceparent") is None:
         content["traceparent"] = envelope.traceparent
+    if envelope.tenant is not None and content.get("tenant") is None:
+        content["tenant"] = envelope.tenant
     origin = (message.inserted_at, message.message_id)
     if envelope.seed:
         origin = (envelope.time, envelope.seed)

@@ -88,6 +88,7 @@ def messages() -> st.SearchStrategy[dict[str, Any]]:
             .filter(lambda moment: 1 < moment.year < 9999)
             .map(datetime.isoformat),
             "priority": st.sampled_from(["normal", "low"]),
+            "tenant": st.sampled_from(["default", "shop", "a-1"]),
             "tags": TAGS,
             "traceparent": st.just("00-" + "a" * 32 + "-" + "b" * 16 + "-01"),
         },

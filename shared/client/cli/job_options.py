@@ -120,6 +120,7 @@ _OPTIONS: Final[dict[str, Any]] = {
     "priority": Annotated[
         str | None, _option("--priority", help="normal or low.", words=_words_of("priority"))
     ],
+    "tenant": Annotated[str | None, _option("--tenant", help="Who the job is for.")],
     "tags": Annotated[
         list[str] | None, _option("--tag", "-t", help="Repeatable.", metavar="NAME=VALUE")
     ],

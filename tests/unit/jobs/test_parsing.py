@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from shared.errors import InvalidJob, MalformedMessage, Rejected
 from shared.jobs.parsing import MAX_MESSAGE_BYTES, Message, derived_job_id, read_job
-from tests.builders.messages import INSERTED_AT, messages, read
+from tests.builders.messages import INSERTED_AT, faults, messages, read
 
 JOB = {"job_id": "fox", "prompt": "a fox in the snow"}
 TRACE = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
@@ -214,6 +214,13 @@ def test_a_trace_is_taken_over_from_the_event_unless_the_job_has_its_own() -> No
 
 def test_a_broken_trace_of_the_event_is_no_reason_to_refuse_its_job() -> None:
     assert read(EVENT | {"traceparent": "00-zz", "data": JOB}).traceparent is None
+
+
+def test_the_tenant_of_the_event_is_that_of_its_job_unless_the_job_has_one() -> None:
+    assert read(JOB).tenant == "default"
+    assert read(EVENT | {"tenant": "shop", "data": JOB}).tenant == "shop"
+    assert read(EVENT | {"tenant": "shop", "data": JOB | {"tenant": "own"}}).tenant == "own"
+    assert "tenant" in faults(EVENT | {"tenant": "No Name", "data": JOB})
 
 
 def test_a_binary_event_is_the_job_of_its_structured_form() -> None:
