@@ -97,6 +97,7 @@ FILTERED: Final[tuple[Schema, ...]] = (
         for name, which in (
             ("model", "that use this model."),
             ("batch", "that this batch began."),
+            ("tenant", "of this tenant."),
             ("failure", "with this code of a failure."),
             ("text", "with this text in the id, the prompt's beginning, a model, a size or a tag."),
         )

@@ -9,7 +9,7 @@ No attribute holds a prompt, a URL or a secret: names of functions, models, depl
 
 import time
 from collections import defaultdict
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass, fields, replace
 from datetime import datetime, timedelta
@@ -19,6 +19,7 @@ from opentelemetry import metrics, trace
 from opentelemetry.trace import Link, Span, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from ..config.tenants import Tenant, find_tenant
 from ..images_api.requests import ImageRequest
 from ..pictures.measuring import PictureFacts
 from ..ports import ImagesEndpoint, Reply, Report, StoredPicture
@@ -107,6 +108,7 @@ def note(function: str, report: Report) -> None:
             "outcome": str(facts["outcome"]),
             "code": _bounded("code", facts.get("code")),
             "deployment": str(facts.get("deployment") or ""),
+            "tenant": str(facts.get("tenant") or ""),
         }
         CALLS.add(1, labels)
         for counter, usd in ((COST, "cost_usd"), (COST_AT_MOST, "cost_usd_at_most")):
@@ -130,11 +132,14 @@ _ENDED: Final = "image.job."
 _OF_CALLERS: Final = frozenset(RejectionCode) - {RejectionCode.POISONED}
 
 
-def measured(world: World) -> World:
-    """Return the world with its events, calls, pictures and dead letters measured."""
+def measured(world: World, tenants: Collection[Tenant] = ()) -> World:
+    """Return the world with its events, calls, pictures and dead letters measured.
+
+    Jobs are counted by these tenants; those of others count as `default`.
+    """
     return replace(
         world,
-        publisher=_MeasuredPublisher(**_fields(world.publisher)),
+        publisher=_MeasuredPublisher(**_fields(world.publisher), tenants=tenants),
         endpoint=_MeasuredEndpoint(world.endpoint),
         pictures=_MeasuredPictures(world.pictures),
         dead_letters=_MeasuredDeadLetters(**_fields(world.dead_letters)),
@@ -145,8 +150,11 @@ def _fields(store: Publisher | DeadLetters) -> dict[str, Any]:
     return {each.name: getattr(store, each.name) for each in fields(store)}
 
 
+@dataclass(frozen=True, slots=True)
 class _MeasuredPublisher(Publisher):
     """Counts the events that are published; a repeat, which is rare, counts again."""
+
+    tenants: Collection[Tenant] = ()
 
     async def publish(self, event: "CloudEvent", *, reply_to: str | None) -> None:
         await Publisher.publish(self, event, reply_to=reply_to)
@@ -155,7 +163,9 @@ class _MeasuredPublisher(Publisher):
         data = event.get_data()
         facts: Mapping[str, Any] = data if isinstance(data, dict) else {}
         model = _bounded("model", facts.get("model"))
-        JOBS.add(1, {"outcome": event.get_type().removeprefix(_ENDED), "model": model})
+        tenant = find_tenant(self.tenants, str(facts.get("tenant"))).name
+        outcome = event.get_type().removeprefix(_ENDED)
+        JOBS.add(1, {"outcome": outcome, "model": model, "tenant": tenant})
         usage = facts.get("usage") or {}
         for kind in ("input_tokens", "output_tokens"):
             if usage.get(kind):
@@ -163,7 +173,7 @@ class _MeasuredPublisher(Publisher):
         timings = facts.get("timings") or {}
         if timings.get("started_at"):
             waited = _time(timings["started_at"]) - _time(timings["accepted_at"])
-            WAITING.record(waited.total_seconds(), {"model": model})
+            WAITING.record(waited.total_seconds(), {"model": model, "tenant": tenant})
 
 
 @dataclass(frozen=True, slots=True)

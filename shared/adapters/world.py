@@ -75,7 +75,7 @@ def open_world(configuration: Configuration) -> World:
         return world
     from .telemetry import measured
 
-    return measured(world)
+    return measured(world, configuration.settings.tenants)
 
 
 def _import_aiohttp() -> None:

@@ -93,6 +93,7 @@ def build(record: JobRecord, event_type: EventType, *, source: str, time: dateti
         source=source,
         time=time,
         traceparent=record.job.traceparent,
+        tenant=record.job.tenant,
     )
 
 

@@ -204,6 +204,7 @@ class AcceptedData(Data):
     expected_seconds: float = Field(description="Of the longest call.")
     estimate_usd: float | None
     estimate_basis: str
+    tenant: str
     tags: dict[str, str]
     run: int = Field(description="1, and one more each time the ended job is taken up again.")
 
@@ -220,6 +221,7 @@ class EndedData(Spending):
     contact_sheet: RenditionData | None = None
     omitted: Omitted
     timings: Timings
+    tenant: str
     tags: dict[str, str]
     run: int = Field(description="1, and one more each time the ended job is taken up again.")
 

@@ -94,6 +94,7 @@ def _build_accepted(record: JobRecord) -> AcceptedData:
         tasks=len(record.tasks),
         expected_seconds=max(plan.expected_seconds for plan in plans),
         estimate_basis=clip("; ".join(bases)),
+        tenant=record.job.tenant,
         tags=record.job.tags,
     )
 
@@ -111,6 +112,7 @@ def _build_ended(record: JobRecord, time: datetime) -> EndedData:
         contact_sheet=contact_sheet_of(record),
         omitted=Omitted(),
         timings=_build_timings(record, time),
+        tenant=record.job.tenant,
         tags=record.job.tags,
     )
 

@@ -107,6 +107,7 @@ class JobStatus(Spending):
     state: JobState
     run: int = Field(description="1, and one more each time the ended job is taken up again.")
     batch_id: str | None = Field(description="The batch that began it, if one did.")
+    tenant: str
     cancelling: bool = Field(description="It was cancelled, and a call under way is waited for.")
     job: dict[str, JsonValue] = Field(description="As it was asked for; defaults are left out.")
     plans: tuple[PlanStatus, ...]
@@ -131,6 +132,7 @@ class JobSummary(Data):
     prompt: str | None = Field(description="Its beginning; null where a blob holds it.")
     models: tuple[str, ...]
     sizes: tuple[str, ...]
+    tenant: str
     tags: dict[str, str]
     images: int = Field(description="How many are stored; counted when the job ends.")
     cover_path: str | None = Field(description="Where this app serves the first of them.")
@@ -209,6 +211,7 @@ def describe_job(record: JobRecord, links: Mapping[str, str] = {}) -> JobStatus:
         record,
         **dict(spending_of(record)),
         batch_id=record.batch.batch_id if record.batch else None,
+        tenant=record.job.tenant,
         cancelling=record.state is JobState.RUNNING and record.cancel_requested is not None,
         job=record.job.model_dump(mode="json", exclude_defaults=True),
         plans=tuple(map(describe_plan, record.plans)),

@@ -15,6 +15,7 @@ from urllib.parse import quote, unquote
 from pydantic import AwareDatetime, BaseModel, ConfigDict, ValidationError, model_validator
 
 from ..errors import UnreadableCursor
+from ..jobs.job import DEFAULT_TENANT
 from ..jobs.text import parse_json
 from ..vocabulary import MAX_NAME_BYTES, clip
 from .costs import cost_of
@@ -61,6 +62,7 @@ class IndexEntry(BaseModel):
     cover_width: int | None = None
     cover_height: int | None = None
     batch_id: str | None = None
+    tenant: str = DEFAULT_TENANT
     estimate_usd: float | None = None
     #: What is certain and what is possible; None where a price is not known.
     cost_usd: float | None = None
@@ -109,6 +111,7 @@ class JobFilter(BaseModel):
     tag: tuple[str, str] | None = None
     model: str | None = None
     batch: str | None = None
+    tenant: str | None = None
     #: A code.
     failure: str | None = None
     text: str | None = None
@@ -125,6 +128,7 @@ class JobFilter(BaseModel):
             and (self.tag is None or entry.tags.get(self.tag[0]) == self.tag[1])
             and (self.model is None or self.model in entry.models)
             and self.batch in {None, entry.batch_id}
+            and self.tenant in {None, entry.tenant}
             and self.failure in {None, entry.code}
             and (self.text is None or entry.has_text(self.text))
         )
@@ -175,6 +179,7 @@ def index_entry_of(record: JobRecord) -> IndexEntry:
         cover_width=pictures[0].width if pictures else None,
         cover_height=pictures[0].height if pictures else None,
         batch_id=record.batch.batch_id if record.batch else None,
+        tenant=record.job.tenant,
         estimate_usd=record.estimate_usd,
         cost_usd=cost.cost_usd,
         cost_usd_at_most=cost.cost_usd_at_most,

@@ -14,7 +14,7 @@ from ..catalogue.pricing import Usage
 from ..images_api.outcomes import OutcomeKind
 from ..images_api.replies import Moderation
 from ..jobs.finish import Kind
-from ..jobs.job import Job
+from ..jobs.job import DEFAULT_TENANT, Job
 from ..pictures.inputs import InputPicture
 from ..pictures.measuring import PictureFacts
 from ..routing.plan import Plan, estimate_usd
@@ -295,7 +295,9 @@ class JobRecord(_Frozen):
     @property
     def labels(self) -> dict[str, str]:
         """Return the labels that its blobs bear: they tell its pictures from those of others."""
-        return {"job_id": self.job_id, "fingerprint": self.fingerprint}
+        labels = {"job_id": self.job_id, "fingerprint": self.fingerprint}
+        tenant = self.job.tenant
+        return labels if tenant == DEFAULT_TENANT else {**labels, "tenant": tenant}
 
     @property
     def pictures(self) -> tuple[Picture, ...]:

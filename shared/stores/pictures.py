@@ -269,7 +269,7 @@ def _identifier(label: str) -> str:
 #: https://learn.microsoft.com/azure/storage/blobs/storage-manage-find-blobs
 MAX_TAGS: Final = 10
 #: Labels of ours that become tags, before the caller's own.
-_OURS: Final = ("job_id", "model", "locale")
+_OURS: Final = ("job_id", "model", "locale", "tenant")
 _CALLERS: Final = "tag_"
 _NAME: Final = re.compile(r"[A-Za-z0-9 +\-./:=_]{1,128}")
 _VALUE: Final = re.compile(r"[A-Za-z0-9 +\-./:=_]{0,256}")

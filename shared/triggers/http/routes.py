@@ -18,7 +18,7 @@ type Answer = Callable[[func.HttpRequest, Configuration], Awaitable[func.HttpRes
 
 _READ: Final = ("GET", "HEAD")
 #: Parameters that say which jobs a list or a count holds.
-_FILTER: Final = ("state", "tag", "model", "batch", "failure", "text")
+_FILTER: Final = ("state", "tag", "model", "batch", "tenant", "failure", "text")
 
 
 @dataclass(frozen=True, slots=True)

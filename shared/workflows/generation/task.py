@@ -198,6 +198,7 @@ class TaskRun:
             return transition.record
 
         facts = _facts(finished.attempt, len(result.stored))
+        facts["tenant"] = self.configuration.settings.find_tenant(record.job.tenant).name
         try:
             stored = await self.world.records.update(stored, step)
         except Superseded:

@@ -11,6 +11,7 @@ from cloudevents.core.v1.event import CloudEvent
 from opentelemetry.trace import format_span_id, format_trace_id
 
 from shared.adapters.telemetry import MOST_VALUES, measured, note, note_ages, task_span
+from shared.config.tenants import Tenant
 from shared.errors import NotSent
 from shared.images_api.outcomes import OutcomeKind
 from shared.ports import Report, What
@@ -67,12 +68,15 @@ def test_a_lane_message_carries_the_trace_and_an_older_one_is_read_without() -> 
 
 def test_calls_are_counted_by_what_became_of_them_and_cost_is_added_up(told: Told) -> None:
     facts = {"code": None, "deployment": "d1", "cost_usd": 0.25, "cost_usd_at_most": 0.5}
+    facts |= {"tenant": "shop"}
     note("generate_small", Report(What.DONE, "a", facts | {"outcome": OutcomeKind.DONE}))
     doubted = facts | {"outcome": OutcomeKind.DONE, "usage_ignored": "too much"}
     note("generate_small", Report(What.DONE, "b", doubted))
     throttled = {"outcome": OutcomeKind.THROTTLED, "code": "429", "deployment": "d1"}
+    throttled |= {"tenant": "shop"}
     note("generate_small", Report(What.PENDING, "c", throttled | {"again_in_seconds": 12.5}))
     done = {"function": "generate_small", "outcome": "done", "code": "", "deployment": "d1"}
+    done |= {"tenant": "shop"}
     assert told.sums("image_jobs.calls") == {
         labels(**done): 2,
         labels(**done | {"outcome": "throttled", "code": "429"}): 1,
@@ -123,10 +127,14 @@ async def test_the_age_of_the_oldest_message_of_each_queue_is_told(told: Told) -
     assert found == {labels(queue="image-jobs-large"): 420}
 
 
-async def test_announcements_are_counted_by_outcome_with_their_tokens_and_wait(told: Told) -> None:
+@pytest.mark.parametrize(("tenant", "counted"), [("shop", "shop"), ("made-up", "default")])
+async def test_announcements_are_counted_by_outcome_with_their_tokens_and_wait(
+    told: Told, tenant: str, counted: str
+) -> None:
     world = fake_world()
     data = {
         "model": "gpt-image-2",
+        "tenant": tenant,
         "usage": {"input_tokens": 10, "output_tokens": 1000},
         "timings": {
             "accepted_at": "2026-11-22T12:00:00+00:00",
@@ -136,9 +144,11 @@ async def test_announcements_are_counted_by_outcome_with_their_tokens_and_wait(t
     event = CloudEvent(
         {"id": "1", "source": "/image-jobs", "type": EventType.SUCCEEDED.value}, data
     )
-    await measured(world).publisher.publish(event, reply_to=None)
+    await measured(world, (Tenant(name="shop"),)).publisher.publish(event, reply_to=None)
     assert world.event_types() == [EventType.SUCCEEDED]
-    assert told.sums("image_jobs.jobs") == {labels(outcome="succeeded", model="gpt-image-2"): 1}
+    assert told.sums("image_jobs.jobs") == {
+        labels(outcome="succeeded", model="gpt-image-2", tenant=counted): 1
+    }
     assert sum(told.sums("image_jobs.tokens").values()) == 1010
     assert sum(told.sums("image_jobs.waiting").values()) == 3
 

@@ -31,6 +31,7 @@ def test_a_success_has_its_pictures_its_routing_and_its_parts() -> None:
         "subject": "jobs/fox",
         "time": "2026-11-30T17:00:40Z",
         "datacontenttype": "application/json",
+        "tenant": "default",
     }
     assert data.pop("images")[1] == {
         "url": URL + "fox/default/1.png",
@@ -71,7 +72,8 @@ def test_a_success_has_its_pictures_its_routing_and_its_parts() -> None:
 
 
 def test_a_success_has_the_usage_the_cost_and_the_times_of_the_whole_job() -> None:
-    data = told(record({"tags": {"campaign": "winter"}}), EventType.SUCCEEDED)["data"]
+    told_of = record({"tags": {"campaign": "winter"}, "tenant": "shop"})
+    data = told(told_of, EventType.SUCCEEDED)["data"]
     totals = {name: data[name] for name in data if name not in {"images", "routing", "parts"}}
     assert totals == {
         "job_id": "fox",
@@ -100,6 +102,7 @@ def test_a_success_has_the_usage_the_cost_and_the_times_of_the_whole_job() -> No
             "total_seconds": 40.0,
             "calling_seconds": 40.0,
         },
+        "tenant": "shop",
         "tags": {"campaign": "winter"},
         "run": 1,
         "contact_sheet": None,

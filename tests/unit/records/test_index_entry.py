@@ -104,6 +104,8 @@ def test_an_entry_says_what_a_list_shows_of_a_record() -> None:
         ({"state": JobState.SUCCEEDED, "model": "FLUX.2-pro"}, False),
         ({"batch": "spring"}, True),
         ({"batch": "autumn"}, False),
+        ({"tenant": "shop"}, True),
+        ({"tenant": "default"}, False),
         ({"failure": "content_refused"}, False),
         ({"text": "IN THE snow"}, True),
         ({"text": "owner:zoë"}, True),
@@ -117,6 +119,7 @@ def test_a_list_holds_the_jobs_that_have_all_that_is_wanted(
         state=JobState.SUCCEEDED,
         models=("gpt-image-2",),
         batch_id="spring",
+        tenant="shop",
         prompt="a fox in the snow",
         tags={"owner": "Zoë"},
     )

@@ -41,6 +41,12 @@ def test_a_task_knows_which_of_its_pictures_are_missing() -> None:
     assert [(slot.index, slot.blob) for slot in half.missing] == [(1, blobs[1])]
 
 
+def test_what_a_job_stores_is_labelled_with_its_tenant_unless_that_is_the_default() -> None:
+    assert record({"tenant": "shop"}).labels["tenant"] == "shop"
+    assert set(record().labels) == {"job_id", "fingerprint"}
+    assert "tenant" not in record().job.model_dump()  # a version before tenants reads the record
+
+
 def test_a_record_of_a_later_version_is_not_read() -> None:
     later = record().model_dump(mode="json") | {"version": 3}
     with pytest.raises(ValidationError, match="version"):
