@@ -6,6 +6,7 @@
     + MalformedMessage        the bytes contain no job
     + InvalidJob              a job, with faults in its fields
     + UnsupportedRequest      a valid job that no configured model can make
+    + NotAllowed              the tenant of the job may not do this, or not now
     + ConflictingJob          its id belongs to a job with other content
   x Unavailable             the same step may succeed later: the queue retries it
     + StoreUnavailable        blob or queue storage did not answer
@@ -98,6 +99,12 @@ class UnsupportedRequest(Rejected):
     """No configured model can make the job."""
 
     code = "unsupported_request"
+
+
+class NotAllowed(Rejected):
+    """The tenant of the job may not do this; with `too_many_jobs`, not before others have ended."""
+
+    code = "not_allowed"
 
 
 class ConflictingJob(Rejected):

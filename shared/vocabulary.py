@@ -34,6 +34,8 @@ class RejectionCode(StrEnum):
     INVALID_JOB = "invalid_job"
     UNSUPPORTED_REQUEST = "unsupported_request"
     OVER_COST_LIMIT = "over_cost_limit"
+    NOT_ALLOWED = "not_allowed"
+    TOO_MANY_JOBS = "too_many_jobs"
     CONFLICT = "conflict"
     POISONED = "poisoned"
 
@@ -70,6 +72,10 @@ REJECTIONS: Final[dict[RejectionCode, str]] = {
     RejectionCode.UNSUPPORTED_REQUEST: "No configured model can make the job as asked.",
     RejectionCode.OVER_COST_LIMIT: "The estimate is above the job's `max_cost_usd`, or above the "
     "daily budget.",
+    RejectionCode.NOT_ALLOWED: "The app does not serve the tenant of the job, or the tenant may "
+    "not use the model.",
+    RejectionCode.TOO_MANY_JOBS: "The tenant has as many open jobs as it may have; send the job "
+    "again when some have ended.",
     RejectionCode.CONFLICT: "The job's id belongs to a job with other content.",
     RejectionCode.POISONED: "The platform gave up the message before the job was accepted.",
 }

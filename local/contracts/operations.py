@@ -74,6 +74,7 @@ class Operation:
 #: Codes that reject a job in a body.
 _OF_A_JOB: Final = (
     *("malformed_message", "invalid_job", "unsupported_request", "over_cost_limit"),
+    *("not_allowed", "too_many_jobs"),
     *("too_large", "unsupported_media_type", "invalid_query"),
 )
 _STATUS_HEADERS: Final = ("Location", "ETag", "Retry-After")

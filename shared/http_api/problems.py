@@ -22,7 +22,7 @@ from ..errors import (
     UnreadableCursor,
 )
 from ..events.data import Data
-from ..vocabulary import REJECTIONS
+from ..vocabulary import REJECTIONS, RejectionCode
 
 #: Type of a body that holds a problem.
 PROBLEM_TYPE: Final = "application/problem+json"
@@ -71,6 +71,8 @@ _KINDS: Final = {
 STATUSES: Final[dict[str, HTTPStatus]] = {
     **{code.value: HTTPStatus.BAD_REQUEST for code in REJECTIONS},
     ConflictingJob.code: HTTPStatus.CONFLICT,
+    RejectionCode.NOT_ALLOWED: HTTPStatus.FORBIDDEN,
+    RejectionCode.TOO_MANY_JOBS: HTTPStatus.TOO_MANY_REQUESTS,
     **{code: kind.status for code, kind in _KINDS.items()},
 }
 #: Every code and what it means.

@@ -8,9 +8,10 @@ from datetime import date
 
 from ..catalogue.models import Catalogue
 from ..config.settings import Configuration, Settings
-from ..errors import Fault, UnsupportedRequest
+from ..config.tenants import Tenant
+from ..errors import Fault, NotAllowed, UnsupportedRequest
 from ..jobs.finish import MAX_RENDITIONS_PER_JOB
-from ..jobs.job import Job
+from ..jobs.job import ANY_MODEL, Job
 from ..jobs.localization import describe_locale, longest_prompt
 from ..pictures.renditions import list_renditions
 from ..vocabulary import RejectionCode
@@ -41,9 +42,12 @@ def make_plans(
 ) -> tuple[Plan, ...]:
     """Return the plans of a job within its cost limit; else raise `UnsupportedRequest`.
 
+    Raises `NotAllowed` for what its tenant may not.
+
     `input_pixels` and `input_types` have the size and the content type of each picture to edit,
     where they are known.
     """
+    tenant = _check_tenant(job, configuration.settings)
     template = configuration.settings.locale_template
     if job.prompt is not None:
         prompt_characters = longest_prompt(job.prompt, job.locales, template)
@@ -52,7 +56,9 @@ def make_plans(
     plans = route(
         job,
         catalogue=configuration.catalogue,
-        deployments=configuration.deployments,
+        deployments=[
+            each for each in configuration.deployments if tenant.may_use(each.model or each.name)
+        ],
         today=today,
         prompt_characters=prompt_characters,
         input_pixels=input_pixels,
@@ -63,6 +69,26 @@ def make_plans(
     if configuration.settings.daily_budget_usd is not None:
         _check_call_limit(configuration.settings.daily_budget_usd, job, plans)
     return plans
+
+
+def _check_tenant(job: Job, settings: Settings) -> Tenant:
+    tenant, faults = settings.find_tenant(job.tenant), list[Fault]()
+    if not settings.serves_tenant(job.tenant):
+        faults = [Fault("tenant", f"{job.tenant!r} is not served; use a tenant of this app")]
+    else:
+        names = {"model": [job.model], "models": job.models}
+        faults = [
+            Fault(
+                field,
+                f"{name!r} is not for the tenant {job.tenant!r}; use {', '.join(tenant.models)}",
+            )
+            for field, named in names.items()
+            for name in named
+            if name not in ANY_MODEL and not tenant.may_use(name)
+        ]
+    if faults:
+        raise NotAllowed(faults, job_id=job.job_id)
+    return tenant
 
 
 def _find_finish_faults(job: Job) -> Iterator[Fault]:

@@ -6,10 +6,10 @@ is a listing of each, merged (docs/decisions/0007).
 
 import contextlib
 import logging
-from collections import deque
+from collections import Counter, deque
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from ..errors import StaleVersion
@@ -35,6 +35,9 @@ _ENTRY: Final = "entry"
 _NEXT_CHECK_AT: Final = "next_check_at"
 #: The most that one listing returns.
 _MOST: Final = 5_000
+_ALWAYS: Final = datetime.max.replace(tzinfo=UTC)
+#: How long counts of open jobs are believed.
+_FRESH: Final = timedelta(seconds=5)
 #: Listings that one page may cost, however many jobs its filter passes over.
 _LISTINGS: Final = 4
 
@@ -49,11 +52,37 @@ class OpenEntry:
     version: str
 
 
+@dataclass(slots=True)
+class _OpenCounts:
+    """Open jobs by tenant, as of a moment and with those that this process has admitted since."""
+
+    by_tenant: Counter[str] = field(default_factory=Counter)
+    at: datetime | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class JobIndex:
     """Which jobs are open, and all jobs newest first, without reading a record."""
 
     blobs: Blobs
+    _counts: _OpenCounts = field(default_factory=_OpenCounts)
+
+    async def admit(
+        self, tenant: str, counts: Callable[[str], bool], *, most: int, now: datetime
+    ) -> bool:
+        """Return whether one more job of a tenant makes at most `most` open ones, and count it.
+
+        `counts` says whose jobs count. Jobs are listed again after 5 seconds, so several processes
+        together may admit a few more.
+        """
+        if self._counts.at is None or not timedelta() <= now - self._counts.at < _FRESH:
+            opened = [each.entry.tenant async for each in self.open_entries(due=_ALWAYS)]
+            self._counts.by_tenant, self._counts.at = Counter(opened), now
+        found = sum(count for name, count in self._counts.by_tenant.items() if counts(name))
+        if found >= most:
+            return False
+        self._counts.by_tenant[tenant] += 1
+        return True
 
     async def add(self, entry: IndexEntry, *, next_check_at: datetime) -> OpenEntry:
         """Add an open job before its record exists, or overwrite its entry; one write."""

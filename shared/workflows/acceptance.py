@@ -15,6 +15,7 @@ from ..errors import (
     Fault,
     InvalidJob,
     NewerRecord,
+    NotAllowed,
     Rejected,
     UnreadableRecord,
 )
@@ -28,6 +29,7 @@ from ..records.transitions import open_record
 from ..routing.plan import Plan
 from ..routing.planner import find_setting_faults, make_plans
 from ..stores.world import World
+from ..vocabulary import RejectionCode
 from .finishing import wake_finish
 from .outbox import publish_pending
 
@@ -97,6 +99,7 @@ async def accept(
     settings = configuration.settings
     try:
         valid = await validate_job(job, world, configuration)
+        await _check_room(job, world, configuration)
     except Rejected:
         # It may have been accepted when a model was there, or its prompt's blob.
         stored, is_new = await _find_same(job, world), False
@@ -116,6 +119,25 @@ async def accept(
     ended = not is_new and stored.value.state is not JobState.RUNNING
     stored = await publish_pending(stored, world, source=settings.event_source, again=ended)
     return Accepted(stored, is_new)
+
+
+async def _check_room(job: Job, world: World, configuration: Configuration) -> None:
+    """Raise `NotAllowed` if the tenant of the job has as many open jobs as it may have."""
+    settings = configuration.settings
+    tenant = settings.find_tenant(job.tenant)
+    if tenant.max_open_jobs is None or await world.index.admit(
+        job.tenant,
+        lambda name: settings.find_tenant(name) == tenant,
+        most=tenant.max_open_jobs,
+        now=world.clock.now(),
+    ):
+        return
+    message = (
+        f"{job.tenant!r} has {tenant.max_open_jobs:,} open jobs, as many as it may have; send the "
+        "job again when some have ended"
+    )
+    code = RejectionCode.TOO_MANY_JOBS
+    raise NotAllowed([Fault("tenant", message)], job_id=job.job_id, code=code)
 
 
 async def _create_record(record: JobRecord, world: World) -> tuple[Versioned[JobRecord], bool]:

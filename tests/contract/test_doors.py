@@ -30,12 +30,13 @@ BLOBS = {
     "windows.txt": "a fox".encode("utf-16"),
     "latin.txt": "Küste".encode("latin-1"),
 }
+TENANTS = '[{"name": "default"}, {"name": "shop", "models": ["gpt-image-2"]}]'
 type Faults = list[str]
 type Door = Callable[[bytes, Path], Awaitable[Faults]]
 
 
 def drop() -> Drop:
-    it = Drop()
+    it = Drop(TENANTS=TENANTS, UNKNOWN_TENANTS="reject")
     for name, body in BLOBS.items():
         it.world.seed("inputs", name, body)
     it.world.queues.missing.add("replies-gone")
@@ -142,6 +143,7 @@ def job(**fields: Any) -> bytes:  # noqa: ANN401 (what JSON can hold)
     return json.dumps(PROMPT | fields).encode()
 
 
+TENANT_RULE = "use 1 to 40 of a-z 0-9 -, starting and ending with a letter or digit"
 LONG_LOCALE = "de" + "-abcdefgh" * 4
 CASES: list[tuple[tuple[Door, ...], bytes, Faults]] = [
     (EVERY, job(), []),
@@ -231,6 +233,23 @@ CASES: list[tuple[tuple[Door, ...], bytes, Faults]] = [
     ),
     (STORED, b'{"prompt_blob": "windows.txt"}', []),
     (STORED, job(reply_to="replies-shop"), []),
+    (STORED, job(tenant="shop", model="auto"), []),
+    (EVERY, job(tenant="No Name"), [f"tenant: 'No Name' is not allowed; {TENANT_RULE}"]),
+    (
+        STORED,
+        job(tenant="stranger"),
+        ["tenant: 'stranger' is not served; use a tenant of this app"],
+    ),
+    (
+        STORED,
+        job(tenant="shop", model="MAI-Image-2.5"),
+        ["model: 'MAI-Image-2.5' is not for the tenant 'shop'; use gpt-image-2"],
+    ),
+    (
+        STORED,
+        job(tenant="shop", models=["gpt-image-2", "MAI-Image-2.5"]),
+        ["models: 'MAI-Image-2.5' is not for the tenant 'shop'; use gpt-image-2"],
+    ),
     (
         STORED,
         job(reply_to="replies-gone"),

@@ -260,3 +260,18 @@ async def test_a_strange_blob_in_the_index_is_skipped_and_named(
     assert await jobs(index) == ["job-2"]
     assert (await index.sums(JobFilter())).states[JobState.RUNNING] == 1
     assert "'open/0-stray'" in caplog.text
+
+
+async def test_a_tenant_is_admitted_while_it_has_few_enough_open_jobs(index: JobIndex) -> None:
+    async def admits(tenant: str, at: datetime) -> bool:
+        return await index.admit(tenant, lambda name: name == tenant, most=2, now=at)
+
+    for number in (1, 2, 3):
+        tenant = "shop" if number < 3 else "other"
+        await open_job(index, an_entry(number).model_copy(update={"tenant": tenant}))
+    assert not await admits("shop", LATER)
+    assert await admits("other", LATER)
+    assert not await admits("other", LATER)  # the one admitted a moment ago counts
+    for at in (LATER + timedelta(seconds=4), LATER + timedelta(seconds=5)):
+        await index.close(ended(an_entry(1)))
+        assert await admits("shop", at) is (at > LATER + timedelta(seconds=4))

@@ -1,12 +1,13 @@
 """Build HTTP responses: documents, problems and stored blobs, with their headers."""
 
 from collections.abc import Awaitable, Mapping
+from http import HTTPStatus
 from typing import Final
 
 import azure.functions as func
 
 from ...config.settings import Configuration
-from ...errors import ImageJobsError, Rejected, Unavailable
+from ...errors import ImageJobsError, Rejected
 from ...events.data import Data
 from ...http_api.problems import PROBLEM_TYPE, Refused, refused, to_problem
 from ...http_api.queries import ByteRange, matches_version, read_byte_range
@@ -22,7 +23,8 @@ _COMMON_HEADERS: Final = {
     "Cache-Control": "private, no-cache",
     "X-Content-Type-Options": "nosniff",
 }
-#: Seconds until a retry, after a service did not answer.
+#: What a retry may change, and the seconds until it is worth one.
+_LATER: Final = (HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS)
 _RETRY_AFTER: Final = "5"
 
 
@@ -45,7 +47,7 @@ async def respond(name: str, answer: Awaitable[func.HttpResponse]) -> func.HttpR
     except ImageJobsError as error:
         _log_error(name, error)
         found = to_problem(error)
-        again = {"Retry-After": _RETRY_AFTER} if isinstance(error, Unavailable) else {}
+        again = {"Retry-After": _RETRY_AFTER} if found.status in _LATER else {}
         return build_response(found.model_dump_json(), PROBLEM_TYPE, found.status, again)
 
 

@@ -6,6 +6,7 @@ from shared.errors import (
     IllegalStep,
     ImageJobsError,
     InvalidJob,
+    NotAllowed,
     RecordGone,
     StoreUnavailable,
     UnreadableRecord,
@@ -28,6 +29,8 @@ def test_a_rejection_is_told_with_every_fault_by_its_field() -> None:
     ("error", "status", "code"),
     [
         (ConflictingJob([Fault("job_id", "is taken")]), 409, "conflict"),
+        (NotAllowed([Fault("tenant", "is not served")]), 403, "not_allowed"),
+        (NotAllowed([Fault("tenant", "is full")], code="too_many_jobs"), 429, "too_many_jobs"),
         (IllegalStep("task 0 is done already"), 409, "wrong_state"),
         (RecordGone("gone"), 404, "no_such_job"),
         (StoreUnavailable("secret-account: 503"), 503, "unavailable"),

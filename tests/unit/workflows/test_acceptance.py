@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.errors import ConflictingJob, InvalidJob
+from shared.errors import ConflictingJob, InvalidJob, NotAllowed
 from shared.jobs.fields import MAX_PROMPT_BYTES
 from shared.records.index_entry import FIRST_CHECK_AFTER
 from shared.records.record import JobState, TaskState
@@ -160,3 +160,24 @@ async def test_only_tasks_that_nobody_has_begun_are_woken() -> None:
     await wake(begun.model_copy(update={"tasks": (done, second)}), world, configured())
     (sent,) = world.queues.sent
     assert read_task(sent.body).task == 1
+
+
+async def test_a_tenant_with_all_its_jobs_open_gets_no_other_and_keeps_those_it_has() -> None:
+    settings = configured(TENANTS='[{"name": "shop", "max_open_jobs": 1}]')
+    world, job = fake_world(), read({"job_id": "one", "prompt": "a fox", "tenant": "shop"})
+    second = read({"job_id": "two", "prompt": "a fox", "tenant": "shop"})
+    assert (await accept(job, world, settings)).is_new
+    assert not (await accept(job, world, settings)).is_new
+    with pytest.raises(NotAllowed, match="'shop' has 1 open jobs") as caught:
+        await accept(second, world, settings)
+    assert caught.value.code == "too_many_jobs"
+    assert world.container("jobs").stored.keys().isdisjoint({"two.json"})
+    other = read({"job_id": "three", "prompt": "a fox"})
+    assert (await accept(other, world, settings)).is_new
+
+
+async def test_a_job_that_leaves_the_model_open_gets_one_that_its_tenant_may_use() -> None:
+    settings = configured(TENANTS='[{"name": "shop", "models": ["MAI-Image-2.5"]}]')
+    asked = {"prompt": "a fox", "tenant": "shop"}
+    valid = await validate_job(read(asked), fake_world(), settings)
+    assert {plan.model for plan in valid.plans} == {"MAI-Image-2.5"}
