@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, timedelta
 from typing import Final
 
+from ..config.tenants import Tenant
 from ..errors import ImageJobsError
 from ..events.delivery import Delivery
 from ..jobs.commands import Action, Command
@@ -34,6 +35,8 @@ class Today:
     ledger: DayLedger | None
     #: `DAILY_BUDGET_USD` where this client knows it; the app's own setting can't be read.
     limit_usd: float | None
+    #: `TENANTS`, likewise.
+    tenants: tuple[Tenant, ...] = ()
 
 
 class AsyncOperator:
@@ -54,7 +57,8 @@ class AsyncOperator:
     async def today(self) -> Today:
         """Return what today's calls (UTC) have cost, and what is reserved for calls in progress."""
         day = self._app.clock.now().astimezone(UTC).date()
-        return Today(day, await self._app.budget.look(day), self._app.settings.daily_budget_usd)
+        ledger, settings = await self._app.budget.look(day), self._app.settings
+        return Today(day, ledger, settings.daily_budget_usd, settings.tenants)
 
     async def dead_letters(
         self,

@@ -266,6 +266,12 @@ class Settings(BaseModel):
         """Return the tenant whose limits and share count for jobs of this name."""
         return find_tenant(self.tenants, name)
 
+    @property
+    def keeps_budget(self) -> bool:
+        """Whether the calls of a day are counted: the app or a tenant has a daily budget."""
+        limits = (self.daily_budget_usd, *(each.daily_budget_usd for each in self.tenants))
+        return any(limit is not None for limit in limits)
+
     def serves_tenant(self, name: str) -> bool:
         """Return whether jobs of this tenant are accepted."""
         known = any(each.name == name for each in self.tenants)

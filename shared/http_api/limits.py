@@ -1,11 +1,14 @@
 """Describe the state of a quota pool and of a daily budget, from their ledgers."""
 
+from collections.abc import Sequence
 from datetime import date, datetime
 from typing import Literal
 
 from pydantic import Field
 
+from ..config.tenants import Tenant
 from ..events.data import Data
+from ..jobs.job import DEFAULT_TENANT
 from ..limits.adaptive_rate import Quota, apply_quota
 from ..limits.budget import MILLION, DayLedger, to_millionths
 from ..limits.circuit_breaker import Circuit, open_until
@@ -40,6 +43,17 @@ class PaceStatus(Data):
     circuits: tuple[CircuitStatus, ...]
 
 
+class TenantBudget(Data):
+    """What a tenant's calls of a day cost, and what further ones may cost."""
+
+    tenant: str
+    limit_usd: float | None = Field(description="Its `daily_budget_usd`; null: no limit.")
+    cost_usd: float = Field(description="What ended calls certainly cost.")
+    cost_usd_at_most: float = Field(description="What they may have cost.")
+    reserved_usd: float = Field(description="For calls in progress.")
+    left_usd: float | None = Field(description="Null: no limit.")
+
+
 class BudgetStatus(Data):
     """The budget of a day."""
 
@@ -61,6 +75,9 @@ class BudgetStatus(Data):
         default=None, description="What further calls may cost; null: no limit."
     )
     calls: int | None = Field(default=None, description="Number of reservations; null likewise.")
+    tenants: tuple[TenantBudget, ...] = Field(
+        default=(), description="The parts of configured tenants and `default`; empty without any."
+    )
 
 
 class CostReservationStatus(Data):
@@ -90,23 +107,53 @@ def describe_pace(ledger: Ledger | None, quota: Quota, *, now: datetime) -> Pace
 
 
 def describe_budget(
-    ledger: DayLedger | None, *, day: date, limit_usd: float | None
+    ledger: DayLedger | None,
+    *,
+    day: date,
+    limit_usd: float | None,
+    tenants: Sequence[Tenant] = (),
 ) -> BudgetStatus:
-    """Return the state of a day's budget; with a limit and without a ledger, the cost is zero."""
-    if ledger is None and limit_usd is None:
+    """Return the state of a day's budget; with a limit and without a ledger, the cost is zero.
+
+    `tenants` are the configured ones; of others, those that the ledger knows are described too.
+    """
+    has_limit = limit_usd is not None or any(each.daily_budget_usd for each in tenants)
+    if ledger is None and not has_limit:
         return BudgetStatus(day=day)
     ledger = ledger or DayLedger()
+    held = {hold.tenant for hold in ledger.held.values()}
+    names = dict.fromkeys([*(each.name for each in tenants), *sorted({*ledger.tenants, *held})])
+    if names:
+        names.setdefault(DEFAULT_TENANT)
     return BudgetStatus(
         day=day,
         limit_usd=limit_usd,
         cost_usd=_usd(ledger.certain),
         cost_usd_at_most=_usd(ledger.spent),
         reserved_usd=_usd(ledger.committed - ledger.spent),
-        left_usd=None
-        if limit_usd is None
-        else _usd(max(0, to_millionths(limit_usd) - ledger.committed)),
+        left_usd=_left(limit_usd, ledger.committed),
         calls=len(ledger.held),
+        tenants=tuple(_tenant_budget(ledger, name, tenants) for name in names)
+        if names != {DEFAULT_TENANT: None}
+        else (),
     )
+
+
+def _tenant_budget(ledger: DayLedger, name: str, tenants: Sequence[Tenant]) -> TenantBudget:
+    cost, reserved = ledger.cost_of(name), ledger.reserved_for(name)
+    limit = next((each.daily_budget_usd for each in tenants if each.name == name), None)
+    return TenantBudget(
+        tenant=name,
+        limit_usd=limit,
+        cost_usd=_usd(cost.certain),
+        cost_usd_at_most=_usd(cost.spent),
+        reserved_usd=_usd(reserved),
+        left_usd=_left(limit, cost.spent + reserved),
+    )
+
+
+def _left(limit_usd: float | None, committed: int) -> float | None:
+    return None if limit_usd is None else _usd(max(0, to_millionths(limit_usd) - committed))
 
 
 def list_reservations(ledger: DayLedger | None) -> tuple[CostReservationStatus, ...]:

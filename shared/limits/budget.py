@@ -2,16 +2,19 @@
 
 Amounts are whole millionths of a dollar, rounded up: sums are exact and never below the bill. A
 cost is reserved before the intent of a call is written, and settled when its result is. If the
-process dies in between, the reservation counts in full until a sweep settles it.
+process dies in between, the reservation counts in full until a sweep settles it. What tenants cost
+is counted in the same ledger, so one write keeps both limits.
 """
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, Field, model_validator
+
+from ..jobs.job import DEFAULT_TENANT
 
 MILLION: Final = 1_000_000
 
@@ -22,8 +25,17 @@ class CostReservation(BaseModel, frozen=True, extra="allow"):
     #: Millionths of a dollar.
     amount: int = Field(ge=0)
     job_id: str
+    tenant: str = Field(default=DEFAULT_TENANT, exclude_if=lambda name: name == DEFAULT_TENANT)
     #: The call has ended at this time at the latest.
     until: AwareDatetime
+
+
+class TenantCost(BaseModel, frozen=True, extra="allow"):
+    """What the settled calls of one tenant cost, millionths of a dollar."""
+
+    #: What is possible, and the part of it that is certain.
+    spent: int = Field(default=0, ge=0)
+    certain: int = Field(default=0, ge=0)
 
 
 class DayLedger(BaseModel, frozen=True, extra="allow"):
@@ -38,6 +50,8 @@ class DayLedger(BaseModel, frozen=True, extra="allow"):
     #: Reservations by ticket; each ticket is used once.
     held: dict[str, CostReservation] = {}
     next_ticket: int = 1
+    #: The part of each tenant but `default`, whose part is the rest.
+    tenants: dict[str, TenantCost] = Field(default={}, exclude_if=lambda tenants: not tenants)
 
     @model_validator(mode="before")
     @classmethod
@@ -50,6 +64,20 @@ class DayLedger(BaseModel, frozen=True, extra="allow"):
     def committed(self) -> int:
         """Return what settled calls may have cost plus what is reserved."""
         return self.spent + sum(hold.amount for hold in self.held.values())
+
+    def cost_of(self, tenant: str) -> TenantCost:
+        """Return what the settled calls of a tenant cost."""
+        if tenant != DEFAULT_TENANT:
+            return self.tenants.get(tenant, TenantCost())
+        others = self.tenants.values()
+        return TenantCost(
+            spent=self.spent - sum(each.spent for each in others),
+            certain=self.certain - sum(each.certain for each in others),
+        )
+
+    def reserved_for(self, tenant: str) -> int:
+        """Return what is reserved for calls of a tenant, millionths of a dollar."""
+        return sum(hold.amount for hold in self.held.values() if hold.tenant == tenant)
 
 
 def ledger_name(day: str) -> str:
@@ -79,27 +107,58 @@ class NoBudget:
     left: int
     #: Only reserved costs are in the way; they may settle for less, so try again later.
     try_later: bool
+    #: The limit is the tenant's own.
+    of_tenant: bool = False
 
 
 def reserve(
-    ledger: DayLedger, hold: CostReservation, *, limit: int | None
+    ledger: DayLedger,
+    hold: CostReservation,
+    *,
+    limit: int | None,
+    tenant_limit: int | None = None,
 ) -> tuple[DayLedger, str | NoBudget]:
-    """Reserve a cost and return its ticket; `NoBudget` if that would exceed the limit."""
-    if limit is not None and ledger.committed + hold.amount > limit:
-        left = max(0, limit - ledger.committed)
-        return ledger, NoBudget(left, try_later=ledger.spent + hold.amount <= limit)
+    """Reserve a cost and return its ticket; `NoBudget` if that would exceed a limit.
+
+    `limit` is for all calls of the day, `tenant_limit` for those of the tenant.
+    """
+    spent = ledger.cost_of(hold.tenant).spent
+    found = (
+        _find_lack(hold.amount, limit, ledger.spent, ledger.committed),
+        _find_lack(hold.amount, tenant_limit, spent, spent + ledger.reserved_for(hold.tenant)),
+    )
+    lacks = [
+        replace(lack, of_tenant=of_tenant)
+        for lack, of_tenant in zip(found, (False, True), strict=True)
+        if lack
+    ]
+    if lacks:
+        return ledger, min(lacks, key=lambda lack: lack.try_later)
     ticket = str(ledger.next_ticket)
     changes = {"held": {**ledger.held, ticket: hold}, "next_ticket": ledger.next_ticket + 1}
     return ledger.model_copy(update=changes), ticket
+
+
+def _find_lack(amount: int, limit: int | None, spent: int, committed: int) -> NoBudget | None:
+    if limit is None or committed + amount <= limit:
+        return None
+    return NoBudget(max(0, limit - committed), try_later=spent + amount <= limit)
 
 
 def settle(ledger: DayLedger, ticket: str, cost: SettledCost) -> DayLedger:
     """Replace a reservation by what the call may have cost; a second time changes nothing."""
     if ticket not in ledger.held:
         return ledger
+    tenant = ledger.held[ticket].tenant
     held = {name: hold for name, hold in ledger.held.items() if name != ticket}
     spent, certain = ledger.spent + cost.at_most, ledger.certain + cost.certain
-    return ledger.model_copy(update={"spent": spent, "certain": certain, "held": held})
+    tenants = ledger.tenants
+    if tenant != DEFAULT_TENANT:
+        so_far = ledger.cost_of(tenant)
+        sums = {"spent": so_far.spent + cost.at_most, "certain": so_far.certain + cost.certain}
+        tenants = {**tenants, tenant: so_far.model_copy(update=sums)}
+    changes = {"spent": spent, "certain": certain, "held": held, "tenants": tenants}
+    return ledger.model_copy(update=changes)
 
 
 def find_overdue(ledger: DayLedger, *, now: datetime) -> Mapping[str, CostReservation]:

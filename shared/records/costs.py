@@ -110,13 +110,19 @@ def over_cost_limit(record: JobRecord, estimate_usd: float | None) -> Failure:
 
 
 def over_budget(
-    day: date, limit_usd: float, *, estimate_usd: float | None, left_usd: float
+    day: date,
+    limit_usd: float,
+    *,
+    estimate_usd: float | None,
+    left_usd: float,
+    tenant: str | None = None,
 ) -> Failure:
-    """Return the failure of a task that waits for another day's budget."""
+    """Return the failure of a task that waits for another day's budget: the app's or a tenant's."""
+    whose = "app's budget" if tenant is None else f"budget of the tenant {tenant!r},"
     return Failure(
         code=FailureCode.OVER_BUDGET,
         message=f"the call {_describe_price(estimate_usd)}, and ${left_usd:.4f} is left of the "
-        f"app's budget of ${limit_usd:g} for {day.isoformat()} (UTC); the job continues at "
+        f"{whose} of ${limit_usd:g} for {day.isoformat()} (UTC); the job continues at "
         f"{_midnight_after(day).isoformat(timespec='minutes')}",
         retryable=True,
     )

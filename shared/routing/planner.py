@@ -66,8 +66,12 @@ def make_plans(
     _check_input_types(input_types, job, plans, configuration.catalogue)
     if job.max_cost_usd is not None:
         _check_cost_limit(job.max_cost_usd, job, plans)
-    if configuration.settings.daily_budget_usd is not None:
-        _check_call_limit(configuration.settings.daily_budget_usd, job, plans)
+    for budget, whose in (
+        (configuration.settings.daily_budget_usd, "the app"),
+        (tenant.daily_budget_usd, f"the tenant {tenant.name!r}"),
+    ):
+        if budget is not None:
+            _check_call_limit(budget, whose, job, plans)
     return plans
 
 
@@ -146,20 +150,20 @@ def _check_cost_limit(limit: float, job: Job, plans: tuple[Plan, ...]) -> None:
     raise _over_limit(Fault("max_cost_usd", problem), job)
 
 
-def _check_call_limit(budget: float, job: Job, plans: tuple[Plan, ...]) -> None:
+def _check_call_limit(budget: float, whose: str, job: Job, plans: tuple[Plan, ...]) -> None:
     """Reject a job with a call that costs more than the budget of a whole day."""
     for plan in plans:
         estimate = plan.estimate_call(plan.per_call)
         if estimate is None:
             problem = (
-                f"the price of {plan.model} is not known, so the daily budget of the app can't be "
+                f"the price of {plan.model} is not known, so the daily budget of {whose} can't be "
                 "checked; choose another model"
             )
             raise _over_limit(Fault("model", problem), job)
         if estimate > budget:
             problem = (
                 f"the estimate of one call is ${estimate:.4f} ({plan.estimate_basis}), above "
-                f"the daily budget of the app, ${budget:g}"
+                f"the daily budget of {whose}, ${budget:g}"
             )
             raise _over_limit(Fault("", problem), job)
 

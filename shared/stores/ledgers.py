@@ -304,12 +304,17 @@ class BudgetLedgers:
     _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def reserve(
-        self, hold: CostReservation, *, day: date, limit: int | None
+        self,
+        hold: CostReservation,
+        *,
+        day: date,
+        limit: int | None,
+        tenant_limit: int | None = None,
     ) -> str | NoBudget:
         """Reserve money of a day and return its ticket, or why that would pass the limit."""
 
         def step(ledger: DayLedger) -> tuple[DayLedger, str | NoBudget]:
-            return reserve(ledger, hold, limit=limit)
+            return reserve(ledger, hold, limit=limit, tenant_limit=tenant_limit)
 
         number = await self._change(day.isoformat(), step)
         return f"{day.isoformat()}/{number}" if isinstance(number, str) else number

@@ -98,10 +98,15 @@ class _Look:
         )
 
     async def budget(self) -> tuple[BudgetStatus | None, str | None]:
-        day, limit = self.now.astimezone(UTC).date(), self.configuration.settings.daily_budget_usd
+        day, settings = self.now.astimezone(UTC).date(), self.configuration.settings
 
         async def look() -> BudgetStatus:
-            return describe_budget(await self.world.budget.look(day), day=day, limit_usd=limit)
+            return describe_budget(
+                await self.world.budget.look(day),
+                day=day,
+                limit_usd=settings.daily_budget_usd,
+                tenants=settings.tenants,
+            )
 
         return await self.attempt(look)
 

@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ...http_api.limits import (
+    BudgetStatus,
     CostReservationStatus,
     PaceStatus,
     describe_budget,
@@ -102,8 +103,14 @@ def ledger(
         console().print(f"Only the newest {MOST_LISTED:,} jobs were counted.", style="yellow")
 
 
+def _describe(today: Today) -> BudgetStatus:
+    return describe_budget(
+        today.ledger, day=today.day, limit_usd=today.limit_usd, tenants=today.tenants
+    )
+
+
 def _budget_json(today: Today) -> dict[str, Any]:
-    status = describe_budget(today.ledger, day=today.day, limit_usd=today.limit_usd)
+    status = _describe(today)
     holds = [hold.model_dump(mode="json") for hold in list_reservations(today.ledger)]
     return {**status.model_dump(mode="json"), "holds": holds}
 
@@ -137,7 +144,7 @@ def _list_problems(pace: PaceStatus, time: datetime) -> Iterator[Text]:
 
 
 def _print_budget(today: Today, time: datetime) -> None:
-    status = describe_budget(today.ledger, day=today.day, limit_usd=today.limit_usd)
+    status = _describe(today)
     if status.calls is None:
         console().print("No daily budget is configured (DAILY_BUDGET_USD).", "")
         return
@@ -149,6 +156,10 @@ def _print_budget(today: Today, time: datetime) -> None:
         limits = [dollars(status.limit_usd), dollars(status.left_usd)]
     calls = f"for {status.calls} calls in progress" if status.calls else ""
     rows.add_row(f"{status.day}", *amounts, *limits, calls)
+    for each in status.tenants:
+        amounts = map(dollars, (each.cost_usd, each.cost_usd_at_most, each.reserved_usd))
+        limits = [dollars(each.limit_usd), dollars(each.left_usd)] if each.limit_usd else ["", ""]
+        rows.add_row(f"  {each.tenant}", *amounts, *limits, "")
     console().print(rows, "")
     if holds := list_reservations(today.ledger):
         console().print(_reservations_table(holds[:MAX_RESERVATIONS], time))

@@ -112,27 +112,46 @@ async def reserve_budget(
     attempt: Attempt, record: JobRecord, world: World, configuration: Configuration
 ) -> Attempt | Failure | NoBudget:
     """Return the attempt with its ticket, or why there is no money for it today, or not yet."""
-    limit_usd = configuration.settings.daily_budget_usd
-    if limit_usd is None:
+    settings = configuration.settings
+    if not settings.keeps_budget:
         return attempt
+    tenant = settings.find_tenant(record.job.tenant)
     day = attempt.started_at.astimezone(UTC).date()
+
+    def lack(*, of_tenant: bool, left: int | None = None) -> Failure:
+        limit = (tenant.daily_budget_usd if of_tenant else settings.daily_budget_usd) or 0.0
+        return over_budget(
+            day,
+            limit,
+            estimate_usd=attempt.estimate_usd,
+            left_usd=limit if left is None else left / MILLION,
+            tenant=tenant.name if of_tenant else None,
+        )
+
     if attempt.estimate_usd is None:  # a price that was known when the job was accepted
-        return over_budget(day, limit_usd, estimate_usd=None, left_usd=limit_usd)
+        if settings.daily_budget_usd is None and tenant.daily_budget_usd is None:
+            return attempt
+        return lack(of_tenant=settings.daily_budget_usd is None)
+    # Releasing a job by hand is a decision to pay.
+    limits = (
+        (None, None)
+        if record.budget_waived
+        else (settings.daily_budget_usd, tenant.daily_budget_usd)
+    )
+    limit, tenant_limit = (None if usd is None else to_millionths(usd) for usd in limits)
     ticket = await world.budget.reserve(
         CostReservation(
             amount=to_millionths(attempt.estimate_usd),
             job_id=record.job_id,
+            tenant=tenant.name,
             until=attempt.deadline_at,
         ),
         day=day,
-        # Releasing a job by hand is a decision to pay.
-        limit=None if record.budget_waived else to_millionths(limit_usd),
+        limit=limit,
+        tenant_limit=tenant_limit,
     )
     if isinstance(ticket, NoBudget):
-        if ticket.try_later:
-            return ticket
-        left, asked = ticket.left / MILLION, attempt.estimate_usd
-        return over_budget(day, limit_usd, estimate_usd=asked, left_usd=left)
+        return ticket if ticket.try_later else lack(of_tenant=ticket.of_tenant, left=ticket.left)
     return attempt.model_copy(update={"ticket": ticket})
 
 
@@ -170,7 +189,7 @@ async def reconcile(
     written once more before the money is released: a process that was about to record the call can
     no longer do so.
     """
-    if configuration.settings.daily_budget_usd is None:
+    if not configuration.settings.keeps_budget:
         return
     now = world.clock.now()
     today = now.astimezone(UTC).date()

@@ -6,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from shared.config.tenants import Tenant
 from shared.http_api.limits import describe_budget, describe_pace
 from shared.limits.adaptive_rate import Quota
 from shared.limits.budget import (
@@ -156,7 +157,7 @@ def test_a_day_without_a_ledger_has_spent_nothing_under_a_limit() -> None:
 
 def test_without_a_limit_nobody_knows_what_was_spent() -> None:
     told = describe_budget(None, day=DAY, limit_usd=None)
-    assert set(told.model_dump(exclude={"day"}).values()) == {None}
+    assert set(told.model_dump(exclude={"day", "tenants"}).values()) == {None}
 
 
 @given(
@@ -192,3 +193,21 @@ def test_what_is_told_of_a_day_is_its_ledger_to_the_millionth(
 @pytest.mark.parametrize("limit", [None, 0.5])
 def test_an_empty_ledger_is_a_day_on_which_all_was_given_back(limit: float | None) -> None:
     assert describe_budget(DayLedger(), day=DAY, limit_usd=limit).cost_usd == 0.0
+
+
+def test_the_parts_of_tenants_are_told_and_add_up_to_the_day() -> None:
+    ledger, tickets = DayLedger(), {}
+    for tenant, amount in (("shop", 400_000), ("default", 300_000), ("gone", 200_000)):
+        hold = CostReservation(amount=amount, job_id="a", tenant=tenant, until=NOW)
+        ledger, tickets[tenant] = reserve(ledger, hold, limit=None)
+    ledger = settle(ledger, str(tickets["shop"]), SettledCost(certain=100_000, at_most=150_000))
+    shop = Tenant(name="shop", daily_budget_usd=1.0)
+    told = describe_budget(ledger, day=DAY, limit_usd=None, tenants=(shop,))
+    assert [(each.tenant, each.cost_usd_at_most, each.reserved_usd) for each in told.tenants] == [
+        ("shop", 0.15, 0.0),
+        ("default", 0.0, 0.3),
+        ("gone", 0.0, 0.2),
+    ]
+    assert [each.left_usd for each in told.tenants] == [0.85, None, None]
+    assert (told.cost_usd_at_most, told.reserved_usd) == (0.15, 0.5)
+    assert describe_budget(DayLedger(), day=DAY, limit_usd=1.0).tenants == ()

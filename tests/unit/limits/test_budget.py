@@ -10,6 +10,7 @@ from pydantic import ValidationError
 from shared.limits.budget import (
     CostReservation,
     DayLedger,
+    NoBudget,
     SettledCost,
     find_overdue,
     reserve,
@@ -21,8 +22,8 @@ NOW = datetime(2026, 11, 22, 12, tzinfo=UTC)
 LIMIT = 10_000
 
 
-def a_hold(amount: int) -> CostReservation:
-    return CostReservation(amount=amount, job_id="fox-1", until=NOW)
+def a_hold(amount: int, tenant: str = "default") -> CostReservation:
+    return CostReservation(amount=amount, job_id="fox-1", tenant=tenant, until=NOW)
 
 
 @given(
@@ -63,6 +64,57 @@ def test_a_ledger_never_counts_less_than_what_is_billed_and_holds_the_limit(
         assert ledger.committed <= LIMIT + excess
     assert ledger.spent + sum(hold.amount for hold in ledger.held.values()) == ledger.committed
     assert DayLedger.model_validate_json(ledger.model_dump_json()) == ledger
+
+
+@given(
+    st.lists(
+        st.tuples(
+            st.sampled_from(["default", "shop", "press"]),
+            st.integers(1, 4_000),
+            st.none() | st.integers(0, 5_000),
+        ),
+        max_size=30,
+    )
+)
+def test_a_tenant_is_refused_for_its_own_calls_alone_and_all_parts_are_the_day(
+    calls: list[tuple[str, int, int | None]],
+) -> None:
+    ledger, alone = DayLedger(), {name: DayLedger() for name in ("default", "shop", "press")}
+    for tenant, amount, cost in calls:
+        hold = a_hold(amount, tenant)
+        ledger, ticket = reserve(ledger, hold, limit=None, tenant_limit=LIMIT)
+        alone[tenant], own = reserve(alone[tenant], a_hold(amount), limit=LIMIT)
+        assert isinstance(ticket, str) == isinstance(own, str)
+        if not isinstance(ticket, str) or not isinstance(own, str):
+            assert ticket == NoBudget(own.left, own.try_later, of_tenant=True)  # type: ignore[union-attr]  # both are refusals
+        elif cost is not None:
+            settled = SettledCost(certain=cost // 2, at_most=cost)
+            ledger, alone[tenant] = (
+                settle(ledger, ticket, settled),
+                settle(alone[tenant], own, settled),
+            )
+    for tenant, own_ledger in alone.items():
+        assert ledger.cost_of(tenant).spent == own_ledger.spent
+        assert ledger.cost_of(tenant).certain == own_ledger.certain
+        assert ledger.reserved_for(tenant) == own_ledger.committed - own_ledger.spent
+    assert ledger.committed == sum(each.committed for each in alone.values())
+    assert DayLedger.model_validate_json(ledger.model_dump_json()) == ledger
+
+
+def test_the_limit_of_the_day_holds_for_all_tenants_together() -> None:
+    ledger, _ = reserve(DayLedger(), a_hold(70, "shop"), limit=100, tenant_limit=100)
+    _, refused = reserve(ledger, a_hold(40, "press"), limit=100, tenant_limit=100)
+    assert refused == NoBudget(left=30, try_later=True)
+    _, final = reserve(ledger, a_hold(120, "press"), limit=300, tenant_limit=100)
+    assert final == NoBudget(left=100, try_later=False, of_tenant=True)
+
+
+def test_a_ledger_without_tenants_is_stored_as_before_and_is_all_of_the_default_one() -> None:
+    ledger, _ = reserve(DayLedger(spent=5, certain=3), a_hold(1), limit=None)
+    stored = ledger.model_dump()
+    assert "tenants" not in stored
+    assert "tenant" not in stored["held"]["1"]
+    assert (ledger.cost_of("default").spent, ledger.cost_of("shop").spent) == (5, 0)
 
 
 @given(st.floats(0, 1e6))

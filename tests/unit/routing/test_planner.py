@@ -50,6 +50,13 @@ async def test_a_call_that_no_day_could_pay_is_refused_before_anything_is_writte
     assert "daily budget of the app" in data(scene)["faults"][0]["message"]
 
 
+async def test_a_call_that_no_day_of_its_tenant_could_pay_is_refused_too() -> None:
+    tenants = '[{"name": "default", "daily_budget_usd": 0.001}]'
+    scene = await after(TENANTS=tenants, DAILY_BUDGET_USD="100")
+    assert data(scene)["code"] == "over_cost_limit"
+    assert "daily budget of the tenant 'default', $0.001" in data(scene)["faults"][0]["message"]
+
+
 def plans_of(job: Job, **settings: str) -> tuple[Plan, ...]:
     return make_plans(job, configured(**settings), prompt_characters=0, today=TODAY)
 

@@ -136,11 +136,13 @@ export function sums({ budget, budget_problem: problem }) {
   if (!budget) return node("p", {}, problem);
   const { limit_usd: limit, cost_usd_at_most: cost, reserved_usd: reserved, left_usd: left } = budget;
   if (cost === null) return node("p", { class: "dim" }, "No daily budget is set, so costs are not added up.");
-  if (limit === null) return node("p", {}, node("b", { class: "num" }, costs(budget)), node("span", { class: "dim" }, " without a limit"));
+  const tenants = budget.tenants.map((each) => node("p", { class: "bar-row spread" }, node("span", {}, each.tenant), node("span", { class: "num" }, costs(each), each.limit_usd === null ? null : node("span", { class: "dim" }, ` of ${usd(each.limit_usd)}, ${usd(each.left_usd)} left`))));
+  if (limit === null) return [node("p", {}, node("b", { class: "num" }, costs(budget)), node("span", { class: "dim" }, " without a limit")), ...tenants];
   const midnight = Date.parse(`${budget.day}T00:00:00Z`) + 86400000;
   return [
     node("p", { class: "bar-row spread" }, node("span", {}, "All jobs"), node("span", { class: "num" }, costs(budget), node("span", { class: "dim" }, ` of ${usd(limit)}, ${usd(left)} left`))),
     bar(`${Math.round((100 * cost) / limit)} % used, ${Math.round((100 * reserved) / limit)} % set aside`, [[cost / limit, cost >= 0.9 * limit ? "f-warn" : "f-ink"], [reserved / limit, "f-dim"]]),
+    ...tenants,
     node("p", { class: "small dim" }, `Solid: what ended calls may have cost. Grey: set aside for pictures being made. A new day begins at midnight UTC, in ${seconds((midnight - now()) / 1000)}.`),
   ];
 }

@@ -1,5 +1,6 @@
 """The day's budget and a job's own limit hold, and what waits for money goes on."""
 
+import json
 from datetime import UTC, date, datetime, timedelta
 from functools import partial
 
@@ -240,3 +241,34 @@ async def test_the_ledger_counts_every_bill_wherever_a_process_dies(
     found = scene.world.day_ledgers.get(day, DayLedger())
     assert found.held == {}, "money is set aside for ever"
     assert found.spent >= bills * to_millionths(COST)
+
+
+async def test_the_spent_budget_of_one_tenant_parks_its_own_jobs_alone() -> None:
+    usd = await estimate_usd() * 1.01
+    tenants = json.dumps([{"name": "shop", "daily_budget_usd": usd}, {"name": "press"}])
+    scene = Scene(configured(TENANTS=tenants))
+    for name, tenant in (("first", "shop"), ("second", "shop"), ("third", "press")):
+        scene.submit({**JOB, "job_id": name, "tenant": tenant}, message_id=name)
+        await scene.run()
+    states = {name: scene.record(name).state for name in ("first", "second", "third")}
+    assert states == {"first": "succeeded", "second": "parked", "third": "succeeded"}
+    failure = scene.record("second").failure
+    assert failure
+    assert "left of the budget of the tenant 'shop', of $" in failure.message
+    assert ledger(scene).cost_of("shop").spent == to_millionths(COST)
+    assert ledger(scene).cost_of("press").spent == to_millionths(COST)
+    scene.world.clock.time = datetime(2026, 11, 23, 0, 1, tzinfo=UTC)
+    await scene.sweep()
+    await scene.run()
+    assert scene.record("second").state is JobState.SUCCEEDED
+    assert not ledger(scene).held
+
+
+async def test_made_up_tenants_spend_the_budget_of_default() -> None:
+    usd = await estimate_usd() * 1.01
+    tenants = json.dumps([{"name": "default", "daily_budget_usd": usd}])
+    scene = Scene(configured(TENANTS=tenants))
+    for name in ("first", "second"):
+        scene.submit({**JOB, "job_id": name, "tenant": f"made-up-{name}"}, message_id=name)
+        await scene.run()
+    assert scene.record("second").state is JobState.PARKED
