@@ -38,6 +38,9 @@ class ManifestCheck:
     faults: list[EntryFault] = field(default_factory=list)
     #: US dollars of the entries without faults; None where one can't be priced.
     estimate_usd: float | None = 0.0
+    #: US dollars of those that can be priced, and the number of the others.
+    priced_usd: float = 0.0
+    unpriced: int = 0
     #: The deployments are not known: the estimate takes every model to be deployed, and only the
     #: fields of a job were checked.
     assumed: bool = False
@@ -72,6 +75,8 @@ def check_manifest(
                     quote = make_quote(job, configuration, now=now)
                     usd = _price(job, priced, now) if is_assumed else quote.estimate_usd
                     checked.estimate_usd = _sum(checked.estimate_usd, usd)
+                    checked.priced_usd = round(checked.priced_usd + (usd or 0.0), 6)
+                    checked.unpriced += usd is None
                 except Rejected as rejection:
                     faults = rejection.faults
             checked.faults += [entry_fault(entry, fault) for fault in faults]

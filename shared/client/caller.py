@@ -104,6 +104,11 @@ class Caller:
         """What this client knows of the app."""
         return self._connection.configuration
 
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        """URLs of the services of the storage account."""
+        return self._connection.addresses
+
     def prepare(
         self, asked: str | Job | Mapping[str, Any] = "", /, **fields: Unpack[JobFields]
     ) -> Job:

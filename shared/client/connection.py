@@ -7,7 +7,15 @@ coroutine ever suspends, so each ends at its first step and needs no event loop
 
 import asyncio
 import time
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Iterable, Iterator
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Iterable,
+    Iterator,
+    Sequence,
+)
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 from dataclasses import dataclass
@@ -47,6 +55,7 @@ class Connection:
         queues: Inbox,
         clock: Clock,
         gather: Gather,
+        addresses: Sequence[str] = (),
         opened: Iterable[Any] = (),
     ) -> None:
         settings = configuration.settings
@@ -57,6 +66,8 @@ class Connection:
         #: Opens a container by its name.
         self.blobs = blobs
         self.queues = queues
+        #: URLs of the account's services.
+        self.addresses = tuple(addresses)
         self.clock = clock
         self.gather = gather
         self.records = JobRecords(jobs, clock)
@@ -202,5 +213,6 @@ def connect(configuration: Configuration, side: Side, credential: Any = None) ->
         queues=SdkQueues(queues),
         clock=side.clock,
         gather=side.gather,
+        addresses=[str(blobs.url), str(queues.url)],
         opened=[blobs, queues, *opened],
     )

@@ -67,7 +67,7 @@ def test_a_picture_is_submitted_waited_for_and_fetched(terminal: Terminal, tmp_p
         *("submit", "a fox in the snow", "--id", "cli-1", "-m", "gpt-image-2"),
         *("-s", "1536x1024", "-q", "low", "--out", str(tmp_path)),
     )
-    assert said.startswith("cli-1   gpt-image-2   1536x1024   low   about $0.0049")
+    assert said.startswith("cli-1   gpt-image-2   1536x1024   low   ~$0.0049")
     with Image.open(tmp_path / "cli-1" / "0.png") as picture:
         assert picture.size == (1536, 1024)
 

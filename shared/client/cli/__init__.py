@@ -9,5 +9,6 @@
 * `dead_letters`: list, show, replay and purge dead letters
 * `ledger`: quota and costs
 * `doctor`: check storage, endpoints and permissions
+* `access`: the client of a command, or why storage can't be reached
 * `output`: tables and JSON
 """

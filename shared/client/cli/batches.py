@@ -13,18 +13,9 @@ from ...redaction import printable
 from ..batches import ManifestCheck, SubmittedBatch
 from ..results import NoSuchJob
 from ..sync_client import ImageJobs
+from .access import client
 from .job_options import read_file
-from .output import (
-    ASSUMED,
-    AsJson,
-    client,
-    console,
-    dollar_range,
-    dollars,
-    live,
-    print_json,
-    styled,
-)
+from .output import ASSUMED, AsJson, console, count, dollar_range, dollars, live, print_json, styled
 
 #: Faults shown; --json has all of them.
 MOST_SHOWN = 20
@@ -116,11 +107,13 @@ def _show_checked(checked: ManifestCheck, *, as_json: bool) -> None:
     for line in lines[:MOST_SHOWN]:
         sys.stderr.write(f"{printable(line)}\n")
     if len(lines) > MOST_SHOWN:
-        sys.stderr.write(f"… and {len(lines) - MOST_SHOWN:,} more faults\n")
+        sys.stderr.write(f"… and {count(len(lines) - MOST_SHOWN, 'more fault')}\n")
     faulty = len({each.entry for each in checked.faults})
-    usd = checked.estimate_usd
-    cost = "cost unknown" if usd is None else f"about {dollars(usd)}"
-    console().print(f"{checked.entries:,} entries, {faulty:,} with faults, {cost}")
+    cost = f"~{dollars(checked.priced_usd)}"
+    if checked.unpriced:
+        cost += f" + {count(checked.unpriced, 'job')} of unknown cost"
+    entries = count(checked.entries, "entry", "entries")
+    console().print(f"{entries}, {faulty:,} with faults, {cost}")
     if checked.assumed:
         console().print(ASSUMED)
 
@@ -148,9 +141,10 @@ def _line(batch_id: str, record: BatchRecord | None) -> Text:
     words = [f"{record.reading.entries:,} read", f"{counts.entries:,} ended"]
     ends = ("succeeded", "failed", "parked", "cancelled", "rejected")
     words += [f"{found:,} {end}" for end in ends if (found := getattr(counts, end))]
-    words.append(f"{counts.images:,} pictures")
-    costs = (counts.known_usd, counts.known_usd_at_most)
-    words.append("cost unknown" if counts.unpriced else dollar_range(*costs))
+    words.append(count(counts.images, "picture"))
+    words.append(dollar_range(counts.known_usd, counts.known_usd_at_most))
+    if counts.unpriced:
+        words.append(f"{count(counts.unpriced, 'job')} of unknown cost")
     if record.waits_for:
         words.append(f"waits for entry {record.waits_for:,}")
     style = "green" if record.state is BatchState.COMPLETED else "cyan"

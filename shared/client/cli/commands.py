@@ -1,12 +1,13 @@
 """Assemble the sub-commands of `image-jobs`."""
 
-from typing import Any
+from importlib.metadata import PackageNotFoundError, version
+from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
 from . import batches, dead_letters, doctor, jobs, ledger, submit
-from .output import AsJson
+from .output import AsJson, console
 
 app = typer.Typer(
     name="image-jobs",
@@ -18,8 +19,28 @@ app = typer.Typer(
 )
 
 
+def _print_version(value: bool) -> None:  # noqa: FBT001 (typer's callback)
+    """Print the version of the package; a working copy has none."""
+    if value:
+        try:
+            console().print(f"image-jobs {version('image-jobs')}")
+        except PackageNotFoundError:
+            console().print("image-jobs, a working copy")
+        raise typer.Exit
+
+
 @app.callback()
-def _apply_global_options(context: typer.Context, *, as_json: AsJson = False) -> None:
+def _apply_global_options(
+    context: typer.Context,
+    *,
+    as_json: AsJson = False,
+    _version: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
     """Apply options before the sub-command as if they came after it."""
     if as_json:
         context.default_map = _set_json_defaults(context.command)

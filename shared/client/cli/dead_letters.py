@@ -7,7 +7,8 @@ import typer
 
 from ...records.dead_letter import DeadLetter
 from ..sync_client import ImageJobs
-from .output import AsJson, client, console, print_json, table
+from .access import client
+from .output import AsJson, console, print_json, table
 
 app = typer.Typer(
     name="dead",

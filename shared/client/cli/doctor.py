@@ -17,7 +17,8 @@ from ...redaction import printable
 from ..azure_checks import check_azure
 from ..caller import NOWHERE
 from ..checkup import Check
-from .output import AsJson, client, console, print_json, styled
+from .access import client
+from .output import AsJson, console, print_json, styled
 
 MARKS: Final = {"good": ("✔", "green"), "doubtful": ("!", "yellow"), "bad": ("✘", "red")}
 #: For an endpoint to answer anything at all, seconds.

@@ -14,9 +14,9 @@ from ...records.record import JobState
 from ..jobs import COMMAND_SECONDS, MOST_LISTED, id_of
 from ..results import NoSuchJob, Receipt, Status, StillRunning
 from ..sync_client import ImageJobs
+from .access import client
 from .output import (
     AsJson,
-    client,
     console,
     error_json,
     list_table,

@@ -6,7 +6,6 @@ from datetime import date, datetime, timedelta
 from typing import Annotated, Any, Final
 
 import typer
-from rich.table import Table
 from rich.text import Text
 
 from ...http_api.limits import (
@@ -21,7 +20,20 @@ from ...limits.adaptive_rate import Quota
 from ...records.index_entry import IndexEntry
 from ..jobs import MOST_LISTED
 from ..operators import Today
-from .output import AsJson, client, console, dollar_range, dollars, now, print_json, styled, table
+from .access import client
+from .output import (
+    AsJson,
+    Table,
+    console,
+    count,
+    dollar_range,
+    dollars,
+    duration,
+    now,
+    print_json,
+    styled,
+    table,
+)
 
 #: Calls in progress that are listed; `--json` has all.
 MAX_RESERVATIONS: Final = 20
@@ -97,8 +109,9 @@ def ledger(
     total = dollar_range(
         sum(each.cost_usd for each in costs), sum(each.cost_usd_at_most for each in costs)
     )
-    period = f" in {days} {'day' if days == 1 else 'days'}"
-    console().print(Text.assemble((total, "bold"), period))
+    unpriced = sum(each.unpriced for each in costs)
+    more = f", and {count(unpriced, 'job')} of unknown cost" if unpriced else ""
+    console().print(Text.assemble((total, "bold"), f" in {count(days, 'day')}{more}"))
     if len(entries) == MOST_LISTED:
         console().print(f"Only the newest {MOST_LISTED:,} jobs were counted.", style="yellow")
 
@@ -116,14 +129,14 @@ def _budget_json(today: Today) -> dict[str, Any]:
 
 
 def _pools_table(paces: Mapping[str, tuple[Quota, PaceStatus]], time: datetime) -> Table:
-    figures = ("a minute", "configured", "waiting", "next turn")
+    figures = ("calls a minute", "configured", "waiting", "next call")
     rows = table("pool", *figures, "", right=figures)
     for name, (quota, pace) in paces.items():
         rows.add_row(
             name,
-            f"{pace.rate_rpm:.1f}",
-            f"{quota.rpm:g}",
-            f"{pace.waiting}",
+            f"{pace.rate_rpm:,.1f}",
+            f"{quota.rpm:,g}",
+            f"{pace.waiting:,}",
             _time_until(time, pace.next_call_at),
             Text("; ").join(_list_problems(pace, time)),
         )
@@ -154,7 +167,7 @@ def _print_budget(today: Today, time: datetime) -> None:
     limits = ["not known here"] * 2
     if status.limit_usd is not None:
         limits = [dollars(status.limit_usd), dollars(status.left_usd)]
-    calls = f"for {status.calls} calls in progress" if status.calls else ""
+    calls = f"for {count(status.calls, 'call')} in progress" if status.calls else ""
     rows.add_row(f"{status.day}", *amounts, *limits, calls)
     for each in status.tenants:
         amounts = map(dollars, (each.cost_usd, each.cost_usd_at_most, each.reserved_usd))
@@ -164,7 +177,7 @@ def _print_budget(today: Today, time: datetime) -> None:
     if holds := list_reservations(today.ledger):
         console().print(_reservations_table(holds[:MAX_RESERVATIONS], time))
         more = len(holds) - MAX_RESERVATIONS
-        console().print(*([f"and {more} more"] if more > 0 else []), "", sep="\n")
+        console().print(*([f"and {more:,} more"] if more > 0 else []), "", sep="\n")
 
 
 def _reservations_table(holds: Sequence[CostReservationStatus], time: datetime) -> Table:
@@ -180,9 +193,9 @@ def _costs_table(costs: Sequence[DayCost]) -> Table:
     figures = ("jobs", "pictures", "certain, USD", "possible, USD")
     rows = table("day", "model", *figures, "", right=figures)
     for each in costs:
-        unknown = f"and {each.unpriced} jobs of unknown cost" if each.unpriced else ""
+        unknown = f"and {count(each.unpriced, 'job')} of unknown cost" if each.unpriced else ""
         amounts = (dollars(each.cost_usd), dollars(each.cost_usd_at_most))
-        counts = (str(each.jobs), str(each.pictures))
+        counts = (f"{each.jobs:,}", f"{each.pictures:,}")
         rows.add_row(f"{each.day}", each.models, *counts, *amounts, Text(unknown, "yellow"))
     return rows
 
@@ -190,6 +203,4 @@ def _costs_table(costs: Sequence[DayCost]) -> Table:
 def _time_until(time: datetime, moment: datetime) -> str:
     """Return the time until a moment as text."""
     seconds = (moment - time).total_seconds()
-    if seconds <= 0:
-        return "now"
-    return f"{seconds:.0f} s" if seconds < 100 else f"{seconds / 60:.0f} min"  # noqa: PLR2004 (three digits say no more)
+    return duration(seconds) if seconds > 0 else "now"

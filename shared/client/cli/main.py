@@ -12,15 +12,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command and return its exit code."""
     given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        from . import commands, output  # noqa: PLC0415 - need the extra `cli`
+        from typer import TyperException  # noqa: PLC0415 - of the extra `cli`
+
+        from . import commands, output  # noqa: PLC0415 - likewise
     except ModuleNotFoundError as error:
         if error.name not in {"typer", "rich"}:
             raise
         sys.stderr.write("the command needs typer and rich: pip install 'image-jobs[cli]'\n")
         return 2
     try:
-        commands.app(given, prog_name="image-jobs")
-    except SystemExit as end:
+        ended = commands.app(given, prog_name="image-jobs", standalone_mode=False)
+    except TyperException as error:
+        output.print_usage_error(error, as_json="--json" in given)
+        return 2
+    except SystemExit as end:  # of the completion of a shell
         return end.code if isinstance(end.code, int) else 0
     except KeyboardInterrupt:
         return 130
@@ -30,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ImageJobsError as error:
         output.print_error(error, as_json="--json" in given)
         return exit_code(error)
-    return 0
+    return ended if isinstance(ended, int) else 0
 
 
 def exit_code(error: ImageJobsError) -> int:

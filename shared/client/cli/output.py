@@ -1,35 +1,32 @@
 """Print tables for people and JSON for programs; open the client of a command."""
 
 import json
-import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import cache
+from itertools import accumulate
 from typing import Annotated, Any, Final, override
 
 import typer
-from rich.console import Console, RenderableType
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.live import Live
-from rich.table import Table
+from rich.padding import Padding
+from rich.segment import Segment
 from rich.text import Text
 
-from ...config.settings import CONNECTION, Configuration
 from ...errors import ImageJobsError, Rejected
 from ...http_api.job_documents import describe_job
 from ...records.index_entry import IndexEntry
 from ...records.record import JobState
 from ...redaction import printable
 from ...routing.plan import Plan
-from ..caller import read_configuration
 from ..results import Quote, Status
-from ..sync_client import ImageJobs
 
-#: Width where there is no terminal; 80 columns would cut the id of a job.
-PIPE_COLUMNS: Final = 160
-#: Width from which tables also show model, size and quality.
-ROOMY_COLUMNS: Final = 120
+#: Between two columns, and before the second line of a row.
+GAP: Final = "  "
 
 ASSUMED: Final = Text(
     "FOUNDRY_DEPLOYMENTS is not set: all models of the catalogue are assumed to be deployed.",
@@ -47,7 +44,7 @@ MARKS: Final = {
 }
 
 
-def styled(text: str, style: str) -> Text:
+def styled(text: str, style: str = "") -> Text:
     """Return text from outside in a style."""
     return Text(printable(text), style)
 
@@ -62,28 +59,39 @@ class _PlainConsole(Console):
 
 @cache
 def console() -> Console:
-    """Return the console of stdout, which prints strings as they are; a `Text` has styles."""
-    width = None if sys.stdout.isatty() else PIPE_COLUMNS
-    return _PlainConsole(width=width, highlight=False, emoji=False)
+    """Return the console of stdout, which prints strings as they are; a `Text` has styles.
+
+    In a pipe it breaks no line.
+    """
+    return _PlainConsole(soft_wrap=not sys.stdout.isatty(), highlight=False, emoji=False)
 
 
 @contextmanager
 def live(*, quiet: bool) -> Iterator[Callable[[RenderableType], None]]:
-    """Yield a function that replaces what it printed before; it prints nothing if `quiet`."""
+    """Yield a function that replaces what it printed before; it prints nothing if `quiet`.
+
+    In a pipe only what was shown last is printed, at the end.
+    """
     if quiet:
         yield lambda _: None
-        return
-    try:
-        with Live(console=console(), auto_refresh=False) as shown:
+    elif console().is_terminal:
+        with Live(console=console(), auto_refresh=False, vertical_overflow="visible") as shown:
             yield lambda what: shown.update(what, refresh=True)
-    finally:
-        if not console().is_terminal:
-            console().line()  # in a pipe, Live prints only the last state, without a line end
+    else:
+        last: list[RenderableType] = []
+        try:
+            yield lambda what: last.__setitem__(slice(None), [what])
+        finally:
+            console().print(*last)
 
 
 def print_json(value: object) -> None:
     """Print one JSON document on one line."""
-    sys.stdout.write(json.dumps(value, ensure_ascii=False, default=str) + "\n")
+    sys.stdout.write(_to_json(value))
+
+
+def _to_json(value: object) -> str:
+    return json.dumps(value, ensure_ascii=False, default=str) + "\n"
 
 
 def error_json(error: ImageJobsError) -> dict[str, Any]:
@@ -95,38 +103,140 @@ def error_json(error: ImageJobsError) -> dict[str, Any]:
     return {**found, "code": error.code, "faults": faults}
 
 
+def print_usage_error(error: typer.TyperException, *, as_json: bool) -> None:
+    """Print what is wrong with a command line to stderr, for programs or in a sentence."""
+    message = error.format_message()
+    if as_json:
+        sys.stderr.write(_to_json({"error": "UsageError", "message": message}))
+        return
+    context = getattr(error, "ctx", None)
+    hint = f" Try `{context.command_path} --help`." if context else ""
+    sys.stderr.write(f"{printable(message.rstrip('.'))}.{hint}\n" if message else "")
+
+
 def print_error(error: ImageJobsError, *, as_json: bool = False) -> None:
     """Print an error to stderr, for programs or in sentences: one for each fault."""
     if as_json:
-        sys.stderr.write(json.dumps(error_json(error), ensure_ascii=False) + "\n")
+        sys.stderr.write(_to_json(error_json(error)))
         return
     faults = map(str, error.faults) if isinstance(error, Rejected) else str(error).split("\n")
     for each in faults:
         sys.stderr.write(f"{printable(each)}\n")
 
 
+@dataclass(slots=True)
+class Table:
+    """Rows of cells that are never cut, however narrow the terminal.
+
+    The columns that do not fit beside each other continue on a second line of each row, indented.
+    In a pipe each row is one line, and its cells are separated by tabs.
+    """
+
+    columns: Sequence[str]
+    #: Those whose cells are numbers.
+    right: frozenset[str] = frozenset()
+    rows: list[tuple[Text, ...]] = field(default_factory=list)
+
+    def add_row(self, *cells: Text | str) -> None:
+        """Add a row: a cell for each column, the most important first."""
+        self.rows.append(tuple(each if isinstance(each, Text) else styled(each) for each in cells))
+
+    def __rich_console__(
+        self, console: Console, options: ConsoleOptions
+    ) -> Iterator[RenderableType | Segment]:
+        cells = [tuple(styled(each, "bold") for each in self.columns), *self.rows]
+        if not console.is_terminal:
+            # A `Text` would turn tabs into spaces.
+            yield from (Segment("\t".join(cell.plain for cell in row) + "\n") for row in cells)
+            return
+        widths = [max(cell.cell_len for cell in column) for column in zip(*cells, strict=True)]
+        ends = accumulate(widths, lambda end, width: end + len(GAP) + width)
+        # The first column is never moved, so that what is too long for a line can be copied whole.
+        beside = max(sum(end <= options.max_width for end in ends), 1)
+        for number, row in enumerate(cells):
+            padded = [
+                _pad(cell, width, right=name in self.right)
+                for cell, width, name in zip(row[:beside], widths, self.columns, strict=False)
+            ]
+            line = Text(GAP).join(padded)
+            line.rstrip()
+            yield line
+            if number and (rest := [cell for cell in row[beside:] if cell]):
+                yield indented(Text(GAP).join(rest))
+
+
+def indented(line: Text) -> RenderableType:
+    """Return a line two columns to the right; at a terminal it continues below itself."""
+    if console().is_terminal:
+        return Padding(line, (0, 0, 0, len(GAP)), expand=False)
+    return Text.assemble(GAP, line)
+
+
+def _pad(cell: Text, width: int, *, right: bool) -> Text:
+    padding = " " * (width - cell.cell_len)
+    return Text.assemble(padding, cell) if right else Text.assemble(cell, padding)
+
+
 def table(*columns: str, right: Iterable[str] = ()) -> Table:
-    """Return a plain table."""
-    rows = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for column in columns:
-        rows.add_column(
-            column,
-            justify="right" if column in right else "left",
-            overflow="fold",
-            no_wrap=bool(column),  # a column without a name contains sentences
-        )
-    return rows
+    """Return an empty table."""
+    return Table(columns, frozenset(right))
+
+
+def count(number: int, thing: str, things: str | None = None) -> str:
+    """Return a number and its thing, as `1 job` or `1,200 jobs`."""
+    return f"{number:,} {thing if number == 1 else things or f'{thing}s'}"
+
+
+def duration(seconds: float) -> str:
+    """Return a time span in its most readable unit, as `12 s`, `4 min`, `3 h` or `2 d`."""
+    for unit, length in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * length:
+            return f"{seconds / length:.0f} {unit}"
+    return f"{max(seconds, 0):.0f} s"
 
 
 def dollars(usd: float | None) -> str:
     """Return an amount as text, to a hundredth of a cent."""
-    return "unknown" if usd is None else f"${usd:.4f}"
+    return "unknown" if usd is None else f"${usd:,.4f}"
 
 
 def dollar_range(certain: float | None, at_most: float | None) -> str:
     """Return what is certain and, where it differs, what is possible, as text."""
     least, most = dollars(certain), dollars(at_most)
     return least if least == most else f"{least} to {most}"
+
+
+def planned_cost(plans: Sequence[Plan]) -> str:
+    """Return the estimate of plans as text; parts without a known price are counted."""
+    prices = [plan.estimate_usd for plan in plans]
+    known = [usd for usd in prices if usd is not None]
+    return _and_unknown(
+        f"~{dollars(sum(known))}" if known else "", len(prices) - len(known), "part"
+    )
+
+
+def cost(status: Status) -> str:
+    """Return what a job cost as text, or its estimate while it runs.
+
+    Calls without a known price are counted, and hide no others.
+    """
+    record, costs = status.record, status.costs
+    if not status.ended:
+        return planned_cost(record.plans)
+    if costs.cost_usd is not None:
+        return dollar_range(costs.cost_usd, costs.cost_usd_at_most)
+    priced = [each for each in record.attempts if each.cost_usd_at_most is not None]
+    known = dollar_range(
+        sum(each.cost_usd or 0.0 for each in priced),
+        sum(each.cost_usd_at_most or 0.0 for each in priced),
+    )
+    return _and_unknown(known if priced else "", len(record.attempts) - len(priced), "call")
+
+
+def _and_unknown(known: str, missing: int, thing: str) -> str:
+    if not missing:
+        return known
+    return f"{known} + {count(missing, thing)} unknown" if known else "unknown"
 
 
 def list_sizes(plans: Sequence[Plan]) -> tuple[str, str, str]:
@@ -150,31 +260,29 @@ def status_json(status: Status) -> dict[str, Any]:
 
 
 def status_table(found: Mapping[str, Status | None], now: datetime) -> Table:
-    """Return one row for each job: state, progress, cost and failure; the estimate while it runs.
-
-    A narrow table leaves out model, size and quality.
-    """
-    made = ("model", "size", "quality") if console().width >= ROOMY_COLUMNS else ()
-    rows = table("job", *made, "state", "calls", "pictures", "s", "USD", "")
+    """Return one row for each job: its state, cost and progress, what it makes, its failure."""
+    rows = table("job", "state", "USD", "calls", "pictures", "time", *_MADE, "")
     for job_id, status in found.items():
         if status is None:
-            rows.add_row(job_id, *("" for _ in made), Text("· not begun", "dim"))
+            rows.add_row(job_id, Text("· not begun", "dim"), *[""] * 8)
             continue
         record = status.record
         until = record.updated_at if status.ended else now
-        costs, failure = status.costs, record.failure
-        cost = dollar_range(costs.cost_usd, costs.cost_usd_at_most)
+        failure = record.failure
         rows.add_row(
             job_id,
-            *(list_sizes(record.plans) if made else ()),
             MARKS[status.state],
+            cost(status),
             bar(status),
             f"{len(status.images)}",
-            f"{(until - record.accepted_at).total_seconds():.0f}",
-            cost if status.ended else f"~{dollars(record.estimate_usd)}",
+            duration((until - record.accepted_at).total_seconds()),
+            *list_sizes(record.plans),
             f"{failure.code}: {failure.message}" if failure else "",
         )
     return rows
+
+
+_MADE: Final = ("model", "size", "quality")
 
 
 def bar(status: Status, *, width: int = 8) -> Text:
@@ -196,34 +304,24 @@ def now() -> datetime:
 
 def list_table(entries: Sequence[IndexEntry]) -> Table:
     """Return one row for each job of a list."""
-    rows = table("job", "accepted", "model", "size", "state", "pictures", "USD", "tags", "")
+    columns = ("job", "state", "USD", "pictures", "accepted", "model", "size", "code", "tags")
+    rows = table(*columns, right=("pictures",))
     for entry in entries:
         rows.add_row(
             entry.job_id,
+            MARKS[entry.state],
+            _listed_cost(entry),
+            str(entry.pictures),
             f"{entry.accepted_at.astimezone():%Y-%m-%d %H:%M}",
             ", ".join(entry.models),
             ", ".join(entry.sizes),
-            MARKS[entry.state],
-            str(entry.pictures),
-            ""
-            if entry.state is JobState.RUNNING
-            else dollar_range(entry.cost_usd, entry.cost_usd_at_most),
-            " ".join(f"{name}={value}" for name, value in entry.tags.items()),
             entry.code or "",
+            " ".join(f"{name}={value}" for name, value in entry.tags.items()),
         )
     return rows
 
 
-#: For commands that only calculate.
-_NO_STORAGE: Final = {CONNECTION: "UseDevelopmentStorage=true"}
-
-
-def client() -> ImageJobs:
-    """Return a client with the settings of the environment."""
-    return ImageJobs()
-
-
-def read_app() -> Configuration:
-    """Return the configuration from the environment, for commands that need no storage."""
-    is_configured = any(name.startswith(CONNECTION) for name in os.environ)
-    return read_configuration({**os.environ, **({} if is_configured else _NO_STORAGE)})
+def _listed_cost(entry: IndexEntry) -> str:
+    if entry.state is not JobState.RUNNING:
+        return dollar_range(entry.cost_usd, entry.cost_usd_at_most)
+    return "unknown" if entry.estimate_usd is None else f"~{dollars(entry.estimate_usd)}"

@@ -9,7 +9,6 @@ from typing import Annotated, Any, Final
 
 import typer
 from rich.console import Group, RenderableType
-from rich.padding import Padding
 from rich.text import Text
 
 from ...config.settings import Configuration
@@ -20,19 +19,21 @@ from ...routing.plan import Plan
 from ..results import Quote, Receipt
 from ..submission import assume_deployments, make_quote, read_fields
 from ..sync_client import ImageJobs
+from .access import client, read_app
 from .job_options import Fields, add_job_options, read_file
 from .jobs import OutOption, fetch, follow
 from .output import (
     ASSUMED,
     AsJson,
-    client,
     console,
+    count,
     dollars,
+    indented,
     list_sizes,
     now,
+    planned_cost,
     print_json,
     quote_json,
-    read_app,
     status_json,
     styled,
     table,
@@ -117,23 +118,23 @@ def summarize(quote: Quote) -> Text | str:
             "fields checked; FOUNDRY_DEPLOYMENTS is not set, so only the app can route it", "dim"
         )
     model, size, quality = list_sizes(quote.plans)
-    return f"{model}   {size}   {quality}   about {dollars(quote.estimate_usd)}"
+    return f"{model}   {size}   {quality}   {planned_cost(quote.plans)}"
 
 
 def _explain_plan(plan: Plan) -> RenderableType:
     head = styled(f"{plan.model}   {plan.width}x{plan.height}   {plan.quality or '-'}", "bold")
-    lines: list[Text | str] = [f"• {reason}" for reason in plan.reasons]
+    lines = [styled(f"• {reason}") for reason in plan.reasons]
     for made in plan.adjustments:
         change = styled(f"≠ {made.field}: {made.asked or 'nothing'} → {made.decided}", "yellow")
         lines.append(Text.assemble(change, printable(f" ({made.reason})")))
     lines += [styled(f"! {warning}", "red") for warning in plan.warnings]
-    calls = "one call" if plan.calls == 1 else f"{plan.calls} calls"
+    calls = count(plan.calls, "call")
+    parameters = ", ".join(f"{name}={value}" for name, value in plan.parameters.items())
     lines += [
-        f"$ {dollars(plan.estimate_usd)}: {plan.estimate_basis}",
-        f"→ {calls} of {', '.join(plan.deployments)}, with "
-        + ", ".join(f"{name}={value}" for name, value in plan.parameters.items()),
+        styled(f"$ {dollars(plan.estimate_usd)}: {plan.estimate_basis}"),
+        styled(f"→ {calls} of {', '.join(plan.deployments)}, with {parameters}"),
     ]
-    return Group(head, *(Padding(line, (0, 0, 0, 2), expand=False) for line in lines))
+    return Group(head, *map(indented, lines))
 
 
 #: Fields of a plan in the JSON of an estimate.

@@ -226,6 +226,14 @@ def test_errors_are_json_for_programs(capsys: pytest.CaptureFixture[str]) -> Non
     assert [fault["field"] for fault in refused["faults"]] == ["quality", "n"]
     nowhere = json.loads(said(capsys, "status", "fox", "--json", code=2))
     assert nowhere["error"] == "Misconfigured"
+    for wrong in (("paint",), ("list", "--limit", "x"), ("route", "a fox", "--nn", "2")):
+        told = json.loads(said(capsys, *wrong, "--json", code=2))
+        assert told["error"] == "UsageError"
+        assert told["message"]
+
+
+def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
+    assert said(capsys, "--version").startswith("image-jobs")
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
 """What the command prints of text from outside, which is anything."""
 
 import io
-import sys
 import unicodedata
 from contextlib import ExitStack, nullcontext, redirect_stderr, redirect_stdout
 from dataclasses import dataclass
@@ -11,7 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from rich.console import Console
+from rich.cells import cell_len
 
 from shared.client import DeadLetter, IndexEntry, JobState, Quote, Receipt, Status
 from shared.client.batches import ManifestCheck
@@ -30,7 +29,8 @@ from shared.records.dead_letter import DeadLetterKind
 from shared.records.record import Failure, TaskState
 from shared.redaction import printable
 from tests.builders.connections import BEGAN, STORAGE
-from tests.builders.ended_jobs import plan, record, task
+from tests.builders.ended_jobs import attempt, plan, record, task
+from tests.builders.terminals import COLUMNS, on_a_screen, through_a_pipe
 
 HOSTILE = st.text(
     st.sampled_from("a[/]\\=b: \t\r\n\a\b\x1b\x7f\x85\x9b\u200b\u2028\u202e😀") | st.characters()
@@ -139,14 +139,11 @@ def assert_harmless(app: HostileApp, command: list[str], code: int) -> None:
         ended = main(command)
     out, err = [stream.getvalue() for stream in streams]
     assert ended == code, out + err
-    assert printable(out + err) == "".join(out + err).replace("\n", "\\n")
+    # Tabs separate cells; `test_a_table_cuts_nothing…` checks that no cell has one.
+    assert printable(out + err) == (out + err).replace("\n", "\\n").replace("\t", "\\t")
 
 
-def test_what_was_live_ends_its_line_in_a_pipe(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    piped = Console(file=sys.stdout, width=80)
-    monkeypatch.setattr(output, "console", lambda: piped)
+def test_of_what_was_live_a_pipe_gets_only_the_last(capsys: pytest.CaptureFixture[str]) -> None:
     with output.live(quiet=False) as show:
         show("one")
         show("two")
@@ -193,3 +190,91 @@ def test_the_ledger_says_what_is_certain_possible_and_left(
     words = captured.get().split()
     assert {"certain", "possible", "left", "$0.2000", "$0.3000", "$4.7000"} <= set(words)
     assert "spent" not in words
+
+
+WORDS = st.text(st.characters(codec="ascii", categories=["L", "N", "P"]), max_size=90)
+
+
+@given(st.lists(st.tuples(st.from_regex(r"[a-zA-Z0-9_-]{1,64}", fullmatch=True), WORDS, HOSTILE)))
+def test_a_table_cuts_nothing_whatever_its_cells_hold(rows: list[tuple[str, str, str]]) -> None:
+    table = output.table("job", "state", "")
+    for row in rows:
+        table.add_row(*row)
+    screen = on_a_screen(table)
+    assert all(cell_len(line) <= COLUMNS for line in screen)
+    shown = "".join("".join(screen).split())
+    for job_id, *others in rows:
+        assert sum(line.split(" ")[0] == job_id for line in screen) >= 1
+        assert all("".join(printable(each).split()) in shown for each in others)
+    piped = [line.split("\t") for line in through_a_pipe(table)]
+    assert piped == [["job", "state", ""], *([printable(each) for each in row] for row in rows)]
+
+
+LONG = "a" * 64
+#: Ids, money and states of it are whole on one line of 80 columns.
+ENTRY = IndexEntry(
+    job_id=LONG,
+    accepted_at=BEGAN,
+    updated_at=BEGAN,
+    state=JobState.SUCCEEDED,
+    models=("gpt-image-2", "MAI-Image-2.5-Flash"),
+    sizes=("1536x1024", "3840x2160"),
+    pictures=12,
+    cost_usd=12.25,
+    cost_usd_at_most=1234.5,
+    code="content_refused",
+    tags={"campaign": "autumn", "team": "shop"},
+)
+TOLD_OF_IT = (LONG, "✔ succeeded", "$12.2500 to $1,234.5000", "12", "content_refused", "team=shop")
+
+
+def test_a_list_shows_long_ids_money_and_states_whole() -> None:
+    short = ENTRY.model_copy(update={"job_id": "fox"})
+    table = output.list_table([ENTRY, short])
+    screen = on_a_screen(table)
+    assert screen[1] == f"{LONG}  ✔ succeeded"
+    for told in TOLD_OF_IT:
+        assert any(told in line for line in screen)
+        assert told in through_a_pipe(table)[1]
+    (alone,) = [line for line in on_a_screen(output.list_table([short])) if "fox" in line]
+    assert alone.split("  ")[:2] == ["fox", "✔ succeeded"]
+
+
+def test_many_parts_are_listed_whole_and_their_known_costs_are_told() -> None:
+    parts = tuple(plan(model=f"model-{number}", n=1) for number in range(12))
+    unknown = plan(model="secret-model", estimate_usd=None)
+    tasks = tuple(task(number) for number in range(13))
+    running = record(
+        {"job_id": LONG}, plan=unknown, state=JobState.RUNNING, tasks=tasks
+    ).model_copy(update={"plans": (*parts, unknown)})
+    screen = on_a_screen(output.status_table({LONG: Status(running)}, BEGAN))
+    assert any("~$1.2000 + 1 part unknown" in line for line in screen)
+    assert all(any(f"model-{number}" in line for line in screen) for number in range(12))
+
+
+@pytest.mark.parametrize(
+    ("usd", "text"),
+    [
+        ([0.25, None], "$0.2500 + 1 call unknown"),
+        ([0.25, None, None], "$0.2500 + 2 calls unknown"),
+        ([None], "unknown"),
+    ],
+)
+def test_an_unknown_cost_hides_no_known_one(usd: list[float | None], text: str) -> None:
+    calls = tuple(attempt(number, cost_usd=each) for number, each in enumerate(usd))
+    done = record(tasks=(task(state=TaskState.DONE, attempts=calls),))
+    assert output.cost(Status(done)) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [(-1, "0 s"), (1, "1 s"), (119, "119 s"), (120, "2 min"), (7_200, "2 h"), (172_800, "2 d")],
+)
+def test_a_time_span_has_its_unit(seconds: float, text: str) -> None:
+    assert output.duration(seconds) == text
+
+
+def test_one_job_is_no_jobs() -> None:
+    assert output.count(1, "job") == "1 job"
+    assert output.count(0, "entry", "entries") == "0 entries"
+    assert output.count(1_200, "job") == "1,200 jobs"
