@@ -16,6 +16,7 @@ class EventType(StrEnum):
     FAILED = "image.job.failed"
     PARKED = "image.job.parked"
     CANCELLED = "image.job.cancelled"
+    PICTURE_STORED = "image.picture.stored"
     CIRCUIT_OPENED = "image.circuit.opened"
     CIRCUIT_CLOSED = "image.circuit.closed"
     STORAGE_BLOCKED = "image.storage.blocked"

@@ -124,6 +124,9 @@ type Tuning = {
   @description('Publish image.job.accepted too: true or false.')
   PUBLISH_ACCEPTED: string?
 
+  @description('true: publish image.picture.stored for each picture too')
+  PUBLISH_PICTURES: string?
+
   @description('How long a failing delivery is retried, seconds.')
   DELIVERY_WINDOW_SECONDS: string?
 

@@ -39,9 +39,9 @@ class Event:
     @property
     def images(self) -> tuple[Image, ...]:
         """The pictures that it names."""
-        return tuple(
-            Image.model_validate(image, extra="ignore") for image in self.data.get("images", ())
-        )
+        one = [self.data["image"]] if "image" in self.data else ()
+        named = self.data.get("images", one)
+        return tuple(Image.model_validate(image, extra="ignore") for image in named)
 
 
 def read_event(text: str) -> Event:

@@ -126,6 +126,7 @@ class Settings(BaseModel):
     #: The `source` of every event.
     event_source: str = Field(default="/image-jobs", alias="EVENT_SOURCE", min_length=1)
     publish_accepted: bool = Field(default=False, alias="PUBLISH_ACCEPTED")
+    publish_pictures: bool = Field(default=False, alias="PUBLISH_PICTURES")
     #: Queues that a job's `reply_to` may name; patterns with `*` and `?`.
     reply_queues: _Commas = Field(default=(), alias="REPLY_QUEUES")
     #: URL of an Event Grid topic that takes CloudEvents, and its key (without one: Entra ID).

@@ -83,12 +83,22 @@ def _count_bytes_in_list(item: Data) -> int:
     return _count_bytes(item) + len(", ")
 
 
-def build(record: JobRecord, event_type: EventType, *, source: str, time: datetime) -> "CloudEvent":
-    """Return the event of this type for a job, short enough for a queue message."""
+def build(
+    record: JobRecord,
+    event_type: EventType,
+    *,
+    source: str,
+    time: datetime,
+    picture: str | None = None,
+) -> "CloudEvent":
+    """Return the event of this type for a job, or for its picture, by blob.
+
+    It is short enough for a queue message.
+    """
     return cloud_event(
         event_type,
-        _shorten(data_of(record, event_type, time=time)),
-        id=event_id(record.job_id, event_type, record.run),
+        _shorten(data_of(record, event_type, time=time, picture=picture)),
+        id=event_id(picture or record.job_id, event_type, record.run),
         subject=f"jobs/{record.job_id}",
         source=source,
         time=time,

@@ -240,6 +240,17 @@ class FailedData(Failure, EndedData):
     failures: tuple[PartFailure, ...] = Field(description="Of each call that failed.")
 
 
+class PictureStoredData(Data):
+    """One picture of a job that is stored, while others may still be made."""
+
+    job_id: str
+    image: Image
+    number: int = Field(ge=0, description="Place among all planned pictures of the job.")
+    images_wanted: int = Field(ge=1, description="How many pictures the job makes in all.")
+    tags: dict[str, str]
+    run: int = Field(description="The run of the job that stored it.")
+
+
 class RejectedData(Data):
     """A message that was rejected; nothing was paid."""
 

@@ -26,6 +26,7 @@ from .data import (
     Image,
     Omitted,
     PartFailure,
+    PictureStoredData,
     PlannedPart,
     RejectedData,
     RenditionData,
@@ -44,6 +45,7 @@ DATA: Final[dict[EventType, type[Data]]] = {
     EventType.FAILED: FailedData,
     EventType.PARKED: FailedData,
     EventType.CANCELLED: FailedData,
+    EventType.PICTURE_STORED: PictureStoredData,
     EventType.CIRCUIT_OPENED: CircuitData,
     EventType.CIRCUIT_CLOSED: CircuitData,
     EventType.STORAGE_BLOCKED: StorageData,
@@ -60,16 +62,20 @@ _NO_FAILURE: Final = {
 }
 
 
-def event_id(job_id: str, event_type: str, run: int) -> str:
-    """Return the id of a job's event; each repeat has the same id."""
-    return str(uuid.uuid5(_NAMESPACE, f"{job_id}/{event_type}/{run}"))
+def event_id(about: str, event_type: str, run: int) -> str:
+    """Return the id of an event about a job, or a picture by its blob; a repeat has the same id."""
+    return str(uuid.uuid5(_NAMESPACE, f"{about}/{event_type}/{run}"))
 
 
-def data_of(record: JobRecord, event_type: EventType, *, time: datetime) -> Data:
-    """Return the data of an event of this type, of any length.
+def data_of(
+    record: JobRecord, event_type: EventType, *, time: datetime, picture: str | None = None
+) -> Data:
+    """Return the data of an event of this type, of any length; `picture` is the blob of its own.
 
     Raises `ValueError` for a type of event that is not built from a record.
     """
+    if event_type is EventType.PICTURE_STORED:
+        return _build_stored(record, picture)
     if event_type is EventType.ACCEPTED:
         return _build_accepted(record)
     if event_type is EventType.SUCCEEDED:
@@ -78,6 +84,21 @@ def data_of(record: JobRecord, event_type: EventType, *, time: datetime) -> Data
     if event_type in _NO_FAILURE:
         return _build_failed(record, event_type, time)
     raise ValueError(f"{event_type.value} is not built from a record; see cloud_events")
+
+
+def _build_stored(record: JobRecord, picture: str | None) -> PictureStoredData:
+    image = next((image for image in images_of(record) if image.blob == picture), None)
+    if image is None:
+        raise ValueError(f"{record.job_id} has no stored picture {picture!r}")
+    return PictureStoredData(
+        job_id=record.job_id,
+        # As it came: a repeat, when renditions exist, says the same.
+        image=image.model_copy(update={"renditions": ()}),
+        number=number_pictures(record)[image.blob],
+        images_wanted=record.images_wanted,
+        tags=record.job.tags,
+        run=record.run,
+    )
 
 
 def _build_accepted(record: JobRecord) -> AcceptedData:
@@ -221,6 +242,16 @@ def _list_failures(record: JobRecord) -> Iterator[PartFailure]:
                 code=clip(task.failure.code, MAX_NAME_BYTES),
                 message=clip(task.failure.message),
             )
+
+
+def number_pictures(record: JobRecord) -> dict[str, int]:
+    """Return the place of each stored picture among all planned ones, by its blob."""
+    numbers, before = dict[str, int](), 0
+    for task in record.tasks:
+        for picture in task.pictures:
+            numbers[picture.blob] = before + picture.index - task.first
+        before += len(task.blobs)
+    return numbers
 
 
 def images_of(record: JobRecord) -> tuple[Image, ...]:

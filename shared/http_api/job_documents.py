@@ -1,17 +1,25 @@
 """The documents about jobs that the HTTP API returns; `openapi.json` has their schemas."""
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from pydantic import Field, JsonValue
 
 from ..catalogue.pricing import TokenEstimate
 from ..events.data import Data, Image, RenditionData, Routing, Spending
-from ..events.projection import contact_sheet_of, event_id, images_of, routing_of, spending_of
+from ..events.projection import (
+    contact_sheet_of,
+    event_id,
+    images_of,
+    number_pictures,
+    routing_of,
+    spending_of,
+)
 from ..images_api.outcomes import OutcomeKind
 from ..records.index_entry import IndexEntry, JobSums, Page
 from ..records.record import Cost, Failure, JobRecord, JobState, TaskRecord, TaskState
+from ..records.transitions import OPEN
 from ..routing.plan import Plan, estimate_usd
 from ..vocabulary import EventType
 
@@ -114,6 +122,7 @@ class JobStatus(Spending):
     estimate_usd: float | None
     tasks: tuple[TaskStatus, ...]
     images: tuple[ImageStatus, ...]
+    images_wanted: int = Field(description="How many pictures the job makes in all.")
     contact_sheet: RenditionStatus | None = Field(
         description="All pictures on one, if the job's `finish` asks for it."
     )
@@ -219,7 +228,9 @@ def describe_job(record: JobRecord, links: Mapping[str, str] = {}) -> JobStatus:
         images=describe_pictures(record, links),
         contact_sheet=_sheet(record, links),
         events=tuple(
-            EventStatus.copy_from(entry, id=event_id(record.job_id, entry.type, entry.run))
+            EventStatus.copy_from(
+                entry, id=event_id(entry.picture or record.job_id, entry.type, entry.run)
+            )
             for entry in record.outbox
         ),
     )
@@ -258,13 +269,10 @@ def _describe_entry(entry: IndexEntry, links: Mapping[str, str]) -> JobSummary:
 
 def describe_pictures(record: JobRecord, links: Mapping[str, str] = {}) -> tuple[ImageStatus, ...]:
     """Return the stored pictures; a picture keeps its number while others are still to come."""
-    # Not by its blob: a picture of another type than asked for has a name of its own.
-    numbers, planned = list[int](), 0
-    for task in record.tasks:
-        numbers += [planned + picture.index - task.first for picture in task.pictures]
-        planned += len(task.blobs)
+    numbers = number_pictures(record)
     found = []
-    for number, image in zip(numbers, images_of(record), strict=True):
+    for image in images_of(record):
+        number = numbers[image.blob]
         path = IMAGE_PATH.format(job_id=record.job_id, number=number)
         found.append(
             ImageStatus.copy_from(
@@ -318,10 +326,17 @@ def _form(each: RenditionData) -> str:
 
 
 def poll_after(record: JobRecord, now: datetime) -> int:
-    """Return in how many seconds it is worth asking again about a running job."""
-    expected = max(plan.expected_seconds for plan in record.plans)
-    left = expected - (now - record.accepted_at).total_seconds()
-    return round(min(max(left / 2, SOONEST_POLL), LATEST_POLL))
+    """Return in how many seconds it is worth asking again about a running job.
+
+    That is half of the time until the next of its calls is expected to end.
+    """
+    left = [
+        record.plans[task.part].expected_seconds
+        - (now - task.current.started_at if task.current else timedelta()).total_seconds()
+        for task in record.tasks
+        if task.state in OPEN
+    ]
+    return round(min(max(min(left, default=0.0) / 2, SOONEST_POLL), LATEST_POLL))
 
 
 def _task(record: JobRecord, task: TaskRecord) -> TaskStatus:

@@ -209,6 +209,12 @@ class Job(RequestModel):
         description="Queue that receives the events of the job too; it must exist, and the app "
         "must allow it.",
     )
+    publish_pictures: bool | None = Field(
+        default=None,
+        exclude_if=lambda wanted: wanted is None,  # a version before does not know it
+        description="Whether `image.picture.stored` is published for each picture; if left out, "
+        "`PUBLISH_PICTURES`.",
+    )
     on_unknown: Literal["retry_once", "park", "fail"] | None = Field(
         default=None,
         description="What to do after a paid call whose reply was lost; if left out, "

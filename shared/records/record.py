@@ -195,6 +195,8 @@ class OutboxEntry(_Frozen):
     sent_at: AwareDatetime | None = None
     #: The run it reports; event ids differ between runs.
     run: int = 1
+    #: The blob of the picture it reports; None: it reports the job.
+    picture: str | None = Field(default=None, exclude_if=lambda picture: picture is None)
 
 
 class StoredRendition(PictureFacts):
@@ -241,6 +243,8 @@ class JobRecord(_Frozen):
     #: None until all calls have ended, and always None for a job without `finish`.
     finishing: FinishRecord | None = None
     outbox: tuple[OutboxEntry, ...] = ()
+    #: Each stored picture has an event of its own.
+    publish_pictures: bool = Field(default=False, exclude_if=lambda wanted: not wanted)
     #: None for a job that was submitted alone.
     batch: BatchEntryRef | None = None
     accepted_at: AwareDatetime
@@ -303,6 +307,11 @@ class JobRecord(_Frozen):
     def pictures(self) -> tuple[Picture, ...]:
         """Return all pictures stored so far, in order."""
         return tuple(picture for task in self.tasks for picture in task.pictures)
+
+    @property
+    def images_wanted(self) -> int:
+        """Return how many pictures the job makes in all."""
+        return sum(len(task.blobs) for task in self.tasks)
 
     @property
     def attempts(self) -> tuple[Attempt, ...]:

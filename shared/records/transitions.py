@@ -9,7 +9,7 @@ When its last open task closes, a job ends, or has its originals finished first 
 job that is parked or cancelled ends at once, without a finish.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
@@ -105,9 +105,13 @@ def open_record(
     inputs: tuple[InputPicture, ...] = (),
     now: datetime,
     publish: bool,
+    publish_pictures: bool = False,
     batch: BatchEntryRef | None = None,
 ) -> JobRecord:
-    """Return the first record of an accepted job; `publish` adds an `accepted` event."""
+    """Return the first record of an accepted job.
+
+    `publish` adds an `accepted` event, `publish_pictures` one for each picture when it is stored.
+    """
     return JobRecord(
         job_id=job.job_id,
         fingerprint=job.fingerprint,
@@ -116,6 +120,7 @@ def open_record(
         inputs=inputs,
         tasks=plan_tasks(job, plans),
         outbox=(OutboxEntry(type=EventType.ACCEPTED, time=now),) if publish else (),
+        publish_pictures=publish_pictures,
         batch=batch,
         accepted_at=now,
         updated_at=now,
@@ -281,12 +286,12 @@ def cancelled(reason: str = "") -> Failure:
     return Failure(code=FailureCode.CANCELLED, message=f"cancelled on request{because}")
 
 
-def mark_sent(record: JobRecord, event_type: str, *, now: datetime) -> JobRecord:
-    """Note that an event of the outbox was published."""
+def mark_sent(record: JobRecord, sent: Collection[OutboxEntry], *, now: datetime) -> JobRecord:
+    """Note that these events of the outbox were published."""
+    if not any(entry in sent for entry in record.outbox):
+        return record
     outbox = tuple(
-        entry.model_copy(update={"sent_at": now})
-        if entry.type == event_type and entry.sent_at is None
-        else entry
+        entry.model_copy(update={"sent_at": now}) if entry in sent else entry
         for entry in record.outbox
     )
     return record.model_copy(update={"outbox": outbox, "updated_at": now})
@@ -324,9 +329,16 @@ def move(task: TaskRecord, step: Step, state: TaskState, **changes: Any) -> Task
 
 
 def replace_task(record: JobRecord, task: TaskRecord, now: datetime) -> JobRecord:
-    """Put a task's next state into the record."""
+    """Put a task's next state into the record, and an event for each new picture if asked for."""
+    known = {picture.blob for picture in record.tasks[task.index].pictures}
+    new = [each.blob for each in task.pictures if each.blob not in known]
+    events = tuple(
+        OutboxEntry(type=EventType.PICTURE_STORED, time=now, run=record.run, picture=blob)
+        for blob in (new if record.publish_pictures else ())
+    )
     tasks = tuple(task if other.index == task.index else other for other in record.tasks)
-    return record.model_copy(update={"tasks": tasks, "updated_at": now})
+    outbox = record.outbox + events
+    return record.model_copy(update={"tasks": tasks, "outbox": outbox, "updated_at": now})
 
 
 def _end_as_made(record: JobRecord, now: datetime) -> JobRecord:

@@ -112,6 +112,9 @@ async def accept(
             inputs=valid.inputs,
             now=world.clock.now(),
             publish=settings.publish_accepted,
+            publish_pictures=settings.publish_pictures
+            if job.publish_pictures is None
+            else job.publish_pictures,
             batch=batch,
         )
         stored, is_new = await _create_record(record, world)

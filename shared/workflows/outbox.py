@@ -18,19 +18,25 @@ from ..vocabulary import EventType, FailureCode, sidecar_name
 async def publish_pending(
     stored: Versioned[JobRecord], world: World, *, source: str, again: bool = False
 ) -> Versioned[JobRecord]:
-    """Publish the pending events of a record, then note each in the record.
+    """Publish the pending events of a record in order, then note them in the record.
 
-    A stop between the two publishes an event twice, with the same id: delivery is at least once.
+    A stop between the two publishes events twice, with the same ids: delivery is at least once.
     After its last event, an ended job leaves the index of open jobs, so that no sweep checks it.
     `again` repeats the latest event, for a message that asks again for an ended job.
     """
     pending = [entry for entry in stored.value.outbox if entry.sent_at is None]
     if again and not pending:
         pending = list(stored.value.outbox[-1:])
-    for entry in pending:
-        await _publish(stored.value, entry, world, source=source)
-        if entry.sent_at is None:
-            step = partial(mark_sent, event_type=entry.type, now=world.clock.now())
+    sent: list[OutboxEntry] = []
+    record = stored.value
+    try:
+        for entry in pending:
+            await _publish(record, entry, world, source=source)
+            if entry.sent_at is None:
+                sent.append(entry)
+    finally:
+        if sent:  # also if a later one can't be published now
+            step = partial(mark_sent, sent=sent, now=world.clock.now())
             stored = await world.records.update(stored, step)
     if pending and stored.value.state is not JobState.RUNNING:
         await update_index(stored.value, world)
@@ -64,7 +70,9 @@ async def _publish(record: JobRecord, entry: OutboxEntry, world: World, *, sourc
     from ..events import cloud_events  # noqa: PLC0415 (see the module)
     from ..events.projection import data_of  # noqa: PLC0415 (see the module)
 
-    event = cloud_events.build(record, EventType(entry.type), source=source, time=entry.time)
+    event = cloud_events.build(
+        record, EventType(entry.type), source=source, time=entry.time, picture=entry.picture
+    )
     if entry.type == EventType.SUCCEEDED:
         name = sidecar_name(record.job_id)
         whole = data_of(record, EventType.SUCCEEDED, time=entry.time)

@@ -209,3 +209,21 @@ def test_a_link_to_elsewhere_is_not_followed_and_told_as_paid(stack: RunningStac
     assert "'elsewhere.example'" in event["data"]["message"]
     assert event["data"]["cost_usd"] > 0
     assert "sig=" not in json.dumps(event)
+
+
+def test_each_picture_is_announced_when_it_is_stored(stack: RunningStack) -> None:
+    asked = {**FOX, "job_id": "fox-each", "locales": ["de", "ja"], "publish_pictures": True}
+    stack.submit(asked)
+    types = [stack.event("fox-each", nth=nth)["type"] for nth in (1, 2, 3, 4)]
+    assert types == [
+        "image.job.accepted",
+        "image.picture.stored",
+        "image.picture.stored",
+        "image.job.succeeded",
+    ]
+    told = [stack.event("fox-each", nth=nth)["data"] for nth in (2, 3)]
+    assert sorted(each["number"] for each in told) == [0, 1]
+    for each in told:
+        stored = stack.blob(each["image"]["container"], each["image"]["blob"])
+        assert stored is not None
+        assert each["image"]["sha256"] == hashlib.sha256(stored).hexdigest()

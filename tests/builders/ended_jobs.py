@@ -130,7 +130,8 @@ def record(job: dict[str, Any] | None = None, **changes: Any) -> JobRecord:  # n
 
 
 def told(record: JobRecord, event_type: EventType) -> dict[str, Any]:
-    event = build(record, event_type, source="/image-jobs", time=DONE_AT)
+    picture = record.pictures[0].blob if event_type is EventType.PICTURE_STORED else None
+    event = build(record, event_type, source="/image-jobs", time=DONE_AT, picture=picture)
     document: dict[str, Any] = json.loads(to_json(event))
     return document
 

@@ -107,6 +107,14 @@ _OPTIONS: Final[dict[str, Any]] = {
     "mask": Annotated[str | None, _option("--mask", help="Where to edit: a file or a blob.")],
     "finish": Annotated[str | None, _option("--finish", help="As JSON.", metavar="JSON")],
     "reply_to": Annotated[str | None, _option("--reply-to", help="Queue for its events.")],
+    "publish_pictures": Annotated[
+        bool | None,
+        typer.Option(
+            "--publish-pictures/--no-publish-pictures",
+            help="An event for each picture.",
+            rich_help_panel=_WHAT,
+        ),
+    ],
     "on_unknown": Annotated[
         str | None,
         _option("--on-unknown", help="retry_once, park, fail.", words=_words_of("on_unknown")),

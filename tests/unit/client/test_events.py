@@ -99,3 +99,8 @@ def test_an_event_may_know_no_job_and_have_no_time() -> None:
     body = {"specversion": "1.0", "id": "1", "type": "t", "source": "/s", "data": {"job_id": None}}
     event = read_event(json.dumps(body))
     assert (event.job_id, event.time, event.subject, event.images) == (None, None, None, ())
+
+
+def test_an_event_of_one_picture_names_it() -> None:
+    event = read_event(json.dumps(told(record(), EventType.PICTURE_STORED)))
+    assert [image.blob for image in event.images] == ["fox/default/0.png"]

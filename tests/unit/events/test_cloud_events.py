@@ -62,7 +62,8 @@ def test_the_largest_legal_job_fits_its_events(event_type: EventType) -> None:
             for index in range(10)
         ),
     )
-    body = to_json(build(largest, event_type, source="s" * 1_000, time=DONE_AT))
+    one = largest.pictures[9].blob if event_type is EventType.PICTURE_STORED else None
+    body = to_json(build(largest, event_type, source="s" * 1_000, time=DONE_AT, picture=one))
     assert len(body) <= MAX_EVENT_BYTES < MAX_MESSAGE_BYTES
 
 

@@ -15,8 +15,8 @@ from shared.http_api.job_documents import (
 )
 from shared.http_api.queries import read_form
 from shared.records.index_entry import Page, index_entry_of
-from shared.records.record import JobState, TaskState
-from tests.builders.ended_jobs import AT, attempt, failed, plan, record
+from shared.records.record import JobRecord, JobState, TaskRecord, TaskState
+from tests.builders.ended_jobs import AT, attempt, failed, plan, record, task
 from tests.simulation.scene import run
 
 
@@ -159,7 +159,35 @@ def test_an_estimate_with_an_unknown_price_is_unknown() -> None:
     assert describe_estimate((known, unknown)).estimate_usd is None
 
 
-@pytest.mark.parametrize(("after", "wait"), [(0, 15), (20, 5), (28.5, 1), (500, 1)])
+def waiting_for(*tasks: TaskRecord) -> JobRecord:
+    return record(state=JobState.RUNNING, tasks=tasks)
+
+
+@pytest.mark.parametrize(("after", "wait"), [(1, 15), (21, 5), (29.5, 1), (500, 1)])
 def test_a_caller_is_told_to_ask_again_when_it_may_be_worth_it(after: float, wait: int) -> None:
-    running = record(state=JobState.RUNNING)
-    assert poll_after(running, AT + timedelta(seconds=after)) == wait
+    calling = task(state=TaskState.CALLING, current=attempt(1, ended_at=None))
+    one = waiting_for(calling, task(1, state=TaskState.DONE))
+    assert poll_after(one, AT + timedelta(seconds=after)) == wait
+    both = waiting_for(calling, task(1, state=TaskState.PENDING))
+    assert poll_after(both, AT + timedelta(seconds=after)) == wait
+
+
+def test_a_call_that_waits_for_its_time_is_not_asked_for_each_second() -> None:
+    pending = waiting_for(task(state=TaskState.PENDING))
+    assert poll_after(pending, AT + timedelta(hours=1)) == 15
+    assert poll_after(waiting_for(task(state=TaskState.DONE)), AT) == 1
+
+
+def test_a_running_job_tells_how_many_pictures_are_stored_of_those_it_wants() -> None:
+    first, second = record(plan=plan(n=2)).tasks
+    half = waiting_for(second, first.model_copy(update={"state": "pending", "pictures": ()}))
+    told = describe_job(half)
+    assert (len(told.images), told.images_wanted) == (1, 2)
+
+
+def test_a_picture_of_another_type_than_asked_for_has_the_place_of_its_task() -> None:
+    first, second = record(plan=plan(n=2)).tasks
+    other = second.pictures[0].model_copy(update={"blob": "fox/default/1.jpg"})
+    both = record(tasks=(first, second.model_copy(update={"pictures": (other,)})))
+    assert [each.number for each in describe_job(both).images] == [0, 1]
+    assert find_picture(both, "1") == "fox/default/1.jpg"

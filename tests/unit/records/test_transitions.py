@@ -144,8 +144,7 @@ def walked() -> tuple[frozenset[tuple[object, ...]], frozenset[tuple[object, ...
             assert len(after.outbox) - len(before.outbox) == (
                 after.state is not JobState.RUNNING and after != before
             ), "one event for each end of a run"
-            for entry in after.outbox:
-                after = mark_sent(after, entry.type, now=AT)
+            after = mark_sent(after, after.outbox, now=AT)
             if shape(after) not in seen:
                 seen.add(shape(after))
                 ahead.append(after)
