@@ -65,6 +65,12 @@ def redacted(text: str) -> str:
     return text
 
 
+def hide_query(url: str) -> str:
+    """Return a URL without its query, which may hold a secret of any form."""
+    path, mark, _ = url.partition("?")
+    return f"{path}{mark}{_HIDDEN}" if mark else url
+
+
 def printable(text: str) -> str:
     """Return text from outside with control characters as escapes, on one line."""
     return "".join(

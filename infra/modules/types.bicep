@@ -124,8 +124,11 @@ type Tuning = {
   @description('Publish image.job.accepted too: true or false.')
   PUBLISH_ACCEPTED: string?
 
-  @description('true: publish image.picture.stored for each picture too')
+  @description('Publish image.picture.stored for each picture too: true or false.')
   PUBLISH_PICTURES: string?
+
+  @description('Names of the settings with the secrets that sign callbacks of jobs.')
+  CALLBACK_SECRETS: string?
 
   @description('How long a failing delivery is retried, seconds.')
   DELIVERY_WINDOW_SECONDS: string?

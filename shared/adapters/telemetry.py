@@ -156,8 +156,11 @@ class _MeasuredPublisher(Publisher):
 
     tenants: Collection[Tenant] = ()
 
-    async def publish(self, event: "CloudEvent", *, reply_to: str | None) -> None:
-        await Publisher.publish(self, event, reply_to=reply_to)
+    async def publish(
+        self, event: "CloudEvent", *, reply_to: str | None, callback: str | None = None
+    ) -> None:
+        await Publisher.publish(self, event, reply_to=reply_to, callback=callback)
+
         if not event.get_type().startswith(_ENDED):
             return
         data = event.get_data()

@@ -7,7 +7,7 @@ import asyncio
 import json
 import socket
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -16,7 +16,7 @@ from typing import Final, Protocol
 import aiohttp
 from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
-from pydantic import JsonValue
+from pydantic import JsonValue, SecretStr
 
 from ..config.url_policy import is_public, is_reachable_here
 from ..config.webhooks import Webhook
@@ -80,6 +80,8 @@ class Poster:
                 )
         except TimeoutError as error:
             raise DeliveryFailed(f"no answer within {self.limit_seconds:g} s") from error
+        except aiohttp.InvalidURL:  # its text holds the URL, which may hold a secret
+            raise DeliveryFailed("the URL can't be requested", final=True) from None
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise DeliveryFailed(f"{type(error).__name__}: {error}") from error
 
@@ -142,20 +144,44 @@ class WebhookSink:
 
     async def take(self, event: Mapping[str, JsonValue]) -> None:
         """Sign and send the event; `DeliveryFailed` unless the receiver says that it has it."""
-        # Here, not above: most apps have no webhook.
-        from standardwebhooks import Webhook as Signer  # noqa: PLC0415 - as said above
+        await _post_signed(event, self.webhook.url, self.webhook.keys, self.poster)
 
-        body, event_id, now = json.dumps(event), str(event["id"]), datetime.now(UTC)
-        signed = [
-            Signer(key.get_secret_value()).sign(event_id, now, body) for key in self.webhook.keys
-        ]
-        headers = {
-            "content-type": _CONTENT_TYPE,
-            "webhook-id": event_id,
-            "webhook-timestamp": str(int(now.timestamp())),
-            "webhook-signature": " ".join(signed),
-        }
-        await self.poster.post(self.webhook.url, body.encode(), headers, final=_FINAL)
+
+@dataclass(frozen=True, slots=True)
+class CallbackSink:
+    """`Sink` of the URL that a job names."""
+
+    url: str = field(repr=False)
+    keys: tuple[SecretStr, ...]
+    poster: Poster
+    name: str = "callback"
+
+    def wants(self, event_type: str) -> bool:
+        """Tell that events of every type are for this receiver."""
+        del event_type
+        return True
+
+    async def take(self, event: Mapping[str, JsonValue]) -> None:
+        """Sign and send the event; `DeliveryFailed` unless the receiver says that it has it."""
+        await _post_signed(event, self.url, self.keys, self.poster)
+
+
+async def _post_signed(
+    event: Mapping[str, JsonValue], url: str, keys: Sequence[SecretStr], poster: Poster
+) -> None:
+    """Send the event, signed with each of the keys as Standard Webhooks define it."""
+    # Here, not above: most apps have no webhook.
+    from standardwebhooks import Webhook as Signer  # noqa: PLC0415 - as said above
+
+    body, event_id, now = json.dumps(event), str(event["id"]), datetime.now(UTC)
+    signed = [Signer(key.get_secret_value()).sign(event_id, now, body) for key in keys]
+    headers = {
+        "content-type": _CONTENT_TYPE,
+        "webhook-id": event_id,
+        "webhook-timestamp": str(int(now.timestamp())),
+        "webhook-signature": " ".join(signed),
+    }
+    await poster.post(url, body.encode(), headers, final=_FINAL)
 
 
 class GuardedResolver(AbstractResolver):

@@ -13,7 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
 from pathlib import Path
 from string import Template
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from ..config.settings import Configuration, Settings, configure
 from ..errors import Misconfigured
@@ -21,6 +21,9 @@ from ..ports import Sink, Tokens
 from ..stores.world import World, build_world
 from .clock import SystemClock
 from .log_records import quiet
+
+if TYPE_CHECKING:
+    from .webhook import Poster
 
 #: The directory of `function_app.py`.
 PACKAGE: Final = Path(__file__).parents[2]
@@ -140,6 +143,20 @@ def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
 
     for each in (credential, client):
         stack.push_async_callback(each.close)
+
+    @cache
+    def open_poster() -> "Poster":
+        from .webhook import guarded
+
+        poster = guarded(settings.webhook_local_hosts)
+        stack.push_async_callback(poster.close)
+        return poster
+
+    def callback(url: str) -> Sink:
+        from .webhook import CallbackSink
+
+        return CallbackSink(url, settings.callback_keys, open_poster())
+
     return build_world(
         settings,
         blobs=lambda name: RestBlobs(client, f"{address.url('blob')}/{name}"),
@@ -150,6 +167,7 @@ def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
         renderer=PillowRenderer,
         links=links,
         sinks={sink.name: sink for sink in configured_sinks(settings, credential, stack)},
+        callback=callback,
     )
 
 

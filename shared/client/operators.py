@@ -111,7 +111,8 @@ class AsyncOperator:
             case DeadLetter(
                 kind=DeadLetterKind.DELIVERY, sink=str() as sink, event=dict() as event
             ):
-                delivery = Delivery(sink=sink, since=app.clock.now(), event=event)
+                since = app.clock.now()
+                delivery = Delivery(sink=sink, since=since, url=letter.url, event=event)
                 await app.queues.send(app.settings.deliveries_queue, delivery.to_bytes())
                 return f"{name}: the event is on its way to {sink} again"
             case _:

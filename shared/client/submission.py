@@ -211,6 +211,7 @@ class JobFields(TypedDict, total=False):
     mask: str
     finish: Mapping[str, Any]
     reply_to: str
+    callback: str
     publish_pictures: bool
     on_unknown: Literal["retry_once", "park", "fail"]
     max_cost_usd: float

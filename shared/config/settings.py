@@ -18,6 +18,7 @@ from pydantic import (
     Field,
     SecretStr,
     ValidationError,
+    ValidationInfo,
     model_validator,
 )
 
@@ -30,7 +31,7 @@ from ..jobs.text import parse_json
 from ..jobs.validation import describe_error, path, plain_faults
 from .tenants import Tenant, check_tenants, find_tenant
 from .url_policy import check_topic_url
-from .webhooks import Webhook, check_hosts
+from .webhooks import Webhook, check_hosts, check_receiver, look_up_keys
 
 #: Name of the storage connection: a connection string in the variable of this name, or
 #: `ImageStorage__queueServiceUri` and related variables.
@@ -43,16 +44,20 @@ _QueueName = Annotated[
 _ContainerName = Annotated[
     str, Pattern(r"^(?=.{3,63}$)[a-z0-9](-?[a-z0-9])*$", f"use 3 to 63 {_NAME_RULE}")
 ]
-_Commas = Annotated[
-    tuple[str, ...],
-    BeforeValidator(
-        lambda value: (
-            tuple(part.strip() for part in value.split(",") if part.strip())
-            if isinstance(value, str)
-            else value
-        )
-    ),
-]
+
+
+def _split_commas(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    return tuple(part.strip() for part in value.split(",") if part.strip())
+
+
+def _look_up_keys(value: object, info: ValidationInfo) -> object:
+    names = _split_commas(value)
+    return look_up_keys(names, info) if isinstance(names, tuple) else names
+
+
+_Commas = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]
 
 type Lane = Literal["small", "standard", "large"]
 
@@ -140,6 +145,10 @@ class Settings(BaseModel):
     )
     webhook_hosts: _Commas = Field(default=(), alias="WEBHOOK_HOSTS")
     webhook_local_hosts: _Commas = Field(default=(), alias="WEBHOOK_LOCAL_HOSTS")
+    #: The keys that sign callbacks, given by the names of their settings; none: no callbacks.
+    callback_keys: Annotated[tuple[SecretStr, ...], BeforeValidator(_look_up_keys)] = Field(
+        default=(), alias="CALLBACK_SECRETS", max_length=4
+    )
     #: How long the delivery of an event is retried, seconds.
     delivery_window_seconds: float = Field(
         default=86_400, alias="DELIVERY_WINDOW_SECONDS", ge=1, le=604_800
@@ -288,9 +297,25 @@ class Settings(BaseModel):
             fnmatch.fnmatchcase(queue, pattern) for pattern in self.reply_queues
         )
 
+    def check_callback(self, url: str) -> None:
+        """Raise `ValueError` if `callback` of a job may not be this URL."""
+        if not self.callback_keys:
+            raise ValueError("is not possible here: the app has no CALLBACK_SECRETS to sign it")
+        check_receiver(url, hosts=self.webhook_hosts, local=self.webhook_local_hosts)
+
+    def allows_callback(self, url: str) -> bool:
+        """Return whether `callback` of a job may be this URL."""
+        try:
+            self.check_callback(url)
+        except ValueError:
+            return False
+        return True
+
 
 #: Their values are never repeated.
-_SECRETS: Final = frozenset({CONNECTION, "FOUNDRY_API_KEY", "EVENT_GRID_TOPIC_KEY"})
+_SECRETS: Final = frozenset(
+    {CONNECTION, "FOUNDRY_API_KEY", "EVENT_GRID_TOPIC_KEY", "CALLBACK_SECRETS"}
+)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,7 +1,8 @@
-"""Read and check the configured webhooks: URL, signing secrets and event types.
+"""Read and check webhooks: URL, signing secrets and event types.
 
-Only settings name receivers, never a job: otherwise a caller could make the app call any host. A
-secret is given by the name of another setting, in Azure a Key Vault reference.
+Settings name the webhooks. A job names the URL of its callback, and settings the hosts that are
+allowed: otherwise a caller could make the app call any host. A secret is given by the name of
+another setting, in Azure a Key Vault reference.
 """
 
 import base64
@@ -43,12 +44,17 @@ class Webhook(BaseModel):
     @field_validator("keys", mode="before")
     @classmethod
     def _look_up_keys(cls, _given: object, info: ValidationInfo) -> tuple[str, ...]:
-        environ: Mapping[str, Any] = info.context or {}
-        return tuple(_read_secret(name, environ.get(name)) for name in info.data.get("secrets", ()))
+        return look_up_keys(info.data.get("secrets", ()), info)
 
     def wants(self, event_type: str) -> bool:
         """Return whether this receiver gets events of this type."""
         return any(fnmatch.fnmatchcase(event_type, pattern) for pattern in self.events)
+
+
+def look_up_keys(names: Iterable[str], info: ValidationInfo) -> tuple[str, ...]:
+    """Return the signing secrets in the settings of these names; `ValueError` if one is wrong."""
+    environ: Mapping[str, Any] = info.context or {}
+    return tuple(_read_secret(name, environ.get(name)) for name in names)
 
 
 def _read_secret(name: str, value: object) -> str:
@@ -72,25 +78,32 @@ def _read_secret(name: str, value: object) -> str:
 
 
 def check_hosts(webhooks: Iterable[Webhook], *, hosts: Iterable[str], local: Iterable[str]) -> None:
-    """Raise `ValueError` for a receiver whose host is on neither list, or whose URL is not allowed.
-
-    Hosts in `local` are on this machine or network: http, any port, private addresses.
-    """
+    """Raise `ValueError` for two webhooks of one name, or one that `check_receiver` refuses."""
     hosts, local, names = tuple(hosts), tuple(local), list[str]()
     for webhook in webhooks:
         names.append(webhook.name)
-        parts = split_url(webhook.url)
-        host = parts.hostname or ""
-        where = f"the webhook {webhook.name!r}"
-        if host in local:
-            if is_address(host) and not is_reachable_here(host):
-                raise ValueError(f"{where} has the address {host}, which is not allowed")
-            continue
-        if parts.scheme != "https" or parts.port not in {None, _HTTPS}:
-            raise ValueError(f"{where} must use https on port 443")
-        if is_address(host):
-            raise ValueError(f"{where} has an IP address; write its host name")
-        if not any(fnmatch.fnmatchcase(host, pattern) for pattern in hosts):
-            raise ValueError(f"{where} has the host {host!r}, which WEBHOOK_HOSTS does not allow")
+        try:
+            check_receiver(webhook.url, hosts=hosts, local=local)
+        except ValueError as error:
+            raise ValueError(f"the webhook {webhook.name!r} {error}") from error
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise ValueError(f"two webhooks have the name {twice!r}; names must be unique")
+
+
+def check_receiver(url: str, *, hosts: Iterable[str], local: Iterable[str]) -> None:
+    """Raise `ValueError` for a URL that is not allowed, or whose host is on neither list.
+
+    Hosts in `local` are on this machine or network: http, any port, private addresses.
+    """
+    parts = split_url(url)
+    host = parts.hostname or ""
+    if host in local:
+        if is_address(host) and not is_reachable_here(host):
+            raise ValueError(f"has the address {host}, which is not allowed")
+        return
+    if parts.scheme != "https" or parts.port not in {None, _HTTPS}:
+        raise ValueError("must use https on port 443")
+    if is_address(host):
+        raise ValueError("has an IP address; write its host name")
+    if not any(fnmatch.fnmatchcase(host, pattern) for pattern in hosts):
+        raise ValueError(f"has the host {host!r}, which WEBHOOK_HOSTS does not allow")

@@ -23,6 +23,10 @@ LONGEST_WAIT: Final = 3600.0
 JITTER: Final = 0.25
 
 
+#: The sink of events that go to the `callback` of their job.
+CALLBACK: Final = "callback"
+
+
 class Delivery(BaseModel):
     """An event, its sink, and the tries so far."""
 
@@ -33,6 +37,8 @@ class Delivery(BaseModel):
     tries: int = Field(default=0, ge=0)
     #: When the event was published.
     since: AwareDatetime
+    #: Where the event goes, if its job names a callback.
+    url: str | None = Field(default=None, repr=False, exclude_if=lambda url: url is None)
     #: The CloudEvent, structured.
     event: dict[str, JsonValue]
 
@@ -77,6 +83,7 @@ def delivery_letter(delivery: Delivery, why: str, *, at: datetime) -> DeadLetter
         why=why,
         at=at,
         sink=delivery.sink,
+        url=delivery.url,
         tries=delivery.tries,
         since=delivery.since,
         event=delivery.event,

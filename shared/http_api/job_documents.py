@@ -17,9 +17,11 @@ from ..events.projection import (
     spending_of,
 )
 from ..images_api.outcomes import OutcomeKind
+from ..jobs.job import Job
 from ..records.index_entry import IndexEntry, JobSums, Page
 from ..records.record import Cost, Failure, JobRecord, JobState, TaskRecord, TaskState
 from ..records.transitions import OPEN
+from ..redaction import hide_query
 from ..routing.plan import Plan, estimate_usd
 from ..vocabulary import EventType
 
@@ -222,7 +224,7 @@ def describe_job(record: JobRecord, links: Mapping[str, str] = {}) -> JobStatus:
         batch_id=record.batch.batch_id if record.batch else None,
         tenant=record.job.tenant,
         cancelling=record.state is JobState.RUNNING and record.cancel_requested is not None,
-        job=record.job.model_dump(mode="json", exclude_defaults=True),
+        job=_describe_request(record.job),
         plans=tuple(map(describe_plan, record.plans)),
         tasks=tuple(_task(record, task) for task in record.tasks),
         images=describe_pictures(record, links),
@@ -234,6 +236,14 @@ def describe_job(record: JobRecord, links: Mapping[str, str] = {}) -> JobStatus:
             for entry in record.outbox
         ),
     )
+
+
+def _describe_request(job: Job) -> dict[str, JsonValue]:
+    """Return a job as it was asked for; anyone with a key sees it, so without its secrets."""
+    asked: dict[str, JsonValue] = job.model_dump(mode="json", exclude_defaults=True)
+    if job.callback:
+        asked["callback"] = hide_query(job.callback)
+    return asked
 
 
 def describe_jobs(page: Page, links: Mapping[str, str]) -> JobList:

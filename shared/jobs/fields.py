@@ -32,6 +32,7 @@ MAX_OPTIONS = 20
 MAX_OPTION_CHARACTERS = 256
 #: Names of blobs in `inputs/`; storage allows 1,024, our prefixes and logs need some of it.
 MAX_BLOB_NAME = 512
+MAX_URL_CHARACTERS = 2_048
 
 OPTION_NAME = r"^[a-z][a-z0-9_]{0,63}$"
 JOB_ID = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
@@ -191,6 +192,17 @@ def _check_input_name(value: str) -> str:
     return value
 
 
+def _check_url(value: str) -> str:
+    """Check what a URL has at least; it may hold a secret, so it is never repeated."""
+    if len(value) > MAX_URL_CHARACTERS:
+        raise ValueError(
+            f"has {len(value):,} characters; at most {MAX_URL_CHARACTERS:,} are allowed"
+        )
+    if not value.startswith(("https://", "http://")):
+        raise ValueError("is not a URL; write it like 'https://hooks.example.com/pictures'")
+    return value
+
+
 def _check_blob_name(value: str) -> str:
     segments = value.split("/")
     if not value or len(value) > MAX_BLOB_NAME:
@@ -320,6 +332,11 @@ TenantName = Annotated[
 QueueName = Annotated[
     str,
     Pattern(QUEUE_NAME, "use 3 to 63 of a-z 0-9 -, without a hyphen at either end or two in a row"),
+]
+Url = Annotated[
+    str,
+    AfterValidator(_check_url),
+    WithJsonSchema({"type": "string", "pattern": "^https?://", "maxLength": MAX_URL_CHARACTERS}),
 ]
 Moment = Annotated[
     datetime,

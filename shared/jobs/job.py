@@ -32,6 +32,7 @@ from .fields import (
     SizeText,
     TenantName,
     Traceparent,
+    Url,
     check_distinct,
 )
 from .finish import Finish
@@ -208,6 +209,13 @@ class Job(RequestModel):
         default=None,
         description="Queue that receives the events of the job too; it must exist, and the app "
         "must allow it.",
+    )
+    callback: Url | None = Field(
+        default=None,
+        repr=False,
+        exclude_if=lambda url: url is None,  # a version before does not know it
+        description="URL that receives the events of the job too, signed, if the app allows its "
+        "host.",
     )
     publish_pictures: bool | None = Field(
         default=None,

@@ -18,7 +18,7 @@ from typing import Any, Final, Never
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from ..errors import Fault, InvalidJob, MalformedMessage
-from .fields import QueueName, is_job_id, is_traceparent, quote_value, read_moment
+from .fields import QueueName, Url, is_job_id, is_traceparent, quote_value, read_moment
 from .job import Job, find_conflicts
 from .text import JsonObject, decode_text, parse_json
 from .validation import in_order, limit_faults, path, plain_faults, top_field, validation_faults
@@ -247,6 +247,15 @@ def reply_queue(envelope: Envelope | None, allows: Callable[[str], bool]) -> str
     except (KeyError, ValidationError):
         return None
     return queue if allows(queue) else None
+
+
+def callback_url(envelope: Envelope | None, allows: Callable[[str], bool]) -> str | None:
+    """Return the URL that a rejected message names in `callback`, if it is valid and `allows`."""
+    try:
+        url = TypeAdapter(Url).validate_python(envelope and envelope.content["callback"])
+    except (KeyError, ValidationError):
+        return None
+    return url if allows(url) else None
 
 
 def read_model[T: BaseModel](model: type[T], body: bytes) -> T:

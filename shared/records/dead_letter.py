@@ -53,6 +53,8 @@ class DeadLetter(BaseModel):
     message_id: str | None = None
     message_base64: str | None = None
     sink: str | None = None
+    #: Where an event was sent to, if its job names a callback.
+    url: str | None = None
     tries: int | None = None
     since: datetime | None = None
     event: dict[str, JsonValue] | None = None

@@ -21,7 +21,11 @@ from .router import route
 
 def find_setting_faults(job: Job, settings: Settings) -> tuple[Fault, ...]:
     """Return every fault of a valid job that the settings alone show."""
-    faults = (*_find_locale_faults(job), *_find_finish_faults(job))
+    faults = (
+        *_find_locale_faults(job),
+        *_find_finish_faults(job),
+        *_find_callback_faults(job, settings),
+    )
     if job.reply_to and not settings.allows_reply_to(job.reply_to):
         own = settings.is_own_queue(job.reply_to)
         why = "a queue of the app itself" if own else "not an allowed queue"
@@ -107,6 +111,14 @@ def _find_finish_faults(job: Job) -> Iterator[Fault]:
             "are allowed, so divide the job"
         )
         yield Fault("finish", message)
+
+
+def _find_callback_faults(job: Job, settings: Settings) -> Iterator[Fault]:
+    try:
+        if job.callback:
+            settings.check_callback(job.callback)
+    except ValueError as error:
+        yield Fault("callback", str(error))
 
 
 def _find_locale_faults(job: Job) -> Iterator[Fault]:

@@ -58,8 +58,12 @@ class Publisher:
         self.known_queues[reply_to] = missing, until
         return missing
 
-    async def publish(self, event: "CloudEvent", *, reply_to: str | None) -> None:
-        """Send the event to the events queue, to `reply_to`, and a delivery for each sink.
+    async def publish(
+        self, event: "CloudEvent", *, reply_to: str | None, callback: str | None = None
+    ) -> None:
+        """Send the event to the events queue and `reply_to`, and a delivery for each receiver.
+
+        The receivers are the sinks that want it, and the URL of the job's `callback`.
 
         A reply queue that does not exist is a warning in the log: as an error, it would publish
         the event again and again until somebody made that queue.
@@ -74,10 +78,13 @@ class Publisher:
                 await self.queues.send(reply_to, body)
             except NoSuchQueue as error:
                 _LOG.warning("event %s of %s: %s", event.get_type(), event.get_subject(), error)
-        wanting = [sink for sink in self.sinks if sink.wants(event.get_type())]
-        if wanting:
-            from ..events.delivery import Delivery
+        wanting = [sink.name for sink in self.sinks if sink.wants(event.get_type())]
+        if wanting or callback:
+            from ..events.delivery import CALLBACK, Delivery
 
-            for sink in wanting:
-                delivery = Delivery(sink=sink.name, since=self.clock.now(), event=json.loads(body))
+            since, content = self.clock.now(), json.loads(body)
+            deliveries = [Delivery(sink=name, since=since, event=content) for name in wanting]
+            if callback:
+                deliveries.append(Delivery(sink=CALLBACK, since=since, url=callback, event=content))
+            for delivery in deliveries:
                 await self.queues.send(self.deliveries_queue, delivery.to_bytes())

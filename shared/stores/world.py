@@ -31,6 +31,8 @@ class World:
     links: SignedLinks
     #: By name.
     sinks: Mapping[str, Sink]
+    #: Opens the sink of a URL that a job names.
+    callback: Callable[[str], Sink]
     records: "JobRecords"
     index: "JobIndex"
     budget: "BudgetLedgers"
@@ -54,6 +56,7 @@ def build_world(  # noqa: PLR0913 (one an interface)
     renderer: "Callable[[Pictures], Renderer]",
     links: SignedLinks,
     sinks: Mapping[str, Sink],
+    callback: Callable[[str], Sink],
 ) -> World:
     """Return a world over these interfaces; `blobs` opens a container by its name."""
     # ruff: noqa: PLC0415 (as above)
@@ -88,6 +91,7 @@ def build_world(  # noqa: PLR0913 (one an interface)
         renderer=renderer(pictures),
         links=links,
         sinks=sinks,
+        callback=callback,
         records=JobRecords(blobs(settings.jobs_container), clock),
         index=JobIndex(blobs(settings.jobs_container)),
         budget=BudgetLedgers(blobs(settings.jobs_container), clock),

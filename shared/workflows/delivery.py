@@ -4,12 +4,13 @@ Each sink has its own messages, so a sink that is slow or down delays no other.
 """
 
 from typing import Any
+from urllib.parse import urlsplit
 
 from ..config.settings import Configuration
 from ..errors import DeliveryFailed, MalformedMessage
 from ..events.delivery import Delivery, delivery_letter, read_delivery, wait_after
 from ..jobs.parsing import Message
-from ..ports import Report, What
+from ..ports import Report, Sink, What
 from ..records.dead_letter import DeadLetterKind, message_letter
 from ..stores.world import World
 
@@ -24,14 +25,28 @@ async def deliver(message: Message, world: World, configuration: Configuration) 
         delivery = read_delivery(message.body)
     except MalformedMessage as error:
         return await _keep_message(message, "malformed", str(error), world)
-    sink = world.sinks.get(delivery.sink)
-    if sink is None:
-        return await _keep(delivery, f"there is no sink {delivery.sink!r} any more", world)
+    try:
+        sink = _open_sink(delivery, world, configuration)
+    except ValueError as error:
+        return await _keep(delivery, str(error), world)
     try:
         await sink.take(delivery.event)
     except DeliveryFailed as error:
         return await _retry_later(delivery, error, world, configuration)
     return _report(What.DELIVERED, delivery)
+
+
+def _open_sink(delivery: Delivery, world: World, configuration: Configuration) -> Sink:
+    """Return the sink of a delivery; `ValueError` if the settings do not have or allow it now."""
+    if delivery.url:
+        try:
+            configuration.settings.check_callback(delivery.url)
+        except ValueError as error:
+            raise ValueError(f"the callback {error}") from error
+        return world.callback(delivery.url)
+    if delivery.sink not in world.sinks:
+        raise ValueError(f"there is no sink {delivery.sink!r} any more")
+    return world.sinks[delivery.sink]
 
 
 async def handle_poison_delivery(message: Message, world: World) -> Report:
@@ -79,4 +94,6 @@ def _report(what: What, delivery: Delivery, **facts: Any) -> Report:  # noqa: AN
         "sink": delivery.sink,
         "tries": delivery.tries,
     }
+    if delivery.url:  # its path and query may hold a secret
+        known["host"] = urlsplit(delivery.url).hostname
     return Report(what, str(job_id) if job_id else None, known | facts)

@@ -6,7 +6,15 @@ from typing import Any
 from ..config.settings import Configuration, Settings
 from ..errors import BlobLeased, Rejected
 from ..jobs.commands import read_command
-from ..jobs.parsing import Envelope, Message, job_in, open_envelope, read_job, reply_queue
+from ..jobs.parsing import (
+    Envelope,
+    Message,
+    callback_url,
+    job_in,
+    open_envelope,
+    read_job,
+    reply_queue,
+)
 from ..ports import Report, What
 from ..records.dead_letter import DeadLetterKind, message_letter
 from ..records.record import JobRecord
@@ -96,8 +104,11 @@ async def publish_rejection(
         source=settings.event_source,
         time=message.inserted_at,
     )
-    reply_to = reply_queue(envelope, settings.allows_reply_to)
-    await world.publisher.publish(event, reply_to=reply_to)
+    await world.publisher.publish(
+        event,
+        reply_to=reply_queue(envelope, settings.allows_reply_to),
+        callback=callback_url(envelope, settings.allows_callback),
+    )
 
 
 async def submit(message: Message, world: World, configuration: Configuration) -> Accepted:

@@ -82,4 +82,5 @@ async def _publish(record: JobRecord, entry: OutboxEntry, world: World, *, sourc
             await world.pictures.remove(blob)
     if entry.type == EventType.FAILED:
         await world.dead_letters.put(job_letter(record, at=entry.time))
-    await world.publisher.publish(event, reply_to=record.job.reply_to)
+    job = record.job
+    await world.publisher.publish(event, reply_to=job.reply_to, callback=job.callback)

@@ -21,7 +21,7 @@ class Receiving(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Handler)
-        self.refusing = {"/hook": 1, "/down": 10_000}
+        self.refusing = {"/hook": 1, "/mine": 1, "/down": 10_000}
         self.taken: list[tuple[str, dict[str, str], bytes]] = []
         Thread(target=self.serve_forever, daemon=True).start()
 
@@ -77,6 +77,7 @@ def stack(azurite: str, receiver: Receiving) -> Iterator[RunningStack]:
         "WEBHOOKS": json.dumps(hooks),
         "WEBHOOK_LOCAL_HOSTS": "127.0.0.1",
         "SHOP": SECRET,
+        "CALLBACK_SECRETS": "SHOP",
         "EVENT_GRID_TOPIC_ENDPOINT": f"{receiver.url}/topic",
         "EVENT_GRID_TOPIC_KEY": "a-key",
         "DELIVERY_WINDOW_SECONDS": "12",
@@ -106,3 +107,17 @@ def test_every_sink_gets_the_event_and_one_that_is_down_holds_up_no_other(
     assert (letter["sink"], letter["event"]) == ("webhook-down", event)
     assert letter["tries"] >= 2
     assert "503" in letter["why"]
+
+
+def test_a_job_is_called_back_at_its_own_url_signed_and_after_a_failure_again(
+    stack: RunningStack, receiver: Receiving
+) -> None:
+    hook = f"{receiver.url}/mine?token=s3cret"
+    stack.submit({"job_id": "fox-2", "prompt": "a fox", "quality": "low", "callback": hook})
+    event = stack.event("fox-2")
+    ((headers, body),) = until(lambda: receiver.at("/mine"), "event at the callback", seconds=60)
+    assert Webhook(SECRET).verify(body, headers) == event
+    assert not [line for line in stack.log if "s3cret" in line]
+    stack.submit({"job_id": "fox-3", "prompt": "a fox", "callback": "https://evil.example/"})
+    (fault,) = stack.event("fox-3")["data"]["faults"]
+    assert fault["field"] == "callback"

@@ -106,3 +106,15 @@ async def test_each_sink_that_wants_an_event_has_a_delivery(
     assert [delivery.sink for delivery in sent] == ["one", "two"]
     assert {(delivery.tries, delivery.since) for delivery in sent} == {(0, FakeClock().now())}
     assert all(delivery.event == json.loads(event) for delivery in sent)
+
+
+async def test_a_callback_has_a_delivery_with_its_url(
+    queues: Queues, real: Account | None, queue: str
+) -> None:
+    hook = "https://hooks.example/in"
+    publisher = publisher_to(queues, queue, FakeSink("one"))
+    await publisher.publish(EVENT, reply_to=None, callback=hook)
+    _, *deliveries = await bodies(queues, real, queue)
+    sent = [read_delivery(body) for body in deliveries]
+    assert [(each.sink, each.url) for each in sent] == [("one", None), ("callback", hook)]
+    assert b"url" not in deliveries[0], "a version before knows no such member"

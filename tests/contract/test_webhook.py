@@ -12,7 +12,14 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
-from shared.adapters.webhook import MAX_ANSWER_BYTES, GuardedResolver, Poster, WebhookSink, guarded
+from shared.adapters.webhook import (
+    MAX_ANSWER_BYTES,
+    CallbackSink,
+    GuardedResolver,
+    Poster,
+    WebhookSink,
+    guarded,
+)
 from shared.errors import DeliveryFailed
 from tests.contract.receivers import EVENT, Received, Receiver, receiving
 from tests.simulation.scene import configured
@@ -176,3 +183,23 @@ async def test_a_local_host_is_not_let_to_metadata_either() -> None:
     resolver = GuardedResolver(("inside.test",), lambda: Names(("169.254.169.254",)))
     with pytest.raises(DeliveryFailed, match="where no receiver can be"):
         await resolver.resolve("inside.test")
+
+
+async def test_a_callback_is_signed_with_the_keys_of_the_app(
+    receiver: Receiver, poster: Poster
+) -> None:
+    keys = configured(**settings_of(CALLBACK_SECRETS="NEW,OLD")).settings.callback_keys
+    hook = CallbackSink(f"{receiver.url}?token=s3cret", keys, poster)
+    assert hook.wants("image.picture.stored")
+    await hook.take(EVENT)
+    (got,) = receiver.received
+    assert verified(got, OLD) == verified(got, NEW) == EVENT
+    assert "s3cret" not in repr(hook)
+
+
+@pytest.mark.parametrize("host", ["[::1", "a b", "\ud800"])
+async def test_a_url_that_is_not_valid_is_not_repeated(poster: Poster, host: str) -> None:
+    hook = CallbackSink(f"https://{host}/?token=s3cret", (), poster)
+    with pytest.raises(DeliveryFailed) as caught:
+        await hook.take(EVENT)
+    assert "s3cret" not in str(caught.value)

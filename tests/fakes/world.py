@@ -29,6 +29,7 @@ from shared.stores.world import World, build_world
 from tests.fakes.endpoint import FakeEndpoint
 from tests.fakes.memory import MemoryBlobs, MemoryQueues
 from tests.fakes.renderer import FakeRenderer
+from tests.fakes.sinks import FakeSink
 from tests.simulation.steps import Steps
 
 #: Names of containers and queues as they are by default.
@@ -284,6 +285,7 @@ def fake_world() -> FakeWorld:
         renderer=lambda pictures: FakeRenderer(pictures, steps),
         links=FakeLinks(steps),
         sinks=sinks,
+        callback=lambda url: sinks.setdefault(url, FakeSink("callback")),
     )
     shared: dict[str, Any] = {each.name: getattr(world, each.name) for each in fields(world)}
     return FakeWorld(**shared, steps=steps, containers=containers, sidecar_puts=puts)

@@ -14,7 +14,7 @@ from shared.client.cli.output import error_json, print_error
 from shared.errors import Fault, InvalidJob, StoreUnavailable
 from shared.http_api.problems import to_problem
 from shared.images_api.outcomes import of_reply
-from shared.redaction import redacted
+from shared.redaction import hide_query, redacted
 from tests.builders.growth import MOST, growth
 
 
@@ -121,3 +121,8 @@ def test_what_is_hidden_stays_so() -> None:
 )
 def test_hiding_takes_linear_time(unit: str) -> None:
     assert growth(lambda size: unit * size, redacted, 4_000) < MOST
+
+
+def test_a_query_is_hidden_and_a_url_without_one_stays() -> None:
+    assert hide_query("https://a.example/in?token=s3cret#x") == "https://a.example/in?[hidden]"
+    assert hide_query("https://a.example/in") == "https://a.example/in"

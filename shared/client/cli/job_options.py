@@ -107,6 +107,7 @@ _OPTIONS: Final[dict[str, Any]] = {
     "mask": Annotated[str | None, _option("--mask", help="Where to edit: a file or a blob.")],
     "finish": Annotated[str | None, _option("--finish", help="As JSON.", metavar="JSON")],
     "reply_to": Annotated[str | None, _option("--reply-to", help="Queue for its events.")],
+    "callback": Annotated[str | None, _option("--callback", help="URL for its events.")],
     "publish_pictures": Annotated[
         bool | None,
         typer.Option(

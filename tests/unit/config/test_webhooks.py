@@ -79,3 +79,44 @@ def test_a_receiver_gets_the_types_it_asks_for() -> None:
     assert webhook.wants("image.batch.completed")
     assert not webhook.wants("image.job.failed")
     assert OLD not in repr(webhook)
+
+
+HOOK = "https://hooks.example/in?token=s3cret"
+
+
+def test_a_callback_is_signed_by_the_settings_that_are_named() -> None:
+    settings = configured(**settings_of(CALLBACK_SECRETS="NEW, OLD")).settings
+    assert [key.get_secret_value() for key in settings.callback_keys] == [NEW, OLD]
+    assert NEW not in repr(settings)
+    settings.check_callback(HOOK)
+
+
+def test_without_a_secret_to_sign_it_no_callback_is_allowed() -> None:
+    settings = configured(**settings_of()).settings
+    with pytest.raises(ValueError, match="the app has no CALLBACK_SECRETS"):
+        settings.check_callback(HOOK)
+
+
+@pytest.mark.parametrize(
+    ("url", "said"),
+    [
+        ("http://hooks.example/in?s3cret", "https on port 443"),
+        ("https://evil.example/in?s3cret", "WEBHOOK_HOSTS does not allow"),
+        ("https://10.0.0.1/in?s3cret", "has an IP address"),
+        ("https://hooks.example@evil.example/?s3cret", "user name"),
+        ("https://hooks.example:99999/?s3cret", "[Pp]ort"),
+        ("https://[::1/in?s3cret", "IPv6"),
+    ],
+)
+def test_a_callback_follows_the_rules_of_webhooks_and_is_not_repeated(url: str, said: str) -> None:
+    settings = configured(**settings_of(CALLBACK_SECRETS="OLD")).settings
+    assert not settings.allows_callback(url)
+    with pytest.raises(ValueError, match=said) as refused:
+        settings.check_callback(url)
+    assert "s3cret" not in str(refused.value)
+
+
+def test_a_secret_in_place_of_its_name_stops_the_app_and_is_not_repeated() -> None:
+    with pytest.raises(Misconfigured, match="CALLBACK_SECRETS") as caught:
+        configured(**settings_of(CALLBACK_SECRETS=OLD))
+    assert OLD.removeprefix("whsec_") not in str(caught.value)

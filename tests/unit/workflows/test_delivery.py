@@ -1,5 +1,6 @@
 """An event on its way to a sink: taken, tried again later and longer, or kept."""
 
+import base64
 import json
 from datetime import timedelta
 
@@ -7,13 +8,15 @@ import pytest
 from pydantic import JsonValue
 
 from shared.errors import DeliveryFailed
-from shared.events.delivery import FIRST_WAIT, Delivery
+from shared.events.delivery import FIRST_WAIT, Delivery, read_delivery
+from shared.http_api.job_documents import describe_job
 from shared.jobs.parsing import Message
 from shared.ports import Report
 from shared.workflows.delivery import deliver, handle_poison_delivery
 from tests.fakes.sinks import FakeSink
 from tests.fakes.world import FakeWorld, fake_world
 from tests.simulation.scene import configured
+from tests.simulation.scene import run as scene_of
 
 EVENT: dict[str, JsonValue] = {
     "specversion": "1.0",
@@ -138,3 +141,78 @@ async def test_what_the_platform_gave_up_on_is_kept(world: FakeWorld) -> None:
     await handle_poison_delivery(Message(b"junk", "m", world.clock.now()), world)
     reasons = {json.loads(body)["reason"] for body in world.letters.values()}
     assert reasons == {"undeliverable", "poisoned"}
+
+
+SIGNED = {
+    "CALLBACK_SECRETS": "SHARED",
+    "SHARED": f"whsec_{base64.b64encode(bytes(32)).decode()}",
+    "WEBHOOK_HOSTS": "hooks.example",
+}
+HOOK = "https://hooks.example/in?token=s3cret"
+
+
+def called_back(world: FakeWorld) -> Message:
+    now = world.clock.now()
+    delivery = Delivery(sink="callback", since=now, url=HOOK, event=EVENT)
+    return Message(delivery.to_bytes(), "m", now)
+
+
+async def test_a_callback_is_tried_again_and_kept_like_any_delivery(world: FakeWorld) -> None:
+    hook = FakeSink("callback", refusals=[DeliveryFailed("503 busy", status=503)] * 2)
+    world.sinks[HOOK] = hook
+    report = await run(world, called_back(world), **SIGNED)
+    assert (hook.taken, report.facts["tries"], report.facts["host"]) == (
+        [EVENT],
+        2,
+        "hooks.example",
+    )
+    assert "s3cret" not in str(report)
+    hook.refusals = [DeliveryFailed("410 Gone", status=410, final=True)]
+    assert (await run(world, called_back(world), **SIGNED)).what == "undeliverable"
+    ((name, body),) = world.letters.items()
+    assert name.endswith(f"/{EVENT['id']}.callback.json")
+    assert json.loads(body)["url"] == HOOK
+
+
+async def test_a_callback_is_checked_again_when_it_is_delivered(world: FakeWorld) -> None:
+    report = await run(world, called_back(world), **SIGNED | {"WEBHOOK_HOSTS": "else.example"})
+    assert report.what == "undeliverable"
+    assert report.facts["why"] == (
+        "the callback has the host 'hooks.example', which WEBHOOK_HOSTS does not allow"
+    )
+    assert HOOK not in world.sinks
+
+
+async def test_the_events_of_a_job_go_to_its_callback_and_so_does_its_rejection() -> None:
+    job = {"job_id": "fox-1", "prompt": "a fox", "callback": HOOK}
+    scene = await scene_of(job, {**job, "job_id": "fox-2", "n": 11}, **SIGNED)
+    sent = [each for each in scene.world.queues.sent if each.queue == "image-deliveries"]
+    told = [read_delivery(each.body) for each in sent]
+    assert [(each.sink, each.url) for each in told] == [("callback", HOOK)] * 2
+    types = [each.event["type"] for each in told]
+    assert sorted(map(str, types)) == ["image.job.rejected", "image.job.succeeded"]
+    assert (
+        describe_job(scene.record("fox-1")).job["callback"] == "https://hooks.example/in?[hidden]"
+    )
+    assert "s3cret" not in "".join(map(str, scene.reports))
+
+
+async def test_a_callback_that_is_not_allowed_is_a_fault_and_gets_nothing() -> None:
+    job = {"prompt": "a fox", "callback": "https://evil.example/in?token=s3cret"}
+    scene = await scene_of(job, {**job, "callback": "mailto:s3cret"}, **SIGNED)
+    faults = [event.get_data()["faults"] for event in scene.world.events]  # type: ignore[call-overload, index]  # ours is a mapping
+    assert faults == [
+        [
+            {
+                "field": "callback",
+                "message": "has the host 'evil.example', which WEBHOOK_HOSTS does not allow",
+            }
+        ],
+        [
+            {
+                "field": "callback",
+                "message": "is not a URL; write it like 'https://hooks.example.com/pictures'",
+            }
+        ],
+    ]
+    assert not [each for each in scene.world.queues.sent if each.queue == "image-deliveries"]
