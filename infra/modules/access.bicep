@@ -49,11 +49,12 @@ var appQueueRoles = union(
   toObject(outgoingQueues, queue => queue, queue => 'Storage Queue Data Message Sender')
 )
 
-// Only the Owner of a container may write index tags.
+// Only the Owner of a container may write index tags. Pictures that come over HTTP go into the inputs.
 var appContainerRoles = union(
   toObject(objectValues(writtenContainers), name => name, name => 'Storage Blob Data Contributor'),
   toObject(objectValues(labelledContainers), name => name, name => 'Storage Blob Data Owner'),
-  toObject(objectValues(readContainers), name => name, name => 'Storage Blob Data Reader')
+  toObject([readContainers.INPUTS_CONTAINER], name => name, name => 'Storage Blob Data Contributor'),
+  toObject([readContainers.MANIFESTS_CONTAINER], name => name, name => 'Storage Blob Data Reader')
 )
 
 // An operator sends jobs and inputs, reads events and pictures, and replays dead letters.

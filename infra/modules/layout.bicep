@@ -36,7 +36,7 @@ var labelledContainers = {
 }
 
 @export()
-@description('Containers that callers write and the app reads.')
+@description('Containers that callers write and the app reads. It also writes pictures to edit into the inputs.')
 var readContainers = {
   INPUTS_CONTAINER: 'inputs'
   MANIFESTS_CONTAINER: 'manifests'

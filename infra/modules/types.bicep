@@ -154,6 +154,15 @@ type Tuning = {
   @description('How long a link to a picture is valid, seconds. 0 disables links.')
   READ_LINK_SECONDS: string?
 
+  @description('Who may use the OpenAI endpoints, and the key of each: a JSON object, or a reference to Key Vault.')
+  OPENAI_KEYS: string?
+
+  @description('How long a request there is held before the client is redirected, seconds.')
+  OPENAI_WAIT_SECONDS: string?
+
+  @description('Bytes of pictures that one response there may have as base64.')
+  OPENAI_BASE64_BYTES: string?
+
   @description('Limit for the calls of one day (UTC), US dollars.')
   DAILY_BUDGET_USD: string?
 

@@ -44,6 +44,8 @@ _QueueName = Annotated[
 _ContainerName = Annotated[
     str, Pattern(r"^(?=.{3,63}$)[a-z0-9](-?[a-z0-9])*$", f"use 3 to 63 {_NAME_RULE}")
 ]
+#: Of a caller's key, characters: shorter ones can be guessed.
+_SHORTEST_KEY: Final = 16
 
 
 def _split_commas(value: object) -> object:
@@ -76,6 +78,28 @@ def _parse_json(value: object) -> object:
         return parse_json(value) if isinstance(value, str) else value
     except ValueError as error:
         raise ValueError(f"is not valid JSON: {error}") from None
+
+
+def _read_keys(value: object) -> object:
+    """Return the callers and their keys; an error names a caller and never repeats a key."""
+    rule = 'write a JSON object of callers and their keys: {"shop": "…"}'
+    try:
+        keys = parse_json(value) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError(f"is not valid JSON; {rule}") from None
+    if not isinstance(keys, dict) or not keys:
+        raise ValueError(f"is not an object with a key; {rule}")
+    for caller, key in keys.items():
+        if not re.fullmatch(r"[a-z0-9](?:-?[a-z0-9]){0,31}", caller):
+            raise ValueError(f"{caller!r} is not a name; use 1 to 32 {_NAME_RULE}")
+        if not isinstance(key, str) or not re.fullmatch(rf"[!-~]{{{_SHORTEST_KEY},256}}", key):
+            raise ValueError(
+                f"the key of {caller!r} is not allowed; use {_SHORTEST_KEY} to 256 characters of "
+                "ASCII without spaces"
+            )
+    if len(set(keys.values())) < len(keys):
+        raise ValueError("two callers have the same key; give each its own")
+    return keys
 
 
 class Settings(BaseModel):
@@ -172,6 +196,15 @@ class Settings(BaseModel):
 
     #: How long a link to a picture is valid, for callers who request links; 0: no links.
     read_link_seconds: int = Field(default=0, alias="READ_LINK_SECONDS", ge=0, le=86_400)
+    #: Who may use the OpenAI endpoints, and the key of each; None: they are off.
+    openai_keys: Annotated[dict[str, SecretStr], BeforeValidator(_read_keys)] | None = Field(
+        default=None, alias="OPENAI_KEYS"
+    )
+    #: How long such a request is held, seconds, before the client is redirected: the platform ends
+    #: a request after 230 s.
+    openai_wait_seconds: float = Field(default=200, alias="OPENAI_WAIT_SECONDS", ge=1, le=220)
+    #: Bytes of pictures that one response may have as base64; more are returned as links.
+    openai_base64_bytes: int = Field(default=1 << 24, alias="OPENAI_BASE64_BYTES", ge=0, le=1 << 26)
     #: Limit for the cost of all calls that start on one day (UTC), US dollars; None: no limit.
     daily_budget_usd: float | None = Field(default=None, alias="DAILY_BUDGET_USD", gt=0)
     #: The callers who share the quota, and what is done with jobs of others.
@@ -314,7 +347,7 @@ class Settings(BaseModel):
 
 #: Their values are never repeated.
 _SECRETS: Final = frozenset(
-    {CONNECTION, "FOUNDRY_API_KEY", "EVENT_GRID_TOPIC_KEY", "CALLBACK_SECRETS"}
+    {CONNECTION, "FOUNDRY_API_KEY", "EVENT_GRID_TOPIC_KEY", "CALLBACK_SECRETS", "OPENAI_KEYS"}
 )
 
 

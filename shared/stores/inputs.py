@@ -1,10 +1,11 @@
 """What callers put into storage for a job to use: long prompts, pictures to edit."""
 
+import contextlib
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from ..errors import Fault, InvalidJob, StaleVersion
+from ..errors import AlreadyExists, Fault, InvalidJob, StaleVersion
 from ..jobs.fields import MAX_PROMPT_BYTES, check_prompt
 from ..jobs.text import decode_text
 from ..pictures.inputs import HEAD_BYTES, InputHead, InputPicture, locate_input, read_inputs
@@ -38,6 +39,11 @@ class Inputs:
             fault = Fault("prompt_blob", f"there is no blob {name!r} in the inputs container")
             return 0, (fault,)
         return len(prompt), ()
+
+    async def put_picture(self, name: str, body: bytes, content_type: str) -> None:
+        """Write a picture that is named by its content; an existing one of this name stays."""
+        with contextlib.suppress(AlreadyExists):
+            await self.blobs.put(name, body, content_type=content_type, if_absent=True)
 
     async def measure(
         self, inputs: Sequence[str], mask: str | None

@@ -98,6 +98,7 @@ TRIGGERS: dict[str, dict[str, str | list[str]]] = {
     "fail_job": http("jobs/{job_id}/fail", "POST"),
     "read_overview": http("overview", "GET", "HEAD"),
     "probe_pool": http("pools/{pool}/probe", "POST"),
+    "openai": http("openai/{*path}", "GET", "POST", level="ANONYMOUS"),
     "gallery": http("gallery", "GET", "HEAD", level="ANONYMOUS"),
     "gallery_file": http("gallery/{name}", "GET", "HEAD", level="ANONYMOUS"),
     "health": http("health", "GET", level="ANONYMOUS"),

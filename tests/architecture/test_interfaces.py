@@ -21,8 +21,8 @@ from .tree import ROOT
 SCHEMAS = ROOT / "docs" / "schemas"
 OPENAPI: dict[str, Any] = json.loads((SCHEMAS / "openapi.json").read_text("utf-8"))
 ASYNCAPI: dict[str, Any] = yaml.safe_load((SCHEMAS / "asyncapi.yaml").read_text("utf-8"))
-#: For probes and people, not for callers.
-UNDESCRIBED = {"health", "gallery", "gallery_file"}
+#: For probes and people, not for callers; OpenAI describes its own API.
+UNDESCRIBED = {"health", "gallery", "gallery_file", "openai"}
 
 
 def test_the_description_of_http_is_openapi() -> None:

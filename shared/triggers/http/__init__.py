@@ -3,6 +3,7 @@
 * `routes`: all routes and their modules
 * `jobs`: submit, estimate, read, list and control jobs; pictures, whole or in parts
 * `batches`: lists of jobs
+* `openai`: OpenAI's images API, for its clients
 * `operations`: health and overview
 * `gallery`: the page of pictures
 * `responses`: documents, problems, stored blobs and headers

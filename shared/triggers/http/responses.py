@@ -9,6 +9,7 @@ import azure.functions as func
 from ...config.settings import Configuration
 from ...errors import ImageJobsError, Rejected
 from ...events.data import Data
+from ...http_api.openai_errors import OpenAIRefused
 from ...http_api.problems import PROBLEM_TYPE, Refused, refused, to_problem
 from ...http_api.queries import ByteRange, matches_version, read_byte_range
 from ...ports import Report, What
@@ -45,15 +46,16 @@ async def respond(name: str, answer: Awaitable[func.HttpResponse]) -> func.HttpR
     try:
         return await answer
     except ImageJobsError as error:
-        _log_error(name, error)
+        log_error(name, error)
         found = to_problem(error)
         again = {"Retry-After": _RETRY_AFTER} if found.status in _LATER else {}
         return build_response(found.model_dump_json(), PROBLEM_TYPE, found.status, again)
 
 
-def _log_error(name: str, error: ImageJobsError) -> None:
+def log_error(name: str, error: ImageJobsError) -> None:
+    """Log an error of a request, unless the caller could know that it is one."""
     match error:
-        case Refused():
+        case Refused() | OpenAIRefused():
             return  # an error of the caller, such as a wrong id or type
         case Rejected():
             faults = [str(fault) for fault in error.faults]
@@ -71,11 +73,15 @@ async def respond_with_blob(
     world: World,
     configuration: Configuration,
     missing: str,
+    most: int = PART_BYTES,
 ) -> func.HttpResponse:
-    """Return a blob of the images container, whole or in part; `Refused` with `missing` if none."""
+    """Return a blob of the images container, whole or in part; `Refused` with `missing` if none.
+
+    It is whole up to `most` bytes.
+    """
     wanted = read_byte_range(req.headers.get("range"))
     part = name and await world.pictures.read(
-        name, start=wanted.start if wanted else 0, length=_length(wanted)
+        name, start=wanted.start if wanted else 0, length=_length(wanted) if wanted else most
     )
     if not (name and part):
         raise refused(missing)
@@ -89,8 +95,8 @@ async def respond_with_blob(
     return build_response(part.data, part.content_type, 206 if wanted else 200, headers)
 
 
-def _length(wanted: ByteRange | None) -> int:
-    if wanted is None or wanted.end is None:
+def _length(wanted: ByteRange) -> int:
+    if wanted.end is None:
         return PART_BYTES
     return min(PART_BYTES, wanted.end - wanted.start + 1)
 

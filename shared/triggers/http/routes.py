@@ -33,7 +33,7 @@ class Route:
     #: Parameters of its query; an open route ignores its query.
     query: tuple[str, ...] = ()
     reads_body: bool = False
-    #: Whether it needs no key, because it returns no data of callers.
+    #: Whether it needs no function key: it returns no data of callers, or checks keys itself.
     is_open: bool = False
 
 
@@ -55,6 +55,7 @@ ROUTES: Final = (
     Route("read_results", ("GET",), "batches/{batch_id}/results", "batches"),
     Route("read_overview", _READ, "overview", "operations"),
     Route("probe_pool", ("POST",), "pools/{pool}/probe", "operations"),
+    Route("openai", ("GET", "POST"), "openai/{*path}", "openai", is_open=True),
     Route("gallery", _READ, "gallery", "gallery", is_open=True),
     Route("gallery_file", _READ, "gallery/{name}", "gallery", is_open=True),
     Route("health", ("GET",), "health", "operations", is_open=True),

@@ -111,8 +111,30 @@ def test_an_empty_value_is_as_good_as_none() -> None:
 
 
 def test_secrets_are_in_no_text_of_the_settings() -> None:
-    secret = {"ImageStorage": "AccountKey=s3cret", "FOUNDRY_API_KEY": "s3cret"}
+    secret = {
+        "ImageStorage": "AccountKey=s3cret",
+        "FOUNDRY_API_KEY": "s3cret",
+        "OPENAI_KEYS": '{"shop": "s3cret-s3cret-s3cret"}',
+    }
     assert "s3cret" not in repr(read_settings(NEEDED | secret))
+
+
+@pytest.mark.parametrize(
+    ("given", "says"),
+    [
+        ("s3cret-s3cret-s3cret", "is not valid JSON"),
+        ('"s3cret-s3cret-s3cret"', "is not an object"),
+        ("{}", "is not an object with a key"),
+        ('{"Shop": "s3cret-s3cret-s3cret"}', "'Shop' is not a name"),
+        ('{"shop": "s3cret"}', "the key of 'shop' is not allowed; use 16 to 256"),
+        ('{"shop": ["s3cret-s3cret-s3cret"]}', "the key of 'shop' is not allowed"),
+        ('{"a": "s3cret-s3cret-s3cret", "b": "s3cret-s3cret-s3cret"}', "have the same key"),
+    ],
+)
+def test_a_wrong_key_of_a_caller_is_refused_and_not_repeated(given: str, says: str) -> None:
+    (said,) = refusal(OPENAI_KEYS=given)
+    assert says in said
+    assert "s3cret" not in said
 
 
 @pytest.mark.parametrize("twice", ["EVENTS_QUEUE", "FINISH_QUEUE", "LARGE_QUEUE"])
