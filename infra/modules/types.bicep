@@ -142,6 +142,9 @@ type Tuning = {
   @description('Additional time for storing after a call, before its attempt counts as dead, seconds.')
   STORING_MARGIN_SECONDS: string?
 
+  @description('No paid call in the first seconds of an invocation, which a drain may end.')
+  CALL_GUARD_SECONDS: string?
+
   @description('Longest wait for a connection to an endpoint, seconds.')
   CONNECT_TIMEOUT_SECONDS: string?
 

@@ -185,6 +185,9 @@ class Settings(BaseModel):
     #: Time to store the last picture and write the result after a call's limit, seconds: an attempt
     #: without a result is dead after both.
     storing_margin_seconds: float = Field(default=60, alias="STORING_MARGIN_SECONDS", ge=5, le=240)
+    #: No paid call is begun in the first seconds of an invocation: the platform ends an invocation
+    #: that begins while its instance is drained after 1 to 3 s.
+    call_guard_seconds: float = Field(default=4, alias="CALL_GUARD_SECONDS", ge=0, le=30)
     #: How long an endpoint may take to accept a connection, seconds.
     connect_timeout_seconds: float = Field(default=10, alias="CONNECT_TIMEOUT_SECONDS", gt=0, le=60)
     #: How long a reply that has started may pause, seconds.
@@ -294,6 +297,11 @@ class Settings(BaseModel):
     def call_deadline(self) -> timedelta:
         """Upper bound of one paid call."""
         return timedelta(seconds=self.call_deadline_seconds)
+
+    @property
+    def call_guard(self) -> timedelta:
+        """How old an invocation is at least when it begins a paid call."""
+        return timedelta(seconds=self.call_guard_seconds)
 
     @property
     def read_link_life(self) -> timedelta:

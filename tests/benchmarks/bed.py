@@ -129,6 +129,7 @@ class Bed:
             "FOUNDRY_ENDPOINT": self.addresses.foundry,
             "FOUNDRY_API_KEY": "a-key",
             "FOUNDRY_DEPLOYMENTS": '[{"name": "gpt-image-2"}]',
+            "CALL_GUARD_SECONDS": "0",
         }
         return replace(self, environ=self.environ | settings)
 
@@ -143,6 +144,7 @@ class Bed:
             "IDENTITY_HEADER": "a-header",
             "FOUNDRY_ENDPOINT": self.addresses.foundry,
             "FOUNDRY_DEPLOYMENTS": '[{"name": "gpt-image-2"}]',
+            "CALL_GUARD_SECONDS": "0",
         }
         return replace(self, environ=self.environ | settings)
 

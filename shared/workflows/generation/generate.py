@@ -75,6 +75,7 @@ async def generate(message: TaskMessage, world: World, configuration: Configurat
 async def continue_task(message: TaskMessage, world: World, configuration: Configuration) -> Report:
     """Do the next step of a task; raises `Unavailable` or `UnreadableRecord`."""
     task = TaskRun(message, world, configuration)
+    may_pay_at = world.clock.now() + configuration.settings.call_guard
     stored = await world.records.read(message.job_id)
     reservation: Reservation | None = None
     prompt: str | None = None
@@ -92,6 +93,8 @@ async def continue_task(message: TaskMessage, world: World, configuration: Confi
             if isinstance(prepared, Report):
                 return prepared
             prompt, stored = prepared
+            # Before it acquires: a call that is later than its reservation meets the next one.
+            await world.clock.sleep(max((may_pay_at - world.clock.now()).total_seconds(), 0))
             continue
         try:
             if reservation is None:

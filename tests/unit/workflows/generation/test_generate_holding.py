@@ -2,6 +2,7 @@
 
 import json
 from datetime import timedelta
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -158,6 +159,32 @@ async def test_a_turn_that_is_seconds_away_is_waited_for_and_the_intent_is_writt
     first, second = (scene.record(f"fox-{n}").attempts[0].started_at for n in (1, 2))
     assert second - first == timedelta(seconds=3)
     assert not any(each.delay for each in scene.world.queues.sent)
+
+
+@pytest.mark.parametrize("rpm", [1, 6, 600])
+async def test_no_paid_call_begins_in_the_first_seconds_of_an_invocation(rpm: float) -> None:
+    one = deployments("one", rpm=rpm)
+    scene = await submitted(jobs=3, FOUNDRY_DEPLOYMENTS=one, CALL_GUARD_SECONDS="4")
+    paid = scene.world.endpoint.requests
+    ages = []
+    while scene.waiting:
+        scene.waiting.sort(key=lambda each: each.due)
+        calls, clock = len(paid), scene.world.clock
+        began = max(clock.now(), scene.waiting[0].due)
+        await scene.deliver(scene.waiting.pop(0))
+        if len(paid) > calls:
+            ages.append(clock.now() - began)
+        scene.take_sent()
+    assert len(ages) == 3
+    assert min(ages) >= timedelta(seconds=4)
+
+
+async def test_calls_keep_their_distance_after_the_first_seconds() -> None:
+    one = deployments("one", rpm=20)
+    scene = await submitted(jobs=3, FOUNDRY_DEPLOYMENTS=one, CALL_GUARD_SECONDS="4")
+    await scene.run()
+    starts = sorted(scene.record(f"fox-{n}").attempts[0].started_at for n in (1, 2, 3))
+    assert min(b - a for a, b in pairwise(starts)) >= timedelta(seconds=3)
 
 
 async def test_waiting_for_a_turn_ends_with_the_deadline() -> None:
