@@ -209,6 +209,7 @@ def data_of_damaged(entry: IndexEntry, failure: Failure, *, time: datetime) -> F
             total_seconds=round((time - entry.accepted_at).total_seconds(), 3),
             calling_seconds=0.0,
         ),
+        tenant=entry.tenant,
         tags=entry.tags,
         run=entry.run,
     )
