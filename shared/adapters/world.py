@@ -8,7 +8,7 @@ import asyncio
 import gc
 import ssl
 import sys
-from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
 from pathlib import Path
@@ -144,6 +144,23 @@ def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
     for each in (credential, client):
         stack.push_async_callback(each.close)
 
+    return build_world(
+        settings,
+        blobs=lambda name: RestBlobs(client, f"{address.url('blob')}/{name}"),
+        queues=RestQueues(client, address.url("queue")),
+        clock=clock,
+        gather=gather_bounded,
+        endpoint=endpoint,
+        renderer=PillowRenderer,
+        links=links,
+        sinks={sink.name: sink for sink in configured_sinks(settings, credential, stack)},
+        callback=_callbacks(settings, stack),
+    )
+
+
+def _callbacks(settings: Settings, stack: AsyncExitStack) -> Callable[[str], Sink]:
+    """Return what makes the sink of a job's callback; the first opens the connections of all."""
+
     @cache
     def open_poster() -> "Poster":
         from .webhook import guarded
@@ -157,18 +174,7 @@ def _built(settings: Settings, stack: AsyncExitStack | None) -> World:
 
         return CallbackSink(url, settings.callback_keys, open_poster())
 
-    return build_world(
-        settings,
-        blobs=lambda name: RestBlobs(client, f"{address.url('blob')}/{name}"),
-        queues=RestQueues(client, address.url("queue")),
-        clock=clock,
-        gather=gather_bounded,
-        endpoint=endpoint,
-        renderer=PillowRenderer,
-        links=links,
-        sinks={sink.name: sink for sink in configured_sinks(settings, credential, stack)},
-        callback=callback,
-    )
+    return callback
 
 
 def configured_sinks(settings: Settings, tokens: Tokens, stack: AsyncExitStack) -> Iterator[Sink]:
