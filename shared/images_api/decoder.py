@@ -65,7 +65,8 @@ def classify_document(document: Mapping[str, JsonValue], *, pictures: bool) -> E
 
 
 _WHITESPACE = b" \t\r\n"
-_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]")
+#: A character that base64 has not, or the end of padding with more text after it.
+_NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]|=(?=[^=])")
 _PAD = ord("=")
 #: The alphabet of URLs (RFC 4648, section 5) in that of all others.
 _STANDARD = bytes.maketrans(b"-_", b"+/")
@@ -100,7 +101,7 @@ class Base64Stream:
         try:
             return self._decode_groups(solid)
         except ValueError as error:
-            raise UnreadableReply(_describe_fault(solid)) from error
+            raise UnreadableReply(_describe_fault(b"=" * self._padded + solid)) from error
 
     def finish(self) -> bytes:
         """Decode the remainder at the end of the text, with or without padding."""
@@ -139,10 +140,12 @@ class Base64Stream:
 
 
 def _describe_fault(text: bytes) -> str:
-    foreign = _NOT_BASE64.search(text)
-    if foreign:
-        character = foreign[0].decode("latin-1")
-        return f"A picture is not valid base64: it contains the character {character!r}."
+    """Return the first fault of a text, so that it is the same in any chunks."""
+    first = _NOT_BASE64.search(text)
+    if first and first[0] != b"=":
+        # Of an escaped one, a chunk may hold the first half alone.
+        which = f"the character {first[0].decode()!r}" if first[0].isascii() else "non-ASCII text"
+        return f"A picture is not valid base64: it contains {which}."
     return "A picture is not valid base64: it ends within a byte, or continues after its padding."
 
 

@@ -122,12 +122,23 @@ def test_whether_base64_is_valid_does_not_depend_on_the_chunks(
         assert whole is None
 
 
-@pytest.mark.parametrize("uri", ["data:image/png,AAAA", f"data:{'x' * 300};base64,AAAA"])
-def test_why_a_data_uri_is_no_picture_does_not_depend_on_the_chunks(uri: str) -> None:
-    reply = as_json({"data": [{"b64_json": uri}]})
+@pytest.mark.parametrize(
+    "text",
+    [
+        "data:image/png,AAAA",
+        f"data:{'x' * 300};base64,AAAA",
+        "QUFB====QUFB]QUFBQUFBQUFB",
+        "QUE=QUFB]QUFB",
+        "QQ==]QUFB",
+        "QQ]==QUFB",
+        "QUFB]QUFBQUF]QUFB==QUFB",
+    ],
+)
+def test_why_a_text_is_no_picture_does_not_depend_on_the_chunks(text: str) -> None:
+    reply = as_json({"data": [{"b64_json": text}]})
     whole, _ = decode(reply)
     assert [*whole.spoiled] == [0]
-    for size in (1, 7, 64):
+    for size in (1, 2, 3, 7, 64):
         assert decode(reply, sizes=[size])[0].spoiled == whole.spoiled
 
 
