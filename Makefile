@@ -16,7 +16,7 @@ export UV
 
 BIN := .venv/bin
 
-.PHONY: help setup demo dev test unit contract acceptance chaos outage upgrade batch quota bench check lint \
+.PHONY: help setup demo dev test unit contract acceptance chaos outage upgrade batch quota fuzz bench check lint \
 	types imports infra pins format requirements schemas screenshots azuretypes wheel package clean
 
 help:
@@ -66,6 +66,9 @@ batch: setup ## run a CSV of 1,000 lines, kill the host three times, check each 
 
 quota: setup ## run hosts that share a quota; measure its use and the 429s (SEED=1)
 	@$(BIN)/python -m local quota --seed $(or $(SEED),1)
+
+fuzz: .venv-fuzz/.stamp ## try 5,000,000 strange inputs on all readers, half an hour on two cores (INPUTS=5000000 SEED=1)
+	@.venv-fuzz/bin/python -m tests.fuzz --inputs $(or $(INPUTS),5000000) --seed $(or $(SEED),1)
 
 bench: .venv-bench/.stamp node_modules/.stamp ## measure speed and memory, ten minutes (BENCH="--rounds 1 --no-page": less)
 	@.venv-bench/bin/pytest --quiet -c tests/benchmarks/pytest.ini tests/benchmarks
@@ -140,6 +143,12 @@ clean: ## remove generated files, except those of setup
 	@echo "Packages for benchmarks, into .venv-bench"
 	@$(UV) venv --quiet --clear --python "$$(cat .python-version)" .venv-bench
 	@$(UV) pip sync --quiet --require-hashes --python .venv-bench/bin/python requirements-bench.txt
+	@touch $@
+
+.venv-fuzz/.stamp: requirements-fuzz.txt .python-version | $(UV)
+	@echo "Packages for fuzzing, into .venv-fuzz"
+	@$(UV) venv --quiet --clear --python "$$(cat .python-version)" .venv-fuzz
+	@$(UV) pip sync --quiet --require-hashes --python .venv-fuzz/bin/python requirements-fuzz.txt
 	@touch $@
 
 node_modules/.stamp: package-lock.json package.json
