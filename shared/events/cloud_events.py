@@ -90,14 +90,15 @@ def build(
     source: str,
     time: datetime,
     picture: str | None = None,
+    data: Data | None = None,
 ) -> "CloudEvent":
     """Return the event of this type for a job, or for its picture, by blob.
 
-    It is short enough for a queue message.
+    It is short enough for a queue message. `data` is its whole data, where it is built already.
     """
     return cloud_event(
         event_type,
-        _shorten(data_of(record, event_type, time=time, picture=picture)),
+        _shorten(data or data_of(record, event_type, time=time, picture=picture)),
         id=event_id(picture or record.job_id, event_type, record.run),
         subject=f"jobs/{record.job_id}",
         source=source,

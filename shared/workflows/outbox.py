@@ -70,13 +70,12 @@ async def _publish(record: JobRecord, entry: OutboxEntry, world: World, *, sourc
     from ..events import cloud_events  # noqa: PLC0415 (see the module)
     from ..events.projection import data_of  # noqa: PLC0415 (see the module)
 
-    event = cloud_events.build(
-        record, EventType(entry.type), source=source, time=entry.time, picture=entry.picture
-    )
-    if entry.type == EventType.SUCCEEDED:
-        name = sidecar_name(record.job_id)
-        whole = data_of(record, EventType.SUCCEEDED, time=entry.time)
-        await world.pictures.put_sidecar(name, whole.model_dump_json(indent=2).encode())
+    kind, time, picture = EventType(entry.type), entry.time, entry.picture
+    data = data_of(record, kind, time=time, picture=picture)
+    event = cloud_events.build(record, kind, source=source, time=time, picture=picture, data=data)
+    if kind is EventType.SUCCEEDED:
+        sidecar = data.model_dump_json(indent=2).encode()
+        await world.pictures.put_sidecar(sidecar_name(record.job_id), sidecar)
     if entry.type == EventType.CANCELLED:
         for blob in (blob for task in record.tasks for blob in task.dropped):
             await world.pictures.remove(blob)
