@@ -60,6 +60,10 @@ _MAX_QUOTED = 60
 #: Control characters, lone surrogates, line and paragraph separators.
 _UNPRINTABLE = frozenset({"Cc", "Cs", "Zl", "Zp"})
 _LEAP_SECOND = re.compile(r"(.{10}[Tt ][0-9]{2}:[0-9]{2}:)60(.*)")
+#: A number as JSON has it, or a boolean.
+_OPTION = re.compile(
+    r"-?(?:0|[1-9][0-9]{0,39})(?:\.[0-9]{1,40})?(?:[eE][+-]?[0-9]{1,3})?|true|false"
+)
 #: Letters and symbols that look like a space: Hangul fillers, a Braille cell without dots.
 _BLANKS = frozenset("\u115f\u1160\u3164\uffa0\u2800")
 
@@ -159,7 +163,9 @@ def _check_size(value: str) -> str:
 
 def _check_option(value: object) -> object:
     finite = isinstance(value, int) or (isinstance(value, float) and math.isfinite(value))
-    if finite or (isinstance(value, str) and len(value) <= MAX_OPTION_CHARACTERS):
+    if isinstance(value, str) and len(value) <= MAX_OPTION_CHARACTERS:
+        return check_line(value)
+    if finite:
         return value
     raise ValueError(
         f"{quote_value(value)} is not allowed; use text up to {MAX_OPTION_CHARACTERS} characters, "
@@ -175,11 +181,8 @@ def _check_options(options: dict[str, Any]) -> dict[str, Any]:
 
 def read_option(text: str) -> str | float:
     """Return the value of an option that is written as text: a number, a boolean, or the text."""
-    try:
-        value = json.loads(text)
-    except ValueError:
-        return text
-    return value if isinstance(value, int | float) else text
+    value: str | float = json.loads(text) if _OPTION.fullmatch(text) else text
+    return value
 
 
 def _check_input_name(value: str) -> str:

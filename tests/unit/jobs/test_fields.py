@@ -137,7 +137,12 @@ def test_only_text_of_the_right_form_can_be_an_id(value: object, answer: bool) -
 
 @pytest.mark.parametrize(
     ("text", "value"),
-    [("42", 42), ("1.5", 1.5), ("true", True), ("low", "low"), ("null", "null"), ("[1]", "[1]")],
+    [
+        *[("42", 42), ("-1.5", -1.5), ("2e3", 2000.0), ("true", True), ("low", "low")],
+        *[(each, each) for each in ("null", "[1]", "1_0", "+1", "01", "NaN", "Infinity", "٣")],
+        *[(each, each) for each in ("[" * 100_000, '{"a":' * 50_000, "9" * 5_000)],
+    ],
+    ids=lambda value: str(value)[:9],
 )
 def test_an_option_written_as_text_is_a_number_a_boolean_or_the_text(
     text: str, value: object

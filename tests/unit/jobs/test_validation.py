@@ -40,6 +40,8 @@ from tests.builders.messages import PROMPT, faults, read
         ("options", {"seed": [1]}, "options.seed", "a list of 1 is not allowed; use text up to"),
         ("options", {"seed": None}, "options.seed", "null is not allowed"),
         ("options", {"note": "x" * 257}, "options.note", "use text up to 256 characters"),
+        ("options", {"note": "a\ud800"}, "options.note", "contains a control character"),
+        ("options", {"note": "a\x1b[31m"}, "options.note", "contains a control character"),
         ("options", {"a b": 1}, "options['a b']", "name a parameter of the model"),
         ("options", {f"o{n}": n for n in range(21)}, "options", "has 21 options; at most 20"),
         ("seed", 42, "seed", 'not a field here but an option; write "options": {"seed": …}'),
