@@ -24,7 +24,8 @@ _MAX_LISTED: Final = 5
 _BETWEEN: Final = "|"
 _LISTS: Final = frozenset({"models", "size", "locales", "inputs"})
 _NUMBERS: Final = frozenset({"n", "compression", "max_cost_usd"})
-_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,12}(\.[0-9]{0,12})?")
+#: Up to the digits of a float, and small ones as pandas and Excel write them: `1e-05`.
+_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,12}(\.[0-9]{0,20})?([eE]-[0-9]{1,2})?")
 _JSON: Final = frozenset({"finish", "options"})
 #: What can be a column of its own, `tag_campaign` or `option_seed`: the field, and a name in it.
 _GROUPS: Final = {"tag_": ("tags", TAG_KEY), "option_": ("options", OPTION_NAME)}
