@@ -15,13 +15,29 @@ from ..results import NoSuchJob
 from ..sync_client import ImageJobs
 from .access import client
 from .job_options import read_file
-from .output import ASSUMED, AsJson, console, count, dollar_range, dollars, live, print_json, styled
+from .output import (
+    ASSUMED,
+    AsJson,
+    console,
+    count,
+    dollar_range,
+    dollars,
+    live,
+    print_json,
+    read_seconds,
+    styled,
+)
 
 #: Faults shown; --json has all of them.
 MOST_SHOWN = 20
 
 Wait = Annotated[bool, typer.Option("--wait", "-w", help="Wait until the last job has ended.")]
-Within = Annotated[float | None, typer.Option("--within", help="Limit of --wait, seconds.")]
+Within = Annotated[
+    float | None,
+    typer.Option(
+        "--within", parser=read_seconds, metavar="NUMBER", help="Limit of --wait, seconds."
+    ),
+]
 
 
 def batch(

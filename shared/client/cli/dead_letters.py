@@ -8,7 +8,7 @@ import typer
 from ...records.dead_letter import DeadLetter
 from ..sync_client import ImageJobs
 from .access import client
-from .output import AsJson, console, print_json, table
+from .output import AsJson, console, print_json, read_count, table
 
 app = typer.Typer(
     name="dead",
@@ -21,7 +21,16 @@ OptionalNames = Annotated[
     typer.Argument(help="Names from `dead list`; without: all with `--reason` or `--day`."),
 ]
 Reason = Annotated[str | None, typer.Option("--reason", help="A code, such as content_refused.")]
-Days = Annotated[int, typer.Option("--days", min=1, help="Number of days up to today, UTC.")]
+Days = Annotated[
+    int,
+    typer.Option(
+        "--days", parser=read_count, metavar="NUMBER", help="Number of days up to today, UTC."
+    ),
+]
+Limit = Annotated[
+    int,
+    typer.Option("--limit", "-n", parser=read_count, metavar="NUMBER", help="Most dead letters."),
+]
 Day = Annotated[
     datetime | None, typer.Option("--day", formats=["%Y-%m-%d"], help="Only this day, UTC.")
 ]
@@ -35,7 +44,7 @@ def list_letters(
     days: Days = 7,
     day: Day = None,
     reason: Reason = None,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Most dead letters.")] = 50,
+    limit: Limit = 50,
     as_json: AsJson = False,
 ) -> None:
     """List dead letters, the newest day first."""

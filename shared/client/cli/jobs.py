@@ -24,6 +24,8 @@ from .output import (
     now,
     print_error,
     print_json,
+    read_count,
+    read_seconds,
     status_json,
     status_table,
 )
@@ -61,7 +63,10 @@ def status(job_ids: Ids, *, as_json: AsJson = False) -> None:
 
 def list_jobs(
     *,
-    limit: Annotated[int, typer.Option("--limit", "-n", min=1, help="Most jobs.")] = 20,
+    limit: Annotated[
+        int,
+        typer.Option("--limit", "-n", parser=read_count, metavar="NUMBER", help="Most jobs."),
+    ] = 20,
     state: Annotated[
         JobState | None, typer.Option("--state", help="Only jobs in this state.")
     ] = None,
@@ -83,7 +88,13 @@ def watch(
     ] = None,
     *,
     within: Annotated[
-        float | None, typer.Option("--within", help="Limit in seconds; then the exit code is 5.")
+        float | None,
+        typer.Option(
+            "--within",
+            parser=read_seconds,
+            metavar="NUMBER",
+            help="Limit in seconds; then the exit code is 5.",
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -205,7 +216,12 @@ def file_name(blob: str) -> Path:
 
 
 Reason = Annotated[str, typer.Option("--reason", help="Stored in the record and the event.")]
-Within = Annotated[float, typer.Option("--within", help="Seconds to wait for the app.")]
+Within = Annotated[
+    float,
+    typer.Option(
+        "--within", parser=read_seconds, metavar="NUMBER", help="Seconds to wait for the app."
+    ),
+]
 
 
 def cancel(

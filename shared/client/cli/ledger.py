@@ -31,6 +31,7 @@ from .output import (
     duration,
     now,
     print_json,
+    read_count,
     styled,
     table,
 )
@@ -76,7 +77,10 @@ def sum_costs(entries: Iterable[IndexEntry], *, today: date, days: int) -> tuple
 def ledger(
     *,
     days: Annotated[
-        int, typer.Option("--days", min=1, help="Number of days up to today, UTC.")
+        int,
+        typer.Option(
+            "--days", parser=read_count, metavar="NUMBER", help="Number of days up to today, UTC."
+        ),
     ] = 7,
     as_json: AsJson = False,
 ) -> None:

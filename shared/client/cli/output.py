@@ -19,6 +19,7 @@ from rich.text import Text
 
 from ...errors import ImageJobsError, Rejected
 from ...http_api.job_documents import describe_job
+from ...jobs.text import parse_json
 from ...records.index_entry import IndexEntry
 from ...records.record import JobState
 from ...redaction import printable
@@ -34,6 +35,35 @@ ASSUMED: Final = Text(
 )
 
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")]
+#: Of days and of lists; and of waits, seconds.
+_MOST_COUNTED: Final = 1_000_000
+_LONGEST_WAIT: Final = 1_000_000
+
+
+def read_count(text: object) -> int:
+    """Return the count that an option gives, written as in JSON; else bad usage."""
+    value = _read_number(text)
+    if not isinstance(value, int) or not 1 <= value <= _MOST_COUNTED:
+        raise typer.BadParameter(f"{text!r} is not a whole number from 1 to {_MOST_COUNTED:,}")
+    return value
+
+
+def read_seconds(text: object) -> float:
+    """Return the seconds that an option gives, written as in JSON; else bad usage."""
+    value = _read_number(text)
+    if value is None or not 0 <= value <= _LONGEST_WAIT:
+        raise typer.BadParameter(f"{text!r} is not a number from 0 to {_LONGEST_WAIT:,}")
+    return value
+
+
+def _read_number(text: object) -> float | None:
+    """Return a number as JSON reads it; None if it is not one. A default is a number already."""
+    try:
+        value = parse_json(str(text))
+    except ValueError:
+        return None
+    return None if isinstance(value, bool) or not isinstance(value, int | float) else value
+
 
 MARKS: Final = {
     JobState.RUNNING: Text("… running", "cyan"),

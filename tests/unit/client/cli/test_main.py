@@ -42,6 +42,28 @@ def told(capsys: pytest.CaptureFixture[str], *arguments: str) -> Any:  # noqa: A
     return json.loads(said(capsys, *arguments, "--json"))
 
 
+@pytest.mark.parametrize(
+    ("command", "number"),
+    [
+        (command, number)
+        for command in (
+            ("list", "--limit"),
+            ("dead", "list", "--limit"),
+            ("dead", "list", "--days"),
+            ("ledger", "--days"),
+            ("watch", "--within"),
+            ("cancel", "fox", "--within"),
+            ("batch", "jobs.csv", "--within"),
+        )
+        for number in ("1_0", "٣", "0x2", "+3", "nan", "inf", "1e999", "true", "-1", "9" * 12)
+    ],
+)
+def test_a_number_that_json_does_not_have_or_no_clock_can_wait_is_bad_usage(
+    capsys: pytest.CaptureFixture[str], command: tuple[str, ...], number: str
+) -> None:
+    assert "is not a" in said(capsys, *command, number, code=2)
+
+
 def test_an_estimate_has_a_line_for_each_model_size_and_quality(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
