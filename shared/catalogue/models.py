@@ -38,6 +38,10 @@ type TokenRule = Literal["bucket", "grid", "pixels", "megapixels"]
 RETIREMENT_NOTICE_DAYS = 60
 #: The value that removes a copied fact from a row; TOML has no null.
 UNKNOWN = "unknown"
+#: Bounds of an operator's figures, so that what is computed with them stays finite.
+_HIGHEST_PRICE: Final = 1_000_000.0
+_MOST_TOKENS: Final = 10_000
+_MOST_SECONDS: Final = 3_600.0
 #: The setting that names an operator's file.
 _FILE: Final = "MODEL_CATALOGUE"
 #: How the parsers of TOML and JSON say where they stopped.
@@ -49,25 +53,25 @@ class QualityLevel(Row):
 
     name: QualityName
     #: Tokens along the long edge; None where the model has no buckets.
-    bucket: int | None = Field(default=None, ge=1)
+    bucket: int | None = Field(default=None, ge=1, le=_MOST_TOKENS)
     #: Tokens along the short edge, of the legacy count; None where it is not known.
-    grid: int | None = Field(default=None, ge=1)
+    grid: int | None = Field(default=None, ge=1, le=_MOST_TOKENS)
     #: Seconds for one picture of 1024x1024.
-    seconds: float = Field(gt=0)
+    seconds: float = Field(gt=0, le=_MOST_SECONDS)
 
 
 class Prices(Row):
     """USD per million tokens, or per started megapixel for models that are billed by area."""
 
-    text_in: float = Field(default=0.0, ge=0)
-    image_in: float = Field(default=0.0, ge=0)
-    image_out: float | None = Field(default=None, ge=0)
+    text_in: float = Field(default=0.0, ge=0, le=_HIGHEST_PRICE)
+    image_in: float = Field(default=0.0, ge=0, le=_HIGHEST_PRICE)
+    image_out: float | None = Field(default=None, ge=0, le=_HIGHEST_PRICE)
     #: None: text in the output is billed like image output.
-    text_out: float | None = Field(default=None, ge=0)
-    megapixel_in: float = Field(default=0.0, ge=0)
-    megapixel_out: float | None = Field(default=None, ge=0)
+    text_out: float | None = Field(default=None, ge=0, le=_HIGHEST_PRICE)
+    megapixel_in: float = Field(default=0.0, ge=0, le=_HIGHEST_PRICE)
+    megapixel_out: float | None = Field(default=None, ge=0, le=_HIGHEST_PRICE)
     #: Added once for each call.
-    first_output: float = Field(default=0.0, ge=0)
+    first_output: float = Field(default=0.0, ge=0, le=_HIGHEST_PRICE)
 
 
 class Edits(Row):
@@ -120,12 +124,13 @@ class Option(Row):
 class Model(Row):
     """One row of the catalogue; `models.toml` has the source of each fact."""
 
-    name: str = Field(min_length=1, max_length=64)
+    #: Its deployments' pool has this name, if they name none.
+    name: str = Field(max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     family: Family
     url: UrlShape
     scope: str = Field(pattern=r"^https://\S+$")
     api_version: str
-    rpm: float = Field(gt=0)
+    rpm: float = Field(gt=0, le=100_000)
     streams: bool
     max_n_per_call: int = Field(ge=1, le=10)
     formats: tuple[Literal["png", "jpeg"], ...] = Field(min_length=1)
@@ -145,7 +150,7 @@ class Model(Row):
     #: The highest level seen when the service chooses (`quality: auto`); None: it rejects that.
     auto_quality: QualityName | None = None
     #: Seconds for one picture of 1024x1024, for a model without quality levels.
-    seconds: float = Field(default=30.0, gt=0)
+    seconds: float = Field(default=30.0, gt=0, le=_MOST_SECONDS)
     tokens: TokenRule
     #: None: not known; that does not mean free.
     prices: Prices | None = None

@@ -216,6 +216,9 @@ def test_a_deployment_is_found_by_its_name_while_it_is_configured() -> None:
             "'gpt-image-2'.rpm: -1 is too small; it must be above 0",
         ),
         ("[models.gpt-image-2]\nrpm = nan", "'gpt-image-2'.rpm: nan is not a finite number"),
+        ("[models.gpt-image-2]\nrpm = 1e308", "'gpt-image-2'.rpm: 1e+308 is too big; at most 100"),
+        ("[models.gpt-image-2]\nprices.text_in = 1e300", "'gpt-image-2'.prices.text_in: 1e+300 is"),
+        ("[models.'a b']\nlike = 'gpt-image-2'", "'a b'.name: 'a b' must match ^[A-Za-z0-9]"),
         ("[models.gpt-image-2]\ncolour = 1", "'gpt-image-2'.colour: is not a field here"),
         (
             "[models.gpt-image-2]\nsizes.grid = 0",
