@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, Literal
 
-from pydantic import AliasChoices, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from ..errors import Fault
 from ..events.data import Data
@@ -133,7 +133,7 @@ class Manifest(_Frozen):
     #: Its ETag, or the SHA-256 of a list: another version is another batch.
     version: str
     bytes: int = Field(ge=0)
-    modified_at: datetime
+    modified_at: AwareDatetime
 
 
 class BatchRecord(_Frozen):
@@ -157,17 +157,17 @@ class BatchRecord(_Frozen):
     faults: tuple[EntryFault, ...] = ()
     #: The newest step, and when its message is due: see `delay_of_step`.
     step: int = Field(default=0, ge=0, validation_alias=AliasChoices("step", "turn"))
-    due_at: datetime
+    due_at: AwareDatetime
     #: When somebody cancelled it, and the pages whose running jobs were cancelled since.
-    cancel_requested_at: datetime | None = None
+    cancel_requested_at: AwareDatetime | None = None
     cancelled: int = Field(default=0, ge=0)
-    created_at: datetime
-    read_at: datetime | None = None
-    completed_at: datetime | None = None
-    updated_at: datetime
+    created_at: AwareDatetime
+    read_at: AwareDatetime | None = None
+    completed_at: AwareDatetime | None = None
+    updated_at: AwareDatetime
     #: URL of the result manifest, once it is written.
     results_url: str | None = None
-    sent_at: datetime | None = None
+    sent_at: AwareDatetime | None = None
 
     @property
     def waits_for(self) -> int | None:

@@ -60,7 +60,7 @@ class Quota:
             raise ValueError(f"a growth of {self.growth} is below 1: lower the rpm instead")
 
 
-class AdaptiveRate(BaseModel, frozen=True, extra="allow"):
+class AdaptiveRate(BaseModel, frozen=True, extra="allow", allow_inf_nan=False):
     """The rate of a pool, and the observations behind it."""
 
     #: Requests a minute: as configured when this was written, and the current rate.

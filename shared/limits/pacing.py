@@ -35,16 +35,16 @@ class Pace(BaseModel, frozen=True, extra="allow"):
     rate: AdaptiveRate
     #: The next free call time, and the number that it belongs to.
     free_at: AwareDatetime
-    calling: float = 0.0
+    calling: FiniteFloat = 0.0
     #: The next number to give away, to normal and to low priority.
-    promised: float = 0.0
-    promised_low: float = 0.0
+    promised: FiniteFloat = 0.0
+    promised_low: FiniteFloat = 0.0
     #: No call before this time, because of the last 429. And the number of such stops: a call time
     #: granted before the last stop is not valid.
     stopped_until: AwareDatetime | None = None
     stops: int = 0
     #: How many promised numbers passed while no caller came.
-    lapsed: float = 0.0
+    lapsed: FiniteFloat = 0.0
 
 
 class Ticket(BaseModel, frozen=True, extra="allow"):

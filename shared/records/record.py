@@ -232,7 +232,7 @@ class JobRecord(_Frozen):
     fingerprint: str
     #: 1, and one more each time the ended job is taken up again: by a release, a replay, a fail
     #: command, a cancel command, or a new day's budget.
-    run: int = 1
+    run: int = Field(default=1, ge=1)
     state: JobState = JobState.RUNNING
     job: Job
     #: One for each part: a model and size that the job is made in.
@@ -266,6 +266,16 @@ class JobRecord(_Frozen):
 
             return upgrade_record(document)
         return document
+
+    @model_validator(mode="after")
+    def _check_tasks(self) -> "JobRecord":
+        for place, task in enumerate(self.tasks):
+            if task.index != place or task.part >= len(self.plans):
+                raise ValueError(
+                    f"tasks[{place}] has the index {task.index} and the part {task.part} of "
+                    f"{len(self.plans)}"
+                )
+        return self
 
     def give_up_at(self, lifetime: timedelta) -> datetime:
         """Return when to give the job up: at its deadline, or after `lifetime`.

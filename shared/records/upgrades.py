@@ -1,11 +1,28 @@
 """Upgrade stored records of earlier shapes."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import wraps
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+type _Upgrade = Callable[[Mapping[str, Any]], dict[str, Any]]
 
+
+def _checked(upgrade: _Upgrade) -> _Upgrade:
+    """Raise `ValueError` where a document is damaged: its model then tells that it is."""
+
+    @wraps(upgrade)
+    def checked(old: Mapping[str, Any]) -> dict[str, Any]:
+        try:
+            return upgrade(old)
+        except (AttributeError, LookupError, TypeError, ValueError) as error:
+            raise ValueError("is of an earlier version, and damaged") from error
+
+    return checked
+
+
+@_checked
 def upgrade_attempt(old: Mapping[str, Any]) -> dict[str, Any]:
     """Return an attempt that was `charged`, at one cost, as one whose cost is a range."""
     usd, known_by = old.get("cost_usd"), old.get("cost_known_by")
@@ -23,6 +40,7 @@ def upgrade_attempt(old: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+@_checked
 def upgrade_failure(old: Mapping[str, Any]) -> dict[str, Any]:
     """Return a failure with `categories` as one with a moderation, whose stage is not known."""
     new = {name: value for name, value in old.items() if name != "categories"}
@@ -30,6 +48,7 @@ def upgrade_failure(old: Mapping[str, Any]) -> dict[str, Any]:
     return new | ({"moderation": {"stage": None, "categories": found}} if found else {})
 
 
+@_checked
 def upgrade_record(old: Mapping[str, Any]) -> dict[str, Any]:
     """Return a record of version 1, whose plans hold the pictures of each task, as version 2."""
     plans, planned, first = [], [], Counter[str | None]()

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, JsonValue
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from ..catalogue.pricing import TokenEstimate
 from ..config.settings import Lane
@@ -42,7 +42,7 @@ class Plan(_Data):
 
     model: str
     #: Names of the model's deployments, in order of preference.
-    deployments: tuple[str, ...]
+    deployments: tuple[str, ...] = Field(min_length=1)
     asked_size: str
     asked_quality: str
     asked_model: str
@@ -67,10 +67,10 @@ class Plan(_Data):
     #: The model streams and every call is for one picture; a deployment can still disable it.
     stream: bool
     #: Paid calls in all locales, and the most pictures of one call.
-    calls: int
-    per_call: int
+    calls: int = Field(ge=1)
+    per_call: int = Field(ge=1)
     #: In all locales.
-    pictures: int
+    pictures: int = Field(ge=1)
     #: Output tokens of one picture.
     tokens: TokenEstimate
     #: All pictures; None where no price is known (not zero).

@@ -36,6 +36,13 @@ def batch(step: int = 3) -> BatchRecord:
     return open_batch("b1", MANIFEST, due_at=DUE, now=NOW, step=step)
 
 
+@pytest.mark.parametrize("name", ["due_at", "created_at", "completed_at", "sent_at"])
+def test_a_record_with_a_time_without_a_zone_is_not_read(name: str) -> None:
+    damaged = batch().model_dump(mode="json") | {name: "2026-11-30T12:00:00"}
+    with pytest.raises(ValidationError, match=name):
+        BatchRecord.model_validate(damaged)
+
+
 @pytest.mark.parametrize(
     ("newest", "step", "delay"),
     [

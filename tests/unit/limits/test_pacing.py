@@ -1,3 +1,4 @@
+import json
 from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import Any
@@ -5,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from shared.limits.adaptive_rate import Quota
 from shared.limits.pacing import (
@@ -299,3 +301,13 @@ def test_everybody_who_comes_back_when_told_is_served_and_nobody_often(
             counter.refuse(answer, seconds)
             left.append((counter.now + timedelta(seconds=seconds), answer.ticket, 0))
     assert served >= jobs
+
+
+@pytest.mark.parametrize("name", ["calling", "promised", "promised_low", "lapsed"])
+@pytest.mark.parametrize("value", ["Infinity", "NaN", "1e999"])
+def test_a_line_with_a_number_that_is_not_finite_is_not_read(name: str, value: str) -> None:
+    line = start_pace(Quota(60), now=datetime(2026, 11, 1, tzinfo=UTC))
+    pace = json.loads(line.model_dump_json())
+    body = json.dumps(pace | {name: 0.5}).replace("0.5", value)
+    with pytest.raises(ValidationError, match=name):
+        Pace.model_validate_json(body)

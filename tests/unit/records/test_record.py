@@ -1,5 +1,6 @@
 """What a job is divided into, and what a record says of it."""
 
+import re
 from datetime import timedelta
 from typing import Any
 
@@ -51,6 +52,31 @@ def test_a_record_of_a_later_version_is_not_read() -> None:
     later = record().model_dump(mode="json") | {"version": 3}
     with pytest.raises(ValidationError, match="version"):
         JobRecord.model_validate(later)
+
+
+@pytest.mark.parametrize(
+    ("change", "place"),
+    [
+        ({"run": 0}, "run"),
+        ({"tasks": [{"index": 1, "blobs": []}]}, "tasks[0] has the index 1"),
+        ({"tasks": [{"index": 0, "part": 1, "blobs": []}]}, "the part 1 of 1"),
+        ({"version": 1, "plans": 3}, "is of an earlier version, and damaged"),
+    ],
+)
+def test_a_damaged_record_is_not_read(change: dict[str, Any], place: str) -> None:
+    damaged = record().model_dump(mode="json") | change
+    with pytest.raises(ValidationError, match=re.escape(place)):
+        JobRecord.model_validate(damaged)
+
+
+@pytest.mark.parametrize(
+    "change", [{"deployments": []}, {"calls": 0}, {"per_call": 0}, {"pictures": 0}]
+)
+def test_a_record_whose_plan_can_not_be_followed_is_not_read(change: dict[str, Any]) -> None:
+    damaged = record().model_dump(mode="json")
+    damaged["plans"][0] |= change
+    with pytest.raises(ValidationError, match=next(iter(change))):
+        JobRecord.model_validate(damaged)
 
 
 def test_a_job_is_given_up_at_its_deadline_or_a_lifetime_after_its_run_began() -> None:
