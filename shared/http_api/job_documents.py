@@ -234,6 +234,7 @@ def describe_job(record: JobRecord, links: Mapping[str, str] = {}) -> JobStatus:
                 entry, id=event_id(entry.picture or record.job_id, entry.type, entry.run)
             )
             for entry in record.outbox
+            if entry.type in set(EventType)  # not one that only a newer version knows
         ),
     )
 

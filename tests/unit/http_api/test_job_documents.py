@@ -15,7 +15,7 @@ from shared.http_api.job_documents import (
 )
 from shared.http_api.queries import read_form
 from shared.records.index_entry import Page, index_entry_of
-from shared.records.record import JobRecord, JobState, TaskRecord, TaskState
+from shared.records.record import JobRecord, JobState, OutboxEntry, TaskRecord, TaskState
 from tests.builders.ended_jobs import AT, attempt, failed, plan, record, task
 from tests.simulation.scene import run
 
@@ -70,6 +70,13 @@ def test_a_picture_of_another_type_than_asked_for_keeps_its_number() -> None:
     told = whole.model_copy(update={"tasks": (first, other)})
     assert [image.number for image in describe_pictures(told)] == [0, 1]
     assert find_picture(told, "1") == "fox-1/default/1.jpg"
+
+
+def test_an_event_of_a_newer_version_is_left_out() -> None:
+    known = record()
+    newer = OutboxEntry(type="image.job.archived", time=known.accepted_at)
+    told = describe_job(known.model_copy(update={"outbox": (*known.outbox, newer)}))
+    assert told.events == describe_job(known).events
 
 
 def test_links_are_told_with_the_pictures_they_read() -> None:
