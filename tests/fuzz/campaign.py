@@ -19,11 +19,11 @@ import atheris
 
 with atheris.instrument_imports(include=["shared"]):
     from .targets import TARGETS
+    from .targets.target import MAX_BYTES
 from .oracles import Finding, Oracle
 
 #: Share of the inputs that the grammar makes.
 _MADE = 0.5
-_MAX_BYTES = 1 << 17
 _WRITE_EVERY = 1_000
 #: Memory is compared with what it was after this share of the inputs: caches are full then.
 _WARM = 0.25
@@ -61,8 +61,8 @@ class Campaign:
     def make(self, data: bytes, max_size: int, seed: int) -> bytes:
         """Return the next input, as libFuzzer asks for it."""
         rng = Random(seed)
-        if rng.random() < _MADE and len(made := self._target.make(rng)) <= max_size:
-            return made
+        if rng.random() < _MADE:
+            return self._target.next_input(rng)[:max_size]
         changed: bytes = atheris.Mutate(data, max_size)
         return changed
 
@@ -101,7 +101,7 @@ def main(name: str, inputs: str, seed: str, out: str) -> None:
     campaign = Campaign(name, int(inputs), Path(out))
     known = Path(__file__).with_name("corpus") / name
     with tempfile.TemporaryDirectory() as found:
-        flags = [f"-runs={inputs}", f"-seed={seed}", f"-max_len={_MAX_BYTES}", "-len_control=0"]
+        flags = [f"-runs={inputs}", f"-seed={seed}", f"-max_len={MAX_BYTES}", "-len_control=0"]
         folders = [found, *([str(known)] if known.exists() else [])]
         command = [sys.argv[0], *flags, "-timeout=60", "-rss_limit_mb=4096", *folders]
         atheris.Setup(command, campaign.read, custom_mutator=campaign.make)

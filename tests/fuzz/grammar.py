@@ -124,7 +124,8 @@ def _change(rng: Random, place: _Place, other: _Place) -> None:
         case 7 if isinstance(value, int | float) and not isinstance(value, bool):
             holder[name] = value * rng.choice((-1, 0, 10, 1.0, 10**9, 0.1))
         case _:
-            holder[name] = [copy.deepcopy(value) for _ in range(rng.choice((1, 2, 60)))]
+            times = rng.choice((1, 2, 3 if isinstance(value, dict | list) else 60))
+            holder[name] = [copy.deepcopy(value) for _ in range(times)]
 
 
 def text_of(rng: Random, document: Any) -> str:  # noqa: ANN401 (what JSON can hold)

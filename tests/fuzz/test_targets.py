@@ -33,7 +33,7 @@ def test_what_was_found_once_is_found_no_more(path: Path) -> None:
 def test_nothing_is_found_in_a_short_run(name: str) -> None:
     target, rng = TARGETS[name], Random(name)
     for _ in range(INPUTS * target.share // sum(each.share for each in TARGETS.values())):
-        data = target.make(rng)
+        data = target.next_input(rng)
         try:
             target.read(data)
         except Finding as finding:

@@ -20,7 +20,7 @@ from .messages import AT, make_job
 from .target import Target
 
 #: About the most chunks of one input: reading starts again with each.
-_MAX_CHUNKS: Final = 64
+_MAX_CHUNKS: Final = 16
 #: Entries of one input that are read as jobs.
 _MAX_READ: Final = 3
 
@@ -157,6 +157,8 @@ _CELLS: Final = (
         "=1+1",
         "x" * 400,
         "\ud800",
+        "[" * 20_000,
+        '{"a":' * 9_000,
     ),
 )
 

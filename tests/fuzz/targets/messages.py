@@ -259,7 +259,8 @@ def _row(content: Document) -> bytes:
     if any(cell != cell.strip() for name, cell in written.items() if name != "prompt"):
         return b""
     out = io.StringIO(newline="")
-    rows = csv.writer(out, delimiter=";")
+    # A header of one column has no delimiter, and then it is a comma.
+    rows = csv.writer(out, delimiter=";" if len(written) > 1 else ",")
     rows.writerow(written)
     rows.writerow(written.values())
     return out.getvalue().encode()

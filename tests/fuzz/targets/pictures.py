@@ -17,7 +17,7 @@ from .manifests import cuts
 from .target import Target
 
 _TYPES: Final = {"PNG": "image/png", "JPEG": "image/jpeg", "WEBP": "image/webp"}
-_MOST_PIXELS: Final = 1 << 26
+_MOST_PIXELS: Final = 1 << 20
 
 
 def _measure(data: bytes, *, in_parts: bool) -> PictureFacts:

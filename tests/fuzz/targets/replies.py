@@ -75,7 +75,8 @@ class _Received:
     @property
     def verdict(self) -> tuple[object, ...]:
         """What must not depend on the chunks."""
-        return self.whole, self.spoiled, self.dropped, self.error, self.rest
+        # Why one is spoiled may be told by another of its faults.
+        return self.whole, [*self.spoiled], self.dropped, self.error, self.rest
 
 
 def _decode(chunks: Iterable[bytes], most: int) -> _Received:

@@ -1,12 +1,17 @@
 """Settings of an operator, and the operator's own models."""
 
 import json
+from datetime import date
+from functools import partial
 from random import Random
 from typing import Any, Final
 
-from shared.config.settings import Configuration, configure
+from shared.catalogue.models import Model
+from shared.catalogue.pricing import estimate
+from shared.config.settings import Configuration, configure, read_catalogue
 from shared.errors import Fault, Rejected
 from shared.jobs.localization import check_template, localize_prompt
+from shared.limits.budget import to_millionths
 
 from ..grammar import Document, mutate, strange, text_of
 from ..oracles import Verdict, ask, check_text
@@ -117,7 +122,24 @@ _MODEL: Final[Document] = {
 def _read_catalogue(data: bytes) -> None:
     """Read the file of MODEL_CATALOGUE."""
     text = data.decode(errors="replace")
-    ask("a catalogue", lambda: configure(_NEEDED, own_models=text), given=text)
+    catalogue = ask("a catalogue", lambda: read_catalogue(text), given=text).value
+    if catalogue is None:
+        return
+    deployments = [
+        {"name": f"d-{place}", "model": name} for place, name in enumerate(catalogue.models)
+    ]
+    environ = _NEEDED | {"FOUNDRY_DEPLOYMENTS": json.dumps(deployments)}
+    _check_usable(ask("a catalogue", lambda: configure(environ, own_models=text), given=text))
+    for model in catalogue.models.values():
+        ask("a model", partial(_use_model, model))
+
+
+def _use_model(model: Model) -> None:
+    width, height = model.usual_sizes[0]
+    level = model.qualities[0].name if model.qualities else None
+    price = estimate(model, level, width, height, n=10, prompt_characters=32_000)
+    to_millionths(price.usd or 0.0)
+    model.warning(date(2026, 11, 22))
 
 
 def _make_catalogue(rng: Random) -> bytes:

@@ -264,8 +264,8 @@ def _read_delivery(body: bytes) -> None:
         "read_delivery", lambda: read_delivery(body), given=body.decode(errors="replace")
     )
     if value := delivery.value:
-        again = read_delivery(value.to_bytes())
-        same("a delivery is read as written", one=again, other=value)
+        again = read_delivery(value.to_bytes()).to_bytes()
+        same("a delivery is read as written", one=again, other=value.to_bytes())
         ask("wait_after", lambda: (wait_after(value, 5.0), _NOW - value.since))
 
 
