@@ -27,7 +27,7 @@ help:
 
 ##@ Start here
 
-setup: .venv/.stamp node_modules/.stamp ## install everything that the other commands need
+setup: .venv/.stamp .venv-sdks/.stamp node_modules/.stamp ## install everything that the other commands need
 
 demo: setup ## run the whole system on this machine: submit jobs, show pictures and events
 	@$(BIN)/python -m local demo
@@ -149,10 +149,15 @@ clean: ## remove generated files, except those of setup
 	@echo "Packages for fuzzing, into .venv-fuzz"
 	@$(UV) venv --quiet --clear --python "$$(cat .python-version)" .venv-fuzz
 	@$(UV) pip sync --quiet --require-hashes --python .venv-fuzz/bin/python requirements-fuzz.txt
+
+.venv-sdks/.stamp: requirements-sdks.txt .python-version | $(UV)
+	@echo "Clients of others, into .venv-sdks"
+	@$(UV) venv --quiet --clear --python "$$(cat .python-version)" .venv-sdks
+	@$(UV) pip sync --quiet --require-hashes --python .venv-sdks/bin/python requirements-sdks.txt
 	@touch $@
 
 node_modules/.stamp: package-lock.json package.json
 	@command -v npm >/dev/null || { echo "npm is missing: Node 20 or newer, please" >&2; exit 1; }
-	@echo "Azurite, into node_modules"
+	@echo "Azurite and clients for tests, into node_modules"
 	@npm ci --no-audit --no-fund --loglevel=error
 	@touch $@

@@ -14,6 +14,7 @@ COMPILED = {
     "requirements-dev.txt": "dev",
     "requirements-bench.txt": "bench",
     "requirements-fuzz.txt": "fuzz",
+    "requirements-sdks.txt": "sdks",
 }
 
 
