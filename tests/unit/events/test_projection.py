@@ -143,13 +143,13 @@ def test_a_failure_tells_its_code_and_the_parts_that_worked() -> None:
     half = record(
         state=JobState.FAILED,
         tasks=(
-            task(1, attempts=(attempt(),), pictures=(picture("fox/default/1.png", 1),)),
             task(
                 state=TaskState.FAILED,
                 attempts=(attempt(2, cost_usd=0.0, cost_known_by=None, usage=None),),
                 failure=refused,
                 unpaid_retries=3,
             ),
+            task(1, attempts=(attempt(),), pictures=(picture("fox/default/1.png", 1),)),
         ),
     )
     data = told(half, EventType.FAILED)["data"]

@@ -187,7 +187,7 @@ def test_a_call_that_waits_for_its_time_is_not_asked_for_each_second() -> None:
 
 def test_a_running_job_tells_how_many_pictures_are_stored_of_those_it_wants() -> None:
     first, second = record(plan=plan(n=2)).tasks
-    half = waiting_for(second, first.model_copy(update={"state": "pending", "pictures": ()}))
+    half = waiting_for(first, second.model_copy(update={"state": "pending", "pictures": ()}))
     told = describe_job(half)
     assert (len(told.images), told.images_wanted) == (1, 2)
 
