@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
-from typing import Final
+from typing import Any, Final
 
 from ..config.settings import Configuration
 from ..errors import BlobLeased, CannotRender, NameTaken, NewerRecord, UnreadableRecord
@@ -49,11 +49,11 @@ async def wait_for_record(
 
     A sweep ends the job of a damaged record.
     """
-    facts = {"reason": "leased" if isinstance(error, BlobLeased) else "unreadable"}
+    facts: dict[str, Any] = {"reason": "leased" if isinstance(error, BlobLeased) else "unreadable"}
     facts["why"] = str(error)
     if isinstance(error, BlobLeased | NewerRecord):
         await world.queues.send(queue, body, delay=BLOB_AGAIN)
-        facts["again_in_seconds"] = f"{BLOB_AGAIN.total_seconds():g}"
+        facts["again_in_seconds"] = BLOB_AGAIN.total_seconds()
     return Report(What.WAITING, job_id, facts)
 
 
