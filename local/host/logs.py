@@ -11,6 +11,8 @@ from azure_functions_runtime import (  # type: ignore[import-untyped]  # ships n
     invocation_id_cv,
 )
 
+from shared.redaction import printable
+
 log = logging.getLogger("local.host")
 
 #: Functions by the id of their running invocation.
@@ -28,8 +30,8 @@ class _Line(logging.Formatter):
         if record.exc_info:
             text += "\n" + self.formatException(record.exc_info)
         moment = self.formatTime(record, "%H:%M:%S")
-        one_line = text.replace("\n", "\\n")
-        return f"{moment}.{record.msecs:03.0f} {record.levelname} {record.name}{where} {one_line}"
+        head = f"{moment}.{record.msecs:03.0f} {record.levelname} {record.name}{where}"
+        return f"{head} {printable(text)}"
 
 
 def _is_logged(record: logging.LogRecord) -> bool:

@@ -24,6 +24,7 @@ from ..images_api.requests import ImageRequest
 from ..pictures.measuring import PictureFacts
 from ..ports import ImagesEndpoint, Reply, Report, StoredPicture
 from ..records.dead_letter import DeadLetter, DeadLetterKind
+from ..redaction import printable
 from ..stores.dead_letters import DeadLetters
 from ..stores.pictures import Pictures, PictureWriter
 from ..stores.publisher import Publisher
@@ -101,7 +102,8 @@ def note(function: str, report: Report) -> None:
     """Count what a piece of work came to."""
     facts = report.facts
     span = trace.get_current_span()
-    span.set_attributes({"image_jobs.what": str(report.what), "job_id": report.job_id or ""})
+    job_id = printable(report.job_id or "")
+    span.set_attributes({"image_jobs.what": str(report.what), "job_id": job_id})
     if facts.get("outcome") is not None:
         labels = {
             "function": function,

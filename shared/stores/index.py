@@ -26,8 +26,9 @@ from ..records.index_entry import (
     to_metadata,
 )
 from ..records.record import JobState
+from ..redaction import quote_fact
 
-_LOG: Final = logging.getLogger(__name__)
+_LOG: Final = logging.getLogger("image_jobs")
 
 OPEN: Final = "open/"
 ENDED: Final = "ended/"
@@ -230,8 +231,8 @@ def _read_all[T](blobs: Mapping[str, Blob], read: Callable[[str, Blob], T]) -> I
         else:
             yield found
     if foreign:
-        said = "skipped %d blobs of the index that are not entries of it, the first one is %r"
-        _LOG.warning(said, len(foreign), foreign[0])
+        said = "index: skipped blobs=%d first=%s: they are not entries of the index"
+        _LOG.warning(said, len(foreign), quote_fact(foreign[0]))
 
 
 def _entry(name: str, blob: Blob) -> IndexEntry:

@@ -45,7 +45,7 @@ from ..limits.pool_ledger import (
 from ..ports import Blobs, Clock, Versioned
 from .documents import Documents, until_written
 
-_LOG: Final = logging.getLogger(__name__)
+_LOG: Final = logging.getLogger("image_jobs")
 #: A ledger read so recently tells whether a reservation is valid without another read.
 FRESH: Final = timedelta(seconds=1)
 #: How long a call waits for replies to others before it is put back, and between two looks.
@@ -277,7 +277,9 @@ class _SharedLedger:
         try:
             return Versioned(Ledger.model_validate_json(found.body), found.version)
         except ValidationError:
-            _LOG.warning("this version cannot read the %s; a new one replaces it", self._what)
+            _LOG.warning(
+                "pools: this version cannot read the %s; a new one replaces it", self._what
+            )
             return Versioned(None, found.version)
 
     async def _write(self, ledger: Ledger) -> None:

@@ -16,7 +16,7 @@ from ..ports import Clock, Queues, Sink
 if TYPE_CHECKING:
     from cloudevents.core.v1.event import CloudEvent
 
-_LOG: Final = logging.getLogger(__name__)
+_LOG: Final = logging.getLogger("image_jobs")
 #: How long an answer about a reply queue counts. One that was missing may be made at any moment.
 QUEUE_FOUND_FOR: Final = timedelta(minutes=10)
 QUEUE_MISSING_FOR: Final = timedelta(seconds=10)
@@ -77,7 +77,8 @@ class Publisher:
             try:
                 await self.queues.send(reply_to, body)
             except NoSuchQueue as error:
-                _LOG.warning("event %s of %s: %s", event.get_type(), event.get_subject(), error)
+                kind, subject = event.get_type(), event.get_subject()
+                _LOG.warning("publish: event=%s subject=%s: %s", kind, subject, error)
         wanting = [sink.name for sink in self.sinks if sink.wants(event.get_type())]
         if wanting or callback:
             from ..events.delivery import CALLBACK, Delivery

@@ -6,6 +6,7 @@ from typing import Final
 
 from ..adapters.world import telemetry_enabled
 from ..ports import Report
+from ..redaction import printable
 
 log: Final = logging.getLogger("image_jobs")
 
@@ -16,7 +17,11 @@ def log_report(function: str, report: Report) -> None:
     Each alarm is a separate line of level ERROR, so that operators can be alerted.
     """
     level = logging.getLevelNamesMapping()[report.what.level]
-    fields = {"function": function, "what": str(report.what), "job_id": report.job_id or ""}
+    fields = {
+        "function": function,
+        "what": str(report.what),
+        "job_id": printable(report.job_id or ""),
+    }
     log.log(level, "%s: %s", function, report, extra=fields)
     for alarm in report.alarms:
         log.error("%s: alarm: %s", function, alarm, extra={"function": function, "what": "alarm"})

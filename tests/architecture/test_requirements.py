@@ -70,7 +70,9 @@ def test_no_option_and_no_address_is_in_what_is_installed(file: str) -> None:
     assert [block for block in blocks(file) if block.startswith("-") or "://" in block] == []
 
 
-@pytest.mark.parametrize("file", sorted(COMPILED.keys() - {"requirements.txt", "requirements-sdks.txt"}))
+@pytest.mark.parametrize(
+    "file", sorted(COMPILED.keys() - {"requirements.txt", "requirements-sdks.txt"})
+)
 def test_tests_run_with_the_very_versions_that_are_deployed(file: str) -> None:
     tested = pins(file)
     other = {name: at for name, at in pins("requirements.txt").items() if tested.get(name) != at}
