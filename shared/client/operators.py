@@ -1,23 +1,29 @@
 """`AsyncOperator`: dead letters, ledgers and checks, for those who run the app."""
 
+import logging
 from collections.abc import AsyncGenerator
 from dataclasses import dataclass
-from datetime import UTC, date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
 from ..config.tenants import Tenant
-from ..errors import ImageJobsError
+from ..errors import ImageJobsError, UnreadableRecord
 from ..events.delivery import Delivery
 from ..jobs.commands import Action, Command
 from ..limits.budget import DayLedger
 from ..limits.pool_ledger import Ledger
+from ..records.cost_report import CallCost, find_calls
 from ..records.dead_letter import DeadLetter, DeadLetterKind
+from ..records.record import JobRecord, JobState
 from .checkup import Check, check_storage
 from .connection import Connection
 from .results import NoSuchBlob
 
+_LOG: Final = logging.getLogger(__name__)
 #: Read at a time where only those with a certain reason are wanted.
 _AT_A_TIME: Final = 100
+#: Jobs of the index at a time.
+_PAGE: Final = 1_000
 #: Pools that are listed.
 MOST_POOLS: Final = 100
 
@@ -59,6 +65,40 @@ class AsyncOperator:
         day = self._app.clock.now().astimezone(UTC).date()
         ledger, settings = await self._app.budget.look(day), self._app.settings
         return Today(day, ledger, settings.daily_budget_usd, settings.tenants)
+
+    async def calls(self, *, since: datetime, until: datetime) -> list[CallCost]:
+        """Return the calls that were or may have been paid for and began within a time.
+
+        Two listings for each 1,000 jobs, and one read for each job that was changed since. The
+        calls of a job whose record can't be read are missing, with a warning in the log.
+        """
+        found: list[CallCost] = []
+        after: str | None = None
+        while True:
+            page = await self._app.index.page(after=after, limit=_PAGE)
+            ids = [
+                each.job_id
+                for each in page.entries
+                if each.accepted_at < until
+                and (each.state is JobState.RUNNING or each.updated_at >= since)
+            ]
+            for job_id, record in zip(
+                ids, await self._app.gather(map(self._read_record, ids)), strict=True
+            ):
+                if record is None:
+                    _LOG.warning("the calls of job %s are not counted: it has no record", job_id)
+                else:
+                    found += find_calls(record, since=since, until=until)
+            after = page.next
+            if after is None:
+                return found
+
+    async def _read_record(self, job_id: str) -> JobRecord | None:
+        try:
+            stored = await self._app.records.read(job_id)
+        except UnreadableRecord:
+            return None
+        return stored.value if stored else None
 
     async def dead_letters(
         self,

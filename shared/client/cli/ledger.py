@@ -1,8 +1,10 @@
 """Show quota and costs: the pace of each pool, today's budget, and the cost by day and model."""
 
+import csv
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Annotated, Any, Final
 
 import typer
@@ -16,7 +18,10 @@ from ...http_api.limits import (
     describe_pace,
     list_reservations,
 )
+from ...jobs.fields import read_moment
 from ...limits.adaptive_rate import Quota
+from ...limits.budget import MILLION
+from ...records.cost_report import CostSum, add_up, read_columns
 from ...records.index_entry import IndexEntry
 from ..jobs import MOST_LISTED
 from ..operators import Today
@@ -82,9 +87,35 @@ def ledger(
             "--days", parser=read_count, metavar="NUMBER", help="Number of days up to today, UTC."
         ),
     ] = 7,
+    by: Annotated[
+        str | None,
+        typer.Option("--by", metavar="COLUMNS", help="Report by day, tenant, model, tag:NAME."),
+    ] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", metavar="TIME", help="With --by: a day or a time.")
+    ] = None,
+    until: Annotated[
+        str | None, typer.Option("--until", metavar="TIME", help="With --by: before this.")
+    ] = None,
+    as_csv: Annotated[bool, typer.Option("--csv", help="With --by: print CSV.")] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Show quota and costs: the pace of each pool, today's budget, cost by day and model."""
+    """Show quota and costs: the pace of each pool, today's budget, cost by day and model.
+
+    With --by, report what the calls of a time cost: `--by tenant,tag:campaign --since 2026-11-01`.
+    """
+    if by is not None:
+        first = now().date() - timedelta(days=days - 1)
+        begin = _read_time("--since", since or f"{first}")
+        end = _read_time("--until", until) if until else now()
+        _report(by, begin, end, as_csv=as_csv, as_json=as_json)
+        return
+    if since or until or as_csv:
+        raise typer.BadParameter("--since, --until and --csv need --by")
+    _show_ledger(days, as_json=as_json)
+
+
+def _show_ledger(days: int, *, as_json: bool) -> None:
     with client() as jobs:
         entries = jobs.newest(limit=MOST_LISTED)
         pools, today = jobs.operator.pools(), jobs.operator.today()
@@ -118,6 +149,58 @@ def ledger(
     console().print(Text.assemble((total, "bold"), f" in {count(days, 'day')}{more}"))
     if len(entries) == MOST_LISTED:
         console().print(f"Only the newest {MOST_LISTED:,} jobs were counted.", style="yellow")
+
+
+def _read_time(option: str, text: str) -> datetime:
+    """Return the time that an option names: a day begins at midnight UTC."""
+    try:
+        moment = read_moment(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{option}: {text!r} is not a time; write 2026-11-30 or 2026-11-30T18:00:00Z"
+        ) from None
+    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def _report(by: str, since: datetime, until: datetime, *, as_csv: bool, as_json: bool) -> None:
+    """Print what the calls of a time cost, by the given columns."""
+    try:
+        columns = read_columns(by)
+    except ValueError as error:
+        raise typer.BadParameter(f"--by: {error}") from None
+    with client() as jobs:
+        calls = jobs.operator.calls(since=since, until=until)
+    sums, (total,) = add_up(calls, columns), add_up(calls, ()) or (CostSum(()),)
+    rows = [dict(zip(columns, each.facts, strict=True)) | _amounts(each) for each in sums]
+    if as_json:
+        period = {"since": since.isoformat(), "until": until.isoformat()}
+        print_json({**period, "costs": rows, "total": _amounts(total)})
+    elif as_csv:
+        writer = csv.DictWriter(sys.stdout, [*columns, *_amounts(total)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({name: _harmless(value) for name, value in row.items()} for row in rows)
+    else:
+        figures = ("calls", "certain, USD", "possible, USD", "unpriced")
+        shown = table(*columns, *figures, right=figures)
+        for each in (*sums, replace(total, facts=("total", *[""] * (len(columns) - 1)))):
+            usd = (dollars(each.certain / MILLION), dollars(each.at_most / MILLION))
+            shown.add_row(*each.facts, f"{each.calls}", *usd, f"{each.unpriced}")
+        console().print(shown)
+
+
+def _amounts(costs: CostSum) -> dict[str, Any]:
+    return {
+        "calls": costs.calls,
+        "cost_usd": costs.certain / MILLION,
+        "cost_usd_at_most": costs.at_most / MILLION,
+        "unpriced": costs.unpriced,
+    }
+
+
+def _harmless(value: object) -> object:
+    """Return a cell that no spreadsheet takes for a formula: tags are a caller's text."""
+    is_formula = isinstance(value, str) and value.startswith(("=", "+", "-", "@", "\t", "\r"))
+    return f"'{value}" if is_formula else value
 
 
 def _describe(today: Today) -> BudgetStatus:

@@ -1,10 +1,18 @@
 """What was spent, by day and model."""
 
-from datetime import date, timedelta
+import json
+from contextlib import nullcontext
+from datetime import date, datetime, timedelta
 
+import pytest
+
+from shared.client.cli import ledger
 from shared.client.cli.ledger import DayCost, sum_costs
+from shared.client.cli.main import main
+from shared.records.cost_report import CallCost, find_calls
 from shared.records.index_entry import IndexEntry
 from tests.builders.connections import BEGAN
+from tests.builders.ended_jobs import AT, record
 
 
 def entry(days_ago: int, model: str = "gpt-image-2", *, usd: float | None = 0.25) -> IndexEntry:
@@ -37,3 +45,48 @@ def test_an_unknown_cost_is_not_taken_for_nothing() -> None:
 def test_older_days_are_left_out() -> None:
     assert sum_costs([entry(7)], today=BEGAN.date(), days=7) == ()
     assert len(sum_costs([entry(6)], today=BEGAN.date(), days=7)) == 1
+
+
+class Operator:
+    """The operator's side of a client, whose app has made these calls."""
+
+    operator = property(lambda self: self)
+
+    def calls(self, *, since: datetime, until: datetime) -> list[CallCost]:
+        tags = ({"campaign": "winter"}, {"campaign": "=HYPERLINK(1)"})
+        made = [record({"tenant": "shop", "tags": each}) for each in tags]
+        return [call for job in made for call in find_calls(job, since=since, until=until)]
+
+
+def report(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *options: str
+) -> str:
+    monkeypatch.setattr(ledger, "client", lambda: nullcontext(Operator()))
+    assert main(["ledger", "--by", "tenant,tag:campaign", "--since", f"{AT:%F}", *options]) == 0
+    return capsys.readouterr().out
+
+
+def test_a_report_is_a_table_csv_or_json_of_the_same_sums(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    until = ("--until", f"{AT + timedelta(days=1):%F}")
+    lines = report(monkeypatch, capsys, "--csv", *until).splitlines()
+    assert lines == [
+        "tenant,tag:campaign,calls,cost_usd,cost_usd_at_most,unpriced",
+        "shop,'=HYPERLINK(1),2,0.024692,0.024692,0",
+        "shop,winter,2,0.024692,0.024692,0",
+    ]
+    told = json.loads(report(monkeypatch, capsys, "--json", *until))
+    assert [each["tag:campaign"] for each in told["costs"]] == ["=HYPERLINK(1)", "winter"]
+    assert (told["total"]["calls"], told["total"]["cost_usd"]) == (4, 0.049384)
+    assert "total" in report(monkeypatch, capsys, *until)
+
+
+@pytest.mark.parametrize(
+    "options", [["--by", "colour"], ["--by", "day", "--since", "soon"], ["--csv"]]
+)
+def test_a_report_of_what_there_is_not_is_bad_usage(
+    options: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["ledger", *options]) == 2
+    assert capsys.readouterr().err
