@@ -175,6 +175,12 @@ type Tuning = {
   @description('What to do with jobs of other tenants: serve or reject.')
   UNKNOWN_TENANTS: string?
 
+  @description('Who may use the HTTP API, and as whom: a JSON list. See docs/settings.md.')
+  CALLERS: string?
+
+  @description('The platform verifies sign-ins, so that the app believes them: true or false.')
+  TRUST_SIGN_IN: string?
+
   @description('When a sweep checks open jobs: NCRONTAB, seconds first, UTC.')
   SWEEP_SCHEDULE: string?
 

@@ -11,6 +11,7 @@ from pydantic.json_schema import models_json_schema
 from local.contracts.operations import ANYWHERE, HEADERS, OPERATIONS, Answer, Operation
 from shared.batches.reader import MAX_JOBS
 from shared.events.data import Data
+from shared.http_api.callers import KEY_HEADER
 from shared.http_api.problems import PROBLEM_TYPE, STATUSES, TITLES, Problem
 from shared.http_api.queries import JSON_TYPES
 from shared.jobs.job import Job
@@ -34,7 +35,7 @@ def openapi(rules: dict[str, Any]) -> dict[str, Any]:
                 "variables": {"app": {"default": "image-jobs"}},
             }
         ],
-        "security": [{"functionKey": []}],
+        "security": [{"functionKey": []}, {"functionKey": [], "callerKey": []}],
         "paths": _paths(),
         "components": {
             "securitySchemes": {
@@ -43,7 +44,13 @@ def openapi(rules: dict[str, Any]) -> dict[str, Any]:
                     "in": "header",
                     "name": "x-functions-key",
                     "description": "A function key of the app, or its host key.",
-                }
+                },
+                "callerKey": {
+                    "type": "apiKey",
+                    "in": "header",
+                    "name": KEY_HEADER,
+                    "description": "A key of `CALLERS`, where the app has this setting.",
+                },
             },
             "headers": {
                 name: {"description": meaning, "schema": {"type": "string"}}

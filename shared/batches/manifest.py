@@ -128,9 +128,13 @@ def batch_id_of(name: str, version: str, modified_at: datetime) -> str:
     return derived_job_id(modified_at, f"manifest\n{name}\n{unquoted(version)}")
 
 
-def list_batch_id(key: str | None, digest: str) -> str:
-    """Return the id of the batch of a list over HTTP: of its idempotency key, or its SHA-256."""
-    return derived_job_id(_EPOCH, f"list\nkey {key}" if key else f"list\n{digest}")
+def list_batch_id(key: str | None, digest: str, tenant: str | None = None) -> str:
+    """Return the id of the batch of a list over HTTP: of its idempotency key, or its SHA-256.
+
+    Equal lists and keys of two tenants are two batches.
+    """
+    of_tenant = "" if tenant is None else f"tenant {tenant}\n"
+    return derived_job_id(_EPOCH, f"list\n{of_tenant}{f'key {key}' if key else digest}")
 
 
 def entry_seed(name: str, version: str, entry: int) -> str:

@@ -134,6 +134,8 @@ class Manifest(_Frozen):
     version: str
     bytes: int = Field(ge=0)
     modified_at: AwareDatetime
+    #: The tenant that the sender of a list is bound to; its jobs are all of this tenant.
+    tenant: str | None = Field(default=None, exclude_if=lambda tenant: tenant is None)
 
 
 class BatchRecord(_Frozen):

@@ -29,7 +29,7 @@ from ..jobs.fields import Pattern
 from ..jobs.localization import check_template
 from ..jobs.text import parse_json
 from ..jobs.validation import describe_error, path, plain_faults
-from .tenants import Tenant, check_tenants, find_tenant
+from .tenants import CallerEntry, Tenant, check_callers, check_tenants, find_tenant
 from .url_policy import check_topic_url
 from .webhooks import Webhook, check_hosts, check_receiver, look_up_keys
 
@@ -215,6 +215,12 @@ class Settings(BaseModel):
         default=(), alias="TENANTS"
     )
     unknown_tenants: Literal["serve", "reject"] = Field(default="serve", alias="UNKNOWN_TENANTS")
+    #: Who may use the HTTP API, and as whom; empty: callers are not told apart.
+    callers: Annotated[tuple[CallerEntry, ...], BeforeValidator(_parse_json)] = Field(
+        default=(), alias="CALLERS"
+    )
+    #: The platform verifies sign-ins, and removes its headers from the requests of others.
+    trust_sign_in: bool = Field(default=False, alias="TRUST_SIGN_IN")
     #: When open jobs are checked, NCRONTAB (seconds first, UTC).
     sweep_schedule: Annotated[str, AfterValidator(_check_schedule)] = Field(
         default="30 * * * * *", alias="SWEEP_SCHEDULE"
@@ -251,6 +257,10 @@ class Settings(BaseModel):
             check_tenants(self.tenants)
         except ValueError as error:
             raise ValueError(f"TENANTS: {error}") from error
+        try:
+            check_callers(self.callers, trust_sign_in=self.trust_sign_in)
+        except ValueError as error:
+            raise ValueError(f"CALLERS: {error}") from error
         return self
 
     @model_validator(mode="after")

@@ -1,9 +1,9 @@
-"""Read and check the configured tenants: the callers who share the quota, and their limits."""
+"""Read and check the configured tenants and their limits, and the callers of the HTTP API."""
 
 from collections.abc import Iterable
-from typing import Final
+from typing import Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ..jobs.fields import ModelName, TenantName
 from ..jobs.job import DEFAULT_TENANT
@@ -47,3 +47,39 @@ def check_tenants(tenants: Iterable[Tenant]) -> None:
     names = [each.name for each in tenants]
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise ValueError(f"two tenants have the name {twice!r}; names must be unique")
+
+
+class CallerEntry(BaseModel):
+    """One caller of the HTTP API, as `CALLERS` names it: who it is, and how that is proved."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    tenant: TenantName | None = None
+    operator: bool = False
+    #: SHA-256 of its key, hexadecimal.
+    sha256: str | None = Field(default=None, pattern="^[0-9a-f]{64}$")
+    #: Its object id, as the platform's sign-in gives it.
+    principal: str | None = Field(default=None, min_length=1, max_length=200)
+
+    @model_validator(mode="after")
+    def _check_one_of_each(self) -> Self:
+        if bool(self.tenant) == self.operator:
+            raise ValueError("must have either a tenant, or operator: true")
+        if bool(self.sha256) == bool(self.principal):
+            raise ValueError("must have either sha256, of a key, or principal")
+        return self
+
+
+def check_callers(callers: Iterable[CallerEntry], *, trust_sign_in: bool) -> None:
+    """Raise `ValueError` for a proof that is not verified, or that two callers share."""
+    seen = set[str]()
+    for each in callers:
+        proof = each.sha256 or each.principal or ""
+        if each.principal and not trust_sign_in:
+            raise ValueError(
+                f"the principal {proof!r} needs TRUST_SIGN_IN=true, and a platform that verifies "
+                "sign-ins: without one, anybody can send its id"
+            )
+        if proof in seen:
+            raise ValueError(f"two callers have {proof!r}; give each its own key or principal")
+        seen.add(proof)

@@ -42,6 +42,10 @@ _KINDS: Final = {
         HTTPStatus.BAD_REQUEST,
         "A parameter of the query is not valid, or the request has a body that is not read.",
     ),
+    "unknown_caller": _Kind(
+        HTTPStatus.UNAUTHORIZED, "The request has no key or sign-in that `CALLERS` names."
+    ),
+    "for_operators": _Kind(HTTPStatus.FORBIDDEN, "Only operators may do this."),
     "no_such_job": _Kind(HTTPStatus.NOT_FOUND, "There is no job of this id."),
     "no_such_picture": _Kind(HTTPStatus.NOT_FOUND, "The job has no such picture, or not yet."),
     "no_such_batch": _Kind(HTTPStatus.NOT_FOUND, "There is no batch of this id."),

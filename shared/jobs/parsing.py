@@ -17,7 +17,7 @@ from typing import Any, Final, Never
 
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
-from ..errors import Fault, InvalidJob, MalformedMessage
+from ..errors import Fault, InvalidJob, MalformedMessage, NotAllowed
 from .fields import QueueName, Url, is_job_id, is_traceparent, quote_value, read_moment
 from .job import Job, find_conflicts
 from .text import JsonObject, decode_text, parse_json
@@ -47,6 +47,8 @@ class Message:
     inserted_at: datetime
     #: Attributes of a binary CloudEvent over HTTP, whose data is the body; else empty.
     event: Mapping[str, str] = MappingProxyType({})
+    #: The tenant that its sender is bound to; None where any tenant may be named.
+    tenant: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,6 +233,12 @@ def job_in(envelope: Envelope, message: Message) -> Job:
         content["traceparent"] = envelope.traceparent
     if envelope.tenant is not None and content.get("tenant") is None:
         content["tenant"] = envelope.tenant
+    if message.tenant is not None:
+        named = content.get("tenant")
+        if named not in (None, message.tenant):
+            fault = f"{quote_value(named)} is not yours; use {message.tenant!r}, or leave it out"
+            raise NotAllowed([Fault("tenant", fault)])
+        content["tenant"] = message.tenant
     origin = (message.inserted_at, message.message_id)
     if envelope.seed:
         origin = (envelope.time, envelope.seed)

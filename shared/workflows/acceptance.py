@@ -19,6 +19,7 @@ from ..errors import (
     Rejected,
     UnreadableRecord,
 )
+from ..jobs.fields import is_job_id
 from ..jobs.job import Job
 from ..pictures.inputs import InputPicture, input_pixels, input_types
 from ..ports import Versioned
@@ -45,8 +46,15 @@ class ValidatedJob:
     inputs: tuple[InputPicture, ...]
 
 
-async def validate_job(job: Job, world: World, configuration: Configuration) -> ValidatedJob:
-    """Return the plans and inputs of a job, or raise `Rejected` with every fault; store nothing."""
+async def validate_job(
+    job: Job, world: World, configuration: Configuration, *, sender: str | None = None
+) -> ValidatedJob:
+    """Return the plans and inputs of a job, or raise `Rejected` with every fault; store nothing.
+
+    `sender` is the tenant that the sender is bound to, whose job may name only its own blobs.
+    """
+    if sender is not None:
+        await _check_blobs(job, sender, world)
     faults = list(find_setting_faults(job, configuration.settings))
     faults += await _find_reply_faults(job, world, configuration)
     characters = len(job.prompt or "")
@@ -88,17 +96,22 @@ class Accepted:
 
 
 async def accept(
-    job: Job, world: World, configuration: Configuration, *, batch: BatchEntryRef | None = None
+    job: Job,
+    world: World,
+    configuration: Configuration,
+    *,
+    batch: BatchEntryRef | None = None,
+    sender: str | None = None,
 ) -> Accepted:
     """Accept a job, or find the same job when it was accepted before.
 
     If that job has ended, its last event is published again; no picture is made again. `batch` is
-    the entry that it is made from. Raises `Rejected` with every fault (`ConflictingJob` for an id
-    that belongs to another job), or `Unavailable`.
+    the entry that it is made from, `sender` is that of `validate_job`. Raises `Rejected` with every
+    fault (`ConflictingJob` for an id that belongs to another job), or `Unavailable`.
     """
     settings = configuration.settings
     try:
-        valid = await validate_job(job, world, configuration)
+        valid = await validate_job(job, world, configuration, sender=sender)
         await _check_room(job, world, configuration)
     except Rejected:
         # It may have been accepted when a model was there, or its prompt's blob.
@@ -122,6 +135,35 @@ async def accept(
     ended = not is_new and stored.value.state is not JobState.RUNNING
     stored = await publish_pending(stored, world, source=settings.event_source, again=ended)
     return Accepted(stored, is_new)
+
+
+async def _check_blobs(job: Job, sender: str, world: World) -> None:
+    """Raise `NotAllowed` for blobs that the sender may not use.
+
+    These are the inputs in its own folder, and the pictures of its own jobs.
+    """
+    named = [(f"inputs[{place}]", name) for place, name in enumerate(job.inputs)]
+    named += [("mask", job.mask)] if job.mask else []
+    named += [("prompt_blob", job.prompt_blob)] if job.prompt_blob else []
+    faults = [
+        Fault(
+            field,
+            f"{name!r} is not yours; name a blob under '{sender}/', or a picture of a job of yours",
+        )
+        for field, name in named
+        if not await _is_own_blob(name, sender, world)
+    ]
+    if faults:
+        raise NotAllowed(faults, job_id=job.job_id)
+
+
+async def _is_own_blob(name: str, sender: str, world: World) -> bool:
+    prefix = f"/{world.inputs.images_container}/"
+    if not name.startswith(prefix):
+        return name.startswith(f"{sender}/")
+    job_id = name.removeprefix(prefix).partition("/")[0]
+    stored = await world.records.read(job_id) if is_job_id(job_id) else None
+    return stored is not None and stored.value.job.tenant == sender
 
 
 async def _check_room(job: Job, world: World, configuration: Configuration) -> None:

@@ -55,7 +55,8 @@ def job_of_entry(entry: ManifestEntry, manifest: Manifest) -> Job:
     if entry.fault:
         raise InvalidJob([entry.fault])
     seed = entry_seed(manifest.name, manifest.version, entry.number)
-    return read_job(Message(entry.body, seed, manifest.modified_at), MAX_ENTRY_BYTES)
+    message = Message(entry.body, seed, manifest.modified_at, tenant=manifest.tenant)
+    return read_job(message, MAX_ENTRY_BYTES)
 
 
 async def _read(record: BatchRecord, world: World) -> tuple[list[ManifestEntry], EntryPage]:
@@ -119,7 +120,7 @@ async def _take(
     try:
         job = job_of_entry(entry, record.manifest)
         with suppress(BlobLeased):  # the job was accepted before; a sweep publishes its event
-            await accept(job, world, configuration, batch=ref)
+            await accept(job, world, configuration, batch=ref, sender=record.manifest.tenant)
     except UnreadableRecord as error:
         return _reject(entry, [Fault("job_id", str(error))], RejectionCode.CONFLICT)
     except Rejected as rejection:

@@ -113,11 +113,12 @@ async def publish_rejection(
 
 async def submit(message: Message, world: World, configuration: Configuration) -> Accepted:
     """Accept one job. Raises `Rejected` or `Unavailable`."""
-    return await accept(read_job(message), world, configuration)
+    return await accept(read_job(message), world, configuration, sender=message.tenant)
 
 
 async def estimate(
     message: Message, world: World, configuration: Configuration
 ) -> tuple[Plan, ...]:
     """Return the plans a job would get; nothing is stored. Raises `Rejected` or `Unavailable`."""
-    return (await validate_job(read_job(message), world, configuration)).plans
+    job = read_job(message)
+    return (await validate_job(job, world, configuration, sender=message.tenant)).plans

@@ -46,16 +46,22 @@ class Begun:
 
 
 async def begin(
-    body: bytes, key: str | None, world: World, configuration: Configuration
+    body: bytes,
+    key: str | None,
+    world: World,
+    configuration: Configuration,
+    *,
+    tenant: str | None = None,
 ) -> Begun | tuple[Rejected, ...]:
     """Begin the batch of a list, or find it; return the rejections if every entry is rejected.
 
-    Without an idempotency key, the list itself is the key. Raises `MalformedMessage` when the body
+    Without an idempotency key, the list itself is the key. `tenant` is the one that the sender is
+    bound to. Raises `MalformedMessage` when the body
     is not a list of jobs, `Refused` when the key belongs to another list, or `Unavailable`.
     """
     entries = read_list(body)
     digest = hashlib.sha256(body).hexdigest()
-    batch_id = list_batch_id(key, digest)
+    batch_id = list_batch_id(key, digest, tenant)
     stored = await world.batches.read(batch_id)
     if stored is None:
         manifest = Manifest(
@@ -65,6 +71,7 @@ async def begin(
             version=digest,
             bytes=len(body),
             modified_at=world.clock.now(),
+            tenant=tenant,
         )
         if rejections := await _rejections(entries, manifest, world, configuration):
             return rejections
@@ -90,7 +97,8 @@ async def _rejections(
     found: list[Rejected] = []
     for entry in entries:
         try:
-            await validate_job(job_of_entry(entry, manifest), world, configuration)
+            job = job_of_entry(entry, manifest)
+            await validate_job(job, world, configuration, sender=manifest.tenant)
         except Rejected as rejection:
             found.append(rejection)
         else:

@@ -14,7 +14,7 @@ from .tree import ROOT
 #: What the platform reads, not the app; the laptop may set it as Azure does.
 OF_THE_HOST = re.compile(r"AzureWebJobs\w*|AzureFunctionsJobHost__\w+|FUNCTIONS_\w+|PYTHON\w*")
 A_SETTING = re.compile(
-    r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|WEBHOOKS|TENANTS|ImageStorage(?:__\w+)?|AzureWebJobs\w+"
+    r"[A-Z][A-Z0-9]*(?:_[A-Z0-9]+)+|WEBHOOKS|TENANTS|CALLERS|ImageStorage(?:__\w+)?|AzureWebJobs\w+"
 )
 
 

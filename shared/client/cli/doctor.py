@@ -1,6 +1,8 @@
-"""Check storage, endpoints and permissions, and print a line for each."""
+"""Check storage, endpoints and permissions; make keys for callers of the HTTP API."""
 
+import json
 import os
+import secrets
 import time
 import urllib.error
 import urllib.request
@@ -10,9 +12,13 @@ from itertools import chain
 from typing import Annotated, Final
 
 import typer
+from pydantic import ValidationError
 from rich.text import Text
 
 from ...config.settings import Configuration
+from ...config.tenants import CallerEntry
+from ...http_api.callers import KEY_HEADER, hash_key
+from ...jobs.validation import plain_faults
 from ...redaction import printable
 from ..azure_checks import check_azure
 from ..caller import NOWHERE
@@ -23,6 +29,8 @@ from .output import AsJson, console, print_json, styled
 MARKS: Final = {"good": ("✔", "green"), "doubtful": ("!", "yellow"), "bad": ("✘", "red")}
 #: For an endpoint to answer anything at all, seconds.
 TIMEOUT: Final = 10.0
+#: Of a key for a caller: too many to guess.
+_KEY_BYTES: Final = 32
 
 
 def doctor(
@@ -91,3 +99,28 @@ def _check_token(scope: str, app: Configuration) -> Check:
             why = str(error).partition("\n")[0]
             return Check(what, "bad", f"{why} Sign in (`az login`); the app has its own identity")
     return Check(what, "good")
+
+
+def make_caller_key(
+    *,
+    tenant: Annotated[
+        str | None, typer.Option("--tenant", help="Who may use the key; without: operators.")
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Make a key for the HTTP API, and its entry for the setting CALLERS.
+
+    The app knows only the hash: the key is shown once.
+    """
+    key = secrets.token_urlsafe(_KEY_BYTES)
+    who = {"operator": True} if tenant is None else {"tenant": tenant}
+    try:
+        entry = CallerEntry.model_validate({**who, "sha256": hash_key(key)})
+    except ValidationError as error:
+        raise typer.BadParameter(f"--tenant: {plain_faults(error)[0].message}") from None
+    told = entry.model_dump(mode="json", exclude_defaults=True)
+    if as_json:
+        print_json({"key": key, "entry": told})
+        return
+    console().print(f"key for the caller ({KEY_HEADER}): {key}", soft_wrap=True)
+    console().print(f"entry for CALLERS: {json.dumps(told)}", soft_wrap=True)

@@ -16,6 +16,7 @@ from ...http_api.batch_documents import (
     describe_rejected,
     poll_batch_after,
 )
+from ...http_api.callers import Caller, identify_caller
 from ...http_api.problems import refused
 from ...http_api.queries import matches_version
 from ...jobs.fields import is_job_id
@@ -35,7 +36,8 @@ async def submit_batch(req: func.HttpRequest, configuration: Configuration) -> f
     """Start a batch from a list of jobs."""
     body, key = read_body(req, MAX_LIST_BYTES), req.headers.get("idempotency-key")
     world = open_world(configuration)
-    made = await begin(body, key, world, configuration)
+    tenant = identify_caller(req.headers, configuration.settings).tenant
+    made = await begin(body, key, world, configuration, tenant=tenant)
     if not isinstance(made, Begun):
         log_report("submit_batch", Report(What.REFUSED, None, {"jobs": len(made)}))
         return json_response(describe_rejected(made), status=400)
@@ -49,19 +51,21 @@ async def submit_batch(req: func.HttpRequest, configuration: Configuration) -> f
 
 async def list_batches(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
     """Return a page of the newest batches."""
-    world = open_world(configuration)
+    world, caller = open_world(configuration), identify_caller(req.headers, configuration.settings)
     ids, following = await world.batches.newest(
         limit=PAGE_BATCHES, after=req.params.get("after") or None
     )
     found = await world.gather(world.batches.read(batch_id) for batch_id in ids)
-    batches = tuple(describe_batch(stored.value) for stored in found if stored)
+    batches = tuple(
+        describe_batch(stored.value) for stored in found if stored and _sees(caller, stored.value)
+    )
     return json_response(BatchList(batches=batches, next=following))
 
 
 async def read_batch(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
     """Return the state of a batch."""
     world = open_world(configuration)
-    stored = await _stored(req, world)
+    stored = await _stored(req, world, configuration)
     headers = _headers(stored, world)
     if matches_version(req.headers.get("if-none-match"), stored.version):
         return empty_response(304, headers)
@@ -71,7 +75,7 @@ async def read_batch(req: func.HttpRequest, configuration: Configuration) -> fun
 async def cancel_batch(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
     """Cancel a batch."""
     world = open_world(configuration)
-    batch_id = (await _stored(req, world)).value.batch_id
+    batch_id = (await _stored(req, world, configuration)).value.batch_id
     stored = await workflow.cancel_batch(batch_id, world, configuration)
     if stored.value.cancel_requested_at is None:
         raise refused("wrong_state", f"batch {batch_id} is completed")
@@ -87,17 +91,25 @@ async def cancel_batch(req: func.HttpRequest, configuration: Configuration) -> f
 async def read_results(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
     """Return the results of a completed batch, one line for each job."""
     world = open_world(configuration)
-    record = (await _stored(req, world)).value
+    record = (await _stored(req, world, configuration)).value
     name = RESULTS.format(batch_id=record.batch_id) if record.results_url else None
     return await respond_with_blob(
         name, req, world=world, configuration=configuration, missing="no_results_yet"
     )
 
 
-async def _stored(req: func.HttpRequest, world: World) -> Versioned[BatchRecord]:
+def _sees(caller: Caller, record: BatchRecord) -> bool:
+    """Return whether a batch exists for a caller; one of a file is for operators."""
+    return caller.tenant in {None, record.manifest.tenant}
+
+
+async def _stored(
+    req: func.HttpRequest, world: World, configuration: Configuration
+) -> Versioned[BatchRecord]:
+    caller = identify_caller(req.headers, configuration.settings)
     batch_id = req.route_params.get("batch_id", "")
     found = await world.batches.read(batch_id) if is_job_id(batch_id) else None
-    if found is None:
+    if found is None or not _sees(caller, found.value):
         raise refused("no_such_batch")
     return found
 

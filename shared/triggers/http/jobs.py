@@ -12,6 +12,7 @@ import azure.functions as func
 
 from ...adapters.world import open_world
 from ...config.settings import Configuration
+from ...http_api.callers import identify_caller
 from ...http_api.job_documents import (
     JOB_PATH,
     describe_estimate,
@@ -26,6 +27,7 @@ from ...http_api.problems import refused
 from ...http_api.queries import (
     FILTERS,
     JSON_TYPES,
+    ListQuery,
     is_json,
     matches_version,
     read_command_query,
@@ -52,7 +54,7 @@ _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 async def submit_job(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
     """Accept a job, like the queue does, and return its state."""
     world = open_world(configuration)
-    accepted = await submit(_message(req), world, configuration)
+    accepted = await submit(_message(req, configuration), world, configuration)
     what = What.ACCEPTED if accepted.is_new else What.REPEATED
     log_report("submit_job", Report(what, accepted.stored.value.job_id))
     return _job_response(accepted.stored, now=world.clock.now())
@@ -60,11 +62,11 @@ async def submit_job(req: func.HttpRequest, configuration: Configuration) -> fun
 
 async def estimate_job(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
     """Return the plans and the estimate of a job, without making it."""
-    plans = await estimate(_message(req), open_world(configuration), configuration)
+    plans = await estimate(_message(req, configuration), open_world(configuration), configuration)
     return json_response(describe_estimate(plans))
 
 
-def _message(req: func.HttpRequest) -> Message:
+def _message(req: func.HttpRequest, configuration: Configuration) -> Message:
     """Return the body as a message.
 
     Without an id it gets one of the `Idempotency-Key`, where there is one: the same request sent
@@ -72,9 +74,12 @@ def _message(req: func.HttpRequest) -> Message:
     """
     body = read_body(req, MAX_MESSAGE_BYTES)
     event = read_event_headers(req.headers)
+    tenant = identify_caller(req.headers, configuration.settings).tenant
     if key := req.headers.get("idempotency-key"):
-        return Message(body, f"idempotency-key {key}", _EPOCH, event)
-    return Message(body, uuid.uuid4().hex, datetime.now(UTC), event)
+        # The same key of two tenants must not be one job.
+        seed = f"idempotency-key {key}" if tenant is None else f"{tenant}\nidempotency-key {key}"
+        return Message(body, seed, _EPOCH, event, tenant)
+    return Message(body, uuid.uuid4().hex, datetime.now(UTC), event, tenant)
 
 
 def read_body(req: func.HttpRequest, most: int) -> bytes:
@@ -105,9 +110,10 @@ async def _run_command(
     world, job_id = open_world(configuration), req.route_params.get("job_id", "")
     if not is_job_id(job_id):
         raise refused("no_such_job")
+    await _stored_job(req, world, configuration)
     command = read_command_query(action, job_id, req.params)
     log_report(f"{action}_job", await execute_command(command, world, configuration))
-    return _job_response(await _stored_job(req, world), now=world.clock.now())
+    return _job_response(await _stored_job(req, world, configuration), now=world.clock.now())
 
 
 cancel_job: Final = partial(_run_command, Action.CANCEL)
@@ -120,7 +126,7 @@ async def read_job(req: func.HttpRequest, configuration: Configuration) -> func.
     """Return one job, with links to its pictures if requested."""
     world = open_world(configuration)
     links = wants_links(req.params, configuration.settings)
-    stored = await _stored_job(req, world)
+    stored = await _stored_job(req, world, configuration)
     record = stored.value
     # With links the document is different each time, so it has no version.
     headers = {} if links else {"ETag": stored.version}
@@ -142,25 +148,41 @@ async def _make_links(
 async def read_image(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
     """Return a picture by its number, a part of it, or another form of it."""
     world = open_world(configuration)
-    stored = await _stored_job(req, world)
+    stored = await _stored_job(req, world, configuration)
     name = find_picture(stored.value, req.route_params.get("number", ""), read_form(req.params))
     return await respond_with_blob(
         name, req, world=world, configuration=configuration, missing="no_such_picture"
     )
 
 
-async def _stored_job(req: func.HttpRequest, world: World) -> Versioned[JobRecord]:
-    """Return the job in the path; `Refused` if it does not exist."""
+async def _stored_job(
+    req: func.HttpRequest, world: World, configuration: Configuration
+) -> Versioned[JobRecord]:
+    """Return the job in the path; `Refused` if it does not exist, or not for this caller."""
+    caller = identify_caller(req.headers, configuration.settings)
     job_id = req.route_params.get("job_id", "")
     found = await world.records.read(job_id) if is_job_id(job_id) else None
-    if found is None:
+    if found is None or not caller.sees(found.value.job.tenant):
         raise refused("no_such_job")
     return found
 
 
+def _read_list(req: func.HttpRequest, configuration: Configuration) -> ListQuery:
+    """Return the query of a list, which holds only jobs that the caller sees."""
+    wanted, caller = (
+        read_list_query(req.params),
+        identify_caller(req.headers, configuration.settings),
+    )
+    if caller.tenant is None:
+        return wanted
+    if wanted.tenant not in {None, caller.tenant}:
+        raise refused("for_operators", f"you are bound to the tenant {caller.tenant!r}")
+    return wanted.model_copy(update={"tenant": caller.tenant})
+
+
 async def list_jobs(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
     """Return a page of the newest jobs."""
-    world, wanted = open_world(configuration), read_list_query(req.params)
+    world, wanted = open_world(configuration), _read_list(req, configuration)
     links = wants_links(req.params, configuration.settings)
     page = await world.index.page(after=wanted.after, limit=wanted.limit, wanted=wanted)
     covers = [entry.cover for entry in page.entries if entry.cover]
@@ -181,5 +203,5 @@ async def list_jobs(req: func.HttpRequest, configuration: Configuration) -> func
 
 async def count_jobs(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
     """Return how many jobs there are in each state."""
-    wanted = read_list_query(req.params)
+    wanted = _read_list(req, configuration)
     return json_response(describe_sums(await open_world(configuration).index.sums(wanted)))

@@ -35,24 +35,45 @@ class Route:
     reads_body: bool = False
     #: Whether it needs no function key: it returns no data of callers, or checks keys itself.
     is_open: bool = False
+    #: Whether callers that are bound to a tenant may use it: its coroutine then keeps to their own
+    #: jobs and batches, which `tests/contract/test_callers.py` proves.
+    for_tenants: bool = False
 
 
 ROUTES: Final = (
-    Route("submit_job", ("POST",), "jobs", "jobs", reads_body=True),
-    Route("estimate_job", ("POST",), "estimate", "jobs", reads_body=True),
-    Route("list_jobs", _READ, "jobs", "jobs", ("after", "limit", *_FILTER, "links")),
-    Route("count_jobs", _READ, "counts", "jobs", _FILTER),
-    Route("read_job", _READ, "jobs/{job_id}", "jobs", ("links",)),
-    Route("read_image", ("GET",), "jobs/{job_id}/images/{number}", "jobs", ("as",)),
-    Route("cancel_job", ("DELETE",), "jobs/{job_id}", "jobs", ("run", "result", "reason")),
-    Route("replay_job", ("POST",), "jobs/{job_id}/replay", "jobs", ("run", "pictures")),
+    Route("submit_job", ("POST",), "jobs", "jobs", reads_body=True, for_tenants=True),
+    Route("estimate_job", ("POST",), "estimate", "jobs", reads_body=True, for_tenants=True),
+    Route(
+        "list_jobs", _READ, "jobs", "jobs", ("after", "limit", *_FILTER, "links"), for_tenants=True
+    ),
+    Route("count_jobs", _READ, "counts", "jobs", _FILTER, for_tenants=True),
+    Route("read_job", _READ, "jobs/{job_id}", "jobs", ("links",), for_tenants=True),
+    Route(
+        "read_image", ("GET",), "jobs/{job_id}/images/{number}", "jobs", ("as",), for_tenants=True
+    ),
+    Route(
+        "cancel_job",
+        ("DELETE",),
+        "jobs/{job_id}",
+        "jobs",
+        ("run", "result", "reason"),
+        for_tenants=True,
+    ),
+    Route(
+        "replay_job",
+        ("POST",),
+        "jobs/{job_id}/replay",
+        "jobs",
+        ("run", "pictures"),
+        for_tenants=True,
+    ),
     Route("release_job", ("POST",), "jobs/{job_id}/release", "jobs", ("run",)),
     Route("fail_job", ("POST",), "jobs/{job_id}/fail", "jobs", ("run", "reason")),
-    Route("submit_batch", ("POST",), "jobs/batch", "batches", reads_body=True),
-    Route("list_batches", _READ, "batches", "batches", ("after",)),
-    Route("read_batch", _READ, "batches/{batch_id}", "batches"),
-    Route("cancel_batch", ("DELETE",), "batches/{batch_id}", "batches"),
-    Route("read_results", ("GET",), "batches/{batch_id}/results", "batches"),
+    Route("submit_batch", ("POST",), "jobs/batch", "batches", reads_body=True, for_tenants=True),
+    Route("list_batches", _READ, "batches", "batches", ("after",), for_tenants=True),
+    Route("read_batch", _READ, "batches/{batch_id}", "batches", for_tenants=True),
+    Route("cancel_batch", ("DELETE",), "batches/{batch_id}", "batches", for_tenants=True),
+    Route("read_results", ("GET",), "batches/{batch_id}/results", "batches", for_tenants=True),
     Route("read_overview", _READ, "overview", "operations"),
     Route("probe_pool", ("POST",), "pools/{pool}/probe", "operations"),
     Route("openai", ("GET", "POST"), "openai/{*path}", "openai", is_open=True),
@@ -91,6 +112,12 @@ async def _answer(
     from ...http_api.queries import check_request  # noqa: PLC0415 (see the module)
 
     if not route.is_open:
+        from ...http_api.callers import identify_caller  # noqa: PLC0415 (see the module)
+        from ...http_api.problems import refused  # noqa: PLC0415 (see the module)
+
+        caller = identify_caller(req.headers, configuration.settings)
+        if caller.tenant is not None and not route.for_tenants:
+            raise refused("for_operators")
         check_request(route.query, req.params, b"" if route.reads_body else req.get_body())
     answer: Answer = getattr(import_module(f"{__package__}.{route.module}"), route.name)
     return await answer(req, configuration)

@@ -22,6 +22,7 @@ from shared.errors import (
     Rejected,
     StoreUnavailable,
 )
+from shared.http_api.callers import hash_key
 from tests.builders.ended_jobs import record
 
 
@@ -365,3 +366,15 @@ def test_an_empty_list_is_told_in_words_and_whoever_has_not_ended_is_counted(
     late = ("--within", "0", "--json")
     assert "2 of 2 jobs have not ended" in said(capsys, "watch", "fox", "owl", *late, code=5)
     assert "job fox has not ended" in said(capsys, "watch", "fox", *late, code=5)
+
+
+def test_a_key_is_made_with_the_entry_by_which_the_app_knows_it(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    made = told(capsys, "key", "--tenant", "shop")
+    assert len(made["key"]) == 43
+    assert told(capsys, "key")["key"] != made["key"]
+    assert made["entry"] == {"tenant": "shop", "sha256": hash_key(made["key"])}
+    assert told(capsys, "key")["entry"]["operator"] is True
+    assert "entry for CALLERS" in said(capsys, "key", "--tenant", "shop")
+    assert "use 1 to 40 of a-z" in said(capsys, "key", "--tenant", "No Name", code=2)
