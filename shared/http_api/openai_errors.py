@@ -96,7 +96,7 @@ def _rename(fault: Fault) -> Fault:
     """Return a fault of a job under the name that its field has in OpenAI's API."""
     top = top_field(fault)
     rest = fault.field[len(top) :]
-    if top == "options" and rest:
+    if top in {"options", "tags"} and rest:
         return Fault(rest.strip(".[]'"), fault.message)
     return Fault(_PARAMETERS.get(top, top) + rest, fault.message)
 

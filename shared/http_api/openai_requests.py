@@ -30,6 +30,8 @@ type Operation = Literal["generations", "edits"]
 
 #: Bytes of a JSON body: a prompt of 32,000 characters, each escaped.
 MAX_JSON_BYTES: Final = 1 << 20
+#: Parts of a form: the pictures that a model takes, the mask and every parameter are fewer.
+MAX_PARTS: Final = 64
 #: The fields of a form that are files.
 IMAGE_FIELDS: Final = ("image", "image[]")
 MASK_FIELD: Final = "mask"
@@ -157,6 +159,8 @@ def check_form(body: bytes, content_type: str | None) -> None:
     mark = f"--{boundary[1] or boundary[2]}".encode()
     if not body.startswith(mark):
         raise refuse("the form does not begin with the boundary of its content type")
+    if (parts := body.count(b"\r\n" + mark)) > MAX_PARTS:
+        raise refuse(f"the form has {parts:,} parts; at most {MAX_PARTS} are allowed")
     if not body.rstrip(b" \t\r\n").endswith(mark + b"--"):
         raise refuse(f"the form is cut off: its {len(body):,} bytes do not end with its boundary")
 
@@ -249,6 +253,7 @@ def _job_content(parameters: Parameters, model: str) -> dict[str, Any]:
         "moderation": parameters.moderation if parameters.moderation != "auto" else None,
         "input_fidelity": parameters.input_fidelity,
     }
+    user = parameters.safety_identifier or parameters.user
     return {
         "prompt": parameters.prompt,
         "model": model,
@@ -260,6 +265,7 @@ def _job_content(parameters: Parameters, model: str) -> dict[str, Any]:
         "compression": compression,
         "options": {name: value for name, value in options.items() if value is not None},
         "fit": "reject",
+        "tags": {"user": user} if user else {},
     }
 
 

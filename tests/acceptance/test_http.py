@@ -72,6 +72,12 @@ def test_no_fault_repeats_a_prompt(caller: Caller) -> None:
         assert secret not in refused.body.decode()
 
 
+def test_the_openai_endpoints_are_off_until_a_caller_has_a_key(caller: Caller) -> None:
+    for method, path in (("GET", "v1/models"), ("POST", "v1/images/generations")):
+        refused = caller.call(method, f"/api/openai/{path}", None if method == "GET" else FOX)
+        assert (refused.status, refused.json["error"]["code"]) == (404, "not_enabled")
+
+
 def test_the_same_job_sent_again_is_answered_with_its_state(
     stack: RunningStack, caller: Caller
 ) -> None:

@@ -65,6 +65,7 @@ def test_each_error_has_its_status_and_only_an_outage_is_worth_a_repeat(
         ("compression", "output_compression"),
         ("inputs[1]", "image[1]"),
         ("options.moderation", "moderation"),
+        ("tags.user", "user"),
         ("size", "size"),
     ],
 )

@@ -1,3 +1,4 @@
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -9,6 +10,8 @@ from shared.errors import ImageJobsError, InvalidJob
 from shared.http_api.openai_errors import OpenAIRefused, describe_error
 from shared.http_api.openai_requests import (
     MAX_JSON_BYTES,
+    ImagesRequest,
+    Parameters,
     check_form,
     find_caller,
     find_model,
@@ -51,7 +54,7 @@ def test_a_request_becomes_the_fields_of_a_job() -> None:
     assert (job.job_id, job.prompt, job.model, job.n) == ("job-1", "a fox", "gpt-image-2", 2)
     assert (job.size, job.quality, job.fit) == ("1536x1024", "low", "reject")
     assert (job.background, job.format, job.compression) == ("opaque", "jpeg", 80)
-    assert job.options == {"moderation": "low"}
+    assert (job.options, job.tags) == ({"moderation": "low"}, {"user": "u-1"})
     assert (request.by_url, request.stream) == (True, False)
 
 
@@ -71,6 +74,7 @@ def test_the_compression_that_changes_nothing_is_accepted_with_a_png() -> None:
         ({"style": "vivid"}, 400, "style"),
         ({"n": "2"}, 400, "n"),
         ({"n": 11}, 400, "n"),
+        ({"user": "u" * 257}, 400, "user"),
         ({"n": True}, 400, "n"),
         ({"size": "huge"}, 400, "size"),
         ({"quality": "hd"}, 400, "quality"),
@@ -113,6 +117,30 @@ def test_no_error_repeats_a_prompt(prompt: str) -> None:
     secret = f"secret {prompt}"
     for content in ({"prompt": secret, "n": 0}, {"prompt": [secret]}, {"prompt": secret * 9_999}):
         assert "secret" not in refusal(content)[2]
+
+
+PARAMETERS = st.sampled_from([*Parameters.model_fields, "style", "markup", ""])
+ANYTHING = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
+    lambda inner: st.lists(inner, max_size=2) | st.dictionaries(st.text(), inner, max_size=2),
+    max_leaves=4,
+)
+
+
+@given(st.dictionaries(PARAMETERS, ANYTHING), st.dictionaries(PARAMETERS, st.text()))
+def test_whatever_is_sent_is_a_request_or_an_error_with_a_status(
+    content: dict[str, Any], fields: dict[str, str]
+) -> None:
+    asks: list[Callable[[], ImagesRequest]] = [
+        lambda: read({"prompt": "a"} | content),
+        lambda: edit(("image", FOX), **fields),
+    ]
+    for ask in asks:
+        try:
+            status = 200 if ask().job("job-1").prompt else 500
+        except ImageJobsError as error:
+            status = describe_error(error).status
+        assert status in {200, 400, 404}
 
 
 def test_the_deployment_of_the_path_wins_over_the_model_in_the_body() -> None:
@@ -184,6 +212,12 @@ def test_a_whole_form_is_accepted() -> None:
 def test_a_form_that_is_cut_off_anywhere_is_refused(end: int) -> None:
     with pytest.raises(OpenAIRefused, match=r"cut off|does not begin"):
         check_form(whole_form()[:end], FORM)
+
+
+def test_a_form_of_very_many_parts_is_refused() -> None:
+    part = whole_form().removesuffix(b"--abc--\r\n")
+    with pytest.raises(OpenAIRefused, match="has 1,001 parts; at most 64"):
+        check_form(part * 1_001 + b"--abc--", FORM)
 
 
 @pytest.mark.parametrize(
