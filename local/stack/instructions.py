@@ -43,6 +43,7 @@ def exports(ready: Mapping[str, Any]) -> dict[str, str]:
             "ImageStorage": ready["storage"],
             "FOUNDRY_DEPLOYMENTS": json.dumps(ready["deployments"]),
             "HOST": ready["host"],
+            "IMAGE_JOBS_URL": ready["host"],
             "KEY": ready["keys"].get("function", ""),  # Core Tools need no key
             "MANIFESTS": blobs.get_container_client(MANIFESTS_CONTAINER).url,
             "SAS": generate_container_sas(

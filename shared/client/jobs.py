@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import AsyncGenerator, Iterator
-from datetime import timedelta
+from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Final, Literal
 
@@ -11,7 +11,7 @@ from ..events.data import Image
 from ..jobs.commands import Action, Command
 from ..jobs.fields import is_job_id, quote_value
 from ..records.commands import apply_command
-from ..records.dead_letter import dead_letter_name
+from ..records.dead_letter import DeadLetter, DeadLetterKind, dead_letter_name
 from .connection import Connection
 from .results import DamagedPicture, NoSuchBlob, NoSuchJob, Receipt, Status, StillRunning
 
@@ -47,7 +47,8 @@ async def read_status(job: str | Receipt, app: Connection) -> Status:
     """Return where a job is.
 
     Raises `NoSuchJob` when nothing is known of it (yet), `InvalidJob` when no job can have the id,
-    and, for a receipt, `Rejected` with every fault if the app rejected the message.
+    and `Rejected` with every fault if the app rejected the message: without a receipt, if it was
+    sent since yesterday (UTC).
     """
     found = await _find_status(job, app)
     if found is None:
@@ -162,11 +163,22 @@ async def _find_status(job: str | Receipt, app: Connection) -> Status | None:
             fault = Fault("job_id", f"{job_id!r} belongs to a job with other content")
             raise ConflictingJob([fault], job_id=job_id)
         return Status(stored.value)
+    letter = await _find_rejection(job, app)
+    if letter is not None:
+        faults = letter.faults or [Fault("", letter.why or letter.reason)]
+        raise Rejected(faults, job_id=job_id, code=letter.reason)
+    return None
+
+
+async def _find_rejection(job: str | Receipt, app: Connection) -> DeadLetter | None:
+    """Return the dead letter of a message; by its id alone only if it was sent since yesterday."""
     if not isinstance(job, str):
-        letter = await app.dead_letters.read(dead_letter_name(job.digest, job.inserted_at))
-        if letter is not None:
-            faults = letter.faults or [Fault("", letter.reason)]
-            raise Rejected(faults, job_id=job_id, code=letter.reason)
+        return await app.dead_letters.read(dead_letter_name(job.digest, job.inserted_at))
+    today = app.clock.now().astimezone(UTC).date()
+    for day in (today, today - timedelta(days=1)):
+        letter = await app.dead_letters.find(job, day)
+        if letter and letter.kind is DeadLetterKind.MESSAGE:
+            return letter
     return None
 
 

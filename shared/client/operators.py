@@ -100,6 +100,14 @@ class AsyncOperator:
             return None
         return stored.value if stored else None
 
+    async def backlog(self, queue: str, /) -> int:
+        """Return about how many messages a queue has, the hidden ones included."""
+        return await self._app.queues.count(queue)
+
+    async def check_pictures(self) -> None:
+        """Read the container of pictures; raises `StoreUnavailable` if that is refused."""
+        await self._app.blobs(self._app.settings.images_container).list("", limit=1)
+
     async def dead_letters(
         self,
         *,

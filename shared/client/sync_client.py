@@ -51,6 +51,8 @@ class Operator:
     pools = in_sync(AsyncOperator.pools)
     today = in_sync(AsyncOperator.today)
     calls = in_sync(AsyncOperator.calls)
+    backlog = in_sync(AsyncOperator.backlog)
+    check_pictures = in_sync(AsyncOperator.check_pictures)
     dead_letters = in_sync(AsyncOperator.dead_letters)
     dead_letter = in_sync(AsyncOperator.dead_letter)
     send_again = in_sync(AsyncOperator.send_again)

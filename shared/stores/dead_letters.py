@@ -5,12 +5,15 @@ from datetime import date
 from typing import TYPE_CHECKING, Final
 
 from ..errors import UnreadableRecord
+from ..jobs.fields import is_job_id
 from ..ports import Blobs
 
 if TYPE_CHECKING:
     from ..records.dead_letter import DeadLetter
 
 _SUFFIX: Final = ".json"
+#: The label of a dead letter by which that of a job is found.
+_JOB_ID: Final = "job_id"
 #: Of one day that are listed.
 _MOST: Final = 5_000
 
@@ -23,13 +26,22 @@ class DeadLetters:
 
     async def put(self, letter: "DeadLetter") -> str:
         """Store a dead letter and return its name; one of the same name is overwritten."""
-        await self.blobs.put(letter.blob_name, letter.to_bytes())
+        label = {_JOB_ID: letter.job_id} if letter.job_id and is_job_id(letter.job_id) else None
+        await self.blobs.put(letter.blob_name, letter.to_bytes(), metadata=label)
         return letter.blob_name
 
     async def names(self, day: date) -> list[str]:
         """Return the names of a day's dead letters, in order, 5,000 at most; one listing."""
         page = await self.blobs.list(f"{day:%Y/%m/%d}/", limit=_MOST)
         return [name.removesuffix(_SUFFIX) for name in page.blobs]
+
+    async def find(self, job_id: str, day: date) -> "DeadLetter | None":
+        """Return a dead letter of a job that was written on a day; one listing."""
+        page = await self.blobs.list(f"{day:%Y/%m/%d}/", limit=_MOST)
+        for name, blob in page.blobs.items():
+            if blob.metadata.get(_JOB_ID) == job_id:
+                return await self.read(name)
+        return None
 
     async def read(self, name: str) -> "DeadLetter | None":
         """Return a dead letter; None if it does not exist; `UnreadableRecord` if damaged."""

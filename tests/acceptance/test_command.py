@@ -167,6 +167,8 @@ def test_the_ledger_tells_todays_budget_and_what_is_blocked(
 def test_a_dead_letter_is_listed_shown_and_purged(terminal: Terminal, stack: RunningStack) -> None:
     stack.submit({"job_id": "cli-dead", "prompt": "", "n": 11})
     stack.event("cli-dead")
+    assert "n: 11 is too big" in terminal.run("why", "cli-dead")
+    assert "✘ rejected" in terminal.run("watch", "cli-dead", "--within", "60", code=1)
     listed = [json.loads(line) for line in terminal.run("dead", "list", "--json").splitlines()]
     (letter,) = [each for each in listed if each["job_id"] == "cli-dead"]
     assert letter["reason"] == "invalid_job"
@@ -201,6 +203,7 @@ def test_a_job_that_ends_without_its_picture_ends_the_command_with_1(terminal: T
     refused = "[[refuse:moderation_blocked]] a fox"
     said = terminal.run("submit", refused, "--id", "cli-5", "-q", "low", "--wait", code=1)
     assert "content_refused" in said
+    assert "`image-jobs doctor`" not in terminal.run("why", "cli-5")
 
 
 def test_what_is_wrong_with_a_job_is_said_before_anything_is_sent(

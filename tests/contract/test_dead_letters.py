@@ -47,3 +47,12 @@ async def test_what_is_not_a_letter_is_an_error(letters: DeadLetters) -> None:
 async def test_a_letter_is_deleted_once(letters: DeadLetters) -> None:
     assert await letters.delete(NAME)
     assert not await letters.delete(NAME)
+
+
+async def test_a_letter_is_found_by_the_id_of_its_job(letters: DeadLetters) -> None:
+    found = await letters.find("fox", NOW.date())
+    assert found == LETTER.model_copy(update={"name": NAME})
+    assert await letters.find("owl", NOW.date()) is None
+    assert await letters.find("fox", NOW.date() - timedelta(days=1)) is None
+    odd = LETTER.model_copy(update={"job_id": "no id, ぬ"})
+    assert await letters.put(odd) == odd.blob_name

@@ -5,6 +5,7 @@
 * `submit`: submit, estimate and explain jobs
 * `job_options`: a job as options
 * `jobs`: status, list, watch, get, cancel, release, fail and replay
+* `why`: explain a job
 * `batches`: start and follow batches
 * `dead_letters`: list, show, replay and purge dead letters
 * `ledger`: quota and costs

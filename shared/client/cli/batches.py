@@ -22,6 +22,7 @@ from .output import (
     count,
     dollar_range,
     dollars,
+    gallery_link,
     live,
     print_json,
     read_seconds,
@@ -139,6 +140,8 @@ def _show_sent(sent: SubmittedBatch, *, as_json: bool) -> None:
         print_json({"batch_id": sent.batch_id, "container": sent.container, "blob": sent.name})
         return
     console().print(f"{sent.batch_id}   {sent.container}/{sent.name}", soft_wrap=True)
+    if link := gallery_link(page="batch", batch=sent.batch_id):
+        console().print(link, soft_wrap=True)
 
 
 def _followed(jobs: ImageJobs, batch_id: str, *, within: float | None, quiet: bool) -> BatchRecord:

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from . import batches, dead_letters, doctor, jobs, ledger, submit
+from . import batches, dead_letters, doctor, jobs, ledger, submit, why
 from .output import AsJson, console
 
 app = typer.Typer(
@@ -57,6 +57,7 @@ app.command()(submit.submit)
 app.command()(batches.batch)
 app.command()(batches.follow)
 app.command()(jobs.status)
+app.command()(why.why)
 app.command()(jobs.watch)
 app.command("list")(jobs.list_jobs)
 app.command()(jobs.get)

@@ -9,7 +9,7 @@ from typing import Annotated, Final, Literal
 import typer
 from rich.text import Text
 
-from ...errors import ImageJobsError
+from ...errors import ImageJobsError, Rejected
 from ...records.record import JobState
 from ..jobs import COMMAND_SECONDS, MOST_LISTED, id_of
 from ..results import NoSuchJob, Receipt, Status, StillRunning
@@ -111,8 +111,9 @@ def watch(
         ended = follow(jobs, ids, quiet=as_json, within=within)
     if as_json:
         for each in ended:
-            print_json(status_json(each))
-    raise typer.Exit(0 if all(each.succeeded for each in ended) else 1)
+            print_json(status_json(each) if isinstance(each, Status) else error_json(each))
+    succeeded = (isinstance(each, Status) and each.succeeded for each in ended)
+    raise typer.Exit(0 if all(succeeded) else 1)
 
 
 def read_ids(job_ids: Sequence[str]) -> list[str]:
@@ -128,21 +129,20 @@ def follow(
     *,
     quiet: bool,
     within: float | None = None,
-) -> list[Status]:
+) -> list[Status | Rejected]:
     """Return the states of jobs once all have ended, shown live unless `quiet`.
 
-    Raises what storage raises, `Rejected` if the app rejected one, `StillRunning` after `within`
-    seconds.
+    Raises what storage raises, and `StillRunning` after `within` seconds.
     """
     began, pause = time.monotonic(), FIRST_PAUSE
-    found: dict[str, Status | None] = {id_of(each): None for each in whose}
+    found: dict[str, Status | Rejected | None] = {id_of(each): None for each in whose}
     with live(quiet=quiet) as show:
         while True:
             open_ones = [each for each in whose if not _ended(found[id_of(each)])]
             for each, seen in zip(open_ones, jobs.status_many(open_ones), strict=True):
                 found[id_of(each)] = _status_or_none(seen)
             show(status_table(found, now()))
-            ended = [each for each in found.values() if each and each.ended]
+            ended = [each for each in found.values() if each and _ended(each)]
             if len(ended) == len(found):
                 return ended
             if within is not None and time.monotonic() - began >= within:
@@ -151,7 +151,7 @@ def follow(
             pause = min(pause * GROWTH, LONGEST_PAUSE)
 
 
-def _describe_open(found: Mapping[str, Status | None]) -> str:
+def _describe_open(found: Mapping[str, Status | Rejected | None]) -> str:
     match [job_id for job_id, status in found.items() if not _ended(status)]:
         case [only] if len(found) == 1:
             return f"job {only} has"
@@ -161,14 +161,15 @@ def _describe_open(found: Mapping[str, Status | None]) -> str:
             return f"{len(left)} of {len(found)} jobs have"
 
 
-def _ended(status: Status | None) -> bool:
-    return status is not None and status.ended
+def _ended(status: Status | Rejected | None) -> bool:
+    return isinstance(status, Rejected) or (status is not None and status.ended)
 
 
-def _status_or_none(seen: Status | ImageJobsError) -> Status | None:
+def _status_or_none(seen: Status | ImageJobsError) -> Status | Rejected | None:
     if isinstance(seen, NoSuchJob):
         return None
-    if isinstance(seen, ImageJobsError):
+    # The fault of an id itself is one of the command line.
+    if isinstance(seen, ImageJobsError) and not (isinstance(seen, Rejected) and seen.job_id):
         raise seen
     return seen
 

@@ -1,6 +1,7 @@
 """Print tables for people and JSON for programs; open the client of a command."""
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -9,6 +10,7 @@ from datetime import UTC, datetime
 from functools import cache
 from itertools import accumulate
 from typing import Annotated, Any, Final, override
+from urllib.parse import urlencode
 
 import typer
 from rich.console import Console, ConsoleOptions, RenderableType
@@ -26,6 +28,8 @@ from ...redaction import printable
 from ...routing.plan import Plan
 from ..results import Quote, Status
 
+#: The variable with the URL of the app, which the command needs for links only.
+APP_URL: Final = "IMAGE_JOBS_URL"
 #: Between two columns, and before the second line of a row.
 GAP: Final = "  "
 
@@ -289,12 +293,16 @@ def status_json(status: Status) -> dict[str, Any]:
     return describe_job(status.record).model_dump(mode="json")
 
 
-def status_table(found: Mapping[str, Status | None], now: datetime) -> Table:
+def status_table(found: Mapping[str, Status | Rejected | None], now: datetime) -> Table:
     """Return one row for each job: its state, cost and progress, what it makes, its failure."""
     rows = table("job", "state", "USD", "calls", "pictures", "time", *_MADE, "")
     for job_id, status in found.items():
         if status is None:
             rows.add_row(job_id, Text("· not begun", "dim"), *[""] * 8)
+            continue
+        if isinstance(status, Rejected):
+            why = f"{status.code}: {status}"
+            rows.add_row(job_id, Text("✘ rejected", "yellow"), *[""] * 7, why)
             continue
         record = status.record
         until = record.updated_at if status.ended else now
@@ -325,6 +333,12 @@ def bar(status: Status, *, width: int = 8) -> Text:
         ("─" * (width - ended - running), "dim"),
         f" {status.calls_ended}/{status.calls}",
     )
+
+
+def gallery_link(**page: str) -> str | None:
+    """Return the URL of a page of the gallery; None where the app's URL is not known."""
+    app = os.environ.get(APP_URL)
+    return f"{app.rstrip('/')}/api/gallery#{urlencode(page)}" if app else None
 
 
 def now() -> datetime:

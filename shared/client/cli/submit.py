@@ -28,6 +28,7 @@ from .output import (
     console,
     count,
     dollars,
+    gallery_link,
     indented,
     list_sizes,
     now,
@@ -58,11 +59,15 @@ def submit(
         receipt = jobs.submit(_upload_inputs(fields, jobs))
         if not as_json:
             console().print(f"{receipt.job_id}  ", summarize(receipt.quote), soft_wrap=True)
+            if link := gallery_link(job=receipt.job_id):
+                console().print(link, soft_wrap=True)
         if not wait and out is None:
             if as_json:
                 print_json(receipt_json(receipt))
             return
         (status,) = follow(jobs, [receipt], quiet=as_json)
+        if isinstance(status, Rejected):
+            raise status
         files = fetch(jobs, status, out, quiet=as_json) if out else []
         if as_json:
             print_json({**status_json(status), "files": list(map(str, files))})

@@ -7,8 +7,8 @@ import pytest
 
 from shared.client import AsyncImageJobs, batches, jobs
 from shared.client.results import JobEnded, NoSuchJob, Quote, Receipt, Status, StillRunning
-from shared.errors import ConflictingJob, InvalidJob, Rejected, UnreadableRecord
-from shared.records.dead_letter import dead_letter_name
+from shared.errors import ConflictingJob, Fault, InvalidJob, Rejected, UnreadableRecord
+from shared.records.dead_letter import DeadLetter, DeadLetterKind, dead_letter_name
 from shared.records.index_entry import index_entry_of, to_metadata
 from shared.records.record import JobRecord, JobState
 from tests.builders.connections import BEGAN, STORAGE, MemoryConnection
@@ -144,3 +144,19 @@ async def test_the_newest_jobs_are_listed_once_each_and_by_state() -> None:
     ]
     ended = await client_of(app).newest(limit=9, state=JobState.SUCCEEDED)
     assert [job.job_id for job in ended] == ["fox-3", "fox-1"]
+
+
+async def test_a_rejected_job_is_told_by_its_id_and_waited_for_no_longer() -> None:
+    app = MemoryConnection()
+    letter = DeadLetter(
+        kind=DeadLetterKind.MESSAGE,
+        reason="invalid_job",
+        at=BEGAN,
+        job_id="fox",
+        faults=(Fault("n", "11 is too big"),),
+        message_base64="e30=",
+    )
+    await app.dead_letters.put(letter)
+    with pytest.raises(Rejected, match="n: 11 is too big"):
+        await jobs.wait_for_job("fox", app, within=60)
+    assert app.clock.waits == []

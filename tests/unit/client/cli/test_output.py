@@ -16,10 +16,10 @@ from shared.client import DeadLetter, IndexEntry, JobState, Quote, Receipt, Stat
 from shared.client.batches import ManifestCheck
 from shared.client.caller import read_configuration
 from shared.client.checkup import Check
-from shared.client.cli import batches, dead_letters, doctor, jobs, ledger, output, submit
+from shared.client.cli import batches, dead_letters, doctor, jobs, ledger, output, submit, why
 from shared.client.cli.main import main
 from shared.client.operators import Today
-from shared.errors import Fault, ImageJobsError, InvalidJob
+from shared.errors import Fault, ImageJobsError, InvalidJob, StoreUnavailable
 from shared.limits.adaptive_rate import Quota
 from shared.limits.budget import CostReservation, DayLedger
 from shared.limits.circuit_breaker import Circuit
@@ -69,6 +69,14 @@ class HostileApp:
         entry = IndexEntry(job_id=self.text, accepted_at=BEGAN, updated_at=BEGAN, code=self.text)
         return [entry.model_copy(update={"models": one, "sizes": one, "tags": tags})]
 
+    def status(self, _: str) -> Status:
+        found = self.status_many([""])[0]
+        assert isinstance(found, Status)
+        return found
+
+    def check_pictures(self) -> None:
+        raise StoreUnavailable(self.text)
+
     def status_many(self, asked: list[str]) -> list[Status | ImageJobsError]:
         failure = Failure(code="unclassified", message=self.text)
         failed = record(plan=self.plan(), state=JobState.FAILED, failure=failure)
@@ -115,6 +123,7 @@ def test_no_command_lets_hostile_text_through(text: str) -> None:
     commands = {
         "list": 0,
         "status fox": 0,
+        "why fox": 0,
         "status fox owl": 1,
         "watch fox": 1,
         "ledger --days 999999": 0,
@@ -131,7 +140,7 @@ def test_no_command_lets_hostile_text_through(text: str) -> None:
 
 def assert_harmless(app: HostileApp, command: list[str], code: int) -> None:
     with pytest.MonkeyPatch.context() as patch, ExitStack() as stack:
-        for module in (batches, dead_letters, doctor, jobs, ledger, submit):
+        for module in (batches, dead_letters, doctor, jobs, ledger, submit, why):
             patch.setattr(module, "client", lambda: nullcontext(app))
         streams = [io.StringIO(), io.StringIO()]
         stack.enter_context(redirect_stdout(streams[0]))
