@@ -212,6 +212,7 @@ class JobFields(TypedDict, total=False):
     finish: Mapping[str, Any]
     reply_to: str
     callback: str
+    reuse: str
     publish_pictures: bool
     on_unknown: Literal["retry_once", "park", "fail"]
     max_cost_usd: float

@@ -99,7 +99,7 @@ def build(
     return cloud_event(
         event_type,
         _shorten(data or data_of(record, event_type, time=time, picture=picture)),
-        id=event_id(picture or record.job_id, event_type, record.run),
+        id=event_id(record.job_id, event_type, record.run, picture=picture),
         subject=f"jobs/{record.job_id}",
         source=source,
         time=time,

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from ..catalogue.pricing import Usage
 from ..errors import Fault
 from ..pictures.measuring import PictureFacts
-from ..records.record import Cost, Failure, FailureFacts
+from ..records.record import Cost, Failure, FailureFacts, Reused
 from ..routing.plan import Adjustment
 from ..vocabulary import FailureCode, RejectionCode
 
@@ -140,6 +140,10 @@ class Timings(Data):
     calling_seconds: float = Field(description="Sum over all calls.")
 
 
+class ReusedData(Reused, Data):
+    """The job whose pictures these are."""
+
+
 class Spending(Cost, Data):
     """What the job cost so far; null when a call has no known price."""
 
@@ -222,6 +226,9 @@ class EndedData(Spending):
     omitted: Omitted
     timings: Timings
     tenant: str
+    reused: ReusedData | None = Field(
+        default=None, description="The job that made the pictures, if it was not this one."
+    )
     tags: dict[str, str]
     run: int = Field(description="1, and one more each time the ended job is taken up again.")
 

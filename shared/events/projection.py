@@ -62,8 +62,10 @@ _NO_FAILURE: Final = {
 }
 
 
-def event_id(about: str, event_type: str, run: int) -> str:
-    """Return the id of an event about a job, or a picture by its blob; a repeat has the same id."""
+def event_id(about: str, event_type: str, run: int, *, picture: str | None = None) -> str:
+    """Return the id of an event about a job, or a blob of it; a repeat has the same id."""
+    if picture:
+        about = f"{about}/{picture}"
     return str(uuid.uuid5(_NAMESPACE, f"{about}/{event_type}/{run}"))
 
 

@@ -7,7 +7,7 @@ from typing import Final
 from pydantic import Field, JsonValue
 
 from ..catalogue.pricing import TokenEstimate
-from ..events.data import Data, Image, RenditionData, Routing, Spending
+from ..events.data import Data, Image, RenditionData, ReusedData, Routing, Spending
 from ..events.projection import (
     contact_sheet_of,
     event_id,
@@ -128,6 +128,9 @@ class JobStatus(Spending):
     contact_sheet: RenditionStatus | None = Field(
         description="All pictures on one, if the job's `finish` asks for it."
     )
+    reused: ReusedData | None = Field(
+        description="The job that made the pictures, if it was not this one."
+    )
     failure: FailureStatus | None
     events: tuple[EventStatus, ...]
     accepted_at: datetime
@@ -231,7 +234,8 @@ def describe_job(record: JobRecord, links: Mapping[str, str] = {}) -> JobStatus:
         contact_sheet=_sheet(record, links),
         events=tuple(
             EventStatus.copy_from(
-                entry, id=event_id(entry.picture or record.job_id, entry.type, entry.run)
+                entry,
+                id=event_id(record.job_id, entry.type, entry.run, picture=entry.picture),
             )
             for entry in record.outbox
             if entry.type in set(EventType)  # not one that only a newer version knows

@@ -39,6 +39,8 @@ JOB_ID = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
 TENANT_NAME = r"^[a-z0-9](?:[a-z0-9-]{0,38}[a-z0-9])?$"
 QUEUE_NAME = r"^[a-z0-9](?:[a-z0-9]|-(?!-)){1,61}[a-z0-9]$"
+#: Hours or days, at most four digits.
+DURATION = r"^[1-9][0-9]{0,3}[hd]$"
 EXACT_SIZE = r"^[1-9][0-9]{0,4}x[1-9][0-9]{0,4}$"
 #: https://www.w3.org/TR/trace-context/#traceparent-header: no version ff, no id of zeros.
 TRACEPARENT = r"^(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}$"
@@ -245,6 +247,12 @@ def read_moment(text: str) -> datetime:
     return moment + timedelta(seconds=bool(leap))
 
 
+def read_duration(text: str) -> timedelta:
+    """Return the length of a valid `Duration`."""
+    count, unit = int(text[:-1]), text[-1]
+    return timedelta(days=count) if unit == "d" else timedelta(hours=count)
+
+
 def _parse_moment(value: object) -> object:
     """Parse ISO 8601 text and convert it to UTC, so that equal moments compare equal."""
     if isinstance(value, str):
@@ -320,6 +328,7 @@ Options = Annotated[
         }
     ),
 ]
+Duration = Annotated[str, Pattern(DURATION, "write hours or days, like '12h' or '30d'")]
 ExactSize = Annotated[str, Pattern(EXACT_SIZE, "write width and height in pixels, like '1200x628'")]
 Locale = Annotated[
     str,

@@ -6,6 +6,7 @@ A `Job` is always valid. Its defaults are part of the contract (`docs/messages.m
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
+from datetime import timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -20,6 +21,7 @@ from pydantic import (
 from ..errors import Fault
 from .fields import (
     BlobName,
+    Duration,
     InputName,
     JobId,
     Locale,
@@ -34,6 +36,7 @@ from .fields import (
     Traceparent,
     Url,
     check_distinct,
+    read_duration,
 )
 from .finish import Finish
 from .tags import Tags
@@ -217,6 +220,12 @@ class Job(RequestModel):
         description="URL that receives the events of the job too, signed, if the app allows its "
         "host.",
     )
+    reuse: Duration | None = Field(
+        default=None,
+        exclude_if=lambda within: within is None,  # a version before does not know it
+        description="`30d`, `12h`: take the pictures of a job with `reuse` that asked for exactly "
+        "the same and succeeded within this time, at no cost.",
+    )
     publish_pictures: bool | None = Field(
         default=None,
         exclude_if=lambda wanted: wanted is None,  # a version before does not know it
@@ -259,6 +268,11 @@ class Job(RequestModel):
         if found:
             raise ValueError("; ".join(map(str, found)))
         return self
+
+    @property
+    def reuse_within(self) -> timedelta | None:
+        """Return how old pictures of another job may be; None if none are taken."""
+        return read_duration(self.reuse) if self.reuse else None
 
     @property
     def fingerprint(self) -> str:

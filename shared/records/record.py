@@ -224,6 +224,13 @@ class BatchEntryRef(_Frozen):
     entry: int = Field(ge=1)
 
 
+class Reused(_Frozen):
+    """The job whose pictures answer another one, at no cost."""
+
+    job_id: str
+    made_at: AwareDatetime = Field(description="When that job succeeded.")
+
+
 class JobRecord(_Frozen):
     """The truth about one job."""
 
@@ -245,6 +252,11 @@ class JobRecord(_Frozen):
     outbox: tuple[OutboxEntry, ...] = ()
     #: Each stored picture has an event of its own.
     publish_pictures: bool = Field(default=False, exclude_if=lambda wanted: not wanted)
+    #: Of a job with `reuse`: what its pictures are found by, and the SHA-256 of its prompt.
+    reuse_key: str | None = Field(default=None, exclude_if=lambda key: key is None)
+    prompt_sha256: str | None = Field(default=None, exclude_if=lambda digest: digest is None)
+    #: Its pictures are those of another job.
+    reused: Reused | None = Field(default=None, exclude_if=lambda reused: reused is None)
     #: None for a job that was submitted alone.
     batch: BatchEntryRef | None = None
     accepted_at: AwareDatetime

@@ -1,11 +1,12 @@
-"""Job records, `{job_id}.json`: the truth about every job."""
+"""Job records, `{job_id}.json`: the truth about every job, and the entries that reuse finds."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..errors import RecordGone
+from ..errors import RecordGone, UnreadableRecord
 from ..ports import Blobs, Clock, Versioned
 from ..records.record import JobRecord
+from ..records.reuse import ReuseEntry
 from ..vocabulary import record_name
 from .documents import Documents, until_written
 
@@ -53,3 +54,44 @@ class JobRecords:
     @property
     def _documents(self) -> Documents[JobRecord]:
         return Documents(self.blobs, JobRecord)
+
+
+@dataclass(frozen=True, slots=True)
+class ReuseEntries:
+    """The newest job that made the pictures of each key, `reuse/{key}.json`, beside the records."""
+
+    blobs: Blobs
+    clock: Clock
+
+    async def read(self, key: str) -> ReuseEntry | None:
+        """Return the entry of a key; None without one that this version can read."""
+        try:
+            stored = await self._documents.read(_reuse_name(key))
+        except UnreadableRecord:
+            return None
+        return stored.value if stored else None
+
+    async def put(self, key: str, entry: ReuseEntry) -> None:
+        """Write the entry of a key unless a newer job has one; a damaged one is replaced."""
+        name = _reuse_name(key)
+
+        async def attempt(_is_first: bool) -> None:  # noqa: FBT001 (of `until_written`)
+            try:
+                stored = await self._documents.read(name)
+            except UnreadableRecord:
+                await self.blobs.delete(name)
+                stored = None
+            if stored is None:
+                await self._documents.write(name, entry)
+            elif stored.value.made_at < entry.made_at:
+                await self._documents.write(name, entry, stored.version)
+
+        await until_written(attempt, self.clock, what=f"entry {name}")
+
+    @property
+    def _documents(self) -> Documents[ReuseEntry]:
+        return Documents(self.blobs, ReuseEntry)
+
+
+def _reuse_name(key: str) -> str:
+    return f"reuse/{key}.json"

@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # no start waits for the repositories
     from .manifests import Manifests
     from .pictures import Pictures
     from .publisher import Publisher
-    from .records import JobRecords
+    from .records import JobRecords, ReuseEntries
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +34,7 @@ class World:
     #: Opens the sink of a URL that a job names.
     callback: Callable[[str], Sink]
     records: "JobRecords"
+    reuse: "ReuseEntries"
     index: "JobIndex"
     budget: "BudgetLedgers"
     pools: "PoolLedgers"
@@ -69,7 +70,7 @@ def build_world(  # noqa: PLR0913 (one an interface)
     from .picture_blocks import BlockSizes
     from .pictures import Pictures
     from .publisher import Publisher
-    from .records import JobRecords
+    from .records import JobRecords, ReuseEntries
 
     sizes = BlockSizes(
         block_bytes=settings.upload_block_bytes,
@@ -93,6 +94,7 @@ def build_world(  # noqa: PLR0913 (one an interface)
         sinks=sinks,
         callback=callback,
         records=JobRecords(blobs(settings.jobs_container), clock),
+        reuse=ReuseEntries(blobs(settings.jobs_container), clock),
         index=JobIndex(blobs(settings.jobs_container)),
         budget=BudgetLedgers(blobs(settings.jobs_container), clock),
         pools=PoolLedgers(blobs(settings.pace_container), clock),

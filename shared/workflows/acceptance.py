@@ -1,5 +1,7 @@
 """Validate a job and accept it: write its record and send its tasks to their lanes.
 
+A job with `reuse` may end at once, with the pictures of an earlier one.
+
 Order of writes: the index entry, the record (create-only), the lane messages, the event. After a
 stop between any two, the same job sent again continues from the record, and so does a sweep, which
 finds the entry.
@@ -130,6 +132,8 @@ async def accept(
             else job.publish_pictures,
             batch=batch,
         )
+        if job.reuse:
+            record = await _reuse(record, world, configuration)
         stored, is_new = await _create_record(record, world)
     await wake(stored.value, world, configuration)
     ended = not is_new and stored.value.state is not JobState.RUNNING
@@ -183,6 +187,21 @@ async def _check_room(job: Job, world: World, configuration: Configuration) -> N
     )
     code = RejectionCode.TOO_MANY_JOBS
     raise NotAllowed([Fault("tenant", message)], job_id=job.job_id, code=code)
+
+
+async def _reuse(record: JobRecord, world: World, configuration: Configuration) -> JobRecord:
+    """Return the record with its key, and with the pictures of an earlier job if there is one."""
+    from ..records.reuse import reuse_pictures  # noqa: PLC0415 (few jobs ask for it)
+    from .reuse import find_reusable, make_key  # noqa: PLC0415 (few jobs ask for it)
+
+    job = record.job
+    made = await make_key(job, record.plans, record.inputs, world, configuration)
+    if made is None:
+        return record
+    key, prompt_sha256 = made
+    record = record.model_copy(update={"reuse_key": key, "prompt_sha256": prompt_sha256})
+    source = await find_reusable(job, key, world)
+    return reuse_pictures(record, source, now=record.accepted_at) if source else record
 
 
 async def _create_record(record: JobRecord, world: World) -> tuple[Versioned[JobRecord], bool]:

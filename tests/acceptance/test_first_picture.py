@@ -227,3 +227,15 @@ def test_each_picture_is_announced_when_it_is_stored(stack: RunningStack) -> Non
         stored = stack.blob(each["image"]["container"], each["image"]["blob"])
         assert stored is not None
         assert each["image"]["sha256"] == hashlib.sha256(stored).hexdigest()
+
+
+def test_an_equal_job_gets_the_pictures_that_are_there_at_no_cost(stack: RunningStack) -> None:
+    asked = {**FOX, "prompt": "a fox, twice", "reuse": "30d"}
+    stack.submit({**asked, "job_id": "fox-made"})
+    made = ended(stack, "fox-made")["data"]
+    stack.submit({**asked, "job_id": "fox-reused"})
+    reused = ended(stack, "fox-reused")["data"]
+    assert reused["reused"]["job_id"] == "fox-made"
+    assert (reused["images"], reused["cost_usd_at_most"]) == (made["images"], 0)
+    assert stack.billed("fox-made")
+    assert not stack.billed("fox-reused")

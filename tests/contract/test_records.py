@@ -12,7 +12,8 @@ from shared.adapters.storage.blobs import RestBlobs
 from shared.adapters.storage.rest import Response, StorageClient
 from shared.errors import AlreadyExists, StaleVersion, StoreUnavailable, UnreadableRecord
 from shared.ports import Blobs, Body
-from shared.stores.records import JobRecords
+from shared.records.reuse import ReuseEntry
+from shared.stores.records import JobRecords, ReuseEntries
 from tests.contract.conftest import AT_ONCE, NOW, Account, NoTokens, a_record
 from tests.fakes.world import FakeClock
 
@@ -137,3 +138,19 @@ async def test_a_container_that_does_not_exist_is_told(account: Account) -> None
         await records.read("job-1")
     with pytest.raises(StoreUnavailable, match="ContainerNotFound"):
         await records.create(a_record())
+
+
+async def test_the_entry_of_a_key_is_of_the_newest_job_and_a_damaged_one_is_replaced(
+    blobs: Blobs,
+) -> None:
+    entries = ReuseEntries(blobs, FakeClock())
+    assert await entries.read("a" * 64) is None
+    old = ReuseEntry(job_id="fox-1", made_at=NOW)
+    new = ReuseEntry(job_id="fox-2", made_at=NOW + timedelta(hours=1))
+    for entry in (old, new, old):
+        await entries.put("a" * 64, entry)
+    assert await entries.read("a" * 64) == new
+    await blobs.put(f"reuse/{'a' * 64}.json", b"{")
+    assert await entries.read("a" * 64) is None
+    await entries.put("a" * 64, old)
+    assert await entries.read("a" * 64) == old

@@ -108,6 +108,10 @@ _OPTIONS: Final[dict[str, Any]] = {
     "finish": Annotated[str | None, _option("--finish", help="As JSON.", metavar="JSON")],
     "reply_to": Annotated[str | None, _option("--reply-to", help="Queue for its events.")],
     "callback": Annotated[str | None, _option("--callback", help="URL for its events.")],
+    "reuse": Annotated[
+        str | None,
+        _option("--reuse", help="Take pictures of an equal job, not older.", metavar="AGE"),
+    ],
     "publish_pictures": Annotated[
         bool | None,
         typer.Option(

@@ -23,7 +23,7 @@ from ...errors import ImageJobsError, Rejected
 from ...http_api.job_documents import describe_job
 from ...jobs.text import parse_json
 from ...records.index_entry import IndexEntry
-from ...records.record import JobState
+from ...records.record import JobRecord, JobState
 from ...redaction import printable
 from ...routing.plan import Plan
 from ..results import Quote, Status
@@ -306,7 +306,6 @@ def status_table(found: Mapping[str, Status | Rejected | None], now: datetime) -
             continue
         record = status.record
         until = record.updated_at if status.ended else now
-        failure = record.failure
         rows.add_row(
             job_id,
             MARKS[status.state],
@@ -315,12 +314,19 @@ def status_table(found: Mapping[str, Status | Rejected | None], now: datetime) -
             f"{len(status.images)}",
             duration((until - record.accepted_at).total_seconds()),
             *list_sizes(record.plans),
-            f"{failure.code}: {failure.message}" if failure else "",
+            _describe_end(record),
         )
     return rows
 
 
 _MADE: Final = ("model", "size", "quality")
+
+
+def _describe_end(record: JobRecord) -> str:
+    """Say why a job failed, or whose pictures it has."""
+    if record.failure:
+        return f"{record.failure.code}: {record.failure.message}"
+    return f"pictures of {record.reused.job_id}" if record.reused else ""
 
 
 def bar(status: Status, *, width: int = 8) -> Text:

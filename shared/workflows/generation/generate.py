@@ -5,6 +5,7 @@ pictures, the result, the cost, the event, the report to the pool. The process m
 line; the next delivery reads the record and continues from there.
 """
 
+import hashlib
 from dataclasses import dataclass, replace
 from datetime import timedelta
 
@@ -346,6 +347,10 @@ async def _read_prompt(task: TaskRun, record: JobRecord) -> str | Failure:
         return Failure(code=FailureCode.PROMPT_MISSING, message=str(error))
     if prompt is None:
         return Failure(code=FailureCode.PROMPT_MISSING, message=f"the prompt blob {blob!r} is gone")
+    digest = record.prompt_sha256
+    if digest and hashlib.sha256(prompt.encode()).hexdigest() != digest:  # the job's key is of it
+        why = f"the prompt blob {blob!r} was changed after the job was accepted"
+        return Failure(code=FailureCode.PROMPT_MISSING, message=why)
     for picture in record.inputs:
         found = await inputs.head(picture.blob, most=1)
         if found is None or found.version != picture.version:

@@ -105,6 +105,7 @@ def test_a_success_has_the_usage_the_cost_and_the_times_of_the_whole_job() -> No
         "tenant": "shop",
         "tags": {"campaign": "winter"},
         "run": 1,
+        "reused": None,
         "contact_sheet": None,
         "omitted": {"images": 0, "parts": 0, "failures": 0, "reasons": 0},
         "sidecar": "fox/job.json",
