@@ -355,6 +355,7 @@ class What(StrEnum):
     PENDING = "pending", "INFO"
     DONE = "done", "INFO"
     SUCCEEDED = "succeeded", "INFO"
+    AWAITING_REVIEW = "awaiting_review", "INFO"
     SWEPT = "swept", "INFO"
     COMPLETED = "completed", "INFO"
     OVERTAKEN = "overtaken", "INFO"

@@ -16,6 +16,7 @@ class EventType(StrEnum):
     FAILED = "image.job.failed"
     PARKED = "image.job.parked"
     CANCELLED = "image.job.cancelled"
+    AWAITING_REVIEW = "image.job.awaiting_review"
     PICTURE_STORED = "image.picture.stored"
     CIRCUIT_OPENED = "image.circuit.opened"
     CIRCUIT_CLOSED = "image.circuit.closed"
@@ -62,6 +63,7 @@ class FailureCode(StrEnum):
     CANCELLED = "cancelled"
     OVER_BUDGET = "over_budget"
     OVER_COST_LIMIT = "over_cost_limit"
+    NOT_APPROVED = "not_approved"
     UNCLASSIFIED = "unclassified"
 
 
@@ -104,6 +106,8 @@ FAILURES: Final[dict[FailureCode, str]] = {
     FailureCode.OVER_BUDGET: "The call may cost more than is left of the daily budget; the job "
     "continues when a new day begins (UTC), or when it is released.",
     FailureCode.OVER_COST_LIMIT: "Another call could exceed the job's `max_cost_usd`.",
+    FailureCode.NOT_APPROVED: "A person rejected the pictures, or nobody reviewed them in time; "
+    "the message says which.",
     FailureCode.UNCLASSIFIED: "No other code applies; the message says what is known.",
 }
 

@@ -130,6 +130,9 @@ type Tuning = {
   @description('Names of the settings with the secrets that sign callbacks of jobs.')
   CALLBACK_SECRETS: string?
 
+  @description('How long a person may take to review the pictures of a job, seconds.')
+  REVIEW_SECONDS: string?
+
   @description('How long a failing delivery is retried, seconds.')
   DELIVERY_WINDOW_SECONDS: string?
 

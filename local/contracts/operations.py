@@ -284,6 +284,20 @@ OPERATIONS: Final = (
         "Continue a parked job. It may pay again for the call whose outcome is unknown.",
     ),
     _command("fail_job", "post", "/fail", "End a parked job as failed.", REASON),
+    _command(
+        "approve_job",
+        "post",
+        "/approve",
+        "Approve the pictures of a job that awaits review. It has succeeded.",
+        REASON,
+    ),
+    _command(
+        "reject_job",
+        "post",
+        "/reject",
+        "Reject the pictures of a job that awaits review. It has failed; the pictures stay.",
+        REASON,
+    ),
     Operation(
         "read_overview",
         "get",

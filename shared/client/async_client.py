@@ -129,6 +129,22 @@ class AsyncImageJobs(Caller):
             job, Action.FAIL, self._connection, within=within, reason=reason
         )
 
+    async def approve(
+        self, job: str | Receipt, /, *, reason: str = "", within: float = COMMAND_SECONDS
+    ) -> Status:
+        """Approve the pictures of a job that awaits review; raises as `cancel`."""
+        return await jobs.send_command(
+            job, Action.APPROVE, self._connection, within=within, reason=reason
+        )
+
+    async def reject(
+        self, job: str | Receipt, /, *, reason: str = "", within: float = COMMAND_SECONDS
+    ) -> Status:
+        """Reject the pictures of a job that awaits review; raises as `cancel`."""
+        return await jobs.send_command(
+            job, Action.REJECT, self._connection, within=within, reason=reason
+        )
+
     async def replay(
         self,
         job: str | Receipt,

@@ -213,6 +213,7 @@ class JobFields(TypedDict, total=False):
     reply_to: str
     callback: str
     reuse: str
+    review: bool
     publish_pictures: bool
     on_unknown: Literal["retry_once", "park", "fail"]
     max_cost_usd: float

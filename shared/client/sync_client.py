@@ -84,6 +84,8 @@ class ImageJobs(Caller):
     status_many = in_sync(AsyncImageJobs.status_many)
     cancel = in_sync(AsyncImageJobs.cancel)
     release = in_sync(AsyncImageJobs.release)
+    approve = in_sync(AsyncImageJobs.approve)
+    reject = in_sync(AsyncImageJobs.reject)
     fail = in_sync(AsyncImageJobs.fail)
     replay = in_sync(AsyncImageJobs.replay)
     newest = in_sync(AsyncImageJobs.newest)

@@ -197,6 +197,8 @@ class Settings(BaseModel):
         default=86_400, alias="JOB_LIFETIME_SECONDS", ge=60, le=604_800
     )
 
+    #: How long a person may take to review the pictures of a job with `review`, seconds.
+    review_seconds: float = Field(default=604_800, alias="REVIEW_SECONDS", ge=60, le=7_776_000)
     #: How long a link to a picture is valid, for callers who request links; 0: no links.
     read_link_seconds: int = Field(default=0, alias="READ_LINK_SECONDS", ge=0, le=86_400)
     #: Who may use the OpenAI endpoints, and the key of each; None: they are off.

@@ -239,6 +239,12 @@ class SucceededData(EndedData):
     sidecar: str = Field(description="Blob beside the pictures that holds this data, written last.")
 
 
+class AwaitingReviewData(EndedData):
+    """A job with all of its pictures, which a person approves or rejects."""
+
+    review_by: datetime = Field(description="After this moment the job fails as `not_approved`.")
+
+
 class FailedData(Failure, EndedData):
     """A job that ended, is parked or was cancelled without all of its pictures."""
 

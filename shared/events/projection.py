@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Iterator, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from ..catalogue.pricing import Usage
@@ -17,6 +17,7 @@ from .data import (
     MAX_REQUEST_IDS,
     AcceptedData,
     Asked,
+    AwaitingReviewData,
     CircuitData,
     Data,
     Decided,
@@ -45,6 +46,7 @@ DATA: Final[dict[EventType, type[Data]]] = {
     EventType.FAILED: FailedData,
     EventType.PARKED: FailedData,
     EventType.CANCELLED: FailedData,
+    EventType.AWAITING_REVIEW: AwaitingReviewData,
     EventType.PICTURE_STORED: PictureStoredData,
     EventType.CIRCUIT_OPENED: CircuitData,
     EventType.CIRCUIT_CLOSED: CircuitData,
@@ -83,6 +85,9 @@ def data_of(
     if event_type is EventType.SUCCEEDED:
         sidecar = sidecar_name(record.job_id)
         return SucceededData.copy_from(_build_ended(record, time), sidecar=sidecar)
+    if event_type is EventType.AWAITING_REVIEW:
+        until = time + timedelta(seconds=record.review_seconds or 0.0)
+        return AwaitingReviewData.copy_from(_build_ended(record, time), review_by=until)
     if event_type in _NO_FAILURE:
         return _build_failed(record, event_type, time)
     raise ValueError(f"{event_type.value} is not built from a record; see cloud_events")

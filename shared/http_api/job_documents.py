@@ -128,6 +128,10 @@ class JobStatus(Spending):
     contact_sheet: RenditionStatus | None = Field(
         description="All pictures on one, if the job's `finish` asks for it."
     )
+    review_by: datetime | None = Field(
+        description="Until when a person may approve or reject the pictures; null if none are to "
+        "be reviewed now."
+    )
     reused: ReusedData | None = Field(
         description="The job that made the pictures, if it was not this one."
     )
@@ -181,6 +185,7 @@ class JobCounts(Data):
     failed: int
     parked: int
     cancelled: int
+    awaiting_review: int
     failures: dict[str, int] = Field(description="Jobs by the code of their failure.")
     images: int = Field(description="Of ended jobs.")
     cost_usd: float = Field(description="Of ended jobs: what is certain, US dollars.")

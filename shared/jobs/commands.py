@@ -21,6 +21,8 @@ class Action(StrEnum):
     RELEASE = "release"
     FAIL = "fail"
     REPLAY = "replay"
+    APPROVE = "approve"
+    REJECT = "reject"
 
 
 class Command(BaseModel):

@@ -226,6 +226,11 @@ class Job(RequestModel):
         description="`30d`, `12h`: take the pictures of a job with `reuse` that asked for exactly "
         "the same and succeeded within this time, at no cost.",
     )
+    review: bool = Field(
+        default=False,
+        exclude_if=lambda wanted: not wanted,  # a version before does not know it
+        description="Whether a person approves the pictures before the job succeeds.",
+    )
     publish_pictures: bool | None = Field(
         default=None,
         exclude_if=lambda wanted: wanted is None,  # a version before does not know it

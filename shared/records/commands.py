@@ -4,6 +4,8 @@
     parked ──release──▶ running          its parked tasks are pending again
     parked ──fail──▶ failed              with the operator's reason
     failed | parked | cancelled ──replay──▶ running
+    awaiting_review ──approve──▶ succeeded
+    awaiting_review ──reject──▶ failed   also when the time for a review has passed
 
 A command to an ended job begins its next run, which publishes an event of its own. A command that
 names an earlier run has been carried out already.
@@ -16,8 +18,8 @@ from ..errors import IllegalStep
 from ..jobs.commands import Action, Command
 from ..vocabulary import FailureCode
 from .costs import awaits_budget, task_awaits_budget
-from .record import Failure, JobRecord, JobState, TaskRecord, TaskState, plan_tasks
-from .transitions import Step, advance_job, cancel_finish, cancelled, move, reopen
+from .record import Failure, JobRecord, JobState, Review, TaskRecord, TaskState, plan_tasks
+from .transitions import Step, advance_job, cancel_finish, cancelled, end_review, move, reopen
 
 
 def apply_command(record: JobRecord, command: Command, *, now: datetime) -> JobRecord:
@@ -36,6 +38,23 @@ def apply_command(record: JobRecord, command: Command, *, now: datetime) -> JobR
             return fail(record, reason=command.reason, now=now)
         case Action.REPLAY:
             return replay(record, remake=command.pictures == "remake", now=now)
+        case Action.APPROVE:
+            review = Review(approved=True, reason=command.reason, decided_at=now)
+            return end_review(record, review, now=now)
+        case Action.REJECT:
+            because = f": {command.reason}" if command.reason else ""
+            reason = f"the pictures were rejected{because}"
+            review = Review(approved=False, reason=reason, decided_at=now)
+            return end_review(record, review, now=now)
+
+
+def expire_review(record: JobRecord, *, now: datetime) -> JobRecord:
+    """Reject the pictures of a job that nobody has reviewed in time; else return it unchanged."""
+    until = record.review_by
+    if until is None or until > now:
+        return record
+    reason = f"nobody reviewed the pictures by {until.isoformat(timespec='seconds')}"
+    return end_review(record, Review(approved=False, reason=reason, decided_at=now), now=now)
 
 
 def cancel(

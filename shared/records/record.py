@@ -18,7 +18,7 @@ from ..jobs.job import DEFAULT_TENANT, Job
 from ..pictures.inputs import InputPicture
 from ..pictures.measuring import PictureFacts
 from ..routing.plan import Plan, estimate_usd
-from ..vocabulary import Slot, extension_of, job_folder
+from ..vocabulary import FailureCode, Slot, extension_of, job_folder
 
 #: Grows when the shape of a record changes so that an older app could not read it.
 RECORD_VERSION: Final = 2
@@ -43,6 +43,12 @@ class JobState(StrEnum):
     FAILED = "failed"
     PARKED = "parked"
     CANCELLED = "cancelled"
+    #: All pictures are stored, and a person decides.
+    AWAITING_REVIEW = "awaiting_review"
+
+
+#: States that a job does not stay in.
+UNDECIDED: Final = frozenset({JobState.RUNNING, JobState.AWAITING_REVIEW})
 
 
 class _Frozen(BaseModel):
@@ -231,6 +237,14 @@ class Reused(_Frozen):
     made_at: AwareDatetime = Field(description="When that job succeeded.")
 
 
+class Review(_Frozen):
+    """What a person has decided about the pictures of a job, or the passing of time."""
+
+    approved: bool
+    reason: str = ""
+    decided_at: AwareDatetime
+
+
 class JobRecord(_Frozen):
     """The truth about one job."""
 
@@ -257,6 +271,10 @@ class JobRecord(_Frozen):
     prompt_sha256: str | None = Field(default=None, exclude_if=lambda digest: digest is None)
     #: Its pictures are those of another job.
     reused: Reused | None = Field(default=None, exclude_if=lambda reused: reused is None)
+    #: How long a person may take to review the pictures; None: nobody does.
+    review_seconds: float | None = Field(default=None, exclude_if=lambda limit: limit is None)
+    #: Of this run.
+    review: Review | None = Field(default=None, exclude_if=lambda review: review is None)
     #: None for a job that was submitted alone.
     batch: BatchEntryRef | None = None
     accepted_at: AwareDatetime
@@ -307,8 +325,10 @@ class JobRecord(_Frozen):
 
     @property
     def failure(self) -> Failure | None:
-        """Return the first task's failure, or the finish's, if there is one."""
+        """Return the first task's failure, the finish's or the review's, if there is one."""
         of_finish = self.finishing.failure if self.finishing else None
+        if self.review and not self.review.approved:
+            return Failure(code=FailureCode.NOT_APPROVED, message=self.review.reason)
         return next((task.failure for task in self.tasks if task.failure), of_finish)
 
     @property
@@ -317,6 +337,13 @@ class JobRecord(_Frozen):
         return self.state is JobState.RUNNING and bool(
             self.finishing and self.finishing.state == "pending"
         )
+
+    @property
+    def review_by(self) -> datetime | None:
+        """Return until when a person may review the pictures; None if none are to be reviewed."""
+        if self.state is not JobState.AWAITING_REVIEW or self.review_seconds is None:
+            return None
+        return self.outbox[-1].time + timedelta(seconds=self.review_seconds)
 
     @property
     def labels(self) -> dict[str, str]:

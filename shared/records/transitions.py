@@ -28,6 +28,7 @@ from .record import (
     JobState,
     OutboxEntry,
     Picture,
+    Review,
     StoredRendition,
     TaskRecord,
     TaskState,
@@ -48,6 +49,8 @@ class Step(StrEnum):
     RELEASE = "release"
     FAIL = "fail"
     REPLAY = "replay"
+    APPROVE = "approve"
+    REJECT = "reject"
     END = "end"
 
 
@@ -80,6 +83,9 @@ JOB_EDGES: Final = (
     (JobState.RUNNING, Step.END, JobState.FAILED),
     (JobState.RUNNING, Step.END, JobState.PARKED),
     (JobState.RUNNING, Step.END, JobState.CANCELLED),
+    (JobState.RUNNING, Step.END, JobState.AWAITING_REVIEW),
+    (JobState.AWAITING_REVIEW, Step.APPROVE, JobState.RUNNING),
+    (JobState.AWAITING_REVIEW, Step.REJECT, JobState.RUNNING),
     (JobState.PARKED, Step.RELEASE, JobState.RUNNING),
     (JobState.PARKED, Step.FAIL, JobState.RUNNING),
     (JobState.PARKED, Step.CANCEL, JobState.RUNNING),
@@ -95,6 +101,7 @@ EVENT_OF: Final = {
     JobState.FAILED: EventType.FAILED,
     JobState.PARKED: EventType.PARKED,
     JobState.CANCELLED: EventType.CANCELLED,
+    JobState.AWAITING_REVIEW: EventType.AWAITING_REVIEW,
 }
 
 
@@ -106,6 +113,7 @@ def open_record(
     now: datetime,
     publish: bool,
     publish_pictures: bool = False,
+    review_seconds: float | None = None,
     batch: BatchEntryRef | None = None,
 ) -> JobRecord:
     """Return the first record of an accepted job.
@@ -121,6 +129,7 @@ def open_record(
         tasks=plan_tasks(job, plans),
         outbox=(OutboxEntry(type=EventType.ACCEPTED, time=now),) if publish else (),
         publish_pictures=publish_pictures,
+        review_seconds=review_seconds,
         batch=batch,
         accepted_at=now,
         updated_at=now,
@@ -301,9 +310,10 @@ def reopen(record: JobRecord, step: Step, *, now: datetime) -> JobRecord:
     """Begin the next run of an ended job; its tasks are as they were."""
     allowed = [before for before, each, _ in JOB_EDGES if each is step]
     if record.state not in allowed:
+        states = " or ".join(sorted(allowed)).replace("_", " ")
+        article = "an" if states.startswith("a") else "a"
         raise IllegalStep(
-            f"{record.job_id} is {record.state}; only a {' or '.join(sorted(allowed))} job can "
-            f"{step}",
+            f"{record.job_id} is {record.state}; only {article} {states} job can {step}",
             job_id=record.job_id,
         )
     if any(entry.sent_at is None for entry in record.outbox):
@@ -317,6 +327,7 @@ def reopen(record: JobRecord, step: Step, *, now: datetime) -> JobRecord:
             "updated_at": now,
             "cancel_requested": None,
             "finishing": None,
+            "review": None,
         }
     )
 
@@ -344,7 +355,18 @@ def replace_task(record: JobRecord, task: TaskRecord, now: datetime) -> JobRecor
 def _end_as_made(record: JobRecord, now: datetime) -> JobRecord:
     failed = any(task.state is TaskState.FAILED for task in record.tasks)
     unfinished = record.finishing is not None and record.finishing.state == "failed"
-    return _end(record, JobState.FAILED if failed or unfinished else JobState.SUCCEEDED, now)
+    if failed or unfinished:
+        return _end(record, JobState.FAILED, now)
+    to_review = record.review_seconds is not None
+    return _end(record, JobState.AWAITING_REVIEW if to_review else JobState.SUCCEEDED, now)
+
+
+def end_review(record: JobRecord, review: Review, *, now: datetime) -> JobRecord:
+    """End a job that awaits review as a person has decided; what was finished stays."""
+    step = Step.APPROVE if review.approved else Step.REJECT
+    kept = {"review": review, "finishing": record.finishing}
+    opened = reopen(record, step, now=now).model_copy(update=kept)
+    return _end(opened, JobState.SUCCEEDED if review.approved else JobState.FAILED, now)
 
 
 def _end(record: JobRecord, state: JobState, now: datetime) -> JobRecord:

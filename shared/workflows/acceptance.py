@@ -130,6 +130,7 @@ async def accept(
             publish_pictures=settings.publish_pictures
             if job.publish_pictures is None
             else job.publish_pictures,
+            review_seconds=settings.review_seconds if job.review else None,
             batch=batch,
         )
         if job.reuse:

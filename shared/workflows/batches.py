@@ -47,7 +47,7 @@ from ..jobs.commands import Action, Command
 from ..jobs.parsing import Message
 from ..ports import Report, Versioned, What
 from ..records.dead_letter import DeadLetterKind, message_letter
-from ..records.record import JobRecord, JobState
+from ..records.record import UNDECIDED, JobRecord, JobState
 from ..stores.batches import publish_results
 from ..stores.documents import until_written
 from ..stores.manifests import FoundManifest
@@ -327,7 +327,7 @@ async def collect_page(record: BatchRecord, world: World) -> BatchRecord:
         found |= await _read_jobs(some, found, world)
         for place, entry in enumerate(some, start):
             job = found.get(entry.job_id or "")
-            if job is not None and job.state is JobState.RUNNING:
+            if job is not None and job.state in UNDECIDED:
                 return wait_at(record, place, now=world.clock.now())
     found |= await _read_jobs(entries, found, world)
     results = [result_of(record.batch_id, each, found.get(each.job_id or "")) for each in entries]

@@ -44,9 +44,11 @@ async def publish_pending(
 
 
 async def update_index(record: JobRecord, world: World) -> None:
-    """Note in the index that a job has ended, or when it is resumed."""
+    """Note in the index that a job has ended, or when it is resumed or its review expires."""
     if awaits_budget(record):
         await world.index.add(index_entry_of(record), next_check_at=resumes_at(record))
+    elif record.review_by:
+        await world.index.add(index_entry_of(record), next_check_at=record.review_by)
     else:
         await world.index.close(index_entry_of(record))
 

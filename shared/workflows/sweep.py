@@ -15,7 +15,7 @@ from typing import Any, Final
 from ..config.settings import Configuration
 from ..errors import BlobLeased, NewerRecord, RecordGone, Unavailable, UnreadableRecord
 from ..ports import Report, Versioned, What
-from ..records.commands import resume
+from ..records.commands import expire_review, resume
 from ..records.costs import awaits_budget, resumes_at
 from ..records.index_entry import index_entry_of
 from ..records.record import JobRecord, JobState, TaskRecord, TaskState
@@ -121,6 +121,10 @@ class _SweepRun:
             await change_job(record.job_id, resume, self.world, self.configuration)
             await self.world.index.remove(entry)  # of the past run
             self.done["resumed"] += 1
+        elif record.review_by and record.review_by <= self.began_at:
+            await change_job(record.job_id, expire_review, self.world, self.configuration)
+            await self.world.index.remove(entry)  # of the past run
+            self.done["reviews_expired"] += 1
         else:
             await update_index(record, self.world)
             self.done["closed"] += 1

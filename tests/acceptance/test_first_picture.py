@@ -239,3 +239,14 @@ def test_an_equal_job_gets_the_pictures_that_are_there_at_no_cost(stack: Running
     assert (reused["images"], reused["cost_usd_at_most"]) == (made["images"], 0)
     assert stack.billed("fox-made")
     assert not stack.billed("fox-reused")
+
+
+def test_a_job_under_review_succeeds_when_a_person_approves(stack: RunningStack) -> None:
+    stack.submit({**FOX, "job_id": "fox-review", "review": True})
+    event = ended(stack, "fox-review")
+    assert event["type"] == "image.job.awaiting_review"
+    assert stack.blob("images", event["data"]["images"][0]["blob"])
+    stack.submit({"command": "approve", "job_id": "fox-review", "run": 1})
+    assert stack.event("fox-review", nth=3)["type"] == "image.job.succeeded"
+    stack.submit({"command": "reject", "job_id": "fox-review", "run": 1})  # too late
+    assert len(stack.billed("fox-review")) == 1

@@ -94,6 +94,8 @@ TRIGGERS: dict[str, dict[str, str | list[str]]] = {
     "read_image": http("jobs/{job_id}/images/{number}", "GET"),
     "cancel_job": http("jobs/{job_id}", "DELETE"),
     "replay_job": http("jobs/{job_id}/replay", "POST"),
+    "approve_job": http("jobs/{job_id}/approve", "POST"),
+    "reject_job": http("jobs/{job_id}/reject", "POST"),
     "release_job": http("jobs/{job_id}/release", "POST"),
     "fail_job": http("jobs/{job_id}/fail", "POST"),
     "read_overview": http("overview", "GET", "HEAD"),

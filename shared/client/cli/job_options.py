@@ -112,6 +112,14 @@ _OPTIONS: Final[dict[str, Any]] = {
         str | None,
         _option("--reuse", help="Take pictures of an equal job, not older.", metavar="AGE"),
     ],
+    "review": Annotated[
+        bool | None,
+        typer.Option(
+            "--review/--no-review",
+            help="A person approves the pictures.",
+            rich_help_panel=_WHAT,
+        ),
+    ],
     "publish_pictures": Annotated[
         bool | None,
         typer.Option(

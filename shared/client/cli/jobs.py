@@ -259,6 +259,24 @@ def fail(
     _show(found, as_json=as_json)
 
 
+def approve(
+    job_ids: Ids, *, reason: Reason = "", within: Within = COMMAND_SECONDS, as_json: AsJson = False
+) -> None:
+    """Approve the pictures of jobs that await review."""
+    with client() as jobs:
+        found = [jobs.approve(each, reason=reason, within=within) for each in read_ids(job_ids)]
+    _show(found, as_json=as_json)
+
+
+def reject(
+    job_ids: Ids, *, reason: Reason = "", within: Within = COMMAND_SECONDS, as_json: AsJson = False
+) -> None:
+    """Reject the pictures of jobs that await review: the jobs fail, the pictures stay."""
+    with client() as jobs:
+        found = [jobs.reject(each, reason=reason, within=within) for each in read_ids(job_ids)]
+    _show(found, as_json=as_json)
+
+
 def replay(
     job_ids: Ids,
     *,

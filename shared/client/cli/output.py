@@ -75,6 +75,7 @@ MARKS: Final = {
     JobState.FAILED: Text("✘ failed", "red"),
     JobState.PARKED: Text("‖ parked", "yellow"),
     JobState.CANCELLED: Text("∅ cancelled", "dim"),
+    JobState.AWAITING_REVIEW: Text("? awaiting review", "yellow"),
 }
 
 

@@ -120,6 +120,8 @@ cancel_job: Final = partial(_run_command, Action.CANCEL)
 replay_job: Final = partial(_run_command, Action.REPLAY)
 release_job: Final = partial(_run_command, Action.RELEASE)
 fail_job: Final = partial(_run_command, Action.FAIL)
+approve_job: Final = partial(_run_command, Action.APPROVE)
+reject_job: Final = partial(_run_command, Action.REJECT)
 
 
 async def read_job(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:

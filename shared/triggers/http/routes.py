@@ -69,6 +69,8 @@ ROUTES: Final = (
     ),
     Route("release_job", ("POST",), "jobs/{job_id}/release", "jobs", ("run",)),
     Route("fail_job", ("POST",), "jobs/{job_id}/fail", "jobs", ("run", "reason")),
+    Route("approve_job", ("POST",), "jobs/{job_id}/approve", "jobs", ("run", "reason")),
+    Route("reject_job", ("POST",), "jobs/{job_id}/reject", "jobs", ("run", "reason")),
     Route("submit_batch", ("POST",), "jobs/batch", "batches", reads_body=True, for_tenants=True),
     Route("list_batches", _READ, "batches", "batches", ("after",), for_tenants=True),
     Route("read_batch", _READ, "batches/{batch_id}", "batches", for_tenants=True),

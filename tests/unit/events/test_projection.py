@@ -123,7 +123,7 @@ def test_an_event_told_again_is_the_same_and_a_replay_is_another() -> None:
         for event_type in EventType
         if event_type not in {EventType.REJECTED, *OPERATOR_EVENTS}
     }
-    assert len(ids) == 12
+    assert len(ids) == 14
 
 
 def test_a_trace_is_continued() -> None:

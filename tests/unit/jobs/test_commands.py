@@ -64,7 +64,10 @@ def test_a_faulty_command_names_its_fields(content: dict[str, Any], field: str) 
         ({"width": 1}, "use one of command, job_id, run, result, pictures, reason"),
         ({"picture": "keep"}, "did you mean 'pictures'?"),
         ({"id": "fox"}, "use job_id"),
-        ({"command": "cancle"}, "did you mean 'cancel'? use 'cancel', 'release', 'fail' or"),
+        (
+            {"command": "cancle"},
+            "did you mean 'cancel'? use 'cancel', 'release', 'fail', 'replay', 'approve' or",
+        ),
     ],
 )
 def test_a_fault_of_a_command_suggests_what_a_command_may_have(

@@ -63,7 +63,9 @@ def command(action: Action, run: int | None = None, **more: Any) -> Command:  # 
 
 @pytest.mark.parametrize("action", Action)
 def test_a_command_to_an_earlier_run_has_no_further_effect(action: Action) -> None:
-    later = job(done(), ended(), run=2)
+    of_review = action in {Action.APPROVE, Action.REJECT}
+    state = JobState.AWAITING_REVIEW if of_review else JobState.PARKED
+    later = job(done(), ended(), state=state, run=2)
     assert apply_command(later, command(action, run=1), now=NOW) is later
     assert apply_command(later, command(action, run=2), now=NOW) != later
 

@@ -8,6 +8,7 @@ from functools import cache, partial
 import pytest
 
 from shared.errors import IllegalStep, Superseded
+from shared.jobs.commands import Action, Command
 from shared.records import commands
 from shared.records.record import Attempt, Failure, JobRecord, JobState, TaskState
 from shared.records.transitions import (
@@ -42,10 +43,12 @@ def opened() -> Iterator[JobRecord]:
     for more in (
         {},
         {"finish": {"thumbnail": 64}, "deadline": (AT + timedelta(days=1)).isoformat()},
+        {"review": True},
     ):
         job = read(ASKED | more)
         routed = plans(model="gpt-image-2", locales=("de", "ja"))
-        yield open_record(job, routed, now=AT, publish=False)
+        limit = 60 if job.review else None
+        yield open_record(job, routed, now=AT, publish=False, review_seconds=limit)
 
 
 def newest(record: JobRecord, index: int) -> Attempt:
@@ -105,6 +108,10 @@ def job_changes() -> Iterator[tuple[set[Step], Change]]:
     yield {Step.REPLAY}, partial(commands.replay, remake=False, now=AT)
     yield {Step.REPLAY}, partial(commands.replay, remake=True, now=AT)
     yield {Step.RELEASE, Step.FAIL}, partial(commands.resume, now=LATER)
+    for action in ("approve", "reject"):
+        command = Command(command=Action(action), job_id="fox")
+        yield {Step(action)}, partial(commands.apply_command, command=command, now=AT)
+    yield {Step.REJECT}, partial(commands.expire_review, now=LATER)
     yield set(), partial(end_finish, now=AT)
     yield set(), partial(end_finish, failure=FAILURE, now=AT)
 
@@ -113,7 +120,10 @@ def shape(record: JobRecord) -> str:
     """What of a record decides over its next steps."""
     tasks = [(task.state, bool(task.pictures), bool(task.failure)) for task in record.tasks]
     finishing = record.finishing and record.finishing.state
-    return json.dumps([record.state, tasks, finishing, record.cancel_requested, record.run > 1])
+    review = record.review_seconds, record.review and record.review.approved
+    return json.dumps(
+        [record.state, tasks, finishing, record.cancel_requested, record.run > 1, *review]
+    )
 
 
 @cache
@@ -167,7 +177,7 @@ def test_every_transition_follows_an_edge_and_every_edge_is_reached(
 
 
 def test_only_the_newest_claim_holds_a_task() -> None:
-    first, _ = opened()
+    first, *_ = opened()
     old = attempt(token=1)
     record = put_back_unpaid(claim(first, 0, old), 0, 1, code="429", now=AT)
     record = claim(record, 0, attempt(token=2))
@@ -178,7 +188,7 @@ def test_only_the_newest_claim_holds_a_task() -> None:
 
 
 def test_a_refused_step_says_what_the_task_or_the_job_is() -> None:
-    first, _ = opened()
+    first, *_ = opened()
     with pytest.raises(IllegalStep, match="task 0 is calling: park to parked is not allowed"):
         park(claim(first, 0, attempt(token=1)), 0, FAILURE, now=AT)
     with pytest.raises(IllegalStep, match="fox is running; only a parked job can release"):

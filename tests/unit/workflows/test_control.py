@@ -11,7 +11,8 @@ from shared.vocabulary import OPERATOR_EVENTS
 from shared.workflows.control import LONGEST_COMMAND_WAIT
 from tests.simulation.controlled_job import JOB, after, command
 from tests.simulation.reckoning import reckoned
-from tests.simulation.scene import Scene, data, error_reply, reply_to
+from tests.simulation.scene import Scene, configured, data, error_reply, reply_to
+from tests.simulation.scene import run as scene_of
 
 
 def words(scene: Scene) -> list[str]:
@@ -217,3 +218,73 @@ async def test_a_command_for_a_damaged_record_is_not_executed_and_says_why() -> 
     await scene.run()
     assert scene.reports[-1].what == "not_executed"
     assert "cannot read 'fox-1.json'" in scene.reports[-1].facts["why"]
+
+
+REVIEWED = {"job_id": "fox-1", "prompt": "a fox", "review": True, "finish": {"thumbnail": 64}}
+
+
+async def decided(**command: str) -> Scene:
+    scene = await scene_of(REVIEWED)
+    assert scene.world.event_types() == ["image.job.awaiting_review"]
+    assert scene.record("fox-1").state is JobState.AWAITING_REVIEW
+    scene.submit({"job_id": "fox-1", **command}, message_id="review")
+    await scene.run()
+    return scene
+
+
+async def test_only_an_approved_job_has_succeeded() -> None:
+    scene = await decided(command="approve")
+    assert scene.world.event_types()[1:] == ["image.job.succeeded"]
+    data = scene.world.events[-1].get_data()
+    assert isinstance(data, dict)
+    assert data["images"][0]["renditions"]
+    assert [*scene.world.sidecars] == ["fox-1/job.json"]
+    await scene.sweep_on()  # the entry of the first run goes when its review would have expired
+    assert len(scene.world.events) == 2
+
+
+async def test_a_rejected_job_has_failed_for_the_reason_and_keeps_its_pictures() -> None:
+    scene = await decided(command="reject", reason="six legs")
+    assert scene.world.event_types()[1:] == ["image.job.failed"]
+    data = scene.world.events[-1].get_data()
+    assert isinstance(data, dict)
+    assert (data["code"], data["message"]) == (
+        "not_approved",
+        "the pictures were rejected: six legs",
+    )
+    assert len(data["images"]) == 1
+    assert not scene.world.sidecars
+    scene.submit({"command": "replay", "job_id": "fox-1"}, message_id="replay")
+    await scene.run()
+    assert scene.record("fox-1").state is JobState.AWAITING_REVIEW
+    assert len(scene.world.endpoint.requests) == 1
+
+
+async def test_a_job_that_nobody_reviews_is_rejected_when_its_time_has_passed() -> None:
+    scene = Scene(configured(REVIEW_SECONDS="3600"))
+    scene.submit(REVIEWED)
+    await scene.run()
+    scene.world.clock.advance(timedelta(minutes=59))
+    await scene.sweep()
+    assert scene.record("fox-1").state is JobState.AWAITING_REVIEW
+    await scene.sweep_on()
+    failure = scene.record("fox-1").failure
+    assert failure is not None
+    assert failure.code == "not_approved"
+    assert "nobody reviewed" in failure.message
+
+
+@pytest.mark.parametrize("crash_at", range(30))
+@pytest.mark.parametrize("action", ["approve", "reject"])
+async def test_a_process_may_die_at_any_step_of_a_review(crash_at: int, action: str) -> None:
+    scene = await scene_of(REVIEWED)
+    scene.world.steps.crash_at = len(scene.world.steps.taken) + crash_at
+    scene.submit({"command": action, "job_id": "fox-1", "run": 1}, message_id="review")
+    await scene.run()
+    scene.world.steps.crash_at = None
+    await scene.sweep_on()
+    ended = {"approve": JobState.SUCCEEDED, "reject": JobState.FAILED}[action]
+    record = scene.record("fox-1")
+    assert (record.state, record.run) == (ended, 2)
+    assert all(entry.sent_at for entry in record.outbox)
+    assert scene.world.event_types()[-1] == f"image.job.{ended}"

@@ -71,7 +71,7 @@ function waiting(its) {
 
 // What happened, what it means, and what can be done about it, each with its consequence.
 function decision(its, kind) {
-  const orders = (ORDERS[job.state] ?? []).map((name, index) => order(name, index === 0 && job.state === "parked"));
+  const orders = (ORDERS[job.state] ?? []).map((name, index) => order(name, index === 0 && ["parked", "awaiting_review"].includes(job.state)));
   const detail = job.failure && job.failure.message !== its.title ? fold("What the provider said", "said", node("p", { dir: "auto" }, job.failure.message), job.failure.moderation?.categories.length ? node("p", {}, `It names: ${job.failure.moderation.categories.join(", ")}.`) : null) : null;
   if (job.state === "running") return node("div", { class: "panel work-note" }, state(its), " ", node("strong", {}, its.title), its.more ? node("span", { class: "dim" }, ` ${its.more}`) : null);
   return node("div", { class: `${kind} ${its.kind}` }, node("div", { class: "choose" }, icon(its.sign), node("h2", {}, its.title), node("p", {}, its.more), node("ul", { class: "orders" }, changes(its), orders), detail));
@@ -82,7 +82,7 @@ const changes = (its) => (its.acts[0] === "words" || its.acts.includes("changes"
   ? node("li", {}, node("span", {}, node("strong", {}, its.acts[0] === "words" ? "Change the words" : "Again with changes"), node("br"), node("span", { class: "dim" }, "A new job. You see what it costs before you make it.")), link("Change it", address.href({ page: "new", from: job.job_id }), { kind: "primary", name: "change" }))
   : null);
 
-const ORDERS = { parked: ["release", "fail", "cancel"], failed: ["replay"], cancelled: ["replay"], running: ["cancel"] };
+const ORDERS = { parked: ["release", "fail", "cancel"], failed: ["replay"], cancelled: ["replay"], running: ["cancel"], awaiting_review: ["approve", "reject"] };
 
 // What a command does, and what it costs.
 function consequence(name) {
@@ -93,11 +93,13 @@ function consequence(name) {
     case "fail": return "It ends as failed. Nothing more is paid, and it can be made again later.";
     case "cancel": return job.state === "running" ? "Calls under way are waited for, and what they cost is paid." : "It ends as cancelled: programs that wait for it get that event.";
     case "replay": return `Makes what is missing, ${plural(missing, "picture")}, ${about}.`;
+    case "approve": return "It ends as done: programs that wait for it get that event.";
+    case "reject": return "It ends as failed. The pictures are kept, and nothing more is paid.";
     default: return "";
   }
 }
 
-const TITLES = { replay: "Make again", release: "Try again", fail: "Give up", cancel: "Cancel" };
+const TITLES = { approve: "Approve", reject: "Reject", replay: "Make again", release: "Try again", fail: "Give up", cancel: "Cancel" };
 
 function order(name, first) {
   const fault = node("p", { class: "fault", role: "alert", hidden: true });

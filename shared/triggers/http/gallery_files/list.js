@@ -62,7 +62,7 @@ async function count() {
   if (!counts) return;
   glance.count(counts.running);
   for (const each of states.children) {
-    if (!["running", "parked", "failed"].includes(each.dataset.state)) continue;
+    if (!["running", "parked", "failed", "awaiting_review"].includes(each.dataset.state)) continue;
     const number = counts[each.dataset.state];
     each.querySelector(".count")?.remove();
     if (number) each.append(node("span", { class: "count" }, number.toLocaleString("en")));

@@ -21,6 +21,7 @@ const FAILURES = {
   poisoned: ["We could not finish it.", "It was given up after repeated crashes.", ["again"]],
   unclassified: ["We could not finish it.", "", ["again"]],
   cancelled: ["Cancelled.", "", ["again", "changes"]],
+  not_approved: ["The pictures were not approved.", "They are kept.", ["changes"]],
 };
 
 export const failure = (code) => {
@@ -34,6 +35,8 @@ export const COMMANDS = {
   fail: { label: "Give up", method: "POST", path: "/fail" },
   cancel: { label: "Cancel", method: "DELETE", path: "" },
   replay: { label: "Make again", method: "POST", path: "/replay" },
+  approve: { label: "Approve", method: "POST", path: "/approve" },
+  reject: { label: "Reject", method: "POST", path: "/reject" },
 };
 
 // What a job is at: `kind` is the colour, `word` the state, `title` and `more` say the rest, `acts` what can be done.
@@ -41,6 +44,7 @@ export const COMMANDS = {
 export function standing(job, { status = null, overview = null, now = Date.now() } = {}) {
   if (job.state === "running") return live(job, status, overview, now);
   if (job.state === "succeeded") return { kind: "good", sign: "good", word: "Done", title: "Done", more: "", acts: [] };
+  if (job.state === "awaiting_review") return { kind: "warn", sign: "pause", word: "To review", title: "Are these pictures good?", more: "Programs that wait for this job get it when someone approves.", acts: ["approve", "reject"] };
   const code = job.failure?.code ?? job.failure;
   const { title, more, acts } = failure(job.state === "cancelled" ? "cancelled" : code);
   if (job.state === "parked") return { kind: "warn", sign: "pause", word: "Needs you", title, more, acts: ["release", "fail"] };
@@ -107,4 +111,4 @@ export function changed({ field, asked, decided, reason: why }) {
 const FIELDS = { size: "The size", quality: "The quality", model: "The model", format: "The file type", background: "The background", compression: "The compression" };
 const sentence = (text) => (text ? `${text[0].toUpperCase()}${text.slice(1)}${/[.!?]$/.test(text) ? "" : "."}` : "");
 
-export const WORDS = { running: "Being made", succeeded: "Done", failed: "Failed", parked: "Needs you", cancelled: "Cancelled" };
+export const WORDS = { running: "Being made", succeeded: "Done", failed: "Failed", parked: "Needs you", cancelled: "Cancelled", awaiting_review: "To review" };
