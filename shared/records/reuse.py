@@ -25,12 +25,6 @@ class ReuseEntry(BaseModel):
     made_at: AwareDatetime
 
 
-def tenant_of(job: Job) -> str:
-    """Return the tenant of a job, whose pictures are never those of another tenant."""
-    del job
-    return "default"
-
-
 def reuse_key(
     job: Job,
     plans: Sequence[Plan],
@@ -45,7 +39,7 @@ def reuse_key(
     picture's bytes; `bodies` has what each deployment adds to a request.
     """
     shaping = {
-        "tenant": tenant_of(job),
+        "tenant": job.tenant,
         "prompts": list(prompts),
         "locales": job.locales,
         "n": job.n,
