@@ -121,7 +121,8 @@ class Base64Stream:
             return None
         head, comma, _ = text.partition(b",")
         longest = blank + _MAX_MEDIA_TYPE
-        if len(head) > longest or (comma and not head.lower().endswith(b";base64")):
+        is_other = bool(comma) and not head.lower().endswith(b";base64")
+        if len(head) > longest or is_other or b"\\" in head:
             quote = excerpt(head[:longest])
             raise UnreadableReply(f"A picture is a data URI without base64: {quote}")
         return len(head) + 1 if comma else None
@@ -230,8 +231,10 @@ class ReplyDecoder:
             raise self._fault
         events: list[PictureEvent] = []
         data = self._start + chunk
-        self._body = self._body or self._recognise(data)
-        self._start = b"" if self._body else data.lstrip(_WHITESPACE)
+        if not self._body:
+            data = data.lstrip(_WHITESPACE)
+            self._body = self._recognise(data)
+        self._start = b"" if self._body else data
         try:
             for event in self._body.feed(data) if self._body else ():
                 events.append(event)  # noqa: PERF402 - events before an error must be kept

@@ -154,3 +154,9 @@ def test_what_is_quoted_of_an_unreadable_reply_does_not_depend_on_the_chunks(bla
             decoder.finish()
         told.add(str(caught.value))
     assert len(told) == 1
+
+
+def test_a_data_uri_with_a_wrong_escape_is_no_picture_in_any_chunks() -> None:
+    reply = b'{"b64_json": "data:image/png' + rb"\u201c" * 40 + rb'\x;base64,QUFB"}'
+    for size in (1, 7, 64, 999):
+        assert [*decode(reply, sizes=[size])[0].spoiled] == [0]
