@@ -22,6 +22,7 @@ from pydantic import (
 )
 
 from ..errors import Fault, MalformedMessage
+from ..jobs.commands import MAX_RUNS
 from ..jobs.fields import JobId
 from ..jobs.parsing import derived_job_id, document
 from ..jobs.validation import plain_faults
@@ -65,7 +66,7 @@ class Continuation(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     batch_id: JobId
-    step: int = Field(ge=0, validation_alias=AliasChoices("step", "turn"))
+    step: int = Field(ge=0, le=MAX_RUNS, validation_alias=AliasChoices("step", "turn"))
     #: How long this step waited, seconds: the next waits longer when nothing has happened.
     waited: FiniteFloat = Field(default=0, ge=0)
 
