@@ -98,8 +98,8 @@ def _read_record(body: bytes) -> None:
     for action in Action:
         command = Command(command=action, job_id="fox")
         ask(f"{action} of a record", partial(apply_command, record, command, now=_NOW))
-    for task in record.tasks[:3]:
-        message = TaskMessage(job_id="fox", task=task.index, run=record.run)
+    for place in range(min(3, len(record.tasks))):
+        message = TaskMessage(job_id="fox", task=place, run=record.run)
         ask("next_step", partial(_next_step, record, message))
 
 
@@ -234,7 +234,8 @@ def _read_task(body: bytes) -> None:
         )
         ask("a ticket", lambda: acquire(None, request, now=_NOW, token="t"))  # noqa: S106 (no secret)
     if message:
-        same("a task message is read as written", one=read_task(message.to_bytes()), other=message)
+        again = read_task(message.to_bytes()).to_bytes()
+        same("a task message is read as written", one=again, other=message.to_bytes())
 
 
 def _read_finish(body: bytes) -> None:
