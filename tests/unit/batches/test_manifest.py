@@ -112,6 +112,7 @@ def test_ids_are_the_same_each_time_and_of_one_version_alone() -> None:
     [
         (b'{"batch_id": "a", "step": 1, "waited": 1e999}', "waited: inf is not a finite number"),
         (b'{"batch_id": "a", "step": 1, "\\ud800": 5}', "a name in it is not valid Unicode"),
+        (b'{"batch_id": "a", "step": 9999999999}', "step: 9999999999 is too big; at most"),
         (b'{"batch_id": "a", "step": "soon"}', "step: 'soon' is not a whole number"),
     ],
 )
