@@ -167,6 +167,26 @@ def _reserve_with_ticket(
     return pace, _postpone(pace, ticket.number, ticket, now)
 
 
+def give_tickets(
+    pace: Pace, count: int, *, now: datetime, quota: Quota, priority: Priority = "normal"
+) -> tuple[Pace, tuple[Ticket, ...]]:
+    """Give the next numbers to calls that will be asked for later; none is a permission to call."""
+    pace = _advance(pace.model_copy(update={"rate": apply_quota(pace.rate, quota)}), now)
+    tickets: list[Ticket] = []
+    for _ in range(count):
+        pace, answer = _give_ticket(pace, None, now, yields=priority == "low")
+        tickets.append(answer.ticket.model_copy(update={"postponed": 0}))
+    return pace, tuple(tickets)
+
+
+def find_call(pace: Pace, ticket: Ticket, *, now: datetime, quota: Quota) -> datetime:
+    """Return when a ticket is due as the line is now, or about when its number passed."""
+    pace = _advance(pace.model_copy(update={"rate": apply_quota(pace.rate, quota)}), now)
+    if ticket.epoch != pace.epoch:
+        return min(ticket.at, now)
+    return max(pace.free_at, now) + (ticket.number - pace.calling) * pace.rate.spacing
+
+
 def apply_throttle(
     pace: Pace, *, now: datetime, call_time: CallTime, retry_after: timedelta | None = None
 ) -> Pace:
@@ -212,6 +232,20 @@ def count_waiting(pace: Pace, *, now: datetime, quota: Quota) -> int:
     pace = _advance(pace.model_copy(update={"rate": apply_quota(pace.rate, quota)}), now)
     numbers = max(pace.promised, pace.promised_low) - pace.calling
     return _count_granted(pace, now) + max(math.ceil(numbers - _EPSILON), 0)
+
+
+def is_same_place(one: Ticket | None, other: Ticket) -> bool:
+    """Return whether two tickets are the same place in the same line."""
+    return one is not None and (one.pool, one.epoch, one.number) == (
+        other.pool,
+        other.epoch,
+        other.number,
+    )
+
+
+def waits_until(ticket: Ticket) -> datetime:
+    """Return when the message of a ticket is to be delivered: shortly before its call."""
+    return ticket.at - LEAD
 
 
 def find_next_call(pace: Pace, *, now: datetime, quota: Quota) -> datetime:

@@ -35,6 +35,8 @@ from .pacing import (
     Ticket,
     apply_successes,
     apply_throttle,
+    find_next_call,
+    give_tickets,
     is_still_valid,
     reserve,
     start_pace,
@@ -153,6 +155,34 @@ def acquire(
         return ledger if request.only_now else moved, answer
     moved, probe = _start_probes(moved, request, answer, token=token, now=now)
     return moved, Reservation(request.pool, request.deployment, answer, probe)
+
+
+def take_tickets(
+    ledger: Ledger | None,
+    count: int,
+    *,
+    pool: str,
+    quota: Quota,
+    priority: Priority,
+    now: datetime,
+) -> tuple[Ledger, tuple[Ticket, ...]]:
+    """Give places in the line to calls of jobs that are being accepted."""
+    ledger = ledger or Ledger(pace=start_pace(quota, now=now))
+    pace, tickets = give_tickets(ledger.pace, count, now=now, quota=quota, priority=priority)
+    named = tuple(ticket.model_copy(update={"pool": pool}) for ticket in tickets)
+    return ledger.model_copy(update={"pace": pace}), named
+
+
+def expect_call(
+    ledger: Ledger | None, deployment: str, *, quota: Quota, now: datetime
+) -> datetime | None:
+    """Return when a new caller would call a deployment; None while a circuit is open."""
+    if ledger is None:
+        return now
+    circuits = (ledger.circuits.get(name) for name in (WHOLE_POOL, deployment))
+    if any(open_until(circuit, now=now) for circuit in circuits if circuit):
+        return None
+    return find_next_call(ledger.pace, now=now, quota=quota)
 
 
 def probe_now(ledger: Ledger, *, now: datetime) -> Ledger:

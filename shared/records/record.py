@@ -15,6 +15,7 @@ from ..images_api.outcomes import OutcomeKind
 from ..images_api.replies import Moderation
 from ..jobs.finish import Kind
 from ..jobs.job import DEFAULT_TENANT, Job
+from ..limits.pacing import Ticket
 from ..pictures.inputs import InputPicture
 from ..pictures.measuring import PictureFacts
 from ..routing.plan import Plan, estimate_usd
@@ -168,6 +169,11 @@ class TaskRecord(_Frozen):
     claims: int = 0
     #: Calls that surely cost nothing and were put back (429, blocked, not sent).
     unpaid_retries: int = 0
+    #: Its place in the line of a quota pool, as given last in this run.
+    ticket: Ticket | None = Field(
+        default=None,
+        exclude_if=lambda ticket: ticket is None,  # a version before knows no ticket
+    )
     #: Code of the last of them.
     last_unpaid: str | None = None
     current: Attempt | None = None

@@ -6,6 +6,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ..jobs.parsing import read_model
 from ..limits.pacing import Ticket
+from .record import JobRecord, TaskRecord
 
 #: Characters of the reason why a task waits.
 MAX_HELD: Final = 400
@@ -47,6 +48,17 @@ class TaskMessage(_Message):
     ticket: Ticket | None = None
     #: Why it waits for an operator, when no deployment of its plan may be called.
     held: str | None = Field(default=None, max_length=MAX_HELD)
+
+
+def task_message(record: JobRecord, task: TaskRecord) -> TaskMessage:
+    """Return the message that wakes a task, with its place in line."""
+    return TaskMessage(
+        job_id=record.job_id,
+        task=task.index,
+        run=record.run,
+        traceparent=record.job.traceparent,
+        ticket=task.ticket,
+    )
 
 
 class FinishMessage(_Message):

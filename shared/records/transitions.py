@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from ..errors import IllegalStep, Superseded
 from ..jobs.job import Job
+from ..limits.pacing import Ticket
 from ..pictures.inputs import InputPicture
 from ..routing.plan import Plan
 from ..vocabulary import EventType, FailureCode
@@ -134,6 +135,14 @@ def open_record(
         accepted_at=now,
         updated_at=now,
     )
+
+
+def keep_ticket(record: JobRecord, index: int, ticket: Ticket) -> JobRecord:
+    """Note the place in line of a task that is pending, so that no sweep takes another one."""
+    task = record.tasks[index]
+    if task.state is not TaskState.PENDING:
+        return record
+    return replace_task(record, task.model_copy(update={"ticket": ticket}), record.updated_at)
 
 
 def claim(record: JobRecord, index: int, attempt: Attempt) -> JobRecord:
@@ -328,6 +337,7 @@ def reopen(record: JobRecord, step: Step, *, now: datetime) -> JobRecord:
             "cancel_requested": None,
             "finishing": None,
             "review": None,
+            "tasks": tuple(task.model_copy(update={"ticket": None}) for task in record.tasks),
         }
     )
 

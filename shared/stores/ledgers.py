@@ -18,6 +18,7 @@ from typing import Any, Final
 from pydantic import ValidationError
 
 from ..errors import AlreadyExists, ImageJobsError, StaleVersion, UnreadableRecord
+from ..limits.adaptive_rate import Quota
 from ..limits.budget import (
     CostReservation,
     DayLedger,
@@ -29,6 +30,7 @@ from ..limits.budget import (
     settle,
 )
 from ..limits.circuit_breaker import CallFeedback, CallWindow
+from ..limits.pacing import Priority, Ticket
 from ..limits.pool_ledger import (
     AcquireRequest,
     AcquireResult,
@@ -41,6 +43,7 @@ from ..limits.pool_ledger import (
     mark_sent,
     probe_now,
     report,
+    take_tickets,
 )
 from ..ports import Blobs, Clock, Versioned
 from .documents import Documents, until_written
@@ -74,6 +77,16 @@ class PoolLedgers:
             return acquire(ledger, request, now=now, token=token, accepted=accepted)
 
         return await shared.change(step)
+
+    async def take_tickets(
+        self, pool: str, count: int, *, quota: Quota, priority: Priority
+    ) -> tuple[Ticket, ...]:
+        """Take places in the line of a pool for `count` calls that are asked for later."""
+
+        def step(ledger: Ledger | None, now: datetime) -> tuple[Ledger, tuple[Ticket, ...]]:
+            return take_tickets(ledger, count, pool=pool, quota=quota, priority=priority, now=now)
+
+        return await self._ledger(pool).change(step)
 
     async def wait_for(self, reservation: Reservation) -> bool:
         """Wait until the reserved time; return whether the reservation is still valid then."""
@@ -149,6 +162,10 @@ class PoolLedgers:
         """
         return await self._ledger(pool).look()
 
+    def last_seen(self, pool: str) -> Ledger | None:
+        """Return the ledger as this process saw it last, however long ago; no read."""
+        return self._ledger(pool).last_seen
+
     async def names(self, *, limit: int) -> list[str]:
         """Return the names of the pools that have a ledger; one listing."""
         page = await self._blobs.list("", limit=limit)
@@ -216,9 +233,14 @@ class _SharedLedger:
         result: T = mine.result
         return result
 
+    @property
+    def last_seen(self) -> Ledger | None:
+        """The ledger as it was read or written last."""
+        return self._seen.value if self._seen else None
+
     def has_trouble(self, deployment: str) -> bool:
         """Return whether the ledger, as last seen, waits for an accepted call."""
-        return has_trouble(self._seen.value if self._seen else None, deployment)
+        return has_trouble(self.last_seen, deployment)
 
     async def look(self) -> Ledger | None:
         """Return the ledger as it was not longer ago than `FRESH`."""

@@ -2,12 +2,13 @@
 
 A job with `reuse` may end at once, with the pictures of an earlier one.
 
-Order of writes: the index entry, the record (create-only), the lane messages, the event. After a
-stop between any two, the same job sent again continues from the record, and so does a sweep, which
-finds the entry.
+Order of writes: the tickets, the index entry, the record (create-only), the lane messages, the
+event. After a stop between any two, the same job sent again continues from the record, and so does
+a sweep, which finds the entry. A ticket without a record passes unused.
 """
 
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ..config.settings import Configuration
@@ -23,17 +24,19 @@ from ..errors import (
 )
 from ..jobs.fields import is_job_id
 from ..jobs.job import Job
+from ..limits.pacing import waits_until
 from ..pictures.inputs import InputPicture, input_pixels, input_types
 from ..ports import Versioned
 from ..records.index_entry import FIRST_CHECK_AFTER, index_entry_of
 from ..records.record import BatchEntryRef, JobRecord, JobState, TaskState
-from ..records.task_messages import TaskMessage
+from ..records.task_messages import task_message
 from ..records.transitions import open_record
 from ..routing.plan import Plan
 from ..routing.planner import find_setting_faults, make_plans
 from ..stores.world import World
 from ..vocabulary import RejectionCode
 from .finishing import wake_finish
+from .generation.reservations import take_tickets
 from .outbox import publish_pending
 
 if TYPE_CHECKING:  # a module less at the start
@@ -135,7 +138,7 @@ async def accept(
         )
         if job.reuse:
             record = await _reuse(record, world, configuration)
-        stored, is_new = await _create_record(record, world)
+        stored, is_new = await _create_record(record, world, configuration)
     await wake(stored.value, world, configuration)
     ended = not is_new and stored.value.state is not JobState.RUNNING
     stored = await publish_pending(stored, world, source=settings.event_source, again=ended)
@@ -205,8 +208,11 @@ async def _reuse(record: JobRecord, world: World, configuration: Configuration) 
     return reuse_pictures(record, source, now=record.accepted_at) if source else record
 
 
-async def _create_record(record: JobRecord, world: World) -> tuple[Versioned[JobRecord], bool]:
+async def _create_record(
+    record: JobRecord, world: World, configuration: Configuration
+) -> tuple[Versioned[JobRecord], bool]:
     """Write a job's first record, or find an earlier one; tell whether it was written."""
+    record = await take_tickets(record, world, configuration)
     entry = await world.index.add(
         index_entry_of(record), next_check_at=record.accepted_at + FIRST_CHECK_AFTER
     )
@@ -253,13 +259,11 @@ async def _read_record(job: Job, world: World) -> Versioned[JobRecord] | None:
 async def wake(record: JobRecord, world: World, configuration: Configuration) -> None:
     """Send a message for each pending task, or for the pending finish; a second one is harmless."""
     await wake_finish(record, world, configuration)
+    give_up_at = record.give_up_at(configuration.settings.job_lifetime)
     for task in record.tasks:
         if task.state is TaskState.PENDING:
             queue = configuration.settings.lanes[record.plans[task.part].lane]
-            message = TaskMessage(
-                job_id=record.job_id,
-                task=task.index,
-                run=record.run,
-                traceparent=record.job.traceparent,
-            )
-            await world.queues.send(queue, message.to_bytes())
+            now = world.clock.now()
+            due = min(waits_until(task.ticket), give_up_at) if task.ticket else now
+            message = task_message(record, task)
+            await world.queues.send(queue, message.to_bytes(), delay=max(due - now, timedelta()))

@@ -1,7 +1,7 @@
 """Carry out a command on a job's record, wake its tasks and publish its events.
 
-Order of writes: the pending events, the index entry of the next run, the record, the lane messages,
-the event. After a stop between any two, the same command continues, or a sweep that
+Order of writes: the pending events, the tickets, the index entry of the next run, the record, the
+lane messages, the event. After a stop between any two, the same command continues, or a sweep that
 finds the entry.
 """
 
@@ -23,6 +23,7 @@ from ..stores.documents import until_written
 from ..stores.world import World
 from .acceptance import wake
 from .finishing import wait_for_record
+from .generation.reservations import take_tickets
 from .outbox import publish_pending
 
 #: How long a command waits for a record that it can't change now.
@@ -92,6 +93,7 @@ async def change_job(
         if record == stored.value:
             return stored
         if record.run > stored.value.run:
+            record = await take_tickets(record, world, configuration)
             await world.index.add(index_entry_of(record), next_check_at=now + FIRST_CHECK_AFTER)
         return Versioned(record, await world.records.replace(record, stored.version))
 

@@ -14,12 +14,14 @@ from typing import Any, Final
 
 from ..config.settings import Configuration
 from ..errors import BlobLeased, NewerRecord, RecordGone, Unavailable, UnreadableRecord
+from ..limits.adaptive_rate import Quota
+from ..limits.pacing import find_call
 from ..ports import Report, Versioned, What
 from ..records.commands import expire_review, resume
 from ..records.costs import awaits_budget, resumes_at
 from ..records.index_entry import index_entry_of
 from ..records.record import JobRecord, JobState, TaskRecord, TaskState
-from ..records.task_messages import TaskMessage
+from ..records.task_messages import task_message
 from ..stores.index import OpenEntry
 from ..stores.world import World
 from .control import change_job
@@ -29,8 +31,8 @@ from .generation.reservations import reconcile
 from .generation.steps import GiveUp, Resolve, next_step
 from .outbox import end_damaged, publish_pending, update_index
 
-#: A message counts as lost after so long without a change, then after twice as long each time: one
-#: that is sent without need does nothing, but costs a delivery.
+#: A message counts as lost after so long without a change, or after its expected call, then after
+#: twice as long each time: one that is sent without need does nothing, but costs a delivery.
 IDLE: Final = timedelta(minutes=15)
 #: A check comes this long after the moment it waits for, so that a running task is first.
 MARGIN: Final = timedelta(seconds=15)
@@ -145,7 +147,7 @@ class _SweepRun:
     async def continue_job(self, record: JobRecord, entry: OpenEntry) -> None:
         """Continue the finish and the tasks of a running job, and set its next check."""
         due, now = entry.next_check_at, self.world.clock.now()
-        if record.awaits_finish and is_message_lost(record, due=due, now=now):
+        if record.awaits_finish and is_message_lost(record.updated_at, due=due, now=now):
             await wake_finish(record, self.world, self.configuration)
             self.done["woken"] += 1
         for task in record.tasks:
@@ -156,16 +158,30 @@ class _SweepRun:
 
     async def continue_task(self, record: JobRecord, task: TaskRecord, due: datetime) -> None:
         """End a task that died or is too late, or wake it if its message was lost."""
-        message = TaskMessage(job_id=record.job_id, task=task.index, run=record.run)
+        message = task_message(record, task)
         now = self.world.clock.now()
         step = next_step(record, message, now=now, configuration=self.configuration)
         if isinstance(step, Resolve | GiveUp):
             await continue_task(message, self.world, self.configuration)
             self.done["resolved" if isinstance(step, Resolve) else "given_up"] += 1
-        elif task.state is TaskState.PENDING and is_message_lost(record, due=due, now=now):
+        elif (
+            task.state is TaskState.PENDING
+            and is_message_lost(silent_since(record, task), due=due, now=now)
+            and not await self.waits_in_line(record, task)
+        ):
             queue = self.configuration.settings.lanes[record.plans[task.part].lane]
             await self.world.queues.send(queue, message.to_bytes())
             self.done["woken"] += 1
+
+    async def waits_in_line(self, record: JobRecord, task: TaskRecord) -> bool:
+        """Tell whether the number of a task is yet to come, or has just passed: a slower line."""
+        known = map(self.configuration.deployment, record.plans[task.part].deployments)
+        ticket = task.ticket
+        pool = next((each for each in known if each and ticket and each.pool == ticket.pool), None)
+        if not ticket or not pool or not (ledger := await self.world.pools.look(pool.pool)):
+            return False
+        quota, now = Quota(rpm=pool.rpm or 0.0), self.world.clock.now()
+        return now < find_call(ledger.pace, ticket, now=now, quota=quota) + IDLE
 
     def report(self) -> Report:
         what = What.SWEPT_IN_PART if self.failed else What.SWEPT
@@ -179,24 +195,34 @@ def next_check_at(record: JobRecord, *, now: datetime, lifetime: timedelta) -> d
     """Return when there may be something to do for a running job."""
     moments = [record.give_up_at(lifetime)]
     moments += [task.current.deadline_at for task in record.tasks if task.current]
-    if record.awaits_finish or any(task.state is TaskState.PENDING for task in record.tasks):
-        idle = _idle(record, now)
-        moments.append(record.updated_at + (idle if now < record.updated_at + idle else 2 * idle))
+    silences = [
+        silent_since(record, task) for task in record.tasks if task.state is TaskState.PENDING
+    ]
+    if record.awaits_finish:
+        silences.append(record.updated_at)
+    for since in silences:
+        idle = _idle(since, now)
+        moments.append(since + (idle if now < since + idle else 2 * idle))
     return min(max(min(moments) + MARGIN, now + SHORTEST), now + LONGEST)
 
 
-def is_message_lost(record: JobRecord, *, due: datetime, now: datetime) -> bool:
-    """Tell whether what is pending must be woken again: the record has not changed for long.
+def silent_since(record: JobRecord, task: TaskRecord) -> datetime:
+    """Return from when on a pending task's message counts as silent: not while it has to wait."""
+    return max(record.updated_at, task.ticket.at) if task.ticket else record.updated_at
+
+
+def is_message_lost(since: datetime, *, due: datetime, now: datetime) -> bool:
+    """Tell whether what is pending must be woken again: nothing has happened for long.
 
     `due` is the moment of this check: an alarm before it was handled by an earlier check.
     """
-    idle = _idle(record, now)
-    return now - record.updated_at >= idle and record.updated_at + idle + MARGIN >= due
+    idle = _idle(since, now)
+    return now - since >= idle and since + idle + MARGIN >= due
 
 
-def _idle(record: JobRecord, now: datetime) -> timedelta:
+def _idle(since: datetime, now: datetime) -> timedelta:
     """Return the longest of `IDLE`, doubled again and again, that has passed; at least `IDLE`."""
     idle = IDLE
-    while record.updated_at + 2 * idle <= now:
+    while since + 2 * idle <= now:
         idle *= 2
     return idle

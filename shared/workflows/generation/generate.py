@@ -189,7 +189,7 @@ async def _acquire(
         deployments=step.deployments,
         limit=call_limit(record, task.message.task, task.configuration),
         priority=record.job.priority,
-        ticket=task.message.ticket,
+        ticket=task.ticket_of(record),
         give_up_at=step.give_up_at,
         is_last_call=_is_last_call(task, record, step),
     )
@@ -213,7 +213,7 @@ async def _requeue(
     until = min(task.world.clock.now() + answer.delay, step.give_up_at)
     if isinstance(answer, CircuitOpen):
         return await task.wait_for_circuit(record, answer, until)
-    return await task.wait_in_line(record, answer.ticket, until)
+    return await task.wait_in_line(stored, answer.ticket, until)
 
 
 def _reroute(

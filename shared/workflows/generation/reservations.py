@@ -6,6 +6,7 @@ The cost is reserved before a call, settled after it, and reconciled when a proc
 """
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -15,11 +16,17 @@ from ...config.settings import Configuration
 from ...errors import ImageJobsError, NewerRecord, RecordGone, Unavailable, UnreadableRecord
 from ...limits.adaptive_rate import Quota
 from ...limits.budget import MILLION, CostReservation, NoBudget, SettledCost, to_millionths
-from ...limits.pacing import Postponed, Priority, Ticket
-from ...limits.pool_ledger import AcquireRequest, AcquireResult, CircuitOpen, Reservation
+from ...limits.pacing import LEAD, Postponed, Priority, Ticket
+from ...limits.pool_ledger import (
+    AcquireRequest,
+    AcquireResult,
+    CircuitOpen,
+    Reservation,
+    expect_call,
+)
 from ...ports import Clock, Versioned
 from ...records.costs import over_budget, settled_cost
-from ...records.record import Attempt, Failure, JobRecord, JobState
+from ...records.record import Attempt, Failure, JobRecord, JobState, TaskState
 from ...stores.ledgers import PoolLedgers
 from ...stores.world import World
 
@@ -88,6 +95,59 @@ async def _acquire(request: ReservationRequest, pools: PoolLedgers) -> AcquireRe
     if not several or (ticket and ticket.pool == deployment.pool):
         return soonest
     return await pools.acquire(_ask(request, deployment))
+
+
+async def take_tickets(record: JobRecord, world: World, configuration: Configuration) -> JobRecord:
+    """Return a record that is about to be written, with a place in line for each pending task.
+
+    Each place is in the pool that would call soonest; one write for each pool. Where a ledger can't
+    be written now, its tasks ask when they are delivered. Where others wait, a job that was
+    accepted before gets none: a number that nobody uses holds them up.
+    """
+    now, given = world.clock.now(), dict[int, Ticket]()
+    by_pool: dict[str, tuple[Quota, list[int]]] = {}
+    with suppress(Unavailable):
+        for part, plan in enumerate(record.plans):
+            soonest = await _find_soonest(plan.deployments, world, configuration)
+            if soonest is None:
+                continue
+            deployment, at = soonest
+            if at > now + LEAD and record.run == 1 and await world.records.read(record.job_id):
+                return record
+            _, indices = by_pool.setdefault(deployment.pool, (Quota(rpm=deployment.rpm or 0.0), []))
+            indices += [
+                task.index
+                for task in record.tasks
+                if task.part == part and task.state is TaskState.PENDING
+            ]
+        for pool, (quota, indices) in by_pool.items():
+            tickets = await world.pools.take_tickets(
+                pool, len(indices), quota=quota, priority=record.job.priority
+            )
+            given |= zip(indices, tickets, strict=True)
+    tasks = (
+        task.model_copy(update={"ticket": given[task.index]}) if task.index in given else task
+        for task in record.tasks
+    )
+    return record.model_copy(update={"tasks": tuple(tasks)})
+
+
+async def _find_soonest(
+    names: Sequence[str], world: World, configuration: Configuration
+) -> tuple[Deployment, datetime] | None:
+    """Return the deployment that would call soonest, and when; None where none is configured."""
+    known = [each for name in names if (each := configuration.deployment(name))]
+    several, now = len({each.pool for each in known}) > 1, world.clock.now()
+    expected: list[tuple[datetime, int]] = []
+    for order, each in enumerate(known):
+        pools = world.pools
+        ledger = await pools.look(each.pool) if several else pools.last_seen(each.pool)
+        at = expect_call(ledger, each.name, quota=Quota(rpm=each.rpm or 0.0), now=now)
+        expected.append((at or datetime.max.replace(tzinfo=UTC), order))
+    if not expected:
+        return None
+    at, order = min(expected)
+    return known[order], at
 
 
 def _ask(request: ReservationRequest, deployment: Deployment) -> AcquireRequest:

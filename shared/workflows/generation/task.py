@@ -17,13 +17,13 @@ from ...errors import (
 )
 from ...images_api.outcomes import OutcomeKind
 from ...limits.circuit_breaker import NOTHING, CallFeedback
-from ...limits.pacing import Ticket
+from ...limits.pacing import Ticket, is_same_place
 from ...limits.pool_ledger import Alarm, CircuitOpen, Reservation
 from ...ports import Report, StoredPicture, Versioned, What
 from ...records.outcomes import FinishedCall, OnUnknown, apply_outcome
 from ...records.record import Attempt, Failure, JobRecord, TaskState
 from ...records.task_messages import MAX_HELD, TaskMessage
-from ...records.transitions import OPEN, adopt, give_up, park
+from ...records.transitions import OPEN, adopt, give_up, keep_ticket, park
 from ...stores.world import World
 from ...vocabulary import clip, picture_names
 from ..finishing import BLOB_AGAIN, wake_finish
@@ -56,8 +56,15 @@ class TaskRun:
         await self.wake(record, wait)
         return self.report(What.IN_PROGRESS, again_in_seconds=_seconds(wait))
 
-    async def wait_in_line(self, record: JobRecord, ticket: Ticket, until: datetime) -> Report:
+    async def wait_in_line(
+        self, stored: Versioned[JobRecord], ticket: Ticket, until: datetime
+    ) -> Report:
         """Put the message back until shortly before its ticket's call time."""
+        record, index = stored.value, self.message.task
+        if not is_same_place(record.tasks[index].ticket, ticket):
+            await self.world.records.update(
+                stored, lambda current: keep_ticket(current, index, ticket)
+            )
         wait = until - self.world.clock.now()
         await self.wake(record, wait, ticket=ticket)
         return self.report(What.POSTPONED, pool=ticket.pool, again_in_seconds=_seconds(wait))
@@ -129,6 +136,11 @@ class TaskRun:
             reason="no_reply",
             again_in_seconds=_seconds(ASK_AGAIN),
         )
+
+    def ticket_of(self, record: JobRecord) -> Ticket | None:
+        """Return the place in line: the message's, or the record's for a first call."""
+        task = record.tasks[self.message.task]
+        return self.message.ticket or (None if task.claims else task.ticket)
 
     def on_unknown(self, record: JobRecord) -> OnUnknown:
         """Return what the job does after an unknown outcome."""

@@ -8,8 +8,9 @@ from shared.errors import StoreUnavailable
 from shared.records.dead_letter import read_dead_letter
 from shared.records.index_entry import FIRST_CHECK_AFTER, index_entry_of
 from shared.records.record import JobState
+from shared.records.task_messages import read_task
 from shared.workflows.sweep import MOST_CHECKS, ORPHAN_AFTER
-from tests.simulation.scene import Scene, configured, data, run
+from tests.simulation.scene import Scene, configured, data, error_reply, run
 from tests.simulation.steps import Crash
 
 JOB = {"job_id": "fox-1", "prompt": "a fox in the snow", "model": "gpt-image-2"}
@@ -85,6 +86,67 @@ async def test_a_task_that_waits_for_long_is_woken_ever_more_rarely() -> None:
     assert words(scene)["checks"] < 40
 
 
+async def in_line(jobs: int, **settings: str) -> Scene:
+    """Jobs at once in a pool of one call a minute, their messages hidden until their time."""
+    one = '[{"name": "gpt-image-2", "rpm": 1}]'
+    scene = Scene(configured(FOUNDRY_DEPLOYMENTS=one, **settings))
+    for number in range(jobs):
+        job = JOB | {"job_id": f"fox-{number}"}
+        scene.submit(job, message_id=f"message-{number}")
+    for _ in range(jobs):
+        await scene.deliver(scene.waiting.pop(0))
+    scene.take_sent()
+    return scene
+
+
+def numbers(scene: Scene) -> float:
+    """How many numbers the pool has given away."""
+    return scene.world.pool_ledgers["gpt-image-2"].pace.promised
+
+
+async def test_a_task_that_waits_in_line_is_not_taken_for_forgotten() -> None:
+    scene = await in_line(40)
+    for _ in range(30):
+        scene.world.clock.advance(timedelta(minutes=1))
+        await scene.sweep()
+    # Due for 15 minutes, and never delivered; a check comes a little later.
+    assert words(scene)["woken"] == 15
+    assert numbers(scene) == 40
+
+
+async def test_the_copy_of_a_forgotten_task_keeps_its_place_in_line() -> None:
+    scene = await in_line(3)
+    scene.waiting.clear()
+    await scene.sweep_on()
+    assert words(scene)["woken"] == 3
+    bodies = scene.world.queues.bodies(scene.world.queues.sent[0].queue)
+    tickets = [read_task(each).ticket for each in bodies[:6]]
+    assert sorted(each.number for each in tickets if each) == [0, 0, 1, 1, 2, 2]
+    assert scene.world.event_types() == ["image.job.succeeded"] * 3
+
+
+async def test_a_slower_line_makes_no_task_forgotten() -> None:
+    scene = await in_line(3)
+    scene.world.endpoint.script.append(error_reply(429, "429", retry_after_ms="3600000"))
+    await scene.deliver(scene.waiting.pop(0))
+    for _ in range(70):
+        scene.world.clock.advance(timedelta(minutes=1))
+        await scene.sweep()
+    assert words(scene).get("woken", 0) == 0
+
+
+async def test_sweeps_give_no_number_away_in_vain() -> None:
+    scene = await in_line(30)
+    while scene.waiting:
+        scene.waiting.sort(key=lambda each: each.due)
+        await scene.sweep()
+        await scene.deliver(scene.waiting.pop(0))
+        scene.take_sent()
+    assert numbers(scene) <= 31
+    made = [scene.record(f"fox-{n}").attempts[0].started_at for n in range(30)]
+    assert max(made) - min(made) <= timedelta(minutes=30)
+
+
 async def test_an_attempt_that_died_is_resolved_without_its_message() -> None:
     scene = await died_in("endpoint.post", ON_UNKNOWN_OUTCOME="park")
     await scene.sweep_on()
@@ -118,7 +180,7 @@ async def test_a_job_past_its_deadline_is_ended_though_its_lane_stands_still() -
 async def test_a_marker_without_a_record_stays_until_its_message_must_have_come_back() -> None:
     scene = Scene()
     scene.submit(JOB)
-    scene.world.steps.crash_at = 1
+    scene.world.steps.crash_at = 3  # the ledger is read and written, and the entry
     await scene.deliver(scene.waiting.pop())
     scene.waiting.clear()
     scene.world.clock.advance(FIRST_CHECK_AFTER)
@@ -133,7 +195,7 @@ async def test_a_marker_without_a_record_stays_until_its_message_must_have_come_
 async def test_a_marker_of_a_second_acceptance_is_taken_away() -> None:
     scene = Scene()
     scene.submit(JOB)
-    scene.world.steps.crash_at = 1
+    scene.world.steps.crash_at = 3  # the ledger is read and written, and the entry
     await scene.run()  # comes back ten minutes later, and is accepted under another time
     assert scene.record("fox-1").state is JobState.SUCCEEDED
     assert len(scene.world.open_jobs) == 1

@@ -123,7 +123,7 @@ async def test_a_busy_quota_makes_way_for_another_one_of_the_same_model() -> Non
     scene = await submitted(jobs=2, FOUNDRY_DEPLOYMENTS=deployments("one", "two", rpm=2))
     await scene.run()
     assert called(scene) == ["one", "two"]
-    assert not any(each.delay for each in scene.world.queues.sent)
+    assert max(each.delay for each in scene.world.queues.sent) < timedelta(seconds=3)
 
 
 async def test_when_every_quota_is_busy_a_job_waits_for_the_one_that_is_free_first() -> None:
@@ -158,7 +158,7 @@ async def test_a_turn_that_is_seconds_away_is_waited_for_and_the_intent_is_writt
     await scene.run()
     first, second = (scene.record(f"fox-{n}").attempts[0].started_at for n in (1, 2))
     assert second - first == timedelta(seconds=3)
-    assert not any(each.delay for each in scene.world.queues.sent)
+    assert max(each.delay for each in scene.world.queues.sent) < timedelta(seconds=3)
 
 
 @pytest.mark.parametrize("rpm", [1, 6, 600])
