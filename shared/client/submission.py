@@ -218,6 +218,7 @@ class JobFields(TypedDict, total=False):
     on_unknown: Literal["retry_once", "park", "fail"]
     max_cost_usd: float
     deadline: datetime | str
+    not_before: datetime | str
     priority: Literal["normal", "low"]
     tenant: str
     tags: Mapping[str, str]

@@ -253,7 +253,7 @@ def read_duration(text: str) -> timedelta:
     return timedelta(days=count) if unit == "d" else timedelta(hours=count)
 
 
-def _parse_moment(value: object) -> object:
+def parse_moment(value: object) -> datetime:
     """Parse ISO 8601 text and convert it to UTC, so that equal moments compare equal."""
     if isinstance(value, str):
         try:
@@ -352,7 +352,7 @@ Url = Annotated[
 ]
 Moment = Annotated[
     datetime,
-    BeforeValidator(_parse_moment),
+    BeforeValidator(parse_moment),
     WithJsonSchema({"type": "string", "format": "date-time"}),
 ]
 Traceparent = Annotated[

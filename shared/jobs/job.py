@@ -6,7 +6,7 @@ A `Job` is always valid. Its defaults are part of the contract (`docs/messages.m
 import hashlib
 import json
 from collections.abc import Iterator, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -36,6 +36,7 @@ from .fields import (
     Traceparent,
     Url,
     check_distinct,
+    parse_moment,
     read_duration,
 )
 from .finish import Finish
@@ -71,8 +72,19 @@ def _list_conflicts(written: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str
         yield "compression", ("format",), "needs format 'jpeg'; a png is always lossless"
     if written.get("background") == "transparent" and written.get("format", "png") != "png":
         yield "background", ("format",), "'transparent' needs format 'png'; a jpeg has no alpha"
+    begin, end = (_moment(written.get(name)) for name in ("not_before", "deadline"))
+    if begin and end and end <= begin:
+        yield "deadline", ("deadline", "not_before"), "is not after not_before; leave time to call"
     if "mask" in written and "inputs" not in written:
         yield "mask", (), "needs an input picture; name the picture to edit in inputs"
+
+
+def _moment(value: object) -> datetime | None:
+    """Return a moment as a caller wrote it; None for one that its own field rejects."""
+    try:
+        return parse_moment(value) if value is not None else None
+    except ValueError:
+        return None
 
 
 #: Values of `model` that leave the choice to the app.
@@ -247,6 +259,11 @@ class Job(RequestModel):
     )
     deadline: Moment | None = Field(
         default=None, description="ISO 8601 with a time zone; no call starts after it."
+    )
+    not_before: Moment | None = Field(
+        default=None,
+        exclude_if=lambda moment: moment is None,  # a version before does not know it
+        description="ISO 8601 with a time zone; no call starts before it.",
     )
     priority: Literal["normal", "low"] = Field(
         default="normal", description="`low` lets jobs of normal priority go first."

@@ -314,7 +314,7 @@ class JobRecord(_Frozen):
         return self
 
     def give_up_at(self, lifetime: timedelta) -> datetime:
-        """Return when to give the job up: at its deadline, or after `lifetime`.
+        """Return when to give the job up: at its deadline, or after `lifetime` from its begin.
 
         A deadline that had passed when the run began does not count.
         """
@@ -322,7 +322,7 @@ class JobRecord(_Frozen):
         deadline = self.job.deadline
         if deadline and (self.run_started_at is None or deadline > begun):
             return deadline
-        return begun + lifetime
+        return max(begun, self.job.not_before or begun) + lifetime
 
     @property
     def estimate_usd(self) -> float | None:

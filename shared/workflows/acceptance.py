@@ -9,7 +9,7 @@ a sweep, which finds the entry. A ticket without a record passes unused.
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 from ..config.settings import Configuration
 from ..errors import (
@@ -41,6 +41,10 @@ from .outbox import publish_pending
 
 if TYPE_CHECKING:  # a module less at the start
     from ..stores.index import OpenEntry
+
+
+#: The longest that a message is hidden; a queue hides none for more than a week.
+LONGEST_DELAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,13 +261,17 @@ async def _read_record(job: Job, world: World) -> Versioned[JobRecord] | None:
 
 
 async def wake(record: JobRecord, world: World, configuration: Configuration) -> None:
-    """Send a message for each pending task, or for the pending finish; a second one is harmless."""
+    """Send a message for each pending task, or for the pending finish; a second one is harmless.
+
+    A job that is too early gets its messages with a delay.
+    """
+    now = world.clock.now()
+    delay = min(max((record.job.not_before or now) - now, timedelta()), LONGEST_DELAY)
     await wake_finish(record, world, configuration)
     give_up_at = record.give_up_at(configuration.settings.job_lifetime)
     for task in record.tasks:
         if task.state is TaskState.PENDING:
             queue = configuration.settings.lanes[record.plans[task.part].lane]
-            now = world.clock.now()
             due = min(waits_until(task.ticket), give_up_at) if task.ticket else now
             message = task_message(record, task)
-            await world.queues.send(queue, message.to_bytes(), delay=max(due - now, timedelta()))
+            await world.queues.send(queue, message.to_bytes(), delay=max(due - now, delay))

@@ -28,7 +28,7 @@ from .control import change_job
 from .finishing import wake_finish
 from .generation.generate import continue_task
 from .generation.reservations import reconcile
-from .generation.steps import GiveUp, Resolve, next_step
+from .generation.steps import GiveUp, Resolve, TooEarly, next_step
 from .outbox import end_damaged, publish_pending, update_index
 
 #: A message counts as lost after so long without a change, or after its expected call, then after
@@ -164,6 +164,8 @@ class _SweepRun:
         if isinstance(step, Resolve | GiveUp):
             await continue_task(message, self.world, self.configuration)
             self.done["resolved" if isinstance(step, Resolve) else "given_up"] += 1
+        elif isinstance(step, TooEarly):
+            return
         elif (
             task.state is TaskState.PENDING
             and is_message_lost(silent_since(record, task), due=due, now=now)
@@ -208,7 +210,8 @@ def next_check_at(record: JobRecord, *, now: datetime, lifetime: timedelta) -> d
 
 def silent_since(record: JobRecord, task: TaskRecord) -> datetime:
     """Return from when on a pending task's message counts as silent: not while it has to wait."""
-    return max(record.updated_at, task.ticket.at) if task.ticket else record.updated_at
+    waits = (task.ticket and task.ticket.at, record.job.not_before)
+    return max(record.updated_at, *(until for until in waits if until))
 
 
 def is_message_lost(since: datetime, *, due: datetime, now: datetime) -> bool:

@@ -85,8 +85,9 @@ def messages() -> st.SearchStrategy[dict[str, Any]]:
             "on_unknown": st.sampled_from(["retry_once", "park", "fail"]),
             "max_cost_usd": st.floats(0.01, 1e6) | st.integers(1, 100),
             "deadline": st.datetimes(timezones=st.timezones(), allow_imaginary=False)
-            .filter(lambda moment: 1 < moment.year < 9999)
+            .filter(lambda moment: 2000 < moment.year < 9999)
             .map(datetime.isoformat),
+            "not_before": st.just("1999-12-31T23:00:00Z"),
             "priority": st.sampled_from(["normal", "low"]),
             "tenant": st.sampled_from(["default", "shop", "a-1"]),
             "tags": TAGS,

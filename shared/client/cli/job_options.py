@@ -138,6 +138,9 @@ _OPTIONS: Final[dict[str, Any]] = {
     "deadline": Annotated[
         str | None, _option("--deadline", help="ISO 8601 with a time zone.", metavar="TIME")
     ],
+    "not_before": Annotated[
+        str | None, _option("--not-before", help="ISO 8601 with a time zone.", metavar="TIME")
+    ],
     "priority": Annotated[
         str | None, _option("--priority", help="normal or low.", words=_words_of("priority"))
     ],

@@ -47,7 +47,7 @@ from .reservations import (
     release_budget,
     reserve_budget,
 )
-from .steps import AlreadyEnded, GiveUp, InProgress, NextStep, Pay, Resolve, next_step
+from .steps import AlreadyEnded, GiveUp, InProgress, NextStep, Pay, Resolve, TooEarly, next_step
 from .task import TaskRun
 
 type _NotGranted = CircuitOpen | Postponed | Failure | NoBudget
@@ -147,7 +147,9 @@ async def _keep_if_needed(
 
 
 async def _without_a_call(
-    task: TaskRun, stored: Versioned[JobRecord], step: AlreadyEnded | InProgress | GiveUp | Resolve
+    task: TaskRun,
+    stored: Versioned[JobRecord],
+    step: AlreadyEnded | InProgress | TooEarly | GiveUp | Resolve,
 ) -> Report:
     match step:
         case AlreadyEnded(why):
@@ -155,6 +157,8 @@ async def _without_a_call(
             return task.report(why)
         case InProgress(until):
             return await task.wait_for_attempt(stored.value, until)
+        case TooEarly(until):
+            return await task.wait_until(stored.value, until)
         case GiveUp(failure):
             return await task.fail(stored, failure)
         case Resolve(attempt):

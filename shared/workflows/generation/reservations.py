@@ -102,9 +102,12 @@ async def take_tickets(record: JobRecord, world: World, configuration: Configura
 
     Each place is in the pool that would call soonest; one write for each pool. Where a ledger can't
     be written now, its tasks ask when they are delivered. Where others wait, a job that was
-    accepted before gets none: a number that nobody uses holds them up.
+    accepted before gets none: a number that nobody uses holds them up. Nor does a job that is too
+    early: it asks when its time has come.
     """
     now, given = world.clock.now(), dict[int, Ticket]()
+    if record.job.not_before and now < record.job.not_before:
+        return record
     by_pool: dict[str, tuple[Quota, list[int]]] = {}
     with suppress(Unavailable):
         for part, plan in enumerate(record.plans):

@@ -29,6 +29,13 @@ class InProgress:
 
 
 @dataclass(frozen=True, slots=True)
+class TooEarly:
+    """The job's `not_before` has not come."""
+
+    until: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class Resolve:
     """An attempt died between its intent and its result: the outcome is unknown."""
 
@@ -58,7 +65,7 @@ class Pay:
         return tuple(deployment.name for deployment in self.deployments)
 
 
-type NextStep = AlreadyEnded | InProgress | Resolve | GiveUp | Pay
+type NextStep = AlreadyEnded | InProgress | TooEarly | Resolve | GiveUp | Pay
 
 
 def next_step(
@@ -77,6 +84,15 @@ def next_step(
     give_up_at = record.give_up_at(configuration.settings.job_lifetime)
     if now >= give_up_at:
         return GiveUp(_too_late(give_up_at, task, message))
+    if record.job.not_before and now < record.job.not_before:
+        return TooEarly(record.job.not_before)
+    return _choose_call(record, task, give_up_at, configuration)
+
+
+def _choose_call(
+    record: JobRecord, task: TaskRecord, give_up_at: datetime, configuration: Configuration
+) -> GiveUp | Pay:
+    """Return the call of a task that may call now, or why it can't be made."""
     plan, slots = record.plans[task.part], task.missing
     names = plan.deployments
     first = task.unpaid_retries % len(names)

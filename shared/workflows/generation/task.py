@@ -26,6 +26,7 @@ from ...records.task_messages import MAX_HELD, TaskMessage
 from ...records.transitions import OPEN, adopt, give_up, keep_ticket, park
 from ...stores.world import World
 from ...vocabulary import clip, picture_names
+from ..acceptance import LONGEST_DELAY
 from ..finishing import BLOB_AGAIN, wake_finish
 from ..outbox import publish_pending
 from .attempts import end_attempt, merge_pictures
@@ -55,6 +56,12 @@ class TaskRun:
         wait = until - self.world.clock.now() + CHECK_AGAIN_MARGIN
         await self.wake(record, wait)
         return self.report(What.IN_PROGRESS, again_in_seconds=_seconds(wait))
+
+    async def wait_until(self, record: JobRecord, until: datetime) -> Report:
+        """Put the message back until the job's `not_before`."""
+        wait = min(until - self.world.clock.now(), LONGEST_DELAY)
+        await self.wake(record, wait)
+        return self.report(What.WAITING, reason="not_before", again_in_seconds=_seconds(wait))
 
     async def wait_in_line(
         self, stored: Versioned[JobRecord], ticket: Ticket, until: datetime

@@ -67,6 +67,9 @@ def test_a_rule_between_fields_does_not_judge_a_faulty_one() -> None:
     assert list(faults({"prompt": ""})) == ["prompt"]
 
 
+LATER = "2026-11-30T18:00:00Z"
+
+
 @pytest.mark.parametrize(
     ("message", "path"),
     [
@@ -74,6 +77,7 @@ def test_a_rule_between_fields_does_not_judge_a_faulty_one() -> None:
         ({"prompt": None}, "prompt"),
         ({"prompt": "a", "prompt_blob": "b"}, "prompt_blob"),
         ({"prompt": "a", "model": "x", "models": ["y", "z"]}, "models"),
+        ({"prompt": "a", "not_before": LATER, "deadline": "2026-11-30T19:00:00+02:00"}, "deadline"),
         ({"prompt": "a", "format": "jpeg", "background": "transparent"}, "background"),
     ],
 )

@@ -16,6 +16,7 @@ from shared.workflows.generation.steps import (
     NextStep,
     Pay,
     Resolve,
+    TooEarly,
     next_step,
 )
 from tests.builders.ended_jobs import AT, attempt, picture, plan, record, task
@@ -126,3 +127,44 @@ def test_a_call_that_may_pass_the_limit_of_the_job_is_not_made() -> None:
     found = step(job={"max_cost_usd": 0.25}, attempts=spent)
     assert isinstance(found, GiveUp)
     assert found.failure.code == "over_cost_limit"
+
+
+def test_no_call_is_begun_before_its_time_and_its_lifetime_begins_then() -> None:
+    begin = AT + timedelta(days=3)
+    job = {"not_before": begin.isoformat()}
+    assert step(job=job, now=begin - timedelta(seconds=1)) == TooEarly(begin)
+    assert isinstance(step(job=job, now=begin), Pay)
+    assert isinstance(step(job=job, now=begin + timedelta(days=1)), GiveUp)
+
+
+async def test_a_job_for_tonight_waits_hidden_and_is_made_then() -> None:
+    scene = Scene()
+    begin = scene.world.clock.now() + timedelta(hours=40)
+    scene.submit({**JOB, "not_before": begin.isoformat()})
+    await scene.run()
+    (first, second, *_) = [each.delay for each in scene.world.queues.sent]
+    assert (first, second) == (timedelta(days=1), timedelta(hours=16))
+    waited = [each for each in scene.reports if each.facts.get("reason") == "not_before"]
+    assert [each.what for each in waited] == [What.WAITING]
+    (made,) = scene.record("fox-1").attempts
+    assert made.started_at >= begin
+    assert scene.world.event_types() == ["image.job.succeeded"]
+
+
+async def test_a_sweep_wakes_no_job_before_its_time_and_one_whose_message_was_lost_after_it() -> (
+    None
+):
+    scene = Scene()
+    begin = scene.world.clock.now() + timedelta(hours=9)
+    scene.submit({**JOB, "not_before": begin.isoformat()})
+    await scene.deliver(scene.waiting.pop())
+    scene.waiting.clear()
+    for _ in range(16):
+        scene.world.clock.advance(timedelta(minutes=30))
+        sent = len(scene.world.queues.sent)
+        await scene.sweep()
+        assert len(scene.world.queues.sent) == sent
+    scene.world.clock.advance(timedelta(hours=3))
+    await scene.sweep()
+    await scene.run()
+    assert scene.record("fox-1").state is JobState.SUCCEEDED
