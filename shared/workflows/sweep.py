@@ -211,7 +211,7 @@ def next_check_at(record: JobRecord, *, now: datetime, lifetime: timedelta) -> d
 def silent_since(record: JobRecord, task: TaskRecord) -> datetime:
     """Return from when on a pending task's message counts as silent: not while it has to wait."""
     waits = (task.ticket and task.ticket.at, record.job.not_before)
-    return max(record.updated_at, *(until for until in waits if until))
+    return max([record.updated_at, *(until for until in waits if until)])
 
 
 def is_message_lost(since: datetime, *, due: datetime, now: datetime) -> bool:
