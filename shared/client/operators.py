@@ -82,9 +82,8 @@ class AsyncOperator:
                 if each.accepted_at < until
                 and (each.state is JobState.RUNNING or each.updated_at >= since)
             ]
-            for job_id, record in zip(
-                ids, await self._app.gather(map(self._read_record, ids)), strict=True
-            ):
+            records = await self._app.gather(_read_record(each, self._app) for each in ids)
+            for job_id, record in zip(ids, records, strict=True):
                 if record is None:
                     _LOG.warning("the calls of job %s are not counted: it has no record", job_id)
                 else:
@@ -92,13 +91,6 @@ class AsyncOperator:
             after = page.next
             if after is None:
                 return found
-
-    async def _read_record(self, job_id: str) -> JobRecord | None:
-        try:
-            stored = await self._app.records.read(job_id)
-        except UnreadableRecord:
-            return None
-        return stored.value if stored else None
 
     async def backlog(self, queue: str, /) -> int:
         """Return about how many messages a queue has, the hidden ones included."""
@@ -177,6 +169,14 @@ class AsyncOperator:
         With `send`, a hidden message is put on the jobs queue and deleted.
         """
         return check_storage(self._app, may_send=send)
+
+
+async def _read_record(job_id: str, app: Connection) -> JobRecord | None:
+    try:
+        stored = await app.records.read(job_id)
+    except UnreadableRecord:
+        return None
+    return stored.value if stored else None
 
 
 async def _read_letter(name: str, app: Connection) -> DeadLetter:

@@ -123,6 +123,12 @@ def test_the_ledger_tells_what_was_spent(terminal: Terminal) -> None:
     assert day["cost_usd"] == pytest.approx(spent)
     assert "in 7 days" in terminal.run("ledger")
     assert "in 1 day\n" in terminal.run("ledger", "--days", "1")
+    report = terminal.json("ledger", "--by", "tenant,model")
+    assert {"gpt-image-1-mini", "MAI-Image-2.5"} <= {each["model"] for each in report["costs"]}
+    jobs = [json.loads(line) for line in terminal.run("list", "-n", "99", "--json").splitlines()]
+    total = sum(job["cost_usd"] for job in jobs if job["state"] != "running")
+    assert report["total"]["cost_usd"] == pytest.approx(total, abs=0.005)
+    assert terminal.run("ledger", "--by", "tenant", "--csv").startswith("tenant,calls,cost_usd")
 
 
 def test_the_ledger_tells_todays_budget_and_what_is_blocked(
