@@ -161,12 +161,13 @@ class AsyncImageJobs(Caller):
             job, Action.REPLAY, self._connection, within=within, pictures=pictures
         )
 
-    async def newest(self, *, limit: int = 20, state: JobState | None = None) -> list[IndexEntry]:
-        """List the newest jobs, of one state if it is given, without reading their records."""
+    async def newest(
+        self, *, limit: int = 20, state: JobState | None = None, tenant: str | None = None
+    ) -> list[IndexEntry]:
+        """List the newest jobs, of a state or a tenant if given, without reading their records."""
         limit = min(limit, jobs.MOST_LISTED)
-        return list(
-            (await self._connection.index.page(limit=limit, wanted=JobFilter(state=state))).entries
-        )
+        wanted = JobFilter(state=state, tenant=tenant)
+        return list((await self._connection.index.page(limit=limit, wanted=wanted)).entries)
 
     async def wait(self, job: str | Receipt, /, *, within: float | None = None) -> Status:
         """Return once the job has ended, well or not; `StillRunning` after `within` seconds.

@@ -70,11 +70,14 @@ def list_jobs(
     state: Annotated[
         JobState | None, typer.Option("--state", help="Only jobs in this state.")
     ] = None,
+    tenant: Annotated[
+        str | None, typer.Option("--tenant", help="Only jobs of this tenant.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """List the newest jobs."""
     with client() as jobs:
-        found = jobs.newest(limit=limit, state=state)
+        found = jobs.newest(limit=limit, state=state, tenant=tenant)
     if not as_json:
         console().print(list_table(found) if found else Text("No jobs.", "dim"))
     for entry in found if as_json else ():

@@ -2,7 +2,7 @@
 
 import { key } from "./api.js";
 
-export const FILTERS = ["state", "model", "tag", "text", "batch", "failure"];
+export const FILTERS = ["state", "model", "tag", "text", "batch", "tenant", "failure"];
 const NAMES = ["page", "job", "from", "use", ...FILTERS];
 
 export function read() {

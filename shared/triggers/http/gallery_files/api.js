@@ -22,12 +22,15 @@ export const key = {
   },
 };
 
+// After the function key and a space, the reader may enter a key of a caller (`CALLERS`).
 function headers(more = {}) {
-  return key.get() ? { "x-functions-key": key.get(), ...more } : more;
+  const [host, caller] = key.get().split(/\s+/);
+  return { ...(host ? { "x-functions-key": host } : {}), ...(caller ? { "x-image-jobs-key": caller } : {}), ...more };
 }
 
 async function checked(reply) {
-  if (reply.status === 401 || reply.status === 403) throw new Locked("This key is not accepted. Check that all of it was copied, or ask for a new one.");
+  const isRefusal = reply.status === 403 && (reply.headers.get("content-type") ?? "").includes("json");
+  if (reply.status === 401 || (reply.status === 403 && !isRefusal)) throw new Locked("This key is not accepted. Check that all of it was copied, or ask for a new one.");
   if (!reply.ok) {
     const type = reply.headers.get("content-type") ?? "";
     throw new Problem(reply.status, type.includes("json") ? await reply.json() : null);

@@ -136,7 +136,7 @@ export function sums({ budget, budget_problem: problem }) {
   if (!budget) return node("p", {}, problem);
   const { limit_usd: limit, cost_usd_at_most: cost, reserved_usd: reserved, left_usd: left } = budget;
   if (cost === null) return node("p", { class: "dim" }, "No daily budget is set, so costs are not added up.");
-  const tenants = budget.tenants.map((each) => node("p", { class: "bar-row spread" }, node("span", {}, each.tenant), node("span", { class: "num" }, costs(each), each.limit_usd === null ? null : node("span", { class: "dim" }, ` of ${usd(each.limit_usd)}, ${usd(each.left_usd)} left`))));
+  const tenants = budget.tenants.map((each) => node("p", { class: "bar-row spread" }, node("a", { href: `#tenant=${encodeURIComponent(each.tenant)}` }, each.tenant), node("span", { class: "num" }, costs(each), each.limit_usd === null ? null : node("span", { class: "dim" }, ` of ${usd(each.limit_usd)}, ${usd(each.left_usd)} left`))));
   if (limit === null) return [node("p", {}, node("b", { class: "num" }, costs(budget)), node("span", { class: "dim" }, " without a limit")), ...tenants];
   const midnight = Date.parse(`${budget.day}T00:00:00Z`) + 86400000;
   return [

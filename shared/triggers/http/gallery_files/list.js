@@ -82,8 +82,8 @@ function reflect(change) {
   }
   for (const each of states.children) each.setAttribute("aria-pressed", String(each.dataset.state === wanted.state));
   const wrong = wanted.tag && !TAG.test(wanted.tag);
-  const also = [wanted.batch && `of the batch ${wanted.batch}`, wanted.failure && `not made: ${failure(wanted.failure).title}`].filter(Boolean);
-  redraw(at("also"), also.join(), () => also.length ? [node("span", {}, `Only jobs ${also.join(", ")}`), button("Show all", () => address.filter({ batch: "", failure: "" }), { kind: "slim", sign: "close" })] : []);
+  const also = [wanted.batch && `of the batch ${wanted.batch}`, wanted.tenant && `of the tenant ${wanted.tenant}`, wanted.failure && `not made: ${failure(wanted.failure).title}`].filter(Boolean);
+  redraw(at("also"), also.join(), () => also.length ? [node("span", {}, `Only jobs ${also.join(", ")}`), button("Show all", () => address.filter({ batch: "", tenant: "", failure: "" }), { kind: "slim", sign: "close" })] : []);
   at("also").hidden = !also.length;
   tagFault.hidden = !wrong;
   tagFault.textContent = wrong ? "Write the name of a tag, a colon and its value, as campaign:winter." : "";
@@ -99,7 +99,7 @@ function pathOf(after) {
   const query = new URLSearchParams({ limit: PAGE });
   if (wanted.state) query.set("state", wanted.state);
   if (TAG.test(wanted.tag)) query.set("tag", wanted.tag);
-  for (const name of ["model", "text", "batch", "failure"]) if (wanted[name]) query.set(name, wanted[name]);
+  for (const name of ["model", "text", "batch", "tenant", "failure"]) if (wanted[name]) query.set(name, wanted[name]);
   if (after) query.set("after", after);
   if (overview?.links) query.set("links", "true");
   return `/api/jobs?${query}`;
