@@ -108,7 +108,7 @@ resource rules 'Microsoft.Insights/scheduledQueryRules@2023-12-01' = [
     tags: tags
     properties: {
       displayName: 'Image Jobs: ${alert.name}'
-      description: '${alert.text} See docs/runbook.md, "${alert.name}".'
+      description: '${alert.text} What to do: docs/runbook.md#${alert.name}'
       severity: alert.severity
       enabled: true
       scopes: [workspaceId]

@@ -15,7 +15,7 @@ from ..limits.pool_ledger import Ledger
 from ..records.cost_report import CallCost, find_calls
 from ..records.dead_letter import DeadLetter, DeadLetterKind
 from ..records.record import JobRecord, JobState
-from .checkup import Check, check_storage
+from .checkup import MOST_POOLS, Check, check_storage
 from .connection import Connection
 from .results import NoSuchBlob
 
@@ -24,8 +24,6 @@ _LOG: Final = logging.getLogger(__name__)
 _AT_A_TIME: Final = 100
 #: Jobs of the index at a time.
 _PAGE: Final = 1_000
-#: Pools that are listed.
-MOST_POOLS: Final = 100
 
 
 class NotAMessage(ImageJobsError):

@@ -14,7 +14,8 @@ log: Final = logging.getLogger("image_jobs")
 def log_report(function: str, report: Report) -> None:
     """Log one line about one report, and count it.
 
-    Each alarm is a separate line of level ERROR, so that operators can be alerted.
+    Each alarm is a separate line of level ERROR, so that operators can be alerted; of level INFO
+    where it says that a circuit closed.
     """
     level = logging.getLevelNamesMapping()[report.what.level]
     fields = {
@@ -24,7 +25,10 @@ def log_report(function: str, report: Report) -> None:
     }
     log.log(level, "%s: %s", function, report, extra=fields)
     for alarm in report.alarms:
-        log.error("%s: alarm: %s", function, alarm, extra={"function": function, "what": "alarm"})
+        is_over = getattr(alarm, "kind", None) == "closed"
+        level = logging.INFO if is_over else logging.ERROR
+        extra = {"function": function, "what": "alarm"}
+        log.log(level, "%s: alarm: %s", function, alarm, extra=extra)
     if telemetry_enabled():
         from ..adapters.telemetry import note  # noqa: PLC0415 (22 modules that no start needs)
 

@@ -38,6 +38,20 @@ def test_every_alert_has_its_section_in_the_runbook() -> None:
     assert [alert["name"] for alert in ALERTS if alert["name"] not in sections] == []
 
 
+def test_the_text_of_an_alert_links_to_its_section() -> None:
+    rules = (INFRA / "modules" / "alerts.bicep").read_text()
+    assert "docs/runbook.md#${alert.name}'" in rules
+
+
+def test_every_alert_begins_with_a_command() -> None:
+    """What helps an operator first is a command to paste, not a story."""
+    for alert in ALERTS:
+        section = RUNBOOK.partition(f"\n## {alert['name']}\n")[2].partition("\n## ")[0]
+        first = next(line for line in section.splitlines() if line.strip())
+        assert first == "```sh", alert["name"]
+        assert re.match(r"image-jobs \w+", section.partition("```sh\n")[2]), alert["name"]
+
+
 def test_what_the_design_asks_to_be_woken_by_is_an_alert() -> None:
     names = {alert["name"] for alert in ALERTS}
     assert names >= {"dead-letters", "parked", "circuit-open", "oldest-message", "spend"}

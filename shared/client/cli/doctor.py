@@ -8,6 +8,8 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import asdict
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 from itertools import chain
 from typing import Annotated, Final
 
@@ -31,6 +33,8 @@ MARKS: Final = {"good": ("✔", "green"), "doubtful": ("!", "yellow"), "bad": ("
 TIMEOUT: Final = 10.0
 #: Of a key for a caller: too many to guess.
 _KEY_BYTES: Final = 32
+#: Between this machine's clock and storage's, seconds; the header Date has whole seconds.
+MAX_SKEW: Final = 5.0
 
 
 def doctor(
@@ -51,7 +55,8 @@ def doctor(
     """
     checks = []
     with client() as jobs:
-        found = chain(jobs.operator.check(send=send), _check_endpoints(jobs.app))
+        clocks = map(check_clock, jobs.addresses[:1])
+        found = chain(clocks, jobs.operator.check(send=send), _check_endpoints(jobs.app))
         for check in chain(found, check_azure(os.environ, jobs.app.deployments) if azure else ()):
             checks.append(check)
             if as_json:
@@ -84,6 +89,28 @@ def _check_endpoint(endpoint: str) -> Check:
     except OSError as error:
         return Check(what, "bad", f"does not answer: {error}")
     return Check(what, "good", f"answers in {(time.monotonic() - began) * 1000:.0f} ms")
+
+
+def check_clock(url: str) -> Check:
+    """Compare this machine's clock with that of a server, which any answer of it tells."""
+    what, began = "clock", datetime.now(UTC)
+    try:
+        request = urllib.request.Request(url, method="HEAD")  # noqa: S310 (of the settings)
+        with urllib.request.urlopen(request, timeout=TIMEOUT) as reply:  # noqa: S310 (likewise)
+            date = reply.headers["date"]
+    except urllib.error.HTTPError as error:
+        with error:
+            date = error.headers["date"]
+    except OSError as error:
+        return Check(what, "bad", f"storage does not answer: {error}")
+    ended = datetime.now(UTC)
+    if not date:
+        return Check(what, "doubtful", "storage does not tell the time")
+    skew = (began + (ended - began) / 2 - parsedate_to_datetime(date)).total_seconds()
+    if abs(skew) <= MAX_SKEW:
+        return Check(what, "good", "as storage's, to a few seconds")
+    where = "ahead of" if skew > 0 else "behind"
+    return Check(what, "bad", f"{abs(skew):,.0f} s {where} storage's: correct it (NTP)")
 
 
 def _check_token(scope: str, app: Configuration) -> Check:

@@ -64,6 +64,10 @@ class HostileApp:
     def app(self) -> Any:  # noqa: ANN401 - as the doctor reads it
         return read_configuration(STORAGE)
 
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        return ()
+
     def newest(self, **_: object) -> list[IndexEntry]:
         one, tags = (self.text,), {self.text: self.text}
         entry = IndexEntry(job_id=self.text, accepted_at=BEGAN, updated_at=BEGAN, code=self.text)
