@@ -23,6 +23,11 @@ from local.demo.results import Result, progress, summary
 #: Longest run; all jobs together take about ten seconds.
 PATIENCE_SECONDS: Final = 180
 STOP_SECONDS: Final = 30
+#: Where to look after the demo.
+NEXT: Final = (
+    "Next: `make dev` keeps the system running and prints the address of the gallery;",
+    "      docs/messages.md describes a job, docs/client.md the command `image-jobs`.",
+)
 
 
 def run_demo(out: Path) -> int:
@@ -50,6 +55,8 @@ async def _demo(out: Path) -> int:
         f"{pictures} pictures, ${total:.4f} at list prices (the emulator is free). "
         f"Pictures and events: {out.relative_to(out.parent.parent)}/"
     )
+    for line in NEXT:
+        console.print(line, soft_wrap=True)
     if wrong:
         console.print(f"[red]Not as expected: {', '.join(wrong)}[/]")
     return 1 if wrong else 0
