@@ -168,6 +168,9 @@ def test_the_ledger_tells_todays_budget_and_what_is_blocked(
         "all: blocked, [red]",
     ):
         assert wanted in said, said
+    doctor = terminal.run("doctor", code=1)
+    assert "✘ pool elsewhere  circuit of all deployments is open, blocked: [red]stopped" in doctor
+    stack.blobs.get_blob_client("pace", "elsewhere.json").delete_blob()
 
 
 def test_a_dead_letter_is_listed_shown_and_purged(terminal: Terminal, stack: RunningStack) -> None:
