@@ -122,6 +122,17 @@ def test_a_parked_job_is_decided_on_its_tile_or_on_its_page(page: Page, caller: 
     expect(opened).to_contain_text("may have been paid for")
 
 
+def test_pictures_under_review_are_approved_on_their_page(page: Page, caller: Caller) -> None:
+    job = {**FOX, "job_id": "reviewed", "prompt": "a fox to review", "review": True}
+    caller.call("POST", "/api/jobs", job)
+    assert caller.ended("/api/jobs/reviewed")["state"] == "awaiting_review"
+    opened = opened_job(page, "reviewed")
+    expect(opened).to_contain_text("Are these pictures good?")
+    opened.get_by_role("button", name="Approve").click()
+    expect(opened.locator(".side .state")).to_have_text("Done", timeout=PATIENCE_MS)
+    assert caller.ended("/api/jobs/reviewed")["state"] == "succeeded"
+
+
 def test_a_job_that_was_left_is_not_opened_again_by_a_late_answer(page: Page) -> None:
     opened_job(page, "fox")
     held: list[Route] = []
