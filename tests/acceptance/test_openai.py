@@ -6,16 +6,25 @@ import io
 import json
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from tests.acceptance.callers import Caller
-from tests.acceptance.running_stack import ROOT, RunningStack, running_stack
+from tests.acceptance.running_stack import (
+    PATIENCE_SECONDS,
+    ROOT,
+    RunningStack,
+    running_stack,
+)
+from tests.simulation.waiting import until
 
 KEY = "sk-shop-0123456789abcdef"
 KEYS = {"shop": KEY, "blog": "sk-blog-0123456789abcdef"}
@@ -32,9 +41,9 @@ OFFICIAL = ("sync", "async", "node")
 type Json = dict[str, Any]
 
 
-@pytest.fixture(scope="module")
-def stack(azurite: str) -> Iterator[RunningStack]:
-    del azurite  # where it is missing, this skips or fails
+@contextmanager
+def door(*options: str) -> Iterator[RunningStack]:
+    """A stack whose OpenAI endpoints are on; skip, or fail in CI, where the clients are missing."""
     missing = [path for path in (PYTHON, ROOT / "node_modules/openai") if not path.exists()]
     if missing and os.environ.get("CI"):
         pytest.fail(f"{missing[0]} is missing: make setup")
@@ -46,7 +55,14 @@ def stack(azurite: str) -> Iterator[RunningStack]:
         "OPENAI_BASE64_BYTES": str(BASE64_BYTES),
     }
     given = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
-    with running_stack(*given) as stack:
+    with running_stack(*given, *options) as stack:
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def stack(azurite: str) -> Iterator[RunningStack]:
+    del azurite  # where it is missing, this skips or fails
+    with door() as stack:
         yield stack
 
 
@@ -105,6 +121,14 @@ def drawn(mode: str = "RGB", size: tuple[int, int] = (1024, 1024)) -> str:
     return base64.b64encode(buffer.getvalue()).decode()
 
 
+def lengthened() -> str:
+    """A picture with 3 MB of text: its form is too long to be kept while its job runs."""
+    buffer, text = io.BytesIO(), PngInfo()
+    text.add_text("comment", "x" * (3 << 20))
+    Image.new("RGB", (1024, 1024)).save(buffer, "PNG", pnginfo=text)
+    return base64.b64encode(buffer.getvalue()).decode()
+
+
 def paid_once(stack: RunningStack, prompt: str) -> Json:
     """The only job with this prompt, of which one picture was billed."""
     (record,) = jobs_of(stack, prompt)
@@ -136,6 +160,13 @@ def test_several_pictures_and_a_mask_are_edited(stack: RunningStack) -> None:
     assert len(told["pictures"]) == 1
     (record,) = jobs_of(stack, "a scarf where it is clear")
     assert [each["role"] for each in record["inputs"]] == ["input", "mask"]
+
+
+@pytest.mark.parametrize("client", ["async", "litellm", "node", "ai"])
+def test_a_long_form_is_redirected_at_once(stack: RunningStack, client: str) -> None:
+    prompt = f"a scarf on much, made by {client}"
+    told = ask(stack, client, prompt, images=[lengthened(), drawn()])
+    assert told.get("pictures") == stored(stack, paid_once(stack, prompt)), told
 
 
 def test_an_answer_names_its_job_its_plan_and_its_cost(stack: RunningStack) -> None:
@@ -185,6 +216,23 @@ def test_a_job_that_outlasts_all_waits_is_an_error_that_names_it_and_its_picture
     again = ask(stack, "sync", prompt)
     assert again["headers"]["x-image-jobs-joined"] == "true"
     assert again["pictures"] == stored(stack, paid_once(stack, prompt))
+
+
+def test_a_client_whose_host_dies_under_it_repeats_and_pays_once(azurite: str) -> None:
+    del azurite
+    prompt = "a fox that survives [[fault-once:429,4000]]"
+    with door("--restart", "--hide", "5") as stack, ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(ask, stack, "sync", prompt, retries=12, images=[drawn()])
+
+        def throttled() -> bool:
+            return any(record["tasks"][0]["unpaid_retries"] for record in jobs_of(stack, prompt))
+
+        until(throttled, "a call that is throttled", seconds=PATIENCE_SECONDS)
+        os.kill(stack.ready["pids"]["hosts"][0], signal.SIGKILL)
+        told = asked.result()
+        assert told.get("pictures") == stored(stack, paid_once(stack, prompt)), told
+        assert told["headers"]["x-image-jobs-joined"] == "true"
+        assert [line for line in stack.log if "restarted, pid" in line]
 
 
 def test_an_idempotency_key_is_one_job_and_refuses_another_request(stack: RunningStack) -> None:
