@@ -235,6 +235,19 @@ def test_a_client_whose_host_dies_under_it_repeats_and_pays_once(azurite: str) -
         assert [line for line in stack.log if "restarted, pid" in line]
 
 
+def test_a_job_above_the_budget_is_an_error_that_an_official_client_does_not_repeat(
+    azurite: str,
+) -> None:
+    del azurite
+    with door("--set", "DAILY_BUDGET_USD=0.01") as stack:  # enough for one picture
+        assert ask(stack, "sync", "a fox within the budget")["pictures"]
+        told = ask(stack, "sync", "a fox above the budget")
+        (record,) = jobs_of(stack, "a fox above the budget")
+        assert (told["error"], told["code"]) == ("RateLimitError", "insufficient_quota")
+        assert (record["state"], stack.billed(record["job_id"])) == ("parked", [])
+        assert not [line for line in stack.log if f"repeated job_id={record['job_id']}" in line]
+
+
 def test_an_idempotency_key_is_one_job_and_refuses_another_request(stack: RunningStack) -> None:
     headers = {"Idempotency-Key": "order 7"}
     first, again = (ask(stack, "sync", "a fox by key", headers=headers) for _ in range(2))
