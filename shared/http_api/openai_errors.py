@@ -81,7 +81,8 @@ def describe_error(error: ImageJobsError) -> OpenAIError:
             message = "; ".join(map(str, found)) or str(error)
             param = next((fault.field for fault in found if fault.field), None)
             status = HTTPStatus(to_problem(error).status)
-            return OpenAIError(status, message, code=error.code, param=param)
+            later = status is HTTPStatus.TOO_MANY_REQUESTS  # when other jobs have ended
+            return OpenAIError(status, message, code=error.code, param=param, may_retry=later)
         case Unavailable():
             said = to_problem(error)
             kind, status = _SERVER, HTTPStatus(said.status)

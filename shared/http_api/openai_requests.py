@@ -85,9 +85,9 @@ class ImagesRequest:
     #: SHA-256 of all parts: requests with the same one ask for the same.
     fingerprint: str
 
-    def job(self, job_id: str) -> Job:
-        """Return the job of this id; raise `InvalidJob` with all faults."""
-        return build_job(self.content, made_id=job_id)
+    def job(self, job_id: str, caller: str | None = None) -> Job:
+        """Return the job of this id, whose tenant is the caller; or raise `InvalidJob`."""
+        return build_job({**self.content, "tenant": caller}, made_id=job_id)
 
 
 def find_caller(headers: Mapping[str, str], keys: Mapping[str, SecretStr] | None) -> str:

@@ -77,7 +77,7 @@ async def take_request(
 
     taken = await until_written(attempt, world.clock, what="claim of a request")
     if await _read(taken.claim.job_id, world) is None:
-        await accept(request.job(taken.claim.job_id), world, configuration)
+        await accept(request.job(taken.claim.job_id, caller), world, configuration)
     return taken
 
 

@@ -8,6 +8,7 @@ from shared.errors import (
     Fault,
     ImageJobsError,
     InvalidJob,
+    NotAllowed,
     RecordGone,
     StoreUnavailable,
     UnreadableRecord,
@@ -42,6 +43,8 @@ def test_the_body_of_an_error_has_the_members_that_the_clients_read() -> None:
     [
         (InvalidJob([Fault("n", "is too big")]), 400, "invalid_job"),
         (ConflictingJob([Fault("job_id", "is taken")]), 409, "conflict"),
+        (NotAllowed([Fault("tenant", "may not")]), 403, "not_allowed"),
+        (NotAllowed([Fault("tenant", "is full")], code="too_many_jobs"), 429, "too_many_jobs"),
         (StoreUnavailable("secret-account: 503"), 503, "unavailable"),
         (UnreadableRecord("secret-account"), 500, "unreadable"),
         (RecordGone("secret-account"), 404, "no_such_job"),
@@ -49,12 +52,12 @@ def test_the_body_of_an_error_has_the_members_that_the_clients_read() -> None:
         (refuse("wrong", status=HTTPStatus.UNAUTHORIZED, code="a"), 401, "a"),
     ],
 )
-def test_each_error_has_its_status_and_only_an_outage_is_worth_a_repeat(
+def test_each_error_has_its_status_and_only_what_passes_is_worth_a_repeat(
     error: ImageJobsError, status: int, code: str
 ) -> None:
     found = describe_error(error)
     assert (found.status, found.code) == (status, code)
-    assert found.may_retry == isinstance(error, StoreUnavailable)
+    assert found.may_retry == (status in {429, 503})
     assert "secret" not in found.message
 
 

@@ -66,6 +66,7 @@ async def test_a_request_becomes_a_job_with_its_pictures() -> None:
     assert not taken.joined
     record = await door.answer(taken)
     assert (record.state, len(record.pictures), record.job.prompt) == ("succeeded", 1, "a fox")
+    assert record.job.tenant == "shop"
 
 
 async def test_a_request_that_is_sent_again_while_its_job_runs_is_paid_once() -> None:
