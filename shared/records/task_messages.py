@@ -1,5 +1,6 @@
 """The small messages that wake a task or a finish; everything else is in the record."""
 
+from datetime import timedelta
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
@@ -8,6 +9,8 @@ from ..jobs.parsing import read_model
 from ..limits.pacing import Ticket
 from .record import JobRecord, TaskRecord
 
+#: The longest that a message is hidden; a queue hides none for more than a week.
+LONGEST_HIDDEN: Final = timedelta(days=1)
 #: Characters of the reason why a task waits.
 MAX_HELD: Final = 400
 

@@ -9,7 +9,7 @@ a sweep, which finds the entry. A ticket without a record passes unused.
 
 from dataclasses import dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING
 
 from ..config.settings import Configuration
 from ..errors import (
@@ -29,7 +29,7 @@ from ..pictures.inputs import InputPicture, input_pixels, input_types
 from ..ports import Versioned
 from ..records.index_entry import FIRST_CHECK_AFTER, index_entry_of
 from ..records.record import BatchEntryRef, JobRecord, JobState, TaskState
-from ..records.task_messages import task_message
+from ..records.task_messages import LONGEST_HIDDEN, task_message
 from ..records.transitions import open_record
 from ..routing.plan import Plan
 from ..routing.planner import find_setting_faults, make_plans
@@ -41,10 +41,6 @@ from .outbox import publish_pending
 
 if TYPE_CHECKING:  # a module less at the start
     from ..stores.index import OpenEntry
-
-
-#: The longest that a message is hidden; a queue hides none for more than a week.
-LONGEST_DELAY: Final = timedelta(days=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,7 +262,7 @@ async def wake(record: JobRecord, world: World, configuration: Configuration) ->
     A job that is too early gets its messages with a delay.
     """
     now = world.clock.now()
-    delay = min(max((record.job.not_before or now) - now, timedelta()), LONGEST_DELAY)
+    delay = min(max((record.job.not_before or now) - now, timedelta()), LONGEST_HIDDEN)
     await wake_finish(record, world, configuration)
     give_up_at = record.give_up_at(configuration.settings.job_lifetime)
     for task in record.tasks:

@@ -265,4 +265,4 @@ def test_a_role_that_was_taken_away_is_missed(tmp_path: Path) -> None:
     roles = value_in(path, "appContainerRoles", replyQueues=[])
     assert roles["jobs"] == "Storage Blob Data Reader"
     lacking = needs_of_class("JobRecords") - ALLOWS[roles["jobs"]]
-    assert lacking == {"write"}
+    assert lacking == {"delete", "write"}

@@ -60,6 +60,9 @@ ACTIONS: Final[dict[FailureCode, str]] = {
     FailureCode.OVER_BUDGET: "wait for midnight UTC, or `image-jobs release {id}` to exceed the "
     "budget now",
     FailureCode.OVER_COST_LIMIT: "send a new job with a higher `max_cost_usd`",
+    FailureCode.RECORD_DAMAGED: "restore the record from its backup (docs/operate.md); then "
+    + _RETRY,
+    FailureCode.NOT_APPROVED: "the pictures are kept; `image-jobs replay {id}` asks for a review again",
     FailureCode.UNCLASSIFIED: "read `image-jobs status {id} --json`; then " + _RETRY,
 }
 #: What to do about each rejection.
@@ -71,6 +74,8 @@ CORRECTIONS: Final[dict[RejectionCode, str]] = {
     RejectionCode.OVER_COST_LIMIT: "raise `max_cost_usd`, or make less; `image-jobs estimate` "
     "shows prices",
     RejectionCode.CONFLICT: "send it under a new id; this id has another job",
+    RejectionCode.NOT_ALLOWED: "ask the operator what your tenant may do, or change these fields",
+    RejectionCode.TOO_MANY_JOBS: "send it again when some jobs of your tenant have ended",
     RejectionCode.POISONED: "look for exceptions of `intake` in the log; then "
     "`image-jobs dead replay`",
 }

@@ -22,11 +22,10 @@ from ...limits.pool_ledger import Alarm, CircuitOpen, Reservation
 from ...ports import Report, StoredPicture, Versioned, What
 from ...records.outcomes import FinishedCall, OnUnknown, apply_outcome
 from ...records.record import Attempt, Failure, JobRecord, TaskState
-from ...records.task_messages import MAX_HELD, TaskMessage
+from ...records.task_messages import LONGEST_HIDDEN, MAX_HELD, TaskMessage
 from ...records.transitions import OPEN, adopt, give_up, keep_ticket, park
 from ...stores.world import World
 from ...vocabulary import clip, picture_names
-from ..acceptance import LONGEST_DELAY
 from ..finishing import BLOB_AGAIN, wake_finish
 from ..outbox import publish_pending
 from .attempts import end_attempt, merge_pictures
@@ -59,7 +58,7 @@ class TaskRun:
 
     async def wait_until(self, record: JobRecord, until: datetime) -> Report:
         """Put the message back until the job's `not_before`."""
-        wait = min(until - self.world.clock.now(), LONGEST_DELAY)
+        wait = min(until - self.world.clock.now(), LONGEST_HIDDEN)
         await self.wake(record, wait)
         return self.report(What.WAITING, reason="not_before", again_in_seconds=_seconds(wait))
 
