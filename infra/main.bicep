@@ -1,7 +1,7 @@
 // Image Jobs on Azure, in one resource group: `azd up` (docs/deploy.md).
 targetScope = 'resourceGroup'
 
-import { eventQueues, jobQueues, labelledContainers, readContainers, undeliveredContainer, writtenContainers } from 'modules/layout.bicep'
+import { eventQueues, jobQueues, labelledContainers, readContainers, undeliveredContainer, waitingQueues, writtenContainers } from 'modules/layout.bicep'
 import { AlwaysReady, Deployment, Retention, Tuning } from 'modules/types.bicep'
 
 @description('Name of the azd environment.')
@@ -142,6 +142,7 @@ module dataStorage 'modules/storage.bicep' = {
       triggerQueues,
       map(triggerQueues, queue => '${queue}-poison'),
       objectValues(eventQueues),
+      objectValues(waitingQueues),
       replyQueues ?? []
     )
     deletions: [

@@ -202,10 +202,6 @@ class Queues(Protocol):
         """Return when the next message in line was sent; None when no message is visible."""
         ...
 
-
-class Inbox(Queues, Protocol):
-    """Queues that are read as well: what the client needs, and the host does for the app."""
-
     async def receive(self, queue: str, *, limit: int, hidden: timedelta) -> list[ReceivedMessage]:
         """Take up to `limit` messages (32 at most), hidden from others for a while."""
         ...
@@ -213,6 +209,10 @@ class Inbox(Queues, Protocol):
     async def delete(self, queue: str, message: SentMessage | ReceivedMessage) -> None:
         """Delete a message; one whose time is up is left to others."""
         ...
+
+
+class Inbox(Queues, Protocol):
+    """Queues whose messages are shown and counted as well: what the client needs."""
 
     async def show(self, queue: str, message: ReceivedMessage) -> None:
         """Let others see a message at once; one whose time is up is left to others."""

@@ -1,6 +1,6 @@
 // All roles in one table, each on the smallest scope that works.
 
-import { eventQueues, jobQueues, labelledContainers, readContainers, writtenContainers } from 'layout.bicep'
+import { eventQueues, jobQueues, labelledContainers, readContainers, waitingQueues, writtenContainers } from 'layout.bicep'
 
 @description('Principal of the app.')
 param appPrincipalId string
@@ -45,7 +45,7 @@ var outgoingQueues = union(objectValues(eventQueues), replyQueues)
 // A trigger reads and deletes messages. It also updates them: every five minutes during its work, and
 // when it puts one back. The Processor role may not do that, and the next larger role is Contributor.
 var appQueueRoles = union(
-  toObject(concat(triggerQueues, poisonQueues), queue => queue, queue => 'Storage Queue Data Contributor'),
+  toObject(concat(triggerQueues, poisonQueues, objectValues(waitingQueues)), queue => queue, queue => 'Storage Queue Data Contributor'),
   toObject(outgoingQueues, queue => queue, queue => 'Storage Queue Data Message Sender')
 )
 
@@ -59,7 +59,7 @@ var appContainerRoles = union(
 
 // An operator sends jobs and inputs, reads events and pictures, and replays dead letters.
 var operatorQueueRoles = toObject(
-  concat(triggerQueues, poisonQueues, outgoingQueues),
+  concat(triggerQueues, poisonQueues, objectValues(waitingQueues), outgoingQueues),
   queue => queue,
   queue => 'Storage Queue Data Contributor'
 )

@@ -1,6 +1,6 @@
 // The function app on a Flex Consumption plan, and the one table of its settings.
 
-import { eventQueues, jobQueues, labelledContainers, readContainers, writtenContainers } from 'layout.bicep'
+import { eventQueues, jobQueues, labelledContainers, readContainers, waitingQueues, writtenContainers } from 'layout.bicep'
 import { AlwaysReady, Tuning } from 'types.bicep'
 
 @description('Region.')
@@ -177,6 +177,7 @@ resource settings 'Microsoft.Web/sites/config@2024-11-01' = {
     appSettings,
     jobQueues,
     eventQueues,
+    waitingQueues,
     writtenContainers,
     labelledContainers,
     readContainers,

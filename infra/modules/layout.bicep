@@ -16,6 +16,12 @@ var jobQueues = {
 }
 
 @export()
+@description('Queues that the app sends to and reads itself. They start no function.')
+var waitingQueues = {
+  WAITING_QUEUE: 'image-waiting'
+}
+
+@export()
 @description('Queues that the app only sends to.')
 var eventQueues = {
   EVENTS_QUEUE: 'image-events'

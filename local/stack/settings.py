@@ -32,7 +32,12 @@ _JOB_QUEUES: Final = ("image-jobs", "image-jobs-small", "image-jobs-standard", "
 
 _TRIGGERING: Final = (*_JOB_QUEUES, "image-finish", "image-deliveries", MANIFESTS_QUEUE)
 
-QUEUES: Final = (*_TRIGGERING, *(f"{queue}-poison" for queue in _TRIGGERING), "image-events")
+QUEUES: Final = (
+    *_TRIGGERING,
+    *(f"{queue}-poison" for queue in _TRIGGERING),
+    "image-waiting",
+    "image-events",
+)
 
 
 def settings(storage: str, foundry: str) -> dict[str, str]:

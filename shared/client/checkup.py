@@ -55,7 +55,8 @@ def list_queues(settings: Settings) -> Iterator[str]:
         if field.endswith("_queue"):
             queue = getattr(settings, field)
             yield queue
-            if field != "events_queue":  # its messages are for others
+            # Messages of events are for others, and no function reads what waits.
+            if field not in {"events_queue", "waiting_queue"}:
                 yield f"{queue}{POISON}"
 
 

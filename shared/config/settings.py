@@ -136,6 +136,8 @@ class Settings(BaseModel):
     small_queue: _QueueName = Field(default="image-jobs-small", alias="SMALL_QUEUE")
     standard_queue: _QueueName = Field(default="image-jobs-standard", alias="STANDARD_QUEUE")
     large_queue: _QueueName = Field(default="image-jobs-large", alias="LARGE_QUEUE")
+    #: Where tasks wait whose time is far: no function reads it.
+    waiting_queue: _QueueName = Field(default="image-waiting", alias="WAITING_QUEUE")
     finish_queue: _QueueName = Field(default="image-finish", alias="FINISH_QUEUE")
     events_queue: _QueueName = Field(default="image-events", alias="EVENTS_QUEUE")
     #: Events on their way to Event Grid and webhooks.
@@ -280,6 +282,7 @@ class Settings(BaseModel):
         return (
             self.jobs_queue,
             *self.lanes.values(),
+            self.waiting_queue,
             self.finish_queue,
             self.events_queue,
             self.deliveries_queue,

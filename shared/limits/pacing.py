@@ -84,10 +84,9 @@ class Postponed(BaseModel, frozen=True, extra="allow"):
 #: line may be a little slower than expected.
 SHORT_WAIT: Final = timedelta(seconds=5)
 SHORT_WAIT_WITH_TICKET: Final = timedelta(seconds=10)
-#: A caller with a ticket comes back this long before it is due: queues count whole seconds.
-LEAD: Final = timedelta(seconds=2)
-#: The same for a caller that was postponed before.
-LONGER_LEAD: Final = timedelta(seconds=4)
+#: A caller with a ticket comes back this long before it is due: queues count whole seconds, and no
+#: invocation pays in its first seconds.
+LEAD: Final = timedelta(seconds=3)
 #: Bounds of a delay: a shorter one would bring a message back before those it must let pass; after
 #: a longer one the line may be empty.
 SHORTEST_DELAY: Final = timedelta(seconds=1)
@@ -243,11 +242,6 @@ def is_same_place(one: Ticket | None, other: Ticket) -> bool:
     )
 
 
-def waits_until(ticket: Ticket) -> datetime:
-    """Return when the message of a ticket is to be delivered: shortly before its call."""
-    return ticket.at - LEAD
-
-
 def find_next_call(pace: Pace, *, now: datetime, quota: Quota) -> datetime:
     """Return when a caller without a ticket would call if it asked now."""
     _, answer = reserve(pace, now=now, quota=quota)
@@ -321,9 +315,8 @@ def _give_ticket(
 def _postpone(pace: Pace, number: float, ticket: Ticket | None, now: datetime) -> Postponed:
     at = max(pace.free_at, now) + _measure_wait(pace, number)
     ticket = _update_ticket(pace, number, ticket, at)
-    lead = LONGER_LEAD if ticket.postponed else LEAD
     ticket = ticket.model_copy(update={"postponed": ticket.postponed + 1})
-    return Postponed(ticket=ticket, delay=min(max(at - now - lead, SHORTEST_DELAY), LONGEST_DELAY))
+    return Postponed(ticket=ticket, delay=min(max(at - now - LEAD, SHORTEST_DELAY), LONGEST_DELAY))
 
 
 def _update_ticket(pace: Pace, number: float, ticket: Ticket | None, at: datetime) -> Ticket:

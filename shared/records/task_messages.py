@@ -1,16 +1,14 @@
 """The small messages that wake a task or a finish; everything else is in the record."""
 
-from datetime import timedelta
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from ..config.settings import Lane
 from ..jobs.parsing import read_model
 from ..limits.pacing import Ticket
 from .record import JobRecord, TaskRecord
 
-#: The longest that a message is hidden; a queue hides none for more than a week.
-LONGEST_HIDDEN: Final = timedelta(days=1)
 #: Characters of the reason why a task waits.
 MAX_HELD: Final = 400
 
@@ -49,6 +47,9 @@ class TaskMessage(_Message):
     traceparent: str | None = Field(default=None, max_length=64)
     #: Its place in the line of a quota pool, when it comes back from waiting.
     ticket: Ticket | None = None
+    #: In the waiting queue alone: the lane it goes to, and when, if not at its ticket's time.
+    lane: Lane | None = None
+    due: AwareDatetime | None = None
     #: Why it waits for an operator, when no deployment of its plan may be called.
     held: str | None = Field(default=None, max_length=MAX_HELD)
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:  # no start waits for the repositories
     from .pictures import Pictures
     from .publisher import Publisher
     from .records import JobRecords, ReuseEntries
+    from .waiting_tasks import WaitingTasks
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +39,7 @@ class World:
     index: "JobIndex"
     budget: "BudgetLedgers"
     pools: "PoolLedgers"
+    tasks: "WaitingTasks"
     pictures: "Pictures"
     inputs: "Inputs"
     manifests: "Manifests"
@@ -71,6 +73,7 @@ def build_world(  # noqa: PLR0913 (one an interface)
     from .pictures import Pictures
     from .publisher import Publisher
     from .records import JobRecords, ReuseEntries
+    from .waiting_tasks import WaitingTasks
 
     sizes = BlockSizes(
         block_bytes=settings.upload_block_bytes,
@@ -83,6 +86,7 @@ def build_world(  # noqa: PLR0913 (one an interface)
         blobs(settings.images_container),
         settings.images_container,
     )
+    pools = PoolLedgers(blobs(settings.pace_container), clock)
     events = settings.events_queue, settings.deliveries_queue
     return World(
         clock=clock,
@@ -97,7 +101,8 @@ def build_world(  # noqa: PLR0913 (one an interface)
         reuse=ReuseEntries(blobs(settings.jobs_container), clock),
         index=JobIndex(blobs(settings.jobs_container)),
         budget=BudgetLedgers(blobs(settings.jobs_container), clock),
-        pools=PoolLedgers(blobs(settings.pace_container), clock),
+        pools=pools,
+        tasks=WaitingTasks(queues, pools, clock, settings),
         pictures=pictures,
         inputs=inputs,
         manifests=Manifests(blobs(settings.manifests_container)),

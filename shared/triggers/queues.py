@@ -13,11 +13,11 @@ import azure.functions as func
 
 from ..adapters.world import open_world
 from ..config.settings import CONNECTION, Configuration
-from ..errors import MalformedMessage
+from ..errors import MalformedMessage, Unavailable
 from ..jobs.parsing import Message
 from ..ports import Report, What
 from ..stores.world import World
-from .host import log_report, start_span
+from .host import log, log_report, start_span
 
 #: Handles one delivery; returns what to log, or None if that is logged already.
 type Workflow = Callable[[Message, World, Configuration], Awaitable[Report | None]]
@@ -27,17 +27,19 @@ def functions(configuration: Configuration) -> func.Blueprint:
     """Return two functions for each queue: of its messages, and of its poison messages."""
     blueprint, settings = func.Blueprint(), configuration.settings
 
-    def add(name: str, queue: str, workflow: Workflow, poison: Workflow) -> None:
-        _add_function(blueprint, name, queue, workflow, configuration)
+    def add(
+        name: str, queue: str, workflow: Workflow, poison: Workflow, *, moves: bool = False
+    ) -> None:
+        _add_function(blueprint, name, queue, workflow, configuration, moves=moves)
         _add_function(blueprint, f"poison_{name}", f"{queue}-poison", poison, configuration)
 
-    def add_of_jobs(name: str, queue: str, workflow: Workflow) -> None:
-        add(name, queue, workflow, partial(_poison, queue=queue))
+    def add_of_jobs(name: str, queue: str, workflow: Workflow, *, moves: bool = False) -> None:
+        add(name, queue, workflow, partial(_poison, queue=queue), moves=moves)
 
-    add_of_jobs("intake", settings.jobs_queue, _take_in)
+    add_of_jobs("intake", settings.jobs_queue, _take_in, moves=True)
     for lane, queue in settings.lanes.items():
         name = f"generate_{lane}"
-        add_of_jobs(name, queue, partial(_generate, name=name))
+        add_of_jobs(name, queue, partial(_generate, name=name), moves=True)
     add_of_jobs("finish", settings.finish_queue, _finish)
     add("batch", settings.manifests_queue, _batch, _poison_batch)
     add("dispatch", settings.deliveries_queue, _deliver, _poison_delivery)
@@ -50,6 +52,8 @@ def _add_function(
     queue: str,
     workflow: Workflow,
     configuration: Configuration,
+    *,
+    moves: bool = False,
 ) -> None:
     async def handle(message: func.QueueMessage) -> None:
         delivery = Message(
@@ -65,6 +69,8 @@ def _add_function(
             raise
         if report:
             log_report(name, report)
+        if moves:
+            await _move_due(open_world(configuration))
 
     handle.__name__ = name
     triggered = blueprint.queue_trigger(
@@ -81,6 +87,14 @@ async def _take_in(message: Message, world: World, configuration: Configuration)
     from ..workflows.intake import handle_job_message
 
     return await handle_job_message(message, world, configuration)
+
+
+async def _move_due(world: World) -> None:
+    """Move tasks that are due, at the end of an invocation; its own work is done and stays so."""
+    try:
+        await world.tasks.move_due()
+    except Unavailable as error:
+        log.warning("tasks that are due can't be moved: %s", error)
 
 
 async def _generate(

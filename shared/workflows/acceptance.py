@@ -8,7 +8,6 @@ a sweep, which finds the entry. A ticket without a record passes unused.
 """
 
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import TYPE_CHECKING
 
 from ..config.settings import Configuration
@@ -24,12 +23,11 @@ from ..errors import (
 )
 from ..jobs.fields import is_job_id
 from ..jobs.job import Job
-from ..limits.pacing import waits_until
 from ..pictures.inputs import InputPicture, input_pixels, input_types
 from ..ports import Versioned
 from ..records.index_entry import FIRST_CHECK_AFTER, index_entry_of
 from ..records.record import BatchEntryRef, JobRecord, JobState, TaskState
-from ..records.task_messages import LONGEST_HIDDEN, task_message
+from ..records.task_messages import task_message
 from ..records.transitions import open_record
 from ..routing.plan import Plan
 from ..routing.planner import find_setting_faults, make_plans
@@ -259,15 +257,17 @@ async def _read_record(job: Job, world: World) -> Versioned[JobRecord] | None:
 async def wake(record: JobRecord, world: World, configuration: Configuration) -> None:
     """Send a message for each pending task, or for the pending finish; a second one is harmless.
 
-    A job that is too early gets its messages with a delay.
+    A job that is too early gets its messages for its `not_before`.
     """
-    now = world.clock.now()
-    delay = min(max((record.job.not_before or now) - now, timedelta()), LONGEST_HIDDEN)
+    early = record.job.not_before
+    if early and early <= world.clock.now():
+        early = None
     await wake_finish(record, world, configuration)
     give_up_at = record.give_up_at(configuration.settings.job_lifetime)
     for task in record.tasks:
         if task.state is TaskState.PENDING:
-            queue = configuration.settings.lanes[record.plans[task.part].lane]
-            due = min(waits_until(task.ticket), give_up_at) if task.ticket else now
-            message = task_message(record, task)
-            await world.queues.send(queue, message.to_bytes(), delay=max(due - now, delay))
+            at = task.ticket.at if task.ticket else None
+            too_late = give_up_at if at and at > give_up_at else None
+            await world.tasks.send(
+                task_message(record, task), record.plans[task.part].lane, due=early or too_late
+            )

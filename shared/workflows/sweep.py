@@ -57,6 +57,7 @@ async def sweep(world: World, configuration: Configuration) -> Report:
     A job that can't be checked now stays due, and the others are checked.
     """
     run = _SweepRun(world, configuration, world.clock.now())
+    await run.move_due()
     await run.check_jobs()
     await run.reconcile()
     return run.report()
@@ -72,6 +73,13 @@ class _SweepRun:
     done: Counter[str] = field(default_factory=Counter)
     failed: dict[str, str] = field(default_factory=dict)
     checks: int = 0
+
+    async def move_due(self) -> None:
+        """Move tasks that are due: no call may be running that would do it at its end."""
+        try:
+            self.done["moved"] += await self.world.tasks.move_due()
+        except Unavailable as error:
+            self.failed["waiting tasks"] = str(error)
 
     async def check_jobs(self) -> None:
         async for entry in self.world.index.open_entries(due=self.began_at):
@@ -171,8 +179,9 @@ class _SweepRun:
             and is_message_lost(silent_since(record, task), due=due, now=now)
             and not await self.waits_in_line(record, task)
         ):
-            queue = self.configuration.settings.lanes[record.plans[task.part].lane]
-            await self.world.queues.send(queue, message.to_bytes())
+            await self.world.tasks.send(
+                message, record.plans[task.part].lane, due=self.world.clock.now()
+            )
             self.done["woken"] += 1
 
     async def waits_in_line(self, record: JobRecord, task: TaskRecord) -> bool:

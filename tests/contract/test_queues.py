@@ -31,6 +31,19 @@ async def bodies(queues: Queues, real: Account | None, queue: str) -> list[bytes
     return [message.content.encode() for message in peeked]
 
 
+async def test_a_message_is_taken_by_one_and_gone_when_it_is_deleted(
+    queues: Queues, queue: str
+) -> None:
+    minute = timedelta(minutes=1)
+    sent = await queues.send(queue, JSON)
+    (taken,) = await queues.receive(queue, limit=32, hidden=minute)
+    assert (taken.message_id, taken.text.encode()) == (sent.message_id, JSON)
+    assert timedelta() < taken.until - datetime.now(UTC) < 2 * minute
+    assert await queues.receive(queue, limit=32, hidden=minute) == []
+    await queues.delete(queue, taken)
+    await queues.delete(queue, taken)  # it is gone: nothing to do
+
+
 async def test_what_was_sent_is_known_by_its_id_and_time(queues: Queues, queue: str) -> None:
     sent = await queues.send(queue, JSON)
     assert sent.message_id

@@ -142,6 +142,12 @@ def test_a_container_that_is_only_read_can_only_be_read() -> None:
             assert roles[container] == "Storage Blob Data Reader", container
 
 
+def test_the_app_may_move_what_waits_for_its_time() -> None:
+    roles = granted("appQueueRoles")
+    needed = {"add", "process", "peek"}
+    assert needed <= ALLOWS[roles[Settings.model_fields["waiting_queue"].default]]
+
+
 def test_the_app_may_take_and_put_back_the_messages_of_every_trigger() -> None:
     roles = granted("appQueueRoles")
     starting = {str(each["queueName"]) for each in TRIGGERS.values() if "queueName" in each}

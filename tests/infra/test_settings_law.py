@@ -38,7 +38,14 @@ NOT_IN_AZURE = {
 ONLY_IN_AZURE = {"undelivered"}
 
 #: Settings of the layout that start a function, by the variables they stand in.
-LISTS = ("jobQueues", "eventQueues", "writtenContainers", "labelledContainers", "readContainers")
+LISTS = (
+    "jobQueues",
+    "waitingQueues",
+    "eventQueues",
+    "writtenContainers",
+    "labelledContainers",
+    "readContainers",
+)
 
 
 def defaults() -> dict[str, Any]:

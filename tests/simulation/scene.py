@@ -19,6 +19,7 @@ from shared.jobs.parsing import Message
 from shared.ports import Report
 from shared.records.record import JobRecord
 from shared.records.task_messages import read_finish, read_task
+from shared.stores.waiting_tasks import EVERY
 from shared.vocabulary import OPERATOR_EVENTS
 from shared.workflows.batches import advance, handle_poison_notice
 from shared.workflows.finishing import finish
@@ -128,11 +129,27 @@ class Scene:
         """Deliver messages in order of their time until none is left."""
         for _ in range(most):
             self.take_sent()
+            await self.move_first()
             if not self.waiting:
                 return
             self.waiting.sort(key=lambda each: each.due)
             await self.deliver(self.waiting.pop(0))
         raise AssertionError(f"still {len(self.waiting)} messages after {most} deliveries")
+
+    async def move_first(self) -> None:
+        """Move what is due in the waiting queue before the next delivery, as sweeps do."""
+        queue = self.configuration.settings.waiting_queue
+        clock, tasks = self.world.clock, self.world.tasks
+        while kept := self.world.queues.queues.get(queue):
+            visible = min(each.visible_at for each in kept)
+            if self.waiting and min(each.due for each in self.waiting) <= visible:
+                return
+            clock.time = max(clock.time + EVERY, visible)
+            try:
+                await tasks.move_due()
+            except Crash:
+                self.world.steps.crash_at = None
+            self.take_sent()
 
     async def run_abreast(self, *, most: int = 40) -> None:
         """Deliver whatever waits at once, again and again, until nothing is left."""
@@ -160,6 +177,7 @@ class Scene:
         self.world.steps.crash_at = None
         self.take_sent()
         self.waiting.clear()
+        self.world.queues.queues.pop(self.configuration.settings.waiting_queue, None)
 
     async def sweep(self) -> None:
         """Run one sweep; a process that dies in it is followed by the next run."""
@@ -205,12 +223,16 @@ class Scene:
                 return await handle_poison_notice(message, self.world, self.configuration)
             return await handle_poison(message, source, self.world, self.configuration)
         if queue == settings.jobs_queue:
-            return await handle_job_message(message, self.world, self.configuration)
+            report = await handle_job_message(message, self.world, self.configuration)
+            await self.world.tasks.move_due()
+            return report
         if queue == settings.finish_queue:
             return await finish(read_finish(message.body), self.world, self.configuration)
         if queue == settings.manifests_queue:
             return await advance(message, self.world, self.configuration)
-        return await generate(read_task(message.body), self.world, self.configuration)
+        report = await generate(read_task(message.body), self.world, self.configuration)
+        await self.world.tasks.move_due()
+        return report
 
     def record(self, job_id: str) -> JobRecord:
         return self.world.stored_records[job_id].value
@@ -223,7 +245,11 @@ class Scene:
         sent = self.world.queues.sent
         settings = self.configuration.settings
         for number, each in enumerate(sent[self._seen :], start=self._seen):
-            if each.queue in {settings.events_queue, settings.deliveries_queue}:
+            if each.queue in {
+                settings.events_queue,
+                settings.deliveries_queue,
+                settings.waiting_queue,
+            }:
                 continue
             if settings.allows_reply_to(each.queue):
                 continue

@@ -2,17 +2,18 @@
 
 import re
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from html import escape
 from http import HTTPStatus
 from typing import Final
+from urllib.parse import quote
 from xml.etree import ElementTree as ET
 
 from ...errors import NoSuchQueue, TooLarge
 from ...jobs.parsing import MAX_MESSAGE_BYTES
-from ...ports import SentMessage
+from ...ports import ReceivedMessage, SentMessage
 from .rest import StorageClient, StorageRefusal
 
 #: How long a message may stay invisible, seconds.
@@ -21,6 +22,10 @@ MAX_DELAY_SECONDS: Final = 7 * 86_400
 _NEVER_EXPIRES: Final = -1
 _DECLARATION: Final = '<?xml version="1.0" encoding="utf-8"?>'
 _INSERTED: Final = re.compile(rb"<InsertionTime>([^<]+)</InsertionTime>")
+
+
+class _Lost(Exception):
+    """Somebody else has the message by now, or has deleted it."""
 
 
 class RestQueues:
@@ -73,6 +78,40 @@ class RestQueues:
         inserted = _INSERTED.search(answer.body)
         return parsedate_to_datetime(inserted[1].decode()) if inserted else None
 
+    async def receive(self, queue: str, *, limit: int, hidden: timedelta) -> list[ReceivedMessage]:
+        """Take up to `limit` messages (32 at most), hidden from others for a while."""
+        with _must_exist(queue):
+            answer = await self._client.send(
+                "GET",
+                f"{self._url}/{queue}/messages",
+                doing=f"reading the queue {queue!r}",
+                query={
+                    "numofmessages": str(limit),
+                    "visibilitytimeout": str(max(visibility(hidden), 1)),
+                },
+            )
+        found = ET.fromstring(answer.body)  # noqa: S314 (the storage account's own reply)
+        return [_received(message) for message in found.iter("QueueMessage")]
+
+    async def delete(self, queue: str, message: SentMessage | ReceivedMessage) -> None:
+        """Delete a message; one whose time is up is left to others."""
+        with suppress(_Lost), _must_exist(queue):
+            await self._client.send(
+                "DELETE",
+                f"{self._url}/{queue}/messages/{quote(message.message_id)}",
+                doing=f"deleting from the queue {queue!r}",
+                query={"popreceipt": message.receipt},
+            )
+
+
+def _received(message: ET.Element) -> ReceivedMessage:
+    return ReceivedMessage(
+        message_id=message.findtext("MessageId", ""),
+        receipt=message.findtext("PopReceipt", ""),
+        text=message.findtext("MessageText", ""),
+        until=parsedate_to_datetime(message.findtext("TimeNextVisible", "")),
+    )
+
 
 def visibility(delay: timedelta) -> int:
     """Return a delay in whole seconds, never shorter than asked for, within what a queue takes."""
@@ -85,6 +124,8 @@ def _must_exist(queue: str) -> Iterator[None]:
     try:
         yield
     except StorageRefusal as refusal:
+        if refusal.code in {"MessageNotFound", "PopReceiptMismatch"}:
+            raise _Lost from refusal
         if refusal.status == HTTPStatus.NOT_FOUND:
             raise NoSuchQueue(f"there is no queue {queue!r}; create it first") from refusal
         raise

@@ -60,9 +60,8 @@ ACTIONS: Final[dict[FailureCode, str]] = {
     FailureCode.OVER_BUDGET: "wait for midnight UTC, or `image-jobs release {id}` to exceed the "
     "budget now",
     FailureCode.OVER_COST_LIMIT: "send a new job with a higher `max_cost_usd`",
-    FailureCode.RECORD_DAMAGED: "restore the record from its backup (docs/operate.md); then "
-    + _RETRY,
-    FailureCode.NOT_APPROVED: "the pictures are kept; `image-jobs replay {id}` asks for a review again",
+    FailureCode.RECORD_DAMAGED: "restore the record (docs/operate.md); then " + _RETRY,
+    FailureCode.NOT_APPROVED: "the pictures stay; `image-jobs replay {id}` has them reviewed again",
     FailureCode.UNCLASSIFIED: "read `image-jobs status {id} --json`; then " + _RETRY,
 }
 #: What to do about each rejection.

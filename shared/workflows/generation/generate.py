@@ -213,10 +213,10 @@ async def _requeue(
     """Put the message back until it may call, at most until `give_up_at`."""
     if isinstance(answer, Failure | NoBudget):
         return await _park_or_wait(task, stored, answer)
-    record = stored.value
-    until = min(task.world.clock.now() + answer.delay, step.give_up_at)
     if isinstance(answer, CircuitOpen):
-        return await task.wait_for_circuit(record, answer, until)
+        until = min(task.world.clock.now() + answer.delay, step.give_up_at)
+        return await task.wait_for_circuit(stored.value, answer, until)
+    until = min(answer.ticket.at, step.give_up_at)
     return await task.wait_in_line(stored, answer.ticket, until)
 
 

@@ -22,7 +22,7 @@ from ...limits.pool_ledger import Alarm, CircuitOpen, Reservation
 from ...ports import Report, StoredPicture, Versioned, What
 from ...records.outcomes import FinishedCall, OnUnknown, apply_outcome
 from ...records.record import Attempt, Failure, JobRecord, TaskState
-from ...records.task_messages import LONGEST_HIDDEN, MAX_HELD, TaskMessage
+from ...records.task_messages import MAX_HELD, TaskMessage
 from ...records.transitions import OPEN, adopt, give_up, keep_ticket, park
 from ...stores.world import World
 from ...vocabulary import clip, picture_names
@@ -58,21 +58,21 @@ class TaskRun:
 
     async def wait_until(self, record: JobRecord, until: datetime) -> Report:
         """Put the message back until the job's `not_before`."""
-        wait = min(until - self.world.clock.now(), LONGEST_HIDDEN)
+        wait = until - self.world.clock.now()
         await self.wake(record, wait)
         return self.report(What.WAITING, reason="not_before", again_in_seconds=_seconds(wait))
 
     async def wait_in_line(
         self, stored: Versioned[JobRecord], ticket: Ticket, until: datetime
     ) -> Report:
-        """Put the message back until shortly before its ticket's call time."""
+        """Put the message back until shortly before its ticket's call time, or until it is late."""
         record, index = stored.value, self.message.task
         if not is_same_place(record.tasks[index].ticket, ticket):
             await self.world.records.update(
                 stored, lambda current: keep_ticket(current, index, ticket)
             )
         wait = until - self.world.clock.now()
-        await self.wake(record, wait, ticket=ticket)
+        await self.wake(record, None if until >= ticket.at else wait, ticket=ticket)
         return self.report(What.POSTPONED, pool=ticket.pool, again_in_seconds=_seconds(wait))
 
     async def wait_for_circuit(
@@ -264,16 +264,19 @@ class TaskRun:
     async def wake(
         self,
         record: JobRecord,
-        delay: timedelta,
+        delay: timedelta | None,
         *,
         ticket: Ticket | None = None,
         held: str | None = None,
     ) -> None:
-        """Send a copy of the message back to its lane; the platform's dequeue count starts anew."""
+        """Send a copy of the message, for after `delay` or, without one, for its ticket's time.
+
+        The platform's dequeue count starts anew.
+        """
         part = record.tasks[self.message.task].part
-        queue = self.configuration.settings.lanes[record.plans[part].lane]
         copy = self.message.model_copy(update={"ticket": ticket, "held": held})
-        await self.world.queues.send(queue, copy.to_bytes(), delay=max(delay, timedelta()))
+        due = None if delay is None else self.world.clock.now() + delay
+        await self.world.tasks.send(copy, record.plans[part].lane, due=due)
 
     def report(self, what: What, **facts: Any) -> Report:  # noqa: ANN401 (what a log line can hold)
         """Return the report of this delivery."""

@@ -59,7 +59,7 @@ async def test_a_job_that_ended_is_not_looked_at() -> None:
     before = len(scene.world.steps.taken)
     scene.world.clock.advance(timedelta(days=1))
     await scene.sweep()
-    assert scene.world.steps.taken[before:] == ["index.list"]
+    assert scene.world.steps.taken[before:] == ["queues.receive", "index.list"]
 
 
 async def test_a_young_job_is_not_looked_at() -> None:
@@ -117,11 +117,12 @@ async def test_a_task_that_waits_in_line_is_not_taken_for_forgotten() -> None:
 async def test_the_copy_of_a_forgotten_task_keeps_its_place_in_line() -> None:
     scene = await in_line(3)
     scene.waiting.clear()
+    scene.world.queues.queues.clear()
     await scene.sweep_on()
     assert words(scene)["woken"] == 3
-    bodies = scene.world.queues.bodies(scene.world.queues.sent[0].queue)
-    tickets = [read_task(each).ticket for each in bodies[:6]]
-    assert sorted(each.number for each in tickets if each) == [0, 0, 1, 1, 2, 2]
+    lane = scene.world.queues.sent[0].queue
+    tickets = [read_task(each).ticket for each in scene.world.queues.bodies(lane)]
+    assert {each.number for each in tickets if each} == {0, 1, 2}
     assert scene.world.event_types() == ["image.job.succeeded"] * 3
 
 
@@ -142,6 +143,7 @@ async def test_sweeps_give_no_number_away_in_vain() -> None:
         await scene.sweep()
         await scene.deliver(scene.waiting.pop(0))
         scene.take_sent()
+        await scene.move_first()
     assert numbers(scene) <= 31
     made = [scene.record(f"fox-{n}").attempts[0].started_at for n in range(30)]
     assert max(made) - min(made) <= timedelta(minutes=30)

@@ -1,0 +1,111 @@
+"""Where tasks wait: far from their time in a queue without a trigger, near it on their lane.
+
+The platform starts instances for every message of a lane, the hidden ones included. So a task that
+has long to wait lies in the waiting queue, and `move_due` sends it to its lane shortly before its
+time. It sends before it deletes: a process that dies in between leaves a second copy, which finds
+its task taken.
+"""
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from ..config.settings import Lane, Settings
+from ..errors import MalformedMessage
+from ..limits.adaptive_rate import Quota
+from ..limits.pacing import LEAD, LONGEST_DELAY, Ticket, find_call
+from ..ports import Clock, Queues, ReceivedMessage
+from ..records.task_messages import TaskMessage, read_task
+from .ledgers import PoolLedgers
+
+#: A task that is due later than this waits in the waiting queue, and is visible there this long
+#: before its time.
+AHEAD: Final = timedelta(seconds=55)
+#: What is due within this time is moved: the next look may come a minute later.
+NEXT_LOOK: Final = timedelta(seconds=60)
+#: A process looks for what is due at most this often.
+EVERY: Final = timedelta(seconds=5)
+#: Messages taken at a time, as many as a queue gives, and how long they are hidden meanwhile.
+_PAGE: Final = 32
+_HIDDEN: Final = timedelta(seconds=60)
+#: Pages of one look: the next look continues.
+_MOST_PAGES: Final = 30
+
+
+class WaitingTasks:
+    """The lanes and the waiting queue, by one rule."""
+
+    def __init__(
+        self, queues: Queues, pools: PoolLedgers, clock: Clock, settings: Settings
+    ) -> None:
+        self._queues = queues
+        self._pools = pools
+        self._clock = clock
+        self._lanes = settings.lanes
+        self._waiting = settings.waiting_queue
+        self._moved_at: datetime | None = None
+
+    async def send(self, message: TaskMessage, lane: Lane, *, due: datetime | None = None) -> None:
+        """Send a task to work on at `due`; without it at its ticket's time, else at once.
+
+        A task with a ticket alone is delivered `LEAD` before its time, to wait in its place.
+        """
+        now = self._clock.now()
+        time = due or (message.ticket.at if message.ticket else now)
+        if time - now > AHEAD:
+            delay = min(time - now - AHEAD, LONGEST_DELAY)
+            kept = message.model_copy(update={"lane": lane, "due": due})
+            await self._queues.send(self._waiting, kept.to_bytes(), delay=delay)
+            return
+        visible = time if due else time - LEAD
+        body = message.model_copy(update={"lane": None, "due": None}).to_bytes()
+        await self._queues.send(self._lanes[lane], body, delay=max(visible - now, timedelta()))
+
+    async def move_due(self) -> int:
+        """Send what is due soon to its lane; return how many were moved.
+
+        It looks at most every `EVERY` in one process. Raises `Unavailable`; what was taken and not
+        moved is seen again a minute later.
+        """
+        now = self._clock.now()
+        if self._moved_at and timedelta() <= now - self._moved_at < EVERY:
+            return 0
+        self._moved_at, moved = now, 0
+        for _ in range(_MOST_PAGES):
+            taken = await self._queues.receive(self._waiting, limit=_PAGE, hidden=_HIDDEN)
+            for each in taken:
+                moved += await self._move(each)
+                await self._queues.delete(self._waiting, each)
+            if len(taken) < _PAGE:
+                break
+        return moved
+
+    async def _move(self, received: ReceivedMessage) -> bool:
+        """Send a copy to its lane, or back to wait; tell whether it is on its lane."""
+        try:
+            message = read_task(received.text.encode())
+        except MalformedMessage:
+            # Of no use here; on a lane the platform sets it aside as poison, and people see it.
+            await self._queues.send(self._lanes["small"], received.text.encode())
+            return True
+        now, due = self._clock.now(), message.due
+        if due is None and message.ticket:
+            at = await self._find_call(message.ticket, now)
+            ticket = message.ticket.model_copy(update={"at": at})
+            message = message.model_copy(update={"ticket": ticket})
+        time = due or (message.ticket.at if message.ticket else now)
+        lane = message.lane or "small"
+        if time - now > AHEAD + NEXT_LOOK:
+            await self.send(message, lane, due=due)
+            return False
+        visible = time if due else time - LEAD
+        body = message.model_copy(update={"lane": None, "due": None}).to_bytes()
+        await self._queues.send(self._lanes[lane], body, delay=max(visible - now, timedelta()))
+        return True
+
+    async def _find_call(self, ticket: Ticket, now: datetime) -> datetime:
+        """Return when a ticket is due as its line is now: a 429 or a new rate has moved it."""
+        ledger = await self._pools.look(ticket.pool)
+        if ledger is None:
+            return now
+        quota = Quota(rpm=ledger.pace.rate.configured)
+        return max(find_call(ledger.pace, ticket, now=now, quota=quota), now)
