@@ -5,7 +5,8 @@
 
 import fnmatch
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Annotated, Any, Final, Literal, Self
@@ -46,6 +47,15 @@ _ContainerName = Annotated[
 ]
 #: Of a caller's key, characters: shorter ones can be guessed.
 _SHORTEST_KEY: Final = 16
+
+
+@contextmanager
+def _naming(variable: str) -> Iterator[None]:
+    """Begin the words of a `ValueError` with the variable."""
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{variable}: {error}") from error
 
 
 def _split_commas(value: object) -> object:
@@ -240,40 +250,28 @@ class Settings(BaseModel):
 
     @model_validator(mode="after")
     def _check_storage(self) -> Self:
-        if not self.storage_connection and not (self.queue_service_uri and self.blob_service_uri):
-            raise ValueError(
-                f"set {CONNECTION} to a connection string, or {CONNECTION}__queueServiceUri and "
-                f"{CONNECTION}__blobServiceUri to the account's URLs"
-            )
-        return self
+        if self.storage_connection or (self.queue_service_uri and self.blob_service_uri):
+            return self
+        raise ValueError(
+            f"set {CONNECTION} to a connection string, or {CONNECTION}__queueServiceUri and "
+            f"{CONNECTION}__blobServiceUri to the account's URLs"
+        )
 
     @model_validator(mode="after")
-    def _check_webhooks(self) -> Self:
-        try:
+    def _check_lists(self) -> Self:
+        with _naming("WEBHOOKS"):
             check_hosts(self.webhooks, hosts=self.webhook_hosts, local=self.webhook_local_hosts)
-        except ValueError as error:
-            raise ValueError(f"WEBHOOKS: {error}") from error
-        return self
-
-    @model_validator(mode="after")
-    def _check_tenants(self) -> Self:
-        try:
+        with _naming("TENANTS"):
             check_tenants(self.tenants)
-        except ValueError as error:
-            raise ValueError(f"TENANTS: {error}") from error
-        try:
+        with _naming("CALLERS"):
             check_callers(self.callers, trust_sign_in=self.trust_sign_in)
-        except ValueError as error:
-            raise ValueError(f"CALLERS: {error}") from error
         return self
 
     @model_validator(mode="after")
     def _check_queue_names(self) -> Self:
         names = self.own_queues
         if twice := sorted({name for name in names if names.count(name) > 1}):
-            raise ValueError(
-                f"the queue {twice[0]!r} is named twice; each queue needs its own name"
-            )
+            raise ValueError(f"the queue {twice[0]!r} is named twice; each needs its own name")
         return self
 
     @property

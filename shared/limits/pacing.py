@@ -2,14 +2,19 @@
 
 The state is a line of numbered tickets. `calling` is the number that may call at `free_at`.
 Both advance with every call, and also while nobody calls: by one number for each 1/rate of time.
+`fair_queue` divides the line among the tenants: which of those who wait has how many before it.
 
 * A caller without a ticket gets a *call time* if nobody waits before it and it is at most 5 s
   away. Otherwise it gets a *ticket*, and comes back shortly before its number is due.
 * A caller whose number is due goes before callers without a ticket.
+* A granted call time can't be overtaken. So only a caller with nobody before it gets one that is
+  more than 5 s (or one call) away, and a tenant that comes new does not wait long.
 * Only numbers are stored, not times. A 429 that stops the line, or a new rate, moves everybody who
   waits and keeps their order.
 * A number passes if its holder does not come back (a crashed host, a cancelled job). Numbers that
   passed while no caller came at all (every host was down) are called again (`lapsed`).
+* Numbers that belong to no flow are called first: those of calls that a 429 cancelled, and those
+  that a version before the flows has given.
 
 Spacing is exact. A burst is allowed only above 2 calls a second, for half a second: quotas are
 enforced in slices of 1 or 10 s, so at a lower rate a slice has only one call.
@@ -17,14 +22,49 @@ enforced in slices of 1 or 10 s, so at a lower rate a slice has only one call.
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, Field, FiniteFloat
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    Field,
+    FiniteFloat,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+)
 
 from .adaptive_rate import AdaptiveRate, Quota, apply_quota, lower_rate, raise_rate
+from .fair_queue import (
+    FairQueue,
+    Flow,
+    count_ahead,
+    enter_flow,
+    pack_queue,
+    pass_numbers,
+    settle_flows,
+    unpack_queue,
+)
 
 type Priority = Literal["normal", "low"]
+
+
+def _read_queue(stored: Any) -> FairQueue:  # noqa: ANN401 (whatever is to be validated)
+    return stored if isinstance(stored, FairQueue) else unpack_queue(stored)
+
+
+@dataclass(frozen=True, slots=True)
+class Share:
+    """Whose call it is, and that tenant's share of the quota against others."""
+
+    tenant: str = "default"
+    weight: float = 1.0
+    priority: Priority = "normal"
+
+
+DEFAULT_SHARE: Final = Share()
 
 
 class Pace(BaseModel, frozen=True, extra="allow"):
@@ -36,9 +76,16 @@ class Pace(BaseModel, frozen=True, extra="allow"):
     #: The next free call time, and the number that it belongs to.
     free_at: AwareDatetime
     calling: FiniteFloat = 0.0
-    #: The next number to give away, to normal and to low priority.
+    #: The next number to give away. `promised - calling` numbers wait, in flows or in none.
     promised: FiniteFloat = 0.0
-    promised_low: FiniteFloat = 0.0
+    #: Who waits with these numbers.
+    flows: Annotated[
+        FairQueue,
+        PlainValidator(_read_queue),
+        PlainSerializer(pack_queue, when_used="json"),
+        WithJsonSchema({"type": "string"}),
+        Field(exclude_if=lambda flows: not flows.flows),
+    ] = FairQueue()
     #: No call before this time, because of the last 429. And the number of such stops: a call time
     #: granted before the last stop is not valid.
     stopped_until: AwareDatetime | None = None
@@ -53,11 +100,14 @@ class Ticket(BaseModel, frozen=True, extra="allow"):
     pool: str = Field(default="", max_length=64)
     epoch: AwareDatetime
     number: FiniteFloat
+    #: The flow that counts this number; None: given by a version that had one line for all.
+    flow: str | None = None
+    #: The flow was charged for the call, which a 429 cancelled.
+    charged: bool = Field(default=False, exclude_if=lambda charged: not charged)
     #: When it is expected to be due.
     at: AwareDatetime
-    #: How often the message was postponed, and how often of these to let others go first.
+    #: How often the message was postponed.
     postponed: int = Field(default=0, ge=0)
-    yielded: int = Field(default=0, ge=0)
 
 
 class CallTime(BaseModel, frozen=True, extra="allow"):
@@ -80,6 +130,16 @@ class Postponed(BaseModel, frozen=True, extra="allow"):
     delay: timedelta
 
 
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place in the line."""
+
+    #: Calls that come before.
+    ahead: int
+    #: The expected time of the call, if no other tenant comes and the rate stays as it is.
+    at: datetime
+
+
 #: The longest wait for a call time without going away: without a ticket, and with one, because the
 #: line may be a little slower than expected.
 SHORT_WAIT: Final = timedelta(seconds=5)
@@ -93,8 +153,13 @@ SHORTEST_DELAY: Final = timedelta(seconds=1)
 LONGEST_DELAY: Final = timedelta(hours=1)
 #: A line whose next call time was not used for this long is idle: any caller may take it.
 IDLE_AFTER: Final = timedelta(seconds=5)
-#: How often a job of low priority lets later jobs of normal priority go first.
-MAX_YIELDS: Final = 3
+#: A caller with a ticket takes a call time that is nearer than this, or it would pass unused.
+LAST_MOMENT: Final = timedelta(seconds=1)
+#: A caller that came on time waits so much longer while no other tenant waits: the call times are
+#: a little later than expected.
+LATE_BY: Final = timedelta(seconds=2)
+#: A flow loses numbers when it is so much time of the whole line behind: its messages are lost.
+MAX_LAG: Final = timedelta(seconds=15)
 #: The longest `retry-after` that is obeyed; users report as much (foundry-api.md section 10).
 LONGEST_PENALTY: Final = timedelta(days=1)
 #: Call times within this time can be taken at once.
@@ -114,76 +179,105 @@ def reserve(
     *,
     now: datetime,
     quota: Quota,
-    priority: Priority = "normal",
+    share: Share = DEFAULT_SHARE,
     ticket: Ticket | None = None,
 ) -> tuple[Pace, CallTime | Postponed]:
     """Grant a call time that is near, or give a ticket.
 
-    A job of low priority gets a call time only if no job of normal priority waits, and its number
-    is always behind theirs. If its number is due while newer normal tickets wait, it takes a new
-    number behind them; after three times it counts as normal and keeps its number.
+    Jobs of low priority have a flow of their own with a tenth of the tenant's weight.
     """
     idle = now - pace.free_at > IDLE_AFTER
     pace = _advance(pace.model_copy(update={"rate": apply_quota(pace.rate, quota)}), now)
-    if ticket and ticket.epoch != pace.epoch:
-        ticket = ticket.model_copy(update={"epoch": pace.epoch, "number": pace.calling})
-    yields = priority == "low" and (not ticket or ticket.yielded < MAX_YIELDS)
+    entered, flow = _enter(pace, share, ticket)
     if ticket is None:
-        return _reserve_without_ticket(pace, now, idle=idle, yields=yields)
-    if yields and not idle and pace.promised - pace.calling >= _EPSILON:
-        if ticket.number >= pace.promised:
-            return pace, _postpone(pace, ticket.number, ticket, now)
-        return _give_ticket(pace, ticket, now, yields=True)
-    return _reserve_with_ticket(pace, ticket, now, idle=idle)
+        # A tenant that comes new to the line of others would wait twice if it had to come back.
+        patience = _patience(pace) if pace.flows.active else SHORT_WAIT
+        if pace.free_at - now <= patience and (
+            idle or _count_before(entered, flow, flow.promised) < _EPSILON
+        ):
+            return _grant(entered, flow, None, now)
+        return _give_ticket(entered, flow, now)
+    if ticket.epoch != pace.epoch:
+        ticket = Ticket(epoch=pace.epoch, number=flow.calling - 1, at=ticket.at, flow=flow.key)
+    if idle or _is_due(entered, flow, ticket, now):
+        return _grant(entered, flow, ticket, now)
+    kept, entered, flow = _call_again(pace, entered, flow, ticket)
+    return kept, _postpone(entered, flow, ticket, now)
 
 
-def _reserve_without_ticket(
-    pace: Pace, now: datetime, *, idle: bool, yields: bool
-) -> tuple[Pace, CallTime | Postponed]:
-    """Grant the next call time if nobody waits for it and it is near; else give a ticket."""
-    last = max(pace.promised, pace.promised_low) if yields else pace.promised
-    nobody_waits = last - pace.calling < _EPSILON
-    if pace.free_at - now <= SHORT_WAIT and (idle or nobody_waits):
-        return _grant(pace, pace.calling, None, now)
-    return _give_ticket(pace, None, now, yields=yields)
+def _is_due(pace: Pace, flow: Flow, ticket: Ticket, now: datetime) -> bool:
+    """Return whether a ticket gets the next call time.
+
+    A caller that came on time waits longer, unless it would overtake another tenant.
+    An overdue one waits still longer; otherwise early callers would always take it.
+    """
+    wait, spacing = max(pace.free_at - now, _ZERO), pace.rate.spacing
+    if wait < LAST_MOMENT:
+        return True
+    ahead = _count_before_ticket(pace, flow, ticket)
+    is_overdue = ticket.charged or ticket.number < flow.calling
+    if ticket.charged and not ticket.postponed:  # just rejected: another deployment may be free
+        return wait <= SHORT_WAIT_WITH_TICKET
+    near = _near(pace)
+    if is_overdue or ahead < 1:
+        overdue = SHORT_WAIT_WITH_TICKET + 2 * spacing
+        return wait <= (max(_patience(pace), overdue) if is_overdue else _patience(pace))
+    if now + SHORT_WAIT >= ticket.at and len(pace.flows.active) == 1:
+        return wait <= near + LATE_BY
+    return wait + ahead * spacing <= near
 
 
-def _reserve_with_ticket(
-    pace: Pace, ticket: Ticket, now: datetime, *, idle: bool
-) -> tuple[Pace, CallTime | Postponed]:
-    """Grant the next call time if the number is due; else postpone the ticket."""
-    wait = max(pace.free_at - now, _ZERO)
-    due_in = pace.free_at + _measure_wait(pace, ticket.number) - now
-    came_on_time = now + SHORT_WAIT >= ticket.at
-    # An overdue ticket gets the next call time; otherwise early callers would always take it.
-    extra = pace.rate.spacing if ticket.number < pace.calling else _ZERO
-    if wait <= SHORT_WAIT_WITH_TICKET + extra and (
-        idle or due_in <= SHORT_WAIT_WITH_TICKET or came_on_time
-    ):
-        return _grant(pace, ticket.number, ticket, now)
-    back = min(pace.lapsed, max(0.0, pace.calling - ticket.number))
-    pace = pace.model_copy(update={"calling": pace.calling - back, "lapsed": pace.lapsed - back})
-    return pace, _postpone(pace, ticket.number, ticket, now)
+def _near(pace: Pace) -> timedelta:
+    """Return how far call times are granted to callers that have others before them."""
+    return min(max(SHORT_WAIT, pace.rate.spacing), SHORT_WAIT_WITH_TICKET)
+
+
+def _patience(pace: Pace) -> timedelta:
+    """Return how far they are granted to a caller that is the next one."""
+    return _near(pace) + max(SHORT_WAIT, pace.rate.spacing)
+
+
+def _call_again(pace: Pace, entered: Pace, flow: Flow, ticket: Ticket) -> tuple[Pace, Pace, Flow]:
+    """Turn the line back to a number that passed while no caller came."""
+    is_uncharged = ticket.flow == flow.key and not ticket.charged
+    back = int(min(pace.lapsed, max(flow.calling - ticket.number, 0))) if is_uncharged else 0
+    if not back:
+        return pace, entered, flow
+    flow = replace(flow, calling=flow.calling - back)
+    entered = entered.model_copy(
+        update={
+            "calling": pace.calling - back,
+            "lapsed": pace.lapsed - back,
+            "flows": entered.flows.store(flow),
+        }
+    )
+    return entered, entered, flow
 
 
 def give_tickets(
-    pace: Pace, count: int, *, now: datetime, quota: Quota, priority: Priority = "normal"
+    pace: Pace, count: int, *, now: datetime, quota: Quota, share: Share = DEFAULT_SHARE
 ) -> tuple[Pace, tuple[Ticket, ...]]:
     """Give the next numbers to calls that will be asked for later; none is a permission to call."""
     pace = _advance(pace.model_copy(update={"rate": apply_quota(pace.rate, quota)}), now)
     tickets: list[Ticket] = []
     for _ in range(count):
-        pace, answer = _give_ticket(pace, None, now, yields=priority == "low")
+        pace, flow = _enter(pace, share, None)
+        pace, answer = _give_ticket(pace, flow, now)
         tickets.append(answer.ticket.model_copy(update={"postponed": 0}))
     return pace, tuple(tickets)
 
 
 def find_call(pace: Pace, ticket: Ticket, *, now: datetime, quota: Quota) -> datetime:
-    """Return when a ticket is due as the line is now, or about when its number passed."""
+    """Return when a ticket is due as the line is now.
+
+    A number that has passed was due at its expected time, or after the last stop of the line.
+    """
     pace = _advance(pace.model_copy(update={"rate": apply_quota(pace.rate, quota)}), now)
-    if ticket.epoch != pace.epoch:
-        return min(ticket.at, now)
-    return max(pace.free_at, now) + (ticket.number - pace.calling) * pace.rate.spacing
+    flow = pace.flows.find(ticket.flow or "")
+    calling = pace.calling if ticket.flow is None else flow.calling if flow else math.inf
+    if ticket.epoch != pace.epoch or ticket.number < calling:
+        return min(max(ticket.at, pace.stopped_until or ticket.at), now)
+    return locate(pace, ticket, now=now).at
 
 
 def apply_throttle(
@@ -225,21 +319,33 @@ def apply_successes(pace: Pace, *, quota: Quota, called_at: Sequence[datetime]) 
 def count_waiting(pace: Pace, *, now: datetime, quota: Quota) -> int:
     """Return how many call times are granted and not due yet, plus how many numbers wait.
 
-    It is for display only and not exact: numbers of low priority can share a place with others, and
-    the holder of a number may be gone.
+    It is for display only and not exact: the holder of a number may be gone.
     """
     pace = _advance(pace.model_copy(update={"rate": apply_quota(pace.rate, quota)}), now)
-    numbers = max(pace.promised, pace.promised_low) - pace.calling
+    numbers = pace.promised - pace.calling
     return _count_granted(pace, now) + max(math.ceil(numbers - _EPSILON), 0)
 
 
 def is_same_place(one: Ticket | None, other: Ticket) -> bool:
     """Return whether two tickets are the same place in the same line."""
-    return one is not None and (one.pool, one.epoch, one.number) == (
+    return one is not None and (one.pool, one.epoch, one.flow, one.number) == (
         other.pool,
         other.epoch,
+        other.flow,
         other.number,
     )
+
+
+def locate(pace: Pace, ticket: Ticket, *, now: datetime) -> Place:
+    """Return the present place of a ticket in the line; the pace is not changed.
+
+    A ticket whose number has passed, or that is of another line, is called next.
+    """
+    pace = _advance(pace, now)
+    flow = pace.flows.find(ticket.flow or "")
+    ahead = _count_before_ticket(pace, flow, ticket) if ticket.epoch == pace.epoch else 0.0
+    at = max(pace.free_at, now) + ahead * pace.rate.spacing
+    return Place(ahead=math.ceil(ahead - _EPSILON), at=at)
 
 
 def find_next_call(pace: Pace, *, now: datetime, quota: Quota) -> datetime:
@@ -257,19 +363,62 @@ def _advance(pace: Pace, now: datetime) -> Pace:
     """Advance the line over call times that nobody used."""
     passed = now - burst_allowance(pace.rate) - pace.free_at
     if passed <= _ZERO:
-        return pace
-    calling = pace.calling + passed / pace.rate.spacing
-    lapsed = pace.lapsed + min(calling, pace.promised) - min(pace.calling, pace.promised)
-    is_empty = calling >= pace.promised
-    return pace.model_copy(
-        update={
-            "free_at": pace.free_at + passed,
-            "calling": calling,
-            "promised": max(pace.promised, calling),
-            # The line is empty, but holders of passed numbers can still come for about an hour.
-            "lapsed": min(lapsed, LONGEST_DELAY / pace.rate.spacing) if is_empty else lapsed,
-        }
+        return _settle(pace)
+    numbers, calls = pace.promised - pace.calling, passed / pace.rate.spacing
+    lapsed = pace.lapsed + min(calls, numbers)
+    if calls >= numbers:
+        # The line is empty, but holders of passed numbers can still come for about an hour.
+        lapsed = min(lapsed, LONGEST_DELAY / pace.rate.spacing)
+    return _settle(
+        pace.model_copy(
+            update={
+                "free_at": pace.free_at + passed,
+                "calling": pace.calling + min(calls, numbers),
+                "lapsed": lapsed,
+            }
+        )
     )
+
+
+def _settle(pace: Pace) -> Pace:
+    """Let the flows follow the line: numbers that it has passed are called in the flows."""
+    flows = pass_numbers(pace.flows, math.floor(_EPSILON - _count_flowless(pace)))
+    flows, lost = settle_flows(flows, lag_calls=MAX_LAG / pace.rate.spacing)
+    if not lost and flows == pace.flows:
+        return pace
+    return pace.model_copy(update={"flows": flows, "calling": pace.calling + lost})
+
+
+def _count_flowless(pace: Pace) -> float:
+    """Return how many numbers wait in no flow; less than 0: the part of a call time that passed."""
+    return pace.promised - pace.calling - pace.flows.waiting
+
+
+def _count_before(pace: Pace, flow: Flow, number: int) -> float:
+    return max(count_ahead(pace.flows, flow, number) + _count_flowless(pace), 0.0)
+
+
+def _count_before_ticket(pace: Pace, flow: Flow | None, ticket: Ticket) -> float:
+    """Return how many calls come before that of a ticket."""
+    if ticket.charged:
+        return 0.0
+    if ticket.flow is None:
+        return max(ticket.number - pace.calling, 0.0)
+    return _count_before(pace, flow, int(ticket.number)) if flow else 0.0
+
+
+def _enter(pace: Pace, share: Share, ticket: Ticket | None) -> tuple[Pace, Flow]:
+    """Return the pace with the flow of a ticket, or that of a tenant."""
+    if ticket and ticket.flow is not None and (flow := pace.flows.find(ticket.flow)):
+        return pace, flow
+    flows, flow = enter_flow(
+        pace.flows,
+        share.tenant,
+        share.weight,
+        is_low=share.priority == "low",
+        first=math.ceil(pace.promised),
+    )
+    return pace.model_copy(update={"flows": flows}), flow
 
 
 def _count_granted(pace: Pace, now: datetime) -> int:
@@ -279,52 +428,44 @@ def _count_granted(pace: Pace, now: datetime) -> int:
     return max(math.ceil((pace.free_at - now) / pace.rate.spacing) - 1, 0)
 
 
-def _grant(
-    pace: Pace, number: float, ticket: Ticket | None, now: datetime
-) -> tuple[Pace, CallTime]:
-    at = max(pace.free_at, now)
-    calling = pace.calling + 1
+def _grant(pace: Pace, flow: Flow, ticket: Ticket | None, now: datetime) -> tuple[Pace, CallTime]:
+    """Grant the next call time, and charge the flow once for each ticket."""
+    at, flows, promised = max(pace.free_at, now), pace.flows, pace.promised
+    ticket = ticket or Ticket(epoch=pace.epoch, number=flow.promised, flow=flow.key, at=at)
+    if ticket.charged or ticket.flow is None:
+        promised += max(1 - max(_count_flowless(pace), 0.0), 0.0)
+    else:
+        if ticket.number == flow.promised or not flow.waiting:  # it does not wait in the line
+            flow, promised = flow.issue(), promised + 1
+        flows = flows.store(flow.call())
     call_time = CallTime(
         at=at,
         wait=at - now,
         stops=pace.stops,
         at_full_rate=pace.free_at > now,
-        ticket=_update_ticket(pace, number, ticket, at),
+        ticket=ticket.model_copy(update={"at": at, "charged": True}),
     )
-    return pace.model_copy(
-        update={
-            "free_at": pace.free_at + pace.rate.spacing,
-            "calling": calling,
-            "promised": max(pace.promised, calling),
-        }
+    return _settle(
+        pace.model_copy(
+            update={
+                "free_at": pace.free_at + pace.rate.spacing,
+                "calling": pace.calling + 1,
+                "promised": promised,
+                "flows": flows,
+            }
+        )
     ), call_time
 
 
-def _give_ticket(
-    pace: Pace, ticket: Ticket | None, now: datetime, *, yields: bool
-) -> tuple[Pace, Postponed]:
-    """Give the next number, or for low priority the next number behind all others."""
-    frontier = "promised_low" if yields else "promised"
-    number = max(pace.promised, pace.promised_low if yields else pace.calling)
-    if ticket:
-        ticket = ticket.model_copy(update={"yielded": ticket.yielded + 1})
-    pace = pace.model_copy(update={frontier: number + 1})
-    return pace, _postpone(pace, number, ticket, now)
+def _give_ticket(pace: Pace, flow: Flow, now: datetime) -> tuple[Pace, Postponed]:
+    """Give the next number of a flow."""
+    number, flow = flow.promised, flow.issue()
+    pace = pace.model_copy(update={"promised": pace.promised + 1, "flows": pace.flows.store(flow)})
+    ticket = Ticket(epoch=pace.epoch, number=number, flow=flow.key, at=now)
+    return pace, _postpone(pace, flow, ticket, now)
 
 
-def _postpone(pace: Pace, number: float, ticket: Ticket | None, now: datetime) -> Postponed:
-    at = max(pace.free_at, now) + _measure_wait(pace, number)
-    ticket = _update_ticket(pace, number, ticket, at)
-    ticket = ticket.model_copy(update={"postponed": ticket.postponed + 1})
+def _postpone(pace: Pace, flow: Flow, ticket: Ticket, now: datetime) -> Postponed:
+    at = max(pace.free_at, now) + _count_before_ticket(pace, flow, ticket) * pace.rate.spacing
+    ticket = ticket.model_copy(update={"at": at, "postponed": ticket.postponed + 1})
     return Postponed(ticket=ticket, delay=min(max(at - now - LEAD, SHORTEST_DELAY), LONGEST_DELAY))
-
-
-def _update_ticket(pace: Pace, number: float, ticket: Ticket | None, at: datetime) -> Ticket:
-    if ticket is None:
-        return Ticket(epoch=pace.epoch, number=number, at=at)
-    return ticket.model_copy(update={"number": number, "at": at})
-
-
-def _measure_wait(pace: Pace, number: float) -> timedelta:
-    """Return the time from the next free call time to that of a number."""
-    return max(number - pace.calling, 0.0) * pace.rate.spacing

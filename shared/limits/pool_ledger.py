@@ -28,10 +28,11 @@ from .circuit_breaker import (
     start_probe,
 )
 from .pacing import (
+    DEFAULT_SHARE,
     CallTime,
     Pace,
     Postponed,
-    Priority,
+    Share,
     Ticket,
     apply_successes,
     apply_throttle,
@@ -57,7 +58,8 @@ class AcquireRequest:
     quota: Quota
     #: The longest time the call may take.
     limit: timedelta
-    priority: Priority = "normal"
+    #: Whose call it is.
+    share: Share = DEFAULT_SHARE
     #: The ticket of the message; a ticket of another pool is ignored.
     ticket: Ticket | None = None
     #: Grant a call time now or change nothing: a caller that tries several pools takes no ticket.
@@ -145,7 +147,7 @@ def acquire(
         pace,
         now=now,
         quota=request.quota,
-        priority=request.priority,
+        share=request.share,
         ticket=ticket if ticket and ticket.pool == request.pool else None,
     )
     moved = ledger.model_copy(update={"pace": pace})
@@ -163,12 +165,12 @@ def take_tickets(
     *,
     pool: str,
     quota: Quota,
-    priority: Priority,
+    share: Share,
     now: datetime,
 ) -> tuple[Ledger, tuple[Ticket, ...]]:
     """Give places in the line to calls of jobs that are being accepted."""
     ledger = ledger or Ledger(pace=start_pace(quota, now=now))
-    pace, tickets = give_tickets(ledger.pace, count, now=now, quota=quota, priority=priority)
+    pace, tickets = give_tickets(ledger.pace, count, now=now, quota=quota, share=share)
     named = tuple(ticket.model_copy(update={"pool": pool}) for ticket in tickets)
     return ledger.model_copy(update={"pace": pace}), named
 

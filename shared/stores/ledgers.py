@@ -30,7 +30,7 @@ from ..limits.budget import (
     settle,
 )
 from ..limits.circuit_breaker import CallFeedback, CallWindow
-from ..limits.pacing import Priority, Ticket
+from ..limits.pacing import Share, Ticket
 from ..limits.pool_ledger import (
     AcquireRequest,
     AcquireResult,
@@ -79,12 +79,12 @@ class PoolLedgers:
         return await shared.change(step)
 
     async def take_tickets(
-        self, pool: str, count: int, *, quota: Quota, priority: Priority
+        self, pool: str, count: int, *, quota: Quota, share: Share
     ) -> tuple[Ticket, ...]:
         """Take places in the line of a pool for `count` calls that are asked for later."""
 
         def step(ledger: Ledger | None, now: datetime) -> tuple[Ledger, tuple[Ticket, ...]]:
-            return take_tickets(ledger, count, pool=pool, quota=quota, priority=priority, now=now)
+            return take_tickets(ledger, count, pool=pool, quota=quota, share=share, now=now)
 
         return await self._ledger(pool).change(step)
 

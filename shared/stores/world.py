@@ -81,11 +81,8 @@ def build_world(  # noqa: PLR0913 (one an interface)
         pool=settings.upload_block_pool,
     )
     pictures = Pictures(blobs(settings.images_container), sizes)
-    inputs = Inputs(
-        blobs(settings.inputs_container),
-        blobs(settings.images_container),
-        settings.images_container,
-    )
+    images = settings.images_container
+    inputs = Inputs(blobs(settings.inputs_container), blobs(images), images)
     pools = PoolLedgers(blobs(settings.pace_container), clock)
     events = settings.events_queue, settings.deliveries_queue
     return World(

@@ -18,9 +18,11 @@ from functools import partial
 from shared.adapters.clock import SystemClock
 from shared.limits.adaptive_rate import Quota
 from shared.limits.pacing import (
+    DEFAULT_SHARE,
     CallTime,
     Pace,
     Postponed,
+    Share,
     Ticket,
     apply_successes,
     apply_throttle,
@@ -65,6 +67,11 @@ class Message:
     dequeues: int = 0
     ticket: Ticket | None = None
     called: float | None = None
+    share: Share = DEFAULT_SHARE
+    #: Calls that the service had accepted when it arrived, and when it was called.
+    calls_before: tuple[int, int] = (0, 0)
+    #: The time of its call that the ledger expected at each look.
+    expected: list[tuple[float, float]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -94,8 +101,7 @@ class Run:
     pace: Pace | None = None
 
     def go(self) -> "Run":
-        world = _World(self)
-        world.run()
+        World(self).run()
         return self
 
     def used(self, since: float, until: float, rpm: float) -> float:
@@ -114,7 +120,9 @@ class Run:
         return sum(counts) / max(len(counts), 1)
 
 
-class _World:
+class World:
+    """The hosts, their queue and the ledger."""
+
     def __init__(self, run: Run) -> None:
         self.run_ = run
         self.random = random.Random(run.seed)  # noqa: S311 (a simulation)
@@ -145,8 +153,7 @@ class _World:
 
     def run(self) -> None:
         run = self.run_
-        for _ in range(run.backlog):
-            self._arrive()
+        self._begin()
         for when, rpm in run.changes:
             self.at(when, partial(setattr, run.service, "rpm", rpm))
         while self.events:
@@ -157,9 +164,18 @@ class _World:
             what()
         run.pace = self.pace
 
-    def _arrive(self) -> None:
+    def _begin(self) -> None:
+        for _ in range(self.run_.backlog):
+            self._arrive()
+
+    def _arrive(self, share: Share = DEFAULT_SHARE) -> None:
         self.messages += 1
-        self.visible.append(Message(self.messages, self.now))
+        message = Message(self.messages, self.now, share=share)
+        message.calls_before = len(self.run_.service.accepted), 0
+        self._show(message)
+
+    def _show(self, message: Message) -> None:
+        self.visible.append(message)
         self.at(self.now, self._dequeue)
 
     def _dequeue(self) -> None:
@@ -174,10 +190,11 @@ class _World:
         if self.successes[host]:
             told, self.successes[host] = tuple(self.successes[host]), []
             self.pace = apply_successes(self.pace, quota=run.quota, called_at=told)
-        self.pace, answer = reserve(self.pace, now=now, quota=run.quota, ticket=message.ticket)
+        self.pace, answer = reserve(
+            self.pace, now=now, quota=run.quota, share=message.share, ticket=message.ticket
+        )
         if isinstance(answer, Postponed):
-            self._put_back(message, answer.ticket, answer.delay.total_seconds())
-            self._release(host)
+            self._postpone(message, host, answer)
             return
         turn, asked = answer, self.now
         if not turn.wait:
@@ -185,6 +202,10 @@ class _World:
         else:
             when = self.now + turn.wait.total_seconds()
             self.at(when, lambda: self._look_again(message, host, turn, asked))
+
+    def _postpone(self, message: Message, host: int, answer: Postponed) -> None:
+        self._put_back(message, answer.ticket, answer.delay.total_seconds())
+        self._release(host)
 
     def _look_again(self, message: Message, host: int, turn: CallTime, asked: float) -> None:
         if is_still_valid(self.pace, turn):
@@ -214,12 +235,16 @@ class _World:
             self._release(host)
             return
         message.called = self.now
-        # Whoever was served makes room for one more: the backlog stays as long as it was.
-        self._arrive()
+        message.calls_before = message.calls_before[0], len(run.service.accepted) - 1
+        self._succeed()
         takes = min(max(self.random.lognormvariate(math.log(run.service_seconds), 0.5), 8), 180)
         run.served += takes
         run.busy += self.now + takes - asked
         self.at(self.now + takes, lambda: self._finish(message, host, turn))
+
+    def _succeed(self) -> None:
+        # One more arrives: the backlog stays as long as it was.
+        self._arrive()
 
     def _finish(self, message: Message, host: int, turn: CallTime) -> None:
         self.run_.done.append(message)
@@ -231,11 +256,7 @@ class _World:
         message.ticket = place
         seen = self.now + math.ceil(delay) + self.random.uniform(0.0, self.run_.polling)
 
-        def show() -> None:
-            self.visible.append(message)
-            self._dequeue()
-
-        self.at(seen, show)
+        self.at(seen, partial(self._show, message))
 
     def _release(self, host: int) -> None:
         self.free[host] += 1

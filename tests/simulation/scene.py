@@ -125,9 +125,14 @@ class Scene:
             Delivery(each.queue, each.message, self.world.clock.now()) for each in self.waiting
         ]
 
-    async def run(self, *, most: int = 200) -> None:
-        """Deliver messages in order of their time until none is left."""
-        for _ in range(most):
+    async def run(self, *, most: int = 1_000) -> None:
+        """Deliver messages in order of their time until none is left.
+
+        A sweep runs now and then: it settles a reservation that a task may wait for.
+        """
+        for delivered in range(1, most + 1):
+            if delivered % 100 == 0:
+                await self.sweep()
             self.take_sent()
             await self.move_first()
             if not self.waiting:

@@ -44,6 +44,7 @@ from .reservations import (
     ReservationRequest,
     acquire_reservation,
     find_budget_obstacle,
+    find_share,
     release_budget,
     reserve_budget,
 )
@@ -192,7 +193,7 @@ async def _acquire(
     request = ReservationRequest(
         deployments=step.deployments,
         limit=call_limit(record, task.message.task, task.configuration),
-        priority=record.job.priority,
+        share=find_share(record, task.configuration),
         ticket=task.ticket_of(record),
         give_up_at=step.give_up_at,
         is_last_call=_is_last_call(task, record, step),

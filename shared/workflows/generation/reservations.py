@@ -16,7 +16,7 @@ from ...config.settings import Configuration
 from ...errors import ImageJobsError, NewerRecord, RecordGone, Unavailable, UnreadableRecord
 from ...limits.adaptive_rate import Quota
 from ...limits.budget import MILLION, CostReservation, NoBudget, SettledCost, to_millionths
-from ...limits.pacing import LEAD, Postponed, Priority, Ticket
+from ...limits.pacing import LEAD, Postponed, Share, Ticket
 from ...limits.pool_ledger import (
     AcquireRequest,
     AcquireResult,
@@ -39,7 +39,7 @@ class ReservationRequest:
     deployments: Sequence[Deployment]
     #: The longest its call may take.
     limit: timedelta
-    priority: Priority
+    share: Share
     #: The ticket that its message came back with.
     ticket: Ticket | None
     #: A call time at or after this is too late.
@@ -97,6 +97,12 @@ async def _acquire(request: ReservationRequest, pools: PoolLedgers) -> AcquireRe
     return await pools.acquire(_ask(request, deployment))
 
 
+def find_share(record: JobRecord, configuration: Configuration) -> Share:
+    """Return whose calls those of a job are, and that tenant's share of the quota."""
+    tenant = configuration.settings.find_tenant(record.job.tenant)
+    return Share(tenant.name, tenant.weight, record.job.priority)
+
+
 async def take_tickets(record: JobRecord, world: World, configuration: Configuration) -> JobRecord:
     """Return a record that is about to be written, with a place in line for each pending task.
 
@@ -125,7 +131,7 @@ async def take_tickets(record: JobRecord, world: World, configuration: Configura
             ]
         for pool, (quota, indices) in by_pool.items():
             tickets = await world.pools.take_tickets(
-                pool, len(indices), quota=quota, priority=record.job.priority
+                pool, len(indices), quota=quota, share=find_share(record, configuration)
             )
             given |= zip(indices, tickets, strict=True)
     tasks = (
@@ -159,7 +165,7 @@ def _ask(request: ReservationRequest, deployment: Deployment) -> AcquireRequest:
         deployment=deployment.name,
         quota=Quota(rpm=deployment.rpm or 0.0),
         limit=request.limit,
-        priority=request.priority,
+        share=request.share,
         ticket=request.ticket,
         is_last_call=request.is_last_call,
     )

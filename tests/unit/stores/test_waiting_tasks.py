@@ -6,7 +6,7 @@ import pytest
 
 from shared.errors import StoreUnavailable
 from shared.limits.adaptive_rate import Quota
-from shared.limits.pacing import LEAD, LONGEST_DELAY, Ticket
+from shared.limits.pacing import DEFAULT_SHARE, LEAD, LONGEST_DELAY, Ticket
 from shared.records.task_messages import TaskMessage, read_task
 from shared.stores.waiting_tasks import AHEAD, EVERY, NEXT_LOOK
 from tests.fakes.world import FakeWorld, fake_world
@@ -28,7 +28,7 @@ async def move_on(world: FakeWorld, by: timedelta) -> int:
 
 async def in_line(world: FakeWorld, count: int) -> tuple[Ticket, ...]:
     """Places in a line of one call a minute."""
-    return await world.pools.take_tickets("one", count, quota=Quota(1), priority="normal")
+    return await world.pools.take_tickets("one", count, quota=Quota(1), share=DEFAULT_SHARE)
 
 
 @pytest.mark.parametrize("seconds", [0, 1, 55])

@@ -133,6 +133,19 @@ async def test_when_every_quota_is_busy_a_job_waits_for_the_one_that_is_free_fir
     assert called(scene) == ["slow", "fast", "fast", "fast"]
 
 
+async def test_a_new_tenant_is_called_before_those_who_wait_and_by_the_weight_of_its_setting() -> (
+    None
+):
+    scene = Scene(configured(TENANTS='[{"name": "shop", "weight": 2}]'))
+    for number in range(40):
+        scene.submit(JOB | {"job_id": f"flood-{number}"}, message_id=f"flood-{number}")
+    scene.submit(JOB | {"job_id": "shop-1", "tenant": "shop"}, message_id="shop-1")
+    await scene.run()
+    started = {each.job_id: each.attempts[0].started_at for each in scene.records()}
+    later = [job for job, when in started.items() if when > started["shop-1"]]
+    assert len(later) > 20
+
+
 async def test_a_throttled_job_comes_back_with_its_place_and_burns_nothing() -> None:
     scene = await submitted(THROTTLED)
     await scene.run()

@@ -4,7 +4,7 @@ from datetime import timedelta
 from shared.catalogue.deployments import Deployment
 from shared.limits.adaptive_rate import Quota
 from shared.limits.circuit_breaker import CallFeedback
-from shared.limits.pacing import Postponed
+from shared.limits.pacing import Postponed, Share
 from shared.limits.pool_ledger import AcquireRequest, CircuitOpen, Ledger, Reservation
 from shared.stores.ledgers import PoolLedgers
 from shared.workflows.generation.reservations import ReservationRequest, acquire_reservation
@@ -36,7 +36,7 @@ class World:
         return ReservationRequest(
             deployments=deployments,
             limit=LIMIT,
-            priority="normal",
+            share=Share(),
             ticket=None,
             give_up_at=self.clock.now() + timedelta(days=1),
         )
