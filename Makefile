@@ -27,13 +27,13 @@ help:
 
 ##@ Start here
 
-setup: .venv/.stamp .venv-sdks/.stamp node_modules/.stamp ## install everything that the other commands need
+setup: .venv/.client .venv-sdks/.stamp node_modules/.stamp ## install everything that the other commands need
 
 demo: setup ## run the whole system on this machine: submit jobs, show pictures and events
 	@$(BIN)/python -m local demo
 
-dev: setup ## run the whole system until Ctrl-C
-	@$(BIN)/python -m local up
+dev: setup ## run the whole system until Ctrl-C; .dev/env has the variables for other shells
+	@$(BIN)/python -m local up --folder .dev
 
 ##@ Test
 
@@ -137,6 +137,13 @@ clean: ## remove generated files, except those of setup
 	  "$$(cat .python-version)" 2>/dev/null \
 	  || $(UV) venv --quiet --clear --python "$$(cat .python-version)" .venv
 	@$(UV) pip sync --quiet --require-hashes --python $(BIN)/python requirements-dev.txt
+	@touch $@
+
+# The command `image-jobs` and the package `image_jobs`, as the wheel has them.
+.venv/.client: .venv/.stamp pyproject.toml scripts/wheel.py $(shell find shared -name '*.py' -o -name '*.toml')
+	@echo "The client of this working copy, into .venv"
+	@$(UV) pip install --quiet --no-deps --no-index --no-build-isolation --reinstall-package image-jobs \
+	  --python $(BIN)/python .
 	@touch $@
 
 .venv-bench/.stamp: requirements-bench.txt .python-version | $(UV)

@@ -1,6 +1,6 @@
 """Submit jobs from asynchronous code, and pass a picture on without loading it into memory.
 
-pip install 'image-jobs[aio]'
+It needs the extra `aio` of the wheel.
 """
 
 import asyncio

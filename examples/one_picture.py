@@ -1,7 +1,5 @@
 """Submit one job, wait for it, and save its picture to a file.
 
-pip install image-jobs
-
 Set ImageStorage to a connection string, or set its two URLs and use an identity.
 """
 

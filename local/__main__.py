@@ -1,8 +1,8 @@
 """`python -m local up`: Azure on this machine. `python -m local demo`: see it work.
 
-`up` prints one line of JSON on stdout when everything serves (storage, foundry, host, pids, keys);
-everything else goes to stderr: at a terminal, also lines to paste into another shell. Ctrl-C,
-SIGTERM or the end of any process stops the rest.
+When everything serves, `up` prints on stdout: at a terminal what to do next, through a pipe one
+line of JSON (storage, foundry, host, pids, keys). Everything else goes to stderr. Ctrl-C, SIGTERM
+or the end of any process stops the rest.
 """
 
 import argparse
@@ -82,6 +82,13 @@ def _add_up(up: argparse.ArgumentParser) -> None:
         "--data", type=Path, metavar="DIR", help="directory to keep storage in (default: memory)"
     )
     up.add_argument(
+        "--folder",
+        type=Path,
+        metavar="DIR",
+        help="directory for shell variables, and for ports and keys to use again "
+        "(default: .dev at a terminal, else none)",
+    )
+    up.add_argument(
         "--before",
         type=Path,
         metavar="DIR",
@@ -137,6 +144,7 @@ def _up(given: argparse.Namespace) -> int:
         drain=given.drain,
         data=given.data,
         before=given.before,
+        folder=given.folder or (ROOT / ".dev" if sys.stdout.isatty() else None),
         set=dict(given.set),
     )
     try:

@@ -3,9 +3,10 @@
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 from local.stack.processes import Child, to_stderr
 
@@ -18,6 +19,8 @@ KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr
 
 #: Longest start in seconds; 1.3-2.7 s were measured on two cores.
 START_SECONDS = 60.0
+
+ANY_PORTS: Final = {"blob": 0, "queue": 0, "table": 0}
 
 _LISTENING = re.compile(r"Azurite (Blob|Queue|Table) service is successfully listening at (\S+)")
 
@@ -35,21 +38,27 @@ def missing_part() -> str | None:
     return None
 
 
-def start(data: Path | None = None, *, log: Callable[[str], None] = to_stderr) -> Child[str]:
+def start(
+    data: Path | None = None,
+    *,
+    ports: Mapping[str, int] = ANY_PORTS,
+    log: Callable[[str], None] = to_stderr,
+) -> Child[str]:
     """Start Azurite as a child; its ready value is the connection string.
 
-    With `data` it stores everything in that directory, else in memory. It writes some seconds late:
-    a kill -9 of Azurite loses the last writes.
+    `ports` are those of blobs, queues and tables; 0 is any free one. With `data` it stores
+    everything in that directory, else in memory. It writes some seconds late: a kill -9 of Azurite
+    loses the last writes.
     """
     if missing := missing_part():
         raise AzuriteMissing(missing)
     where = ["--inMemoryPersistence"] if data is None else ["--location", str(data)]
     # The newest SDKs use a newer API version than Azurite knows.
     quiet = ["--silent", "--disableTelemetry", "--skipApiVersionCheck"]
-    ports = [word for kind in ("blob", "queue", "table") for word in (f"--{kind}Port", "0")]
+    listen = [word for kind in ANY_PORTS for word in (f"--{kind}Port", str(ports[kind]))]
     return Child(
         "azurite",
-        [shutil.which("node") or "node", str(SCRIPT), *where, *quiet, *ports],
+        [shutil.which("node") or "node", str(SCRIPT), *where, *quiet, *listen],
         ready=_Ports().read,
         environment=os.environ,
         log=log,

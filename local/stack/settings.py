@@ -23,6 +23,9 @@ DEPLOYMENTS: Final = tuple(
     )
 )
 
+#: A queue of a caller, which its jobs may name as `reply_to`.
+REPLY_QUEUE: Final = "replies-dev"
+
 MANIFESTS_CONTAINER: Final = "manifests"
 MANIFESTS_QUEUE: Final = "image-manifests"
 
@@ -49,6 +52,7 @@ def settings(storage: str, foundry: str) -> dict[str, str]:
         "FOUNDRY_ENDPOINT": foundry,
         "FOUNDRY_API_KEY": FOUNDRY_KEY,
         "FOUNDRY_DEPLOYMENTS": json.dumps(DEPLOYMENTS),
+        "REPLY_QUEUES": "replies-*",
         # The local host lets every invocation end, so that the first picture need not wait.
         "CALL_GUARD_SECONDS": "0",
     }

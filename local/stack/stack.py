@@ -2,7 +2,6 @@
 
 import json
 import os
-import secrets
 import shutil
 import signal
 import socket
@@ -21,8 +20,9 @@ from azure.storage.blob import BlobServiceClient
 from azure.storage.queue import QueueServiceClient
 
 from local.stack import azurite
+from local.stack.dev_folder import read_addresses, write_folder
 from local.stack.event_grid import BlobWatcher
-from local.stack.instructions import instructions
+from local.stack.instructions import exports, instructions
 from local.stack.processes import Child, DidNotStart, to_stderr
 from local.stack.settings import (
     CONTAINERS,
@@ -30,6 +30,7 @@ from local.stack.settings import (
     MANIFESTS_CONTAINER,
     MANIFESTS_QUEUE,
     QUEUES,
+    REPLY_QUEUE,
     settings,
 )
 
@@ -63,6 +64,8 @@ class StackOptions:
     data: Path | None
     #: Working copy of an earlier version, whose app every second host runs.
     before: Path | None
+    #: Where variables for other shells are written, and ports and keys are kept.
+    folder: Path | None
     set: Mapping[str, str]
 
 
@@ -76,8 +79,7 @@ class Stack:
         self._hosts: list[Child[Any]] = []
         self._watcher: BlobWatcher | None = None
         self._environment: dict[str, str] = {}
-        # Hexadecimal: a key that begins with a hyphen would be read as an option.
-        self._keys = {"function": secrets.token_hex(32), "master": secrets.token_hex(32)}
+        self._addresses = read_addresses(options.folder)
 
     def __enter__(self) -> Self:
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -100,7 +102,8 @@ class Stack:
 
     def start(self) -> dict[str, Any]:
         """Start every part and return their addresses, keys and process ids."""
-        storing = self._added(self._services, azurite.start(self._options.data))
+        starting = azurite.start(self._options.data, ports=self._addresses.ports)
+        storing = self._added(self._services, starting)
         emulator = None
         if self._options.foundry is None:
             emulator = self._added(self._services, self._foundry())
@@ -170,7 +173,13 @@ class Stack:
         return Child(
             "foundry",
             [
-                *(sys.executable, "-m", "local.foundry", "--port", "0"),
+                *(
+                    sys.executable,
+                    "-m",
+                    "local.foundry",
+                    "--port",
+                    str(self._addresses.ports["foundry"]),
+                ),
                 *("--key", FOUNDRY_KEY, "--deployments", deployments),
             ],
             ready=read_ready,
@@ -178,11 +187,15 @@ class Stack:
             directory=ROOT,
         )
 
-    def _host(self, number: int, port: int = 0) -> Child[dict[str, Any]]:
+    def _host(self, number: int, port: int | None = None) -> Child[dict[str, Any]]:
+        if port is None:
+            port = self._addresses.ports["host"] if number == 0 else 0
         name = f"host-{number + 1}" if self._options.hosts > 1 else "host"
         if self._options.host == "func":
             return _core_tools(name, self._environment, port or _free_port())
-        keys = ("--function-key", self._keys["function"], "--master-key", self._keys["master"])
+        keys = [
+            part for name, key in self._addresses.keys.items() for part in (f"--{name}-key", key)
+        ]
         copy = self._options.before if number % 2 and self._options.before else ROOT
         return Child(
             name if copy == ROOT else f"{name}-before",
@@ -203,13 +216,13 @@ def python_of(copy: Path) -> str:
 
 
 def create_all(storage: str) -> None:
-    """Create the containers and queues of the app, as the infrastructure does in Azure."""
+    """Create the app's containers and queues, as in Azure, and a reply queue."""
     with BlobServiceClient.from_connection_string(storage) as blobs:
         for container in CONTAINERS:
             with suppress(ResourceExistsError):
                 blobs.create_container(container)
     with QueueServiceClient.from_connection_string(storage) as queues:
-        for queue in QUEUES:
+        for queue in (*QUEUES, REPLY_QUEUE):
             with suppress(ResourceExistsError):
                 queues.create_queue(queue)
 
@@ -262,10 +275,13 @@ def run_until_stopped(options: StackOptions) -> int:
         except DidNotStart as error:
             to_stderr(str(error))
             return 1
-        sys.stdout.write(json.dumps(ready) + "\n")
-        sys.stdout.flush()
-        if sys.stderr.isatty():  # show the keys to a person, never in a log
-            to_stderr(instructions(ready))
+        if options.folder:
+            write_folder(options.folder, ready, exports(ready))
+        # Keys are shown to a person and to the program that reads the pipe, never in a log.
+        if options.folder and sys.stdout.isatty():
+            print(instructions(ready, options.folder), flush=True)
+        else:
+            print(json.dumps(ready), flush=True)
         try:
             return stack.watch(ready)
         except DidNotStart as error:

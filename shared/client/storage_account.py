@@ -293,9 +293,7 @@ def check_address() -> Iterator[None]:
     try:
         yield
     except ImportError as error:
-        raise Misconfigured(
-            "AsyncImageJobs needs aiohttp: pip install 'image-jobs[aio]'"
-        ) from error
+        raise Misconfigured("AsyncImageJobs needs aiohttp: the extra `aio` of the wheel") from error
     except ValueError as error:
         raise Misconfigured(
             f"{CONNECTION}: not the connection string or the URL of an account ({error})"

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from local.stack.instructions import exports
-from local.stack.settings import DEPLOYMENTS
+from local.stack.settings import DEPLOYMENTS, REPLY_QUEUE
 from tests.acceptance.running_stack import ROOT, RunningStack, running_stack
 from tests.simulation.waiting import until
 
@@ -25,8 +25,7 @@ README = (ROOT / "README.md").read_text()
 @pytest.fixture(scope="module")
 def stack(azurite: str) -> Iterator[RunningStack]:
     del azurite  # where it is missing, this skips or fails
-    with running_stack("--set", "REPLY_QUEUES=replies-*") as stack:
-        stack.queues.create_queue("replies-campaign")
+    with running_stack() as stack:
         yield stack
 
 
@@ -69,7 +68,7 @@ def run(
 def test_an_example_runs(
     stack: RunningStack, installed: Path, example: Path, tmp_path: Path
 ) -> None:
-    environment = {"ImageStorage": stack.ready["storage"]}
+    environment = {"ImageStorage": stack.ready["storage"], "REPLY_QUEUE": REPLY_QUEUE}
     ended = run([str(installed / "python"), str(example)], tmp_path, environment)
     assert ended.stdout.strip()
     assert ended.stderr == ""

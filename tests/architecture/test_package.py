@@ -33,6 +33,7 @@ LITTER = (
     *(".ruff_cache/x", ".pytest_cache/v/x", ".import_linter_cache/x", ".hypothesis/x"),
     *("__azurite_db_blob__.json", "__blobstorage__/x", "__queuestorage__/x", "AzuriteConfig"),
     *(".pre-commit-config.yaml", ".funcignore", ".vscode/settings.json", ".devcontainer/x.json"),
+    ".dev/env",
 )
 
 

@@ -18,7 +18,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ModuleNotFoundError as error:
         if error.name not in {"typer", "rich"}:
             raise
-        sys.stderr.write("the command needs typer and rich: pip install 'image-jobs[cli]'\n")
+        sys.stderr.write("the command needs typer and rich: the extra `cli` of the wheel\n")
         return 2
     try:
         ended = commands.app(given, prog_name="image-jobs", standalone_mode=False)

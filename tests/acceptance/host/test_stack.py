@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -71,14 +72,24 @@ def test_a_part_that_dies_takes_the_rest_with_it() -> None:
 
 
 @pytest.mark.usefixtures("azurite")
-def test_a_terminal_shows_lines_to_paste() -> None:
+def test_the_next_stack_of_a_folder_has_the_same_addresses_and_keys(tmp_path: Path) -> None:
+    with stack("--folder", str(tmp_path)) as (_, first, _log):
+        pass
+    until(lambda: not any(map(runs, pids(first))), "end of all parts")
+    with stack("--folder", str(tmp_path)) as (_, second, _log):
+        for name in ("storage", "foundry", "host", "keys"):
+            assert second[name] == first[name]
+
+
+@pytest.mark.usefixtures("azurite")
+def test_a_terminal_shows_how_to_go_on_in_another_shell(tmp_path: Path) -> None:
     ours, theirs = pty.openpty()
     up = subprocess.Popen(  # noqa: S603 - our own program
-        [PYTHON, "-m", "local", "up"],
+        [PYTHON, "-m", "local", "up", "--folder", str(tmp_path / ".dev")],
         cwd=ROOT,
         stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=theirs,
+        stdout=theirs,
+        stderr=subprocess.DEVNULL,
         start_new_session=True,
     )
     try:
@@ -86,11 +97,10 @@ def test_a_terminal_shows_lines_to_paste() -> None:
         output = ""
         while "Press Ctrl-C to stop everything." not in output:
             output += os.read(ours, 4096).decode()
-        lines = [line for line in output.splitlines() if line.startswith(("export ", "alias "))]
-        # In the same breath: an alias is known from the next line on.
-        use = ["shopt -s expand_aliases", *lines, "image-jobs doctor --send", USE_KEY, USE_SAS]
+        use = ["source .dev/env", "image-jobs doctor --send", USE_KEY, USE_SAS]
         used = subprocess.run(  # noqa: S603 - likewise
             ["bash", "-euc", "\n".join(use)],  # noqa: S607 - where it is differs
+            cwd=tmp_path,
             capture_output=True,
             text=True,
             check=False,
@@ -98,6 +108,7 @@ def test_a_terminal_shows_lines_to_paste() -> None:
         assert used.returncode == 0, used.stderr
         assert "sending to image-jobs" in used.stdout
         assert "/api/gallery#key=" in output
+        assert '"ready"' not in output
     finally:
         up.terminate()
         up.wait(START_SECONDS)
