@@ -4,13 +4,12 @@ import base64
 import hashlib
 import io
 import json
-import re
 from collections.abc import Iterator
 
 import pytest
 from PIL import Image
 
-from tests.acceptance.running_stack import ROOT, Json, RunningStack, running_stack
+from tests.acceptance.running_stack import Json, RunningStack, running_stack
 from tests.simulation.waiting import until
 
 FOX = {
@@ -176,18 +175,6 @@ def test_health_needs_no_key_and_tells_nothing(stack: RunningStack) -> None:
 def test_no_prompt_reaches_the_log(stack: RunningStack) -> None:
     assert any("fox-1" in line for line in stack.log)
     assert not any("in the snow" in line for line in stack.log)
-
-
-def test_the_python_of_the_readme_asks_for_a_picture(
-    stack: RunningStack, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    code, _ = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    monkeypatch.setenv("ImageStorage", stack.ready["storage"])
-    exec(code, {})  # noqa: S102 - it is our own page
-    event = ended(stack, "fox-7d2c")
-    assert event["type"] == "image.job.succeeded"
-    assert event["data"]["tags"] == {"campaign": "winter"}
-    assert event["data"]["model"] == "gpt-image-2"
 
 
 def test_a_picture_that_a_reply_links_is_stored_like_any_other(stack: RunningStack) -> None:

@@ -7,19 +7,15 @@ import subprocess
 import sys
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from re import DOTALL, MULTILINE, findall
-from typing import Any
+from re import DOTALL, findall
 
 import pytest
 
-from local.stack.instructions import exports
 from local.stack.settings import DEPLOYMENTS, REPLY_QUEUE
 from tests.acceptance.running_stack import ROOT, RunningStack, running_stack
-from tests.simulation.waiting import until
 
 EXAMPLES = sorted((ROOT / "examples").glob("*.py"))
 PAGE = (ROOT / "docs" / "client.md").read_text()
-README = (ROOT / "README.md").read_text()
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +47,7 @@ def run(
     environment: Mapping[str, str] | None = None,
     *,
     must: bool = True,
+    seconds: float | None = None,
 ) -> subprocess.CompletedProcess[str]:
     ended = subprocess.run(  # noqa: S603 (programs of this project)
         command,
@@ -59,17 +56,18 @@ def run(
         capture_output=True,
         text=True,
         check=False,
+        timeout=seconds,
     )
     assert not must or ended.returncode == 0, f"{ended.stdout}\n{ended.stderr}"
     return ended
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda path: path.stem)
-def test_an_example_runs(
+def test_an_example_runs_within_a_minute(
     stack: RunningStack, installed: Path, example: Path, tmp_path: Path
 ) -> None:
     environment = {"ImageStorage": stack.ready["storage"], "REPLY_QUEUE": REPLY_QUEUE}
-    ended = run([str(installed / "python"), str(example)], tmp_path, environment)
+    ended = run([str(installed / "python"), str(example)], tmp_path, environment, seconds=60)
     assert ended.stdout.strip()
     assert ended.stderr == ""
 
@@ -92,28 +90,6 @@ def test_the_commands_of_the_page_run(stack: RunningStack, installed: Path, tmp_
     for line in commands.splitlines():
         assert run(["bash", "-c", line.removeprefix("$ ")], tmp_path, environment).stdout
     assert sorted(path.name for path in tmp_path.rglob("*.png")) == ["0.png", "0.png"]
-
-
-def test_the_doors_of_the_readme_lead_to_pictures(
-    stack: RunningStack, installed: Path, tmp_path: Path
-) -> None:
-    ask, _ = findall(
-        r"^```sh\n(.*?)^```", README.partition("## Ask for a picture")[2], DOTALL | MULTILINE
-    )
-    _, client = findall(r"^```python\n(.*?)^```", README, DOTALL | MULTILINE)
-    environment = {**exports(stack.ready), "PATH": f"{installed}:{os.environ['PATH']}"}
-    run(["bash", "-euo", "pipefail", "-c", ask], tmp_path, environment)
-    run([str(installed / "python"), "-c", client], tmp_path, environment)
-    assert [path.suffix for path in tmp_path.glob("pictures/**/*.*")] == [".png"]
-    assert (tmp_path / "fox.png").stat().st_size > 0
-    assert stack.event("fox-http")["type"] == "image.job.succeeded"
-    (told,) = until(lambda: batches_of(stack, "foxes.csv"), "end of the batch", seconds=60)
-    assert (told["entries"], told["succeeded"], told["images"]) == (2, 2, 2)
-
-
-def batches_of(stack: RunningStack, name: str) -> list[dict[str, Any]]:
-    ended = [each for each in stack.read_events() if each["type"] == "image.batch.completed"]
-    return [each["data"] for each in ended if each["data"]["manifest"]["blob"] == name]
 
 
 def test_the_command_is_installed_with_it(

@@ -42,9 +42,10 @@ def test_the_path_of_a_message_has_ten_steps() -> None:
     assert re.findall(r"^(\d+)\. ", section, re.MULTILINE) == [str(n) for n in range(1, 11)]
 
 
-def test_the_options_of_the_readme_are_a_job_that_the_local_stack_makes() -> None:
-    (example,) = re.findall(r"```json\n(.*?)```", text_of("README.md"), re.DOTALL)
-    job = read_job(Message(example.encode(), "readme", datetime.now(UTC)))
+def test_the_job_with_many_parts_is_one_that_the_local_stack_makes() -> None:
+    examples = re.findall(r"```json job\n(.*?)```", text_of("docs/messages.md"), re.DOTALL)
+    (example,) = (each for each in examples if '"models"' in each)
+    job = read_job(Message(example.encode(), "page", datetime.now(UTC)))
     plans = route(
         job,
         catalogue=read_builtin(),
@@ -59,3 +60,20 @@ def test_the_readme_has_what_a_gallery_of_templates_asks_for() -> None:
     headings = set(re.findall(r"^## (.+)$", text_of("README.md"), re.MULTILINE))
     assert {"Features", "Getting Started", "Guidance", "Resources"} <= headings
     assert "Important Security Notice" in text_of("README.md")
+
+
+def test_the_figures_of_the_readme_are_those_of_the_benchmarks() -> None:
+    measured = text_of("docs/benchmarks.md")
+    rows = [line for line in text_of("README.md").splitlines() if "`make bench`" in line]
+    figures = [
+        figure for row in rows for figure in re.findall(r"\| ([\d,.]+) (?:MB|ms)(?= \|)", row)
+    ]
+    assert len(figures) == 2 * len(rows) == 6
+    assert [each for each in figures if f"| {each} " not in measured] == []
+
+
+def test_the_readme_is_short_and_so_are_the_cells_of_its_tables() -> None:
+    lines = text_of("README.md").splitlines()
+    assert len(lines) <= 100
+    cells = [cell for line in lines if line.startswith("|") for cell in line.split("|")]
+    assert [cell for cell in cells if len(cell.split()) > 15] == []
