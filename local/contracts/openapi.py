@@ -1,6 +1,7 @@
 """The app's HTTP as an OpenAPI 3.1 document, from the table of operations and the models."""
 
 import json
+import re
 from collections.abc import Iterable
 from http import HTTPStatus
 from typing import Any, Final, Literal
@@ -145,13 +146,41 @@ def _schemas(rules: dict[str, Any]) -> dict[str, Any]:
     schemas: dict[str, Any] = found["$defs"]
     schemas["Job"].pop("required", None)
     schemas["Job"] |= rules
+    for name in _named(schemas["Job"], schemas):
+        schemas[name]["properties"] = {
+            field: _optional(schema) for field, schema in schemas[name]["properties"].items()
+        }
     schemas["Jobs"] = {
         "type": "array",
         "minItems": 1,
         "maxItems": MAX_JOBS,
-        "items": {"type": "object", "description": "A Job. Each is validated separately."},
+        "items": {
+            "type": "object",
+            "description": "A Job. Each is validated separately.",
+            "additionalProperties": True,
+        },
     }
     return dict(sorted(schemas.items()))
+
+
+def _named(schema: dict[str, Any], schemas: dict[str, Any]) -> set[str]:
+    """Return the names of a schema's title and of all schemas that it refers to."""
+    inside = re.findall(rf'"{re.escape(_REFERENCE.format(model=""))}(\w+)"', json.dumps(schema))
+    return {schema["title"], *(name for each in inside for name in _named(schemas[each], schemas))}
+
+
+def _optional(schema: dict[str, Any]) -> dict[str, Any]:
+    """Return the schema of a field with its default in words.
+
+    Generators of types, such as openapi-typescript, take a field with a default as always present.
+    That is right for a response, but not for a request.
+    """
+    described = dict(schema)
+    default = described.pop("default", None)
+    if default not in (None, [], {}):
+        text = described.get("description", "")
+        described["description"] = f"{text} Default: `{json.dumps(default)}`.".strip()
+    return described
 
 
 def printed(rules: dict[str, Any]) -> str:

@@ -38,7 +38,8 @@ _RULES: Final[dict[str, Any]] = {
         for name in ("prompt", "prompt_blob")
     ],
     "dependentRequired": {"mask": ["inputs"]},
-    "not": {"required": ["model", "models"]},
+    # A validator in strict mode wants a property that is required to be named beside it.
+    "not": {"required": ["model", "models"], "properties": {"model": {}, "models": {}}},
     "dependentSchemas": {
         "compression": {
             "required": ["format"],

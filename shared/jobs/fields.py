@@ -324,7 +324,9 @@ Options = Annotated[
             "type": "object",
             "maxProperties": MAX_OPTIONS,
             "propertyNames": {"pattern": OPTION_NAME},
-            "additionalProperties": {"type": ["string", "number", "boolean"]},
+            "additionalProperties": {
+                "anyOf": [{"type": kind} for kind in ("string", "number", "boolean")]
+            },
         }
     ),
 ]
