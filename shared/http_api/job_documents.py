@@ -199,6 +199,7 @@ class JobCounts(Data):
 
 #: The path of a job, and of one of its pictures.
 JOB_PATH: Final = "/api/jobs/{job_id}"
+GALLERY_PATH: Final = "/api/gallery#job={job_id}"
 IMAGE_PATH: Final = "/api/jobs/{job_id}/images/{number}"
 #: Stands for the number of the first picture that a job has.
 FIRST: Final = "first"

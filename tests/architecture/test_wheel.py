@@ -15,6 +15,8 @@ from .tree import ROOT, imports
 
 #: What is not a module.
 DATA = ("catalogue/models.toml", "jobs/locales.toml", "py.typed")
+#: The extras that a module or a package needs, by its name.
+EXTRAS = {"cli": ("cli",), "mcp_server": ("mcp",)}
 #: What comes with a dependency, which says what version it must be.
 BROUGHT = {"azure-core", "pydantic-core"}
 
@@ -80,7 +82,7 @@ def test_what_the_wheel_imports_comes_with_it(wheel: ZipFile) -> None:
     missing = {}
     for path in modules(wheel):
         if path.suffix == ".py":
-            given = needs("cli") if "cli" in path.parts else needs()
+            given = needs(*EXTRAS.get(path.stem, EXTRAS.get(path.parent.name, ())))
             if more := strangers(path) - given - BROUGHT:
                 missing[path.name] = more
     assert missing == {}

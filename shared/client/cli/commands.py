@@ -1,13 +1,15 @@
 """Assemble the sub-commands of `image-jobs`."""
 
+import os
 from importlib.metadata import PackageNotFoundError, version
 from typing import Annotated, Any
 
 import typer
 from typer.core import TyperGroup
 
+from ...errors import Misconfigured
 from . import batches, dead_letters, doctor, jobs, ledger, submit, why
-from .output import AsJson, console
+from .output import APP_URL, AsJson, console
 
 app = typer.Typer(
     name="image-jobs",
@@ -53,6 +55,26 @@ def _set_json_defaults(command: object) -> dict[str, Any]:
     return {"as_json": True}
 
 
+def _serve_agents(
+    *,
+    ask_above: Annotated[
+        float,
+        typer.Option("--ask-above", min=0, metavar="USD", help="Ask a person above this estimate."),
+    ] = 0.0,
+) -> None:
+    """Serve the Model Context Protocol on stdin and stdout, for agents (docs/agents.md)."""
+    try:
+        from ..mcp_server import serve  # noqa: PLC0415 - of the extra `mcp`
+    except ModuleNotFoundError as error:
+        package = str(error.name).partition(".")[0]
+        if package not in {"mcp", "aiohttp"}:
+            raise
+        raise Misconfigured(
+            f"the package {package} is missing: pip install 'image-jobs[mcp]'"
+        ) from error
+    serve(app_url=os.environ.get(APP_URL), ask_above=ask_above)
+
+
 app.command()(submit.submit)
 app.command()(batches.batch)
 app.command()(batches.follow)
@@ -72,4 +94,5 @@ app.command()(jobs.reject)
 app.command()(jobs.fail)
 app.command()(jobs.replay)
 app.command()(doctor.doctor)
+app.command("mcp")(_serve_agents)
 app.command("key")(doctor.make_caller_key)

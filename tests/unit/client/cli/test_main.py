@@ -378,3 +378,14 @@ def test_a_key_is_made_with_the_entry_by_which_the_app_knows_it(
     assert told(capsys, "key")["entry"]["operator"] is True
     assert "entry for CALLERS" in said(capsys, "key", "--tenant", "shop")
     assert "use 1 to 40 of a-z" in said(capsys, "key", "--tenant", "No Name", code=2)
+
+
+def test_serving_agents_without_its_extra_names_the_extra(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delitem(sys.modules, "shared.client.mcp_server", raising=False)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "mcp"]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, "mcp", None)
+    message = "the package mcp is missing: pip install 'image-jobs[mcp]'\n"
+    assert said(capsys, "mcp", code=2) == message
