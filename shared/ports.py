@@ -15,6 +15,7 @@ from pydantic import JsonValue
 
 from .images_api.requests import ImageRequest
 from .pictures.measuring import PictureFacts
+from .pictures.provenance import Provenance
 from .pictures.renditions import RenditionSpec, SheetCell
 from .redaction import quote_fact
 
@@ -304,13 +305,23 @@ class Renderer(Protocol):
     """Makes pictures from stored originals and stores them; the first one of a name stays."""
 
     async def render(
-        self, source: str, specs: Sequence[RenditionSpec], *, metadata: Mapping[str, str]
+        self,
+        source: str,
+        specs: Sequence[RenditionSpec],
+        provenance: Provenance,
+        *,
+        metadata: Mapping[str, str],
     ) -> tuple[StoredPicture, ...]:
         """Make every rendition of an original; raise `CannotRender` if it can't be opened."""
         ...
 
     async def sheet(
-        self, cells: Sequence[SheetCell], blob: str, *, metadata: Mapping[str, str]
+        self,
+        cells: Sequence[SheetCell],
+        blob: str,
+        provenance: Provenance,
+        *,
+        metadata: Mapping[str, str],
     ) -> StoredPicture:
         """Put pictures side by side, each with its label under it."""
         ...

@@ -10,9 +10,10 @@ import io
 import math
 import warnings
 from collections.abc import Sequence
-from typing import IO, Final
+from typing import IO, Any, Final
 
 from PIL import Image, ImageCms, ImageDraw, ImageFont, ImageMath, ImageOps
+from PIL.PngImagePlugin import PngInfo
 
 from ..errors import CannotRender
 from ..pictures.measuring import PictureFacts
@@ -35,10 +36,10 @@ _INK: Final = "#27272a"
 type EncodedPicture = tuple[bytes, PictureFacts]
 
 
-def make(original: IO[bytes], wishes: Sequence[RenditionSpec]) -> list[EncodedPicture]:
-    """Make every wish from an original; `CannotRender` if it can't be opened."""
+def make(original: IO[bytes], wishes: Sequence[RenditionSpec], xmp: bytes) -> list[EncodedPicture]:
+    """Make every wish from an original, with this XMP; `CannotRender` if it can't be opened."""
     picture = _opened(original)
-    return [_encoded(_shaped(picture, wish), wish.encoding, wish.quality) for wish in wishes]
+    return [_encoded(_shaped(picture, wish), wish.encoding, wish.quality, xmp) for wish in wishes]
 
 
 def shrunk(original: IO[bytes], edge: int) -> Image.Image:
@@ -59,8 +60,8 @@ def cell_edge(count: int) -> int:
     return min(_CELL_EDGE, _SHEET_EDGE // _columns(count) - _GAP)
 
 
-def lay_out(pictures: Sequence[tuple[Image.Image, str]]) -> EncodedPicture:
-    """Put pictures side by side, each with its label under it."""
+def lay_out(pictures: Sequence[tuple[Image.Image, str]], xmp: bytes) -> EncodedPicture:
+    """Put pictures side by side, each with its label under it, with this XMP."""
     columns, edge = _columns(len(pictures)), cell_edge(len(pictures))
     size = max(11, edge // 24)
     font = ImageFont.load_default(size)
@@ -75,7 +76,7 @@ def lay_out(pictures: Sequence[tuple[Image.Image, str]]) -> EncodedPicture:
         sheet.paste(picture, (left + inset[0], top + inset[1]), transparent)
         words = _cut(label, font, edge)
         draw.text((left + edge / 2, top + edge + size / 2), words, _INK, font, anchor="mt")
-    return _encoded(sheet, "jpeg", DEFAULT_QUALITY)
+    return _encoded(sheet, "jpeg", DEFAULT_QUALITY, xmp)
 
 
 def _columns(count: int) -> int:
@@ -162,13 +163,16 @@ def _shaped(picture: Image.Image, wish: RenditionSpec) -> Image.Image:
     return shaped
 
 
-def _encoded(picture: Image.Image, encoding: Encoding, quality: int) -> EncodedPicture:
+def _encoded(picture: Image.Image, encoding: Encoding, quality: int, xmp: bytes) -> EncodedPicture:
     if encoding == "jpeg" and picture.mode == "RGBA":
         paper = Image.new("RGB", picture.size, "white")
         paper.paste(picture, mask=picture)
         paper.info = picture.info
         picture = paper
-    more = {} if encoding == "png" else {"quality": quality}
+    more: dict[str, Any] = {"quality": quality, "xmp": xmp}
+    if encoding == "png":  # whose encoder ignores `xmp`
+        more = {"pnginfo": PngInfo()}
+        more["pnginfo"].add_itxt("XML:com.adobe.xmp", xmp.decode())
     buffer = io.BytesIO()
     picture.save(buffer, encoding.upper(), icc_profile=picture.info.get("icc_profile"), **more)
     data = buffer.getvalue()

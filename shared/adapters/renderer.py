@@ -13,6 +13,7 @@ from typing import IO, TYPE_CHECKING, Final
 
 from ..errors import CannotRender
 from ..pictures.measuring import PictureFacts
+from ..pictures.provenance import Provenance
 from ..pictures.renditions import RenditionSpec, SheetCell
 from ..ports import StoredPicture
 from ..stores.pictures import Pictures
@@ -32,13 +33,19 @@ class PillowRenderer:
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="renderer")
 
     async def render(
-        self, source: str, wishes: Sequence[RenditionSpec], *, metadata: Mapping[str, str]
+        self,
+        source: str,
+        wishes: Sequence[RenditionSpec],
+        provenance: Provenance,
+        *,
+        metadata: Mapping[str, str],
     ) -> tuple[StoredPicture, ...]:
         """Make every wish from the original and store it; what is there already stays."""
         from .pillow import make  # noqa: PLC0415 (Pillow is loaded when it is needed)
 
+        xmp = provenance.to_xmp()
         async with self._original(source) as original:
-            made = await self._off_the_loop(lambda: make(original, wishes), source)
+            made = await self._off_the_loop(lambda: make(original, wishes, xmp), source)
         return tuple(
             [
                 await self._store(wish.blob, data, facts, metadata)
@@ -47,12 +54,17 @@ class PillowRenderer:
         )
 
     async def sheet(
-        self, cells: Sequence[SheetCell], blob: str, *, metadata: Mapping[str, str]
+        self,
+        cells: Sequence[SheetCell],
+        blob: str,
+        provenance: Provenance,
+        *,
+        metadata: Mapping[str, str],
     ) -> StoredPicture:
         """Put pictures side by side, each with its label under it."""
         from .pillow import cell_edge, lay_out, shrunk  # noqa: PLC0415 (as above)
 
-        edge = cell_edge(len(cells))
+        edge, xmp = cell_edge(len(cells)), provenance.to_xmp()
         small: list[tuple[Image.Image, str]] = []
         for cell in cells:
             async with self._original(cell.blob) as original:
@@ -61,7 +73,7 @@ class PillowRenderer:
                     return shrunk(original, edge)
 
                 small.append((await self._off_the_loop(shrink, cell.blob), cell.label))
-        data, facts = await self._off_the_loop(lambda: lay_out(small), blob)
+        data, facts = await self._off_the_loop(lambda: lay_out(small, xmp), blob)
         return await self._store(blob, data, facts, metadata)
 
     async def _off_the_loop[T](self, work: Callable[[], T], source: str) -> T:

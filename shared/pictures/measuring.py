@@ -8,10 +8,12 @@ https://www.w3.org/TR/png-3/#5Chunk-layout.
 
 import hashlib
 import re
+from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import UnreadableReply
+from .provenance import ManifestScanner
 
 JPEG_SIGNATURE = b"\xff\xd8\xff"
 
@@ -134,6 +136,13 @@ class PictureFacts(BaseModel):
     bytes: int = Field(gt=0)
     #: Hexadecimal.
     sha256: str
+    c2pa: Literal["present"] | None = Field(
+        default=None,
+        title="C2PA",
+        exclude_if=lambda manifest: manifest is None,
+        description="`present`: it holds a C2PA manifest (Content Credentials), which the app does "
+        "not verify. Left out if it has none, or was stored before the app looked for one.",
+    )
 
 
 class PictureMeter:
@@ -145,11 +154,13 @@ class PictureMeter:
         self._head = b""
         self._jpeg = JpegScanner()
         self._png = PngScanner()
+        self._manifest = ManifestScanner()
 
     def feed(self, data: bytes) -> None:
         """Measure the next bytes of the picture."""
         self._digest.update(data)
         self._length += len(data)
+        self._manifest.feed(data)
         self._head += data[: _HEAD - len(self._head)]
         if self._head.startswith(JPEG_SIGNATURE[: len(self._head)]):
             self._jpeg.feed(data)
@@ -176,6 +187,7 @@ class PictureMeter:
             height=height,
             bytes=self._length,
             sha256=self._digest.hexdigest(),
+            c2pa="present" if self._manifest.present else None,
         )
 
     def _read(self) -> tuple[str, tuple[int, int]]:

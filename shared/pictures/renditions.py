@@ -1,7 +1,7 @@
 """List what a finish makes from each stored original, with the blob names.
 
 A name contains all options, so the same rendition made twice is one blob. Originals are never
-changed: their signatures (C2PA) stay valid, and are not copied to renditions.
+changed: their signatures (C2PA) stay valid. Renditions do not bear them; see `provenance`.
 """
 
 from dataclasses import dataclass

@@ -14,6 +14,7 @@ from ..config.settings import Configuration
 from ..errors import BlobLeased, CannotRender, NameTaken, NewerRecord, UnreadableRecord
 from ..jobs.finish import Kind
 from ..jobs.tags import encode_tags
+from ..pictures.provenance import Provenance
 from ..pictures.renditions import RenditionSpec, SheetCell, list_renditions, sheet_name
 from ..ports import Report, StoredPicture, Versioned, What
 from ..records.record import JobRecord, Picture, StoredRendition
@@ -127,7 +128,10 @@ class _Finish:
         missing = [spec for spec in specs if spec.blob not in found]
         if missing:
             metadata = self.metadata(record, of=picture.blob)
-            made = await self.world.renderer.render(picture.blob, missing, metadata=metadata)
+            provenance = _provenance(record, [picture])
+            made = await self.world.renderer.render(
+                picture.blob, missing, provenance, metadata=metadata
+            )
             found |= {each.name: each for each in made}
         return tuple(found[spec.blob] for spec in specs)
 
@@ -144,7 +148,9 @@ class _Finish:
                 for task in record.tasks
                 for picture in task.pictures
             ]
-            sheet = await self.world.renderer.sheet(cells, blob, metadata=self.metadata(record))
+            sheet = await self.world.renderer.sheet(
+                cells, blob, _provenance(record, record.pictures), metadata=self.metadata(record)
+            )
         made = [_rendition(sheet, "contact_sheet", of=None)]
         return await self.update_record(stored, partial(add_renditions, made=made))
 
@@ -168,6 +174,17 @@ class _Finish:
 
 def _rendition(stored: StoredPicture, kind: Kind, *, of: str | None) -> StoredRendition:
     return StoredRendition(**dict(stored.facts), of=of, kind=kind, blob=stored.name, url=stored.url)
+
+
+def _provenance(record: JobRecord, pictures: Sequence[Picture]) -> Provenance:
+    """Return what a picture made from these originals says about them."""
+    parts = [task.part for task in record.tasks if set(task.pictures) & set(pictures)]
+    return Provenance(
+        job_id=record.job_id,
+        models=tuple(dict.fromkeys(record.plans[part].model for part in parts)),
+        originals=tuple(picture.sha256 for picture in pictures),
+        edited=bool(record.inputs),
+    )
 
 
 def _label_of(plan: Plan, picture: Picture) -> str:

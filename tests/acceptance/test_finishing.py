@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -9,6 +10,8 @@ from PIL import Image
 
 from tests.acceptance.callers import Caller, caller_of
 from tests.acceptance.running_stack import Json, RunningStack, running_stack
+from tests.builders.metadata import read_xmp
+from tests.builders.signed_pictures import validation_of
 
 JOB = {"prompt": "a fox in the snow", "model": "gpt-image-2", "quality": "low"}
 
@@ -103,3 +106,37 @@ def test_all_that_was_made_is_to_be_had_over_http_by_its_path_and_by_its_link(
     assert "/0.1000x600.t64.webp?" in line["cover_url"]
     assert caller.call("GET", f"{image['path']}?as=big").json["code"] == "invalid_query"
     assert caller.call("GET", f"{image['path']}?as=q7.webp").json["code"] == "no_such_picture"
+
+
+def test_everything_tells_that_an_original_holds_a_manifest_and_what_was_made_from_it(
+    stack: RunningStack,
+) -> None:
+    finish = {
+        "size": "1000x600",
+        "renditions": [{"format": "jpeg"}, {"format": "avif"}],
+        "thumbnail": 64,
+        "contact_sheet": True,
+    }
+    prompt = f"{JOB['prompt']} [[fault:c2pa]]"
+    stack.submit({**JOB, "job_id": "finish-4", "prompt": prompt, "finish": finish})
+    told = stack.event("finish-4")["data"]
+    (image,) = told["images"]
+    assert image["c2pa"] == "present"
+    sidecar = stack.blob("images", told["sidecar"])
+    assert sidecar is not None
+    assert json.loads(sidecar)["images"][0]["c2pa"] == "present"
+    status = caller_of(stack).call("GET", "/api/jobs/finish-4").json
+    assert status["images"][0]["c2pa"] == "present"
+    original = stack.blob("images", image["blob"])
+    assert original is not None
+    assert validation_of(original, "image/png") == "Invalid"  # made for another one by the emulator
+    for made in (*image["renditions"], told["contact_sheet"]):
+        data = stack.blob("images", made["blob"])
+        assert data is not None
+        assert "c2pa" not in made
+        assert validation_of(data, made["content_type"]) is None
+        xmp = read_xmp(data)
+        assert str(xmp["Xmp.iptcExt.DigitalSourceType"]).endswith("/trainedAlgorithmicMedia")
+        assert xmp["Xmp.xmpMM.DerivedFrom/stRef:instanceID"] == f"sha256:{image['sha256']}"
+        assert xmp["Xmp.photoshop.TransmissionReference"] == "finish-4"
+        assert b"a fox in the snow" not in data

@@ -2,7 +2,7 @@
 
 import hashlib
 import io
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from PIL import Image
@@ -11,10 +11,15 @@ from shared.adapters.pillow import MAX_PIXELS
 from shared.adapters.renderer import PIECE_BYTES, PillowRenderer
 from shared.errors import CannotRender
 from shared.pictures.measuring import PictureFacts, PictureMeter
+from shared.pictures.provenance import Provenance
 from shared.pictures.renditions import RenditionSpec, SheetCell
 from shared.ports import BlockBlobs
 from shared.stores.pictures import Pictures
+from tests.builders.metadata import read_xmp
+from tests.builders.signed_pictures import signed, validation_of
 from tests.simulation.scene import png
+
+OF = Provenance("fox & co", ("gpt-image-2",), ("ab" * 32,), edited=False)
 
 
 @dataclass
@@ -71,7 +76,7 @@ async def test_every_encoding_is_made_and_measured(
     studio: Studio, encoding: str, mode: str
 ) -> None:
     await studio.put("job/0.png", drawn(mode=mode))
-    (stored,) = await studio.renderer.render("job/0.png", [wish(encoding)], metadata={"a": "b"})
+    (stored,) = await studio.renderer.render("job/0.png", [wish(encoding)], OF, metadata={"a": "b"})
     data = await studio.get(f"job/0.made.{encoding}")
     assert stored.facts == PictureFacts(
         content_type=f"image/{encoding}",
@@ -90,7 +95,7 @@ async def test_an_original_of_many_pieces_is_read_whole_and_left_as_it_is(studio
     original = drawn(size=(1400, 900))
     assert len(original) > PIECE_BYTES
     await studio.put("job/0.png", original)
-    await studio.renderer.render("job/0.png", [wish("jpeg")], metadata={})
+    await studio.renderer.render("job/0.png", [wish("jpeg")], OF, metadata={})
     assert await studio.get("job/0.png") == original
     assert (await studio.opened("job/0.made.jpeg")).size == (1400, 900)
 
@@ -98,7 +103,7 @@ async def test_an_original_of_many_pieces_is_read_whole_and_left_as_it_is(studio
 async def test_what_is_made_already_stays(studio: Studio) -> None:
     await studio.put("job/0.png", drawn())
     await studio.put("job/0.made.png", drawn(size=(16, 16)))
-    (stored,) = await studio.renderer.render("job/0.png", [wish()], metadata={})
+    (stored,) = await studio.renderer.render("job/0.png", [wish()], OF, metadata={})
     assert (stored.facts.width, stored.facts.height) == (16, 16)
 
 
@@ -118,13 +123,13 @@ async def test_a_bomb_and_a_wreck_are_not_opened(studio: Studio, data: bytes, sa
         PictureFacts(content_type="image/png", width=1, height=1, bytes=len(data), sha256="0"),
     )
     with pytest.raises(CannotRender, match=r"'job/0.png'") as caught:
-        await studio.renderer.render("job/0.png", [wish()], metadata={})
+        await studio.renderer.render("job/0.png", [wish()], OF, metadata={})
     assert said in str(caught.value)
 
 
 async def test_an_original_that_is_gone_is_told(studio: Studio) -> None:
     with pytest.raises(CannotRender, match=r"'none.png': it is not there any more"):
-        await studio.renderer.render("none.png", [wish()], metadata={})
+        await studio.renderer.render("none.png", [wish()], OF, metadata={})
 
 
 async def test_a_contact_sheet_shows_every_picture_with_its_label(studio: Studio) -> None:
@@ -135,7 +140,7 @@ async def test_a_contact_sheet_shows_every_picture_with_its_label(studio: Studio
         SheetCell("b.png", "x" * 500),
         SheetCell("a.png", ""),
     ]
-    facts = (await studio.renderer.sheet(cells, "job/contact-sheet.jpg", metadata={})).facts
+    facts = (await studio.renderer.sheet(cells, "job/contact-sheet.jpg", OF, metadata={})).facts
     sheet = await studio.opened("job/contact-sheet.jpg")
     assert sheet.size == (facts.width, facts.height) == (816, 880)
     assert sheet.getpixel((2, 2)) == pytest.approx((244, 244, 245), abs=4)
@@ -143,5 +148,53 @@ async def test_a_contact_sheet_shows_every_picture_with_its_label(studio: Studio
 
 async def test_a_sheet_of_five_hundred_pictures_stays_within_its_bounds(studio: Studio) -> None:
     await studio.put("a.png", drawn(size=(32, 32)))
-    sheet = await studio.renderer.sheet([SheetCell("a.png", "#")] * 500, "sheet.jpg", metadata={})
+    sheet = await studio.renderer.sheet(
+        [SheetCell("a.png", "#")] * 500, "sheet.jpg", OF, metadata={}
+    )
     assert max(sheet.facts.width, sheet.facts.height) < 5_000
+
+
+@pytest.mark.parametrize("encoding", ["png", "jpeg", "webp", "avif"])
+@pytest.mark.parametrize("edited", [False, True])
+async def test_every_rendition_says_where_it_comes_from(
+    studio: Studio, encoding: str, *, edited: bool
+) -> None:
+    await studio.put("job/0.png", drawn(mode="RGBA"))
+    of = replace(OF, edited=edited)
+    small = wish(encoding, edge=64)
+    await studio.renderer.render("job/0.png", [small], of, metadata={})
+    xmp = read_xmp(await studio.get(small.blob))
+    kind = "compositeWithTrainedAlgorithmicMedia" if edited else "trainedAlgorithmicMedia"
+    assert xmp == {
+        "Xmp.iptcExt.DigitalSourceType": f"http://cv.iptc.org/newscodes/digitalsourcetype/{kind}",
+        "Xmp.iptcExt.AISystemUsed": "gpt-image-2",
+        "Xmp.photoshop.TransmissionReference": "fox & co",
+        "Xmp.xmpMM.DerivedFrom": 'type="Struct"',
+        "Xmp.xmpMM.DerivedFrom/stRef:instanceID": f"sha256:{'ab' * 32}",
+    }
+
+
+async def test_a_contact_sheet_of_the_most_pictures_names_each(studio: Studio) -> None:
+    await studio.put("a.png", drawn())
+    of = replace(OF, originals=tuple(f"{number:064x}" for number in range(500)))
+    await studio.renderer.sheet([SheetCell("a.png", "#")] * 2, "sheet.jpg", of, metadata={})
+    xmp = read_xmp(await studio.get("sheet.jpg"))
+    named = [value for name, value in xmp.items() if name.endswith("/stRef:instanceID")]
+    assert named == [f"sha256:{number:064x}" for number in range(500)]
+    assert str(xmp["Xmp.iptcExt.DigitalSourceType"]).endswith("/trainedAlgorithmicMedia")
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg", "webp"])
+async def test_a_signed_original_stays_valid_and_its_renditions_say_what_they_are(
+    studio: Studio, kind: str
+) -> None:
+    await studio.put("job/0", signed(kind))
+    found = await studio.pictures.find("job/0")
+    assert found
+    assert found.facts.c2pa == "present"
+    (made,) = await studio.renderer.render("job/0", [wish("webp")], OF, metadata={})
+    assert validation_of(await studio.get("job/0"), f"image/{kind}") == "Valid"
+    rendition = await studio.get(made.name)
+    assert validation_of(rendition, "image/webp") is None
+    assert made.facts.c2pa is None
+    assert "Xmp.iptcExt.DigitalSourceType" in read_xmp(rendition)

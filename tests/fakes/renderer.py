@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from shared.errors import CannotRender
 from shared.pictures.measuring import PictureFacts
+from shared.pictures.provenance import Provenance
 from shared.pictures.renditions import RenditionSpec, SheetCell
 from shared.ports import StoredPicture
 from shared.stores.pictures import Pictures
@@ -24,11 +25,18 @@ class FakeRenderer:
     #: Originals that were opened.
     opened: list[str] = field(default_factory=list)
     sheets: list[tuple[SheetCell, ...]] = field(default_factory=list)
+    #: What each picture says of its originals, by its blob.
+    provenances: dict[str, Provenance] = field(default_factory=dict)
     #: What happens while an original is being rendered, in order.
     meanwhile: deque[Callable[[], Awaitable[None]]] = field(default_factory=deque)
 
     async def render(
-        self, source: str, wishes: Sequence[RenditionSpec], *, metadata: Mapping[str, str]
+        self,
+        source: str,
+        wishes: Sequence[RenditionSpec],
+        provenance: Provenance,
+        *,
+        metadata: Mapping[str, str],
     ) -> tuple[StoredPicture, ...]:
         await self.steps.take("renderer.render")
         if source in self.broken:
@@ -47,13 +55,20 @@ class FakeRenderer:
                 width, height = round(width * shrink), round(height * shrink)
             facts = (f"image/{wish.encoding}", width, height)
             made.append(await self._store(wish.blob, facts, metadata))
+            self.provenances[wish.blob] = provenance
         return tuple(made)
 
     async def sheet(
-        self, cells: Sequence[SheetCell], blob: str, *, metadata: Mapping[str, str]
+        self,
+        cells: Sequence[SheetCell],
+        blob: str,
+        provenance: Provenance,
+        *,
+        metadata: Mapping[str, str],
     ) -> StoredPicture:
         await self.steps.take("renderer.sheet")
         self.sheets.append(tuple(cells))
+        self.provenances[blob] = provenance
         return await self._store(blob, ("image/jpeg", 800, 600), metadata)
 
     async def _store(

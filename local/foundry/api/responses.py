@@ -19,6 +19,7 @@ from local.foundry.api.body_writer import (
     wait_until_gone,
 )
 from local.foundry.api.requests import ImageRequest
+from local.foundry.drawing.manifest import add_manifest
 from local.foundry.replies import bodies
 from local.foundry.replies.bodies import Part
 from local.foundry.replies.faults import Fault
@@ -59,6 +60,8 @@ class ImageCall:
 
     def base64(self, data: bytes) -> bytes:
         """Return a picture as base64, with the requested faults."""
+        if "c2pa" in self.faults:
+            data = add_manifest(data)
         if "trailing" in self.faults:
             data += b"\r\n"
         text = bodies.base64_of(

@@ -57,6 +57,7 @@ REPLY: Mapping[str, str] = {
     "data-uri": "a data URI around the base64 of each picture",
     "base64url": "the alphabet of URLs in the base64",
     "trailing": "bytes after the end of each picture",
+    "c2pa": "a C2PA manifest in each picture, made for another one",
     "long-header": "a header; value: its length (65000)",
     "status": "another status of a reply with pictures; value: the status (201)",
     "deflate": "content-encoding: deflate, also when not requested",

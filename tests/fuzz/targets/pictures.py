@@ -8,6 +8,7 @@ from typing import Final
 
 from PIL import Image
 
+from local.foundry.drawing.manifest import add_manifest
 from shared.pictures.inputs import InputHead, read_inputs
 from shared.pictures.measuring import PictureFacts, PictureMeter
 
@@ -91,7 +92,7 @@ def _drawn() -> tuple[bytes, ...]:
         file = io.BytesIO()
         Image.new(mode, (5, 4)).save(file, "PNG")
         files.append(file.getvalue())
-    return tuple(files)
+    return (*files, *map(add_manifest, files[:3]))
 
 
 def _make_picture(rng: Random) -> bytes:

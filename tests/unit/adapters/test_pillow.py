@@ -33,7 +33,7 @@ def drawn(mode: str = "RGB", size: tuple[int, int] = (192, 108), **options: byte
 
 def made(original: io.BytesIO, encoding: str = "png", **facts: object) -> Image.Image:
     spec = RenditionSpec("rendition", "made", encoding, **facts)  # type: ignore[arg-type]  # what the test says
-    (encoded,) = make(original, [spec])
+    (encoded,) = make(original, [spec], b"")
     return opened(encoded)
 
 
@@ -178,7 +178,7 @@ def test_pictures_on_a_sheet_are_in_its_colours() -> None:
 
 def test_a_lower_quality_takes_fewer_bytes() -> None:
     specs = [RenditionSpec("rendition", "made", "webp", quality) for quality in (20, 95)]
-    (_, small), (_, large) = make(drawn(), specs)
+    (_, small), (_, large) = make(drawn(), specs, b"")
     assert small.bytes < large.bytes
 
 
@@ -211,7 +211,7 @@ def test_a_sheet_has_every_picture_in_its_cell_and_cuts_long_labels() -> None:
         (shrunk(drawn("RGBA", (108, 192)), 100), "x" * 500),
         (shrunk(drawn(), 100), ""),
     ]
-    sheet = opened(lay_out(cells))
+    sheet = opened(lay_out(cells, b""))
     assert sheet.size == (816, 880)
     paper = pytest.approx((244, 244, 245), abs=4)
     assert pixel(sheet, (2, 2)) == paper
@@ -220,7 +220,7 @@ def test_a_sheet_has_every_picture_in_its_cell_and_cuts_long_labels() -> None:
 
 
 def test_a_long_label_stays_within_its_cell() -> None:
-    sheet = opened(lay_out([(shrunk(drawn(), 100), "x" * 500)]))
+    sheet = opened(lay_out([(shrunk(drawn(), 100), "x" * 500)], b""))
     ink = [x for x in range(sheet.width) if min(pixel(sheet, (x, 415))) < 120]
     assert ink
     assert min(ink) >= 16 - 1

@@ -1,11 +1,13 @@
 """What is made of stored originals, when, and how it is reported; a stopped finish continues."""
 
 import json
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
 
 from shared.errors import StoreUnavailable
+from shared.pictures.provenance import Provenance
 from shared.ports import What
 from shared.records.record import JobState
 from shared.records.task_messages import FinishMessage
@@ -56,6 +58,19 @@ async def test_the_end_of_a_job_waits_for_its_finish_and_tells_of_it() -> None:
     ]
     assert json.loads(scene.world.sidecars["fox-1/job.json"]) == told
     assert len(scene.world.endpoint.requests) == 1
+
+
+async def test_what_is_made_says_from_which_originals_and_never_the_prompt() -> None:
+    scene = await run(JOB)
+    said, digests = (
+        scene.world.renderer.provenances,
+        [image["sha256"] for image in data(scene)["images"]],
+    )
+    sheet = said["fox-1/contact-sheet.jpg"]
+    assert sheet == Provenance("fox-1", ("gpt-image-2",), tuple(digests), edited=False)
+    thumbnail = said["fox-1/default/1.1920x1080.t256.webp"]
+    assert thumbnail == replace(sheet, originals=(digests[1],))
+    assert all(b"a fox" not in each.to_xmp() for each in said.values())
 
 
 async def test_the_originals_are_as_they_came() -> None:

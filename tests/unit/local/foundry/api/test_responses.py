@@ -6,6 +6,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from tests.builders.signed_pictures import validation_of
+
 from ..calls import DATED, KEY, PLAIN, SMALL, V1, Calls, events, picture, png, started
 
 
@@ -60,6 +62,16 @@ async def test_jpeg_and_transparent_png_are_what_they_say(calls: Calls) -> None:
     image = picture(clear["data"][0]["b64_json"])
     assert image.mode == "RGBA"
     assert image.getpixel((0, 0))[3] == 0  # type: ignore[index]  # an RGBA pixel is a tuple
+
+
+@pytest.mark.parametrize("kind", ["png", "jpeg"])
+async def test_a_picture_may_hold_a_manifest_that_is_not_valid_for_it(
+    calls: Calls, kind: str
+) -> None:
+    reply = await (await calls.generate({"output_format": kind}, fault="c2pa")).json()
+    text = reply["data"][0]["b64_json"]
+    assert picture(text).size == (1024, 640)
+    assert validation_of(base64.b64decode(text), f"image/{kind}") == "Invalid"
 
 
 async def test_a_stream_has_partials_and_ends_with_the_usage(calls: Calls) -> None:
