@@ -282,8 +282,9 @@ class ImagesEndpoint(Protocol):
     ) -> AbstractAsyncContextManager[Reply]:
         """Get a picture that a reply has linked; it is paid for, so this may be repeated.
 
-        Sends no credentials and follows no redirect. Only a link to the endpoint's `own` origin
-        may lead to an address that is not public. Raises `CallFailed`, which names no more of the
+        Sends no credentials and follows no redirect. Only a link to the endpoint's `own` origin, or
+        to a host that settings name as one of this network, may lead to an address that is not
+        public. Raises `CallFailed`, which names no more of the
         link than its host.
         """
         ...

@@ -121,6 +121,12 @@ type Tuning = {
   @description('Receiver hosts in the private network.')
   WEBHOOK_LOCAL_HOSTS: string?
 
+  @description('Patterns of hosts where a job may link pictures to edit.')
+  INPUT_HOSTS: string?
+
+  @description('Such hosts in the private network.')
+  INPUT_LOCAL_HOSTS: string?
+
   @description('Publish image.job.accepted too: true or false.')
   PUBLISH_ACCEPTED: string?
 

@@ -185,6 +185,9 @@ class Settings(BaseModel):
     callback_keys: Annotated[tuple[SecretStr, ...], BeforeValidator(_look_up_keys)] = Field(
         default=(), alias="CALLBACK_SECRETS", max_length=4
     )
+    #: Where a job may link pictures to edit: patterns of hosts, and hosts of the local network.
+    input_hosts: _Commas = Field(default=(), alias="INPUT_HOSTS")
+    input_local_hosts: _Commas = Field(default=(), alias="INPUT_LOCAL_HOSTS")
     #: How long the delivery of an event is retried, seconds.
     delivery_window_seconds: float = Field(
         default=86_400, alias="DELIVERY_WINDOW_SECONDS", ge=1, le=604_800
@@ -217,8 +220,7 @@ class Settings(BaseModel):
     openai_keys: Annotated[dict[str, SecretStr], BeforeValidator(_read_keys)] | None = Field(
         default=None, alias="OPENAI_KEYS"
     )
-    #: How long such a request is held, seconds, before the client is redirected: the platform ends
-    #: a request after 230 s.
+    #: How long such a request is held, seconds, before a redirect: the platform ends it at 230 s.
     openai_wait_seconds: float = Field(default=200, alias="OPENAI_WAIT_SECONDS", ge=1, le=220)
     #: Bytes of pictures that one response may have as base64; more are returned as links.
     openai_base64_bytes: int = Field(default=1 << 24, alias="OPENAI_BASE64_BYTES", ge=0, le=1 << 26)
@@ -240,8 +242,7 @@ class Settings(BaseModel):
         default="30 * * * * *", alias="SWEEP_SCHEDULE"
     )
 
-    #: Upload of pictures: size of a block (bytes), concurrent blocks of one picture, and of all
-    #: pictures together.
+    #: Upload of pictures: bytes of a block, concurrent blocks of one picture, and of all together.
     upload_block_bytes: int = Field(
         default=1 << 20, alias="UPLOAD_BLOCK_BYTES", ge=1 << 16, le=1 << 23
     )

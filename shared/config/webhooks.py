@@ -90,7 +90,9 @@ def check_hosts(webhooks: Iterable[Webhook], *, hosts: Iterable[str], local: Ite
         raise ValueError(f"two webhooks have the name {twice!r}; names must be unique")
 
 
-def check_receiver(url: str, *, hosts: Iterable[str], local: Iterable[str]) -> None:
+def check_receiver(
+    url: str, *, hosts: Iterable[str], local: Iterable[str], setting: str = "WEBHOOK_HOSTS"
+) -> None:
     """Raise `ValueError` for a URL that is not allowed, or whose host is on neither list.
 
     Hosts in `local` are on this machine or network: http, any port, private addresses.
@@ -106,4 +108,4 @@ def check_receiver(url: str, *, hosts: Iterable[str], local: Iterable[str]) -> N
     if is_address(host):
         raise ValueError("has an IP address; write its host name")
     if not any(fnmatch.fnmatchcase(host, pattern) for pattern in hosts):
-        raise ValueError(f"has the host {host!r}, which WEBHOOK_HOSTS does not allow")
+        raise ValueError(f"has the host {host!r}, which {setting} does not allow")

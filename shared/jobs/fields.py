@@ -55,8 +55,8 @@ _PARTS = (
     r"[^\\\u0000-\u001f\u007f-\u009f]{1,512}$"
 )
 BLOB_NAME = f"^{_PARTS}"
-#: A blob in `inputs/`; with a leading slash the name starts with the container.
-INPUT_NAME = f"^(?:/(?=[^/]+/))?{_PARTS}"
+#: A blob in `inputs/`; with a leading slash the name starts with the container. Or a URL.
+INPUT_NAME = f"^(?:https?://.+$|(?:/(?=[^/]+/))?{_PARTS})"
 
 _MAX_QUOTED = 60
 #: Control characters, lone surrogates, line and paragraph separators.
@@ -187,7 +187,14 @@ def read_option(text: str) -> str | float:
     return value
 
 
+def is_link(name: str) -> bool:
+    """Tell whether a picture to edit is given by its URL; no blob's name looks like one."""
+    return name.startswith(("https://", "http://"))
+
+
 def _check_input_name(value: str) -> str:
+    if is_link(value):
+        return _check_url(value)
     if value.startswith("/") and "/" not in value[1:]:
         raise ValueError(
             f"{quote_value(value)} is not a picture to edit; give the name of a blob in the inputs "
@@ -203,7 +210,7 @@ def _check_url(value: str) -> str:
         raise ValueError(
             f"has {len(value):,} characters; at most {MAX_URL_CHARACTERS:,} are allowed"
         )
-    if not value.startswith(("https://", "http://")):
+    if not is_link(value):
         raise ValueError("is not a URL; write it like 'https://hooks.example.com/pictures'")
     return value
 
@@ -303,7 +310,7 @@ BlobName = Annotated[
 InputName = Annotated[
     str,
     AfterValidator(_check_input_name),
-    WithJsonSchema({"type": "string", "pattern": INPUT_NAME, "maxLength": MAX_BLOB_NAME + 1}),
+    WithJsonSchema({"type": "string", "pattern": INPUT_NAME, "maxLength": MAX_URL_CHARACTERS}),
 ]
 ModelName = Annotated[
     str, Pattern(MODEL_NAME, "name a model of the catalogue, 'auto' or 'cheapest'")

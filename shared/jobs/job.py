@@ -213,10 +213,14 @@ class Job(RequestModel):
         tuple[InputName, ...], Strict(strict=False), AfterValidator(check_distinct)
     ] = Field(
         default=(),
+        repr=False,  # a URL may hold a secret
         max_length=MAX_INPUTS,
-        description="Pictures to edit: in the inputs container, or made by the app (`/images/…`).",
+        description="Pictures to edit: in the inputs container, made by the app (`/images/…`), or "
+        "at a URL whose host the app allows.",
     )
-    mask: InputName | None = Field(default=None, description="Where to edit; needs `inputs`.")
+    mask: InputName | None = Field(
+        default=None, repr=False, description="Where to edit; needs `inputs`."
+    )
     finish: Finish | None = Field(
         default=None, description="What to make from the stored originals."
     )

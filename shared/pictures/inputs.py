@@ -83,10 +83,15 @@ def input_types(pictures: Iterable[InputPicture]) -> list[str]:
 def read_inputs(
     inputs: Sequence[str], mask: str | None, heads: Mapping[str, InputHead | None]
 ) -> tuple[tuple[InputPicture, ...], tuple[Fault, ...]]:
-    """Return the pictures of a job, inputs first, and all their faults."""
+    """Return the pictures of a job, inputs first, and all their faults.
+
+    `heads` has those that are to be read: what a URL leads to is not known before it is copied.
+    """
     named = [(f"inputs[{place}]", name) for place, name in enumerate(inputs)]
     pictures, faults = [], []
     for field, name in [*named, *([("mask", mask)] if mask else [])]:
+        if name not in heads:
+            continue
         try:
             picture = _read_picture(name, heads[name], role="mask" if field == "mask" else "input")
         except ValueError as error:

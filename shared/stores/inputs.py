@@ -1,12 +1,13 @@
 """What callers put into storage for a job to use: long prompts, pictures to edit."""
 
 import contextlib
+import uuid
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from ..errors import AlreadyExists, Fault, InvalidJob, StaleVersion
-from ..jobs.fields import MAX_PROMPT_BYTES, check_prompt
+from ..jobs.fields import MAX_PROMPT_BYTES, check_prompt, is_link
 from ..jobs.text import decode_text
 from ..pictures.inputs import HEAD_BYTES, InputHead, InputPicture, locate_input, read_inputs
 from ..ports import Blobs
@@ -45,13 +46,23 @@ class Inputs:
         with contextlib.suppress(AlreadyExists):
             await self.blobs.put(name, body, content_type=content_type, if_absent=True)
 
+    def name_copy(self, folder: str) -> str:
+        """Return the name of a blob that nobody has written: each copy is another one."""
+        return f"{folder}/{uuid.uuid4().hex}"
+
     async def measure(
         self, inputs: Sequence[str], mask: str | None
     ) -> tuple[tuple[InputPicture, ...], tuple[Fault, ...]]:
-        """Return the pictures of a job, inputs first, and all their faults."""
+        """Return the pictures of a job, inputs first, and all their faults.
+
+        What a URL leads to is not known before it is copied, so that of a job with a URL no picture
+        is returned, only the faults of the others.
+        """
         names = dict.fromkeys([*inputs, *([mask] if mask else [])])
-        heads = {name: await self.head(name, most=HEAD_BYTES) for name in names}
-        return read_inputs(inputs, mask, heads)
+        blobs = [name for name in names if not is_link(name)]
+        heads = {name: await self.head(name, most=HEAD_BYTES) for name in blobs}
+        pictures, faults = read_inputs(inputs, mask, heads)
+        return (pictures if len(blobs) == len(names) else ()), faults
 
     async def head(self, name: str, *, most: int) -> InputHead | None:
         """Return the first `most` bytes of the blob; None when it does not exist."""

@@ -38,10 +38,12 @@ class PicturePart:
 class Pictures:
     """The container of finished pictures."""
 
-    def __init__(self, blobs: BlockBlobs, sizes: BlockSizes | None = None) -> None:
+    def __init__(
+        self, blobs: BlockBlobs, sizes: BlockSizes | None = None, pool: BlockPool | None = None
+    ) -> None:
         self.blobs = blobs
         self.sizes = sizes or BlockSizes()
-        self.pool = BlockPool(self.sizes.block_bytes, self.sizes.pool)
+        self.pool = pool or BlockPool(self.sizes.block_bytes, self.sizes.pool)
         #: Storage has refused a picture, and has not answered since; operators know.
         self.blocked = False
 

@@ -42,6 +42,8 @@ class World:
     tasks: "WaitingTasks"
     pictures: "Pictures"
     inputs: "Inputs"
+    #: The container of inputs, for those that the app writes block by block.
+    input_pictures: "Pictures"
     manifests: "Manifests"
     batches: "BatchRecords"
     dead_letters: "DeadLetters"
@@ -102,6 +104,7 @@ def build_world(  # noqa: PLR0913 (one an interface)
         tasks=WaitingTasks(queues, pools, clock, settings),
         pictures=pictures,
         inputs=inputs,
+        input_pictures=Pictures(blobs(settings.inputs_container), sizes, pictures.pool),
         manifests=Manifests(blobs(settings.manifests_container)),
         batches=BatchRecords(blobs(settings.jobs_container)),
         dead_letters=DeadLetters(blobs(settings.dead_letters_container)),

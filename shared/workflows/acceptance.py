@@ -21,7 +21,7 @@ from ..errors import (
     Rejected,
     UnreadableRecord,
 )
-from ..jobs.fields import is_job_id
+from ..jobs.fields import is_job_id, is_link
 from ..jobs.job import Job
 from ..pictures.inputs import InputPicture, input_pixels, input_types
 from ..ports import Versioned
@@ -59,6 +59,10 @@ async def validate_job(
     if sender is not None:
         await _check_blobs(job, sender, world)
     faults = list(find_setting_faults(job, configuration.settings))
+    if has_links(job):
+        from .linked_inputs import find_link_faults  # noqa: PLC0415 (few jobs link pictures)
+
+        faults += find_link_faults(job, configuration.settings)
     faults += await _find_reply_faults(job, world, configuration)
     characters = len(job.prompt or "")
     if job.prompt_blob:
@@ -90,6 +94,11 @@ async def _find_reply_faults(
     return (Fault("reply_to", f"there is no queue {queue!r}; create it first, or name another"),)
 
 
+def has_links(job: Job) -> bool:
+    """Tell whether a job gives pictures by their URLs."""
+    return any(map(is_link, (*job.inputs, job.mask or "")))
+
+
 @dataclass(frozen=True, slots=True)
 class Accepted:
     """An accepted job: its record, and whether this call wrote it."""
@@ -113,34 +122,56 @@ async def accept(
     fault (`ConflictingJob` for an id that belongs to another job), or `Unavailable`.
     """
     settings = configuration.settings
-    try:
-        valid = await validate_job(job, world, configuration, sender=sender)
-        await _check_room(job, world, configuration)
-    except Rejected:
-        # It may have been accepted when a model was there, or its prompt's blob.
-        stored, is_new = await _find_same(job, world), False
-        if stored is None:
-            raise
-    else:
-        record = open_record(
-            job,
-            valid.plans,
-            inputs=valid.inputs,
-            now=world.clock.now(),
-            publish=settings.publish_accepted,
-            publish_pictures=settings.publish_pictures
-            if job.publish_pictures is None
-            else job.publish_pictures,
-            review_seconds=settings.review_seconds if job.review else None,
-            batch=batch,
-        )
-        if job.reuse:
-            record = await _reuse(record, world, configuration)
-        stored, is_new = await _create_record(record, world, configuration)
+    # What it links was copied then, and may be gone now.
+    stored, is_new = (await _find_same(job, world) if has_links(job) else None), False
+    if stored is None:
+        try:
+            record = await _open(job, world, configuration, batch=batch, sender=sender)
+        except Rejected:
+            # It may have been accepted when a model was there, or its prompt's blob.
+            stored = await _find_same(job, world)
+            if stored is None:
+                raise
+        else:
+            stored, is_new = await _create_record(record, world, configuration)
     await wake(stored.value, world, configuration)
     ended = not is_new and stored.value.state is not JobState.RUNNING
     stored = await publish_pending(stored, world, source=settings.event_source, again=ended)
     return Accepted(stored, is_new)
+
+
+async def _open(
+    job: Job,
+    world: World,
+    configuration: Configuration,
+    *,
+    batch: BatchEntryRef | None,
+    sender: str | None,
+) -> JobRecord:
+    """Return the first record of a valid job, or raise `Rejected`; what it links is copied."""
+    settings, fingerprint = configuration.settings, job.fingerprint
+    valid = await validate_job(job, world, configuration, sender=sender)
+    await _check_room(job, world, configuration)
+    if has_links(job):
+        from .linked_inputs import copy_links  # noqa: PLC0415 (few jobs link pictures)
+
+        job = await copy_links(job, world, settings, sender=sender)
+        valid = await validate_job(job, world, configuration)
+    record = open_record(
+        job,
+        valid.plans,
+        inputs=valid.inputs,
+        now=world.clock.now(),
+        publish=settings.publish_accepted,
+        publish_pictures=settings.publish_pictures
+        if job.publish_pictures is None
+        else job.publish_pictures,
+        review_seconds=settings.review_seconds if job.review else None,
+        batch=batch,
+    )
+    # A repeat of the job has the links.
+    record = record.model_copy(update={"fingerprint": fingerprint})
+    return await _reuse(record, world, configuration) if job.reuse else record
 
 
 async def _check_blobs(job: Job, sender: str, world: World) -> None:
@@ -148,8 +179,10 @@ async def _check_blobs(job: Job, sender: str, world: World) -> None:
 
     These are the inputs in its own folder, and the pictures of its own jobs.
     """
-    named = [(f"inputs[{place}]", name) for place, name in enumerate(job.inputs)]
-    named += [("mask", job.mask)] if job.mask else []
+    named = [
+        (f"inputs[{place}]", name) for place, name in enumerate(job.inputs) if not is_link(name)
+    ]
+    named += [("mask", job.mask)] if job.mask and not is_link(job.mask) else []
     named += [("prompt_blob", job.prompt_blob)] if job.prompt_blob else []
     faults = [
         Fault(
@@ -217,11 +250,14 @@ async def _create_record(
     try:
         return Versioned(record, await world.records.create(record)), True
     except AlreadyExists:
-        return await _find_existing(record.job, world, entry), False
+        return await _find_existing(record, world, entry), False
 
 
-async def _find_existing(job: Job, world: World, entry: "OpenEntry") -> Versioned[JobRecord]:
+async def _find_existing(
+    record: JobRecord, world: World, entry: "OpenEntry"
+) -> Versioned[JobRecord]:
     """Return the record of the job's id; remove the new index entry unless it is that job's."""
+    job = record.job
     try:
         stored = await _read_record(job, world)
     except (ConflictingJob, NewerRecord):
@@ -229,7 +265,7 @@ async def _find_existing(job: Job, world: World, entry: "OpenEntry") -> Versione
         raise
     if stored is None or index_entry_of(stored.value).place != entry.entry.place:
         await world.index.remove(entry)
-    if stored is None or stored.value.fingerprint != job.fingerprint:
+    if stored is None or stored.value.fingerprint != record.fingerprint:
         raise ConflictingJob(
             [Fault("job_id", f"{job.job_id!r} belongs to a job with other content; use a new id")],
             job_id=job.job_id,

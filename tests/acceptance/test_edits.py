@@ -2,6 +2,9 @@
 
 import io
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Thread
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -11,10 +14,45 @@ from tests.acceptance.running_stack import RunningStack, running_stack
 SCARF = {"prompt": "a red scarf", "quality": "low", "size": "1024x1024"}
 
 
+class Files(ThreadingHTTPServer):
+    """Gives its picture once at each path."""
+
+    def __init__(self, picture: bytes) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.picture = picture
+        self.asked: list[str] = []
+        Thread(target=self.serve_forever, daemon=True).start()
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: Files
+
+    def do_GET(self) -> None:
+        again = self.path in self.server.asked
+        self.server.asked.append(self.path)
+        body = b"gone" if again else self.server.picture
+        self.send_response(404 if again else 200)
+        self.send_header("content-length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:  # noqa: ANN401 - http.server's own signature
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def files() -> Iterator[Files]:
+    buffer = io.BytesIO()
+    Image.effect_noise((1600, 1200), 90).convert("RGB").save(buffer, "PNG")
+    with Files(buffer.getvalue()) as made:
+        yield made
+        made.shutdown()
+
+
 @pytest.fixture(scope="module")
 def stack(azurite: str) -> Iterator[RunningStack]:
     del azurite  # where it is missing, this skips or fails
-    with running_stack() as stack:
+    with running_stack("--set", "INPUT_LOCAL_HOSTS=127.0.0.1") as stack:
         for name, mode in {"fox.png": "RGB", "den.png": "RGB", "mask.png": "RGBA"}.items():
             buffer = io.BytesIO()
             Image.new(mode, (1200, 800)).save(buffer, "PNG")
@@ -70,3 +108,29 @@ def test_bad_inputs_are_refused_and_cost_nothing(stack: RunningStack) -> None:
     assert event["type"] == "image.job.rejected"
     assert [fault["field"] for fault in faults] == ["inputs[0]", "inputs[1]", "mask"]
     assert not stack.billed("edit-bad")
+
+
+def test_a_linked_picture_is_copied_once_and_the_job_is_about_the_copy(
+    stack: RunningStack, files: Files
+) -> None:
+    link = f"http://127.0.0.1:{files.server_port}/fox.png?sig=s3cret"
+    job = {**SCARF, "job_id": "linked-1", "model": "gpt-image-2", "inputs": [link]}
+    stack.submit(job)
+    assert stack.event("linked-1")["type"] == "image.job.succeeded"
+    record = stack.blob("jobs", "linked-1.json")
+    assert record is not None
+    assert b"s3cret" not in record
+    (copy,) = stack.blobs.get_container_client("inputs").list_blob_names(
+        name_starts_with="linked/linked-1/"
+    )
+    assert stack.blob("inputs", copy) == files.picture
+    (line,) = stack.billed("linked-1")
+    assert line["operation"] == "edits"
+    stack.submit(job)  # its link is dead now
+    stack.submit({**job, "job_id": "linked-2"})
+    (fault,) = stack.event("linked-2")["data"]["faults"]
+    assert fault["message"] == "could not be fetched from '127.0.0.1': the answer was 404"
+    stack.submit({**job, "job_id": "linked-3", "inputs": ["https://127.1/a.png"]})
+    (fault,) = stack.event("linked-3")["data"]["faults"]
+    assert "has an IP address" in fault["message"]
+    assert not [line for line in stack.log if "s3cret" in line]
