@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Any, Final
 
 import typer
@@ -36,6 +36,9 @@ from .output import (
 
 _RETRY: Final = "`image-jobs replay {id}` makes the missing pictures, and pays for them"
 _CHANGE: Final = "send a new job with {change}; this one fails again"
+_DECIDE: Final = (
+    "`image-jobs release {id}` calls again and may pay twice; `image-jobs fail {id}` ends the job"
+)
 _WAITS: Final = "nothing: it continues by itself; `image-jobs watch {id}` shows when"
 
 #: What to do about each failure.
@@ -47,8 +50,8 @@ ACTIONS: Final[dict[FailureCode, str]] = {
     FailureCode.STORE_FAILED: "`image-jobs doctor` checks storage; then " + _RETRY,
     FailureCode.NAME_TAKEN: "move that blob away; then " + _RETRY,
     FailureCode.FEWER_IMAGES: _RETRY,
-    FailureCode.OUTCOME_UNKNOWN: "`image-jobs release {id}` calls again and may pay twice; "
-    "`image-jobs fail {id}` ends the job",
+    FailureCode.OUTCOME_UNKNOWN: "`image-jobs replay {id}` makes the missing pictures; if the lost "
+    "call was paid for, it pays twice",
     FailureCode.DEADLINE_EXCEEDED: "`image-jobs doctor` shows what calls waited for; then "
     + _RETRY,
     FailureCode.PROMPT_MISSING: "upload the prompt again; then " + _RETRY,
@@ -152,10 +155,22 @@ def explain(status: Status, facts: Facts) -> Iterator[tuple[str, Text]]:
     for name, pace in _paces(record, facts).items():
         yield "pool", styled(f"{name}: {_describe_pace(pace, facts.now)}")
     if record.state is JobState.FAILED:
-        yield "dead letter", styled(dead_letter_name(record.job_id, record.updated_at))
+        yield "dead letter", styled(" or ".join(_name_letters(record)))
     if record.batch:
         yield "batch", styled(f"{record.batch.batch_id}, entry {record.batch.entry:,}")
     yield "do", styled(_find_action(record))
+
+
+def _name_letters(record: JobRecord) -> Iterator[str]:
+    """Yield the dead letter of a failed job: its day (UTC) is that of the failure.
+
+    That is between the end of the last call and the last change of the record; where these are two
+    days, one of the two names exists.
+    """
+    calls = [each.ended_at for each in record.attempts if each.ended_at]
+    days = sorted({time.astimezone(UTC).date() for time in (*calls[-1:], record.updated_at)})
+    for day in days:
+        yield dead_letter_name(record.job_id, datetime.combine(day, datetime.min.time()))
 
 
 def _find_wait(record: JobRecord, facts: Facts) -> str:
@@ -201,7 +216,7 @@ def _list_obstacles(record: JobRecord, facts: Facts) -> Iterator[str]:
 def _find_action(record: JobRecord) -> str:
     failure = record.failure
     if record.state is JobState.PARKED and not awaits_budget(record):
-        text = ACTIONS[FailureCode.OUTCOME_UNKNOWN]
+        text = _DECIDE
     elif record.state is JobState.RUNNING:
         text = _WAITS
     elif record.state is JobState.SUCCEEDED:

@@ -52,6 +52,19 @@ def test_a_failure_of_each_code_is_explained(code: FailureCode) -> None:
     assert "request req-1" in lines["last call"]
 
 
+def test_a_failed_job_is_never_told_to_be_released() -> None:
+    lost = Failure(code=FailureCode.OUTCOME_UNKNOWN, message="reset")
+    assert "image-jobs replay fox" in said(failed(attempt(), failure=lost), facts())["do"]
+
+
+def test_a_job_that_failed_at_midnight_has_its_letter_on_one_of_two_days() -> None:
+    job = failed(attempt(ended_at=AT.replace(hour=23, minute=59))).model_copy(
+        update={"updated_at": AT.replace(hour=0) + timedelta(days=1)}
+    )
+    days = (f"{day:%Y/%m/%d}/fox.json" for day in (AT, AT + timedelta(days=1)))
+    assert said(job, facts())["dead letter"] == " or ".join(days)
+
+
 CIRCUIT = CircuitStatus(
     deployment=None, reason="blocked", message="403", since=AT, until=DONE_AT + timedelta(minutes=5)
 )
