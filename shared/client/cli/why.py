@@ -39,6 +39,9 @@ _CHANGE: Final = "send a new job with {change}; this one fails again"
 _DECIDE: Final = (
     "`image-jobs release {id}` calls again and may pay twice; `image-jobs fail {id}` ends the job"
 )
+_REPAIR: Final = (
+    "find out why {what} refuses: docs/runbook.md#{section}; then it continues by itself"
+)
 _WAITS: Final = "nothing: it continues by itself; `image-jobs watch {id}` shows when"
 
 #: What to do about each failure.
@@ -158,7 +161,7 @@ def explain(status: Status, facts: Facts) -> Iterator[tuple[str, Text]]:
         yield "dead letter", styled(" or ".join(_name_letters(record)))
     if record.batch:
         yield "batch", styled(f"{record.batch.batch_id}, entry {record.batch.entry:,}")
-    yield "do", styled(_find_action(record))
+    yield "do", styled(_find_action(record, facts))
 
 
 def _name_letters(record: JobRecord) -> Iterator[str]:
@@ -210,20 +213,31 @@ def _list_obstacles(record: JobRecord, facts: Facts) -> Iterator[str]:
     for task in record.tasks:
         if task.last_unpaid:
             yield f"its next try, after {task.last_unpaid}"
-    yield "its first call, which the app makes in a moment; if not, `image-jobs doctor`"
+    which = "next" if record.attempts else "first"
+    yield f"its {which} call, which the app makes in a moment; if not, `image-jobs doctor`"
 
 
-def _find_action(record: JobRecord) -> str:
+def _find_action(record: JobRecord, facts: Facts) -> str:
     failure = record.failure
     if record.state is JobState.PARKED and not awaits_budget(record):
         text = _DECIDE
     elif record.state is JobState.RUNNING:
-        text = _WAITS
+        text = _find_remedy(record, facts)
     elif record.state is JobState.SUCCEEDED:
         text = "`image-jobs get {id}` downloads the pictures"
     else:
         text = _of_code(ACTIONS, failure.code if failure else "") or _RETRY
     return text.replace("{id}", record.job_id)
+
+
+def _find_remedy(record: JobRecord, facts: Facts) -> str:
+    """Return what lets a running job continue."""
+    if facts.storage_problem:
+        return _REPAIR.format(what="storage", section="storage-blocked")
+    circuits = [each for pace in _paces(record, facts).values() for each in pace.circuits]
+    if any(each.reason != "unavailable" for each in circuits):
+        return _REPAIR.format(what="Foundry", section="circuit-open")
+    return _WAITS
 
 
 def _of_code(texts: Mapping[Any, str], code: str) -> str | None:

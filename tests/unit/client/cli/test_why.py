@@ -95,6 +95,30 @@ def test_a_job_that_waits_says_what_for(known: Facts, waits_for: str) -> None:
     assert waits_for in said(WAITING, known)["waits for"]
 
 
+@pytest.mark.parametrize(
+    ("known", "section"),
+    [
+        (facts(PACE.model_copy(update={"circuits": (CIRCUIT,)})), "#circuit-open"),
+        (facts(storage_problem="404 ContainerNotFound"), "#storage-blocked"),
+    ],
+)
+def test_a_job_that_waits_for_an_operator_names_the_section_of_the_runbook(
+    known: Facts, section: str
+) -> None:
+    assert f"docs/runbook.md{section}" in said(WAITING, known)["do"]
+
+
+def test_a_job_that_waits_for_an_outage_to_end_needs_nobody() -> None:
+    down = CIRCUIT.model_copy(update={"reason": "unavailable"})
+    lines = said(WAITING, facts(PACE.model_copy(update={"circuits": (down,)})))
+    assert lines["do"].startswith("nothing: it continues by itself")
+
+
+def test_a_job_that_was_called_before_waits_for_its_next_call() -> None:
+    job = record(plan=plan(n=1), tasks=(task(attempts=(attempt(),)),), state=JobState.RUNNING)
+    assert said(job, facts())["waits for"].startswith("its next call")
+
+
 def test_a_call_under_way_says_since_when() -> None:
     calling = task(state=TaskState.CALLING, current=attempt(0, ended_at=None, kind=None))
     job = record(plan=plan(n=1), tasks=(calling,), state=JobState.RUNNING)
