@@ -57,6 +57,14 @@ var alerts = [
     window: 'PT15M'
   }
   {
+    name: 'foundry-down'
+    text: 'Foundry fails: it answers 5xx, breaks connections or is silent. Jobs wait, and continue by themselves.'
+    query: 'AppTraces | where Message has "alarm: circuit opened" and Message has "unavailable" | summarize Value = count()'
+    severity: 2
+    threshold: 0
+    window: 'PT15M'
+  }
+  {
     name: 'storage-blocked'
     text: 'Storage takes no pictures, so no call is made.'
     query: 'AppTraces | where Message has "alarm: storage blocked" | summarize Value = count()'
