@@ -19,7 +19,7 @@ class EventKind(Enum):
 
     #: Its pictures are results, and its other members (`usage`) belong to the reply.
     COMPLETED = auto()
-    #: A draft of a picture: ignored.
+    #: A draft of a picture: handed out as a preview, never as a result.
     PARTIAL = auto()
     #: An error of the provider.
     ERROR = auto()
@@ -194,6 +194,16 @@ type PictureEvent = PictureStarted | PictureData | PictureEnded | PictureSpoiled
 
 
 @dataclass(frozen=True, slots=True)
+class PreviewEvent:
+    """An event of a draft of the picture with this index; each draft ends or is spoiled.
+
+    Only of event streams that name the kind of an event before its picture; others drop drafts.
+    """
+
+    of_draft: PictureEvent
+
+
+@dataclass(frozen=True, slots=True)
 class ReplyRest:
     """A complete reply without its pictures.
 
@@ -225,11 +235,11 @@ class ReplyDecoder:
         self._start = b""  # until it shows what the body is
         self._body: _JsonBody | _EventBody | None = None
 
-    def feed(self, chunk: bytes | bytearray | memoryview) -> list[PictureEvent]:
+    def feed(self, chunk: bytes | bytearray | memoryview) -> list[PictureEvent | PreviewEvent]:
         """Return the events of a chunk of any size; 64 to 256 KiB is fast."""
         if self._fault:
             raise self._fault
-        events: list[PictureEvent] = []
+        events: list[PictureEvent | PreviewEvent] = []
         data = self._start + chunk
         if not self._body:
             data = data.lstrip(_WHITESPACE)
@@ -314,6 +324,8 @@ class _JsonBody:
 class _EventBody:
     """Server-sent events, each with a JSON object; only pictures of completed events are results.
 
+    A fault within an event that can't hold a result ends that event, not the reply.
+
     The kind of an event comes from its `event:` line, or from a member `type`. Both can come after
     the picture. A picture cannot be kept in memory until then, so its data is returned at once and
     only its `PictureEnded` is held back: the end of the event turns it into `PictureEnded` or
@@ -327,13 +339,13 @@ class _EventBody:
         self._pictures = 0
         self._begin_event()
 
-    def feed(self, chunk: bytes) -> Iterator[PictureEvent]:
+    def feed(self, chunk: bytes) -> Iterator[PictureEvent | PreviewEvent]:
         for part in self._events.feed(chunk):
             yield from self._take(part)
 
     def finish(self) -> ReplyRest:
         for part in self._events.finish():
-            for _ in self._take(part):
+            if any(not isinstance(event, PreviewEvent) for event in self._take(part)):
                 raise BrokenReply("The reply is cut off before the event of its last picture ends.")
         if self._document is None:
             raise BrokenReply("The reply ends without a completed event.")
@@ -345,21 +357,32 @@ class _EventBody:
         self._picture_kind = EventKind.OTHER  # the kind of the current picture
         #: The end of the current picture, until the kind of its event is known.
         self._held: PictureEnded | PictureSpoiled | PictureDropped | None = None
+        #: Index of the draft that has started and not ended.
+        self._draft: int | None = None
+        self._faulty = False  # the rest of this event is not read
 
-    def _take(self, part: EventPart) -> Iterator[PictureEvent]:
+    def _take(self, part: EventPart) -> Iterator[PictureEvent | PreviewEvent]:
         match part:
             case EventName(name):
                 if self._kind is EventKind.UNKNOWN:
                     self._kind = classify_event_name(name)
             case EventData(data):
-                for event in self._body.feed(data):
-                    yield from self._filter(event)
+                yield from self._read(data)
             case _:
                 yield from self._end_event()
                 self._begin_event()
 
-    def _filter(self, event: PictureEvent) -> Iterator[PictureEvent]:
-        """Yield the event if its picture is, or can still be, a result."""
+    def _read(self, data: bytes) -> Iterator[PictureEvent | PreviewEvent]:
+        try:
+            for event in () if self._faulty else self._body.feed(data):
+                yield from self._filter(event)
+        except UnreadableReply:
+            if self._kind not in {EventKind.PARTIAL, EventKind.OTHER}:
+                raise
+            self._faulty = True
+
+    def _filter(self, event: PictureEvent) -> Iterator[PictureEvent | PreviewEvent]:
+        """Yield the event if its picture is, or can still be, a result, or if it is a draft."""
         if isinstance(event, PictureStarted):
             if self._kind is EventKind.UNKNOWN:
                 kind = classify_event_name(self._body.extractor.read_member("type"))
@@ -375,10 +398,16 @@ class _EventBody:
             event, PictureEnded | PictureSpoiled
         ):
             self._held = event
+        elif self._picture_kind is EventKind.PARTIAL and not self._held:
+            ended = isinstance(event, PictureEnded | PictureSpoiled)
+            self._draft = None if ended else event.index
+            yield PreviewEvent(event)
         elif self._picture_kind in {EventKind.COMPLETED, EventKind.UNKNOWN}:
             yield event
 
-    def _end_event(self) -> Iterator[PictureEvent]:
+    def _end_event(self) -> Iterator[PictureEvent | PreviewEvent]:
+        if self._draft is not None:
+            yield PreviewEvent(PictureSpoiled(self._draft, "The event of a draft ends within it."))
         kind, document = self._read_rest()
         completed = kind is EventKind.COMPLETED
         if self._held:

@@ -17,6 +17,7 @@ from shared.images_api.decoder import (
     PictureEnded,
     PictureSpoiled,
     PictureStarted,
+    PreviewEvent,
     ReplyDecoder,
     ReplyRest,
 )
@@ -34,7 +35,11 @@ class Received:
     spoiled: dict[int, str] = field(default_factory=dict)
     started: int = 0
     dropped: int = 0
+    #: Drafts that ended, and why others can't be read.
+    drafts: list[bytes] = field(default_factory=list)
+    spoiled_drafts: list[str] = field(default_factory=list)
     _open: bytes | None = None
+    _draft: bytes | None = None
 
     @property
     def _next(self) -> int:
@@ -67,6 +72,26 @@ class Received:
                     assert index == self._next
                     self._open = None
                     self.dropped += 1
+                case PreviewEvent(of_draft):
+                    assert self._open is None, "a draft comes within a picture"
+                    self._take_draft(of_draft)
+
+    def _take_draft(self, piece: object) -> None:
+        assert isinstance(piece, PictureStarted) == (self._draft is None)
+        match piece:
+            case PictureStarted():
+                self._draft = b""
+            case PictureData(_, data):
+                assert data
+                self._draft = (self._draft or b"") + data
+            case PictureEnded():
+                self.drafts.append(self._draft or b"")
+                self._draft = None
+            case PictureSpoiled(_, reason):
+                self.spoiled_drafts.append(reason)
+                self._draft = None
+            case _:
+                pytest.fail(f"{piece} is no event of a draft")
 
 
 def chunks(reply: bytes, sizes: list[int]) -> Iterable[bytes]:

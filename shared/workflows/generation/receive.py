@@ -25,6 +25,7 @@ from ...images_api.decoder import (
     PictureEvent,
     PictureSpoiled,
     PictureStarted,
+    PreviewEvent,
     ReplyDecoder,
     ReplyRest,
 )
@@ -46,7 +47,8 @@ async def receive(reply: Reply, receiver: "Receiver") -> ReplyRest:
     try:
         async for chunk in reply.chunks():
             for piece in decoder.feed(chunk):
-                await receiver.take(piece)
+                if not isinstance(piece, PreviewEvent):
+                    await receiver.take(piece)
         return decoder.finish()
     except BrokenReply:
         if reply.status == HTTPStatus.OK:

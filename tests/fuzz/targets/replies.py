@@ -3,7 +3,7 @@
 import base64
 import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from random import Random
 from typing import Any, Final
 from zlib import crc32
@@ -19,6 +19,7 @@ from shared.images_api.decoder import (
     PictureEvent,
     PictureSpoiled,
     PictureStarted,
+    PreviewEvent,
     ReplyDecoder,
     ReplyRest,
 )
@@ -48,10 +49,15 @@ class _Received:
     dropped: int = 0
     error: tuple[str, str] | None = None
     rest: ReplyRest | None = None
+    #: Of drafts: what has ended, or has begun and can't be read.
+    previews: "_Received | None" = None
     _open: bytes | None = None
 
-    def take(self, events: Iterable[PictureEvent]) -> None:
+    def take(self, events: Iterable[PictureEvent | PreviewEvent]) -> None:
         for event in events:
+            if isinstance(event, PreviewEvent):
+                self._take_preview(event.of_draft)
+                continue
             number = len(self.whole) + len(self.spoiled)
             if event.index != number or (self._open is None) != isinstance(event, PictureStarted):
                 raise Finding(
@@ -72,11 +78,17 @@ class _Received:
                     self.dropped += 1
                     self._open = None
 
+    def _take_preview(self, event: PictureEvent) -> None:
+        self.previews = self.previews or _Received()
+        number = len(self.previews.whole) + len(self.previews.spoiled)
+        self.previews.take([replace(event, index=number)])
+
     @property
     def verdict(self) -> tuple[object, ...]:
         """What must not depend on the chunks."""
         # Why one is spoiled may be told by another of its faults.
-        return self.whole, [*self.spoiled], self.dropped, self.error, self.rest
+        previews = self.previews and self.previews.verdict
+        return self.whole, [*self.spoiled], self.dropped, self.error, self.rest, previews
 
 
 def _decode(chunks: Iterable[bytes], most: int) -> _Received:

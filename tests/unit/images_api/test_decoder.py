@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pydantic import JsonValue
 
 from shared.errors import BrokenReply, UnreadableReply
-from shared.images_api.decoder import PictureData, ReplyDecoder, ReplyRest
+from shared.images_api.decoder import PictureData, PreviewEvent, ReplyDecoder, ReplyRest
 from tests.builders.replies import (
     JSON,
     SSE,
@@ -189,14 +189,18 @@ def test_what_is_kept_beside_the_pictures_is_bounded() -> None:
         decode(2 * stream, SSE, max_rest_bytes=600)
 
 
-def test_a_large_picture_passes_in_little_memory() -> None:
+@pytest.mark.parametrize("kind", [None, "partial_image"])
+def test_a_large_picture_passes_in_little_memory(kind: str | None) -> None:
     body = as_json({"b64_json": b64(bytes(8_000_000))})
+    body = b"event: %b\ndata: %b\n\n" % (kind.encode(), body) if kind else body
     parts = [body[at : at + 65_536] for at in range(0, len(body), 65_536)]
     decoder, length = ReplyDecoder(JSON), 0
     tracemalloc.start()
     try:
         for part in parts:
-            length += sum(len(p.data) for p in decoder.feed(part) if isinstance(p, PictureData))
+            for piece in decoder.feed(part):
+                inner = piece.of_draft if isinstance(piece, PreviewEvent) else piece
+                length += len(inner.data) if isinstance(inner, PictureData) else 0
         _, peak = tracemalloc.get_traced_memory()
     finally:
         tracemalloc.stop()

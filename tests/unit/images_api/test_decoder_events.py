@@ -15,12 +15,26 @@ COMPLETED = generation("completed", b64_json="QQ==", usage={"total_tokens": 9})
 PARTIAL = generation("partial_image", b64_json="WlpaWg==", partial_image_index=0)
 
 
-def test_partial_pictures_are_never_reported() -> None:
+def test_partial_pictures_are_drafts_and_never_results() -> None:
     stream = event("image_generation.partial_image", PARTIAL) * 2
     stream += event("image_generation.completed", COMPLETED)
     received, envelope = decode(stream, SSE, [3])
     assert (received.whole, received.started, received.dropped) == ([b"A"], 1, 0)
+    assert received.drafts == [b"ZZZZ", b"ZZZZ"]
     assert envelope == ReplyRest({**COMPLETED, "b64_json": "#0"}, 1)
+
+
+def test_a_draft_whose_event_ends_within_it_is_spoiled() -> None:
+    cut = b'event: image_generation.partial_image\ndata: {"b64_json": "WlpaWg\n\n'
+    received, _ = decode(cut + event("image_generation.completed", COMPLETED), SSE)
+    assert received.whole == [b"A"]
+    assert received.spoiled_drafts == ["The event of a draft ends within it."]
+
+
+def test_a_draft_that_is_cut_after_the_picture_costs_nothing() -> None:
+    partial = event("image_generation.partial_image", PARTIAL)
+    received, _ = decode(event("image_generation.completed", COMPLETED) + partial[:-6], SSE)
+    assert received.whole == [b"A"]
 
 
 def test_edits_are_told_as_generations_are() -> None:

@@ -55,9 +55,34 @@ def test_any_picture_in_any_event_stream_comes_out(
     received, envelope = decode(stream.encode(), SSE, sizes)
     assert received.whole == made
     assert (received.started, received.dropped) == (len(made), 0)
+    assert (received.drafts, received.spoiled_drafts) == (made, [])
     assert envelope.pictures == len(made)
     assert envelope.document["usage"] == {"total": 7}
     assert envelope.document["prompt"] == prompt
+
+
+_DRAFTS = st.binary(max_size=80) | st.sampled_from(
+    [b'{"b64_json": "AAAA', b'{"b64_json": "A?AA"}', b'{"b64_json": "A"}', b'{"b64_json": "AAAA"']
+).map(lambda text: text * 3)
+
+
+@given(pictures, st.lists(_DRAFTS, min_size=1, max_size=3), sizes)
+@example(made=[b"A"], drafts=[b'{"b64_json": "QUFB"}' + b"x" * 400], sizes=[7])
+def test_no_fault_of_a_draft_costs_a_picture(
+    made: list[bytes], drafts: list[bytes], sizes: list[int]
+) -> None:
+    stream = b""
+    for picture in made:
+        for draft in drafts:
+            line = draft.translate(None, b"\r\n")
+            stream += b"event: image_generation.partial_image\ndata: " + line + b"\n\n"
+        stream += event("image_generation.completed", {"b64_json": b64(picture)})
+    received, envelope = decode(stream, SSE, sizes, max_rest_bytes=300)
+    whole, _ = decode(stream, SSE, max_rest_bytes=300)
+    assert received.whole == made
+    assert envelope.pictures == len(made)
+    assert received.drafts == whole.drafts
+    assert len(received.spoiled_drafts) == len(whole.spoiled_drafts)
 
 
 @given(replies(), sizes, st.integers(min_value=0))
