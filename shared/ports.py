@@ -158,8 +158,9 @@ class BlockBlobs(Blobs, Protocol):
         content_type: str,
         metadata: Mapping[str, str],
         tags: Mapping[str, str] | None = None,
+        if_absent: bool = True,
     ) -> None:
-        """Make these blocks the blob, if it is absent.
+        """Make these blocks the blob; without `if_absent`, in place of the one that is there.
 
         Raises `AlreadyExists` also where another commit has discarded the blocks, `TagsRefused`
         as `put` does.

@@ -51,6 +51,17 @@ class Pictures:
         """Open a writer for the blob `name`; nothing is visible before its `commit`."""
         return PictureWriter(self.blobs, name, self.pool, self.sizes.in_flight)
 
+    def create_preview(self, name: str) -> "PictureWriter":
+        """Open a writer whose commit replaces the preview `name`."""
+        return PictureWriter(self.blobs, name, self.pool, self.sizes.in_flight, is_preview=True)
+
+    async def has_preview(self, name: str, labels: Mapping[str, str]) -> bool:
+        """Tell whether a preview is there and has these labels: job, fingerprint, attempt."""
+        blob = await self.blobs.find(name)
+        return blob is not None and all(
+            unquote(blob.metadata.get(key, "")) == value for key, value in labels.items()
+        )
+
     async def find(
         self, name: str, labels: Mapping[str, str] | None = None
     ) -> StoredPicture | None:
@@ -71,7 +82,7 @@ class Pictures:
         return PicturePart(found.body, start, found.size, content_type, found.version)
 
     async def remove(self, name: str) -> None:
-        """Delete a picture that no event has named, if it is there."""
+        """Delete a preview, or a picture that no event has named, if it is there."""
         await self.blobs.delete(name)
 
     async def put_sidecar(self, name: str, body: bytes) -> None:
@@ -83,9 +94,18 @@ class Pictures:
 class PictureWriter:
     """One picture on its way into storage."""
 
-    def __init__(self, blobs: BlockBlobs, name: str, pool: BlockPool, in_flight: int) -> None:
+    def __init__(
+        self,
+        blobs: BlockBlobs,
+        name: str,
+        pool: BlockPool,
+        in_flight: int,
+        *,
+        is_preview: bool = False,
+    ) -> None:
         self._blobs = blobs
         self._name = name
+        self._is_preview = is_preview
         self._pool = pool
         self._slots = asyncio.Semaphore(in_flight)
         self._block: Block | None = None
@@ -112,8 +132,11 @@ class PictureWriter:
 
         A picture of this name that is there already stays and is returned: it was paid for too,
         and events may have named it. Raises `NameTaken` if it is not of the job of the labels.
+
+        A preview replaces the one before, and has no tags: no search takes it for a picture.
         """
-        metadata, tags = picture_metadata(facts, labels), index_tags(labels)
+        metadata = picture_metadata(facts, labels)
+        tags = {} if self._is_preview else index_tags(labels)
         try:
             try:
                 await self._commit(facts.content_type, metadata, tags)
@@ -140,7 +163,7 @@ class PictureWriter:
                     content_type=content_type,
                     metadata=metadata,
                     tags=tags,
-                    if_absent=True,
+                    if_absent=not self._is_preview,
                 )
             except AlreadyExists:
                 if await self._blobs.find(self._name):
@@ -154,7 +177,12 @@ class PictureWriter:
             await task
         blocks = [self._block_id(number) for number in range(len(self._staging))]
         await self._blobs.commit(
-            self._name, blocks, content_type=content_type, metadata=metadata, tags=tags
+            self._name,
+            blocks,
+            content_type=content_type,
+            metadata=metadata,
+            tags=tags,
+            if_absent=not self._is_preview,
         )
 
     async def abandon(self) -> None:

@@ -57,6 +57,15 @@ async def test_a_commit_finds_the_blob_of_another_one(blobs: BlockBlobs) -> None
     assert found.body == b"1"
 
 
+async def test_a_commit_without_a_condition_replaces_the_blob(blobs: BlockBlobs) -> None:
+    await blobs.put("a", b"before")
+    await blobs.stage("a", "mine", b"after")
+    await blobs.commit("a", ["mine"], content_type="text/plain", metadata={}, if_absent=False)
+    found = await blobs.read("a")
+    assert found is not None
+    assert (found.body, found.content_type) == (b"after", "text/plain")
+
+
 async def test_blocks_that_nobody_committed_make_a_conditional_write_fail(
     blobs: BlockBlobs,
 ) -> None:

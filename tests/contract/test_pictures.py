@@ -92,6 +92,23 @@ async def test_the_first_commit_of_a_name_stays(pictures: Pictures, size: int) -
     assert await bytes_of(pictures) == first
 
 
+@pytest.mark.parametrize("sizes", [(7, 8), (7, 3 * BLOCK), (3 * BLOCK, 7)], ids=str)
+async def test_a_preview_replaces_the_one_before_it_and_bears_its_labels(
+    pictures: Pictures, sizes: tuple[int, int]
+) -> None:
+    name, labels = "job-1/default/0.preview", {"job_id": "job-1", "fingerprint": "f"}
+    for attempt, size in enumerate(sizes, 1):
+        data = some_bytes(size, seed=attempt)
+        writer = pictures.create_preview(name)
+        await fed(writer, data, piece=BLOCK)
+        await writer.commit(facts(data), {**labels, "attempt": str(attempt)})
+        assert await bytes_of(pictures, name) == data
+    assert await pictures.has_preview(name, {**labels, "attempt": "2"})
+    assert not await pictures.has_preview(name, {**labels, "attempt": "1"})
+    await pictures.remove(name)
+    assert not await pictures.has_preview(name, {})
+
+
 @pytest.mark.parametrize("sizes", [(7, 3 * BLOCK), (3 * BLOCK, 7), (2 * BLOCK, 3 * BLOCK)], ids=str)
 async def test_two_writers_of_one_name_at_once_never_mix(
     pictures: Pictures, sizes: tuple[int, int]

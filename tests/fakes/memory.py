@@ -77,10 +77,11 @@ class MemoryBlobs:
         content_type: str,
         metadata: Mapping[str, str],
         tags: Mapping[str, str] | None = None,  # noqa: ARG002 (as above)
+        if_absent: bool = True,
     ) -> None:
         await self._begin("commit", name)
         staged = self.staged.get(name, {})
-        if name in self.stored or not set(blocks) <= set(staged):
+        if (if_absent and name in self.stored) or not set(blocks) <= set(staged):
             raise AlreadyExists(f"{self.container}/{name} exists already")
         self._store(name, b"".join(staged[block] for block in blocks), content_type, metadata)
         self._end("commit", name)

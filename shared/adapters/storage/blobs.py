@@ -67,8 +67,9 @@ class RestBlobs:
         content_type: str,
         metadata: Mapping[str, str],
         tags: Mapping[str, str] | None = None,
+        if_absent: bool = True,
     ) -> None:
-        """Make these blocks, in this order, the blob, if it is absent."""
+        """Make these blocks, in this order, the blob."""
         listed = "".join(f"<Latest>{_id(block)}</Latest>" for block in blocks)
         body = f"<?xml version='1.0' encoding='utf-8'?><BlockList>{listed}</BlockList>".encode()
         headers = {
@@ -76,7 +77,7 @@ class RestBlobs:
             "x-ms-blob-content-type": content_type,
             **_metadata_headers(metadata),
             **_tags_header(tags),
-            **_condition(if_absent=True),
+            **_condition(if_absent=if_absent),
         }
         query = {"comp": "blocklist"}
         await self._send("PUT", name, "committing", query=query, headers=headers, body=body)
