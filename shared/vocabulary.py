@@ -142,6 +142,11 @@ def picture_names(name: str) -> tuple[str, ...]:
     return tuple(dict.fromkeys((name, *(name_by_type(name, kind) for kind in ENCODINGS))))
 
 
+def preview_name(name: str) -> str:
+    """Return the blob name of the newest preview of a picture, whatever its type."""
+    return f"{name.rpartition('.')[0]}.preview"
+
+
 def sidecar_name(job_id: str) -> str:
     """Return the blob name of a job's sidecar: written once, when all pictures are in place."""
     return f"{job_id}/job.json"

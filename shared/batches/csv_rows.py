@@ -23,7 +23,7 @@ _MAX_LISTED: Final = 5
 #: Between the parts of a cell that holds a list.
 _BETWEEN: Final = "|"
 _LISTS: Final = frozenset({"models", "size", "locales", "inputs"})
-_NUMBERS: Final = frozenset({"n", "compression", "max_cost_usd"})
+_NUMBERS: Final = frozenset({"n", "compression", "previews", "max_cost_usd"})
 #: Up to the digits of a float, and small ones as pandas and Excel write them: `1e-05`.
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,12}(\.[0-9]{0,20})?([eE]-[0-9]{1,2})?")
 _JSON: Final = frozenset({"finish", "options"})

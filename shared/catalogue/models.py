@@ -133,6 +133,8 @@ class Model(Row):
     rpm: float = Field(gt=0, le=100_000)
     streams: bool
     max_n_per_call: int = Field(ge=1, le=10)
+    #: Most partial images of a streamed picture; 0: it streams none.
+    max_previews: int = Field(default=0, ge=0, le=3)
     formats: tuple[Literal["png", "jpeg"], ...] = Field(min_length=1)
     transparent: bool
     max_prompt_characters: int = Field(ge=1)
@@ -173,6 +175,8 @@ class Model(Row):
         for width, height in self.usual_sizes:
             if broken := find_broken_rules(self.sizes, width, height):
                 raise ValueError(f"usual_sizes: {broken[0]}")
+        if self.max_previews and not self.streams:
+            raise ValueError("max_previews: the model does not stream; set `streams`, or leave it")
         if self.max_inputs and self.edits is None:
             raise ValueError("max_inputs: the model accepts inputs, but `edits` is missing")
         if self.prices is not None:
@@ -196,6 +200,10 @@ class Model(Row):
     def quality(self, name: str | None) -> QualityLevel | None:
         """Return the quality level of this name."""
         return next((level for level in self.qualities if level.name == name), None)
+
+    def most_per_call(self, *, previews: int) -> int:
+        """Return the most pictures of one call: with previews one, as a stream has one."""
+        return 1 if previews else self.max_n_per_call
 
     def api_version_for(self, shape: UrlShape) -> str:
         """Return the api-version for a URL shape; "" where the shape has no api-version."""

@@ -19,6 +19,9 @@ MEGAPIXEL = 1_048_576
 #: Highest count seen for an input picture, and an upper bound by the only known formula
 #: (https://github.com/david-share/Multimodal-Models: 1,024 for 1024x1024).
 TOKENS_PER_INPUT = 1_536
+#: Output tokens that each partial image adds
+#: (https://developers.openai.com/api/docs/guides/image-generation).
+TOKENS_PER_PREVIEW = 100
 #: A larger count of tokens is read as this; it is absurd, and a float may not hold the true one.
 MAX_COUNT = 10**15
 _MILLION = 1_000_000
@@ -154,14 +157,15 @@ def estimate(
     n: int,
     prompt_characters: int,
     input_pixels: Sequence[int] = (),
+    previews: int = 0,
 ) -> Estimate:
     """Return the highest cost of `n` pictures: by the count that is billed and the longest prompt.
 
-    `input_pixels` has one number for each picture to edit. The cost of a model without prices is
-    None: not known, not zero.
+    `input_pixels` has one number for each picture to edit; `previews` come of each picture. The
+    cost of a model without prices is None: not known, not zero.
     """
     tokens = estimate_tokens(model, quality, w, h)
-    calls = math.ceil(n / model.max_n_per_call)
+    calls = math.ceil(n / model.most_per_call(previews=previews))
     prices = model.prices
     if prices is None:
         basis = f"the price of {model.name} is not known, so the cost is unknown, not zero"
@@ -182,9 +186,11 @@ def estimate(
     entered = calls * TOKENS_PER_CHARACTER * prompt_characters
     seen = calls * TOKENS_PER_INPUT * len(input_pixels)
     input_usd = (entered * prices.text_in + seen * prices.image_in) / _MILLION
-    usd = n * made * (prices.image_out or 0.0) / _MILLION + input_usd
+    extra = TOKENS_PER_PREVIEW * previews
+    usd = n * (made + extra) * (prices.image_out or 0.0) / _MILLION + input_usd
+    of_previews = f" and {extra} for {previews} previews of it" if previews else ""
     basis = (
-        f"{made:,} output tokens a picture at ${prices.image_out} a million"
+        f"{made:,} output tokens a picture{of_previews} at ${prices.image_out} a million"
         f" and at most {entered:,} prompt tokens at ${prices.text_in}"
     )
     if input_pixels:

@@ -215,6 +215,7 @@ class JobFields(TypedDict, total=False):
     reuse: str
     review: bool
     publish_pictures: bool
+    previews: int
     on_unknown: Literal["retry_once", "park", "fail"]
     max_cost_usd: float
     deadline: datetime | str

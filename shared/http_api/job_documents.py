@@ -1,6 +1,7 @@
 """The documents about jobs that the HTTP API returns; `openapi.json` has their schemas."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -23,7 +24,7 @@ from ..records.record import Cost, Failure, JobRecord, JobState, TaskRecord, Tas
 from ..records.transitions import OPEN
 from ..redaction import hide_query
 from ..routing.plan import Plan, estimate_usd
-from ..vocabulary import EventType
+from ..vocabulary import EventType, preview_name
 
 
 class PlanStatus(Data):
@@ -79,6 +80,10 @@ class TaskStatus(Data):
     last_unpaid: str | None = Field(description="Code of the last call that cost nothing.")
     attempts: tuple[AttemptStatus, ...]
     failure: FailureStatus | None
+    preview_path: str | None = Field(
+        description="Where this app serves the newest preview while a call of a job with "
+        "`previews` runs; not found until the first has come."
+    )
 
 
 class RenditionStatus(RenditionData):
@@ -207,9 +212,11 @@ FIRST: Final = "first"
 SHEET: Final = "contact-sheet"
 #: The forms of a picture: as it came, cut to the requested size, small, or a rendition by its
 #: quality and type, as `q80.webp`.
-FORMS: Final = r"original|exact|thumbnail|q(?:[1-9][0-9]?|100)\.(?:webp|jpg|avif)"
+FORMS: Final = r"original|exact|thumbnail|preview|q(?:[1-9][0-9]?|100)\.(?:webp|jpg|avif)"
 ORIGINAL: Final = "original"
 THUMBNAIL: Final = "thumbnail"
+#: The newest preview, while the picture is made.
+PREVIEW: Final = "preview"
 #: Seconds between two questions about a running job.
 SOONEST_POLL: Final = 1
 LATEST_POLL: Final = 30
@@ -325,6 +332,30 @@ def find_picture(record: JobRecord, number: str, form: str = ORIGINAL) -> str | 
     return None
 
 
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """Where the newest preview of a picture is, and the labels of the call that makes it."""
+
+    blob: str
+    labels: Mapping[str, str]
+
+
+def find_preview(record: JobRecord, number: str) -> Preview | None:
+    """Return the preview of the picture of this number; None unless a call makes it now."""
+    for task in record.tasks:
+        if task.current and number == _number_preview(record, task):
+            labels = {**record.labels, "attempt": str(task.current.token)}
+            return Preview(preview_name(task.blobs[0]), labels)
+    return None
+
+
+def _number_preview(record: JobRecord, task: TaskRecord) -> str | None:
+    """Return the number of the picture that a task makes with previews now."""
+    if task.state is not TaskState.CALLING or not record.plans[task.part].previews:
+        return None
+    return str(sum(len(each.blobs) for each in record.tasks[: task.index]))
+
+
 def list_blobs(record: JobRecord) -> list[str]:
     """Return the blob of every stored picture and of every picture made from one."""
     made = record.finishing.rendered if record.finishing else ()
@@ -361,11 +392,13 @@ def poll_after(record: JobRecord, now: datetime) -> int:
 
 
 def _task(record: JobRecord, task: TaskRecord) -> TaskStatus:
-    plan = record.plans[task.part]
+    plan, number = record.plans[task.part], _number_preview(record, task)
     return TaskStatus.copy_from(
         task,
         model=plan.model,
         size=f"{plan.width}x{plan.height}",
         n=len(task.blobs),
         attempts=tuple(map(AttemptStatus.copy_from, task.every_attempt)),
+        preview_path=number
+        and f"{IMAGE_PATH.format(job_id=record.job_id, number=number)}?as={PREVIEW}",
     )

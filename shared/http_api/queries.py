@@ -116,8 +116,8 @@ def read_form(query: Mapping[str, str]) -> str:
     if re.fullmatch(FORMS, asked):
         return asked
     message = (
-        f"{quote_value(asked)} is not allowed; use 'original', 'exact', 'thumbnail', or the "
-        "quality and type of a rendition, like 'q80.webp'"
+        f"{quote_value(asked)} is not allowed; use 'original', 'exact', 'thumbnail', 'preview', or "
+        "the quality and type of a rendition, like 'q80.webp'"
     )
     raise invalid_query([Fault("as", message)])
 

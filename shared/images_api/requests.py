@@ -39,6 +39,8 @@ class ImageRequest:
     form: bool = False
     #: Hosts, or patterns of hosts, that the reply may link pictures at.
     picture_hosts: tuple[str, ...] = ()
+    #: Partial pictures that were asked for; others that come are ignored.
+    previews: int = 0
 
 
 def build_request(
@@ -67,7 +69,7 @@ def build_request(
         body["user"] = user
     stream = plan.stream and deployment.stream
     if stream:
-        body |= {"stream": True, "partial_images": 0}
+        body |= {"stream": True, "partial_images": plan.previews}
     body |= deployment.extra_body
     return ImageRequest(
         url,
@@ -77,6 +79,7 @@ def build_request(
         uploads=tuple(_list_uploads(plan.edit, inputs)) if plan.edit else (),
         form=plan.edit is not None and plan.edit.how == "multipart",
         picture_hosts=deployment.picture_hosts,
+        previews=plan.previews if stream else 0,
     )
 
 

@@ -97,6 +97,7 @@ MAX_LOCALES = 50
 #: The most input pictures any model takes.
 MAX_INPUTS = 16
 MAX_PICTURES = 10
+MAX_PREVIEWS = 3
 
 #: The two forms of `size`; pydantic puts the chosen one into the path of a fault.
 ONE_SIZE, SEVERAL_SIZES = "one", "several"
@@ -252,6 +253,14 @@ class Job(RequestModel):
         exclude_if=lambda wanted: wanted is None,  # a version before does not know it
         description="Whether `image.picture.stored` is published for each picture; if left out, "
         "`PUBLISH_PICTURES`.",
+    )
+    previews: int = Field(
+        default=0,
+        ge=0,
+        le=MAX_PREVIEWS,
+        exclude_if=lambda previews: not previews,  # a version before does not know it
+        description="Partial pictures to show while a picture is made, where the model streams "
+        "them; each costs extra output tokens.",
     )
     on_unknown: Literal["retry_once", "park", "fail"] | None = Field(
         default=None,

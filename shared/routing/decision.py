@@ -210,6 +210,10 @@ def _check_other_fields(job: Job, decision: Decision, prompt_characters: int) ->
         )
     if job.background == "transparent" and not model.transparent:
         decision.reject("background", f"{model.name} can't make the background 'transparent'")
+    if job.previews > model.max_previews:
+        most = f"at most {model.max_previews}" if model.max_previews else "no"
+        why = f"is {job.previews}; {model.name} streams {most} partial pictures"
+        decision.reject("previews", f"{why}; leave it out, or choose another model")
     if job.inputs:
         _check_edit(job, decision)
     if job.compression is not None and "output_compression" not in model.parameters:
@@ -259,13 +263,14 @@ def _check_edit(job: Job, decision: Decision) -> None:
 def _list_parameters(job: Job, decision: Decision) -> dict[str, JsonValue]:
     """Return the decisions as the members of the request body that the model's API accepts."""
     fitted = decision.fitted
+    most = min(job.n, decision.model.most_per_call(previews=job.previews))
     members: dict[str, JsonValue] = {
         "size": fitted.text,
         "width": fitted.width,
         "height": fitted.height,
         "quality": decision.quality,
-        "n": min(job.n, decision.model.max_n_per_call),
-        "num_images": min(job.n, decision.model.max_n_per_call),
+        "n": most,
+        "num_images": most,
         "output_format": job.format,
         "output_compression": job.compression if job.format == "jpeg" else None,
         "background": None if job.background == "auto" else job.background,

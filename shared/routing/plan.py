@@ -66,6 +66,12 @@ class Plan(_Data):
     edit: Edit | None = None
     #: The model streams and every call is for one picture; a deployment can still disable it.
     stream: bool
+    #: Partial pictures of each picture.
+    previews: int = Field(
+        default=0,
+        ge=0,
+        exclude_if=lambda previews: not previews,  # a version before does not know it
+    )
     #: Paid calls in all locales, and the most pictures of one call.
     calls: int = Field(ge=1)
     per_call: int = Field(ge=1)

@@ -46,7 +46,7 @@ def make_plan(
     """
     model, level, fitted = decision.model, decision.level, decision.fitted
     locales = len(job.locales) or 1
-    most = min(job.n, model.max_n_per_call)
+    most = min(job.n, model.most_per_call(previews=job.previews))
     calls = locales * math.ceil(job.n / most)
     expected = _expect_seconds(job, decision) * (1 + FURTHER_PICTURE_SHARE * (most - 1))
     lane: Lane = next((lane for lane, limit in LANE_SECONDS if expected <= limit), "large")
@@ -75,10 +75,9 @@ def make_plan(
         compression=job.compression if "output_compression" in decision.parameters else None,
         background=None if job.background == "auto" else job.background,
         parameters=decision.parameters,
-        edit=Edit(how=model.edits.how, field=model.edits.field)
-        if job.inputs and model.edits
-        else None,
+        edit=_choose_edit(job, model),
         stream=model.streams and most == 1,
+        previews=job.previews,
         calls=calls,
         per_call=most,
         pictures=job.n * locales,
@@ -92,6 +91,13 @@ def make_plan(
         reasons=tuple(decision.reasons),
         warnings=_list_warnings(model, fitted.width * fitted.height, today),
     )
+
+
+def _choose_edit(job: Job, model: Model) -> Edit | None:
+    """Return how the pictures to edit are sent; None for a generation."""
+    if not job.inputs or model.edits is None:
+        return None
+    return Edit(how=model.edits.how, field=model.edits.field)
 
 
 def _expect_seconds(job: Job, decision: Decision) -> float:
@@ -190,6 +196,9 @@ def _choose_model(
     decided = [
         decide(job, model, catalogue, prompt_characters=prompt_characters) for model in models
     ]
+    if job.previews:
+        deployments = [each for each in deployments if each.stream]
+        _check_streams(decided, deployments)
     able = [
         (decision, _estimate_cost(job, decision, prompt_characters, input_pixels))
         for decision in decided
@@ -205,6 +214,14 @@ def _choose_model(
 
 def _model_name(deployment: Deployment) -> str:
     return deployment.model or deployment.name
+
+
+def _check_streams(decided: Sequence[Decision], streaming: Sequence[Deployment]) -> None:
+    """Reject previews where every deployment of a model has `stream` off."""
+    for decision in decided:
+        name = decision.model.name
+        if decision.model.max_previews and name not in map(_model_name, streaming):
+            decision.reject("previews", f"every deployment of {name} has stream off; leave it out")
 
 
 def _list_models(
@@ -240,6 +257,7 @@ def _estimate_cost(
         n=job.n,
         prompt_characters=prompt_characters,
         input_pixels=input_pixels,
+        previews=job.previews,
     )
 
 

@@ -52,7 +52,7 @@ class Pictures:
         return PictureWriter(self.blobs, name, self.pool, self.sizes.in_flight)
 
     def create_preview(self, name: str) -> "PictureWriter":
-        """Open a writer whose commit replaces the preview `name`."""
+        """Open a writer whose commit replaces the preview `name` (`vocabulary.preview_name`)."""
         return PictureWriter(self.blobs, name, self.pool, self.sizes.in_flight, is_preview=True)
 
     async def has_preview(self, name: str, labels: Mapping[str, str]) -> bool:

@@ -58,6 +58,7 @@ def jobs(**fixed: Any) -> st.SearchStrategy[Job]:  # noqa: ANN401 - any field of
         "quality": st.sampled_from(["auto", "low", "medium", "high", "xhigh", "max"]),
         "fit": st.sampled_from(["scale", "reject"]),
         "n": st.integers(1, 10),
+        "previews": st.sampled_from([0, 0, 0, 1, 3]),
         "format": format_,
         "compression": format_.flatmap(
             lambda name: st.none() | st.integers(0, 100) if name == "jpeg" else st.none()

@@ -49,7 +49,7 @@ def _models() -> list[str]:
     return [*ANY_MODEL, *read_builtin().models]
 
 
-_NUMBERS: Final = {"n", "compression", "max_cost_usd"}
+_NUMBERS: Final = {"n", "compression", "previews", "max_cost_usd"}
 #: A prompt of 32,000 characters, each written as two escapes. Bytes.
 _MAX_FILE_BYTES: Final = 1 << 19
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)
@@ -127,6 +127,10 @@ _OPTIONS: Final[dict[str, Any]] = {
             help="An event for each picture.",
             rich_help_panel=_WHAT,
         ),
+    ],
+    "previews": Annotated[
+        str | None,
+        _option("--previews", help="Partial pictures to show, up to 3.", metavar="NUMBER"),
     ],
     "on_unknown": Annotated[
         str | None,

@@ -15,11 +15,13 @@ from ...config.settings import Configuration
 from ...http_api.callers import identify_caller
 from ...http_api.job_documents import (
     JOB_PATH,
+    PREVIEW,
     describe_estimate,
     describe_job,
     describe_jobs,
     describe_sums,
     find_picture,
+    find_preview,
     list_blobs,
     poll_after,
 )
@@ -148,10 +150,16 @@ async def _make_links(
 
 
 async def read_image(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
-    """Return a picture by its number, a part of it, or another form of it."""
+    """Return a picture by its number, a part of it, another form of it, or a preview."""
     world = open_world(configuration)
     stored = await _stored_job(req, world, configuration)
-    name = find_picture(stored.value, req.route_params.get("number", ""), read_form(req.params))
+    number, form = req.route_params.get("number", ""), read_form(req.params)
+    if form == PREVIEW:
+        preview = find_preview(stored.value, number)
+        is_there = preview and await world.pictures.has_preview(preview.blob, preview.labels)
+        name = preview.blob if preview and is_there else None
+    else:
+        name = find_picture(stored.value, number, form)
     return await respond_with_blob(
         name, req, world=world, configuration=configuration, missing="no_such_picture"
     )

@@ -65,7 +65,10 @@ async def call(
             from . import receive  # noqa: PLC0415 (see the module)
 
             receiver = receive.Receiver(world.pictures, slots, metadata, stored)
-            rest = await receive.receive(reply, receiver)
+            previews = None
+            if request.previews:
+                previews = receive.PreviewReceiver(world.pictures, slots, metadata, {})
+            rest = await receive.receive(reply, receiver, previews)
         outcome = of_reply(reply.status, headers, rest.document, "", now=now())
         if links := find_links(rest.document)[: max(len(slots) - rest.pictures, 0)]:
             left = max(limit - (now() - started_at), timedelta())

@@ -34,11 +34,15 @@ from ...images_api.requests import ImageRequest
 from ...pictures.measuring import PictureMeter
 from ...ports import ImagesEndpoint, Reply, StoredPicture
 from ...stores.pictures import Pictures, PictureWriter
-from ...vocabulary import Slot, name_by_type
+from ...vocabulary import Slot, name_by_type, preview_name
 
 
-async def receive(reply: Reply, receiver: "Receiver") -> ReplyRest:
+async def receive(
+    reply: Reply, receiver: "Receiver", previews: "PreviewReceiver | None" = None
+) -> ReplyRest:
     """Hand the pictures of a reply to the receiver as they arrive, and return the rest of it.
+
+    Their drafts go to `previews`, where there is one.
 
     Of a reply that is not 200, a 202 say, what can't be read is empty: its status tells more. Else
     raises `BrokenReply` if it is cut, `UnreadableReply` if it is neither JSON nor an event stream.
@@ -49,11 +53,16 @@ async def receive(reply: Reply, receiver: "Receiver") -> ReplyRest:
             for piece in decoder.feed(chunk):
                 if not isinstance(piece, PreviewEvent):
                     await receiver.take(piece)
+                elif previews:
+                    await previews.take(piece.of_draft)
         return decoder.finish()
     except BrokenReply:
         if reply.status == HTTPStatus.OK:
             raise
         return ReplyRest({}, 0)
+    finally:
+        if previews:
+            await previews.close()
 
 
 class Receiver:
@@ -117,9 +126,12 @@ class Receiver:
             if content_type is None:
                 self._start += data[: _TYPE_BYTES - len(self._start)]
                 return
-            self._writer = self._pictures.create(name_by_type(slot.blob, content_type))
+            self._writer = self._create(slot, content_type)
             data = self._start + data
         await self._writer.write(data)
+
+    def _create(self, slot: Slot, content_type: str) -> PictureWriter:
+        return self._pictures.create(name_by_type(slot.blob, content_type))
 
     async def _lose(self, index: int, loss: Loss) -> None:
         self.losses[index] = loss
@@ -130,6 +142,13 @@ class Receiver:
         writer, self._writer, self._meter = self._writer, None, None
         if writer:
             await writer.abandon()
+
+
+class PreviewReceiver(Receiver):
+    """Writes drafts, each in place of the one before; one that is lost is just not shown."""
+
+    def _create(self, slot: Slot, content_type: str) -> PictureWriter:  # noqa: ARG002 (one name for any type)
+        return self._pictures.create_preview(preview_name(slot.blob))
 
 
 #: Bytes that show the type of a picture.

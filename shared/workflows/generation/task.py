@@ -25,7 +25,7 @@ from ...records.record import Attempt, Failure, JobRecord, TaskState
 from ...records.task_messages import MAX_HELD, TaskMessage
 from ...records.transitions import OPEN, adopt, give_up, keep_ticket, park
 from ...stores.world import World
-from ...vocabulary import clip, picture_names
+from ...vocabulary import clip, picture_names, preview_name
 from ..finishing import BLOB_AGAIN, wake_finish
 from ..outbox import publish_pending
 from .attempts import end_attempt, merge_pictures
@@ -195,6 +195,7 @@ class TaskRun:
         """Write the result of an attempt, wake the task if it continues, and publish events."""
         record, index = stored.value, self.message.task
         found = await self._complete(record, result)
+        await self._remove_previews(record)
         finished = FinishedCall(
             end_attempt(
                 record, index, attempt, result, self.configuration, now=self.world.clock.now()
@@ -314,6 +315,14 @@ class TaskRun:
             return adopt(record, index, pictures, now=self.world.clock.now())
 
         return await self.world.records.update(stored, step)
+
+    async def _remove_previews(self, record: JobRecord) -> None:
+        """Delete the previews of an attempt that has ended."""
+        task = record.tasks[self.message.task]
+        for slot in task.missing if record.plans[task.part].previews else ():
+            # One that stays is shown to nobody; it must not cost what the call has made.
+            with suppress(StoreUnavailable):
+                await self.world.pictures.remove(preview_name(slot.blob))
 
     async def _complete(self, record: JobRecord, result: CallResult) -> dict[int, StoredPicture]:
         """Return the call's stored pictures; after a lost result, with those that storage holds."""

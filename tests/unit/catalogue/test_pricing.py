@@ -211,6 +211,15 @@ def test_the_input_is_estimated_apart_where_it_has_a_price_of_its_own() -> None:
     assert estimate(read_builtin().get("FLUX.2-pro"), None, 1024, 1024, **sizes).input_usd is None
 
 
+def test_each_preview_adds_100_output_tokens_and_each_picture_is_a_call() -> None:
+    plain = estimate(GPT, "low", 1024, 1024, n=3, prompt_characters=100)
+    shown = estimate(GPT, "low", 1024, 1024, n=3, prompt_characters=100, previews=2)
+    assert plain.usd == pytest.approx((3 * 196 * 30 + 200 * 5) / 1e6)
+    assert shown.usd == pytest.approx((3 * (196 + 200) * 30 + 3 * 200 * 5) / 1e6)
+    assert shown.tokens == plain.tokens
+    assert "and 200 for 2 previews of it at $30.0 a million" in shown.basis
+
+
 @given(
     st.sampled_from(MODELS),
     st.sampled_from(["low", "medium", "high", "xhigh", "max", None]),

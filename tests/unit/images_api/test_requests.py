@@ -40,6 +40,12 @@ def test_a_deployment_url_names_the_deployment_and_the_body_does_not() -> None:
     assert made.stream
 
 
+def test_previews_are_asked_for_in_the_stream_of_each_picture() -> None:
+    made = request(deployment("gpt-image-2"), n=3, previews=2)
+    assert (made.body["n"], made.body["stream"], made.body["partial_images"]) == (1, True, 2)
+    assert made.stream
+
+
 def test_v1_names_the_deployment_in_the_body() -> None:
     made = request(deployment("west", model="gpt-image-2", url="v1"), n=2)
     assert made.url == f"{HOST}/openai/v1/images/generations?api-version=preview"

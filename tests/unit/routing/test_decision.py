@@ -246,6 +246,23 @@ def test_every_fault_is_told_and_not_the_first() -> None:
     assert "low, medium, high" in said
 
 
+def test_previews_are_refused_where_the_model_or_its_deployments_stream_none() -> None:
+    said = refusal(deployment("MAI-Image-2.6"), model="MAI-Image-2.6", previews=1)
+    assert said.startswith("previews: is 1; MAI-Image-2.6 streams no partial pictures")
+    said = refusal(deployment("quiet", model="gpt-image-2", stream=False), previews=3)
+    assert said.startswith("previews: every deployment of gpt-image-2 has stream off")
+
+
+def test_previews_are_made_by_a_model_and_by_deployments_that_stream_them() -> None:
+    quiet, loud = (
+        deployment(name, model="gpt-image-2", stream=name == "loud") for name in ("quiet", "loud")
+    )
+    made = plan(deployment("MAI-Image-2.6"), quiet, loud, previews=2, n=4, locales=["de", "ja"])
+    assert (made.model, made.deployments) == ("gpt-image-2", ("loud",))
+    assert (made.previews, made.stream, made.per_call, made.calls) == (2, True, 1, 8)
+    assert made.parameters["n"] == 1
+
+
 def test_a_compression_that_a_model_does_not_know_is_dropped_and_said() -> None:
     made = plan(deployment("FLUX.2-pro"), format="jpeg", compression=80)
     assert (made.compression, made.adjustments[0].asked) == (None, "80")

@@ -109,6 +109,15 @@ def test_several_pictures_are_one_call_where_the_model_makes_several() -> None:
     assert plan().stream
 
 
+def test_the_estimate_of_a_plan_and_of_each_call_has_the_previews() -> None:
+    plain, shown = plan(quality="low", n=1), plan(quality="low", n=2, previews=3)
+    extra = 300 * 30 / 1e6
+    assert shown.estimate_usd == pytest.approx(2 * ((plain.estimate_usd or 0) + extra))
+    assert shown.estimate_call(1) == pytest.approx((plain.estimate_usd or 0) + extra)
+    assert "300 for 3 previews" in shown.estimate_basis
+    assert "previews" not in plain.model_dump()
+
+
 def test_several_pictures_are_several_calls_where_it_makes_one() -> None:
     made = plan(deployment("MAI-Image-2.6-Flash"), n=3)
     assert (made.calls, made.per_call, made.pictures) == (3, 1, 3)
@@ -139,7 +148,7 @@ def test_every_plan_is_one_that_its_model_accepts(job: Job) -> None:
         )
     except UnsupportedRequest as refused:
         named = {"size": job.size, "quality": job.quality, "format": job.format,
-                 "background": job.background}  # fmt: skip
+                 "background": job.background, "previews": job.previews}  # fmt: skip
         for fault in refused.faults:
             assert fault.field in named
         return
@@ -156,6 +165,7 @@ def test_every_plan_is_one_that_its_model_accepts(job: Job) -> None:
         request = build_request(made, served, n=n, prompt="a fox", user="0f")
         assert set(request.body) <= {*model.parameters, *ALWAYS}
         assert request.stream is (request.body.get("stream", False))
+        assert request.body.get("partial_images", 0) == job.previews <= model.max_previews
 
 
 @given(jobs(model="gpt-image-2", fit="reject"))
