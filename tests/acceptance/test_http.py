@@ -1,6 +1,7 @@
 """Jobs over HTTP, as a caller sees them from outside."""
 
 import hashlib
+import io
 import json
 import os
 import re
@@ -10,9 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from tests.acceptance.callers import Caller, caller_of
 from tests.acceptance.running_stack import ROOT, RunningStack, running_stack
+from tests.simulation.waiting import until
 
 FOX = {"prompt": "a fox in the snow", "model": "gpt-image-2", "size": "1536x1024", "quality": "low"}
 
@@ -46,6 +49,42 @@ def test_a_job_is_taken_with_its_plan_and_its_estimate_and_becomes_a_picture(
     assert got.body == stack.blob(image["container"], image["blob"])
     assert told["cost_usd"] > 0
     assert stack.event("http-1")["type"] == "image.job.succeeded"
+
+
+def test_previews_come_while_a_picture_is_made_and_are_gone_when_it_is_there(
+    stack: RunningStack, caller: Caller
+) -> None:
+    prompt = "a fox, slowly [[fault:rate,60000]]"
+    job = {**FOX, "job_id": "http-previews", "prompt": prompt, "previews": 3}
+    taken = caller.call("POST", "/api/jobs", job)
+    assert "300 for 3 previews" in taken.json["plans"][0]["estimate_basis"]
+    place = taken.headers["location"]
+    path = until(lambda: caller.call("GET", place).json["tasks"][0]["preview_path"], "its call")
+    assert path == f"{place}/images/0?as=preview"
+
+    def look() -> bytes:
+        got = caller.call("GET", path)
+        return got.body if got.status == 200 else b""
+
+    shown = until(look, "a preview")
+    with Image.open(io.BytesIO(shown)) as preview:
+        assert (preview.size, preview.format) == ((1536, 1024), "PNG")
+    told = caller.ended(place)
+    (image,) = told["images"]
+    assert hashlib.sha256(shown).hexdigest() != image["sha256"]
+    assert told["tasks"][0]["preview_path"] is None
+    assert caller.call("GET", path).status == 404
+    assert stack.blob("images", "http-previews/default/0.preview") is None
+    (paid,) = stack.billed("http-previews")
+    assert paid["usd"] == pytest.approx(told["cost_usd"], abs=1e-6)
+    assert told["usage"]["output_tokens"] == 158 + 3 * 100
+
+
+def test_previews_are_refused_where_the_model_streams_none(caller: Caller) -> None:
+    refused = caller.call("POST", "/api/jobs", {**FOX, "model": "FLUX.2-pro", "previews": 1})
+    (fault,) = refused.json["faults"]
+    assert (refused.status, fault["field"]) == (400, "previews")
+    assert "FLUX.2-pro streams no partial pictures" in fault["message"]
 
 
 def test_a_bad_job_is_refused_with_every_fault_and_leaves_nothing(

@@ -8,7 +8,15 @@ import pytest
 from playwright.sync_api import Browser, Page, Route, expect
 
 from tests.acceptance.callers import Caller, caller_of
-from tests.acceptance.galleries import FOX, LONG, PATIENCE_MS, drawn, opened_job, tile
+from tests.acceptance.galleries import (
+    FOX,
+    LONG,
+    PATIENCE_MS,
+    barriers,
+    drawn,
+    opened_job,
+    tile,
+)
 from tests.acceptance.running_stack import RunningStack, running_stack
 
 pytestmark = pytest.mark.timeout(300)
@@ -44,6 +52,20 @@ def test_what_was_changed_is_said_with_its_reason(page: Page, caller: Caller) ->
     changes = opened_job(page, "changed").locator(".changed")
     expect(changes).to_contain_text("The size is")
     expect(changes).to_contain_text("You asked for 1000 \N{MULTIPLICATION SIGN} 1000.")
+
+
+def test_a_preview_is_shown_while_the_picture_is_made(page: Page, caller: Caller) -> None:
+    prompt = "a fox, slowly [[fault:rate,40000]]"
+    job = {**FOX, "job_id": "previewed", "prompt": prompt, "previews": 3}
+    assert caller.call("POST", "/api/jobs", job).status == 202
+    expect(tile(page, "previewed")).to_be_visible(timeout=PATIENCE_MS)
+    opened = opened_job(page, "previewed")
+    drawn(page, "#page img.preview")
+    expect(opened.locator("img.preview")).to_have_attribute("src", re.compile("^blob:"))
+    expect(opened.locator(".stage")).to_contain_text("Being made")
+    assert barriers(page) == []
+    drawn(page, "#page .pane img")
+    expect(opened.locator("img.preview")).to_have_count(0)
 
 
 def test_the_pictures_of_a_job_are_walked_zoomed_and_compared(page: Page) -> None:

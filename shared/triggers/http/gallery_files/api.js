@@ -64,17 +64,21 @@ export async function send(method, path, body, more = {}) {
 
 const PICTURES = /^image\/(png|jpeg|webp|avif)$/;
 
-// Return a picture, or a file of another type, as a Blob, fetched in parts: one response has at most a few MiB.
-export async function picture(path, { signal, types = PICTURES } = {}) {
+// Return a picture, or a file of another type, as a Blob with its version, fetched in parts: one response has at most a
+// few MiB. Null: it is still the version that the caller `had`.
+export async function picture(path, { signal, types = PICTURES, had = null } = {}) {
   const parts = [];
   let at = 0;
   let total = 1;
   let type = "";
+  let version = null;
   while (at < total) {
-    const reply = await checked(
-      await fetch(path, { headers: headers({ range: `bytes=${at}-` }), cache: "no-store", signal }),
-    );
-    const part = await reply.blob();
+    const known = had && !at ? { "if-none-match": had } : {};
+    const reply = await fetch(path, { headers: headers({ range: `bytes=${at}-`, ...known }), cache: "no-store", signal });
+    if (reply.status === 304) return null;
+    const part = await (await checked(reply)).blob();
+    if (at && reply.headers.get("etag") !== version) throw new Problem(reply.status, { detail: "The picture was replaced meanwhile" });
+    version = reply.headers.get("etag");
     type = reply.headers.get("content-type") ?? "";
     total = Number(reply.headers.get("content-range")?.split("/")[1] ?? at + part.size);
     if (!part.size) throw new Problem(reply.status, { detail: "The picture is incomplete" });
@@ -82,5 +86,5 @@ export async function picture(path, { signal, types = PICTURES } = {}) {
     at += part.size;
   }
   if (!types.test(type)) throw new Problem(200, { detail: `${type} is not the type of this file` });
-  return new Blob(parts, { type });
+  return Object.assign(new Blob(parts, { type }), { version });
 }

@@ -16,12 +16,15 @@ const LONG_PROMPT = 500;
 let stage = null;
 let job = null;
 let shown = "";
+// The newest preview of the picture that is being made: its path, version and <img>.
+let preview = null;
 
 export const title = () => (job?.job.prompt ?? shown).slice(0, 60);
 
 export async function show(place, { job: id }, overview) {
   const asked = id;
   const found = await get(`/api/jobs/${encodeURIComponent(id)}${overview.links ? "?links=true" : ""}`);
+  await refreshPreview(found);
   if (address.read().job !== asked) return IDLE_MS;
   job = found;
   if (shown !== id) {
@@ -41,13 +44,31 @@ export async function show(place, { job: id }, overview) {
       return [note, stage.section];
     });
     redraw(viewing.querySelector(".note-place"), JSON.stringify([its, job.state]), () => (job.state === "succeeded" ? [] : [decision(its, "said")]));
-  } else redraw(viewing, JSON.stringify([its, job.state, job.run]), () => [job.state === "running" ? waiting(its) : decision(its, "stage ask")]);
+  } else redraw(viewing, JSON.stringify([its, job.state, job.run, preview?.version]), () => [job.state === "running" ? waiting(its) : decision(its, "stage ask")]);
   redraw(place.querySelector(".side"), JSON.stringify([job.run, job.state, job.updated_at, job.cancelling, its.word]), () => side(its));
   if (stage) drawSaves(place, stage.current());
   return job.state === "running" ? BUSY_MS : IDLE_MS;
 }
 
+async function refreshPreview({ images, tasks }) {
+  const path = images.length ? null : tasks.find((task) => task.preview_path)?.preview_path ?? null;
+  if (preview?.path !== path) forgetPreview();
+  // There is none before the first has come, nor for a moment when the last was replaced by the picture.
+  const newer = path && (await picture(path, { had: preview?.version }).catch(() => null));
+  if (!newer) return;
+  const image = preview?.image ?? node("img", { class: "preview", alt: "Preview of a picture that is not finished yet" });
+  URL.revokeObjectURL(image.src);
+  image.src = URL.createObjectURL(newer);
+  preview = { path, version: newer.version, image };
+}
+
+function forgetPreview() {
+  if (preview) URL.revokeObjectURL(preview.image.src);
+  preview = null;
+}
+
 export function leave() {
+  forgetPreview();
   shown = "";
   stage = null;
   job = null;
@@ -66,7 +87,7 @@ async function step(by) {
 }
 
 function waiting(its) {
-  return node("div", { class: "stage made" }, node("div", { class: "choose", role: "status" }, state(its), node("p", { class: "lead" }, node("strong", {}, its.title)), its.more ? node("p", { class: "dim" }, its.more) : null, its.share === null || its.share === undefined ? null : bar(its.title, [[its.share, "f-work"]], "big")));
+  return node("div", { class: "stage made" }, node("div", { class: "choose", role: "status" }, preview?.image, state(its), node("p", { class: "lead" }, node("strong", {}, its.title)), its.more ? node("p", { class: "dim" }, its.more) : null, its.share === null || its.share === undefined ? null : bar(its.title, [[its.share, "f-work"]], "big")));
 }
 
 // What happened, what it means, and what can be done about it, each with its consequence.
