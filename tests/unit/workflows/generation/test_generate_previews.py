@@ -11,6 +11,7 @@ import pytest
 from shared.errors import BrokenReply, StoreUnavailable
 from shared.http_api.job_documents import describe_job, find_preview
 from tests.fakes.endpoint import FakeReply
+from tests.simulation.reckoning import reckoned
 from tests.simulation.scene import Scene, configured, data, ended, png
 
 JOB = {"job_id": "fox-1", "prompt": "a fox", "model": "gpt-image-2", "previews": 2}
@@ -150,3 +151,15 @@ async def test_previews_that_nobody_asked_for_are_not_stored() -> None:
     await scene.run()
     assert seen == [None, None]
     assert ended(scene) == ("image.job.succeeded", None, 1)
+
+
+async def test_a_process_that_dies_at_any_step_leaves_no_preview() -> None:
+    whole, _ = streaming(draft(64), draft(128), FINAL)
+    await whole.run()
+    for crash_at in range(len(whole.world.steps.taken)):
+        scene, _ = streaming(draft(64), draft(128), FINAL, on_unknown="retry_once")
+        scene.world.steps.crash_at = crash_at
+        await scene.run()
+        await scene.sweep_on()
+        assert reckoned(scene).state == "succeeded"
+        assert PREVIEW not in scene.world.container("images").stored
