@@ -30,7 +30,7 @@ from ..jobs.fields import Pattern
 from ..jobs.localization import check_template
 from ..jobs.text import parse_json
 from ..jobs.validation import describe_error, path, plain_faults
-from .tenants import CallerEntry, Tenant, check_callers, check_tenants, find_tenant
+from .tenants import CallerEntry, Tenant, check_callers, check_tenants, find_tenant, read_keys
 from .url_policy import check_topic_url
 from .webhooks import Webhook, check_hosts, check_receiver, look_up_keys
 
@@ -45,8 +45,6 @@ _QueueName = Annotated[
 _ContainerName = Annotated[
     str, Pattern(r"^(?=.{3,63}$)[a-z0-9](-?[a-z0-9])*$", f"use 3 to 63 {_NAME_RULE}")
 ]
-#: Of a caller's key, characters: shorter ones can be guessed.
-_SHORTEST_KEY: Final = 16
 
 
 @contextmanager
@@ -88,28 +86,6 @@ def _parse_json(value: object) -> object:
         return parse_json(value) if isinstance(value, str) else value
     except ValueError as error:
         raise ValueError(f"is not valid JSON: {error}") from None
-
-
-def _read_keys(value: object) -> object:
-    """Return the callers and their keys; an error names a caller and never repeats a key."""
-    rule = 'write a JSON object of callers and their keys: {"shop": "…"}'
-    try:
-        keys = parse_json(value) if isinstance(value, str) else value
-    except ValueError:
-        raise ValueError(f"is not valid JSON; {rule}") from None
-    if not isinstance(keys, dict) or not keys:
-        raise ValueError(f"is not an object with a key; {rule}")
-    for caller, key in keys.items():
-        if not re.fullmatch(r"[a-z0-9](?:-?[a-z0-9]){0,31}", caller):
-            raise ValueError(f"{caller!r} is not a name; use 1 to 32 {_NAME_RULE}")
-        if not isinstance(key, str) or not re.fullmatch(rf"[!-~]{{{_SHORTEST_KEY},256}}", key):
-            raise ValueError(
-                f"the key of {caller!r} is not allowed; use {_SHORTEST_KEY} to 256 characters of "
-                "ASCII without spaces"
-            )
-    if len(set(keys.values())) < len(keys):
-        raise ValueError("two callers have the same key; give each its own")
-    return keys
 
 
 class Settings(BaseModel):
@@ -217,7 +193,7 @@ class Settings(BaseModel):
     #: How long a link to a picture is valid, for callers who request links; 0: no links.
     read_link_seconds: int = Field(default=0, alias="READ_LINK_SECONDS", ge=0, le=86_400)
     #: Who may use the OpenAI endpoints, and the key of each; None: they are off.
-    openai_keys: Annotated[dict[str, SecretStr], BeforeValidator(_read_keys)] | None = Field(
+    openai_keys: Annotated[dict[str, SecretStr], BeforeValidator(read_keys)] | None = Field(
         default=None, alias="OPENAI_KEYS"
     )
     #: How long such a request is held, seconds, before a redirect: the platform ends it at 230 s.
@@ -458,16 +434,16 @@ def _check_pools(deployments: Sequence[Deployment]) -> None:
             raise Misconfigured(
                 f"FOUNDRY_DEPLOYMENTS: {other.name!r} and {each.name!r} share the pool "
                 f"{each.pool!r} with {other.rpm:g} and {each.rpm:g} requests a minute; set the "
-                f"same `rpm` for both, or a different `pool` for each"
+                f"same `rpm`, or another `pool`"
             )
 
 
 def _check_tenant_models(settings: Settings, catalogue: Catalogue) -> None:
     for tenant in settings.tenants:
         if unknown := next((name for name in tenant.models if name not in catalogue.models), None):
+            known = ", ".join(sorted(catalogue.models))
             raise Misconfigured(
-                f"TENANTS: {tenant.name!r} may use the unknown model {unknown!r}; name models of "
-                f"the catalogue: {', '.join(sorted(catalogue.models))}"
+                f"TENANTS: {tenant.name!r} may use the unknown model {unknown!r}; known: {known}"
             )
 
 

@@ -1,5 +1,6 @@
 """Read and check the configured tenants and their limits, and the callers of the HTTP API."""
 
+import re
 from collections.abc import Iterable
 from typing import Final, Self
 
@@ -7,6 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from ..jobs.fields import ModelName, TenantName
 from ..jobs.job import DEFAULT_TENANT
+from ..jobs.text import parse_json
+
+#: Of a key for the OpenAI endpoints, characters: shorter ones can be guessed.
+_SHORTEST_KEY: Final = 16
 
 
 class Tenant(BaseModel):
@@ -83,3 +88,28 @@ def check_callers(callers: Iterable[CallerEntry], *, trust_sign_in: bool) -> Non
         if proof in seen:
             raise ValueError(f"two callers have {proof!r}; give each its own key or principal")
         seen.add(proof)
+
+
+def read_keys(value: object) -> object:
+    """Return the callers and their keys; an error names a caller and never repeats a key."""
+    rule = 'write a JSON object of callers and their keys: {"shop": "…"}'
+    try:
+        keys = parse_json(value) if isinstance(value, str) else value
+    except ValueError:
+        raise ValueError(f"is not valid JSON; {rule}") from None
+    if not isinstance(keys, dict) or not keys:
+        raise ValueError(f"is not an object with a key; {rule}")
+    for caller, key in keys.items():
+        if not re.fullmatch(r"[a-z0-9](?:-?[a-z0-9]){0,31}", caller):
+            raise ValueError(
+                f"{caller!r} is not a name; use 1 to 32 of a-z 0-9 -, without a hyphen at "
+                "either end or two in a row"
+            )
+        if not isinstance(key, str) or not re.fullmatch(rf"[!-~]{{{_SHORTEST_KEY},256}}", key):
+            raise ValueError(
+                f"the key of {caller!r} is not allowed; use {_SHORTEST_KEY} to 256 characters of "
+                "ASCII without spaces"
+            )
+    if len(set(keys.values())) < len(keys):
+        raise ValueError("two callers have the same key; give each its own")
+    return keys

@@ -16,11 +16,13 @@ from shared.jobs.parsing import Message, read_job
 PROMPT = {"prompt": "a fox in the snow"}
 INSERTED_AT = datetime(2026, 11, 30, 17, 0, tzinfo=UTC)
 
+#: Letters of Hangul with nothing to see.
+FILLERS = "\u115f\u1160\u3164\uffa0"
 PROMPTS = st.text(
     st.characters(exclude_categories=["Cc", "Cs"]) | st.sampled_from("\n\t"),
     min_size=1,
     max_size=80,
-).filter(lambda text: any(character.isalnum() for character in text))
+).filter(lambda text: any(each.isalnum() for each in text if each not in FILLERS))
 BLOBS = st.lists(
     st.text(string.ascii_letters + string.digits + " -_äß", min_size=1, max_size=8),
     min_size=1,

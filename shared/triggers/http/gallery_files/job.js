@@ -53,7 +53,7 @@ export async function show(place, { job: id }, overview) {
 async function refreshPreview({ images, tasks }) {
   const path = images.length ? null : tasks.find((task) => task.preview_path)?.preview_path ?? null;
   if (preview?.path !== path) forgetPreview();
-  // There is none before the first has come, nor for a moment when the last was replaced by the picture.
+  // Before the first preview, and for a moment after the last one, the path answers 404.
   const newer = path && (await picture(path, { had: preview?.version }).catch(() => null));
   if (!newer) return;
   const image = preview?.image ?? node("img", { class: "preview", alt: "Preview of a picture that is not finished yet" });
