@@ -35,7 +35,7 @@ _RULES: Final[dict[str, Any]] = {
     # A null means that the field is left out.
     "oneOf": [
         {"required": [name], "properties": {name: {"type": "string"}}}
-        for name in ("prompt", "prompt_blob")
+        for name in ("prompt", "prompt_blob", "template")
     ],
     "dependentRequired": {"mask": ["inputs"]},
     # A validator in strict mode wants a property that is required to be named beside it.

@@ -10,7 +10,13 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 from ..errors import Fault, InvalidJob
-from ..jobs.fields import OPTION_NAME, quote_value, read_option
+from ..jobs.fields import (
+    MAX_PROMPT_CHARACTERS,
+    OPTION_NAME,
+    VARIABLE_NAME,
+    quote_value,
+    read_option,
+)
 from ..jobs.job import Job
 from ..jobs.tags import TAG_KEY
 from ..jobs.text import parse_json
@@ -27,10 +33,18 @@ _NUMBERS: Final = frozenset({"n", "compression", "previews", "max_cost_usd"})
 #: Up to the digits of a float, and small ones as pandas and Excel write them: `1e-05`.
 _NUMBER: Final = re.compile(r"[+-]?[0-9]{1,12}(\.[0-9]{0,20})?([eE]-[0-9]{1,2})?")
 _JSON: Final = frozenset({"finish", "options"})
-#: What can be a column of its own, `tag_campaign` or `option_seed`: the field, and a name in it.
-_GROUPS: Final = {"tag_": ("tags", TAG_KEY), "option_": ("options", OPTION_NAME)}
+#: What can be a column of its own, such as `tag_campaign`: the field, and a name in it.
+_GROUPS: Final = {
+    "tag_": ("tags", TAG_KEY),
+    "option_": ("options", OPTION_NAME),
+    "variable_": ("variables", VARIABLE_NAME),
+}
 #: Fields that columns can give.
-_FIELDS: Final = tuple(name for name in Job.model_fields if name != "tags")
+_FIELDS: Final = tuple(name for name in Job.model_fields if name not in {"tags", "variables"})
+#: The column whose cell is the template of its row and of those below, until the next cell.
+_BATCH_TEMPLATE: Final = "prompt_template"
+#: Cells whose spaces count.
+_PROMPTS: Final = frozenset({"prompt", "template", _BATCH_TEMPLATE})
 
 NEVER_CLOSED: Final = "a quote that opens a cell in this row is never closed"
 #: A cell without quotes around it; a quote inside is a character like any other.
@@ -102,9 +116,11 @@ def read_columns(cells: Sequence[str]) -> tuple[str, ...]:
         more = f" and {len(unknown) - _MAX_LISTED} more" if len(unknown) > _MAX_LISTED else ""
         raise ValueError(
             f"no field of a job is called {', '.join(map(quote_value, unknown[:_MAX_LISTED]))}"
-            f"{more}; a column is one of {', '.join(_FIELDS)}, or tag_ and a tag's name, or "
-            "option_ and an option's"
+            f"{more}; a column is one of {', '.join(_FIELDS)}, {_BATCH_TEMPLATE}, or tag_ and a "
+            "tag's name, or option_ and an option's, or variable_ and a variable's"
         )
+    if {"template", _BATCH_TEMPLATE} <= {*columns}:
+        raise ValueError("there are columns called 'template' and 'prompt_template'; use one")
     if "options" in columns and any(_split(name)[0] == "options" for name in columns):
         raise ValueError("options are in columns of their own and in one called 'options'; use one")
     seen = set[str]()
@@ -117,11 +133,15 @@ def read_columns(cells: Sequence[str]) -> tuple[str, ...]:
 
 def _column(cell: str) -> str:
     name = cell.strip()
-    return name.lower() if name.lower() in _FIELDS else name
+    return name.lower() if _is_field(name.lower()) else name
 
 
 def _is_known(name: str) -> bool:
-    return name in _FIELDS or _split(name)[0] != ""
+    return _is_field(name) or _split(name)[0] != ""
+
+
+def _is_field(name: str) -> bool:
+    return name in _FIELDS or name == _BATCH_TEMPLATE
 
 
 def _split(name: str) -> tuple[str, str]:
@@ -133,17 +153,27 @@ def _split(name: str) -> tuple[str, str]:
     return "", ""
 
 
-def row_message(columns: Sequence[str], cells: Sequence[str], delimiter: str = ",") -> bytes:
+def find_template(columns: Sequence[str], cells: Sequence[str]) -> str | None:
+    """Return the template that a row gives to itself and to the rows below, if it gives one."""
+    given = dict(zip(columns, cells, strict=False)).get(_BATCH_TEMPLATE, "")
+    return given if given.strip() and len(given) <= MAX_PROMPT_CHARACTERS else None
+
+
+def row_message(
+    columns: Sequence[str], cells: Sequence[str], delimiter: str = ",", template: str = ""
+) -> bytes:
     """Return a row as a job message; `ValueError` unless it has a cell for each column.
 
-    An empty cell leaves its field out. Values are validated when the job is read, except
-    JSON, which raises `InvalidJob`.
+    An empty cell leaves its field out. `template` is the one of a row above. Values are validated
+    when the job is read, except JSON, which raises `InvalidJob`.
     """
     width = len(columns)
     if len(cells) < width or any(cell.strip() for cell in cells[width:]):
         told = "1 cell" if len(cells) == 1 else f"{len(cells):,} cells"
         raise ValueError(f"the row has {told} and the header {width}")
     members, groups = dict[str, str](), dict[str, dict[str, Any]]()
+    if template:
+        members["template"] = json.dumps(template, ensure_ascii=False)
     for place, (name, cell) in enumerate(zip(columns, cells, strict=False), start=1):
         if not cell.strip():
             continue
@@ -154,7 +184,8 @@ def row_message(columns: Sequence[str], cells: Sequence[str], delimiter: str = "
             text = cell.strip()
             groups.setdefault(field, {})[key] = read_option(text) if field == "options" else text
         else:
-            members[name] = _json_text(name, cell, delimiter)
+            field = "template" if name == _BATCH_TEMPLATE else name
+            members[field] = _json_text(name, cell, delimiter)
     for name, group in groups.items():
         members[name] = json.dumps(group, ensure_ascii=False)
     inside = ", ".join(f'"{name}": {text}' for name, text in members.items())
@@ -163,7 +194,7 @@ def row_message(columns: Sequence[str], cells: Sequence[str], delimiter: str = "
 
 def _json_text(name: str, cell: str, delimiter: str) -> str:
     """Return the value of a cell as JSON text."""
-    text = cell if name == "prompt" else cell.strip()
+    text = cell if name in _PROMPTS else cell.strip()
     if name in _NUMBERS:
         return _number(text, delimiter) or json.dumps(text, ensure_ascii=False)
     if name in _JSON:

@@ -44,6 +44,8 @@ class ReadingState(BaseModel):
     #: Of CSV: the fields that the header names, and the delimiter; empty until they are known.
     columns: tuple[str, ...] = ()
     delimiter: str = ""
+    #: The template of the rows above, which may be that of the rows below.
+    template: str = Field(default="", repr=False, exclude_if=lambda template: not template)
 
 
 @dataclass(frozen=True, slots=True)

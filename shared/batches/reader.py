@@ -14,6 +14,7 @@ from ..jobs.text import find_encoding
 from .csv_rows import (
     NEVER_CLOSED,
     find_delimiter,
+    find_template,
     read_columns,
     read_separator,
     row_message,
@@ -181,8 +182,10 @@ def _not_text(row: bytes) -> str:
 def _row_entry(buffer: EntryBuffer, row: _Row) -> ManifestEntry:
     if row.fault:
         return buffer.entry(row.size, fault=Fault("", row.fault))
+    state = buffer.state
+    buffer.update(template=find_template(state.columns, row.cells) or state.template)
     try:
-        made = row_message(buffer.state.columns, row.cells, buffer.state.delimiter)
+        made = row_message(state.columns, row.cells, state.delimiter, state.template)
     except ValueError as error:
         return buffer.entry(row.size, fault=Fault("", str(error)))
     except InvalidJob as error:

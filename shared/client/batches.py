@@ -22,6 +22,8 @@ from .submission import assume_deployments, make_quote
 
 #: Between two reads of a batch's record, seconds.
 WAIT: Final = 1.0
+#: Prompts that a preview shows.
+MOST_PROMPTS: Final = 3
 _CONTENT_TYPES: Final = {
     Format.JSON: "application/json",
     Format.JSONL: "application/x-ndjson",
@@ -41,6 +43,8 @@ class ManifestCheck:
     #: US dollars of those that can be priced, and the number of the others.
     priced_usd: float = 0.0
     unpriced: int = 0
+    #: The first prompts of jobs without faults.
+    prompts: list[str] = field(default_factory=list)
     #: The deployments are not known: the estimate takes every model to be deployed, and only the
     #: fields of a job were checked.
     assumed: bool = False
@@ -77,6 +81,8 @@ def check_manifest(
                     checked.estimate_usd = _sum(checked.estimate_usd, usd)
                     checked.priced_usd = round(checked.priced_usd + (usd or 0.0), 6)
                     checked.unpriced += usd is None
+                    if job.prompt and len(checked.prompts) < MOST_PROMPTS:
+                        checked.prompts.append(job.prompt)
                 except Rejected as rejection:
                     faults = rejection.faults
             checked.faults += [entry_fault(entry, fault) for fault in faults]

@@ -195,6 +195,8 @@ class JobFields(TypedDict, total=False):
     job_id: str
     prompt: str
     prompt_blob: str
+    template: str
+    variables: Mapping[str, str]
     model: str
     models: Sequence[str]
     size: str | Sequence[str]

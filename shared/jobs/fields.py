@@ -17,6 +17,7 @@ from pydantic import (
     BaseModel,
     BeforeValidator,
     ConfigDict,
+    Field,
     GetCoreSchemaHandler,
     WithJsonSchema,
 )
@@ -27,6 +28,8 @@ from ..catalogue.sizes import parse_size
 MAX_PROMPT_CHARACTERS = 32_000
 #: Of a prompt in a blob: a character has at most four bytes of UTF-8.
 MAX_PROMPT_BYTES = 4 * MAX_PROMPT_CHARACTERS
+#: Of a template, by name.
+MAX_VARIABLES = 50
 MAX_SIZE_CHARACTERS = 40
 MAX_OPTIONS = 20
 MAX_OPTION_CHARACTERS = 256
@@ -34,6 +37,8 @@ MAX_OPTION_CHARACTERS = 256
 MAX_BLOB_NAME = 512
 MAX_URL_CHARACTERS = 2_048
 
+#: As `string.Template` has it.
+VARIABLE_NAME = r"^[A-Za-z_][A-Za-z0-9_]{0,63}$"
 OPTION_NAME = r"^[a-z][a-z0-9_]{0,63}$"
 JOB_ID = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 MODEL_NAME = r"^[A-Za-z0-9][A-Za-z0-9._-]{0,63}$"
@@ -181,6 +186,12 @@ def _check_options(options: dict[str, Any]) -> dict[str, Any]:
     return options
 
 
+def _check_variables(variables: dict[str, str]) -> dict[str, str]:
+    if len(variables) > MAX_VARIABLES:
+        raise ValueError(f"has {len(variables)} variables; at most {MAX_VARIABLES} are allowed")
+    return variables
+
+
 def read_option(text: str) -> str | float:
     """Return the value of an option that is written as text: a number, a boolean, or the text."""
     value: str | float = json.loads(text) if _OPTION.fullmatch(text) else text
@@ -301,6 +312,19 @@ Prompt = Annotated[
     str,
     AfterValidator(check_prompt),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_PROMPT_CHARACTERS}),
+]
+TemplateText = Annotated[str, Field(max_length=MAX_PROMPT_CHARACTERS)]
+Variables = Annotated[
+    dict[Annotated[str, Pattern(VARIABLE_NAME, "use letters, digits and _, like 'colour'")], str],
+    AfterValidator(_check_variables),
+    WithJsonSchema(
+        {
+            "type": "object",
+            "maxProperties": MAX_VARIABLES,
+            "propertyNames": {"pattern": VARIABLE_NAME},
+            "additionalProperties": {"type": "string"},
+        }
+    ),
 ]
 BlobName = Annotated[
     str,

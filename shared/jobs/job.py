@@ -32,15 +32,21 @@ from .fields import (
     QueueName,
     RequestModel,
     SizeText,
+    TemplateText,
     TenantName,
     Traceparent,
     Url,
+    Variables,
     check_distinct,
     parse_moment,
     read_duration,
 )
 from .finish import Finish
 from .tags import Tags
+from .templates import fill_template, list_template_faults
+
+#: What the prompt comes from: a job names one of them.
+_PROMPTS = ("prompt", "prompt_blob", "template")
 
 
 def find_conflicts(
@@ -60,10 +66,7 @@ def find_conflicts(
 
 def _list_conflicts(written: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str, ...], str]]:
     """Yield the field, the fields whose values were compared, and the message."""
-    if "prompt" in written and "prompt_blob" in written:
-        yield "prompt_blob", (), "is set and so is prompt; set one of the two"
-    if "prompt" not in written and "prompt_blob" not in written:
-        yield "prompt", (), "is missing; set prompt, or prompt_blob"
+    yield from _list_prompt_conflicts(written)
     if "models" in written and written.get("model", "auto") != "auto":
         yield "models", ("model",), "is set and so is model; set one of the two"
     if isinstance(written.get("models"), list | tuple) and len(written["models"]) == 1:
@@ -77,6 +80,20 @@ def _list_conflicts(written: Mapping[str, Any]) -> Iterator[tuple[str, tuple[str
         yield "deadline", ("deadline", "not_before"), "is not after not_before; leave time to call"
     if "mask" in written and "inputs" not in written:
         yield "mask", (), "needs an input picture; name the picture to edit in inputs"
+
+
+def _list_prompt_conflicts(
+    written: Mapping[str, Any],
+) -> Iterator[tuple[str, tuple[str, ...], str]]:
+    given = [name for name in _PROMPTS if name in written]
+    if not given:
+        yield "prompt", (), "is missing; set prompt, prompt_blob or template"
+    for other in given[1:]:
+        yield other, (), f"is set and so is {given[0]}; set one of the two"
+    if "template" not in given and written.get("variables"):
+        yield "variables", (), "needs a template that uses them; set template"
+    for field, message in list_template_faults(written):
+        yield field, ("template", "variables"), message
 
 
 def _moment(value: object) -> datetime | None:
@@ -149,11 +166,26 @@ class Job(RequestModel):
         "content: the result of the first job is published again; other content: a conflict."
     )
     prompt: Prompt | None = Field(
-        default=None, repr=False, description="What the picture shows. Set this or `prompt_blob`."
+        default=None,
+        repr=False,
+        description="What the picture shows. Set this, `prompt_blob` or `template`.",
     )
     prompt_blob: BlobName | None = Field(
         default=None,
         description="Blob in the inputs container with the prompt as UTF-8 text.",
+    )
+    template: TemplateText | None = Field(
+        default=None,
+        repr=False,
+        exclude_if=lambda template: template is None,  # it is never kept
+        description="Instead of `prompt`: a prompt with `$name` or `${name}` for each variable, "
+        "and `$$` for a dollar sign. The job keeps the prompt that it makes.",
+    )
+    variables: Variables = Field(
+        default_factory=dict,
+        repr=False,
+        exclude_if=lambda variables: not variables,  # likewise
+        description="The text of each variable of `template`, and of no other.",
     )
     model: ModelName = Field(
         default="auto",
@@ -296,6 +328,11 @@ class Job(RequestModel):
         default=None,
         description="W3C trace context; can also be the CloudEvent extension of this name.",
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_template(cls, given: Any) -> Any:  # noqa: ANN401 (whatever is to be validated)
+        return fill_template(given) if isinstance(given, Mapping) else given
 
     @model_validator(mode="after")
     def _check_conflicts(self) -> "Job":

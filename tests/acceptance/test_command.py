@@ -261,3 +261,19 @@ def test_the_doctor_finds_all_well_and_what_is_missing(
     said = terminal.run("doctor", code=1)
     assert "✘ queue no-such-queue" in said
     assert "✘ endpoint http://127.0.0.1:9" in said
+
+
+def test_a_file_with_one_template_is_shown_before_it_is_made(
+    stack: RunningStack, terminal: Terminal, tmp_path: Path
+) -> None:
+    file = tmp_path / "animals.csv"
+    file.write_text(
+        "prompt_template,job_id,variable_animal,quality\n"
+        '"a $animal, in the snow",templated-fox,fox,low\n'
+        ",templated-hare,hare,low\n"
+    )
+    shown = terminal.run("batch", str(file), "--dry-run")
+    assert shown.startswith("a fox, in the snow\na hare, in the snow\n2 entries, 0 with faults, ~$")
+    terminal.json("batch", str(file), "--wait", "--within", "90")
+    prompts = [stack.record(f"templated-{animal}")["job"]["prompt"] for animal in ("fox", "hare")]
+    assert prompts == ["a fox, in the snow", "a hare, in the snow"]

@@ -111,6 +111,18 @@ def test_no_fault_repeats_a_prompt(caller: Caller) -> None:
         assert secret not in refused.body.decode()
 
 
+def test_a_template_is_filled_before_the_job_is_kept(caller: Caller) -> None:
+    template = {"template": "a $animal", "variables": {"animal": "fox"}, "quality": "low"}
+    taken = caller.call("POST", "/api/jobs", template)
+    assert taken.status == 202
+    asked = caller.ended(taken.headers["location"])["job"]
+    assert asked["prompt"] == "a fox"
+    assert not {"template", "variables"} & asked.keys()
+    refused = caller.call("POST", "/api/jobs", {**template, "variables": {"colour": "red"}})
+    assert refused.status == 400
+    assert [fault["field"] for fault in refused.json["faults"]] == ["variables", "variables"]
+
+
 def test_the_openai_endpoints_are_off_until_a_caller_has_a_key(caller: Caller) -> None:
     for method, path in (("GET", "v1/models"), ("POST", "v1/images/generations")):
         refused = caller.call(method, f"/api/openai/{path}", None if method == "GET" else FOX)

@@ -45,7 +45,10 @@ def batch(
     file: Annotated[Path, typer.Argument(help="Jobs as .json, .jsonl or .csv (docs/batches.md).")],
     *,
     check: Annotated[
-        bool, typer.Option("--check", help="Check the file, and send nothing.")
+        bool,
+        typer.Option(
+            "--check", "--dry-run", help="Show faults, cost and first prompts, and send nothing."
+        ),
     ] = False,
     anyway: Annotated[
         bool, typer.Option("--anyway", help="Send the file even if entries have faults.")
@@ -66,6 +69,9 @@ def batch(
             raise typer.BadParameter(str(error)) from error
         good = not (checked.faults or checked.file_faults)
         if check or not (good or anyway):
+            if not as_json:
+                for prompt in checked.prompts:
+                    console().print(styled(prompt), soft_wrap=True)
             _show_checked(checked, as_json=as_json)
             raise typer.Exit(0 if good else 2)
         if not as_json:
@@ -116,6 +122,7 @@ def _show_checked(checked: ManifestCheck, *, as_json: bool) -> None:
                 "entries": checked.entries,
                 "estimate_usd": checked.estimate_usd,
                 "assumed": checked.assumed,
+                "prompts": checked.prompts,
                 "faults": faults,
             }
         )

@@ -63,6 +63,13 @@ _OPTIONS: Final[dict[str, Any]] = {
         _option("--file", "-f", help="A job as JSON; `-` is stdin. Options override it."),
     ],
     "job_id": Annotated[str | None, _option("--id", help="Idempotency key.")],
+    "template": Annotated[
+        str | None, _option("--template", help="Instead of a prompt: one with $names in it.")
+    ],
+    "variables": Annotated[
+        list[str] | None,
+        _option("--variable", help="Of the template; repeatable.", metavar="NAME=VALUE"),
+    ],
     "model": Annotated[
         list[str] | None,
         _option("--model", "-m", help="Repeat it for the same job on each.", words=_models),
@@ -166,8 +173,8 @@ def job_fields(given: Mapping[str, Any]) -> Fields:
     fields |= _one_or_more("size", "size", rest.pop("size", None))
     if rest.get("prompt") == "-":
         rest["prompt"] = _prompt_of_stdin()
-    if "tags" in rest:
-        rest["tags"] = dict(_pair("tags", each) for each in rest["tags"])
+    for name in {"tags", "variables"} & rest.keys():
+        rest[name] = dict(_pair(name, each) for each in rest[name])
     if "options" in rest:
         pairs = (_pair("options", each) for each in rest["options"])
         rest["options"] = {name: read_option(value) for name, value in pairs}

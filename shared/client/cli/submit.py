@@ -14,8 +14,10 @@ from rich.text import Text
 from ...config.settings import Configuration
 from ...errors import Rejected
 from ...jobs.job import ANY_MODEL
+from ...jobs.localization import localize_prompt
 from ...redaction import printable
 from ...routing.plan import Plan
+from ..batches import MOST_PROMPTS
 from ..results import Quote, Receipt
 from ..submission import assume_deployments, make_quote, read_fields
 from ..sync_client import ImageJobs
@@ -49,12 +51,18 @@ def submit(
         bool, typer.Option("--wait", "-w", help="Wait until the job has ended.")
     ] = False,
     out: OutOption = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show prompts, plan and cost, and send nothing.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Check a job, then send it to the queue.
 
     With --wait it waits until the job has ended. With --out it downloads the pictures too.
     """
+    if dry_run:
+        _preview(fields, as_json=as_json)
+        return
     with client() as jobs:
         receipt = jobs.submit(_upload_inputs(fields, jobs))
         if not as_json:
@@ -85,6 +93,24 @@ def route(fields: Fields, *, as_json: AsJson = False) -> None:
         return
     for plan in quote.plans or ():
         console().print(_explain_plan(plan))
+    if is_assumed:
+        console().print(ASSUMED)
+
+
+def _preview(fields: Fields, *, as_json: bool) -> None:
+    """Show the first prompts of a job, its plan and its cost; storage is not read."""
+    app, is_assumed = assume_deployments(read_app())
+    job = read_fields(fields, {}, now=now(), chance="")
+    quote = make_quote(job, app, now=now())
+    locales = (job.locales or (None,))[:MOST_PROMPTS]
+    template = app.settings.locale_template
+    prompts = [localize_prompt(job.prompt, each, template) for each in locales if job.prompt]
+    if as_json:
+        print_json({**quote_json(quote), "assumed": is_assumed, "prompts": prompts})
+        return
+    for prompt in prompts:
+        console().print(styled(prompt), soft_wrap=True)
+    console().print(summarize(quote))
     if is_assumed:
         console().print(ASSUMED)
 

@@ -131,10 +131,12 @@ _COLUMNS: Final = (
     *("prompt", "job_id", "model", "models", "size", "quality", "n", "format", "compression"),
     *("locales", "inputs", "max_cost_usd", "deadline", "finish", "options", "tag_campaign"),
     *("option_seed", "tag_of", "prompt_blob", "Prompt", "", "x", "tag_", "\ud800"),
+    *("template", "prompt_template", "variable_x", "variable_"),
 )
 _CELLS: Final = (
     *(
         "a fox",
+        "a $x",
         "",
         " ",
         "2",

@@ -53,6 +53,8 @@ _FIELDS: Final[Document] = {
     "job_id": "fox-7d2c",
     "prompt": 'a fox "Hello" `Acme`',
     "prompt_blob": "prompts/fox.txt",
+    "template": "a $animal in ${place} for $$5",
+    "variables": {"animal": "fox", "place": "$place"},
     "model": "gpt-image-2",
     "models": ["gpt-image-2", "gpt-image-1.5"],
     "size": ["1536x1024", "4k 16:9"],

@@ -167,3 +167,28 @@ def test_an_option_is_a_column_of_its_own_or_all_are_one_of_json() -> None:
 def test_a_row_has_a_cell_for_each_column() -> None:
     with pytest.raises(ValueError, match="the row has 1 cell and the header 2"):
         row_message(["prompt", "n"], ["a fox"])
+
+
+def test_a_column_is_a_variable_of_the_template_and_keeps_its_text() -> None:
+    columns = read_columns(["Template", "variable_colour", "variable_n"])
+    assert columns == ("template", "variable_colour", "variable_n")
+    message = json.loads(row_message(columns, [" $colour $n ", " red ", "2.0"]))
+    assert message == {"template": " $colour $n ", "variables": {"colour": "red", "n": "2.0"}}
+
+
+def test_the_template_of_a_row_above_is_used_until_a_row_has_its_own() -> None:
+    columns = read_columns(["prompt_template", "variable_x"])
+    above = json.loads(row_message(columns, ["", "1"], template="a $x"))
+    assert above == {"template": "a $x", "variables": {"x": "1"}}
+    own = json.loads(row_message(columns, ["an $x", "1"], template="a $x"))
+    assert own["template"] == "an $x"
+
+
+def test_a_file_has_one_kind_of_template_column() -> None:
+    with pytest.raises(ValueError, match="'template' and 'prompt_template'; use one"):
+        read_columns(["template", "prompt_template"])
+
+
+def test_the_variables_have_no_column_together() -> None:
+    with pytest.raises(ValueError, match="no field of a job is called 'variables'"):
+        read_columns(["template", "variables"])

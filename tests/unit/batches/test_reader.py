@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.batches.entries import MAX_ENTRY_BYTES, ManifestEntry
+from shared.batches.entries import MAX_ENTRY_BYTES, ManifestEntry, ReadingState
 from shared.batches.manifest import Format
 from shared.batches.reader import MAX_JOBS, ManifestReader, read_list
 from shared.errors import MalformedMessage
@@ -408,3 +408,35 @@ def test_what_is_no_list_of_jobs_is_refused(body: bytes, why: str) -> None:
 @pytest.mark.parametrize("body", [b"[1 2]", b"[\xff]", b"[,]"])
 def test_what_is_no_job_in_a_posted_list_is_an_entry_of_its_own(body: bytes) -> None:
     assert [entry.body for entry in read_list(body)] == [body[1:-1].removesuffix(b",")]
+
+
+def test_a_template_in_the_first_row_is_that_of_every_row_also_in_another_process() -> None:
+    data = (
+        b'prompt_template,variable_animal\n"a $animal, ""red""",fox\n,hare\nan $animal,owl\n,ox\n'
+    )
+    reader = ManifestReader(Format.CSV)
+    reader.feed(data)
+    reader.end()
+    for place, entry in enumerate(reader.take(), start=1):
+        assert json.loads(entry.body) == TEMPLATED[place - 1]
+        other = ManifestReader(Format.CSV, ReadingState(**reader.state.model_dump()))
+        other.feed(data[other.wanted :])
+        other.end()
+        assert [json.loads(each.body) for each in other.take()] == TEMPLATED[place:]
+
+
+TEMPLATED = [
+    {"template": 'a $animal, "red"', "variables": {"animal": "fox"}},
+    {"template": 'a $animal, "red"', "variables": {"animal": "hare"}},
+    {"template": "an $animal", "variables": {"animal": "owl"}},
+    {"template": "an $animal", "variables": {"animal": "ox"}},
+]
+
+
+def test_a_template_too_long_for_a_prompt_is_not_kept_for_other_rows() -> None:
+    reader = ManifestReader(Format.CSV)
+    reader.feed(b"prompt_template,n\n" + b"x" * 32_001 + b",1\n")
+    reader.end()
+    (entry,) = reader.take()
+    assert len(json.loads(entry.body)["template"]) == 32_001
+    assert reader.state.template == ""

@@ -49,6 +49,17 @@ def test_a_batch_is_estimated_by_the_deployments_or_by_the_whole_catalogue() -> 
     assert assumed.estimate_usd == pytest.approx(all_of_them.estimate_usd)
 
 
+def test_the_first_prompts_are_shown_as_the_template_makes_them() -> None:
+    rows = b"prompt_template,variable_animal\na $animal,fox\n,\n,hare\n,owl\n,ox\n,elk\n"
+    found = check([rows], "animals.csv")
+    assert found.prompts == ["a fox", "a hare", "a owl"]
+    assert found.faults == []
+    wrong = check([b"prompt_template,variable_animal,n\na $animal,,1\n"], "animals.csv")
+    assert [str(each.message) for each in wrong.faults] == [
+        "'animal' is missing; the template uses it"
+    ]
+
+
 def test_a_model_that_only_the_app_may_know_is_no_fault_and_has_no_price() -> None:
     line = b'{"prompt": "a fox", "model": "of-our-own"}\n'
     found = check([line], "a.jsonl", FIELDS_ONLY)

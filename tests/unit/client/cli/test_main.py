@@ -389,3 +389,24 @@ def test_serving_agents_without_its_extra_names_the_extra(
     monkeypatch.setitem(sys.modules, "mcp", None)
     message = "the package mcp is missing: pip install 'image-jobs[mcp]'\n"
     assert said(capsys, "mcp", code=2) == message
+
+
+TEMPLATED = ("submit", "--template", "a $colour fox", "--variable", "colour=red", "--dry-run")
+
+
+def test_a_dry_run_shows_the_prompts_and_the_cost_and_needs_no_storage(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    shown = said(capsys, *TEMPLATED, "--model", "gpt-image-2", "--size", "1024x1024")
+    assert shown.startswith("a red fox\ngpt-image-2   1024x1024   ")
+    many = [part for tag in ("de", "fr", "es", "it") for part in ("--locale", tag)]
+    prompts = told(capsys, *TEMPLATED, *many)["prompts"]
+    assert [prompt.splitlines()[0] for prompt in prompts] == ["a red fox"] * 3
+    assert "German (de)" in prompts[0]
+
+
+def test_a_dry_run_of_a_wrong_template_names_each_variable(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    wrong = said(capsys, *TEMPLATED, "--variable", "color=red", code=2)
+    assert wrong == "variables: 'color' is not used by the template; leave it out\n"
