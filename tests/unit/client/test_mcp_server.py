@@ -246,6 +246,20 @@ async def test_the_same_arguments_are_the_same_job_whatever_its_limit(
     assert len(app.queues.sent) == len(person.asked) == 2
 
 
+async def test_a_template_is_the_job_with_the_prompt_that_a_person_is_shown(
+    app: MemoryConnection, version: str
+) -> None:
+    template = {"template": "a $animal", "variables": {"animal": "fox"}}
+    person = approving()
+    async with connected(app, version, person) as client:
+        plain = await call(client, "submit", job=FOX, max_cost=1)
+        rest = {name: FOX[name] for name in ("size", "quality")}
+        made = await call(client, "submit", job=rest | template, max_cost=1)
+    assert made["job_id"] == plain["job_id"]
+    assert person.asked[0] == person.asked[1]
+    assert person.asked[1].endswith("Prompt: 'a fox'")
+
+
 async def test_an_id_of_another_job_is_a_conflict_before_anybody_is_asked(
     app: MemoryConnection, version: str
 ) -> None:
