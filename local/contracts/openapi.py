@@ -97,7 +97,10 @@ def _operation(operation: Operation) -> dict[str, Any]:
         described["security"] = []
     if operation.parameters:
         described["parameters"] = list(operation.parameters)
-    if operation.body:
+    if operation.body and "/" in operation.body:
+        types = operation.body.split(", ")
+        described["requestBody"] = {"required": True, "content": {each: {} for each in types}}
+    elif operation.body:
         schema = {"$ref": _REFERENCE.format(model=operation.body)}
         described["requestBody"] = {
             "required": True,

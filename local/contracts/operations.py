@@ -8,6 +8,7 @@ from typing import Final
 
 from local.contracts.parameters import (
     BATCH_ID,
+    DIGEST,
     FILTERED,
     FORM,
     HAVE,
@@ -16,7 +17,9 @@ from local.contracts.parameters import (
     LINKS,
     LIST_KEY,
     LISTED,
+    NAME,
     NUMBER,
+    PART,
     POOL,
     RANGE,
     REASON,
@@ -28,6 +31,7 @@ from shared.batches.reader import MAX_JOBS
 from shared.events.data import Data
 from shared.http_api.batch_documents import BatchList, BatchStatus, SubmittedList
 from shared.http_api.job_documents import JobCounts, JobEstimate, JobList, JobStatus
+from shared.http_api.uploads import PICTURE_TYPES, UploadedInput
 from shared.workflows.overview import Overview, PoolStatus
 
 #: Response headers and their meanings.
@@ -65,6 +69,7 @@ class Operation:
     summary: str
     answers: dict[int, Answer]
     problems: tuple[str, ...]
+    #: The model of a JSON body, or the content types of another one, separated by commas.
     body: str | None = None
     parameters: tuple[Schema, ...] = field(default=())
     #: It needs a function key.
@@ -297,6 +302,23 @@ OPERATIONS: Final = (
         "/reject",
         "Reject the pictures of a job that awaits review. It has failed; the pictures stay.",
         REASON,
+    ),
+    Operation(
+        "upload_input",
+        "put",
+        "/api/inputs/{name}",
+        "Upload a picture to edit: whole up to 4 MiB, in parts of exactly 4 MiB above.",
+        {
+            201: Answer("The picture is stored.", UploadedInput),
+            200: Answer("The same picture was stored before.", UploadedInput),
+            202: Answer("A part is stored; send the others."),
+        },
+        (
+            *("invalid_upload", "not_allowed", "upload_conflict", "too_large"),
+            *("unsupported_media_type", "invalid_query"),
+        ),
+        body=", ".join(PICTURE_TYPES),
+        parameters=(NAME, PART, DIGEST),
     ),
     Operation(
         "read_overview",

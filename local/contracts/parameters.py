@@ -5,6 +5,7 @@ from typing import Final
 from shared.http_api.job_documents import FORMS, ORIGINAL
 from shared.http_api.queries import MAX_PAGE_JOBS, PAGE_JOBS
 from shared.jobs.commands import MAX_RUNS
+from shared.jobs.fields import BLOB_NAME
 from shared.records.record import JobState
 
 type Schema = dict[str, object]
@@ -53,6 +54,25 @@ NUMBER: Final[Schema] = {
     "required": True,
     "schema": {"type": "string", "pattern": "^(?:first|contact-sheet|[0-9]{1,4})$"},
     "description": "The number from `images` of the job, `first`, or `contact-sheet`.",
+}
+NAME: Final[Schema] = {
+    "name": "name",
+    "in": "path",
+    "required": True,
+    "schema": {"type": "string", "pattern": BLOB_NAME},
+    "description": "The name of the picture for `inputs` or `mask` of a job; slashes are allowed.",
+}
+PART: Final[Schema] = {
+    "name": "Content-Range",
+    "in": "header",
+    "schema": {"type": "string"},
+    "description": "`bytes first-last/total`, of a part. Left out, the body is the whole picture.",
+}
+DIGEST: Final[Schema] = {
+    "name": "Repr-Digest",
+    "in": "header",
+    "schema": {"type": "string"},
+    "description": "`sha-256=:…:` of the whole picture in base64 (RFC 9530). A part needs it.",
 }
 FORM: Final[Schema] = {
     "name": "as",

@@ -54,6 +54,12 @@ _KINDS: Final = {
     "batch_conflict": _Kind(
         HTTPStatus.CONFLICT, "The idempotency key belongs to a batch of other jobs."
     ),
+    "invalid_upload": _Kind(
+        HTTPStatus.BAD_REQUEST, "The name, the range or the bytes of an upload are not valid."
+    ),
+    "upload_conflict": _Kind(
+        HTTPStatus.CONFLICT, "The name has other content, or parts before the last one are missing."
+    ),
     "wrong_state": _Kind(HTTPStatus.CONFLICT, "The state of the job or batch does not allow this."),
     "too_large": _Kind(HTTPStatus.CONTENT_TOO_LARGE, "The body is too long."),
     "unsupported_media_type": _Kind(

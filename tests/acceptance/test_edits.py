@@ -1,6 +1,8 @@
 """Pictures to edit, as a caller sees it from outside."""
 
+import hashlib
 import io
+from base64 import b64encode
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
@@ -9,6 +11,8 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from shared.http_api.uploads import PART_BYTES
+from tests.acceptance.callers import caller_of
 from tests.acceptance.running_stack import RunningStack, running_stack
 
 SCARF = {"prompt": "a red scarf", "quality": "low", "size": "1024x1024"}
@@ -134,3 +138,42 @@ def test_a_linked_picture_is_copied_once_and_the_job_is_about_the_copy(
     (fault,) = stack.event("linked-3")["data"]["faults"]
     assert "has an IP address" in fault["message"]
     assert not [line for line in stack.log if "s3cret" in line]
+
+
+def test_a_picture_of_more_than_one_part_is_uploaded_over_http_and_edited(
+    stack: RunningStack, files: Files
+) -> None:
+    caller, picture = caller_of(stack), files.picture
+    assert len(picture) > PART_BYTES
+    digest = b64encode(hashlib.sha256(picture).digest()).decode()
+    statuses = []
+    for start in range(0, len(picture), PART_BYTES):
+        part = picture[start : start + PART_BYTES]
+        answer = caller.call(
+            "PUT",
+            "/api/inputs/shop/big%20fox.png",
+            part,
+            content_type="image/png",
+            content_range=f"bytes {start}-{start + len(part) - 1}/{len(picture)}",
+            repr_digest=f"sha-256=:{digest}:",
+        )
+        statuses.append(answer.status)
+    assert statuses == [202, 201]
+    name = answer.json["name"]
+    assert (name, answer.json["width"], answer.json["height"]) == ("shop/big fox.png", 1600, 1200)
+    assert stack.blob("inputs", name) == picture
+    job = {**SCARF, "job_id": "uploaded-1", "model": "gpt-image-2", "inputs": [name]}
+    assert caller.call("POST", "/api/jobs", job).status == 202
+    assert stack.event("uploaded-1")["type"] == "image.job.succeeded"
+    wrong = caller.call("PUT", "/api/inputs/shop/words.png", b"words", content_type="image/png")
+    assert (wrong.status, wrong.json["code"]) == (400, "invalid_upload")
+    assert stack.blob("inputs", "shop/words.png") is None
+    lone = caller.call(
+        "PUT",
+        "/api/inputs/shop/lone.png",
+        part,
+        content_type="image/png",
+        content_range=f"bytes {start}-{len(picture) - 1}/{len(picture)}",
+        repr_digest=f"sha-256=:{digest}:",
+    )
+    assert (lone.status, lone.json["code"]) == (409, "upload_conflict")

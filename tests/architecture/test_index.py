@@ -98,6 +98,7 @@ TRIGGERS: dict[str, dict[str, str | list[str]]] = {
     "reject_job": http("jobs/{job_id}/reject", "POST"),
     "release_job": http("jobs/{job_id}/release", "POST"),
     "fail_job": http("jobs/{job_id}/fail", "POST"),
+    "upload_input": http("inputs/{*name}", "PUT"),
     "read_overview": http("overview", "GET", "HEAD"),
     "probe_pool": http("pools/{pool}/probe", "POST"),
     "openai": http("openai/{*path}", "GET", "POST", level="ANONYMOUS"),

@@ -31,7 +31,11 @@ def test_the_description_of_http_is_openapi() -> None:
 
 def test_every_function_over_http_is_described_and_no_other() -> None:
     functions = {
-        name: (trigger["route"], {str(method).lower() for method in trigger["methods"]} - {"head"})
+        # OpenAPI has no word for a parameter with slashes in it.
+        name: (
+            str(trigger["route"]).replace("{*", "{"),
+            {str(method).lower() for method in trigger["methods"]} - {"head"},
+        )
         for name, trigger in TRIGGERS.items()
         if trigger["type"] == "httpTrigger" and name not in UNDESCRIBED
     }

@@ -9,10 +9,10 @@ import pytest
 
 from shared.http_api.callers import KEY_HEADER, PRINCIPAL_HEADER, hash_key
 from shared.records.record import JobState
-from shared.triggers.http import batches, jobs, operations, routes
+from shared.triggers.http import batches, inputs, jobs, operations, routes
 from shared.triggers.http.responses import respond
 from shared.triggers.http.routes import ROUTES, Route
-from tests.simulation.scene import Scene, configured
+from tests.simulation.scene import Scene, configured, png
 
 SECRET: Final = "the secret launch of shop"  # noqa: S105 - a prompt
 KEYS: Final = {"shop": "key-of-shop", "press": "key-of-press", "operator": "key-of-operator"}
@@ -59,7 +59,7 @@ class Site:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **settings: str) -> None:
         given = {"CALLERS": json.dumps(CALLERS), "TRUST_SIGN_IN": "true", "READ_LINK_SECONDS": "60"}
         self.scene = Scene(configured(**given | settings))
-        for module in (jobs, batches, operations):
+        for module in (jobs, batches, inputs, operations):
             monkeypatch.setattr(module, "open_world", lambda _: self.scene.world)
 
     async def call(
@@ -81,7 +81,11 @@ class Site:
             headers={"content-type": "application/json"} | sent,
             params=query or {},
             route_params=path or {},
-            body=b"" if body is None else json.dumps(body).encode(),
+            body=body
+            if isinstance(body, bytes)
+            else b""
+            if body is None
+            else json.dumps(body).encode(),
         )
         return await respond(name, routes._answer(route, request, self.scene.configuration))
 
@@ -194,6 +198,31 @@ async def test_a_bound_caller_has_its_own_jobs_batches_and_pictures(
         assert len(found) == count
     edit = FOX | {"job_id": "edit", "inputs": ["/images/shop-1/default/0.png"]}
     assert (await site.call("submit_job", "shop", body=edit)).status_code == 202
+
+
+async def test_a_bound_caller_uploads_pictures_into_its_tenants_folder_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    site = Site(monkeypatch)
+    sent = {"content-type": "image/png"}
+
+    async def upload(who: str, name: str) -> tuple[int, Any]:
+        answer = await site.call(
+            "upload_input", who, path={"name": name}, body=png(1200, 800), headers=sent
+        )
+        return answer.status_code, json.loads(answer.get_body())
+
+    status, told = await upload("press", "press/fox.png")
+    assert (status, told["name"], told["width"]) == (201, "press/fox.png", 1200)
+    assert (await upload("press", "press/fox.png"))[0] == 200
+    for name in ("shop/fox.png", "fox.png", "press", "press/../shop/fox.png"):
+        assert (await upload("press", name))[0] in {400, 403}
+    assert site.scene.world.container("inputs").stored.keys() == {"press/fox.png"}
+    assert (await upload("operator", "shop/fox.png"))[0] == 201
+    edit = FOX | {"inputs": ["press/fox.png"]}
+    assert (await site.call("submit_job", "press", body=edit)).status_code == 202
+    edit = FOX | {"inputs": ["shop/fox.png"]}
+    assert (await site.call("submit_job", "press", body=edit)).status_code == 403
 
 
 async def test_the_id_of_another_tenants_job_is_taken_and_tells_nothing_more(
