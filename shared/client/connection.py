@@ -12,8 +12,8 @@ from collections.abc import (
     Awaitable,
     Callable,
     Coroutine,
+    Generator,
     Iterable,
-    Iterator,
     Sequence,
 )
 from concurrent.futures import ThreadPoolExecutor
@@ -151,7 +151,7 @@ def run_coroutine[T](work: Awaitable[T]) -> T:
     raise RuntimeError("synchronous work waited for an event loop: its storage is not synchronous")
 
 
-def run_generator[T](values: AsyncGenerator[T]) -> Iterator[T]:
+def run_generator[T](values: AsyncGenerator[T]) -> Generator[T]:
     """Yield what an asynchronous generator yields; closing this closes that."""
     try:
         while True:

@@ -4,7 +4,7 @@ They are the asynchronous clients over the synchronous side of the SDK: a corout
 waits for an event loop, so each method here runs one of theirs to its end (docs/decisions/0010).
 """
 
-from collections.abc import AsyncGenerator, Callable, Coroutine, Iterator
+from collections.abc import AsyncGenerator, Callable, Coroutine, Generator
 from functools import wraps
 from pathlib import Path
 from types import TracebackType
@@ -32,11 +32,11 @@ def in_sync[**P, T](
 
 def one_by_one[**P, T](
     method: Callable[Concatenate[Any, P], AsyncGenerator[T]],
-) -> Callable[Concatenate[Any, P], Iterator[T]]:
+) -> Callable[Concatenate[Any, P], Generator[T]]:
     """Return a method that yields what an asynchronous one yields."""
 
     @wraps(method)
-    def run(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> Iterator[T]:  # noqa: ANN401 (as above)
+    def run(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> Generator[T]:  # noqa: ANN401 (as above)
         return run_generator(method(self, *args, **kwargs))
 
     return run

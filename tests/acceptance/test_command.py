@@ -25,7 +25,7 @@ from tests.simulation.waiting import until
 @pytest.fixture(scope="module")
 def stack(azurite: str) -> Iterator[RunningStack]:
     del azurite  # where it is missing, this skips or fails
-    with running_stack() as stack:
+    with running_stack("--set", "REPLY_QUEUES=cli-replies") as stack:
         yield stack
 
 
@@ -100,6 +100,19 @@ def test_status_and_get_go_by_the_id(terminal: Terminal, tmp_path: Path) -> None
     assert "✔ succeeded" in terminal.run("status", "cli-4")
     (listed,) = terminal.run("list", "-n", "1").splitlines()[1:]
     assert listed.split()[0] == "cli-4"
+
+
+def test_events_of_a_reply_queue_are_printed_and_deleted(
+    terminal: Terminal, stack: RunningStack
+) -> None:
+    stack.queues.create_queue("cli-replies")
+    job = {"prompt": "a fox", "job_id": "cli-10", "quality": "low", "reply_to": "cli-replies"}
+    terminal.json("submit", "-f", "-", "--wait", stdin=json.dumps(job))
+    until(lambda: stack.left("cli-replies"), "an event")
+    event = terminal.json("events", "cli-replies")
+    assert (event["type"], event["data"]["job_id"]) == ("image.job.succeeded", "cli-10")
+    assert stack.left("cli-replies") == 0
+    assert "belong to its receivers" in terminal.run("events", "image-events", code=2)
 
 
 def test_a_file_is_uploaded_and_edited(terminal: Terminal, tmp_path: Path) -> None:

@@ -1,8 +1,10 @@
-"""Show jobs, once or live, download their pictures, and send commands to them."""
+"""Show jobs and their events, download their pictures, and send commands to them."""
 
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from contextlib import closing
+from dataclasses import asdict
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Final, Literal
 
@@ -11,6 +13,8 @@ from rich.text import Text
 
 from ...errors import ImageJobsError, Rejected
 from ...records.record import JobState
+from ..checkup import list_queues
+from ..events import Event
 from ..jobs import COMMAND_SECONDS, MOST_LISTED, id_of
 from ..results import NoSuchJob, Receipt, Status, StillRunning
 from ..sync_client import ImageJobs
@@ -18,6 +22,7 @@ from .access import client
 from .output import (
     AsJson,
     console,
+    count,
     error_json,
     list_table,
     live,
@@ -28,6 +33,7 @@ from .output import (
     read_seconds,
     status_json,
     status_table,
+    styled,
 )
 
 #: Pause between two reads of the jobs: the first and the longest, seconds, and its growth.
@@ -278,6 +284,51 @@ def reject(
     with client() as jobs:
         found = [jobs.reject(each, reason=reason, within=within) for each in read_ids(job_ids)]
     _show(found, as_json=as_json)
+
+
+def print_events(
+    queue: Annotated[str, typer.Argument(help="A reply queue: the `reply_to` of your jobs.")],
+    *,
+    follow: Annotated[
+        bool, typer.Option("--follow", "-f", help="Wait for more events, until Ctrl-C.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Print the events of a reply queue, one on each line, and delete each one after that."""
+    with client() as jobs:
+        settings = jobs.app.settings
+        if queue == settings.events_queue:
+            raise typer.BadParameter(
+                f"{queue!r} is the app's events queue, whose events belong to its receivers; "
+                "name the reply queue of your jobs"
+            )
+        if queue in list_queues(settings):
+            raise typer.BadParameter(
+                f"{queue!r} is a queue of the app itself; name the reply queue of your jobs"
+            )
+        with closing(jobs.events(queue, idle=None if follow else 0)) as events:
+            try:
+                for event in events:
+                    print_json(asdict(event)) if as_json else print_event(event)
+                    # The event is deleted when the next one is asked for.
+                    sys.stdout.flush()
+            except KeyboardInterrupt:
+                if not follow:
+                    raise
+
+
+def print_event(event: Event) -> None:
+    """Print an event on one line: when, about what, its type, and what happened."""
+    data = event.data
+    about = event.job_id or data.get("pool") or data.get("container")
+    facts = [
+        f"{event.time:%H:%M:%S}" if event.time else None,
+        about,
+        event.type,
+        count(len(event.images), "picture") if event.images else None,
+        ": ".join(str(data[name]) for name in ("code", "message") if data.get(name)),
+    ]
+    console().print(styled("  ".join(str(each) for each in facts if each)), soft_wrap=True)
 
 
 def replay(
