@@ -16,7 +16,7 @@ export UV
 
 BIN := .venv/bin
 
-.PHONY: help setup demo dev test unit contract acceptance chaos outage upgrade batch quota fuzz bench check lint \
+.PHONY: help setup demo dev test unit contract acceptance chaos outage upgrade batch quota drill fuzz bench check lint \
 	types imports infra pins format requirements schemas screenshots azuretypes wheel package clean
 
 help:
@@ -66,6 +66,9 @@ batch: setup ## run a CSV of 1,000 lines, kill the host three times, check each 
 
 quota: setup ## run hosts that share a quota; measure its use and the 429s (SEED=1)
 	@$(BIN)/python -m local quota --seed $(or $(SEED),1)
+
+drill: setup ## provoke each alert, print what an operator sees, six minutes (ONLY="silence spend" WRITE=1: into the runbook)
+	@$(BIN)/python -m local drill $(if $(ONLY),--only $(ONLY)) $(if $(WRITE),--write)
 
 fuzz: .venv-fuzz/.stamp ## try 5,000,000 strange inputs on all readers, half an hour on two cores (INPUTS=5000000 SEED=1)
 	@.venv-fuzz/bin/python -m tests.fuzz --inputs $(or $(INPUTS),5000000) --seed $(or $(SEED),1)

@@ -47,6 +47,9 @@ def _parser() -> argparse.ArgumentParser:
     outage.add_argument(
         "--patience", type=float, default=600.0, help="longest wait after it, in seconds"
     )
+    drill = commands.add_parser("drill", help="provoke each alert, print what an operator sees")
+    drill.add_argument("--only", nargs="+", default=[], metavar="NAME", help="default: all")
+    drill.add_argument("--write", action="store_true", help="show it in docs/runbook.md")
     quota = commands.add_parser("quota", help="measure how much of a shared quota hosts use")
     quota.add_argument("--jobs", type=int, default=240, metavar="N")
     quota.add_argument("--rpm", type=float, default=240, help="requests per minute of the quota")
@@ -124,6 +127,10 @@ def main() -> int:
             modes = (given.mode,) if given.mode else outage.MODES
             trial = (given.jobs, given.hosts, given.seconds, modes, given.patience)
             return outage.main(outage.OutageOptions(*trial))
+        case "drill":
+            from local.drill import run as drill  # noqa: PLC0415 - see above
+
+            return drill.main(given.only, write=given.write)
         case "quota":
             from local.quota import run as quota  # noqa: PLC0415 - see above
 
