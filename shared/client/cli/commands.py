@@ -1,7 +1,9 @@
 """Assemble the sub-commands of `image-jobs`."""
 
 import os
+import subprocess
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -22,13 +24,28 @@ app = typer.Typer(
 
 
 def _print_version(value: bool) -> None:  # noqa: FBT001 (typer's callback)
-    """Print the version of the package; a working copy has none."""
+    """Print the version of the package; of a working copy, its commit if git is there."""
     if value:
         try:
             console().print(f"image-jobs {version('image-jobs')}")
         except PackageNotFoundError:
-            console().print("image-jobs, a working copy")
+            console().print(f"image-jobs, a working copy{_describe_commit()}")
         raise typer.Exit
+
+
+def _describe_commit() -> str:
+    """Return the commit of the working copy that this module is in; empty if git has none."""
+    folder = Path(__file__).parent
+    try:
+        found = subprocess.run(  # noqa: S603 (its arguments are constant)
+            ["git", "-C", str(folder), "describe", "--always", "--dirty"],  # noqa: S607 (on PATH)
+            capture_output=True,
+            check=True,
+            text=True,
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return ""
+    return f" at commit {found.stdout.strip()}"
 
 
 @app.callback()

@@ -4,13 +4,14 @@ import io
 import json
 import sys
 from contextlib import nullcontext
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from shared.client import DeadLetter
-from shared.client.cli import dead_letters, jobs, submit
+from shared.client.cli import commands, dead_letters, jobs, submit
 from shared.client.cli.jobs import file_name
 from shared.client.cli.main import exit_code, main
 from shared.client.results import JobEnded, NoSuchBlob, NoSuchJob, Status, StillRunning
@@ -257,6 +258,23 @@ def test_errors_are_json_for_programs(capsys: pytest.CaptureFixture[str]) -> Non
 
 def test_the_version_is_told(capsys: pytest.CaptureFixture[str]) -> None:
     assert said(capsys, "--version").startswith("image-jobs")
+
+
+def test_a_working_copy_tells_its_commit_if_git_is_there(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    def find_nothing(name: str) -> str:
+        raise PackageNotFoundError(name)
+
+    monkeypatch.setattr(commands, "version", find_nothing)
+    git = tmp_path / "git"
+    git.write_text('#!/bin/sh\necho "1a2b3c4-dirty"\n')
+    git.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    told = "image-jobs, a working copy at commit 1a2b3c4-dirty\n"
+    assert said(capsys, "--version") == told
+    git.unlink()
+    assert said(capsys, "--version") == "image-jobs, a working copy\n"
 
 
 @pytest.mark.parametrize(
