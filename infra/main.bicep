@@ -146,12 +146,14 @@ module dataStorage 'modules/storage.bicep' = {
       replyQueues ?? []
     )
     deletions: [
-      { container: labelledContainers.IMAGES_CONTAINER, days: days.images }
-      { container: writtenContainers.JOBS_CONTAINER, days: jobDays }
-      { container: readContainers.INPUTS_CONTAINER, days: days.inputs }
-      { container: writtenContainers.DEAD_LETTERS_CONTAINER, days: days.deadLetters }
-      { container: readContainers.MANIFESTS_CONTAINER, days: days.inputs }
-      { container: undeliveredContainer, days: days.deadLetters }
+      { path: labelledContainers.IMAGES_CONTAINER, days: days.images }
+      { path: writtenContainers.JOBS_CONTAINER, days: jobDays }
+      // A job with `reuse` finds no older pictures.
+      { path: '${writtenContainers.JOBS_CONTAINER}/reuse', days: 365 }
+      { path: readContainers.INPUTS_CONTAINER, days: days.inputs }
+      { path: writtenContainers.DEAD_LETTERS_CONTAINER, days: days.deadLetters }
+      { path: readContainers.MANIFESTS_CONTAINER, days: days.inputs }
+      { path: undeliveredContainer, days: days.deadLetters }
     ]
     network: network
     allowedIpRanges: allowedIpRanges ?? []

@@ -21,8 +21,8 @@ param containers string[]
 @description('Names of its queues.')
 param queues string[] = []
 
-@description('Days after which the blobs of a container are deleted. 0 keeps them.')
-param deletions { container: string, days: int }[] = []
+@description('Days after which the blobs of a container, or of a folder of one, are deleted. 0 keeps them.')
+param deletions { path: string, days: int }[] = []
 
 @description('public: anyone with an identity and a role. private: the private network and the allowed addresses.')
 param network 'public' | 'private'
@@ -102,11 +102,11 @@ resource lifecycle 'Microsoft.Storage/storageAccounts/managementPolicies@2025-01
     policy: {
       rules: [
         for each in kept: {
-          name: 'delete-${each.container}'
+          name: 'delete-${replace(each.path, '/', '-')}'
           type: 'Lifecycle'
           enabled: true
           definition: {
-            filters: { blobTypes: ['blockBlob'], prefixMatch: ['${each.container}/'] }
+            filters: { blobTypes: ['blockBlob'], prefixMatch: ['${each.path}/'] }
             actions: {
               baseBlob: { delete: { daysAfterModificationGreaterThan: each.days } }
             }

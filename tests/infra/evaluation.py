@@ -72,6 +72,7 @@ _FUNCTIONS: Final[dict[str, Callable[..., Any]]] = {
     "map": lambda values, change: [change(each) for each in values],
     "objectKeys": sorted,
     "objectValues": lambda value: [value[key] for key in sorted(value)],
+    "replace": lambda text, old, new: text.replace(old, new),
     "split": lambda whole, by: whole.split(by),
     "string": str,
     "toObject": lambda values, key, value: _distinct((key(each), value(each)) for each in values),

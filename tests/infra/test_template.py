@@ -116,6 +116,7 @@ def test_a_record_never_goes_before_its_pictures(
         for rule in rules
     }
     assert days["inputs"] == 30
+    assert days["jobs-reuse"] == 365
     assert days.get("jobs", 0) == kept
 
 
