@@ -20,7 +20,15 @@ from ..events.projection import (
 from ..images_api.outcomes import OutcomeKind
 from ..jobs.job import Job
 from ..records.index_entry import IndexEntry, JobSums, Page
-from ..records.record import Cost, Failure, JobRecord, JobState, TaskRecord, TaskState
+from ..records.record import (
+    Cost,
+    Failure,
+    JobRecord,
+    JobState,
+    Reused,
+    TaskRecord,
+    TaskState,
+)
 from ..records.transitions import OPEN
 from ..redaction import hide_query
 from ..routing.plan import Plan, estimate_usd
@@ -46,6 +54,10 @@ class JobEstimate(Data):
 
     plans: tuple[PlanStatus, ...]
     estimate_usd: float | None = Field(description="US dollars; null where a price is unknown.")
+    reused: ReusedData | None = Field(
+        description="The job whose pictures would answer it now, at no cost; null if it has no "
+        "`reuse`, or none is found."
+    )
 
 
 class FailureStatus(Failure, Data):
@@ -227,9 +239,13 @@ def describe_plan(plan: Plan) -> PlanStatus:
     return PlanStatus.copy_from(plan, routing=routing_of(plan), tasks=plan.calls)
 
 
-def describe_estimate(plans: tuple[Plan, ...]) -> JobEstimate:
-    """Return the document of a job that is only estimated."""
-    return JobEstimate(plans=tuple(map(describe_plan, plans)), estimate_usd=estimate_usd(plans))
+def describe_estimate(plans: tuple[Plan, ...], reused: Reused | None = None) -> JobEstimate:
+    """Return the document of a job that is only estimated; `reused` tells what would answer it."""
+    return JobEstimate(
+        plans=tuple(map(describe_plan, plans)),
+        estimate_usd=estimate_usd(plans),
+        reused=ReusedData.copy_from(reused) if reused else None,
+    )
 
 
 def describe_job(record: JobRecord, links: Mapping[str, str] = {}) -> JobStatus:

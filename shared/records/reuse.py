@@ -72,10 +72,14 @@ def is_reusable(source: JobRecord, key: str, *, since: datetime) -> bool:
     return source.reuse_key == key and not source.reused and made is not None and made >= since
 
 
+def describe_source(source: JobRecord) -> Reused:
+    """Return the id of a job whose pictures answer another one, and when it made them."""
+    return Reused(job_id=source.job_id, made_at=made_at(source) or source.updated_at)
+
+
 def reuse_pictures(record: JobRecord, source: JobRecord, *, now: datetime) -> JobRecord:
     """Return a new job's record, ended with the pictures of another job of the same key."""
-    made = made_at(source) or source.updated_at
-    reused = Reused(job_id=source.job_id, made_at=made)
+    reused = describe_source(source)
     record = record.model_copy(update={"reused": reused, "finishing": source.finishing})
     for task in source.tasks:
         record = adopt(record, task.index, task.pictures, now=now)

@@ -1,6 +1,7 @@
 """Intake: turn a message into an accepted job, an executed command or a rejection."""
 
 import hashlib
+from dataclasses import dataclass
 from typing import Any
 
 from ..config.settings import Configuration, Settings
@@ -17,7 +18,7 @@ from ..jobs.parsing import (
 )
 from ..ports import Report, What
 from ..records.dead_letter import DeadLetterKind, message_letter
-from ..records.record import JobRecord
+from ..records.record import JobRecord, Reused
 from ..routing.plan import Plan
 from ..stores.world import World
 from .acceptance import Accepted, accept, validate_job
@@ -116,9 +117,23 @@ async def submit(message: Message, world: World, configuration: Configuration) -
     return await accept(read_job(message), world, configuration, sender=message.tenant)
 
 
-async def estimate(
-    message: Message, world: World, configuration: Configuration
-) -> tuple[Plan, ...]:
-    """Return the plans a job would get; nothing is stored. Raises `Rejected` or `Unavailable`."""
+@dataclass(frozen=True, slots=True)
+class Estimated:
+    """The plans a job would get, and the job whose pictures would answer it at no cost."""
+
+    plans: tuple[Plan, ...]
+    reused: Reused | None = None
+
+
+async def estimate(message: Message, world: World, configuration: Configuration) -> Estimated:
+    """Return what a job would get; nothing is stored. Raises `Rejected` or `Unavailable`."""
     job = read_job(message)
-    return (await validate_job(job, world, configuration, sender=message.tenant)).plans
+    valid = await validate_job(job, world, configuration, sender=message.tenant)
+    if not job.reuse:
+        return Estimated(valid.plans)
+    from ..records.reuse import describe_source  # noqa: PLC0415 (few jobs ask for it)
+    from .reuse import find_reusable, make_key  # noqa: PLC0415 (few jobs ask for it)
+
+    made = await make_key(job, valid.plans, valid.inputs, world, configuration)
+    source = await find_reusable(job, made[0], world) if made else None
+    return Estimated(valid.plans, describe_source(source) if source else None)

@@ -64,8 +64,8 @@ async def submit_job(req: func.HttpRequest, configuration: Configuration) -> fun
 
 async def estimate_job(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
     """Return the plans and the estimate of a job, without making it."""
-    plans = await estimate(_message(req, configuration), open_world(configuration), configuration)
-    return json_response(describe_estimate(plans))
+    found = await estimate(_message(req, configuration), open_world(configuration), configuration)
+    return json_response(describe_estimate(found.plans, found.reused))
 
 
 def _message(req: func.HttpRequest, configuration: Configuration) -> Message:

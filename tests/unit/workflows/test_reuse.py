@@ -8,8 +8,15 @@ from typing import Any
 
 import pytest
 
-from shared.http_api.job_documents import describe_job, find_picture
+from shared.http_api.job_documents import (
+    JobEstimate,
+    describe_estimate,
+    describe_job,
+    find_picture,
+)
+from shared.jobs.parsing import Message
 from shared.records.record import JobState
+from shared.workflows.intake import estimate
 from tests.simulation.scene import Scene, configured, error_reply, png
 
 JOB = {"job_id": "fox-1", "prompt": "a fox", "model": "gpt-image-2", "n": 2, "reuse": "30d"}
@@ -181,3 +188,23 @@ async def test_a_process_may_die_at_any_step_of_either_job(crash_at: int) -> Non
     assert second.state is JobState.SUCCEEDED
     assert second.reused is not None
     assert not second.attempts
+
+
+async def test_an_estimate_tells_which_job_would_answer_and_stores_nothing() -> None:
+    scene = await asked(JOB)
+    made_at = scene.record("fox-1").outbox[-1].time
+
+    async def told(**fields: Any) -> JobEstimate:  # noqa: ANN401 (fields of a job)
+        message = Message(json.dumps({**AGAIN, **fields}).encode(), "m", made_at)
+        found = await estimate(message, scene.world, scene.configuration)
+        return describe_estimate(found.plans, found.reused)
+
+    equal = await told()
+    assert equal.reused is not None
+    assert (equal.reused.job_id, equal.reused.made_at) == ("fox-1", made_at)
+    assert equal.estimate_usd is not None
+    assert (await told(prompt="a badger")).reused is None
+    assert (await told(reuse=None)).reused is None
+    scene.world.clock.advance(timedelta(days=31))
+    assert (await told()).reused is None
+    assert [*scene.world.stored_records] == ["fox-1"]
