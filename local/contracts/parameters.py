@@ -79,7 +79,8 @@ FORM: Final[Schema] = {
     "in": "query",
     "schema": {"type": "string", "pattern": f"^(?:{FORMS})?$", "default": ORIGINAL},
     "description": "The original picture, or a result of `finish`: `exact`, `thumbnail` (the "
-    "original if there is no thumbnail), or a rendition by quality and type, such as `q80.webp`.",
+    "original if there is no thumbnail), or a rendition by quality and type, such as `q80.webp`. "
+    "`preview`: the newest preview, while the picture is made.",
 }
 RANGE: Final[Schema] = {
     "name": "Range",
