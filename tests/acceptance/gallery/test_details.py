@@ -54,6 +54,15 @@ def test_what_was_changed_is_said_with_its_reason(page: Page, caller: Caller) ->
     expect(changes).to_contain_text("You asked for 1000 \N{MULTIPLICATION SIGN} 1000.")
 
 
+def test_the_pace_of_a_pool_is_drawn_from_what_the_page_has_seen(page: Page) -> None:
+    page.evaluate("address => { location.hash = address }", "page=status")
+    curve = page.get_by_role("img", name=re.compile("gpt-image-2: at least [0-9.]+ calls a minute"))
+    expect(curve.locator("polyline")).to_have_attribute(
+        "points", re.compile(r"^\S+,\S+ \S+,\S+"), timeout=PATIENCE_MS
+    )
+    assert barriers(page) == []
+
+
 def test_a_preview_is_shown_while_the_picture_is_made(page: Page, caller: Caller) -> None:
     prompt = "a fox, slowly [[fault:rate,40000]]"
     job = {**FOX, "job_id": "previewed", "prompt": prompt, "previews": 3}

@@ -6,6 +6,9 @@ import { bar, clock, costs, icon, link, node, plural, redraw, seconds, usd } fro
 const IDLE_MS = 10000;
 const BUSY_MS = 4000;
 const LONG_WAIT = 600;
+export const HISTORY_MS = 30 * 60 * 1000;
+// What this page has seen of each pool's pace: [time, calls a minute]. The app keeps no history.
+const paces = new Map();
 const line = document.getElementById("line");
 const banners = document.getElementById("trouble");
 let overview = null;
@@ -15,8 +18,20 @@ let running = 0;
 export async function look() {
   if (overview && Date.now() - overview.seen < (busy(overview) ? BUSY_MS : IDLE_MS)) return overview;
   overview = { ...(await get("/api/overview")), seen: Date.now() };
+  remember(overview);
   return overview;
 }
+
+function remember({ pools, seen }) {
+  for (const { pool, pace } of pools.filter((each) => each.pace)) {
+    const kept = paceOf(pool).filter(([at]) => seen - at < HISTORY_MS);
+    // Of three equal values in a row, the one between tells nothing.
+    if (kept.length > 1 && kept.at(-1)[1] === pace.rate_rpm && kept.at(-2)[1] === pace.rate_rpm) kept.pop();
+    paces.set(pool, [...kept, [seen, pace.rate_rpm]]);
+  }
+}
+
+export const paceOf = (pool) => paces.get(pool) ?? [];
 
 // How many jobs run, of all jobs: then the line does not say that nothing waits.
 export function count(jobs) {

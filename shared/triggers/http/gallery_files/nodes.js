@@ -58,6 +58,12 @@ export function bar(label, parts, more = "") {
   return drawing("svg", { class: `bar ${more}`.trim(), viewBox: "0 0 100 10", preserveAspectRatio: "none", role: "img", "aria-label": label }, ...rects);
 }
 
+// A line through values over time, both from 0 to 1.
+export function curve(label, points) {
+  const places = points.map(([time, value]) => `${(time * 118 + 1).toFixed(1)},${(23 - value * 22).toFixed(1)}`);
+  return drawing("svg", { class: "curve", viewBox: "0 0 120 24", role: "img", "aria-label": label }, drawing("polyline", { points: places.join(" ") }));
+}
+
 // A shape of these proportions, as high as a line.
 export function shape(ratio) {
   const width = Math.max(6, Math.min(28, Math.round(16 * Math.sqrt(ratio))));

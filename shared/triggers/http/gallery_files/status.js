@@ -1,8 +1,8 @@
 // How the app stands: its models, who waits, money, storage.
 
-import { forget, now, banner, doing, levelOf, sums, troubles } from "./glance.js";
+import { HISTORY_MS, forget, now, banner, doing, levelOf, paceOf, sums, troubles } from "./glance.js";
 import { send } from "./api.js";
-import { button, clock, node, plural, rate, redraw, say, seconds, state } from "./nodes.js";
+import { button, clock, curve, node, plural, rate, redraw, say, seconds, state } from "./nodes.js";
 
 const MS = 4000;
 const LEVELS = {
@@ -34,14 +34,24 @@ function summary({ pools }) {
 
 function models(overview) {
   const pools = [...overview.pools].sort((one, other) => ORDER.indexOf(levelOf(one)) - ORDER.indexOf(levelOf(other)));
-  return node("table", { class: "cards models" }, node("thead", {}, node("tr", {}, ["Model", "State", "Now"].map((name) => node("th", {}, name)), ["Calls a minute", "Queue", "Next call"].map((name) => node("th", { class: "end" }, name)))),
+  return node("table", { class: "cards models" }, node("thead", {}, node("tr", {}, ["Model", "State", "Now"].map((name) => node("th", {}, name)), ["Calls a minute", "Last 30 min", "Queue", "Next call"].map((name) => node("th", { class: "end" }, name)))),
     node("tbody", {}, pools.map((pool) => {
       const { pace } = pool;
       const left = pace ? (Date.parse(pace.next_call_at) - now(overview)) / 1000 : 0;
       return node("tr", {}, node("td", {}, pool.pool), node("td", { "data-label": "State" }, state(LEVELS[levelOf(pool)])), node("td", { "data-label": "Now", class: "dim" }, levelOf(pool) === "idle" ? "" : doing(pool, overview)),
         node("td", { "data-label": "Calls a minute", class: "num end" }, pace ? `${rate(pace.rate_rpm)} of ${rate(pool.quota_rpm)}` : "unknown"),
+        node("td", { "data-label": "Last 30 min", class: "end" }, history(pool, overview.seen)),
         node("td", { "data-label": "Queue", class: "nowrap end" }, pace?.waiting ? `${pace.waiting} wait` : "none waits"), node("td", { "data-label": "Next call", class: "num end" }, !pace ? "unknown" : left > 1 ? `in ${seconds(left)}` : "now"));
     })));
+}
+
+// The pace since this page was opened, of at most half an hour; the top is the quota.
+function history({ pool, quota_rpm: quota }, seen) {
+  const paces = paceOf(pool);
+  if (!paces.length) return "unknown";
+  const top = Math.max(quota, ...paces.map(([, rpm]) => rpm)) || 1;
+  const lowest = Math.min(...paces.map(([, rpm]) => rpm));
+  return curve(`${pool}: at least ${rate(lowest)} calls a minute since ${clock(new Date(paces[0][0]))}`, paces.map(([at, rpm]) => [1 - (seen - at) / HISTORY_MS, rpm / top]));
 }
 
 // Jobs that wait for a pool try it at their time; the next new call tries it at once.
