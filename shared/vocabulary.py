@@ -1,6 +1,7 @@
 """Define names that several packages share: event types, codes, blob names and text limits."""
 
 import json
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import accumulate
@@ -163,6 +164,16 @@ def prompt_name(digest: str) -> str:
     By its content, so that a job sent again names the same blob and is the same job.
     """
     return f"prompts/{digest}.txt"
+
+
+def is_named_by_content(name: str) -> bool:
+    """Tell whether an input was stored for a job, under the SHA-256 of its content."""
+    return _BY_CONTENT.fullmatch(name) is not None
+
+
+_BY_CONTENT: Final = re.compile(
+    r"pictures/[0-9a-f]{64}\.(?:png|jpg|webp)|prompts/[0-9a-f]{64}\.txt"
+)
 
 
 @dataclass(frozen=True, slots=True)

@@ -321,6 +321,15 @@ OPERATIONS: Final = (
         parameters=(NAME, PART, DIGEST),
     ),
     Operation(
+        "erase_job",
+        "post",
+        "/api/jobs/{job_id}/erase",
+        "Delete the personal data of a job that has ended; its id and its costs stay.",
+        {200: Answer("What is left of the job.", JobStatus)},
+        ("no_such_job", "wrong_state", "invalid_query"),
+        parameters=(ID,),
+    ),
+    Operation(
         "read_overview",
         "get",
         "/api/overview",

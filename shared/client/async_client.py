@@ -161,6 +161,26 @@ class AsyncImageJobs(Caller):
             job, Action.REPLAY, self._connection, within=within, pictures=pictures
         )
 
+    async def erase(self, job: str | Receipt, /, *, within: float = COMMAND_SECONDS) -> Status:
+        """Delete the personal data of a job that has ended, and return what is left of it.
+
+        `record.erased` of the status names what was deleted and what may be left elsewhere. Raises
+        `IllegalStep` for a job that has not ended: cancel it first.
+        """
+        return await jobs.send_command(job, Action.ERASE, self._connection, within=within)
+
+    async def erase_many(
+        self, *, tenant: str | None = None, tag: tuple[str, str] | None = None
+    ) -> list[Status | ImageJobsError]:
+        """Erase all jobs of a tenant, or with a tag, and return for each its status or its error.
+
+        Raises `ValueError` where neither is given: nobody erases all jobs by accident.
+        """
+        if tenant is None and tag is None:
+            raise ValueError("give a tenant or a tag: without them, all jobs would be erased")
+        wanted = JobFilter(tenant=tenant, tag=tag)
+        return await jobs.erase_all(wanted, self._connection)
+
     async def newest(
         self, *, limit: int = 20, state: JobState | None = None, tenant: str | None = None
     ) -> list[IndexEntry]:

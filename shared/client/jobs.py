@@ -6,13 +6,15 @@ from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Final, Literal
 
-from ..errors import ConflictingJob, Fault, InvalidJob, Rejected
+from ..errors import ConflictingJob, Fault, ImageJobsError, InvalidJob, Rejected
 from ..events.data import Image
 from ..jobs.commands import Action, Command
 from ..jobs.fields import is_job_id, quote_value
 from ..records.commands import apply_command
 from ..records.dead_letter import DeadLetter, DeadLetterKind, dead_letter_name
-from .connection import Connection
+from ..records.erasure import is_tombstone
+from ..records.index_entry import JobFilter
+from .connection import Connection, attempt
 from .results import DamagedPicture, NoSuchBlob, NoSuchJob, Receipt, Status, StillRunning
 
 #: Between two reads of a job's record, seconds: the first wait, the longest, and their growth. The
@@ -102,7 +104,9 @@ async def send_command(
         pictures=pictures,
         reason=reason,
     )
-    if apply_command(before.record, command, now=app.clock.now()) == before.record:
+    changed = apply_command(before.record, command, now=app.clock.now())
+    # An erasure that was interrupted continues with the same command.
+    if changed == before.record and action is not Action.ERASE:
         return before
     await app.queues.send(app.settings.jobs_queue, command.to_bytes())
     end = app.clock.now() + timedelta(seconds=within)
@@ -114,6 +118,23 @@ async def send_command(
     raise StillRunning(
         f"the command to {action} {before.job_id!r} was sent, and not executed within {within:g} s"
     )
+
+
+async def erase_all(wanted: JobFilter, app: Connection) -> list[Status | ImageJobsError]:
+    """Erase each job of a list, the newest first, and return its status or its error.
+
+    Jobs that are erased already are left out.
+    """
+    ids: list[str] = []
+    after: str | None = None
+    while True:
+        page = await app.index.page(after=after, limit=MOST_LISTED, wanted=wanted)
+        ids += [each.job_id for each in page.entries if not each.erased]
+        after = page.next
+        if after is None:
+            break
+    commands = (send_command(each, Action.ERASE, app, within=COMMAND_SECONDS) for each in ids)
+    return await app.gather(map(attempt, commands))
 
 
 async def read_picture(image: Image, app: Connection) -> AsyncGenerator[bytes]:
@@ -183,6 +204,8 @@ async def _find_rejection(job: str | Receipt, app: Connection) -> DeadLetter | N
 
 
 def _is_done(action: Action, before: Status, after: Status) -> bool:
+    if action is Action.ERASE:
+        return is_tombstone(after.record)
     is_new_run = after.record.run > before.record.run
     if action is not Action.CANCEL:
         return is_new_run

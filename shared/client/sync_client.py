@@ -88,6 +88,8 @@ class ImageJobs(Caller):
     reject = in_sync(AsyncImageJobs.reject)
     fail = in_sync(AsyncImageJobs.fail)
     replay = in_sync(AsyncImageJobs.replay)
+    erase = in_sync(AsyncImageJobs.erase)
+    erase_many = in_sync(AsyncImageJobs.erase_many)
     newest = in_sync(AsyncImageJobs.newest)
     wait = in_sync(AsyncImageJobs.wait)
     result = in_sync(AsyncImageJobs.result)

@@ -22,6 +22,7 @@ from ..jobs.job import Job
 from ..records.index_entry import IndexEntry, JobSums, Page
 from ..records.record import (
     Cost,
+    Erasure,
     Failure,
     JobRecord,
     JobState,
@@ -118,6 +119,10 @@ class ImageStatus(Image):
     read_url: str | None = Field(description="A link for a limited time, if asked for.")
 
 
+class ErasureStatus(Erasure, Data):
+    """That the personal data of a job is deleted, and what may be left of it elsewhere."""
+
+
 class EventStatus(Data):
     """An event of the job, and whether it went out."""
 
@@ -153,6 +158,7 @@ class JobStatus(Spending):
         description="The job that made the pictures, if it was not this one."
     )
     failure: FailureStatus | None
+    erased: ErasureStatus | None = Field(description="Null unless its data is erased.")
     events: tuple[EventStatus, ...]
     accepted_at: datetime
     updated_at: datetime
@@ -181,6 +187,7 @@ class JobSummary(Data):
     cost_usd_at_most: float | None = Field(description="What is possible.")
     estimate_usd: float | None
     failure: str | None = Field(description="The code.")
+    erased: bool = Field(description="Whether its data is erased.")
     batch_id: str | None = Field(description="The batch that began it, if one did.")
     path: str
     accepted_at: datetime

@@ -23,6 +23,7 @@ class Action(StrEnum):
     REPLAY = "replay"
     APPROVE = "approve"
     REJECT = "reject"
+    ERASE = "erase"
 
 
 class Command(BaseModel):

@@ -6,6 +6,7 @@
     failed | parked | cancelled ──replay──▶ running
     awaiting_review ──approve──▶ succeeded
     awaiting_review ──reject──▶ failed   also when the time for a review has passed
+    succeeded | failed | cancelled ──erase──▶ the same, without personal data
 
 A command to an ended job begins its next run, which publishes an event of its own. A command that
 names an earlier run has been carried out already.
@@ -18,6 +19,7 @@ from ..errors import IllegalStep
 from ..jobs.commands import Action, Command
 from ..vocabulary import FailureCode
 from .costs import awaits_budget, task_awaits_budget
+from .erasure import request_erasure
 from .record import Failure, JobRecord, JobState, Review, TaskRecord, TaskState, plan_tasks
 from .transitions import Step, advance_job, cancel_finish, cancelled, end_review, move, reopen
 
@@ -29,6 +31,9 @@ def apply_command(record: JobRecord, command: Command, *, now: datetime) -> JobR
     """
     if command.run is not None and command.run < record.run:
         return record
+    if record.erased and command.command is not Action.ERASE:
+        why = f"the data of {record.job_id} is erased: it can't be changed; submit a new job"
+        raise IllegalStep(why, job_id=record.job_id)
     match command.command:
         case Action.CANCEL:
             return cancel(record, result=command.result, reason=command.reason, now=now)
@@ -46,6 +51,8 @@ def apply_command(record: JobRecord, command: Command, *, now: datetime) -> JobR
             reason = f"the pictures were rejected{because}"
             review = Review(approved=False, reason=reason, decided_at=now)
             return end_review(record, review, now=now)
+        case Action.ERASE:
+            return request_erasure(record, now=now)
 
 
 def expire_review(record: JobRecord, *, now: datetime) -> JobRecord:

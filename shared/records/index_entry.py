@@ -71,6 +71,8 @@ class IndexEntry(BaseModel):
     #: The beginning of the prompt; None where a blob holds it.
     prompt: str | None = None
     tags: dict[str, str] = {}
+    #: Its personal data is deleted.
+    erased: bool = False
 
     @model_validator(mode="before")
     @classmethod
@@ -186,6 +188,7 @@ def index_entry_of(record: JobRecord) -> IndexEntry:
         code=record.failure.code if record.failure else None,
         prompt=record.job.prompt and clip(record.job.prompt, MAX_PROMPT),
         tags=record.job.tags,
+        erased=record.erased is not None,
     )
 
 

@@ -251,6 +251,22 @@ class Review(_Frozen):
     decided_at: AwareDatetime
 
 
+class Erasure(_Frozen):
+    """That the personal data of a job is deleted: since when, and which blobs had any."""
+
+    requested_at: AwareDatetime
+    deleted: tuple[str, ...] = Field(
+        description="Blobs, with their containers, that are deleted or overwritten. Storage can "
+        "restore them until its soft delete has ended."
+    )
+    kept: tuple[str, ...] = Field(
+        description="What may still hold data of the job, and why it is not deleted."
+    )
+    receivers: tuple[str, ...] = Field(
+        description="Who was sent the events of the job: queues, webhooks, the host of a callback."
+    )
+
+
 class JobRecord(_Frozen):
     """The truth about one job."""
 
@@ -281,6 +297,10 @@ class JobRecord(_Frozen):
     review_seconds: float | None = Field(default=None, exclude_if=lambda limit: limit is None)
     #: Of this run.
     review: Review | None = Field(default=None, exclude_if=lambda review: review is None)
+    #: Of a request of OpenAI's API: its claim.
+    request_key: str | None = Field(default=None, exclude_if=lambda key: key is None)
+    #: None for a job whose data nobody has erased.
+    erased: Erasure | None = Field(default=None, exclude_if=lambda erased: erased is None)
     #: None for a job that was submitted alone.
     batch: BatchEntryRef | None = None
     accepted_at: AwareDatetime

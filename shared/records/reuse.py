@@ -69,7 +69,8 @@ def made_at(record: JobRecord) -> datetime | None:
 def is_reusable(source: JobRecord, key: str, *, since: datetime) -> bool:
     """Tell whether a job has made the pictures of a key itself, not before `since`."""
     made = made_at(source)
-    return source.reuse_key == key and not source.reused and made is not None and made >= since
+    original = not source.reused and not source.erased
+    return source.reuse_key == key and original and made is not None and made >= since
 
 
 def describe_source(source: JobRecord) -> Reused:

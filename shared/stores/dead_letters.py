@@ -1,5 +1,6 @@
 """Dead letters, `{yyyy}/{mm}/{dd}/{name}.json`: what the app gave up on, kept for people."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Final
@@ -7,6 +8,7 @@ from typing import TYPE_CHECKING, Final
 from ..errors import UnreadableRecord
 from ..jobs.fields import is_job_id
 from ..ports import Blobs
+from .documents import list_all
 
 if TYPE_CHECKING:
     from ..records.dead_letter import DeadLetter
@@ -42,6 +44,18 @@ class DeadLetters:
             if blob.metadata.get(_JOB_ID) == job_id:
                 return await self.read(name)
         return None
+
+    async def names_of(self, job_id: str, events: Collection[str]) -> list[str]:
+        """Return the names of a job's dead letters, and of those of its events; lists all letters.
+
+        `events` are the ids of its events, with which the names of theirs begin.
+        """
+        return [
+            name
+            async for name, blob in list_all(self.blobs, "")
+            if blob.metadata.get(_JOB_ID) == job_id
+            or name.rpartition("/")[2].partition(".")[0] in events
+        ]
 
     async def read(self, name: str) -> "DeadLetter | None":
         """Return a dead letter; None if it does not exist; `UnreadableRecord` if damaged."""

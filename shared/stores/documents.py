@@ -8,7 +8,7 @@ letter, and only one of them holds the task.
 
 import random
 import uuid
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -23,7 +23,7 @@ from ..errors import (
     UnreadableRecord,
 )
 from ..jobs.validation import plain_faults
-from ..ports import Blobs, Clock, Versioned
+from ..ports import Blob, Blobs, Clock, Versioned
 
 _WRITE_ID: Final = "write_id"
 #: Writes lost in a row before storage counts as unavailable. A job has at most a hundred writers,
@@ -33,6 +33,8 @@ MAX_TRIES: Final = 200
 #: writers do not lose to each other forever.
 FIRST_WAIT: Final = 0.01
 LONGEST_WAIT: Final = 0.5
+#: The most that one listing returns.
+_MOST_LISTED: Final = 5_000
 
 
 async def until_written[T](
@@ -52,6 +54,18 @@ async def until_written[T](
         except (StaleVersion, AlreadyExists):
             continue
     raise StoreUnavailable(f"the {what} changed {MAX_TRIES} times during one change")
+
+
+async def list_all(blobs: Blobs, prefix: str) -> AsyncIterator[tuple[str, Blob]]:
+    """Yield every blob of a prefix, in order; one listing for each 5,000."""
+    after: str | None = None
+    while True:
+        page = await blobs.list(prefix, limit=_MOST_LISTED, after=after)
+        for name, blob in page.blobs.items():
+            yield name, blob
+        after = page.next
+        if after is None:
+            return
 
 
 @dataclass(frozen=True, slots=True)

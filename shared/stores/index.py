@@ -27,6 +27,7 @@ from ..records.index_entry import (
 )
 from ..records.record import JobState
 from ..redaction import quote_fact
+from .documents import list_all
 
 _LOG: Final = logging.getLogger("image_jobs")
 
@@ -108,6 +109,18 @@ class JobIndex:
         name = f"{ENDED}{entry.name}"
         await self.blobs.put(name, b"", metadata={_ENTRY: to_metadata(entry)})
         await self.blobs.delete(_open(entry))
+
+    async def names_of(self, entry: IndexEntry) -> list[str]:
+        """Return the blobs of all runs of a job."""
+        found = (list_all(self.blobs, f"{prefix}{entry.place}.") for prefix in (OPEN, ENDED))
+        return [name for listing in found async for name, _ in listing]
+
+    async def keep_only(self, entry: IndexEntry) -> None:
+        """Keep this entry of an ended job, and remove those of its other runs."""
+        await self.close(entry)
+        for name in await self.names_of(entry):
+            if name != f"{ENDED}{entry.name}":
+                await self.blobs.delete(name)
 
     async def open_entries(self, *, due: datetime) -> AsyncIterator[OpenEntry]:
         """Yield the open jobs whose next check is due; one listing for each 5,000 open jobs."""

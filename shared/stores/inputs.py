@@ -50,6 +50,10 @@ class Inputs:
         """Return the name of a blob that nobody has written: each copy is another one."""
         return f"{folder}/{uuid.uuid4().hex}"
 
+    async def remove(self, name: str) -> None:
+        """Delete an input, if it is there; never a picture that was made here."""
+        await self.blobs.delete(name)
+
     async def measure(
         self, inputs: Sequence[str], mask: str | None
     ) -> tuple[tuple[InputPicture, ...], tuple[Fault, ...]]:

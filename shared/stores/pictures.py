@@ -20,6 +20,7 @@ from ..errors import AlreadyExists, NameTaken, StoreUnavailable, TagsRefused
 from ..jobs.validation import plain_faults
 from ..pictures.measuring import PictureFacts
 from ..ports import BlockBlobs, StoredPicture
+from .documents import list_all
 from .picture_blocks import Block, BlockBody, BlockPool, BlockSizes
 
 
@@ -82,8 +83,12 @@ class Pictures:
         return PicturePart(found.body, start, found.size, content_type, found.version)
 
     async def remove(self, name: str) -> None:
-        """Delete a preview, or a picture that no event has named, if it is there."""
+        """Delete a picture, or another blob beside it, if it is there."""
         await self.blobs.delete(name)
+
+    async def names(self, job_id: str) -> list[str]:
+        """Return the names of all that is stored for a job: pictures and what is made of them."""
+        return [name async for name, _ in list_all(self.blobs, f"{job_id}/")]
 
     async def put_sidecar(self, name: str, body: bytes) -> None:
         """Write a small JSON blob once; an existing one stays."""

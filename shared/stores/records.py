@@ -1,9 +1,10 @@
 """Job records, `{job_id}.json`: the truth about every job, and the entries that reuse finds."""
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from ..errors import RecordGone, UnreadableRecord
+from ..errors import RecordGone, StaleVersion, UnreadableRecord
 from ..ports import Blobs, Clock, Versioned
 from ..records.record import JobRecord
 from ..records.reuse import ReuseEntry
@@ -66,14 +67,14 @@ class ReuseEntries:
     async def read(self, key: str) -> ReuseEntry | None:
         """Return the entry of a key; None without one that this version can read."""
         try:
-            stored = await self._documents.read(_reuse_name(key))
+            stored = await self._documents.read(reuse_name(key))
         except UnreadableRecord:
             return None
         return stored.value if stored else None
 
     async def put(self, key: str, entry: ReuseEntry) -> None:
         """Write the entry of a key unless a newer job has one; a damaged one is replaced."""
-        name = _reuse_name(key)
+        name = reuse_name(key)
 
         async def attempt(_is_first: bool) -> None:  # noqa: FBT001 (of `until_written`)
             try:
@@ -88,10 +89,22 @@ class ReuseEntries:
 
         await until_written(attempt, self.clock, what=f"entry {name}")
 
+    async def remove(self, key: str, job_id: str) -> None:
+        """Delete the entry of a key if it names this job."""
+        name = reuse_name(key)
+        try:
+            stored = await self._documents.read(name)
+        except UnreadableRecord:
+            return
+        if stored and stored.value.job_id == job_id:
+            with contextlib.suppress(StaleVersion):  # a newer job has the entry now
+                await self.blobs.delete(name, if_version=stored.version)
+
     @property
     def _documents(self) -> Documents[ReuseEntry]:
         return Documents(self.blobs, ReuseEntry)
 
 
-def _reuse_name(key: str) -> str:
+def reuse_name(key: str) -> str:
+    """Return the blob name of the entry of a key."""
     return f"reuse/{key}.json"

@@ -114,11 +114,13 @@ async def accept(
     *,
     batch: BatchEntryRef | None = None,
     sender: str | None = None,
+    request_key: str | None = None,
 ) -> Accepted:
     """Accept a job, or find the same job when it was accepted before.
 
     If that job has ended, its last event is published again; no picture is made again. `batch` is
-    the entry that it is made from, `sender` is that of `validate_job`. Raises `Rejected` with every
+    the entry that it is made from, `sender` is that of `validate_job`, `request_key` names the
+    claim of a request of OpenAI's API. Raises `Rejected` with every
     fault (`ConflictingJob` for an id that belongs to another job), or `Unavailable`.
     """
     settings = configuration.settings
@@ -127,6 +129,7 @@ async def accept(
     if stored is None:
         try:
             record = await _open(job, world, configuration, batch=batch, sender=sender)
+            record = record.model_copy(update={"request_key": request_key})
         except Rejected:
             # It may have been accepted when a model was there, or its prompt's blob.
             stored = await _find_same(job, world)

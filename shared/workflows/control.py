@@ -14,7 +14,7 @@ from typing import Final
 
 from ..config.settings import Configuration
 from ..errors import BlobLeased, IllegalStep, NewerRecord, RecordGone, UnreadableRecord
-from ..jobs.commands import Command
+from ..jobs.commands import Action, Command
 from ..ports import Report, Versioned, What
 from ..records.commands import apply_command
 from ..records.index_entry import FIRST_CHECK_AFTER, index_entry_of
@@ -69,8 +69,13 @@ def _copy(command: Command, began_at: datetime, configuration: Configuration) ->
 
 async def execute_command(command: Command, world: World, configuration: Configuration) -> Report:
     """Carry out a command; raises `IllegalStep`, `RecordGone` or `Unavailable`."""
-    step = partial(apply_command, command=command)
-    state = await change_job(command.job_id, step, world, configuration)
+    if command.command is Action.ERASE:
+        from .erasure import erase_job  # noqa: PLC0415 (rare)
+
+        state = await erase_job(command.job_id, world, configuration)
+    else:
+        step = partial(apply_command, command=command)
+        state = await change_job(command.job_id, step, world, configuration)
     return Report(What.EXECUTED, command.job_id, {"command": command.command, "state": state})
 
 

@@ -5,13 +5,14 @@ between any two, the repeat of the client finds the claim and continues with the
 """
 
 import re
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from typing import Final
 
 from ..config.settings import Configuration
-from ..errors import RecordGone
+from ..errors import RecordGone, StaleVersion
 from ..http_api.openai_claims import RequestClaim, claim_key, is_repeat, open_claim
 from ..http_api.openai_errors import OpenAIRefused, refuse
 from ..http_api.openai_requests import ImagesRequest
@@ -60,7 +61,7 @@ async def take_request(
     new = open_claim(request, caller, derived_job_id(now, f"{key} {now.isoformat()}"), now)
 
     async def attempt(_: bool) -> Taken:  # noqa: FBT001 (of `until_written`)
-        found = await _claims(world).read(_name(key))
+        found = await _claims(world).read(claim_name(key))
         if found:
             record = await _read(found.value.job_id, world)
             keyed = idempotency_key is not None
@@ -72,12 +73,13 @@ async def take_request(
                 if not is_same:
                     raise _other_request(found.value)
                 return Taken(key, found.value, joined=True)
-        await _claims(world).write(_name(key), new, found.version if found else None)
+        await _claims(world).write(claim_name(key), new, found.version if found else None)
         return Taken(key, new, joined=False)
 
     taken = await until_written(attempt, world.clock, what="claim of a request")
     if await _read(taken.claim.job_id, world) is None:
-        await accept(request.job(taken.claim.job_id, caller), world, configuration)
+        job = request.job(taken.claim.job_id, caller)
+        await accept(job, world, configuration, request_key=key)
     return taken
 
 
@@ -91,7 +93,7 @@ def _other_request(claim: RequestClaim) -> OpenAIRefused:
 
 async def find_request(key: str, caller: str, world: World) -> RequestClaim:
     """Return the claim of this key; `OpenAIRefused` if the caller has no such request."""
-    found = await _claims(world).read(_name(key)) if _KEY.fullmatch(key) else None
+    found = await _claims(world).read(claim_name(key)) if _KEY.fullmatch(key) else None
     if found is None or found.value.caller != caller:
         raise refuse("there is no such request", status=HTTPStatus.NOT_FOUND)
     return found.value
@@ -115,11 +117,11 @@ async def note_answer(key: str, job_id: str, world: World) -> None:
     """Note that the answer of this job is about to be returned, unless one was before."""
 
     async def attempt(_: bool) -> None:  # noqa: FBT001 (of `until_written`)
-        found = await _claims(world).read(_name(key))
+        found = await _claims(world).read(claim_name(key))
         if found is None or found.value.job_id != job_id or found.value.answered_at:
             return
         answered = found.value.model_copy(update={"answered_at": world.clock.now()})
-        await _claims(world).write(_name(key), answered, found.version)
+        await _claims(world).write(claim_name(key), answered, found.version)
 
     await until_written(attempt, world.clock, what="claim of a request")
 
@@ -129,11 +131,19 @@ async def _read(job_id: str, world: World) -> JobRecord | None:
     return stored.value if stored else None
 
 
+async def forget_request(key: str, job_id: str, world: World) -> None:
+    """Delete the claim of a request if it is that of this job."""
+    found = await _claims(world).read(claim_name(key))
+    if found and found.value.job_id == job_id:
+        with suppress(StaleVersion):  # another request has the claim now
+            await world.records.blobs.delete(claim_name(key), if_version=found.version)
+
+
 def _claims(world: World) -> Documents[RequestClaim]:
     """Return the claims, which are beside the records: both are kept for the same time."""
     return Documents(world.records.blobs, RequestClaim)
 
 
-def _name(key: str) -> str:
+def claim_name(key: str) -> str:
     """Return the blob of a claim."""
     return f"requests/{key}.json"

@@ -96,6 +96,7 @@ TRIGGERS: dict[str, dict[str, str | list[str]]] = {
     "replay_job": http("jobs/{job_id}/replay", "POST"),
     "approve_job": http("jobs/{job_id}/approve", "POST"),
     "reject_job": http("jobs/{job_id}/reject", "POST"),
+    "erase_job": http("jobs/{job_id}/erase", "POST"),
     "release_job": http("jobs/{job_id}/release", "POST"),
     "fail_job": http("jobs/{job_id}/fail", "POST"),
     "upload_input": http("inputs/{*name}", "PUT"),

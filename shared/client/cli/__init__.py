@@ -4,7 +4,7 @@
 * `commands`: all sub-commands
 * `submit`: submit, estimate and explain jobs
 * `job_options`: a job as options
-* `jobs`: status, list, watch, events, get, cancel, release, fail, approve, reject and replay
+* `jobs`: status, list, watch, events, get, cancel, release, fail, approve, reject, replay and erase
 * `why`: explain a job
 * `batches`: start and follow batches
 * `dead_letters`: list, show, replay and purge dead letters

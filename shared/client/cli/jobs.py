@@ -11,7 +11,7 @@ from typing import Annotated, Final, Literal
 import typer
 from rich.text import Text
 
-from ...errors import ImageJobsError, Rejected
+from ...errors import IllegalStep, ImageJobsError, Rejected
 from ...records.record import JobState
 from ..checkup import list_queues
 from ..events import Event
@@ -345,6 +345,74 @@ def replay(
     with client() as jobs:
         found = [jobs.replay(each, pictures=pictures, within=within) for each in read_ids(job_ids)]
     _show(found, as_json=as_json)
+
+
+def erase(
+    job_ids: Annotated[
+        list[str] | None,
+        typer.Argument(help="Ids of jobs; `-` reads them from stdin, one on each line."),
+    ] = None,
+    *,
+    tenant: Annotated[
+        str | None, typer.Option("--tenant", help="Instead of ids: all jobs of this tenant.")
+    ] = None,
+    tag: Annotated[
+        str | None, typer.Option("--tag", metavar="NAME:VALUE", help="All jobs with this tag.")
+    ] = None,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask before many are erased.")] = False,
+    within: Within = COMMAND_SECONDS,
+    as_json: AsJson = False,
+) -> None:
+    """Delete the personal data of jobs that have ended; ids and costs stay.
+
+    The exit code is 1 if one of them could not be erased, such as a job that runs.
+    """
+    if bool(job_ids) == bool(tenant or tag):
+        raise typer.BadParameter("give ids, or select jobs with --tenant or --tag")
+    name, _, value = (tag or "").partition(":")
+    if tag and not (name and value):
+        raise typer.BadParameter(f"--tag: {tag!r} is not a tag; write customer:42")
+    if not (job_ids or yes):
+        typer.confirm(f"Erase all jobs {_describe_selection(tenant, tag)}?", abort=True, err=True)
+    with client() as jobs:
+        if job_ids:
+            ids = read_ids(job_ids)
+            found: Sequence[Status | ImageJobsError] = [
+                _erase_one(jobs, each, within=within) for each in ids
+            ]
+        else:
+            found = jobs.erase_many(tenant=tenant, tag=(name, value) if tag else None)
+    for each in found:
+        if isinstance(each, ImageJobsError):
+            print_error(each)
+        elif as_json:
+            print_json(status_json(each))
+        else:
+            _print_erased(each)
+    if not (found or as_json):
+        console().print("No jobs to erase.", style="dim")
+    raise typer.Exit(1 if any(isinstance(each, ImageJobsError) for each in found) else 0)
+
+
+def _describe_selection(tenant: str | None, tag: str | None) -> str:
+    of_tenant = f"of the tenant {tenant!r}" if tenant else ""
+    return " ".join(filter(None, [of_tenant, f"with the tag {tag!r}" if tag else ""]))
+
+
+def _erase_one(jobs: ImageJobs, job_id: str, *, within: float) -> Status | ImageJobsError:
+    try:
+        return jobs.erase(job_id, within=within)
+    except IllegalStep as error:
+        return error
+
+
+def _print_erased(status: Status) -> None:
+    if erased := status.record.erased:
+        lines = [f"{status.job_id} is erased"]
+        lines += [f"  deleted: {name}" for name in erased.deleted]
+        lines += [f"  kept: {each}" for each in erased.kept]
+        lines += [f"  events went to: {', '.join(erased.receivers)}"]
+        console().print("\n".join(lines), soft_wrap=True, markup=False, highlight=False)
 
 
 def _show(found: list[Status], *, as_json: bool) -> None:

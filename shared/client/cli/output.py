@@ -324,7 +324,9 @@ _MADE: Final = ("model", "size", "quality")
 
 
 def _describe_end(record: JobRecord) -> str:
-    """Say why a job failed, or whose pictures it has."""
+    """Say that a job is erased, why it failed, or whose pictures it has."""
+    if record.erased:
+        return "erased"
     if record.failure:
         return f"{record.failure.code}: {record.failure.message}"
     return f"pictures of {record.reused.job_id}" if record.reused else ""

@@ -124,6 +124,7 @@ release_job: Final = partial(_run_command, Action.RELEASE)
 fail_job: Final = partial(_run_command, Action.FAIL)
 approve_job: Final = partial(_run_command, Action.APPROVE)
 reject_job: Final = partial(_run_command, Action.REJECT)
+erase_job: Final = partial(_run_command, Action.ERASE)
 
 
 async def read_job(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:

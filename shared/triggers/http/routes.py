@@ -67,6 +67,7 @@ ROUTES: Final = (
         ("run", "pictures"),
         for_tenants=True,
     ),
+    Route("erase_job", ("POST",), "jobs/{job_id}/erase", "jobs", for_tenants=True),
     Route("release_job", ("POST",), "jobs/{job_id}/release", "jobs", ("run",)),
     Route("fail_job", ("POST",), "jobs/{job_id}/fail", "jobs", ("run", "reason")),
     Route("approve_job", ("POST",), "jobs/{job_id}/approve", "jobs", ("run", "reason")),

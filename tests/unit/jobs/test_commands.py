@@ -66,7 +66,7 @@ def test_a_faulty_command_names_its_fields(content: dict[str, Any], field: str) 
         ({"id": "fox"}, "use job_id"),
         (
             {"command": "cancle"},
-            "did you mean 'cancel'? use 'cancel', 'release', 'fail', 'replay', 'approve' or",
+            "did you mean 'cancel'? use 'cancel', 'release', 'fail', 'replay', 'approve'",
         ),
     ],
 )
