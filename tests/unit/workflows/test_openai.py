@@ -9,6 +9,7 @@ from shared.errors import InvalidJob, RecordGone
 from shared.http_api.openai_errors import OpenAIRefused
 from shared.http_api.openai_requests import ImagesRequest
 from shared.records.record import JobRecord, JobState
+from shared.workflows.erasure import erase_job
 from shared.workflows.openai import (
     Taken,
     find_request,
@@ -197,3 +198,30 @@ async def test_a_wait_for_a_job_that_was_deleted_ends() -> None:
     world = door.scene.world
     with pytest.raises(RecordGone):
         await wait_for_job("fox", until=world.clock.now(), world=world)
+
+
+async def test_an_erased_job_leaves_no_claim_and_its_key_begins_a_new_job() -> None:
+    door = Door()
+    taken = await door.take(key="k-1")
+    await door.answer(taken)
+    await door.scene.sweep_on()
+    await erase_job(taken.claim.job_id, door.scene.world, door.scene.configuration)
+    assert not [name for name in door.scene.world.container("jobs").stored if "requests/" in name]
+    with pytest.raises(OpenAIRefused):
+        await find_request(taken.key, "shop", door.scene.world)
+    door.scene.world.clock.advance(LATER)
+    again = await door.take(key="k-1")
+    assert (again.joined, again.claim.job_id == taken.claim.job_id) == (False, False)
+
+
+async def test_a_claim_that_another_job_has_taken_over_stays() -> None:
+    door = Door()
+    taken = await door.take()
+    await door.answer(taken)
+    door.scene.world.clock.advance(LATER)
+    newer = await door.take()
+    await door.answer(newer)
+    await erase_job(taken.claim.job_id, door.scene.world, door.scene.configuration)
+    assert (await find_request(newer.key, "shop", door.scene.world)) == newer.claim.model_copy(
+        update={"answered_at": door.scene.world.clock.now()}
+    )
