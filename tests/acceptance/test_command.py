@@ -251,6 +251,25 @@ def test_a_job_is_cancelled_and_replayed(terminal: Terminal) -> None:
     assert "nothing is left to cancel" in terminal.run("cancel", "cli-10", code=2)
 
 
+def test_the_data_of_a_customer_is_erased_by_its_tag(
+    terminal: Terminal, stack: RunningStack
+) -> None:
+    for job_id in ("cli-erase-1", "cli-erase-2"):
+        terminal.json(
+            "submit", "a fox", "--id", job_id, "-q", "low", "--tag", "customer=cli-erase", "--wait"
+        )
+    erased = terminal.json("erase", "cli-erase-1")
+    assert erased["erased"]["receivers"][0] == "image-events"
+    assert "images/cli-erase-1/default/0.png" in erased["erased"]["deleted"]
+    assert stack.blob("images", "cli-erase-1/default/0.png") is None
+    assert erased["cost_usd"] > 0
+    said = terminal.run("erase", "--tag", "customer:cli-erase", "--yes")
+    assert "cli-erase-2 is erased" in said
+    assert "cli-erase-1" not in said  # it has no tag any more
+    assert "No jobs to erase" in terminal.run("erase", "--tag", "customer:cli-erase", "--yes")
+    assert "is erased" in terminal.run("replay", "cli-erase-1", code=2)
+
+
 def until_known(terminal: Terminal, job_id: str) -> None:
     until(lambda: main(["status", job_id, "--json"]) == 0, f"record of {job_id}")
     terminal.flush()
