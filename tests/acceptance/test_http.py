@@ -141,6 +141,29 @@ def test_the_same_job_sent_again_is_answered_with_its_state(
     assert len(stack.billed("http-3")) == 1
 
 
+def test_an_erased_job_keeps_its_id_and_its_costs_and_nothing_else(
+    stack: RunningStack, caller: Caller
+) -> None:
+    path = "/api/jobs/http-erase"
+    caller.call("POST", "/api/jobs", {**FOX, "job_id": "http-erase", "tags": {"who": "jane"}})
+    before = caller.ended(path)
+    erased = caller.call("POST", f"{path}/erase")
+    told = caller.call("GET", path)
+    assert erased.status == told.status == 200
+    assert erased.json == told.json
+    assert told.json["erased"]["receivers"] == ["image-events"]
+    assert told.json["cost_usd"] == before["cost_usd"] > 0
+    assert told.json["job"]["prompt"] == "erased"
+    assert b"jane" not in told.body
+    assert stack.blob("images", before["images"][0]["blob"]) is None
+    again = caller.call(
+        "POST", "/api/jobs", {**FOX, "job_id": "http-erase", "tags": {"who": "jane"}}
+    )
+    assert (again.status, again.json["code"]) == (409, "conflict")
+    assert caller.call("POST", f"{path}/replay").json["code"] == "wrong_state"
+    assert caller.call("POST", f"{path}/erase").json == told.json
+
+
 def test_an_id_of_another_job_is_a_conflict(caller: Caller) -> None:
     caller.call("POST", "/api/jobs", {**FOX, "job_id": "http-4"})
     refused = caller.call("POST", "/api/jobs", {**FOX, "job_id": "http-4", "n": 2})
