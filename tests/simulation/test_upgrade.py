@@ -8,6 +8,8 @@ import pytest
 from jsonschema import Draft202012Validator
 
 from shared.records.record import JobState
+from shared.workflows.erasure import erase_job
+from tests.simulation.scene import run
 from tests.simulation.snapshots import (
     MODELS,
     Snapshot,
@@ -88,6 +90,19 @@ def faults(schemas: dict[str, Any], taken: list[Snapshot]) -> list[str]:
 async def test_documents_of_this_version_are_read_by_the_version_before(version: Path) -> None:
     schemas = json.loads((version / "schemas.json").read_text())
     assert faults(schemas, await snapshots()) == []
+
+
+@pytest.mark.parametrize("version", BESIDE, ids=lambda path: path.name)
+async def test_an_erased_job_is_read_by_the_version_before(version: Path) -> None:
+    scene = await run({"job_id": "fox-1", "prompt": "a fox"})
+    await erase_job("fox-1", scene.world, scene.configuration)
+    schemas = json.loads((version / "schemas.json").read_text())
+    (entry,) = scene.world.ended_jobs.values()
+    for kind, document in (("record", scene.record("fox-1")), ("index", entry)):
+        # The entry is stored without its defaults.
+        stored = json.loads(document.model_dump_json(exclude_defaults=kind == "index"))
+        assert stored["erased"]
+        assert not [*Draft202012Validator(schemas[kind]).iter_errors(stored)]
 
 
 @pytest.mark.parametrize(
