@@ -6,14 +6,23 @@ from datetime import UTC, timedelta
 from pathlib import Path
 from typing import Final, Literal
 
-from ..errors import ConflictingJob, Fault, ImageJobsError, InvalidJob, Rejected
+from ..errors import (
+    ConflictingJob,
+    Fault,
+    ImageJobsError,
+    InvalidJob,
+    Rejected,
+    StoreUnavailable,
+)
 from ..events.data import Image
+from ..http_api.waits import WaitStatus, describe_wait, find_pools
 from ..jobs.commands import Action, Command
 from ..jobs.fields import is_job_id, quote_value
 from ..records.commands import apply_command
 from ..records.dead_letter import DeadLetter, DeadLetterKind, dead_letter_name
 from ..records.erasure import is_tombstone
 from ..records.index_entry import JobFilter
+from ..records.record import JobRecord
 from .connection import Connection, attempt
 from .results import DamagedPicture, NoSuchBlob, NoSuchJob, Receipt, Status, StillRunning
 
@@ -58,7 +67,17 @@ async def read_status(job: str | Receipt, app: Connection) -> Status:
             f"job {id_of(job)!r} has no record in {app.settings.jobs_container}/: the app has not "
             "read its message yet, or has rejected it, or it was never sent"
         )
-    return found
+    return Status(found.record, await _find_wait(found.record, app))
+
+
+async def _find_wait(record: JobRecord, app: Connection) -> WaitStatus | None:
+    """Return what a job waits for; None where this caller may not read the ledgers of the pools."""
+    pools = find_pools(record, app.configuration)
+    try:
+        ledgers = await app.pools.look_all(pools)
+    except StoreUnavailable:
+        return None
+    return describe_wait(record, ledgers, app.configuration, now=app.clock.now())
 
 
 async def wait_for_job(job: str | Receipt, app: Connection, *, within: float | None) -> Status:

@@ -18,6 +18,7 @@ from typing import Literal
 from ..errors import ImageJobsError, Unavailable
 from ..events.data import Image, Spending
 from ..events.projection import images_of, spending_of
+from ..http_api.waits import WaitStatus
 from ..jobs.job import Job
 from ..records.record import JobRecord, JobState, TaskState
 from ..routing.plan import Plan, estimate_usd
@@ -65,6 +66,9 @@ class Status:
     """The state of a job, from its record."""
 
     record: JobRecord
+    #: What it waits for, and when its calls are expected, as `status` and `status_many` read it;
+    #: None when it does not wait, and where the ledger of its pool may not be read.
+    wait: WaitStatus | None = None
 
     @property
     def job_id(self) -> str:

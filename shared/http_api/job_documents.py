@@ -34,6 +34,7 @@ from ..records.transitions import OPEN
 from ..redaction import hide_query
 from ..routing.plan import Plan, estimate_usd
 from ..vocabulary import EventType, preview_name
+from .waits import WaitStatus
 
 
 class PlanStatus(Data):
@@ -141,6 +142,9 @@ class JobStatus(Spending):
     batch_id: str | None = Field(description="The batch that began it, if one did.")
     tenant: str
     cancelling: bool = Field(description="It was cancelled, and a call under way is waited for.")
+    wait: WaitStatus | None = Field(
+        description="What it waits for, and when its calls are expected; null: nothing."
+    )
     job: dict[str, JsonValue] = Field(description="As it was asked for; defaults are left out.")
     plans: tuple[PlanStatus, ...]
     estimate_usd: float | None
@@ -255,7 +259,9 @@ def describe_estimate(plans: tuple[Plan, ...], reused: Reused | None = None) -> 
     )
 
 
-def describe_job(record: JobRecord, links: Mapping[str, str] = {}) -> JobStatus:
+def describe_job(
+    record: JobRecord, links: Mapping[str, str] = {}, *, wait: WaitStatus | None = None
+) -> JobStatus:
     """Return everything about a job, with a link to each picture whose blob is in `links`."""
     return JobStatus.copy_from(
         record,
@@ -263,6 +269,7 @@ def describe_job(record: JobRecord, links: Mapping[str, str] = {}) -> JobStatus:
         batch_id=record.batch.batch_id if record.batch else None,
         tenant=record.job.tenant,
         cancelling=record.state is JobState.RUNNING and record.cancel_requested is not None,
+        wait=wait,
         job=_describe_request(record.job),
         plans=tuple(map(describe_plan, record.plans)),
         tasks=tuple(_task(record, task) for task in record.tasks),

@@ -9,7 +9,7 @@ so these writes need no id as those of `documents` do.
 import asyncio
 import logging
 import uuid
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
@@ -161,6 +161,10 @@ class PoolLedgers:
         At most one read, and no write.
         """
         return await self._ledger(pool).look()
+
+    async def look_all(self, pools: Iterable[str]) -> dict[str, Ledger | None]:
+        """Return the ledgers of some pools, as `look` does; at most one read for each."""
+        return {pool: await self.look(pool) for pool in pools}
 
     def last_seen(self, pool: str) -> Ledger | None:
         """Return the ledger as this process saw it last, however long ago; no read."""

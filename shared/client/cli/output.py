@@ -291,7 +291,7 @@ def quote_json(quote: Quote) -> dict[str, Any]:
 
 def status_json(status: Status) -> dict[str, Any]:
     """Return a status as JSON, the same document as over HTTP."""
-    return describe_job(status.record).model_dump(mode="json")
+    return describe_job(status.record, wait=status.wait).model_dump(mode="json")
 
 
 def status_table(found: Mapping[str, Status | Rejected | None], now: datetime) -> Table:
@@ -315,7 +315,7 @@ def status_table(found: Mapping[str, Status | Rejected | None], now: datetime) -
             f"{len(status.images)}",
             duration((until - record.accepted_at).total_seconds()),
             *list_sizes(record.plans),
-            _describe_end(record),
+            _describe_end(record) or describe_times(status, now),
         )
     return rows
 
@@ -330,6 +330,20 @@ def _describe_end(record: JobRecord) -> str:
     if record.failure:
         return f"{record.failure.code}: {record.failure.message}"
     return f"pictures of {record.reused.job_id}" if record.reused else ""
+
+
+def describe_times(status: Status, now: datetime) -> str:
+    """Say what a job waits for, and when it is expected to be called and done; empty if nothing."""
+    if not (wait := status.wait):
+        return ""
+    times = [
+        f"{name} in {duration((at - now).total_seconds())} ({at.astimezone():%H:%M:%S})"
+        for name, at in (("next call", wait.call_at), ("done", wait.done_at))
+        if at and at > now
+    ]
+    if wait.reason == "budget" and wait.until:
+        times.append(f"continues {wait.until.astimezone():%Y-%m-%d %H:%M}")
+    return " ".join([wait.message, *([", ".join(times)] if times else [])])
 
 
 def bar(status: Status, *, width: int = 8) -> Text:

@@ -26,6 +26,7 @@ from .output import (
     console,
     cost,
     count,
+    describe_times,
     dollars,
     duration,
     gallery_link,
@@ -145,6 +146,8 @@ def explain(status: Status, facts: Facts) -> Iterator[tuple[str, Text]]:
     yield "state", Text.assemble(MARKS[status.state], f"  after {age}, {pictures}, ", calls)
     if record.state is JobState.RUNNING:
         yield "waits for", styled(_find_wait(record, facts))
+    if expected := describe_times(status, facts.now):
+        yield "expected", styled(expected)
     if failure := record.failure:
         yield "reason", styled(f"{failure.code}: {failure.message}")
         if meaning := _of_code(FAILURES, failure.code):

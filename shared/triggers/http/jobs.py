@@ -38,6 +38,7 @@ from ...http_api.queries import (
     read_list_query,
     wants_links,
 )
+from ...http_api.waits import WaitStatus, describe_wait, find_pools
 from ...jobs.commands import Action
 from ...jobs.fields import is_job_id
 from ...jobs.parsing import MAX_MESSAGE_BYTES, Message
@@ -59,7 +60,7 @@ async def submit_job(req: func.HttpRequest, configuration: Configuration) -> fun
     accepted = await submit(_message(req, configuration), world, configuration)
     what = What.ACCEPTED if accepted.is_new else What.REPEATED
     log_report("submit_job", Report(what, accepted.stored.value.job_id))
-    return _job_response(accepted.stored, now=world.clock.now())
+    return await _job_response(accepted.stored, world, configuration)
 
 
 async def estimate_job(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
@@ -96,14 +97,37 @@ def read_body(req: func.HttpRequest, most: int) -> bytes:
     return body
 
 
-def _job_response(stored: Versioned[JobRecord], *, now: datetime) -> func.HttpResponse:
+async def _job_response(
+    stored: Versioned[JobRecord], world: World, configuration: Configuration
+) -> func.HttpResponse:
     """Return a job as a response: 202 while it runs, 200 when it has ended."""
     record = stored.value
+    wait = await _find_wait(record, world, configuration)
     running = record.state is JobState.RUNNING
-    headers = {"Location": JOB_PATH.format(job_id=record.job_id), "ETag": stored.version}
+    headers = {
+        "Location": JOB_PATH.format(job_id=record.job_id),
+        "ETag": _find_version(stored.version, wait),
+    }
     if running:
-        headers["Retry-After"] = str(poll_after(record, now))
-    return json_response(describe_job(record), status=202 if running else 200, headers=headers)
+        headers["Retry-After"] = str(poll_after(record, world.clock.now()))
+    document = describe_job(record, wait=wait)
+    return json_response(document, status=202 if running else 200, headers=headers)
+
+
+async def _find_wait(
+    record: JobRecord, world: World, configuration: Configuration
+) -> WaitStatus | None:
+    """Return what a job waits for; at most one read for each pool that it may call."""
+    ledgers = await world.pools.look_all(find_pools(record, configuration))
+    return describe_wait(record, ledgers, configuration, now=world.clock.now())
+
+
+def _find_version(version: str, wait: WaitStatus | None) -> str:
+    """Return the version of a job's document: while it waits, it changes with the line too."""
+    if wait is None:
+        return version
+    digest = hashlib.sha256(f"{version} {wait.model_dump_json()}".encode()).hexdigest()
+    return f'"{digest[:32]}"'
 
 
 async def _run_command(
@@ -115,7 +139,7 @@ async def _run_command(
     await _stored_job(req, world, configuration)
     command = read_command_query(action, job_id, req.params)
     log_report(f"{action}_job", await execute_command(command, world, configuration))
-    return _job_response(await _stored_job(req, world, configuration), now=world.clock.now())
+    return await _job_response(await _stored_job(req, world, configuration), world, configuration)
 
 
 cancel_job: Final = partial(_run_command, Action.CANCEL)
@@ -133,14 +157,16 @@ async def read_job(req: func.HttpRequest, configuration: Configuration) -> func.
     links = wants_links(req.params, configuration.settings)
     stored = await _stored_job(req, world, configuration)
     record = stored.value
+    wait = await _find_wait(record, world, configuration)
+    version = _find_version(stored.version, wait)
     # With links the document is different each time, so it has no version.
-    headers = {} if links else {"ETag": stored.version}
+    headers = {} if links else {"ETag": version}
     if record.state is JobState.RUNNING:
         headers["Retry-After"] = str(poll_after(record, world.clock.now()))
-    if not links and matches_version(req.headers.get("if-none-match"), stored.version):
+    if not links and matches_version(req.headers.get("if-none-match"), version):
         return empty_response(304, headers)
     urls = await _make_links(list_blobs(record), world, configuration) if links else {}
-    return json_response(describe_job(record, urls), headers=headers)
+    return json_response(describe_job(record, urls, wait=wait), headers=headers)
 
 
 async def _make_links(

@@ -72,7 +72,7 @@ function live(job, status, overview, now) {
     return { kind: "work", sign: "work", word: "Being made", title, more: `${so}Under way for ${seconds(passed)}.`, acts: [], share: share || Math.min(0.97, passed / usual) };
   }
   if (calls.length && ended.length === calls.length) return { ...waiting, kind: "work", sign: "work", word: "Being made", title: "Making the smaller versions", share: null };
-  return { ...waiting, share, title: so + reason(status, overview, now), more: status && now - Date.parse(job.accepted_at) > 2000 ? `Waiting for ${seconds((now - Date.parse(job.accepted_at)) / 1000)}.` : "" };
+  return { ...waiting, share, title: so + reason(status, overview, now), more: since(job, status, now) };
 }
 
 // Why a job waits, by the ledger of the pool that it waits for.
@@ -85,10 +85,30 @@ function reason(status, overview, now) {
   }
   const budget = overview?.budget;
   if (budget?.left_usd === 0) return "Until midnight UTC: nothing is left of today’s budget.";
+  const told = status?.wait && line(status.wait, now);
+  if (told) return told;
   const busy = pools.find(({ pace }) => pace && Date.parse(pace.next_call_at) - now > 1500);
   if (busy) return `About ${seconds((Date.parse(busy.pace.next_call_at) - now) / 1000)}: ${busy.pool} is busy, ${plural(busy.pace.waiting, "call waits", "calls wait")}.`;
   const retried = status?.tasks.find((task) => task.state === "pending" && task.unpaid_retries);
   return retried ? "The provider was busy. We ask again in a moment." : "It begins in a moment.";
+}
+
+// Why the next call of a job is later, and when it is expected; null if it is due.
+function line({ reason: why, until, ahead, call_at: called, pool }, now) {
+  if (why === "not_before") return `Until ${moment(until)}: you asked for no call before.`;
+  if (!called || Date.parse(called) - now < 1500) return null;
+  return `About ${seconds((Date.parse(called) - now) / 1000)}: ${ahead ? `${plural(ahead, "call comes", "calls come")} first in the line of ${pool}` : `it is the next call of ${pool}`}.`;
+}
+
+// A time of today, or with its day.
+const moment = (text) => (new Date(text).toDateString() === new Date().toDateString() ? clock(text) : new Date(text).toLocaleString([], { weekday: "short", hour: "2-digit", minute: "2-digit" }));
+
+// Waiting since, and done when.
+function since(job, status, now) {
+  if (!status) return "";
+  const passed = now - Date.parse(job.accepted_at);
+  const done = status.wait?.done_at;
+  return [passed > 2000 ? `Waiting for ${seconds(passed / 1000)}.` : "", done && Date.parse(done) > now ? `Done at about ${moment(done)}.` : ""].filter(Boolean).join(" ");
 }
 
 // Why nothing is called in a pool at the moment; null if calls are made.

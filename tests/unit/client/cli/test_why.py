@@ -14,6 +14,7 @@ from shared.client.cli.why import ACTIONS, CORRECTIONS, Facts, explain
 from shared.client.results import NoSuchJob, Status
 from shared.errors import Fault, ImageJobsError, InvalidJob, Rejected
 from shared.http_api.limits import BudgetStatus, CircuitStatus, PaceStatus
+from shared.http_api.waits import WaitStatus
 from shared.records.record import Failure, JobRecord, JobState, TaskState
 from shared.vocabulary import FailureCode, RejectionCode
 from tests.builders.ended_jobs import AT, DONE_AT, attempt, failed, plan, record, task
@@ -195,3 +196,20 @@ def test_the_page_of_the_gallery_is_linked_where_the_app_is_known(
     monkeypatch.setenv("IMAGE_JOBS_URL", "http://127.0.0.1:7071/")
     lines = asked(capsys, monkeypatch, App(NoSuchJob("no")), code=4)
     assert lines["see"] == "http://127.0.0.1:7071/api/gallery#job=fox"
+
+
+def test_a_waiting_job_has_its_place_and_its_times() -> None:
+    wait = WaitStatus(
+        reason="place_in_line",
+        message="11 calls come first in the quota pool gpt-image-2.",
+        until=DONE_AT + timedelta(seconds=110),
+        pool="gpt-image-2",
+        ahead=11,
+        call_at=DONE_AT + timedelta(seconds=110),
+        done_at=DONE_AT + timedelta(seconds=140),
+    )
+    lines = {name: text.plain for name, text in explain(Status(WAITING, wait), facts())}
+    assert len(lines) <= MOST_LINES
+    assert lines["expected"].startswith("11 calls come first in the quota pool gpt-image-2.")
+    assert "next call in 110 s" in lines["expected"]
+    assert "done in 2 min" in lines["expected"]
