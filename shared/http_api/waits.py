@@ -148,6 +148,8 @@ def _explain(
     if first.throttled_until:
         message = f"The service throttles {first.pool} (429)."
         return "throttled", message, first.throttled_until
+    if not first.ahead:
+        return "place_in_line", f"It is the next call of the quota pool {first.pool}.", first.at
     calls = "1 call comes" if first.ahead == 1 else f"{first.ahead:,} calls come"
     return "place_in_line", f"{calls} first in the quota pool {first.pool}.", first.at
 

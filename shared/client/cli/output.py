@@ -21,9 +21,10 @@ from rich.text import Text
 
 from ...errors import ImageJobsError, Rejected
 from ...http_api.job_documents import describe_job
+from ...http_api.waits import WaitStatus
 from ...jobs.text import parse_json
 from ...records.index_entry import IndexEntry
-from ...records.record import JobRecord, JobState
+from ...records.record import JobState
 from ...redaction import printable
 from ...routing.plan import Plan
 from ..results import Quote, Status
@@ -315,7 +316,7 @@ def status_table(found: Mapping[str, Status | Rejected | None], now: datetime) -
             f"{len(status.images)}",
             duration((until - record.accepted_at).total_seconds()),
             *list_sizes(record.plans),
-            _describe_end(record) or describe_times(status, now),
+            _describe_end(status, now),
         )
     return rows
 
@@ -323,27 +324,35 @@ def status_table(found: Mapping[str, Status | Rejected | None], now: datetime) -
 _MADE: Final = ("model", "size", "quality")
 
 
-def _describe_end(record: JobRecord) -> str:
-    """Say that a job is erased, why it failed, or whose pictures it has."""
+def _describe_end(status: Status, now: datetime) -> str:
+    """Say that a job is erased, why it waits or failed, or whose pictures it has."""
+    record, wait = status.record, status.wait
     if record.erased:
         return "erased"
+    if wait:
+        times = describe_times(wait, now)
+        return f"{wait.message} {times[:1].upper()}{times[1:]}".rstrip()
     if record.failure:
         return f"{record.failure.code}: {record.failure.message}"
     return f"pictures of {record.reused.job_id}" if record.reused else ""
 
 
-def describe_times(status: Status, now: datetime) -> str:
-    """Say what a job waits for, and when it is expected to be called and done; empty if nothing."""
-    if not (wait := status.wait):
-        return ""
-    times = [
-        f"{name} in {duration((at - now).total_seconds())} ({at.astimezone():%H:%M:%S})"
-        for name, at in (("next call", wait.call_at), ("done", wait.done_at))
+def describe_times(wait: WaitStatus, now: datetime) -> str:
+    """Return when a waiting job is expected to continue, to be called and to be done, as text."""
+    begin = wait.until if wait.reason == "budget" else None
+    expected = (("continues", begin), ("next call", wait.call_at), ("done", wait.done_at))
+    return ", ".join(
+        f"{name} in {duration((at - now).total_seconds())} ({_clock(at, now)})"
+        for name, at in expected
         if at and at > now
-    ]
-    if wait.reason == "budget" and wait.until:
-        times.append(f"continues {wait.until.astimezone():%Y-%m-%d %H:%M}")
-    return " ".join([wait.message, *([", ".join(times)] if times else [])])
+    )
+
+
+def _clock(at: datetime, now: datetime) -> str:
+    """Return a local time, with its day unless that is today."""
+    here = at.astimezone()
+    is_today = here.date() == now.astimezone().date()
+    return f"{here:%H:%M:%S}" if is_today else f"{here:%Y-%m-%d %H:%M}"
 
 
 def bar(status: Status, *, width: int = 8) -> Text:

@@ -145,9 +145,12 @@ def explain(status: Status, facts: Facts) -> Iterator[tuple[str, Text]]:
     calls = bar(status).append(" calls")
     yield "state", Text.assemble(MARKS[status.state], f"  after {age}, {pictures}, ", calls)
     if record.state is JobState.RUNNING:
-        yield "waits for", styled(_find_wait(record, facts))
-    if expected := describe_times(status, facts.now):
-        yield "expected", styled(expected)
+        early = (wait := status.wait) and wait.reason == "not_before"
+        reason = "its `not_before`" if early else _find_wait(record, facts)
+        yield "waits for", styled(reason)
+    if (wait := status.wait) and (expected := describe_times(wait, facts.now)):
+        ahead = f"; {count(wait.ahead, 'call comes', 'calls come')} first" if wait.ahead else ""
+        yield "expected", styled(f"{expected}{ahead}")
     if failure := record.failure:
         yield "reason", styled(f"{failure.code}: {failure.message}")
         if meaning := _of_code(FAILURES, failure.code):

@@ -210,6 +210,6 @@ def test_a_waiting_job_has_its_place_and_its_times() -> None:
     )
     lines = {name: text.plain for name, text in explain(Status(WAITING, wait), facts())}
     assert len(lines) <= MOST_LINES
-    assert lines["expected"].startswith("11 calls come first in the quota pool gpt-image-2.")
-    assert "next call in 110 s" in lines["expected"]
-    assert "done in 2 min" in lines["expected"]
+    assert lines["expected"].startswith("next call in 110 s (")
+    assert ", done in 2 min (" in lines["expected"]
+    assert lines["expected"].endswith("; 11 calls come first")
