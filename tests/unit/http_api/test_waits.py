@@ -146,7 +146,7 @@ def test_a_job_whose_calls_have_ended_waits_for_its_renditions() -> None:
     assert described(job, None).reason == "renditions"
 
 
-@pytest.mark.parametrize("state", set(JobState) - {JobState.RUNNING})
+@pytest.mark.parametrize("state", sorted(set(JobState) - {JobState.RUNNING}))
 def test_a_job_that_has_ended_does_not_wait(state: JobState) -> None:
     ended = record(state=state)
     assert describe_wait(ended, {}, CONFIGURATION, now=AT) is None
