@@ -55,6 +55,9 @@ def _parser() -> argparse.ArgumentParser:
     quota.add_argument("--rpm", type=float, default=240, help="requests per minute of the quota")
     quota.add_argument("--hosts", type=int, nargs="+", default=[1, 2, 4], metavar="N")
     quota.add_argument("--seed", type=int, default=1)
+    quota.add_argument(
+        "--tenants", type=int, metavar="N", help="share it among N tenants instead, on most hosts"
+    )
     return parser
 
 
@@ -133,8 +136,10 @@ def main() -> int:
             return drill.main(given.only, write=given.write)
         case "quota":
             from local.quota import run as quota  # noqa: PLC0415 - see above
+            from local.quota import tenants  # noqa: PLC0415 - see above
 
-            return quota.main(quota.QuotaOptions(given.jobs, given.rpm, given.hosts, given.seed))
+            options = quota.QuotaOptions(given.jobs, given.rpm, given.hosts, given.seed)
+            return tenants.main(options, given.tenants) if given.tenants else quota.main(options)
         case _:
             return _up(given)
 
