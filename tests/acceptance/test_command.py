@@ -241,7 +241,7 @@ def test_what_is_wrong_with_a_job_is_said_before_anything_is_sent(
 
 
 def test_a_job_is_cancelled_and_replayed(terminal: Terminal) -> None:
-    terminal.json("submit", "a fox [[fault-once:429,3000]]", "--id", "cli-10", "-q", "low")
+    terminal.json("submit", "a fox [[fault-once:429,12000]]", "--id", "cli-10", "-q", "low")
     until_known(terminal, "cli-10")
     assert terminal.json("cancel", "cli-10", "--reason", "no need")["state"] == "cancelled"
     assert "nothing is left" not in terminal.run("cancel", "cli-10")

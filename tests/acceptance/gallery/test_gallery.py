@@ -72,7 +72,7 @@ def test_pictures_come_first_and_each_tile_says_what_happened(page: Page) -> Non
     for job in JOBS:
         expect(tile(page, str(job["job_id"]))).to_be_visible()
     # Above the fold of a laptop.
-    assert page.evaluate("document.querySelector('.tile').getBoundingClientRect().top") < 260
+    assert page.evaluate("document.querySelector('.tile').getBoundingClientRect().top") < 280
     refused = tile(page, "refused")
     expect(refused).to_contain_text("The safety filter refused this prompt.")
     expect(refused).to_contain_text("may have been paid.")
