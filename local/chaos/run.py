@@ -3,7 +3,7 @@
 import json
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -42,6 +42,11 @@ _FAULTS: Final = {
 }
 #: Share of the messages that are sent twice.
 _TWICE: Final = 0.25
+#: Who shares the quota; the second has money for a few of its jobs only.
+_TENANTS: Final = (
+    {"name": "shop", "weight": 2},
+    {"name": "press", "daily_budget_usd": 1.0},
+)
 _POLICIES: Final = ("retry_once", "retry_once", "park", "fail")
 
 
@@ -61,10 +66,12 @@ class ChaosOptions:
 def run_chaos(options: ChaosOptions, log: Callable[[str], None]) -> Audit:
     """Run the trial and return the audit."""
     chance = random.Random(options.seed)  # noqa: S311 - faults, not secrets
-    with start_target(options.hosts, OPTIONS, log) as target:
+    tenants = ("--set", f"TENANTS={json.dumps(_TENANTS)}")
+    with start_target(options.hosts, (*OPTIONS, *tenants), log) as target:
         for fault, rate in _FAULTS.items():
             target.admin("faults", method="POST", body={"fault": fault, "rate": rate})
-        submitted = submit(target, options, chance)
+        names = [str(each["name"]) for each in _TENANTS]
+        submitted = submit(target, options, chance, tenants=names)
         kill_hosts(target, options, chance)
         target.admin("faults", method="DELETE")
         wait(target, set(submitted), options.patience)
@@ -85,14 +92,21 @@ def _jobs(count: int, chance: random.Random) -> Iterator[dict[str, Any]]:
         }
 
 
-def submit(target: Target, options: ChaosOptions, chance: random.Random) -> list[str]:
-    """Send every job at a random time of the trial, and some of the messages twice."""
+def submit(
+    target: Target, options: ChaosOptions, chance: random.Random, *, tenants: Sequence[str] = ()
+) -> list[str]:
+    """Send every job at a random time of the trial, and some of the messages twice.
+
+    Without `tenants` no job names one: the version before knows none.
+    """
 
     def delay() -> int:
         return chance.randrange(int(options.seconds) + 1)
 
     submitted = []
     for job in _jobs(options.jobs, chance):
+        if tenants:
+            job["tenant"] = chance.choice(tenants)
         body = json.dumps(job)
         target.send("image-jobs", body, delay=delay())
         if chance.random() < _TWICE:
