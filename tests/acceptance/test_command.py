@@ -106,11 +106,11 @@ def test_events_of_a_reply_queue_are_printed_and_deleted(
     terminal: Terminal, stack: RunningStack
 ) -> None:
     stack.queues.create_queue("cli-replies")
-    job = {"prompt": "a fox", "job_id": "cli-10", "quality": "low", "reply_to": "cli-replies"}
+    job = {"prompt": "a fox", "job_id": "cli-events", "quality": "low", "reply_to": "cli-replies"}
     terminal.json("submit", "-f", "-", "--wait", stdin=json.dumps(job))
     until(lambda: stack.left("cli-replies"), "an event")
     event = terminal.json("events", "cli-replies")
-    assert (event["type"], event["data"]["job_id"]) == ("image.job.succeeded", "cli-10")
+    assert (event["type"], event["data"]["job_id"]) == ("image.job.succeeded", "cli-events")
     assert stack.left("cli-replies") == 0
     assert "belong to its receivers" in terminal.run("events", "image-events", code=2)
 
@@ -241,7 +241,7 @@ def test_what_is_wrong_with_a_job_is_said_before_anything_is_sent(
 
 
 def test_a_job_is_cancelled_and_replayed(terminal: Terminal) -> None:
-    terminal.json("submit", "a fox [[fault-once:429,12000]]", "--id", "cli-10", "-q", "low")
+    terminal.json("submit", "a fox [[fault-once:429,5000]]", "--id", "cli-10", "-q", "low")
     until_known(terminal, "cli-10")
     assert terminal.json("cancel", "cli-10", "--reason", "no need")["state"] == "cancelled"
     assert "nothing is left" not in terminal.run("cancel", "cli-10")
