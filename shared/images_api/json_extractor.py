@@ -161,10 +161,11 @@ class JsonExtractor:
             if escape >= 0 and (stop - escape == 1 or chunk[escape + 1 : escape + 2] == b"u"):
                 self._cut, stop = chunk[escape:], escape
         try:
-            text: str = json.loads(b'"%b"' % chunk[at:stop], strict=False)
+            # A byte a character: whether bytes are UTF-8 may depend on where they were cut.
+            text: str = json.loads(f'"{chunk[at:stop].decode("latin-1")}"', strict=False)
         except ValueError:
             return chunk[at:stop]  # its backslash is no base64
-        return text.encode("utf-8", "surrogatepass")
+        return text.encode("latin-1", "replace")
 
     def _end_string(self, end: bytes, *, member: str | None = None) -> None:
         self._keep(end)
