@@ -55,10 +55,8 @@ class WaitingTasks:
             delay = min(time - now - AHEAD, LONGEST_DELAY)
             kept = message.model_copy(update={"lane": lane, "due": due})
             await self._queues.send(self._waiting, kept.to_bytes(), delay=delay)
-            return
-        visible = time if due else time - LEAD
-        body = message.model_copy(update={"lane": None, "due": None}).to_bytes()
-        await self._queues.send(self._lanes[lane], body, delay=max(visible - now, timedelta()))
+        else:
+            await self._send_to_lane(message, lane, time if due else time - LEAD, now)
 
     async def move_due(self) -> int:
         """Send what is due soon to its lane; return how many were moved.
@@ -97,10 +95,14 @@ class WaitingTasks:
         if time - now > AHEAD + NEXT_LOOK:
             await self.send(message, lane, due=due)
             return False
-        visible = time if due else time - LEAD
-        body = message.model_copy(update={"lane": None, "due": None}).to_bytes()
-        await self._queues.send(self._lanes[lane], body, delay=max(visible - now, timedelta()))
+        await self._send_to_lane(message, lane, time if due else time - LEAD, now)
         return True
+
+    async def _send_to_lane(
+        self, message: TaskMessage, lane: Lane, visible_at: datetime, now: datetime
+    ) -> None:
+        body = message.model_copy(update={"lane": None, "due": None}).to_bytes()
+        await self._queues.send(self._lanes[lane], body, delay=max(visible_at - now, timedelta()))
 
     async def _find_call(self, ticket: Ticket, now: datetime) -> datetime:
         """Return when a ticket is due as its line is now: a 429 or a new rate has moved it."""
