@@ -2,7 +2,7 @@
 
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import asdict
 from pathlib import Path, PurePosixPath
@@ -246,44 +246,45 @@ def cancel(
 ) -> None:
     """Cancel jobs: no further call is made."""
     result: Literal["keep", "drop"] = "drop" if drop else "keep"
-    with client() as jobs:
-        ids = read_ids(job_ids)
-        found = [jobs.cancel(each, result=result, reason=reason, within=within) for each in ids]
-    _show(found, as_json=as_json)
+    _carry_out(
+        lambda jobs, each: jobs.cancel(each, result=result, reason=reason, within=within),
+        job_ids,
+        as_json=as_json,
+    )
 
 
 def release(job_ids: Ids, *, within: Within = COMMAND_SECONDS, as_json: AsJson = False) -> None:
     """Continue parked jobs, even if one of their calls may have been paid already."""
-    with client() as jobs:
-        found = [jobs.release(each, within=within) for each in read_ids(job_ids)]
-    _show(found, as_json=as_json)
+    _carry_out(lambda jobs, each: jobs.release(each, within=within), job_ids, as_json=as_json)
 
 
 def fail(
     job_ids: Ids, *, reason: Reason = "", within: Within = COMMAND_SECONDS, as_json: AsJson = False
 ) -> None:
     """End parked jobs as failed."""
-    with client() as jobs:
-        found = [jobs.fail(each, reason=reason, within=within) for each in read_ids(job_ids)]
-    _show(found, as_json=as_json)
+    _carry_out(
+        lambda jobs, each: jobs.fail(each, reason=reason, within=within), job_ids, as_json=as_json
+    )
 
 
 def approve(
     job_ids: Ids, *, reason: Reason = "", within: Within = COMMAND_SECONDS, as_json: AsJson = False
 ) -> None:
     """Approve the pictures of jobs that await review."""
-    with client() as jobs:
-        found = [jobs.approve(each, reason=reason, within=within) for each in read_ids(job_ids)]
-    _show(found, as_json=as_json)
+    _carry_out(
+        lambda jobs, each: jobs.approve(each, reason=reason, within=within),
+        job_ids,
+        as_json=as_json,
+    )
 
 
 def reject(
     job_ids: Ids, *, reason: Reason = "", within: Within = COMMAND_SECONDS, as_json: AsJson = False
 ) -> None:
     """Reject the pictures of jobs that await review: the jobs fail, the pictures stay."""
-    with client() as jobs:
-        found = [jobs.reject(each, reason=reason, within=within) for each in read_ids(job_ids)]
-    _show(found, as_json=as_json)
+    _carry_out(
+        lambda jobs, each: jobs.reject(each, reason=reason, within=within), job_ids, as_json=as_json
+    )
 
 
 def print_events(
@@ -342,9 +343,11 @@ def replay(
 ) -> None:
     """Start failed, parked or cancelled jobs again; existing pictures are kept, not paid twice."""
     pictures: Literal["keep", "remake"] = "remake" if remake else "keep"
-    with client() as jobs:
-        found = [jobs.replay(each, pictures=pictures, within=within) for each in read_ids(job_ids)]
-    _show(found, as_json=as_json)
+    _carry_out(
+        lambda jobs, each: jobs.replay(each, pictures=pictures, within=within),
+        job_ids,
+        as_json=as_json,
+    )
 
 
 def erase(
@@ -413,6 +416,15 @@ def _print_erased(status: Status) -> None:
         lines += [f"  kept: {each}" for each in erased.kept]
         lines += [f"  events went to: {', '.join(erased.receivers)}"]
         console().print("\n".join(lines), soft_wrap=True, markup=False, highlight=False)
+
+
+def _carry_out(
+    command: Callable[[ImageJobs, str], Status], job_ids: Sequence[str], *, as_json: bool
+) -> None:
+    """Give a command for each job, and show the jobs after it."""
+    with client() as jobs:
+        found = [command(jobs, each) for each in read_ids(job_ids)]
+    _show(found, as_json=as_json)
 
 
 def _show(found: list[Status], *, as_json: bool) -> None:
