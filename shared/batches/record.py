@@ -92,7 +92,7 @@ class Counts(EntryCounts):
     def plus(self, other: "Counts") -> "Counts":
         """Return the sum of both."""
         sums = {name: getattr(self, name) + getattr(other, name) for name in Counts.model_fields}
-        return Counts(**sums)
+        return self.model_copy(update=sums)
 
 
 class _Frozen(BaseModel):

@@ -3,8 +3,9 @@
 import math
 from collections.abc import Sequence
 from fractions import Fraction
+from typing import Final
 
-from pydantic import JsonValue
+from pydantic import ConfigDict, JsonValue
 
 from .models import Model
 from .sizes import Row
@@ -27,8 +28,14 @@ MAX_COUNT = 10**15
 _MILLION = 1_000_000
 
 
+#: Of what a record keeps: what a later version adds survives; answers and events promise no more.
+_STORED: Final = ConfigDict(extra="allow", json_schema_extra={"additionalProperties": False})
+
+
 class TokenEstimate(Row):
     """Output tokens of one picture by both formulas; None: the model does not have it."""
+
+    model_config = _STORED
 
     legacy: int | None = None
     bucket: int | None = None
@@ -56,6 +63,8 @@ class Estimate(Row):
 
 class Usage(Row):
     """The usage in a reply, in tokens; None for a count that was not reported."""
+
+    model_config = _STORED
 
     input_tokens: int = 0
     input_text_tokens: int | None = None

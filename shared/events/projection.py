@@ -265,9 +265,9 @@ def number_pictures(record: JobRecord) -> dict[str, int]:
 def images_of(record: JobRecord) -> tuple[Image, ...]:
     """Return the stored pictures, in the order of the tasks."""
     return tuple(
-        Image(
-            **dict(picture)
-            | {"revised_prompt": picture.revised_prompt and clip(picture.revised_prompt)},
+        Image.copy_from(
+            picture,
+            revised_prompt=picture.revised_prompt and clip(picture.revised_prompt),
             part=task.part,
             model=record.plans[task.part].model,
             size=clip(record.plans[task.part].asked_size, MAX_NAME_BYTES),

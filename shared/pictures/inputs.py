@@ -45,7 +45,7 @@ class InputHead:
 class InputPicture(BaseModel):
     """A picture to edit, or its mask, as it was when the job was accepted."""
 
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    model_config = ConfigDict(frozen=True, extra="allow")
 
     blob: str
     #: ETag: a call sends exactly this version, or fails.

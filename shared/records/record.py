@@ -59,6 +59,8 @@ class _Frozen(BaseModel):
 class Picture(PictureFacts):
     """A stored picture, as measured from its bytes."""
 
+    model_config = ConfigDict(extra="allow")
+
     blob: str
     url: str
     container: str
@@ -213,6 +215,8 @@ class OutboxEntry(_Frozen):
 
 class StoredRendition(PictureFacts):
     """A picture made from a stored original."""
+
+    model_config = ConfigDict(extra="allow")
 
     #: Blob of the original; None for the contact sheet, which is made from all.
     of: str | None

@@ -17,10 +17,8 @@ class _Data(BaseModel):
 class Adjustment(_Data):
     """A change to the caller's request, and its reason."""
 
-    # Events show it as it is, and promise no other members.
-    model_config = ConfigDict(
-        frozen=True, extra="ignore", json_schema_extra={"additionalProperties": False}
-    )
+    # Events show a copy, and promise no other members.
+    model_config = ConfigDict(json_schema_extra={"additionalProperties": False})
 
     field: str
     #: What the caller wrote; None where the caller left it open and no choice fitted exactly.

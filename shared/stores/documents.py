@@ -33,6 +33,9 @@ MAX_TRIES: Final = 200
 #: writers do not lose to each other forever.
 FIRST_WAIT: Final = 0.01
 LONGEST_WAIT: Final = 0.5
+#: Faults of a whole document that uses what only a newer version knows: a field of the job, or one
+#: more value of an enumeration.
+_UNKNOWN_HERE: Final = frozenset({"extra_forbidden", "enum", "literal_error"})
 #: The most that one listing returns.
 _MOST_LISTED: Final = 5_000
 
@@ -95,8 +98,11 @@ class Documents[T: BaseModel]:
             raise UnreadableRecord(why) from error
 
     def _is_newer(self, error: ValidationError) -> bool:
+        faults = error.errors(include_url=False)
+        if {fault["type"] for fault in faults} <= _UNKNOWN_HERE:
+            return True
         known = self.model.model_fields.get("version")
-        written = next((e["input"] for e in error.errors() if e["loc"] == ("version",)), None)
+        written = next((each["input"] for each in faults if each["loc"] == ("version",)), None)
         return known is not None and isinstance(written, int) and written > known.default
 
     async def write(self, name: str, document: T, version: str | None = None) -> str:

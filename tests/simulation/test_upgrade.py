@@ -1,8 +1,11 @@
 """Two versions of the app over one storage: each reads what the other has stored and sent."""
 
 import json
+import re
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import pytest
 from jsonschema import Draft202012Validator
@@ -11,6 +14,7 @@ from shared.records.record import JobState
 from shared.workflows.erasure import erase_job
 from tests.simulation.scene import run
 from tests.simulation.snapshots import (
+    BLOBS,
     MODELS,
     Snapshot,
     documents,
@@ -103,6 +107,63 @@ async def test_an_erased_job_is_read_by_the_version_before(version: Path) -> Non
         stored = json.loads(document.model_dump_json(exclude_defaults=kind == "index"))
         assert stored["erased"]
         assert not [*Draft202012Validator(schemas[kind]).iter_errors(stored)]
+
+
+NEWER: Final = "of_a_newer_version"
+#: What has names of its own, and what is written anew as a whole. A newer field of `job` could ask
+#: for another picture: its record waits for that version.
+NAMES: Final = frozenset({"circuits", "streaks", "tenants", "flows", "held"})
+AS_A_WHOLE: Final = frozenset({"job", "reading"})
+
+
+def marked(value: Any, name: str = "") -> Any:  # noqa: ANN401 (JSON)
+    """Give each object of a document one field more."""
+    if isinstance(value, dict) and name not in AS_A_WHOLE:
+        more = {} if name in NAMES else {NEWER: 1}
+        return {key: marked(each, key) for key, each in value.items()} | more
+    return [marked(each) for each in value] if isinstance(value, list) else value
+
+
+def lost(before: Any, after: Any, place: str = "$") -> Iterator[str]:  # noqa: ANN401 (JSON)
+    """Yield the places of objects that are still there, without the field that they had."""
+    if isinstance(before, dict) and isinstance(after, dict):
+        if NEWER in before and before[NEWER] != after.get(NEWER):
+            yield place
+        for name in before.keys() & after.keys() - {NEWER}:
+            yield from lost(before[name], after[name], f"{place}.{name}")
+    elif isinstance(before, list) and isinstance(after, list):
+        for number, (old, new) in enumerate(zip(before, after, strict=False)):
+            yield from lost(old, new, f"{place}[{number}]")
+
+
+def newer(body: bytes) -> bytes:
+    """Return a document as a newer version would have written it."""
+    return json.dumps(marked(json.loads(body))).encode()
+
+
+def is_changed(container: str, name: str) -> bool:
+    """Tell whether a blob is a document that versions change in turn."""
+    whole = f"{container}/{name}"
+    kind = next((BLOBS[pattern] for pattern in BLOBS if re.fullmatch(pattern, whole)), None)
+    return kind in {"record", "batch", "pool", "day"}
+
+
+async def test_what_a_newer_version_adds_to_documents_survives_this_one() -> None:
+    for taken in await snapshots():
+        blobs = [
+            (where, name, newer(body) if is_changed(where, name) else body, kind, metadata)
+            for where, name, body, kind, metadata in taken.blobs
+        ]
+        scene = resumed(replace(taken, blobs=blobs))
+        await scene.sweep_on()
+        assert {record.state for record in scene.records()} <= {
+            JobState.SUCCEEDED,
+            JobState.PARKED,
+        }
+        for where, name, body, _, _ in blobs:
+            if is_changed(where, name):
+                after = scene.world.containers[where].stored[name].body
+                assert [*lost(json.loads(body), json.loads(after))] == [], taken.name
 
 
 @pytest.mark.parametrize(

@@ -287,11 +287,22 @@ async def test_an_end_of_a_damaged_job_that_was_interrupted_has_the_same_id() ->
     assert not scene.world.open_jobs
 
 
-async def test_a_record_of_a_newer_version_waits_for_that_version() -> None:
+@pytest.mark.parametrize(
+    ("ours", "newer"),
+    [
+        (b'"version":2', b'"version":3'),
+        (b'"job":{', b'"job":{"of_a_newer_version":1,'),
+        (b'"state":"pending"', b'"state":"of_a_newer_version"'),
+    ],
+)
+async def test_a_record_of_a_newer_version_waits_for_that_version(
+    ours: bytes, newer: bytes
+) -> None:
     scene = await accepted()
     (lane,) = (each for each in scene.world.queues.sent if each.queue.startswith("image-jobs-"))
     whole = scene.world.container("jobs").stored["fox-1.json"].body
-    scene.world.seed("jobs", "fox-1.json", whole.replace(b'"version":2', b'"version":3'))
+    scene.world.seed("jobs", "fox-1.json", whole.replace(ours, newer))
+    assert newer in scene.world.container("jobs").stored["fox-1.json"].body
     scene.submit(lane.body, queue=lane.queue)
     await scene.deliver(scene.waiting.pop())
     scene.world.clock.advance(FIRST_CHECK_AFTER)
