@@ -12,14 +12,17 @@ from typing import Final
 
 _HIDDEN: Final = "[hidden]"
 _AMPERSAND: Final = r"[?&]|&amp;|%(?:25){0,3}(?:26|3f)|\\u00(?:26|3f)"
+_SLASH: Final = r"(?:/|%(?:25){0,3}2f)"
 _EQUALS: Final = r"(?:=|%(?:25){0,3}3d|\\u003d)"
+#: The name of a signature: any of its letters may be percent-encoded.
+_SIG: Final = r"(?:s|%(?:25){0,3}[57]3)(?:i|%(?:25){0,3}[46]9)(?:g|%(?:25){0,3}[46]7)"
 #: Headers and members that hold a secret.
 _NAMED: Final = (
-    r"(?:authorization|api-key|(?:x-functions|ocp-apim-subscription|aeg-sas)-key|aeg-sas-token"
-    r"|x-identity-header|(?:access|refresh|id)_token|client_(?:secret|assertion)"
+    r"(?:authorization|api[-_]key|(?:x-functions|ocp-apim-subscription|aeg-sas)-key"
+    r"|identity[-_]header|(?:access|refresh|id)_token|client_(?:secret|assertion)"
     r"|accountkey|sharedaccess(?:key|signature)|\bsig)"
 )
-_IS: Final = r"(?:[:=,]|%(?:25){0,3}3[ad])"
+_IS: Final = r"(?:[:=,]|%(?:25){0,3}3[ad]|\\u003[ad])"
 _SCHEME: Final = r"(?:bearer|basic|sharedkey|sharedaccesssignature)"
 _QUOTE: Final = r"(?:\\*[\"'])?"
 #: A backslash ends a value only before a quote or a line break.
@@ -29,7 +32,7 @@ _SECRETS: Final = tuple(
     for pattern, replacement in (
         # The parts of a shared access signature, and the key of a function in its URL.
         (
-            rf"((?:(?:{_AMPERSAND}|\b)(?:sig|se|sp)|(?:{_AMPERSAND})code){_EQUALS}){_VALUE}",
+            rf"((?:(?:{_AMPERSAND}|\b)(?:{_SIG}|se|sp)|(?:{_AMPERSAND})code){_EQUALS}){_VALUE}",
             rf"\1{_HIDDEN}",
         ),
         # Connection strings.
@@ -37,14 +40,22 @@ _SECRETS: Final = tuple(
             rf"((?:AccountKey|SharedAccessKey|SharedAccessSignature){_EQUALS})[^;\s\"']+",
             rf"\1{_HIDDEN}",
         ),
+        # A token of Event Grid: parts divided by ampersands.
+        (rf"(aeg-sas-token{_QUOTE}\s*{_IS}\s*{_QUOTE})[^\s\"']+", rf"\1{_HIDDEN}"),
+        # The user and password of a URL.
+        (
+            rf"((?::|%(?:25){{0,3}}3a){_SLASH}{_SLASH})(?:(?!{_SLASH})[^\s?#@\"'<>&])+(@|%(?:25){{0,3}}40)",
+            rf"\1{_HIDDEN}\2",
+        ),
         # Headers and members, as they stand on the wire or in the text of a mapping.
         (
             rf"({_NAMED}{_QUOTE}\s*{_IS}\s*(?:b(?=[\"']))?{_QUOTE})(?:{_SCHEME}\s+)?{_VALUE}",
             rf"\1{_HIDDEN}",
         ),
         (r"(\bbearer(?:\s|%20|\+)+)[A-Za-z0-9._~+/=-]{8,}", rf"\1{_HIDDEN}"),
-        # Secrets of webhooks, and JSON Web Tokens.
+        # Secrets of webhooks, keys as OpenAI issues them, and JSON Web Tokens.
         (r"(whsec_)[A-Za-z0-9+/=_%-]+", rf"\1{_HIDDEN}"),
+        (r"(?<![\w-])(sk-)[\w-]{16,}", rf"\1{_HIDDEN}"),
         (r"(?<![\w-])eyJ[\w-]{8,}\.[\w-]+(?:\.[\w-]+)?", _HIDDEN),
         # Pictures and masks.
         (r"(data:[\w.+-]+/[\w.+-]+;base64,)[A-Za-z0-9+/=_-]+", rf"\1{_HIDDEN}"),

@@ -34,6 +34,10 @@ from tests.builders.growth import MOST, growth
         ("token Bearer eyJ0eXAi.abc_-", "token Bearer [hidden]"),
         ("data:image/png;base64,iVBORw0KGgo= end", "data:image/png;base64,[hidden] end"),
         ("/api/jobs?code=abc/_-==&limit=2", "/api/jobs?code=[hidden]&limit=2"),
+        ("at https://user:secret@h.example/a?b", "at https://[hidden]@h.example/a?b"),
+        ("mail to a@b.example, see https://h/@me", "mail to a@b.example, see https://h/@me"),
+        ("Incorrect API key: sk-proj-0123456789abcdef", "Incorrect API key: sk-[hidden]"),
+        ("h/?s%69g=ab&%2573ig=cd", "h/?s%69g=[hidden]&%2573ig=[hidden]"),
         ("failed code=content_refused why=no", "failed code=content_refused why=no"),
         ("job job-1 is done in 3.2 s; see=this", "job job-1 is done in 3.2 s; see=this"),
     ],
@@ -45,6 +49,10 @@ def test_secrets_are_hidden_and_the_rest_is_not(text: str, shown: str) -> None:
 #: How each kind of secret that the app handles is written; `{}` is the secret.
 WRITTEN = [
     "aeg-sas-key: {}",
+    "aeg-sas-token: r=https%3a%2f%2ft&e=11%2f30%2f2026&s={}",
+    "IDENTITY_HEADER={}",
+    "api_key={}",
+    "https://reader:{}@h.example/a",
     "X-Identity-Header: {}",
     "x-functions-key: {}",
     "Ocp-Apim-Subscription-Key: {}",
@@ -117,7 +125,20 @@ def test_what_is_hidden_stays_so() -> None:
 
 @pytest.mark.parametrize(
     "unit",
-    ["api-key", "sig=", "bearer ", "eyJ-", "data:a/", "%2525", "\\", "access_token ", "&code"],
+    [
+        "api-key",
+        "sig=",
+        "bearer ",
+        "eyJ-",
+        "data:a/",
+        "%2525",
+        "\\",
+        "access_token ",
+        "&code",
+        "://",
+        "s%69",
+        "sk-",
+    ],
 )
 def test_hiding_takes_linear_time(unit: str) -> None:
     assert growth(lambda size: unit * size, redacted, 4_000) < MOST
