@@ -11,6 +11,8 @@ type Document = dict[str, Any]
 #: An object or a list, and a name or an index in it.
 type _Place = tuple[Any, Any]
 
+#: An integer this large can't be multiplied by a float.
+_NO_FLOAT: Final = 10**300
 #: What callers should not write, or not there.
 STRANGE: Final[Sequence[Any]] = (
     None,
@@ -122,7 +124,8 @@ def _change(rng: Random, place: _Place, other: _Place) -> None:
             part = rng.choice(("\ud800", "\x07", " ", "|", '"', "\n", "é", "//", "0", ""))
             holder[name] = value[:at] + part + value[at + rng.randint(0, 2) :]
         case 7 if isinstance(value, int | float) and not isinstance(value, bool):
-            holder[name] = value * rng.choice((-1, 0, 10, 1.0, 10**9, 0.1))
+            by = rng.choice((-1, 0, 10, 1.0, 10**9, 0.1))
+            holder[name] = value * (by if abs(value) < _NO_FLOAT else 10)
         case _:
             times = rng.choice((1, 2, 3 if isinstance(value, dict | list) else 60))
             holder[name] = [copy.deepcopy(value) for _ in range(times)]
