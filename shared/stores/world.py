@@ -71,8 +71,7 @@ def build_world(  # noqa: PLR0913 (one an interface)
     from .inputs import Inputs
     from .ledgers import BudgetLedgers, PoolLedgers
     from .manifests import Manifests
-    from .picture_blocks import BlockSizes
-    from .pictures import Pictures
+    from .pictures import BlockSizes, Pictures
     from .publisher import Publisher
     from .records import JobRecords, ReuseEntries
     from .waiting_tasks import WaitingTasks

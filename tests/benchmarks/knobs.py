@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from shared.stores.picture_blocks import BlockSizes
+from shared.stores.pictures import BlockSizes
 from tests.benchmarks.bed import Seen
 from tests.benchmarks.cases import Case
 

@@ -8,8 +8,7 @@ import pytest
 
 from shared.pictures.measuring import PictureFacts
 from shared.ports import BlockBlobs
-from shared.stores.picture_blocks import BlockSizes
-from shared.stores.pictures import Pictures, PictureWriter
+from shared.stores.pictures import BlockSizes, Pictures, PictureWriter
 
 BLOCK = 1 << 16
 SIZES = BlockSizes(block_bytes=BLOCK, in_flight=2, pool=4)

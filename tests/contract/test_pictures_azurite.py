@@ -12,10 +12,10 @@ from shared.adapters.storage.account import StorageAddress
 from shared.adapters.storage.blobs import RestBlobs
 from shared.errors import NameTaken, StoreUnavailable
 from shared.ports import StoredPicture
-from shared.stores.picture_blocks import BlockSizes
 from shared.stores.pictures import (
     MAX_METADATA_BYTES,
     MAX_TAGS,
+    BlockSizes,
     Pictures,
     index_tags,
     picture_metadata,

@@ -15,7 +15,7 @@ from shared.adapters.storage.account import StorageAddress
 from shared.adapters.storage.blobs import RestBlobs
 from shared.adapters.storage.queues import RestQueues
 from shared.adapters.storage.rest import StorageClient
-from shared.stores.picture_blocks import SLICE_BYTES, BlockSizes
+from shared.stores.pictures import SLICE_BYTES, BlockSizes
 from tests.benchmarks.orders import Order
 from tests.benchmarks.ways import API_KEY, API_VERSION, CONTAINER, EVENTS, MODEL, Addresses
 

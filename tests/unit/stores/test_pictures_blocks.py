@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.stores.picture_blocks import SLICE_BYTES, Block, BlockBody, BlockPool
+from shared.stores.pictures import SLICE_BYTES, Block, BlockBody, BlockPool
 
 
 @given(st.integers(1, 64), st.lists(st.binary(max_size=40), max_size=8))
