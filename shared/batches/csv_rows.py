@@ -13,12 +13,12 @@ from ..errors import Fault, InvalidJob
 from ..jobs.fields import (
     MAX_PROMPT_CHARACTERS,
     OPTION_NAME,
+    TAG_KEY,
     VARIABLE_NAME,
     quote_value,
     read_option,
 )
 from ..jobs.job import Job
-from ..jobs.tags import TAG_KEY
 from ..jobs.text import parse_json
 
 _DELIMITERS: Final = (",", ";", "\t")

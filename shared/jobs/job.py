@@ -32,6 +32,7 @@ from .fields import (
     QueueName,
     RequestModel,
     SizeText,
+    Tags,
     TemplateText,
     TenantName,
     Traceparent,
@@ -42,7 +43,6 @@ from .fields import (
     read_duration,
 )
 from .finish import Finish
-from .tags import Tags
 from .templates import fill_template, list_template_faults
 
 #: What the prompt comes from: a job names one of them.

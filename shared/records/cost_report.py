@@ -10,8 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
 
-from ..jobs.fields import quote_value
-from ..jobs.tags import TAG_KEY
+from ..jobs.fields import TAG_KEY, quote_value
 from .costs import settled_cost
 from .record import Attempt, JobRecord
 

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.jobs.tags import MAX_TAG_BYTES, encode_tags
+from shared.jobs.fields import MAX_TAG_BYTES, encode_tags
 from tests.builders.messages import PROMPT, faults, messages, read
 
 
