@@ -15,8 +15,7 @@ from pydantic_core import ErrorDetails
 from ..catalogue.models import read_builtin
 from ..errors import Fault
 from .fields import quote_value
-from .finish import Finish, Rendition
-from .job import ONE_SIZE, SEVERAL_SIZES
+from .job import ONE_SIZE, SEVERAL_SIZES, Finish, Rendition
 
 #: Names in other image APIs, and ours.
 _ALIASES: Final = {

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Final, Literal
 
-from ..jobs.finish import Finish, Kind
+from ..jobs.job import Finish, Kind
 from ..vocabulary import extension_of, job_folder
 
 type Encoding = Literal["png", "jpeg", "webp", "avif"]

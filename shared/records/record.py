@@ -13,8 +13,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from ..catalogue.pricing import Usage
 from ..images_api.outcomes import OutcomeKind
 from ..images_api.replies import Moderation
-from ..jobs.finish import Kind
-from ..jobs.job import DEFAULT_TENANT, Job
+from ..jobs.job import DEFAULT_TENANT, Job, Kind
 from ..limits.pacing import Ticket
 from ..pictures.inputs import InputPicture
 from ..pictures.measuring import PictureFacts

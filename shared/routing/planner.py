@@ -10,8 +10,7 @@ from ..catalogue.models import Catalogue
 from ..config.settings import Configuration, Settings
 from ..config.tenants import Tenant
 from ..errors import Fault, NotAllowed, UnsupportedRequest
-from ..jobs.finish import MAX_RENDITIONS_PER_JOB
-from ..jobs.job import ANY_MODEL, Job
+from ..jobs.job import ANY_MODEL, MAX_RENDITIONS_PER_JOB, Job
 from ..jobs.localization import describe_locale, longest_prompt
 from ..pictures.renditions import list_renditions
 from ..vocabulary import RejectionCode

@@ -13,7 +13,7 @@ from typing import Any, Final
 from ..config.settings import Configuration
 from ..errors import BlobLeased, CannotRender, NameTaken, NewerRecord, UnreadableRecord
 from ..jobs.fields import encode_tags
-from ..jobs.finish import Kind
+from ..jobs.job import Kind
 from ..pictures.provenance import Provenance
 from ..pictures.renditions import RenditionSpec, SheetCell, list_renditions, sheet_name
 from ..ports import Report, StoredPicture, Versioned, What

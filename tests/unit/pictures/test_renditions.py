@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from shared.jobs.finish import Finish, Rendition
+from shared.jobs.job import Finish, Rendition
 from shared.pictures.renditions import list_renditions, sheet_name
 from tests.builders.messages import FINISHES
 

@@ -5,8 +5,7 @@ from typing import Any
 import pytest
 
 from shared.errors import UnsupportedRequest
-from shared.jobs.finish import Finish, Rendition
-from shared.jobs.job import Job
+from shared.jobs.job import Finish, Job, Rendition
 from shared.routing.plan import Plan, estimate_usd
 from shared.routing.planner import find_setting_faults, make_plans
 from tests.builders.routed import TODAY, job_of
