@@ -27,7 +27,7 @@ from ..catalogue.deployments import Deployment, check_endpoint
 from ..catalogue.models import Catalogue, extend_catalogue, read_builtin
 from ..errors import Misconfigured
 from ..jobs.fields import Pattern
-from ..jobs.localization import check_template
+from ..jobs.prompts import check_template
 from ..jobs.text import parse_json
 from ..jobs.validation import describe_error, path, plain_faults
 from .tenants import CallerEntry, Tenant, check_callers, check_tenants, find_tenant, read_keys

@@ -5,6 +5,5 @@
 * `commands`: cancel, release, fail and replay
 * `parsing`: from the bytes of a message to a job
 * `validation`: from a pydantic error to faults
-* `templates`: the prompt that a template and its variables make
-* `localization`: prompts for locales, by a template
+* `prompts`: the prompt that a template makes, and the one for a locale
 """

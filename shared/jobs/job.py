@@ -43,7 +43,7 @@ from .fields import (
     parse_moment,
     read_duration,
 )
-from .templates import fill_template, list_template_faults
+from .prompts import fill_template, list_template_faults
 
 type Kind = Literal["exact", "rendition", "thumbnail", "contact_sheet"]
 MAX_RENDITIONS: Final = 8

@@ -11,7 +11,7 @@ from ..config.settings import Configuration, Settings
 from ..config.tenants import Tenant
 from ..errors import Fault, NotAllowed, UnsupportedRequest
 from ..jobs.job import ANY_MODEL, MAX_RENDITIONS_PER_JOB, Job
-from ..jobs.localization import describe_locale, longest_prompt
+from ..jobs.prompts import describe_locale, longest_prompt
 from ..pictures.renditions import list_renditions
 from ..vocabulary import RejectionCode
 from .plan import Plan, estimate_usd

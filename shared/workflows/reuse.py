@@ -13,7 +13,7 @@ from ..errors import NameTaken, StaleVersion, UnreadableRecord
 from ..http_api.job_documents import list_blobs
 from ..jobs.fields import MAX_PROMPT_BYTES
 from ..jobs.job import Job
-from ..jobs.localization import localize_prompt
+from ..jobs.prompts import localize_prompt
 from ..pictures.inputs import InputPicture
 from ..ports import StoredPicture
 from ..records.record import JobRecord

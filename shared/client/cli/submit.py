@@ -14,7 +14,7 @@ from rich.text import Text
 from ...config.settings import Configuration
 from ...errors import Rejected
 from ...jobs.job import ANY_MODEL
-from ...jobs.localization import localize_prompt
+from ...jobs.prompts import localize_prompt
 from ...redaction import printable
 from ...routing.plan import Plan
 from ..batches import MOST_PROMPTS

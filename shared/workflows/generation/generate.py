@@ -21,7 +21,7 @@ from ...errors import (
 )
 from ...images_api.requests import build_request
 from ...jobs.fields import MAX_PROMPT_BYTES, encode_tags
-from ...jobs.localization import localize_prompt
+from ...jobs.prompts import localize_prompt
 from ...limits.budget import NoBudget
 from ...limits.circuit_breaker import LAST_CALL_WAIT, feedback_of
 from ...limits.pacing import Postponed

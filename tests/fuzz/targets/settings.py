@@ -10,7 +10,7 @@ from shared.catalogue.models import Model
 from shared.catalogue.pricing import estimate
 from shared.config.settings import Configuration, configure, read_catalogue
 from shared.errors import Fault, Rejected
-from shared.jobs.localization import check_template, localize_prompt
+from shared.jobs.prompts import check_template, localize_prompt
 from shared.limits.budget import to_millionths
 
 from ..grammar import Document, mutate, strange, text_of

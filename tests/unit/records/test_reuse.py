@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import InvalidJob
-from shared.jobs.localization import localize_prompt
+from shared.jobs.prompts import localize_prompt
 from shared.pictures.inputs import InputPicture
 from shared.records.reuse import reuse_key
 from tests.builders.messages import read

@@ -7,7 +7,7 @@ from hypothesis import given
 
 from shared.adapters.world import load
 from shared.errors import Misconfigured
-from shared.jobs.localization import (
+from shared.jobs.prompts import (
     DEFAULT_TEMPLATE,
     Direction,
     LocaleName,

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from shared.errors import InvalidJob
 from shared.jobs.fields import MAX_PROMPT_CHARACTERS
 from shared.jobs.job import Job
-from shared.jobs.templates import fill_template, list_template_faults
+from shared.jobs.prompts import fill_template, list_template_faults
 from tests.builders.growth import MOST, growth
 from tests.builders.messages import faults, read
 
