@@ -4,10 +4,11 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from pydantic import AwareDatetime, BaseModel, ConfigDict
+
 from ..errors import RecordGone, StaleVersion, UnreadableRecord
 from ..ports import Blobs, Clock, Versioned
 from ..records.record import JobRecord
-from ..records.reuse import ReuseEntry
 from ..vocabulary import record_name
 from .documents import Documents, until_written
 
@@ -55,6 +56,15 @@ class JobRecords:
     @property
     def _documents(self) -> Documents[JobRecord]:
         return Documents(self.blobs, JobRecord)
+
+
+class ReuseEntry(BaseModel):
+    """The newest job that made the pictures of a key."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    job_id: str
+    made_at: AwareDatetime
 
 
 @dataclass(frozen=True, slots=True)

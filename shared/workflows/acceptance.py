@@ -174,7 +174,11 @@ async def _open(
     )
     # A repeat of the job has the links.
     record = record.model_copy(update={"fingerprint": fingerprint})
-    return await _reuse(record, world, configuration) if job.reuse else record
+    if job.reuse:
+        from .reuse import reuse_pictures  # noqa: PLC0415 (few jobs ask for it)
+
+        record = await reuse_pictures(record, world, configuration)
+    return record
 
 
 async def _check_blobs(job: Job, sender: str, world: World) -> None:
@@ -225,21 +229,6 @@ async def _check_room(job: Job, world: World, configuration: Configuration) -> N
     )
     code = RejectionCode.TOO_MANY_JOBS
     raise NotAllowed([Fault("tenant", message)], job_id=job.job_id, code=code)
-
-
-async def _reuse(record: JobRecord, world: World, configuration: Configuration) -> JobRecord:
-    """Return the record with its key, and with the pictures of an earlier job if there is one."""
-    from ..records.reuse import reuse_pictures  # noqa: PLC0415 (few jobs ask for it)
-    from .reuse import find_reusable, make_key  # noqa: PLC0415 (few jobs ask for it)
-
-    job = record.job
-    made = await make_key(job, record.plans, record.inputs, world, configuration)
-    if made is None:
-        return record
-    key, prompt_sha256 = made
-    record = record.model_copy(update={"reuse_key": key, "prompt_sha256": prompt_sha256})
-    source = await find_reusable(job, key, world)
-    return reuse_pictures(record, source, now=record.accepted_at) if source else record
 
 
 async def _create_record(

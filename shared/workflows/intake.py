@@ -131,9 +131,7 @@ async def estimate(message: Message, world: World, configuration: Configuration)
     valid = await validate_job(job, world, configuration, sender=message.tenant)
     if not job.reuse:
         return Estimated(valid.plans)
-    from ..records.reuse import describe_source  # noqa: PLC0415 (few jobs ask for it)
-    from .reuse import find_reusable, make_key  # noqa: PLC0415 (few jobs ask for it)
+    from .reuse import find_source  # noqa: PLC0415 (few jobs ask for it)
 
-    made = await make_key(job, valid.plans, valid.inputs, world, configuration)
-    source = await find_reusable(job, made[0], world) if made else None
-    return Estimated(valid.plans, describe_source(source) if source else None)
+    source = await find_source(job, valid.plans, valid.inputs, world, configuration)
+    return Estimated(valid.plans, source)

@@ -79,7 +79,7 @@ async def _publish(record: JobRecord, entry: OutboxEntry, world: World, *, sourc
         sidecar = data.model_dump_json(indent=2).encode()
         await world.pictures.put_sidecar(sidecar_name(record.job_id), sidecar)
         if record.reuse_key and not record.reused:
-            from ..records.reuse import ReuseEntry  # noqa: PLC0415 (few jobs ask for it)
+            from ..stores.records import ReuseEntry  # noqa: PLC0415 (few jobs ask for it)
 
             made = ReuseEntry(job_id=record.job_id, made_at=entry.time)
             await world.reuse.put(record.reuse_key, made)

@@ -12,8 +12,7 @@ from shared.adapters.storage.blobs import RestBlobs
 from shared.adapters.storage.rest import Response, StorageClient
 from shared.errors import AlreadyExists, StaleVersion, StoreUnavailable, UnreadableRecord
 from shared.ports import Blobs, Body
-from shared.records.reuse import ReuseEntry
-from shared.stores.records import JobRecords, ReuseEntries
+from shared.stores.records import JobRecords, ReuseEntries, ReuseEntry
 from tests.contract.conftest import AT_ONCE, NOW, Account, NoTokens, a_record
 from tests.fakes.world import FakeClock
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from shared.errors import InvalidJob
 from shared.jobs.prompts import localize_prompt
 from shared.pictures.inputs import InputPicture
-from shared.records.reuse import reuse_key
+from shared.workflows.reuse import reuse_key
 from tests.builders.messages import read
 from tests.builders.routed import plans
 from tests.builders.strategies import deployment
