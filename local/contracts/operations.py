@@ -31,8 +31,8 @@ from shared.batches.reader import MAX_JOBS
 from shared.events.data import Data
 from shared.http_api.batch_documents import BatchList, BatchStatus, SubmittedList
 from shared.http_api.job_documents import JobCounts, JobEstimate, JobList, JobStatus
-from shared.http_api.uploads import PICTURE_TYPES, UploadedInput
 from shared.workflows.overview import Overview, PoolStatus
+from shared.workflows.uploads import PICTURE_TYPES, UploadedInput
 
 #: Response headers and their meanings.
 HEADERS: Final = {

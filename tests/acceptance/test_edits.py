@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from PIL import Image
 
-from shared.http_api.uploads import PART_BYTES
+from shared.workflows.uploads import PART_BYTES
 from tests.acceptance.callers import caller_of
 from tests.acceptance.running_stack import RunningStack, running_stack
 

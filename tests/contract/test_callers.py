@@ -9,7 +9,7 @@ import pytest
 
 from shared.http_api.callers import KEY_HEADER, PRINCIPAL_HEADER, hash_key
 from shared.records.record import JobState
-from shared.triggers.http import batches, inputs, jobs, operations, routes
+from shared.triggers.http import batches, jobs, operations, routes
 from shared.triggers.http.responses import respond
 from shared.triggers.http.routes import ROUTES, Route
 from tests.simulation.scene import Scene, configured, png
@@ -59,7 +59,7 @@ class Site:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **settings: str) -> None:
         given = {"CALLERS": json.dumps(CALLERS), "TRUST_SIGN_IN": "true", "READ_LINK_SECONDS": "60"}
         self.scene = Scene(configured(**given | settings))
-        for module in (jobs, batches, inputs, operations):
+        for module in (jobs, batches, operations):
             monkeypatch.setattr(module, "open_world", lambda _: self.scene.world)
 
     async def call(

@@ -1,7 +1,7 @@
 """The HTTP functions; each module is imported with its first request.
 
 * `routes`: all routes and their modules
-* `jobs`: submit, estimate, read, list and control jobs; pictures, whole or in parts
+* `jobs`: submit, estimate, read, list and control jobs; pictures, and those to edit
 * `batches`: lists of jobs
 * `openai`: OpenAI's images API, for its clients
 * `operations`: health and overview

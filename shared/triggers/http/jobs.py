@@ -1,4 +1,4 @@
-"""Handle requests about jobs and their pictures: submit, estimate, control, read and list."""
+"""Handle requests about jobs and their pictures: submit, upload, estimate, control, read, list."""
 
 import hashlib
 import uuid
@@ -47,6 +47,7 @@ from ...records.record import JobRecord, JobState
 from ...stores.world import World
 from ...workflows.control import execute_command
 from ...workflows.intake import estimate, submit
+from ...workflows.uploads import read_upload, store_part
 from ..host import log_report
 from .responses import empty_response, json_response, respond_with_blob
 
@@ -174,6 +175,19 @@ async def _make_links(
 ) -> dict[str, str]:
     until = world.clock.now() + configuration.settings.read_link_life
     return {blob: await world.links.link(blob, until=until) for blob in blobs}
+
+
+async def upload_input(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:
+    """Store a part of a picture: 202 for a part, 201 for the last one, 200 for a repeat."""
+    tenant = identify_caller(req.headers, configuration.settings).tenant
+    body = req.get_body()
+    part = read_upload(req.route_params.get("name", ""), req.headers, body, tenant=tenant)
+    stored = await store_part(part, body, open_world(configuration))
+    if stored is None:
+        return empty_response(202, {})
+    uploaded, is_new = stored
+    log_report("upload_input", Report(What.DONE, None, {"bytes": uploaded.bytes}))
+    return json_response(uploaded, status=201 if is_new else 200)
 
 
 async def read_image(req: func.HttpRequest, configuration: Configuration) -> func.HttpResponse:

@@ -77,7 +77,7 @@ ROUTES: Final = (
     Route("read_batch", _READ, "batches/{batch_id}", "batches", for_tenants=True),
     Route("cancel_batch", ("DELETE",), "batches/{batch_id}", "batches", for_tenants=True),
     Route("read_results", ("GET",), "batches/{batch_id}/results", "batches", for_tenants=True),
-    Route("upload_input", ("PUT",), "inputs/{*name}", "inputs", reads_body=True, for_tenants=True),
+    Route("upload_input", ("PUT",), "inputs/{*name}", "jobs", reads_body=True, for_tenants=True),
     Route("read_overview", _READ, "overview", "operations"),
     Route("probe_pool", ("POST",), "pools/{pool}/probe", "operations"),
     Route("openai", ("GET", "POST"), "openai/{*path}", "openai", is_open=True),

@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 
 from shared.http_api.problems import Refused
-from shared.http_api.uploads import UploadedInput, UploadPart
-from shared.workflows.uploads import store_part
+from shared.workflows.uploads import UploadedInput, UploadPart, store_part
 from tests.fakes.world import FakeWorld, fake_world
 from tests.simulation.scene import png
 from tests.simulation.steps import Crash

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.http_api.problems import Refused
-from shared.http_api.uploads import PART_BYTES, UploadPart, read_upload
+from shared.workflows.uploads import PART_BYTES, UploadPart, read_upload
 
 BODY = b"a picture"
 DIGEST = f"sha-256=:{b64encode(hashlib.sha256(BODY).digest()).decode()}:"
