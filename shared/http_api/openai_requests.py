@@ -1,7 +1,11 @@
-"""Read requests of OpenAI's images API as jobs.
+"""Read requests of OpenAI's images API as jobs, and tell a repeat from a new request.
 
 What would change the picture and can't be done is refused, with the name of the parameter. The
 parameters are those of openai 3.57.0 for Python (2026-11); edits come as forms, all else as JSON.
+
+The clients repeat what got no answer, most of them without saying so: `x-stainless-retry-count`
+above 0 proves a repeat, and its absence proves nothing. A form has another boundary each time, so
+requests are compared by their parts.
 """
 
 import hashlib
@@ -10,10 +14,11 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import Field, SecretStr, ValidationError
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
 from ..config.settings import Configuration
 from ..errors import Fault, InvalidJob
@@ -23,6 +28,7 @@ from ..jobs.parsing import build_job
 from ..jobs.text import JsonObject, decode_text, parse_json
 from ..jobs.validation import in_order, validation_faults
 from ..pictures.inputs import HEAD_BYTES, InputHead, read_inputs
+from ..records.record import JobRecord, JobState
 from ..vocabulary import picture_name
 from .openai_errors import OpenAIRefused, refuse
 
@@ -35,7 +41,11 @@ MAX_PARTS: Final = 64
 #: The fields of a form that are files.
 IMAGE_FIELDS: Final = ("image", "image[]")
 MASK_FIELD: Final = "mask"
-
+#: An equal request this soon after the answer repeats it: a client that got no answer waits for
+#: 0.5 to 8 s, the Vercel AI SDK for 2 and 4 s.
+REPEAT_WINDOW: Final = timedelta(seconds=30)
+#: The same for a request that says it is a repeat; a client waits 10 minutes for each answer.
+RETRY_WINDOW: Final = timedelta(hours=1)
 #: What a picture that is not compressed has; clients send it with any format.
 _NOT_COMPRESSED: Final = 100
 _BEARER: Final = re.compile(r"bearer +(\S+)", re.IGNORECASE)
@@ -292,3 +302,56 @@ def _no_model(name: str, configuration: Configuration) -> OpenAIRefused:
     known = ", ".join(list_models(configuration))
     message = f"the model {quote_value(name)} does not exist; use {known} or auto"
     return refuse(message, status=HTTPStatus.NOT_FOUND, code="model_not_found", param="model")
+
+
+class RequestClaim(BaseModel):
+    """The job of a request, written before anything is queued, and the form of its answer."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    caller: str
+    fingerprint: str
+    job_id: str
+    operation: Operation
+    by_url: bool = False
+    stream: bool = False
+    claimed_at: AwareDatetime
+    #: When its pictures, or its error, were returned first.
+    answered_at: AwareDatetime | None = None
+
+
+def claim_key(request: ImagesRequest, caller: str, idempotency_key: str | None) -> str:
+    """Return the key under which equal requests of a caller are found, in hexadecimal.
+
+    With an idempotency key that alone decides.
+    """
+    part = f"key {idempotency_key}" if idempotency_key else f"request {request.fingerprint}"
+    return hashlib.sha256(f"{caller}\n{part}".encode("utf-8", "backslashreplace")).hexdigest()
+
+
+def open_claim(request: ImagesRequest, caller: str, job_id: str, now: datetime) -> RequestClaim:
+    """Return the claim of a new job."""
+    return RequestClaim(
+        caller=caller,
+        fingerprint=request.fingerprint,
+        job_id=job_id,
+        operation=request.operation,
+        by_url=request.by_url,
+        stream=request.stream,
+        claimed_at=now,
+    )
+
+
+def is_repeat(
+    claim: RequestClaim, record: JobRecord | None, *, retry: bool, keyed: bool, now: datetime
+) -> bool:
+    """Return whether an equal request gets the job of this claim, instead of a new one.
+
+    It does while the job is open or parked, and until its answer was returned; `retry` says that
+    the request calls itself a repeat, `keyed` that it has an idempotency key.
+    """
+    if keyed or claim.answered_at is None:
+        return True
+    if record is None or record.state in {JobState.RUNNING, JobState.PARKED}:
+        return True
+    return now - claim.answered_at <= (RETRY_WINDOW if retry else REPEAT_WINDOW)

@@ -13,8 +13,7 @@ from ..config.settings import Configuration
 from ..events.projection import spending_of
 from ..records.record import JobRecord
 from .job_documents import ImageStatus
-from .openai_claims import RequestClaim
-from .openai_requests import list_models
+from .openai_requests import RequestClaim, list_models
 
 #: How long the link to a picture is valid.
 LINK_LIFE: Final = timedelta(hours=1)

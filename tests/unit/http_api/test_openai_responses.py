@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from shared.http_api.job_documents import ImageStatus, describe_pictures
-from shared.http_api.openai_claims import RequestClaim, open_claim
+from shared.http_api.openai_requests import RequestClaim, open_claim
 from shared.http_api.openai_responses import (
     describe_models,
     opens_picture,

@@ -2,7 +2,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.http_api.openai_claims import (
+from shared.http_api.openai_requests import (
     REPEAT_WINDOW,
     RETRY_WINDOW,
     RequestClaim,
