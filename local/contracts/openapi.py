@@ -12,9 +12,8 @@ from pydantic.json_schema import models_json_schema
 from local.contracts.operations import ANYWHERE, HEADERS, OPERATIONS, Answer, Operation
 from shared.batches.reader import MAX_JOBS
 from shared.events.data import Data
-from shared.http_api.callers import KEY_HEADER
 from shared.http_api.problems import PROBLEM_TYPE, STATUSES, TITLES, Problem
-from shared.http_api.queries import JSON_TYPES
+from shared.http_api.queries import JSON_TYPES, KEY_HEADER
 from shared.jobs.job import Job
 
 _REFERENCE: Final = "#/components/schemas/{model}"

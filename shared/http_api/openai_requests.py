@@ -31,6 +31,7 @@ from ..pictures.inputs import HEAD_BYTES, InputHead, read_inputs
 from ..records.record import JobRecord, JobState
 from ..vocabulary import picture_name
 from .openai_errors import OpenAIRefused, refuse
+from .queries import read_media_type
 
 type Operation = Literal["generations", "edits"]
 
@@ -127,12 +128,7 @@ def read_json_request(
     body: bytes, content_type: str | None, deployment: str | None, configuration: Configuration
 ) -> ImagesRequest:
     """Return the request for new pictures in a JSON body; `OpenAIRefused` or `InvalidJob`."""
-    if (content_type or "").partition(";")[0].strip().lower() != "application/json":
-        raise refuse(
-            f"the content type {quote_value(content_type or '')} is not supported; "
-            "send application/json",
-            status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        )
+    _check_type(content_type, "application/json")
     if len(body) > MAX_JSON_BYTES:
         raise refuse(
             f"the body has {len(body):,} bytes; at most {MAX_JSON_BYTES:,} are allowed",
@@ -156,13 +152,7 @@ def check_form(body: bytes, content_type: str | None) -> None:
 
     A parser that finds no boundary or no end returns an empty form, without an error.
     """
-    kind = (content_type or "").partition(";")[0].strip().lower()
-    if kind != "multipart/form-data":
-        raise refuse(
-            f"the content type {quote_value(content_type or '')} is not supported; "
-            "send multipart/form-data",
-            status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
-        )
+    _check_type(content_type, "multipart/form-data")
     boundary = _BOUNDARY.search(content_type or "")
     if boundary is None:
         raise refuse("the content type of the form has no boundary")
@@ -173,6 +163,14 @@ def check_form(body: bytes, content_type: str | None) -> None:
         raise refuse(f"the form has {parts:,} parts; at most {MAX_PARTS} are allowed")
     if not body.rstrip(b" \t\r\n").endswith(mark + b"--"):
         raise refuse(f"the form is cut off: its {len(body):,} bytes do not end with its boundary")
+
+
+def _check_type(content_type: str | None, wanted: str) -> None:
+    if read_media_type(content_type) != wanted:
+        raise refuse(
+            f"the content type {quote_value(content_type or '')} is not supported; send {wanted}",
+            status=HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
+        )
 
 
 def read_form_request(

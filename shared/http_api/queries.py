@@ -1,5 +1,7 @@
-"""Read query parameters and request headers."""
+"""Read query parameters and request headers, and who sends them."""
 
+import hashlib
+import hmac
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,7 +23,7 @@ from ..jobs.fields import TAG_KEY, quote_value
 from ..jobs.validation import limit_faults, validation_faults
 from ..records.index_entry import JobFilter, read_cursor
 from .job_documents import FORMS, ORIGINAL
-from .problems import Refused, problem
+from .problems import Refused, problem, refused
 
 #: Jobs of one page: the default and the maximum.
 PAGE_JOBS: Final = 50
@@ -138,10 +140,16 @@ _MAX_DIGITS: Final = 15
 
 def is_json(content_type: str | None) -> bool:
     """Return whether a body of this type can contain a job."""
-    return _media_type(content_type) in JSON_TYPES
+    return read_media_type(content_type) in JSON_TYPES
 
 
-def _media_type(content_type: str | None) -> str:
+def lower_names(headers: Mapping[str, str]) -> dict[str, str]:
+    """Return headers by their names in lower case."""
+    return {name.lower(): value for name, value in headers.items()}
+
+
+def read_media_type(content_type: str | None) -> str:
+    """Return a content type without its parameters, in lower case; empty if it is missing."""
     return (content_type or "").partition(";")[0].strip().lower()
 
 
@@ -150,8 +158,8 @@ def read_event_headers(headers: Mapping[str, str]) -> dict[str, str]:
 
     Values are percent-encoded: CloudEvents HTTP binding 1.0.2, section 3.1.3.2.
     """
-    lower = {name.lower(): value for name, value in headers.items()}
-    is_structured = _media_type(lower.get("content-type")) == JSON_TYPES[1]
+    lower = lower_names(headers)
+    is_structured = read_media_type(lower.get("content-type")) == JSON_TYPES[1]
     if "ce-specversion" not in lower or is_structured:
         return {}
     return {
@@ -190,3 +198,48 @@ def read_byte_range(text: str | None) -> ByteRange | None:
         return None
     start, end = int(found[1]), int(found[2]) if found[2] else None
     return None if end is not None and end < start else ByteRange(start, end)
+
+
+#: The header with a key of `CALLERS`; a function key of the platform has another one.
+KEY_HEADER: Final = "x-image-jobs-key"
+#: The object id of a signed-in caller, set by the platform: App Service Authentication, "Access
+#: user claims in app code" (learn.microsoft.com, 2026). Only a platform that verifies the sign-in
+#: removes it from requests of others.
+PRINCIPAL_HEADER: Final = "x-ms-client-principal-id"
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who sends a request; without a tenant, an operator, who may see and do everything."""
+
+    tenant: str | None = None
+
+    def sees(self, tenant: str) -> bool:
+        """Return whether jobs and batches of a tenant exist for this caller."""
+        return self.tenant in {None, tenant}
+
+
+def identify_caller(headers: Mapping[str, str], settings: Settings) -> Caller:
+    """Return who sends a request; raise `Refused` for nobody in `CALLERS`.
+
+    Without `CALLERS`, callers are not told apart: each one is an operator.
+    """
+    if not settings.callers:
+        return Caller()
+    lower = lower_names(headers)
+    principal = lower.get(PRINCIPAL_HEADER, "") if settings.trust_sign_in else ""
+    given = {"sha256": hash_key(lower.get(KEY_HEADER, "")), "principal": principal}
+    found: Caller | None = None
+    for entry in settings.callers:  # to the end: the time tells nothing of the keys
+        kind = "sha256" if entry.sha256 else "principal"
+        expected = (entry.sha256 or entry.principal or "").encode()
+        if hmac.compare_digest(expected, given[kind].encode()):
+            found = Caller(entry.tenant)
+    if found is None:
+        raise refused("unknown_caller", f"send a key of this app in the header {KEY_HEADER}")
+    return found
+
+
+def hash_key(key: str) -> str:
+    """Return the SHA-256 of a key, as `CALLERS` has it; random keys need no slow hash."""
+    return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()

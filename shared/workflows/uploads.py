@@ -21,6 +21,7 @@ from pydantic import Field, TypeAdapter, ValidationError
 from ..errors import AlreadyExists, Fault, StaleVersion, UnreadableReply
 from ..events.data import Data
 from ..http_api.problems import Refused, problem, refused
+from ..http_api.queries import lower_names, read_media_type
 from ..jobs.fields import BlobName, is_link
 from ..jobs.validation import plain_faults
 from ..pictures.inputs import HEAD_BYTES, MAX_INPUT_BYTES, InputHead, read_inputs
@@ -77,8 +78,8 @@ def read_upload(
     name: str, headers: Mapping[str, str], body: bytes, *, tenant: str | None
 ) -> UploadPart:
     """Return what a request uploads, or raise `Refused`; `tenant` is that of a bound caller."""
-    lower = {key.lower(): value for key, value in headers.items()}
-    content_type = lower.get("content-type", "").partition(";")[0].strip().lower()
+    lower = lower_names(headers)
+    content_type = read_media_type(lower.get("content-type"))
     if content_type not in PICTURE_TYPES:
         raise refused("unsupported_media_type", f"send {', '.join(PICTURE_TYPES)}")
     if len(body) > PART_BYTES:

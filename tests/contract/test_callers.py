@@ -7,7 +7,7 @@ from typing import Any, Final
 import azure.functions as func
 import pytest
 
-from shared.http_api.callers import KEY_HEADER, PRINCIPAL_HEADER, hash_key
+from shared.http_api.queries import KEY_HEADER, PRINCIPAL_HEADER, hash_key
 from shared.records.record import JobState
 from shared.triggers.http import batches, jobs, operations, routes
 from shared.triggers.http.responses import respond

@@ -19,7 +19,7 @@ from rich.text import Text
 
 from ...config.settings import Configuration
 from ...config.tenants import CallerEntry
-from ...http_api.callers import KEY_HEADER, hash_key
+from ...http_api.queries import KEY_HEADER, hash_key
 from ...jobs.validation import plain_faults
 from ...redaction import printable
 from ..azure_checks import check_azure

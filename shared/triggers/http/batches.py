@@ -16,9 +16,8 @@ from ...http_api.batch_documents import (
     describe_rejected,
     poll_batch_after,
 )
-from ...http_api.callers import Caller, identify_caller
 from ...http_api.problems import refused
-from ...http_api.queries import matches_version
+from ...http_api.queries import Caller, identify_caller, matches_version
 from ...jobs.fields import is_job_id
 from ...ports import Report, Versioned, What
 from ...stores.world import World

@@ -12,7 +12,6 @@ import azure.functions as func
 
 from ...adapters.world import open_world
 from ...config.settings import Configuration
-from ...http_api.callers import identify_caller
 from ...http_api.job_documents import (
     JOB_PATH,
     PREVIEW,
@@ -30,6 +29,7 @@ from ...http_api.queries import (
     FILTERS,
     JSON_TYPES,
     ListQuery,
+    identify_caller,
     is_json,
     matches_version,
     read_command_query,

@@ -102,7 +102,7 @@ def functions(configuration: Configuration) -> func.Blueprint:
 
 def _handler(route: Route, configuration: Configuration) -> Handler:
     async def handle(req: func.HttpRequest) -> func.HttpResponse:
-        from .responses import respond  # noqa: PLC0415 (see the module)
+        from .responses import respond
 
         return await respond(route.name, _answer(route, req, configuration))
 
@@ -113,12 +113,11 @@ def _handler(route: Route, configuration: Configuration) -> Handler:
 async def _answer(
     route: Route, req: func.HttpRequest, configuration: Configuration
 ) -> func.HttpResponse:
-    from ...http_api.queries import check_request  # noqa: PLC0415 (see the module)
+    # ruff: noqa: PLC0415 (see the module)
+    from ...http_api.problems import refused
+    from ...http_api.queries import check_request, identify_caller
 
     if not route.is_open:
-        from ...http_api.callers import identify_caller  # noqa: PLC0415 (see the module)
-        from ...http_api.problems import refused  # noqa: PLC0415 (see the module)
-
         caller = identify_caller(req.headers, configuration.settings)
         if caller.tenant is not None and not route.for_tenants:
             raise refused("for_operators")

@@ -23,7 +23,7 @@ from shared.errors import (
     Rejected,
     StoreUnavailable,
 )
-from shared.http_api.callers import hash_key
+from shared.http_api.queries import hash_key
 from tests.builders.ended_jobs import record
 
 

@@ -7,8 +7,8 @@ import pytest
 
 from shared.config.settings import Settings
 from shared.errors import Misconfigured
-from shared.http_api.callers import Caller, hash_key, identify_caller
 from shared.http_api.problems import Refused
+from shared.http_api.queries import Caller, hash_key, identify_caller
 from tests.simulation.scene import configured
 
 SHOP = {"tenant": "shop", "sha256": hash_key("key")}
