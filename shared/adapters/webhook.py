@@ -18,8 +18,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from aiohttp.resolver import ThreadedResolver
 from pydantic import JsonValue, SecretStr
 
-from ..config.url_policy import is_public, is_reachable_here
-from ..config.webhooks import Webhook
+from ..config.url_policy import Webhook, is_public, is_reachable_here
 from ..errors import DeliveryFailed
 from ..images_api.replies import read_retry_after
 

@@ -2,6 +2,5 @@
 
 * `settings`: all settings, with catalogue and deployments
 * `tenants`: the callers who share the quota, and their limits
-* `webhooks`: the receivers of events, their hosts and secrets
-* `url_policy`: the URLs and IP addresses that the app may send to
+* `url_policy`: the URLs and IP addresses that the app may call, and the webhooks
 """

@@ -31,8 +31,7 @@ from ..jobs.prompts import check_template
 from ..jobs.text import parse_json
 from ..jobs.validation import describe_error, path, plain_faults
 from .tenants import CallerEntry, Tenant, check_callers, check_tenants, find_tenant, read_keys
-from .url_policy import check_topic_url
-from .webhooks import Webhook, check_hosts, check_receiver, look_up_keys
+from .url_policy import Webhook, check_hosts, check_receiver, check_topic_url, look_up_keys
 
 #: Name of the storage connection: a connection string in the variable of this name, or
 #: `ImageStorage__queueServiceUri` and related variables.

@@ -16,7 +16,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from ..config.settings import Settings
-from ..config.webhooks import check_receiver
+from ..config.url_policy import check_receiver
 from ..errors import BrokenReply, CallFailed, Fault, InvalidJob, UnreadableReply
 from ..jobs.fields import is_link
 from ..jobs.job import Job
