@@ -7,6 +7,10 @@ from enum import StrEnum
 from itertools import accumulate
 from typing import Final
 
+#: How the app names itself to others. The version is the one of pyproject.toml; a test holds them
+#: together.
+USER_AGENT: Final = "image-jobs/0.1.0"
+
 
 class EventType(StrEnum):
     """The types of events."""

@@ -21,11 +21,9 @@ from ..errors import BrokenReply, CallFailed, DeliveryFailed, NoConnection, NoRe
 from ..images_api.requests import ImageRequest
 from ..ports import Tokens
 from ..stores.inputs import Inputs
+from ..vocabulary import USER_AGENT
 from .foundry_transport import EVIDENCE, Evidence, FoundryReply, describe_error, new_client
 from .request_bodies import RequestBody
-
-#: The version is the one of pyproject.toml; a test holds them together.
-USER_AGENT: Final = "image-jobs/0.1.0"
 
 #: Failures that httpx means to come before the first byte; believed only with the evidence.
 _BEFORE_SENDING: Final = (
@@ -103,7 +101,7 @@ class FoundryEndpoint:
         Every address is looked at before it is connected to. Raises `CallFailed`; what httpx says
         is not repeated, since it may hold the link.
         """
-        from .webhook import GuardedResolver  # noqa: PLC0415 (rare: no start waits for it)
+        from .sinks import GuardedResolver  # noqa: PLC0415 (rare: no start waits for it)
 
         host = urlsplit(link).hostname or ""
         local = (host,) if own else ()

@@ -23,7 +23,7 @@ from .clock import SystemClock
 from .log_records import quiet
 
 if TYPE_CHECKING:
-    from .webhook import Poster
+    from .sinks import Poster
 
 #: The directory of `function_app.py`.
 PACKAGE: Final = Path(__file__).parents[2]
@@ -163,14 +163,14 @@ def _callbacks(settings: Settings, stack: AsyncExitStack) -> Callable[[str], Sin
 
     @cache
     def open_poster() -> "Poster":
-        from .webhook import guarded
+        from .sinks import guarded
 
         poster = guarded(settings.webhook_local_hosts)
         stack.push_async_callback(poster.close)
         return poster
 
     def callback(url: str) -> Sink:
-        from .webhook import CallbackSink
+        from .sinks import CallbackSink
 
         return CallbackSink(url, settings.callback_keys, open_poster())
 
@@ -183,8 +183,7 @@ def configured_sinks(settings: Settings, tokens: Tokens, stack: AsyncExitStack) 
     Each is imported where the settings ask for it: most apps have none.
     """
     if endpoint := settings.event_grid_topic_endpoint:
-        from .event_grid import EventGridTopic
-        from .webhook import Poster
+        from .sinks import EventGridTopic, Poster
 
         key, poster = settings.event_grid_topic_key, Poster()
         stack.push_async_callback(poster.close)
@@ -192,7 +191,7 @@ def configured_sinks(settings: Settings, tokens: Tokens, stack: AsyncExitStack) 
             endpoint, tokens, key=key.get_secret_value() if key else None, poster=poster
         )
     if settings.webhooks:
-        from .webhook import WebhookSink, guarded
+        from .sinks import WebhookSink, guarded
 
         hooks = guarded(settings.webhook_local_hosts)
         stack.push_async_callback(hooks.close)

@@ -8,7 +8,7 @@ NOT_BEFORE_THE_CALL = {
     *("azure.core", "azure.identity", "azure.storage"),
     *("cloudevents", "shared.events.data", "shared.events.projection"),  # the call's end
     *("shared.images_api.decoder", "shared.workflows.generation.receive"),  # its reply
-    *("opentelemetry", "shared.adapters.event_grid", "shared.adapters.webhook"),
+    *("opentelemetry", "shared.adapters.sinks"),
 }
 CALLED = """
 import asyncio

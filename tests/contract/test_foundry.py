@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from shared.adapters.foundry import USER_AGENT
+from shared.vocabulary import USER_AGENT
 from tests.contract.endpoints import LONG, PICTURE, FakeTokens, a_request, endpoint_of, http, whole
 
 

@@ -6,9 +6,9 @@ from collections.abc import AsyncIterator
 import pytest
 from aiohttp import web
 
-from shared.adapters.event_grid import SCOPE, EventGridTopic
-from shared.adapters.webhook import USER_AGENT, Poster
+from shared.adapters.sinks import SCOPE, EventGridTopic, Poster
 from shared.errors import CredentialUnavailable, DeliveryFailed
+from shared.vocabulary import USER_AGENT
 from tests.contract.endpoints import FakeTokens
 from tests.contract.receivers import EVENT, Receiver, receiving
 

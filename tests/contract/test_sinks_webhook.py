@@ -12,7 +12,7 @@ from aiohttp.abc import AbstractResolver, ResolveResult
 from standardwebhooks import Webhook as Verifier
 from standardwebhooks import WebhookVerificationError
 
-from shared.adapters.webhook import (
+from shared.adapters.sinks import (
     MAX_ANSWER_BYTES,
     CallbackSink,
     GuardedResolver,
