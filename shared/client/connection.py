@@ -31,11 +31,12 @@ from azure.storage.queue.aio import QueueServiceClient as AsyncQueueServiceClien
 from ..config.settings import Configuration
 from ..errors import ImageJobsError
 from ..ports import Blobs, Clock, Gather, Inbox
-from ..stores.batches import BatchRecords, Manifests
+from ..stores.batches import BatchRecords
 from ..stores.dead_letters import DeadLetters
 from ..stores.index import JobIndex
 from ..stores.inputs import Inputs
 from ..stores.ledgers import BudgetLedgers, PoolLedgers
+from ..stores.manifests import Manifests
 from ..stores.records import JobRecords
 from .storage_account import OPTIONS, SdkBlobs, SdkQueues, await_result, check_address
 

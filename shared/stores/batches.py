@@ -1,6 +1,5 @@
-"""Manifests in their container; records and pages of batches beside the job records.
+"""Records and pages of batches beside the job records, result manifests beside the pictures.
 
-Manifests are read by ranges of one version. Result manifests are written beside the pictures.
 The model of a record is imported with the first one: most instances never see a batch.
 """
 
@@ -8,10 +7,9 @@ import contextlib
 import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from datetime import datetime
 from typing import TYPE_CHECKING, Final
 
-from ..errors import AlreadyExists, StaleVersion, StoreUnavailable
+from ..errors import AlreadyExists
 from ..ports import Blobs, BlockBlobs
 from ..records.index_entry import Cursor, newest_first, read_cursor
 from .documents import Documents
@@ -26,39 +24,6 @@ _BATCH: Final = "batch_id"
 _LINES: Final = "application/x-ndjson"
 #: Of a result manifest, staged at a time, bytes.
 _BLOCK_BYTES: Final = 1 << 20
-
-
-@dataclass(frozen=True, slots=True)
-class FoundManifest:
-    """A manifest's version (ETag), its size, and when it was written."""
-
-    version: str
-    bytes: int
-    modified_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class Manifests:
-    """The container that files are dropped into."""
-
-    blobs: Blobs
-
-    async def find(self, name: str) -> FoundManifest | None:
-        """Return the properties of a manifest; None when it does not exist of this name."""
-        found = await self.blobs.find(name)
-        if found is None:
-            return None
-        if found.modified_at is None:
-            raise StoreUnavailable(f"{name!r}: storage did not say when it was written")
-        return FoundManifest(found.version, found.size, found.modified_at)
-
-    async def read(self, name: str, version: str, *, start: int, length: int) -> bytes:
-        """Return bytes of this version; `StaleVersion` when it was changed or deleted."""
-        condition = version if version.startswith('"') else f'"{version}"'
-        found = await self.blobs.read(name, start=start, length=length, if_version=condition)
-        if found is None:
-            raise StaleVersion(f"the manifest {name!r} was deleted")
-        return found.body
 
 
 @dataclass(frozen=True, slots=True)

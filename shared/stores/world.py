@@ -8,11 +8,12 @@ from ..config.settings import Settings
 from ..ports import BlockBlobs, Clock, Gather, ImagesEndpoint, Queues, Renderer, SignedLinks, Sink
 
 if TYPE_CHECKING:  # no start waits for the repositories
-    from .batches import BatchRecords, Manifests
+    from .batches import BatchRecords
     from .dead_letters import DeadLetters
     from .index import JobIndex
     from .inputs import Inputs
     from .ledgers import BudgetLedgers, PoolLedgers
+    from .manifests import Manifests
     from .pictures import Pictures
     from .publisher import Publisher
     from .records import JobRecords, ReuseEntries
@@ -64,11 +65,12 @@ def build_world(  # noqa: PLR0913 (one an interface)
 ) -> World:
     """Return a world over these interfaces; `blobs` opens a container by its name."""
     # ruff: noqa: PLC0415 (as above)
-    from .batches import BatchRecords, Manifests
+    from .batches import BatchRecords
     from .dead_letters import DeadLetters
     from .index import JobIndex
     from .inputs import Inputs
     from .ledgers import BudgetLedgers, PoolLedgers
+    from .manifests import Manifests
     from .pictures import BlockSizes, Pictures
     from .publisher import Publisher
     from .records import JobRecords, ReuseEntries

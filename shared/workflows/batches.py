@@ -48,8 +48,9 @@ from ..jobs.parsing import Message
 from ..ports import Report, Versioned, What
 from ..records.dead_letter import DeadLetterKind, message_letter
 from ..records.record import UNDECIDED, JobRecord, JobState
-from ..stores.batches import FoundManifest, publish_results
+from ..stores.batches import publish_results
 from ..stores.documents import until_written
+from ..stores.manifests import FoundManifest
 from ..stores.world import World
 from .batch_entries import take_page
 from .control import execute_command

@@ -8,7 +8,8 @@ import pytest
 from shared.batches.record import BatchRecord, Manifest, open_batch
 from shared.errors import AlreadyExists, StaleVersion, StoreUnavailable, UnreadableCursor
 from shared.ports import Blobs, BlockBlobs
-from shared.stores.batches import BatchRecords, Manifests, publish_results
+from shared.stores.batches import BatchRecords, publish_results
+from shared.stores.manifests import Manifests
 from tests.contract.conftest import NOW, Account
 
 

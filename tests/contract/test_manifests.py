@@ -3,7 +3,7 @@ import pytest
 from shared.batches.manifest import unquoted
 from shared.errors import StaleVersion
 from shared.ports import Blobs
-from shared.stores.batches import Manifests
+from shared.stores.manifests import Manifests
 
 BODY = b"the first and the last"
 
