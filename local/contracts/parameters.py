@@ -4,8 +4,8 @@ from typing import Final
 
 from shared.http_api.job_documents import FORMS, ORIGINAL
 from shared.http_api.queries import MAX_PAGE_JOBS, PAGE_JOBS
-from shared.jobs.commands import MAX_RUNS
 from shared.jobs.fields import BLOB_NAME
+from shared.records.commands import MAX_RUNS
 from shared.records.record import JobState
 
 type Schema = dict[str, object]

@@ -22,10 +22,10 @@ from pydantic import (
 )
 
 from ..errors import Fault, MalformedMessage
-from ..jobs.commands import MAX_RUNS
 from ..jobs.fields import JobId
 from ..jobs.parsing import derived_job_id, document
 from ..jobs.validation import plain_faults
+from ..records.commands import MAX_RUNS
 
 #: The same key makes the same id at any time.
 _EPOCH: Final = datetime.fromtimestamp(0, UTC)

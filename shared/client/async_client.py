@@ -8,8 +8,8 @@ from typing import Any, Literal, Self, Unpack
 from ..batches.record import BatchRecord
 from ..errors import ImageJobsError
 from ..events.data import Image
-from ..jobs.commands import Action
 from ..jobs.job import Job
+from ..records.commands import Action
 from ..records.index_entry import IndexEntry, JobFilter
 from ..records.record import JobState
 from . import batches, events, jobs, submission

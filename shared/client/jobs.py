@@ -16,9 +16,8 @@ from ..errors import (
 )
 from ..events.data import Image
 from ..http_api.waits import WaitStatus, describe_wait, find_pools
-from ..jobs.commands import Action, Command
 from ..jobs.fields import is_job_id, quote_value
-from ..records.commands import apply_command
+from ..records.commands import Action, Command, apply_command
 from ..records.dead_letter import DeadLetter, DeadLetterKind, dead_letter_name
 from ..records.erasure import is_tombstone
 from ..records.index_entry import JobFilter

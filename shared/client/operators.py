@@ -9,9 +9,9 @@ from typing import Final
 from ..config.tenants import Tenant
 from ..errors import ImageJobsError, UnreadableRecord
 from ..events.delivery import Delivery
-from ..jobs.commands import Action, Command
 from ..limits.budget import DayLedger
 from ..limits.pool_ledger import Ledger
+from ..records.commands import Action, Command
 from ..records.cost_report import CallCost, find_calls
 from ..records.dead_letter import DeadLetter, DeadLetterKind
 from ..records.record import JobRecord, JobState

@@ -18,9 +18,9 @@ from pydantic import (
 
 from ..config.settings import Settings
 from ..errors import Fault, UnreadableCursor
-from ..jobs.commands import Action, Command
 from ..jobs.fields import TAG_KEY, quote_value
 from ..jobs.validation import limit_faults, validation_faults
+from ..records.commands import Action, Command
 from ..records.index_entry import JobFilter, read_cursor
 from .job_documents import FORMS, ORIGINAL
 from .problems import Refused, problem, refused

@@ -1,4 +1,4 @@
-"""The commands that people give for a job, as transitions of its record.
+"""The commands that people give for a job: read from messages, and as transitions of its record.
 
     running ──cancel──▶ cancelled        calls under way end first; a finish is left out
     parked ──release──▶ running          its parked tasks are pending again
@@ -8,20 +8,76 @@
     awaiting_review ──reject──▶ failed   also when the time for a review has passed
     succeeded | failed | cancelled ──erase──▶ the same, without personal data
 
-A command to an ended job begins its next run, which publishes an event of its own. A command that
-names an earlier run has been carried out already.
+A command is a message of the jobs queue. To an ended job it begins the next run, which publishes an
+event of its own. A command that names an earlier run has been carried out already.
 """
 
 from datetime import datetime
-from typing import Any, Literal
+from enum import StrEnum
+from typing import Annotated, Any, Final, Literal
 
-from ..errors import IllegalStep
-from ..jobs.commands import Action, Command
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+
+from ..errors import IllegalStep, InvalidJob
+from ..jobs.fields import JobId, check_line
+from ..jobs.parsing import Envelope, repetition_faults
+from ..jobs.validation import in_order, validation_faults
 from ..vocabulary import FailureCode
 from .costs import awaits_budget, task_awaits_budget
-from .erasure import request_erasure
 from .record import Failure, JobRecord, JobState, Review, TaskRecord, TaskState, plan_tasks
 from .transitions import Step, advance_job, cancel_finish, cancelled, end_review, move, reopen
+
+#: An upper bound, so that a number of any length is rejected.
+MAX_RUNS: Final = 999_999_999
+
+
+class Action(StrEnum):
+    """What a command does to a job."""
+
+    CANCEL = "cancel"
+    RELEASE = "release"
+    FAIL = "fail"
+    REPLAY = "replay"
+    APPROVE = "approve"
+    REJECT = "reject"
+    ERASE = "erase"
+
+
+class Command(BaseModel):
+    """One command."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    command: Action
+    job_id: JobId
+    #: The run it applies to, so that a repeated command has no further effect. None: the newest.
+    run: int | None = Field(default=None, ge=1, le=MAX_RUNS)
+    #: For cancel: whether pictures of calls in progress are kept.
+    result: Literal["keep", "drop"] = "keep"
+    #: For replay: whether existing pictures are kept, or made again under new names.
+    pictures: Literal["keep", "remake"] = "keep"
+    reason: Annotated[str, AfterValidator(check_line)] = Field(default="", max_length=400)
+
+    def to_bytes(self) -> bytes:
+        """Return the command as a message of the jobs queue."""
+        return self.model_dump_json(exclude_defaults=True).encode()
+
+
+def read_command(envelope: Envelope) -> Command | None:
+    """Return the command in a message of the jobs queue; None if it contains no command.
+
+    Raises `InvalidJob` with all faults of a command.
+    """
+    if "command" not in envelope.content:
+        return None
+    faults = repetition_faults(envelope.repeated)
+    try:
+        command = Command.model_validate(envelope.content)
+        if not faults:
+            return command
+    except ValidationError as error:
+        faults += validation_faults(error, Command)
+    raise InvalidJob(in_order(faults, Command))
 
 
 def apply_command(record: JobRecord, command: Command, *, now: datetime) -> JobRecord:
@@ -52,6 +108,8 @@ def apply_command(record: JobRecord, command: Command, *, now: datetime) -> JobR
             review = Review(approved=False, reason=reason, decided_at=now)
             return end_review(record, review, now=now)
         case Action.ERASE:
+            from .erasure import request_erasure  # noqa: PLC0415 (rare: no start waits for it)
+
             return request_erasure(record, now=now)
 
 

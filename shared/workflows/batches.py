@@ -43,9 +43,9 @@ from ..errors import (
     StoreUnavailable,
     UnreadableRecord,
 )
-from ..jobs.commands import Action, Command
 from ..jobs.parsing import Message
 from ..ports import Report, Versioned, What
+from ..records.commands import Action, Command
 from ..records.dead_letter import DeadLetterKind, message_letter
 from ..records.record import UNDECIDED, JobRecord, JobState
 from ..stores.batches import publish_results

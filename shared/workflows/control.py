@@ -14,9 +14,8 @@ from typing import Final
 
 from ..config.settings import Configuration
 from ..errors import BlobLeased, IllegalStep, NewerRecord, RecordGone, UnreadableRecord
-from ..jobs.commands import Action, Command
 from ..ports import Report, Versioned, What
-from ..records.commands import apply_command
+from ..records.commands import Action, Command, apply_command
 from ..records.index_entry import FIRST_CHECK_AFTER, index_entry_of
 from ..records.record import JobRecord, JobState
 from ..stores.documents import until_written

@@ -6,7 +6,6 @@ from typing import Any
 
 from ..config.settings import Configuration, Settings
 from ..errors import BlobLeased, Rejected
-from ..jobs.commands import read_command
 from ..jobs.parsing import (
     Envelope,
     Message,
@@ -17,6 +16,7 @@ from ..jobs.parsing import (
     reply_queue,
 )
 from ..ports import Report, What
+from ..records.commands import read_command
 from ..records.dead_letter import DeadLetterKind, message_letter
 from ..records.record import JobRecord, Reused
 from ..routing.plan import Plan

@@ -22,10 +22,10 @@ from shared.http_api.queries import (
 )
 from shared.images_api.decoder import ReplyDecoder
 from shared.images_api.outcomes import of_reply
-from shared.jobs.commands import Action
 from shared.jobs.fields import read_option
 from shared.jobs.parsing import Message, read_job
 from shared.jobs.prompts import check_template, localize_prompt
+from shared.records.commands import Action
 from shared.redaction import printable, redacted
 from tests.builders.growth import MOST, growth
 

@@ -39,10 +39,10 @@ from ...http_api.queries import (
     wants_links,
 )
 from ...http_api.waits import WaitStatus, describe_wait, find_pools
-from ...jobs.commands import Action
 from ...jobs.fields import is_job_id
 from ...jobs.parsing import MAX_MESSAGE_BYTES, Message
 from ...ports import Report, Versioned, What
+from ...records.commands import Action
 from ...records.record import JobRecord, JobState
 from ...stores.world import World
 from ...workflows.control import execute_command

@@ -18,11 +18,11 @@ from shared.config.settings import configure
 from shared.errors import Fault, InvalidJob, Rejected
 from shared.events import cloud_events
 from shared.http_api.job_documents import describe_estimate, describe_job
-from shared.jobs.commands import Command, read_command
 from shared.jobs.job import Job
 from shared.jobs.parsing import Envelope, Message, open_envelope, read_job, reply_queue
 from shared.jobs.prompts import longest_prompt
 from shared.jobs.text import MAX_DEPTH, JsonObject, parse_json
+from shared.records.commands import Command, read_command
 from shared.records.index_entry import from_metadata, index_entry_of, to_metadata
 from shared.records.record import JobRecord
 from shared.records.transitions import open_record

@@ -19,8 +19,8 @@ from shared.http_api.queries import (
     read_list_query,
     wants_links,
 )
-from shared.jobs.commands import Action
 from shared.jobs.parsing import Message, read_job
+from shared.records.commands import Action
 from shared.records.index_entry import Cursor, read_cursor
 
 from ..grammar import STRANGE, choose, mutate, strange, text_of

@@ -35,7 +35,6 @@ from shared.http_api.job_documents import (
     poll_after,
 )
 from shared.http_api.limits import describe_budget, describe_pace, list_reservations
-from shared.jobs.commands import Action, Command
 from shared.limits.adaptive_rate import Quota
 from shared.limits.budget import CostReservation, DayLedger, SettledCost, reserve, settle
 from shared.limits.circuit_breaker import CallFeedback
@@ -48,7 +47,7 @@ from shared.limits.pool_ledger import (
     probe_now,
     report,
 )
-from shared.records.commands import apply_command
+from shared.records.commands import Action, Command, apply_command
 from shared.records.costs import awaits_budget, cost_of
 from shared.records.dead_letter import DeadLetter
 from shared.records.index_entry import (

@@ -7,9 +7,8 @@ import pytest
 from shared.client import jobs
 from shared.client.results import NoSuchJob, Status, StillRunning
 from shared.errors import IllegalStep
-from shared.jobs.commands import Action, read_command
 from shared.jobs.parsing import Message, open_envelope
-from shared.records.commands import apply_command
+from shared.records.commands import Action, apply_command, read_command
 from shared.records.erasure import is_tombstone, make_tombstone, request_erasure
 from shared.records.index_entry import JobFilter, index_entry_of
 from shared.records.record import JobRecord, JobState, TaskState

@@ -11,7 +11,7 @@ from shared.http_api.queries import (
     read_list_query,
     wants_links,
 )
-from shared.jobs.commands import Action
+from shared.records.commands import Action
 from shared.records.index_entry import Cursor
 from shared.records.record import JobState
 from tests.simulation.scene import configured

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from shared.errors import IllegalStep
-from shared.jobs.commands import Action, Command
 from shared.records import commands
-from shared.records.commands import apply_command
+from shared.records.commands import Action, Command, apply_command
 from shared.records.record import (
     Failure,
     FinishRecord,

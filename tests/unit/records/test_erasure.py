@@ -8,8 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import IllegalStep
-from shared.jobs.commands import Action, Command
-from shared.records.commands import apply_command
+from shared.records.commands import Action, Command, apply_command
 from shared.records.cost_report import add_up, find_calls
 from shared.records.costs import cost_of
 from shared.records.erasure import (

@@ -8,8 +8,8 @@ from functools import cache, partial
 import pytest
 
 from shared.errors import IllegalStep, Superseded
-from shared.jobs.commands import Action, Command
 from shared.records import commands
+from shared.records.commands import Action, Command
 from shared.records.record import Attempt, Failure, JobRecord, JobState, TaskState
 from shared.records.transitions import (
     JOB_EDGES,

@@ -5,7 +5,7 @@ from datetime import timedelta
 
 import pytest
 
-from shared.jobs.commands import Command
+from shared.records.commands import Command
 from shared.records.record import JobState
 from shared.vocabulary import OPERATOR_EVENTS
 from shared.workflows.control import LONGEST_COMMAND_WAIT

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 
 from shared.errors import InvalidJob
-from shared.jobs.commands import Action, Command, read_command
 from shared.jobs.parsing import Envelope, Message, open_envelope
+from shared.records.commands import Action, Command, read_command
 from tests.builders.messages import INSERTED_AT
 
 
