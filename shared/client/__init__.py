@@ -20,7 +20,7 @@ from ..jobs.job import Job
 from ..records.dead_letter import DeadLetter
 from ..records.index_entry import IndexEntry
 from ..records.record import JobState
-from .async_client import AsyncImageJobs
+from .clients import AsyncImageJobs, ImageJobs
 from .events import Event
 from .operators import NotAMessage
 from .results import (
@@ -34,7 +34,6 @@ from .results import (
     Status,
     StillRunning,
 )
-from .sync_client import ImageJobs
 
 __all__ = [
     "AsyncImageJobs",

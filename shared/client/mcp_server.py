@@ -54,7 +54,7 @@ from ..jobs.validation import plain_faults
 from ..records.index_entry import Page
 from ..records.record import JobState
 from ..redaction import printable
-from .async_client import AsyncImageJobs
+from .clients import AsyncImageJobs
 from .results import NoSuchJob, Quote, Status, StillRunning
 from .submission import assume_deployments, make_quote, read_fields, write_message
 

@@ -14,7 +14,7 @@ from urllib.request import getproxies, proxy_bypass
 from ...config.settings import CONNECTION, Configuration, Settings
 from ...errors import StoreUnavailable
 from ..caller import read_configuration
-from ..sync_client import ImageJobs
+from ..clients import ImageJobs
 
 #: To sign in, and to reach storage meanwhile, seconds. The SDK alone tries for half a minute.
 PATIENCE: Final = 4.0

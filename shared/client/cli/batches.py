@@ -11,8 +11,8 @@ from rich.text import Text
 from ...batches.record import BatchRecord, BatchState
 from ...redaction import printable
 from ..batches import ManifestCheck, SubmittedBatch
+from ..clients import ImageJobs
 from ..results import NoSuchJob
-from ..sync_client import ImageJobs
 from .access import client
 from .job_options import read_file
 from .output import (

@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from ...records.dead_letter import DeadLetter
-from ..sync_client import ImageJobs
+from ..clients import ImageJobs
 from .access import client
 from .output import AsJson, console, print_json, read_count, table
 

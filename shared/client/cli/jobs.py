@@ -14,10 +14,10 @@ from rich.text import Text
 from ...errors import IllegalStep, ImageJobsError, Rejected
 from ...records.record import JobState
 from ..checkup import list_queues
+from ..clients import ImageJobs
 from ..events import Event
 from ..jobs import COMMAND_SECONDS, MOST_LISTED, id_of
 from ..results import NoSuchJob, Receipt, Status, StillRunning
-from ..sync_client import ImageJobs
 from .access import client
 from .output import (
     AsJson,

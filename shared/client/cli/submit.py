@@ -18,9 +18,9 @@ from ...jobs.prompts import localize_prompt
 from ...redaction import printable
 from ...routing.plan import Plan
 from ..batches import MOST_PROMPTS
+from ..clients import ImageJobs
 from ..results import Quote, Receipt
 from ..submission import assume_deployments, make_quote, read_fields
-from ..sync_client import ImageJobs
 from .access import client, read_app
 from .job_options import Fields, add_job_options, read_file
 from .jobs import OutOption, fetch, follow

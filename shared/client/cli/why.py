@@ -15,9 +15,9 @@ from ...records.costs import awaits_budget
 from ...records.dead_letter import dead_letter_name
 from ...records.record import JobRecord, JobState, TaskState
 from ...vocabulary import FAILURES, REJECTIONS, FailureCode, RejectionCode
+from ..clients import ImageJobs
 from ..jobs import id_of
 from ..results import NoSuchJob, Status
-from ..sync_client import ImageJobs
 from .access import client
 from .output import (
     MARKS,

@@ -1,9 +1,24 @@
-"""`AsyncImageJobs`: submit jobs from coroutines. Needs the extra `aio`."""
+"""`ImageJobs` and `AsyncImageJobs`: submit jobs. `Operator`: for those who run the app.
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
+Each is written once, as coroutines (`AsyncImageJobs` needs the extra `aio`). The others are these
+over the synchronous side of the SDK: a coroutine over it never waits for an event loop, so each of
+their methods runs one to its end (docs/decisions/0010).
+"""
+
+from collections.abc import (
+    AsyncGenerator,
+    Callable,
+    Coroutine,
+    Generator,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from datetime import timedelta
+from functools import wraps
+from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, Unpack
+from typing import Any, Concatenate, Literal, Self, Unpack
 
 from ..batches.record import BatchRecord
 from ..errors import ImageJobsError
@@ -15,7 +30,7 @@ from ..records.record import JobState
 from . import batches, events, jobs, submission
 from .batches import SubmittedBatch
 from .caller import Caller
-from .connection import ASYNC, attempt
+from .connection import ASYNC, SYNC, Connection, attempt, run_coroutine, run_generator
 from .events import Event
 from .jobs import COMMAND_SECONDS
 from .operators import AsyncOperator
@@ -241,3 +256,98 @@ class AsyncImageJobs(Caller):
         trace: TracebackType | None,
     ) -> None:
         await self.close()
+
+
+def in_sync[**P, T](
+    method: Callable[Concatenate[Any, P], Coroutine[Any, Any, T]],
+) -> Callable[Concatenate[Any, P], T]:
+    """Return a method that runs a coroutine method, with its parameters and its docstring."""
+
+    @wraps(method)
+    def run(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> T:  # noqa: ANN401 (either client)
+        return run_coroutine(method(self, *args, **kwargs))
+
+    return run
+
+
+def one_by_one[**P, T](
+    method: Callable[Concatenate[Any, P], AsyncGenerator[T]],
+) -> Callable[Concatenate[Any, P], Generator[T]]:
+    """Return a method that yields what an asynchronous one yields."""
+
+    @wraps(method)
+    def run(self: Any, /, *args: P.args, **kwargs: P.kwargs) -> Generator[T]:  # noqa: ANN401 (as above)
+        return run_generator(method(self, *args, **kwargs))
+
+    return run
+
+
+class Operator:
+    """Dead letters, ledgers, and a check of everything that the app needs."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._app = connection
+
+    pools = in_sync(AsyncOperator.pools)
+    today = in_sync(AsyncOperator.today)
+    calls = in_sync(AsyncOperator.calls)
+    backlog = in_sync(AsyncOperator.backlog)
+    check_pictures = in_sync(AsyncOperator.check_pictures)
+    dead_letters = in_sync(AsyncOperator.dead_letters)
+    dead_letter = in_sync(AsyncOperator.dead_letter)
+    send_again = in_sync(AsyncOperator.send_again)
+    purge = in_sync(AsyncOperator.purge)
+    check = one_by_one(AsyncOperator.check)
+
+
+class ImageJobs(Caller):
+    """Everything a service does with Image Jobs. Threads may share one; close it at the end.
+
+    `Caller` says what its arguments mean.
+    """
+
+    _side = SYNC
+
+    @property
+    def operator(self) -> Operator:
+        """For those who run the app: dead letters, ledgers, and a check of everything."""
+        return Operator(self._connection)
+
+    estimate = in_sync(AsyncImageJobs.estimate)
+    upload = in_sync(AsyncImageJobs.upload)
+    submit = in_sync(AsyncImageJobs.submit)
+    submit_many = in_sync(AsyncImageJobs.submit_many)
+    submit_batch = in_sync(AsyncImageJobs.submit_batch)
+    batch = in_sync(AsyncImageJobs.batch)
+    wait_for_batch = in_sync(AsyncImageJobs.wait_for_batch)
+    status = in_sync(AsyncImageJobs.status)
+    status_many = in_sync(AsyncImageJobs.status_many)
+    cancel = in_sync(AsyncImageJobs.cancel)
+    release = in_sync(AsyncImageJobs.release)
+    approve = in_sync(AsyncImageJobs.approve)
+    reject = in_sync(AsyncImageJobs.reject)
+    fail = in_sync(AsyncImageJobs.fail)
+    replay = in_sync(AsyncImageJobs.replay)
+    erase = in_sync(AsyncImageJobs.erase)
+    erase_many = in_sync(AsyncImageJobs.erase_many)
+    newest = in_sync(AsyncImageJobs.newest)
+    wait = in_sync(AsyncImageJobs.wait)
+    result = in_sync(AsyncImageJobs.result)
+    events = one_by_one(AsyncImageJobs.events)
+    open = one_by_one(AsyncImageJobs.open)
+    close = in_sync(AsyncImageJobs.close)
+
+    def save(self, image: Image, path: str | Path, /) -> None:
+        """Keep a picture in a file, which is there whole or not at all; raises as `open` does."""
+        jobs.save_picture(self.open(image), Path(path))
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()

@@ -7,8 +7,8 @@ import pytest
 
 import shared.client
 from shared.client import AsyncImageJobs, ImageJobs, Misconfigured
+from shared.client.clients import Operator
 from shared.client.operators import AsyncOperator
-from shared.client.sync_client import Operator
 
 #: Writing files blocks, so the asynchronous client leaves that to its caller.
 BLOCKING = {"save"}
