@@ -11,7 +11,7 @@ from typing import Any, Final, Literal
 
 from ..catalogue.deployments import Deployment
 from ..errors import ImageJobsError
-from .checkup import Check
+from .operators import Check
 
 #: Outputs of the deployment that the checks need.
 NEEDED: Final = (

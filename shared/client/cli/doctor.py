@@ -24,7 +24,7 @@ from ...jobs.validation import plain_faults
 from ...redaction import printable
 from ..azure_checks import check_azure
 from ..caller import NOWHERE
-from ..checkup import Check
+from ..operators import Check
 from .access import client
 from .output import AsJson, console, print_json, styled
 

@@ -13,10 +13,10 @@ from rich.text import Text
 
 from ...errors import IllegalStep, ImageJobsError, Rejected
 from ...records.record import JobState
-from ..checkup import list_queues
 from ..clients import ImageJobs
 from ..events import Event
 from ..jobs import COMMAND_SECONDS, MOST_LISTED, id_of
+from ..operators import list_queues
 from ..results import NoSuchJob, Receipt, Status, StillRunning
 from .access import client
 from .output import (

@@ -20,7 +20,7 @@ from shared.client.azure_checks import (
     requests_a_minute,
     run_az,
 )
-from shared.client.checkup import Check
+from shared.client.operators import Check
 from tests.architecture.tree import ROOT
 
 ENVIRON = {

@@ -15,10 +15,9 @@ from rich.cells import cell_len
 from shared.client import DeadLetter, IndexEntry, JobState, Quote, Receipt, Status
 from shared.client.batches import ManifestCheck
 from shared.client.caller import read_configuration
-from shared.client.checkup import Check
 from shared.client.cli import batches, dead_letters, doctor, jobs, ledger, output, submit, why
 from shared.client.cli.main import main
-from shared.client.operators import Today
+from shared.client.operators import Check, Today
 from shared.errors import Fault, ImageJobsError, InvalidJob, StoreUnavailable
 from shared.limits.adaptive_rate import Quota
 from shared.limits.budget import CostReservation, DayLedger

@@ -4,7 +4,7 @@ from datetime import timedelta
 
 from local.stack.settings import CONTAINERS, QUEUES
 from shared.client.caller import read_configuration
-from shared.client.checkup import check_storage, list_containers, list_queues
+from shared.client.operators import check_storage, list_containers, list_queues
 from shared.limits.adaptive_rate import Quota
 from shared.limits.circuit_breaker import Circuit
 from shared.limits.pacing import start_pace
