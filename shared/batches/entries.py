@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from ..errors import Fault
 from ..events.data import Data
+from ..jobs.fields import added_field
 from ..jobs.text import Encoding, find_encoding
 from ..vocabulary import clip
 
@@ -45,7 +46,7 @@ class ReadingState(BaseModel):
     columns: tuple[str, ...] = ()
     delimiter: str = ""
     #: The template of the rows above, which may be that of the rows below.
-    template: str = Field(default="", repr=False, exclude_if=lambda template: not template)
+    template: str = added_field("", repr=False)
 
 
 @dataclass(frozen=True, slots=True)

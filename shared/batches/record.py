@@ -16,6 +16,7 @@ from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, 
 
 from ..errors import Fault
 from ..events.data import Data
+from ..jobs.fields import added_field
 from ..vocabulary import MAX_NAME_BYTES, clip
 from .entries import FileFault, ManifestEntry, ReadingState
 
@@ -135,7 +136,7 @@ class Manifest(_Frozen):
     bytes: int = Field(ge=0)
     modified_at: AwareDatetime
     #: The tenant that the sender of a list is bound to; its jobs are all of this tenant.
-    tenant: str | None = Field(default=None, exclude_if=lambda tenant: tenant is None)
+    tenant: str | None = added_field()
 
 
 class BatchRecord(_Frozen):

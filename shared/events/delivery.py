@@ -10,7 +10,7 @@ from typing import Final
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, field_validator
 
-from ..jobs.fields import is_job_id
+from ..jobs.fields import added_field, is_job_id
 from ..jobs.parsing import read_model
 from ..records.dead_letter import DeadLetter, DeadLetterKind
 
@@ -38,7 +38,7 @@ class Delivery(BaseModel):
     #: When the event was published.
     since: AwareDatetime
     #: Where the event goes, if its job names a callback.
-    url: str | None = Field(default=None, repr=False, exclude_if=lambda url: url is None)
+    url: str | None = added_field(repr=False)
     #: The CloudEvent, structured.
     event: dict[str, JsonValue]
 

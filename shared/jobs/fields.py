@@ -86,6 +86,11 @@ class RequestModel(BaseModel):
     )
 
 
+def added_field(default: Any = None, **facts: Any) -> Any:  # noqa: ANN401 (as `Field` of pydantic)
+    """Return a field that an earlier version does not know: documents omit it at its default."""
+    return Field(default=default, exclude_if=lambda value: value == default, **facts)
+
+
 def quote_value(value: object) -> str:
     """Return a value for an error message: short, on one line, containers only by their kind."""
     if isinstance(value, dict):

@@ -39,6 +39,7 @@ from .fields import (
     Traceparent,
     Url,
     Variables,
+    added_field,
     check_distinct,
     parse_moment,
     read_duration,
@@ -227,17 +228,15 @@ class Job(RequestModel):
         default=None,
         description="Blob in the inputs container with the prompt as UTF-8 text.",
     )
-    template: TemplateText | None = Field(
-        default=None,
+    template: TemplateText | None = added_field(
         repr=False,
-        exclude_if=lambda template: template is None,  # it is never kept
         description="Instead of `prompt`: a prompt with `$name` or `${name}` for each variable, "
         "and `$$` for a dollar sign. The job keeps the prompt that it makes.",
     )
     variables: Variables = Field(
         default_factory=dict,
         repr=False,
-        exclude_if=lambda variables: not variables,  # likewise
+        exclude_if=lambda variables: not variables,  # it is never kept
         description="The text of each variable of `template`, and of no other.",
     )
     model: ModelName = Field(
@@ -315,35 +314,27 @@ class Job(RequestModel):
         description="Queue that receives the events of the job too; it must exist, and the app "
         "must allow it.",
     )
-    callback: Url | None = Field(
-        default=None,
+    callback: Url | None = added_field(
         repr=False,
-        exclude_if=lambda url: url is None,  # a version before does not know it
         description="URL that receives the events of the job too, signed, if the app allows its "
         "host.",
     )
-    reuse: Duration | None = Field(
-        default=None,
-        exclude_if=lambda within: within is None,  # a version before does not know it
+    reuse: Duration | None = added_field(
         description="`30d`, `12h`: take the pictures of a job with `reuse` that asked for exactly "
         "the same and succeeded within this time, at no cost.",
     )
-    review: bool = Field(
-        default=False,
-        exclude_if=lambda wanted: not wanted,  # a version before does not know it
+    review: bool = added_field(
+        False,
         description="Whether a person approves the pictures before the job succeeds.",
     )
-    publish_pictures: bool | None = Field(
-        default=None,
-        exclude_if=lambda wanted: wanted is None,  # a version before does not know it
+    publish_pictures: bool | None = added_field(
         description="Whether `image.picture.stored` is published for each picture; if left out, "
         "`PUBLISH_PICTURES`.",
     )
-    previews: int = Field(
-        default=0,
+    previews: int = added_field(
+        0,
         ge=0,
         le=MAX_PREVIEWS,
-        exclude_if=lambda previews: not previews,  # a version before does not know it
         description="Partial pictures to show while a picture is made, where the model streams "
         "them; each costs extra output tokens.",
     )
@@ -358,17 +349,14 @@ class Job(RequestModel):
     deadline: Moment | None = Field(
         default=None, description="ISO 8601 with a time zone; no call starts after it."
     )
-    not_before: Moment | None = Field(
-        default=None,
-        exclude_if=lambda moment: moment is None,  # a version before does not know it
+    not_before: Moment | None = added_field(
         description="ISO 8601 with a time zone; no call starts before it.",
     )
     priority: Literal["normal", "low"] = Field(
         default="normal", description="`low` lets jobs of normal priority go first."
     )
-    tenant: TenantName = Field(
-        default=DEFAULT_TENANT,
-        exclude_if=lambda tenant: tenant == DEFAULT_TENANT,  # a version before knows no tenants
+    tenant: TenantName = added_field(
+        DEFAULT_TENANT,
         description="Who the job is for: shares of the quota, budgets and reports count by tenant. "
         "Can also be the CloudEvent extension of this name.",
     )

@@ -13,6 +13,7 @@ from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validato
 from ..catalogue.pricing import Usage
 from ..images_api.outcomes import OutcomeKind
 from ..images_api.replies import Moderation
+from ..jobs.fields import added_field
 from ..jobs.job import DEFAULT_TENANT, Job, Kind
 from ..limits.pacing import Ticket
 from ..pictures.inputs import InputPicture
@@ -171,10 +172,7 @@ class TaskRecord(_Frozen):
     #: Calls that surely cost nothing and were put back (429, blocked, not sent).
     unpaid_retries: int = 0
     #: Its place in the line of a quota pool, as given last in this run.
-    ticket: Ticket | None = Field(
-        default=None,
-        exclude_if=lambda ticket: ticket is None,  # a version before knows no ticket
-    )
+    ticket: Ticket | None = added_field()
     #: Code of the last of them.
     last_unpaid: str | None = None
     current: Attempt | None = None
@@ -209,7 +207,7 @@ class OutboxEntry(_Frozen):
     #: The run it reports; event ids differ between runs.
     run: int = 1
     #: The blob of the picture it reports; None: it reports the job.
-    picture: str | None = Field(default=None, exclude_if=lambda picture: picture is None)
+    picture: str | None = added_field()
 
 
 class StoredRendition(PictureFacts):
@@ -290,20 +288,20 @@ class JobRecord(_Frozen):
     finishing: FinishRecord | None = None
     outbox: tuple[OutboxEntry, ...] = ()
     #: Each stored picture has an event of its own.
-    publish_pictures: bool = Field(default=False, exclude_if=lambda wanted: not wanted)
+    publish_pictures: bool = added_field(False)
     #: Of a job with `reuse`: what its pictures are found by, and the SHA-256 of its prompt.
-    reuse_key: str | None = Field(default=None, exclude_if=lambda key: key is None)
-    prompt_sha256: str | None = Field(default=None, exclude_if=lambda digest: digest is None)
+    reuse_key: str | None = added_field()
+    prompt_sha256: str | None = added_field()
     #: Its pictures are those of another job.
-    reused: Reused | None = Field(default=None, exclude_if=lambda reused: reused is None)
+    reused: Reused | None = added_field()
     #: How long a person may take to review the pictures; None: nobody does.
-    review_seconds: float | None = Field(default=None, exclude_if=lambda limit: limit is None)
+    review_seconds: float | None = added_field()
     #: Of this run.
-    review: Review | None = Field(default=None, exclude_if=lambda review: review is None)
+    review: Review | None = added_field()
     #: Of a request of OpenAI's API: its claim.
-    request_key: str | None = Field(default=None, exclude_if=lambda key: key is None)
+    request_key: str | None = added_field()
     #: None for a job whose data nobody has erased.
-    erased: Erasure | None = Field(default=None, exclude_if=lambda erased: erased is None)
+    erased: Erasure | None = added_field()
     #: None for a job that was submitted alone.
     batch: BatchEntryRef | None = None
     accepted_at: AwareDatetime

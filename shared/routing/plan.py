@@ -7,6 +7,7 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 from ..catalogue.pricing import TokenEstimate
 from ..config.settings import Lane
+from ..jobs.fields import added_field
 
 
 class _Data(BaseModel):
@@ -65,11 +66,7 @@ class Plan(_Data):
     #: The model streams and every call is for one picture; a deployment can still disable it.
     stream: bool
     #: Partial pictures of each picture.
-    previews: int = Field(
-        default=0,
-        ge=0,
-        exclude_if=lambda previews: not previews,  # a version before does not know it
-    )
+    previews: int = added_field(0, ge=0)
     #: Paid calls in all locales, and the most pictures of one call.
     calls: int = Field(ge=1)
     per_call: int = Field(ge=1)
