@@ -12,15 +12,15 @@ length beforehand, and it cannot be sent twice: a paid call never is. Nothing he
 import asyncio
 import json
 import secrets
-from collections.abc import AsyncIterator, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
 
-import httpx
+import aiohttp
 import pybase64
 from pydantic import JsonValue
 
@@ -29,17 +29,13 @@ from ..images_api.requests import ImageRequest, Upload
 from ..ports import Tokens
 from ..stores.inputs import Inputs
 from ..vocabulary import USER_AGENT, extension_of
-from .foundry_transport import EVIDENCE, Evidence, FoundryReply, describe_error, new_client
+from .foundry_transport import Evidence, FoundryReply, describe_error, open_session
 
 _CRLF: Final = b"\r\n"
-#: Failures that httpx means to come before the first byte; believed only with the evidence.
-_BEFORE_SENDING: Final = (
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.ProxyError,
-    httpx.UnsupportedProtocol,
-)
+#: Failures that aiohttp means to come before the first byte; believed only with the evidence.
+_BEFORE_SENDING: Final = (aiohttp.ClientConnectionError, aiohttp.ClientHttpProxyError)
+#: Failures of the address itself.
+_NO_REQUEST: Final = (aiohttp.InvalidURL, aiohttp.NonHttpUrlClientError)
 
 
 class InputLost(Exception):
@@ -156,16 +152,20 @@ class CallLimits:
     read_seconds: float = 120.0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class FoundryEndpoint:
-    """`ImagesEndpoint` over HTTP, with a key or with tokens."""
+    """`ImagesEndpoint` over HTTP, with a key or with tokens.
+
+    Nothing is opened, and no event loop is needed, before the first call.
+    """
 
     tokens: Tokens
     #: Where the pictures are that a request sends along.
     inputs: Inputs
     limits: CallLimits = CallLimits()
     api_key: str | None = field(default=None, repr=False)
-    client: httpx.AsyncClient = field(default_factory=lambda: new_client(USER_AGENT))
+    open_session: Callable[[str], aiohttp.ClientSession] = open_session
+    _session: aiohttp.ClientSession | None = field(default=None, init=False)
 
     @asynccontextmanager
     async def post(
@@ -187,13 +187,14 @@ class FoundryEndpoint:
         evidence = Evidence()
         total = asyncio.timeout(limit.total_seconds())
         try:
-            async with total, AsyncExitStack() as stack:
-                sending = self._built(request.url, body, headers, host)
-                response = await self._send(sending, body, evidence, host)
-                stack.push_async_callback(_close, response)
-                if response.status_code == HTTPStatus.UNAUTHORIZED and not self.api_key:
-                    self.tokens.forget(request.scope)
-                yield FoundryReply(response, self.limits.read_seconds, total, host)
+            async with total:
+                response = await self._send(request.url, body, headers, evidence, host)
+                try:
+                    if response.status == HTTPStatus.UNAUTHORIZED and not self.api_key:
+                        self.tokens.forget(request.scope)
+                    yield FoundryReply(response, self.limits.read_seconds, total, host)
+                finally:
+                    response.close()
         except TimeoutError as error:
             if not total.expired():
                 raise  # the caller's own
@@ -208,20 +209,24 @@ class FoundryEndpoint:
     ) -> AsyncIterator[FoundryReply]:
         """Ask for a linked picture, with nothing of ours, and hand over the reply.
 
-        Every address is looked at before it is connected to. Raises `CallFailed`; what httpx says
-        is not repeated, since it may hold the link.
+        Every address is looked at before it is connected to. Raises `CallFailed`; what aiohttp
+        says is not repeated, since it may hold the link.
         """
         from .sinks import GuardedResolver  # noqa: PLC0415 (rare: no start waits for it)
 
         host = urlsplit(link).hostname or ""
         local = (host,) if own else ()
-        linked = new_client(USER_AGENT, open_resolver=lambda: GuardedResolver(local))
-        noting, total = EVIDENCE.set(Evidence()), asyncio.timeout(limit.total_seconds())
+        total = asyncio.timeout(limit.total_seconds())
         try:
             async with (
                 total,
-                linked as client,
-                client.stream("GET", link, timeout=self._timeout) as response,
+                open_session(USER_AGENT, GuardedResolver(local)) as session,
+                session.get(
+                    link,
+                    allow_redirects=False,
+                    timeout=self._timeout,
+                    trace_request_ctx=Evidence(),
+                ) as response,
             ):
                 yield FoundryReply(response, self.limits.read_seconds, total, host)
         except CallFailed:
@@ -231,47 +236,39 @@ class FoundryEndpoint:
                 raise  # the caller's own
             sentence = f"{host} did not give it within {limit.total_seconds():g} s"
             raise BrokenReply(sentence) from error
-        except (httpx.HTTPError, httpx.InvalidURL, DeliveryFailed, OSError) as error:
+        except (aiohttp.ClientError, DeliveryFailed, OSError) as error:
             said = str(error) if isinstance(error, DeliveryFailed) else type(error).__name__
             raise BrokenReply(f"{host}: {said}") from error
-        finally:
-            EVIDENCE.reset(noting)
 
     @property
-    def _timeout(self) -> httpx.Timeout:
-        connect = self.limits.connect_seconds
-        return httpx.Timeout(None, connect=connect, pool=connect)
+    def _timeout(self) -> aiohttp.ClientTimeout:
+        return aiohttp.ClientTimeout(total=None, connect=self.limits.connect_seconds)
 
     async def close(self) -> None:
         """Close what is open."""
-        await self.client.aclose()
+        session, self._session = self._session, None
+        if session:
+            await session.close()
 
     async def _authorisation(self, scope: str) -> dict[str, str]:
         if self.api_key:
             return {"api-key": self.api_key}
         return {"authorization": f"Bearer {await self.tokens.token(scope)}"}
 
-    def _built(
-        self, url: str, body: RequestBody, headers: dict[str, str], host: str
-    ) -> httpx.Request:
-        whole = body.whole()
-        try:
-            return self.client.build_request(
-                "POST",
-                url,
-                headers=headers,
-                content=body if whole is None else whole,
-                timeout=self._timeout,
-            )
-        except (httpx.InvalidURL, ValueError) as error:
-            raise NotSent(f"no request can be made for {host}: {describe_error(error)}") from error
-
     async def _send(
-        self, sending: httpx.Request, body: RequestBody, evidence: Evidence, host: str
-    ) -> httpx.Response:
-        noting = EVIDENCE.set(evidence)
+        self, url: str, body: RequestBody, headers: dict[str, str], evidence: Evidence, host: str
+    ) -> aiohttp.ClientResponse:
+        whole = body.whole()
+        self._session = self._session or self.open_session(USER_AGENT)
         try:
-            return await self.client.send(sending, stream=True)
+            return await self._session.post(
+                url,
+                data=body if whole is None else whole,
+                headers=headers,
+                allow_redirects=False,
+                timeout=self._timeout,
+                trace_request_ctx=evidence,
+            )
         except Exception as error:
             if body.failure:
                 # Fewer bytes went out than were announced: no endpoint acts on half a request.
@@ -279,12 +276,12 @@ class FoundryEndpoint:
                     f"an input broke off: {describe_error(body.failure)}"
                 ) from body.failure
             raise _failure(error, evidence, host) from error
-        finally:
-            EVIDENCE.reset(noting)
 
 
-def _failure(error: Exception, evidence: Evidence, host: str) -> NoConnection | NoReply:
-    if isinstance(error, _BEFORE_SENDING) and not evidence.connected:
+def _failure(error: Exception, evidence: Evidence, host: str) -> NotSent | NoReply:
+    if not evidence.connected and isinstance(error, _NO_REQUEST):
+        return NotSent(f"no request can be made for {host}: {describe_error(error)}")
+    if not evidence.connected and isinstance(error, _BEFORE_SENDING):
         return NoConnection(f"no connection to {host}: {describe_error(error)}")
     return NoReply(f"{host} took the request and gave no reply: {describe_error(error)}")
 
@@ -294,8 +291,3 @@ def _host(url: str) -> str:
         return urlsplit(url).hostname or url
     except ValueError as error:
         raise NotSent(f"{url!r} is no URL: {describe_error(error)}") from error
-
-
-async def _close(response: httpx.Response) -> None:
-    with suppress(Exception):  # the reply was had, or its failure is being told
-        await response.aclose()

@@ -1,7 +1,5 @@
-"""How a paid call travels: httpx over aiohttp, a new connection a call, wide reads, evidence kept.
+"""How a paid call travels: over aiohttp, a new connection a call, wide reads, evidence kept.
 
-* httpx is the face and aiohttp the wire: a quarter of the CPU per byte of httpx's own wire, once
-  its chunks are 256 KiB instead of 16 KiB.
 * Every call has a connection of its own. On a kept-alive one, "the server closed it just before I
   wrote" and "the server read my request and died" look the same; on a new one the first cannot
   happen. One handshake (about 2 round trips) is nothing beside a call of 10-180 s.
@@ -11,19 +9,14 @@
 
 import asyncio
 import socket
-import ssl
 import zlib
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextvars import ContextVar
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from types import SimpleNamespace
-from typing import Final, override
+from typing import Final
 
 import aiohttp
-import httpx
 from aiohttp.abc import AbstractResolver
-from httpx_aiohttp import AiohttpTransport
 
 from ..errors import BrokenReply, NoReply, UnreadableReply
 
@@ -44,81 +37,53 @@ KEEPALIVE_PROBES: Final = 4
 
 @dataclass(slots=True)
 class Evidence:
-    """What was seen of one call on its way out."""
+    """What was seen of one call on its way out; a request carries it as `trace_request_ctx`.
+
+    An error of aiohttp does not always tell "could not connect" from "was cut off after sending".
+    """
 
     #: A connection was made, so bytes of the request may have left.
     connected: bool = False
 
 
-#: The evidence of the call this task is making. aiohttp raises one and the same class for "could
-#: not connect" and "was cut off after sending", and httpx-aiohttp calls both `ConnectTimeout`:
-#: only what was seen tells them apart.
-EVIDENCE: Final[ContextVar[Evidence]] = ContextVar("EVIDENCE")
+def open_session(
+    user_agent: str, resolver: AbstractResolver | None = None
+) -> aiohttp.ClientSession:
+    """Return a session that keeps no connection and no cookie; open it within an event loop.
 
-
-class WideTransport(AiohttpTransport):
-    """httpx-aiohttp's transport with wide reads, no reuse of connections, no cookies."""
-
-    #: Opens who looks names up; None: the system, and proxies as the environment has them.
-    open_resolver: Callable[[], AbstractResolver] | None = None
-
-    @override
-    def get_client(self) -> aiohttp.ClientSession:
-        resolver = self.open_resolver() if self.open_resolver else None
-        connector = aiohttp.TCPConnector(
-            ssl=True,  # aiohttp's own context: all of the app trusts the same authorities
+    Without a resolver names are looked up by the system, and proxies are those of the environment.
+    """
+    return aiohttp.ClientSession(
+        connector=aiohttp.TCPConnector(
             force_close=True,
             limit=0,  # the host bounds how many calls there are at once
             socket_factory=_kept_alive_socket,
             resolver=resolver,
-        )
-        return aiohttp.ClientSession(
-            connector=connector,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            max_line_size=MAX_HEADER_BYTES,
-            max_field_size=MAX_HEADER_BYTES,
-            trace_configs=[_tracing()],
-            # HTTPS_PROXY and NO_PROXY, as the storage SDK has it; a proxy would do its own look-up.
-            trust_env=resolver is None,
-        )
-
-    @override
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        response = await super().handle_async_request(request)
-        response.stream.CHUNK_SIZE = CHUNK_BYTES  # type: ignore[union-attr] # httpx-aiohttp's own
-        return response
-
-
-def new_client(
-    user_agent: str,
-    *,
-    open_resolver: Callable[[], AbstractResolver] | None = None,
-) -> httpx.AsyncClient:
-    """Return a client that follows no redirect, keeps no cookie and retries nothing.
-
-    Nothing is opened, and no event loop is needed, before its first request.
-    """
-    # A context that is not used: httpx would read every authority into one of its own, 19 ms.
-    transport = WideTransport(verify=ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))
-    transport.open_resolver = open_resolver
-    return httpx.AsyncClient(
-        transport=transport,
-        # httpx asks for gzip and keep-alive unless told otherwise. Unpacking base64 costs more
-        # CPU than all the rest of a call together.
-        headers={"user-agent": user_agent, "accept-encoding": "identity", "connection": "close"},
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        follow_redirects=False,
+        ),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        # Unpacking base64 costs more CPU than all the rest of a call together.
+        headers={"user-agent": user_agent, "accept-encoding": "identity"},
+        auto_decompress=False,
+        max_line_size=MAX_HEADER_BYTES,
+        max_field_size=MAX_HEADER_BYTES,
+        trace_configs=[_tracing()],
+        # HTTPS_PROXY and NO_PROXY, as the storage SDK has it; a proxy would do its own look-up.
+        trust_env=resolver is None,
     )
 
 
 class FoundryReply:
-    """`Reply` over an httpx response; `total` is what its whole call is given."""
+    """`Reply` over a response; `total` is what its whole call is given."""
 
     def __init__(
-        self, response: httpx.Response, read_seconds: float, total: asyncio.Timeout, host: str
+        self,
+        response: aiohttp.ClientResponse,
+        read_seconds: float,
+        total: asyncio.Timeout,
+        host: str,
     ) -> None:
-        self.status: Final = response.status_code
-        self.headers: Final[Mapping[str, str]] = dict(response.headers)  # names in lower case
+        self.status: Final = response.status
+        self.headers: Final = _read_headers(response.raw_headers)
         self._response = response
         self._read_seconds = read_seconds
         self._total = total
@@ -154,7 +119,7 @@ class FoundryReply:
 
         Raises `UnreadableReply` for what it can't unpack: the next reply would be packed like it.
         """
-        body = self._response.aiter_raw()
+        body: AsyncIterator[bytes] = self._response.content.iter_chunked(CHUNK_BYTES)
         for encoding in reversed(self.headers.get("content-encoding", "identity").split(",")):
             name = encoding.strip().lower()
             if name not in {"", "identity", "gzip", "x-gzip", "deflate"}:
@@ -205,6 +170,16 @@ def describe_error(error: Exception) -> str:
     return f"{type(error).__name__} {error}".strip()
 
 
+def _read_headers(raw: Iterable[tuple[bytes, bytes]]) -> Mapping[str, str]:
+    """Return headers by their names in lower case; one that came twice has both values."""
+    headers: dict[str, str] = {}
+    for pair in raw:
+        name, value = (text.decode("utf-8", "replace") for text in pair)
+        key = name.lower()
+        headers[key] = f"{headers[key]}, {value}" if key in headers else value
+    return headers
+
+
 def _tracing() -> aiohttp.TraceConfig:
     trace = aiohttp.TraceConfig()
     trace.on_connection_create_end.append(_note)
@@ -213,8 +188,8 @@ def _tracing() -> aiohttp.TraceConfig:
     return trace
 
 
-async def _note(_session: aiohttp.ClientSession, _context: SimpleNamespace, _seen: object) -> None:
-    EVIDENCE.get().connected = True
+async def _note(_session: aiohttp.ClientSession, context: SimpleNamespace, _seen: object) -> None:
+    context.trace_request_ctx.connected = True
 
 
 def _kept_alive_socket(address: aiohttp.AddrInfoType) -> socket.socket:

@@ -7,7 +7,7 @@ from typing import Any, Final
 from ..redaction import printable, redacted
 
 #: These tell of every request at INFO, URLs included.
-NOISY: Final = ("azure", "httpx", "httpcore", "aiohttp", "asyncio")
+NOISY: Final = ("azure", "aiohttp", "asyncio")
 #: Causes of an exception that are shown.
 _MOST_CAUSES: Final = 5
 

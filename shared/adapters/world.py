@@ -1,7 +1,7 @@
 """Opens the world of a process from its settings: every interface made real.
 
-httpx and aiohttp are imported here, at the first job, and not with the app: they are most of a cold
-start. The SDKs of Azure are not imported at all until something rare needs one.
+aiohttp is imported here, at the first job, and not with the app: it is a fifth of a cold start. The
+SDKs of Azure are not imported at all until something rare needs one.
 """
 
 import asyncio

@@ -19,7 +19,7 @@ from .tree import ROOT
 MOST_AT_INDEX = 500
 #: Not loaded while the app is indexed: only a message needs them.
 NOT_AT_INDEX = {
-    *("aiohttp", "httpx", "httpx_aiohttp", "httpcore", "yarl"),  # connections
+    *("aiohttp", "yarl"),  # connections
     *("azure.core", "azure.identity", "azure.storage"),  # the SDKs
     *("cloudevents", "dateutil"),  # the first event
     *("opentelemetry", "shared.adapters.telemetry"),  # somebody who listens
@@ -36,7 +36,7 @@ NOT_AT_INDEX = {
     ),  # the first request
 }
 #: Nowhere, ever.
-NEVER = {"openai", "requests", "urllib3", "pandas", "numpy", "PIL"}
+NEVER = {"openai", "httpx", "requests", "urllib3", "pandas", "numpy", "PIL"}
 
 INDEXED = "import function_app"
 WATCHED = """

@@ -22,7 +22,7 @@ WORLDLY = {"adapters", "client", "stores", "triggers"}
 #: log, chance, and the loop it runs on.
 THE_WORLD = (
     "opentelemetry",
-    *("aiohttp", "azure", "httpx", "httpx_aiohttp", "requests", "urllib.request", "urllib3"),
+    *("aiohttp", "azure", "httpx", "requests", "urllib.request", "urllib3"),
     *("asyncio", "concurrent", "http.client", "multiprocessing", "selectors", "signal", "socket"),
     *("subprocess", "threading", "logging", "os", "pathlib.Path", "shutil", "ssl", "tempfile"),
     *("time", "random", "secrets", "uuid.uuid1", "uuid.uuid4"),
@@ -32,7 +32,7 @@ WORLDLY_CALLS = {
     *("datetime.now", "datetime.utcnow", "datetime.today", "date.today"),
     *("uuid.uuid1", "uuid.uuid4", "open", "print", "input"),
 }
-SDKS = ("azure", "httpx", "httpx_aiohttp", "aiohttp", "opentelemetry")
+SDKS = ("azure", "httpx", "aiohttp", "opentelemetry")
 #: The client sends messages, reads events and signs in; it never calls a model.
 SDKS_OF_THE_CLIENT = ("azure.storage", "azure.identity", "azure.core")
 

@@ -1,7 +1,7 @@
 """The app as it is deployed: the package that `make package` builds, and that of an earlier commit.
 
-A start in the development environment is another one: httpx imports its command line there, all is
-compiled already, and a file of one certificate takes no time to read.
+A start in the development environment is another one: all is compiled already there, and a file of
+one certificate takes no time to read.
 """
 
 import io

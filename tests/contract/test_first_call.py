@@ -31,6 +31,6 @@ async def test_a_first_call_needs_no_sdk(account: Account) -> None:
         IMAGES_CONTAINER=account.name,
         STANDARD_QUEUE=queue,
     )
-    assert "httpx" in modules
+    assert "aiohttp" in modules
     assert found(modules, NOT_BEFORE_THE_CALL) == set()
     assert found(modules, NEVER) == set()

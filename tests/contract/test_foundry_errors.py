@@ -1,112 +1,126 @@
 """No error of the HTTP library escapes, wherever it is raised."""
 
 import inspect
+import ssl
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from typing import cast
 
 import aiohttp
-import httpx
 import pytest
+from aiohttp.client_reqrep import ConnectionKey
+from multidict import CIMultiDict, CIMultiDictProxy
+from yarl import URL
 
 from shared.adapters.foundry import FoundryEndpoint
-from shared.adapters.foundry_transport import EVIDENCE
-from shared.errors import BrokenReply, CallFailed, NoConnection, NoReply
+from shared.adapters.foundry_transport import Evidence
+from shared.errors import BrokenReply, CallFailed, NoConnection, NoReply, NotSent
 from shared.images_api.requests import ImageRequest
 from tests.contract.endpoints import FakeTokens, no_inputs
 
 REQUEST = ImageRequest("https://res.example/images", {"prompt": "p"}, scope="s", stream=False)
 LIMIT = timedelta(seconds=30)
 
-#: The classes that mean "never sent", if no connection was seen either.
-BEFORE_SENDING = {
-    httpx.ConnectError,
-    httpx.ConnectTimeout,
-    httpx.PoolTimeout,
-    httpx.ProxyError,
-    httpx.UnsupportedProtocol,
-}
+KEY = ConnectionKey("res.example", 443, True, True, None, None, None)
+ASKED = aiohttp.RequestInfo(
+    URL(REQUEST.url), "POST", CIMultiDictProxy(CIMultiDict()), URL(REQUEST.url)
+)
 
 
-SPEAKS_FOR_ITSELF = {
-    httpx.StreamConsumed,
-    httpx.StreamClosed,
-    httpx.ResponseNotRead,
-    httpx.RequestNotRead,
-}
+def made(member: type[Exception]) -> Exception:
+    """Return an error of this class, with what its class wants to be told."""
+    if issubclass(member, aiohttp.ClientResponseError):
+        return member(ASKED, (), message="told")
+    if issubclass(member, aiohttp.ClientConnectorCertificateError):
+        return member(KEY, ssl.CertificateError("told"))
+    if issubclass(member, aiohttp.ClientConnectorError):
+        return member(KEY, OSError("told"))
+    if issubclass(member, aiohttp.ServerFingerprintMismatch):
+        return member(b"one", b"another", "res.example", 443)
+    if issubclass(member, aiohttp.WebSocketError):
+        return member(aiohttp.WSCloseCode.PROTOCOL_ERROR, "told")
+    return member("told")
 
 
-def errors_of_httpx() -> list[Exception]:
+def errors_of_aiohttp() -> list[Exception]:
     classes = {
         member
-        for _, member in inspect.getmembers(httpx, inspect.isclass)
+        for _, member in inspect.getmembers(aiohttp, inspect.isclass)
         if issubclass(member, Exception)
     }
-    request = httpx.Request("POST", "https://res.example")
-    made: list[Exception] = []
-    for member in sorted(classes, key=lambda member: member.__name__):
-        if member is httpx.HTTPStatusError:
-            made.append(member("told", request=request, response=httpx.Response(500)))
-        elif member in SPEAKS_FOR_ITSELF:
-            made.append(member())
-        else:
-            made.append(member("told"))
-    return made
+    return [made(member) for member in sorted(classes, key=lambda member: member.__name__)]
 
 
-#: What httpx-aiohttp does not translate, and what the system may raise beneath it.
+#: What the system may raise beneath it.
 OTHERS: list[Exception] = [
-    aiohttp.ClientError("told"),
-    aiohttp.ServerDisconnectedError("told"),
-    aiohttp.ClientPayloadError("told"),
     OSError("told"),
     ConnectionResetError("told"),
     RuntimeError("told"),
 ]
-EVERY = [*errors_of_httpx(), *OTHERS]
+EVERY = [*errors_of_aiohttp(), *OTHERS]
+
+
+def what_is_told(error: Exception) -> type[CallFailed]:
+    """What an error means that came before there was a connection."""
+    if isinstance(error, aiohttp.InvalidURL | aiohttp.NonHttpUrlClientError):
+        return NotSent
+    if isinstance(error, aiohttp.ClientConnectionError | aiohttp.ClientHttpProxyError):
+        return NoConnection
+    return NoReply
 
 
 def named(error: Exception) -> str:
     return type(error).__name__
 
 
-class Breaks(httpx.AsyncBaseTransport):
-    """Raises before there is a reply; a connection was seen, or was not."""
+class Breaks:
+    """A session that raises before there is a reply; a connection was seen, or was not."""
 
     def __init__(self, error: Exception, *, connected: bool) -> None:
         self.error, self.connected = error, connected
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        assert request.method == "POST"
-        EVIDENCE.get().connected = self.connected
+    async def post(self, url: str, *, trace_request_ctx: Evidence, **_: object) -> None:
+        assert url == REQUEST.url
+        trace_request_ctx.connected = self.connected
         raise self.error
 
 
-class BreaksWithin(httpx.AsyncBaseTransport, httpx.AsyncByteStream):
-    """Raises in the middle of the body, and again when it is closed."""
+class BreaksWithin:
+    """A session and its response that raises in the middle of the body."""
+
+    status = 200
+    raw_headers = ()
 
     def __init__(self, error: Exception) -> None:
         self.error = error
+        self.closed = False
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        EVIDENCE.get().connected = True
-        return httpx.Response(200, stream=self, request=request)
+    @property
+    def content(self) -> "BreaksWithin":
+        return self
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
+    async def post(self, _: str, *, trace_request_ctx: Evidence, **__: object) -> "BreaksWithin":
+        trace_request_ctx.connected = True
+        return self
+
+    async def iter_chunked(self, _: int) -> AsyncIterator[bytes]:
         yield b"{"
         raise self.error
 
-    async def aclose(self) -> None:
-        raise self.error
+    def close(self) -> None:
+        self.closed = True
 
 
-def endpoint_over(transport: httpx.AsyncBaseTransport) -> FoundryEndpoint:
-    client = httpx.AsyncClient(transport=transport)
-    return FoundryEndpoint(FakeTokens(), no_inputs(), client=client)
+def endpoint_over(session: Breaks | BreaksWithin) -> FoundryEndpoint:
+    def opened(_: str) -> aiohttp.ClientSession:
+        return cast("aiohttp.ClientSession", session)
+
+    return FoundryEndpoint(FakeTokens(), no_inputs(), open_session=opened)
 
 
 def test_the_list_of_errors_is_whole() -> None:
     assert len(EVERY) > 25
-    assert {type(error) for error in EVERY} >= BEFORE_SENDING
+    assert {NotSent, NoConnection, NoReply} == {what_is_told(error) for error in EVERY}
 
 
 @pytest.mark.parametrize("error", EVERY, ids=named)
@@ -118,14 +132,12 @@ async def test_an_error_without_a_connection_is_not_sent_only_if_it_says_so(
             REQUEST, limit=LIMIT, client_request_id="1"
         ):
             raise AssertionError("there is no reply")
-    assert type(caught.value) is (NoConnection if type(error) in BEFORE_SENDING else NoReply)
+    assert type(caught.value) is what_is_told(error)
     assert caught.value.__cause__ is error
 
 
 @pytest.mark.parametrize("error", EVERY, ids=named)
-async def test_an_error_on_a_connection_is_a_broken_reply_whatever_it_says(
-    error: Exception,
-) -> None:
+async def test_an_error_on_a_connection_is_no_reply_whatever_it_says(error: Exception) -> None:
     with pytest.raises(NoReply) as caught:
         async with endpoint_over(Breaks(error, connected=True)).post(
             REQUEST, limit=LIMIT, client_request_id="1"
@@ -137,11 +149,10 @@ async def test_an_error_on_a_connection_is_a_broken_reply_whatever_it_says(
 @pytest.mark.parametrize("error", EVERY, ids=named)
 async def test_an_error_while_the_caller_reads_is_a_broken_reply(error: Exception) -> None:
     got: list[bytes] = []
+    breaks = BreaksWithin(error)
 
     async def read() -> None:
-        async with endpoint_over(BreaksWithin(error)).post(
-            REQUEST, limit=LIMIT, client_request_id="1"
-        ) as reply:
+        async with endpoint_over(breaks).post(REQUEST, limit=LIMIT, client_request_id="1") as reply:
             async for chunk in reply.chunks():
                 got.append(chunk)  # noqa: PERF401 (a comprehension would lose what came before)
 
@@ -149,3 +160,4 @@ async def test_an_error_while_the_caller_reads_is_a_broken_reply(error: Exceptio
         await read()
     assert got == [b"{"]
     assert caught.value.__cause__ is error
+    assert breaks.closed

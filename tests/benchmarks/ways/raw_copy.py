@@ -9,7 +9,9 @@ import uuid
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
-from shared.adapters.foundry_transport import EVIDENCE, Evidence, new_client
+import aiohttp
+
+from shared.adapters.foundry_transport import CHUNK_BYTES, Evidence, open_session
 from shared.adapters.identity import EntraCredential
 from shared.adapters.storage.account import StorageAddress
 from shared.adapters.storage.blobs import RestBlobs
@@ -20,6 +22,7 @@ from tests.benchmarks.orders import Order
 from tests.benchmarks.ways import API_KEY, API_VERSION, CONTAINER, EVENTS, MODEL, Addresses
 
 _SIZES = BlockSizes()
+_NEVER = aiohttp.ClientTimeout()
 _NOTHING = memoryview(bytes(_SIZES.block_bytes))
 
 
@@ -44,7 +47,7 @@ class RawCopy:
             f"?api-version={API_VERSION}"
         )
         address = StorageAddress(addresses.storage)
-        self._client = new_client("raw-copy")
+        self._session = open_session("raw-copy")
         self._wire = StorageClient(address.signature(EntraCredential()))
         self.account = address.url("blob")
         self.blobs = self.container(CONTAINER)
@@ -62,12 +65,11 @@ class RawCopy:
             "stream": order.pictures == 1,
         }
         headers = {"api-key": API_KEY}
-        EVIDENCE.set(Evidence())
         uploading = _Upload(self.blobs, order)
-        async with self._client.stream(
-            "POST", self._url, json=asked, headers=headers, timeout=None
+        async with self._session.post(
+            self._url, json=asked, headers=headers, timeout=_NEVER, trace_request_ctx=Evidence()
         ) as response:
-            async for chunk in response.aiter_raw():
+            async for chunk in response.content.iter_chunked(CHUNK_BYTES):
                 self.see(chunk)
                 await uploading.more(len(chunk) * 3 // 4)
         await uploading.finish()
@@ -77,7 +79,7 @@ class RawCopy:
         """Do what has to be done with a chunk: nothing."""
 
     async def close(self) -> None:
-        await self._client.aclose()
+        await self._session.close()
         await self._wire.close()
 
 
