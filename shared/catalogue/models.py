@@ -1,6 +1,5 @@
 """Read the catalogue: what each model can do, what it costs and how it is called."""
 
-import difflib
 import json
 import re
 import tomllib
@@ -8,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Final, Literal, Self
 
@@ -245,8 +244,10 @@ class Catalogue:
         """Return the model of this name; raise `LookupError` for an unknown name."""
         if model := self.models.get(name):
             return model
+        from difflib import get_close_matches  # noqa: PLC0415 (no start waits for it)
+
         known = {known.lower(): known for known in self.models}
-        close = difflib.get_close_matches(name.lower(), known)
+        close = get_close_matches(name.lower(), known)
         advice = (
             f"did you mean {' or '.join(known[match] for match in close)}?"
             if close
@@ -262,7 +263,7 @@ class Catalogue:
 @cache
 def read_builtin() -> Catalogue:
     """Return the catalogue that is part of the app."""
-    text = files(__package__).joinpath("models.toml").read_text(encoding="utf-8")
+    text = Path(__file__).with_name("models.toml").read_text("utf-8")
     return extend_catalogue(Catalogue({}), text)
 
 

@@ -66,6 +66,11 @@ class Envelope:
     #: The extension of this name; whatever it is, its field checks it.
     tenant: Any = None
 
+    @property
+    def is_command(self) -> bool:
+        """Whether it says that it is a command; everything else is a job."""
+        return "command" in self.content
+
 
 def _malformed(message: str) -> Never:
     raise MalformedMessage([Fault("", message)])

@@ -13,7 +13,7 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
-from importlib.resources import files
+from pathlib import Path
 from string import Template
 from typing import Any, Final, Literal
 
@@ -135,7 +135,7 @@ def _suggest(tag: str) -> str:
 @cache
 def _read_names() -> Mapping[str, Any]:
     """Read the names when the first locale is looked up."""
-    text = files(__package__).joinpath("locales.toml").read_text(encoding="utf-8")
+    text = Path(__file__).with_name("locales.toml").read_text("utf-8")
     return tomllib.loads(text)
 
 

@@ -6,7 +6,6 @@ repeated, because faults are part of events and logs.
 
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from difflib import get_close_matches
 from typing import Any, Final
 
 from pydantic import BaseModel, ValidationError
@@ -129,12 +128,17 @@ def _wrong_type(value: object, wanted: str) -> str:
     return f"{quote_value(value)} is not {wanted}{hint}"
 
 
+def _closest(word: str, known: Iterable[str], *, cutoff: float = 0.6) -> str | None:
+    from difflib import get_close_matches  # noqa: PLC0415 (no start waits for it)
+
+    close = get_close_matches(word[:_MAX_NAME], list(known), n=1, cutoff=cutoff)
+    return close[0] if close else None
+
+
 def _not_among(value: object, context: Mapping[str, Any]) -> str:
     allowed = re.findall(r"'([^']*)'", context["expected"])
-    close = (
-        get_close_matches(value[:_MAX_NAME].lower(), allowed, n=1) if isinstance(value, str) else []
-    )
-    meant = f"did you mean {close[0]!r}? " if close else ""
+    close = _closest(value.lower(), allowed) if isinstance(value, str) else None
+    meant = f"did you mean {close!r}? " if close else ""
     return f"{quote_value(value)} is not allowed; {meant}use {context['expected']}"
 
 
@@ -177,8 +181,8 @@ def _unknown(loc: tuple[str | int, ...], model: type[BaseModel]) -> str:
         return f'is not a field here but an option; write "options": {{"{name}": …}}'
     known = list(model.model_fields)
     plain = {_squeezed(field): field for field in known}
-    close = get_close_matches(_squeezed(name[:_MAX_NAME]), plain, n=1, cutoff=0.7)
-    meant = plain[close[0]] if close else _ALIASES.get(name)
+    close = _closest(_squeezed(name), plain, cutoff=0.7)
+    meant = plain[close] if close else _ALIASES.get(name)
     if meant in known:
         return f"is not a field here; did you mean {meant!r}?"
     return f"is not a field here; use one of {', '.join(known)}"

@@ -10,8 +10,8 @@ Pictures made from an original say so in XMP, in the terms of the IPTC Photo Met
 
 from collections.abc import Generator
 from dataclasses import dataclass
+from html import escape
 from typing import Final
-from xml.sax.saxutils import escape, quoteattr
 
 #: Yields how many bytes it needs, or, below zero, how many to skip. Returns whether a manifest is
 #: there.
@@ -193,7 +193,7 @@ class Provenance:
         `TransmissionReference`.
         """
         kind = "compositeWithTrainedAlgorithmicMedia" if self.edited else "trainedAlgorithmicMedia"
-        references = [f"stRef:instanceID={quoteattr(f'sha256:{each}')}" for each in self.originals]
+        references = [f'stRef:instanceID="sha256:{escape(each)}"' for each in self.originals]
         if len(references) == 1:
             originals = f"<xmpMM:DerivedFrom {references[0]}/>"
         else:

@@ -63,13 +63,11 @@ class Command(BaseModel):
         return self.model_dump_json(exclude_defaults=True).encode()
 
 
-def read_command(envelope: Envelope) -> Command | None:
-    """Return the command in a message of the jobs queue; None if it contains no command.
+def read_command(envelope: Envelope) -> Command:
+    """Return the command in a message of the jobs queue that has one.
 
     Raises `InvalidJob` with all faults of a command.
     """
-    if "command" not in envelope.content:
-        return None
     faults = repetition_faults(envelope.repeated)
     try:
         command = Command.model_validate(envelope.content)

@@ -1,4 +1,9 @@
-"""Intake: turn a message into an accepted job, an executed command or a rejection."""
+"""Intake: turn a message into an accepted job, an executed command or a rejection.
+
+What only a command or a rejection needs is imported with the first: most messages are right jobs.
+"""
+
+# ruff: noqa: PLC0415 (see above)
 
 import hashlib
 from dataclasses import dataclass
@@ -16,8 +21,6 @@ from ..jobs.parsing import (
     reply_queue,
 )
 from ..ports import Report, What
-from ..records.commands import read_command
-from ..records.dead_letter import DeadLetterKind, message_letter
 from ..records.record import JobRecord, Reused
 from ..routing.plan import Plan
 from ..stores.world import World
@@ -35,9 +38,11 @@ async def handle_job_message(
     envelope = None
     try:
         envelope = open_envelope(message)
-        if command := read_command(envelope):
-            from .control import handle_command  # noqa: PLC0415 (commands are rare)
+        if envelope.is_command:
+            from ..records.commands import read_command
+            from .control import handle_command
 
+            command = read_command(envelope)
             # A copy that waited has the time of the first one; 0 is no time.
             sent_at = envelope.time if envelope.time.timestamp() else message.inserted_at
             began_at = min(sent_at, message.inserted_at)
@@ -77,6 +82,8 @@ async def _reject(
     world: World,
     configuration: Configuration,
 ) -> None:
+    from ..records.dead_letter import DeadLetterKind, message_letter
+
     letter = message_letter(
         DeadLetterKind.MESSAGE,
         message,
@@ -97,7 +104,7 @@ async def publish_rejection(
     settings: Settings,
 ) -> None:
     """Publish why a message is no accepted job, to its reply queue too if that can be read."""
-    from ..events import cloud_events  # noqa: PLC0415 (most messages are right)
+    from ..events import cloud_events
 
     event = cloud_events.rejected(
         rejection,
@@ -131,7 +138,7 @@ async def estimate(message: Message, world: World, configuration: Configuration)
     valid = await validate_job(job, world, configuration, sender=message.tenant)
     if not job.reuse:
         return Estimated(valid.plans)
-    from .reuse import find_source  # noqa: PLC0415 (few jobs ask for it)
+    from .reuse import find_source
 
     source = await find_source(job, valid.plans, valid.inputs, world, configuration)
     return Estimated(valid.plans, source)

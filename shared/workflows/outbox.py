@@ -1,13 +1,15 @@
 """Publish the events in a record's outbox, after the record is written.
 
-The modules of events are imported with the first one: no paid call waits for them.
+The modules of events and of dead letters are imported with the first one: no paid call waits for
+them.
 """
+
+# ruff: noqa: PLC0415 (see above)
 
 from functools import partial
 
 from ..ports import Versioned
 from ..records.costs import awaits_budget, resumes_at
-from ..records.dead_letter import damage_letter, job_letter
 from ..records.index_entry import IndexEntry, index_entry_of
 from ..records.record import Failure, JobRecord, JobState, OutboxEntry
 from ..records.transitions import mark_sent
@@ -58,7 +60,8 @@ async def end_damaged(entry: IndexEntry, why: str, world: World, *, source: str)
 
     The record stays as it is, so an operator can still mend it.
     """
-    from ..events import cloud_events  # noqa: PLC0415 (see the module)
+    from ..events import cloud_events
+    from ..records.dead_letter import damage_letter
 
     now, failure = world.clock.now(), Failure(code=FailureCode.RECORD_DAMAGED, message=why)
     await world.dead_letters.put(damage_letter(entry, failure, at=entry.accepted_at))
@@ -69,8 +72,8 @@ async def end_damaged(entry: IndexEntry, why: str, world: World, *, source: str)
 
 
 async def _publish(record: JobRecord, entry: OutboxEntry, world: World, *, source: str) -> None:
-    from ..events import cloud_events  # noqa: PLC0415 (see the module)
-    from ..events.projection import data_of  # noqa: PLC0415 (see the module)
+    from ..events import cloud_events
+    from ..events.projection import data_of
 
     kind, time, picture = EventType(entry.type), entry.time, entry.picture
     data = data_of(record, kind, time=time, picture=picture)
@@ -79,7 +82,7 @@ async def _publish(record: JobRecord, entry: OutboxEntry, world: World, *, sourc
         sidecar = data.model_dump_json(indent=2).encode()
         await world.pictures.put_sidecar(sidecar_name(record.job_id), sidecar)
         if record.reuse_key and not record.reused:
-            from ..stores.records import ReuseEntry  # noqa: PLC0415 (few jobs ask for it)
+            from ..stores.records import ReuseEntry
 
             made = ReuseEntry(job_id=record.job_id, made_at=entry.time)
             await world.reuse.put(record.reuse_key, made)
@@ -87,6 +90,8 @@ async def _publish(record: JobRecord, entry: OutboxEntry, world: World, *, sourc
         for blob in (blob for task in record.tasks for blob in task.dropped):
             await world.pictures.remove(blob)
     if entry.type == EventType.FAILED:
+        from ..records.dead_letter import job_letter
+
         await world.dead_letters.put(job_letter(record, at=entry.time))
     job = record.job
     await world.publisher.publish(event, reply_to=job.reply_to, callback=job.callback)

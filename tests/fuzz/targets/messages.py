@@ -127,11 +127,12 @@ def _read_message(data: bytes) -> None:
     if envelope is None:
         return
     ask("reply_queue", lambda: reply_queue(envelope, lambda _: True))
-    command = ask("read_command", lambda: read_command(envelope), given=given)
-    if isinstance(command.value, Command):
-        read = _envelope_of(command.value.to_bytes())
-        same("a command is read as written", one=read_command(read), other=command.value)
-    if not command.is_refused and command.value is None:
+    if envelope.is_command:
+        command = ask("read_command", lambda: read_command(envelope), given=given)
+        if isinstance(command.value, Command):
+            read = _envelope_of(command.value.to_bytes())
+            same("a command is read as written", one=read_command(read), other=command.value)
+    else:
         job = ask("read_job", lambda: read_job(message), given=given)
         _check_rejected(job)
 

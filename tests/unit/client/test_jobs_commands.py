@@ -31,7 +31,6 @@ async def send(app: MemoryConnection, action: Action, *, app_is_up: bool = True)
     def execute() -> None:
         (message,) = app.queues.queues["image-jobs"]
         command = read_command(open_envelope(Message(message.body, "m", app.clock.now())))
-        assert command is not None
         name = f"jobs/{command.job_id}.json"
         before = JobRecord.model_validate_json(app.body(name))
         after = apply_command(before, command, now=app.clock.now())

@@ -15,7 +15,7 @@ def envelope(body: bytes) -> Envelope:
     return open_envelope(Message(body, "m", INSERTED_AT))
 
 
-def read(**content: Any) -> Command | None:  # noqa: ANN401 (any field)
+def read(**content: Any) -> Command:  # noqa: ANN401 (any field)
     return read_command(envelope(json.dumps(content).encode()))
 
 
@@ -38,7 +38,8 @@ def test_a_command_may_come_in_a_cloudevent() -> None:
 
 
 def test_a_job_is_not_a_command() -> None:
-    assert read(prompt="a fox") is None
+    assert not envelope(b'{"prompt": "a fox"}').is_command
+    assert envelope(b'{"command": "stop"}').is_command
 
 
 @pytest.mark.parametrize(
