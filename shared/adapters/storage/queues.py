@@ -1,4 +1,7 @@
-"""Queues to send to: plain UTF-8 text, as host.json's `messageEncoding: none` expects it."""
+"""Queues to send to: plain UTF-8 text, as host.json's `messageEncoding: none` expects it.
+
+The parser of XML is imported with the first list of messages: no paid call waits for it.
+"""
 
 import re
 from collections.abc import Iterator
@@ -7,21 +10,22 @@ from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from html import escape
 from http import HTTPStatus
-from typing import Final
+from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
-from xml.etree import ElementTree as ET
 
 from ...errors import NoSuchQueue, TooLarge
 from ...jobs.parsing import MAX_MESSAGE_BYTES
 from ...ports import ReceivedMessage, SentMessage
 from .rest import StorageClient, StorageRefusal
 
+if TYPE_CHECKING:
+    from xml.etree.ElementTree import Element
+
 #: How long a message may stay invisible, seconds.
 MAX_DELAY_SECONDS: Final = 7 * 86_400
 #: A message that nobody takes must still be there when somebody looks.
 _NEVER_EXPIRES: Final = -1
 _DECLARATION: Final = '<?xml version="1.0" encoding="utf-8"?>'
-_INSERTED: Final = re.compile(rb"<InsertionTime>([^<]+)</InsertionTime>")
 
 
 class _Lost(Exception):
@@ -59,11 +63,10 @@ class RestQueues:
                 headers={"content-type": "application/xml"},
                 body=f"{_DECLARATION}<QueueMessage>{message}</QueueMessage>".encode(),
             )
-        sent = ET.fromstring(response.body)  # noqa: S314 (the storage account's own reply)
         return SentMessage(
-            message_id=sent.findtext("QueueMessage/MessageId", ""),
-            inserted_at=parsedate_to_datetime(sent.findtext("QueueMessage/InsertionTime", "")),
-            receipt=sent.findtext("QueueMessage/PopReceipt", ""),
+            message_id=_find("MessageId", response.body) or "",
+            inserted_at=parsedate_to_datetime(_find("InsertionTime", response.body) or ""),
+            receipt=_find("PopReceipt", response.body) or "",
         )
 
     async def oldest(self, queue: str) -> datetime | None:
@@ -75,11 +78,13 @@ class RestQueues:
                 doing=f"looking at the queue {queue!r}",
                 query={"peekonly": "true", "numofmessages": "1"},
             )
-        inserted = _INSERTED.search(answer.body)
-        return parsedate_to_datetime(inserted[1].decode()) if inserted else None
+        inserted = _find("InsertionTime", answer.body)
+        return parsedate_to_datetime(inserted) if inserted else None
 
     async def receive(self, queue: str, *, limit: int, hidden: timedelta) -> list[ReceivedMessage]:
         """Take up to `limit` messages (32 at most), hidden from others for a while."""
+        from xml.etree import ElementTree as ET  # noqa: PLC0415 (see the module)
+
         with _must_exist(queue):
             answer = await self._client.send(
                 "GET",
@@ -104,7 +109,13 @@ class RestQueues:
             )
 
 
-def _received(message: ET.Element) -> ReceivedMessage:
+def _find(element: str, body: bytes) -> str | None:
+    """Return the text of the first of these elements, which has no markup; None without one."""
+    found = re.search(f"<{element}>([^<]+)</{element}>".encode(), body)
+    return found[1].decode() if found else None
+
+
+def _received(message: "Element") -> ReceivedMessage:
     return ReceivedMessage(
         message_id=message.findtext("MessageId", ""),
         receipt=message.findtext("PopReceipt", ""),

@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from typing import TYPE_CHECKING, Final
 from urllib.parse import quote
-from xml.etree import ElementTree as ET
 
 from ...errors import StoreUnavailable
 from .account import StorageAddress
@@ -81,6 +80,8 @@ class SignedBlobLinks:
 
 
 def _delegation_key(body: bytes) -> "UserDelegationKey":
+    from xml.etree import ElementTree as ET  # noqa: PLC0415 (few links are signed)
+
     from azure.storage.blob import UserDelegationKey  # noqa: PLC0415 (loaded by `link`)
 
     root, key = ET.fromstring(body), UserDelegationKey()  # type: ignore[no-untyped-call]  # noqa: S314 (has no types; the storage account's own reply)
