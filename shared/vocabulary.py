@@ -170,6 +170,14 @@ def prompt_name(digest: str) -> str:
     return f"prompts/{digest}.txt"
 
 
+def copies_folder(job_id: str, tenant: str | None) -> str:
+    """Return where copies of the pictures are that a job links, with a slash at its end.
+
+    For a sender that is bound to a tenant, it is in the tenant's folder.
+    """
+    return f"{tenant}/linked/{job_id}/" if tenant else f"linked/{job_id}/"
+
+
 def is_named_by_content(name: str) -> bool:
     """Tell whether an input was stored for a job, under the SHA-256 of its content."""
     return _BY_CONTENT.fullmatch(name) is not None

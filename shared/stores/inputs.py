@@ -11,6 +11,7 @@ from ..jobs.fields import MAX_PROMPT_BYTES, check_prompt, is_link
 from ..jobs.text import decode_text
 from ..pictures.inputs import HEAD_BYTES, InputHead, InputPicture, locate_input, read_inputs
 from ..ports import Blobs
+from .documents import list_all
 
 #: What is read of a picture at once, bytes.
 PIECE_BYTES: Final = 1 << 20
@@ -48,7 +49,11 @@ class Inputs:
 
     def name_copy(self, folder: str) -> str:
         """Return the name of a blob that nobody has written: each copy is another one."""
-        return f"{folder}/{uuid.uuid4().hex}"
+        return f"{folder}{uuid.uuid4().hex}"
+
+    async def names(self, folder: str) -> list[str]:
+        """Return the names of all inputs in a folder; one listing."""
+        return [name async for name, _ in list_all(self.blobs, folder)]
 
     async def remove(self, name: str) -> None:
         """Delete an input, if it is there; never a picture that was made here."""

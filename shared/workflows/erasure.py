@@ -25,7 +25,7 @@ from ..records.index_entry import index_entry_of
 from ..records.record import JobRecord, JobState
 from ..stores.records import reuse_name
 from ..stores.world import World
-from ..vocabulary import is_named_by_content, record_name
+from ..vocabulary import copies_folder, is_named_by_content, record_name
 from .openai import claim_name, forget_request
 from .outbox import publish_pending
 
@@ -102,14 +102,20 @@ async def _find(record: JobRecord, world: World, settings: Settings) -> _Finding
 
 
 async def _find_inputs(record: JobRecord, world: World) -> AsyncIterator[tuple[str, str]]:
-    """Yield the inputs of a job that callers stored, and why one is kept; empty: it is not."""
+    """Yield the inputs that were stored for a job, and why one is kept; empty: it is not.
+
+    Of the pictures that it links, these are all copies: a process that died left one without a job.
+    """
     job = record.job
+    folders = (copies_folder(job.job_id, None), copies_folder(job.job_id, job.tenant))
     given = [*job.inputs, *(name for name in (job.mask, job.prompt_blob) if name)]
+    for folder in folders:
+        given += await world.inputs.names(folder)
     stored = dict.fromkeys(name for name in given if not name.startswith("/"))
     needed = await _find_needed(record.job_id, world) if stored else None
     for name in stored:
-        if not is_named_by_content(name):
-            yield name, "its sender chose the name, so other jobs may use it"
+        if not (name.startswith(folders) or is_named_by_content(name)):
+            yield name, "its sender or another job chose the name, so other jobs may use it"
         elif needed is None:
             yield name, f"more than {MOST_READ:,} jobs are open, and one may need it"
         elif name in needed:

@@ -24,6 +24,7 @@ from ..pictures.inputs import MAX_INPUT_BYTES, MAX_MASK_BYTES
 from ..pictures.measuring import PictureMeter
 from ..ports import Reply
 from ..stores.world import World
+from ..vocabulary import copies_folder
 
 #: The time for all links of a job together; a message or a request waits for it.
 MOST_TIME: Final = timedelta(seconds=60)
@@ -59,15 +60,15 @@ def list_links(job: Job) -> Iterator[tuple[str, str]]:
 async def copy_links(job: Job, world: World, settings: Settings, *, sender: str | None) -> Job:
     """Return the job with the names of copies in place of its links.
 
-    Copies for a `sender` that is bound to a tenant are in the tenant's folder. Raises `InvalidJob`
-    with every link that gave no picture, or `Unavailable`.
+    `sender` is the tenant that the sender is bound to. Raises `InvalidJob` with every link that
+    gave no picture, or `Unavailable`.
     """
-    folder = f"{sender}/linked" if sender else "linked"
+    folder = copies_folder(job.job_id, sender)
     until = world.clock.now() + MOST_TIME
     copies: dict[str, str] = {}
     faults = []
     for field, link in list_links(job):
-        name = world.inputs.name_copy(f"{folder}/{job.job_id}")
+        name = world.inputs.name_copy(folder)
         most = MAX_MASK_BYTES if field == "mask" else MAX_INPUT_BYTES
         try:
             if link not in copies:

@@ -32,8 +32,8 @@ from ..stores.world import World
 PART_BYTES: Final = 4 << 20
 #: Content types of pictures to edit.
 PICTURE_TYPES: Final = ("image/png", "image/jpeg", "image/webp")
-#: Folders whose names the app gives: others must not put their bytes there.
-_OF_THE_APP: Final = frozenset({"linked", "pictures", "prompts"})
+#: Folders whose names the app gives, within a tenant's folder too: nobody else stores bytes there.
+_OF_THE_APP: Final = re.compile(r"(linked|pictures|prompts|[^/]+/linked)(?:/|$)")
 
 _RANGE: Final = re.compile(r"bytes ([0-9]{1,9})-([0-9]{1,9})/([0-9]{1,9})")
 _DIGEST: Final = re.compile(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/]{43}=):")
@@ -113,8 +113,10 @@ def _check_name(name: str, tenant: str | None) -> None:
     folder, _, rest = name.partition("/")
     if tenant is not None and not (rest and folder == tenant):
         raise refused("not_allowed", f"the name must begin with '{tenant}/'")
-    if folder in _OF_THE_APP or is_link(name):
-        raise refused("invalid_upload", f"names in {folder!r} are given by the app; use another")
+    taken = _OF_THE_APP.match(name)
+    if taken or is_link(name):
+        where = taken[1] if taken else folder
+        raise refused("invalid_upload", f"names in {where!r} are given by the app; use another")
 
 
 def _read_range(text: str | None, length: int) -> tuple[int, int]:

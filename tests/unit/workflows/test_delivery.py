@@ -13,6 +13,7 @@ from shared.http_api.job_documents import describe_job
 from shared.jobs.parsing import Message
 from shared.ports import Report
 from shared.workflows.delivery import deliver, handle_poison_delivery
+from shared.workflows.erasure import erase_job
 from tests.fakes.sinks import FakeSink
 from tests.fakes.world import FakeWorld, fake_world
 from tests.simulation.scene import configured
@@ -113,6 +114,36 @@ async def test_what_would_be_refused_each_time_is_offered_once(
     assert (await run(world, sent(world))).what == "undeliverable"
     assert not world.queues.sent
     assert len(world.letters) == 1
+
+
+@pytest.mark.parametrize("refusal", [DeliveryFailed("410", status=410, final=True), None])
+async def test_an_event_of_an_erased_job_is_not_sent_again_and_not_kept(
+    refusal: DeliveryFailed | None,
+) -> None:
+    scene = await scene_of({"job_id": "fox-1", "prompt": "a fox"})
+    world, sink = scene.world, FakeSink()
+    world.sinks[sink.name] = sink
+    sink.refusals = [refusal or DeliveryFailed("503 busy", status=503)]
+    message = sent(world)
+    await erase_job("fox-1", world, scene.configuration)
+    report = await run(world, message)
+    assert (report.what, report.job_id) == ("undeliverable" if refusal else "ignored", "fox-1")
+    assert "erased" in report.facts["why"]
+    assert not sink.taken
+    assert not world.letters
+
+
+async def test_the_rejection_of_a_later_message_of_its_id_is_still_delivered() -> None:
+    scene = await scene_of({"job_id": "fox-1", "prompt": "a fox"})
+    world, sink = scene.world, FakeSink()
+    world.sinks[sink.name] = sink
+    sink.refusals = [DeliveryFailed("503 busy", status=503)]
+    await erase_job("fox-1", world, scene.configuration)
+    rejection = EVENT | {"type": "image.job.rejected"}
+    since = world.clock.now()
+    body = Delivery(sink=sink.name, since=since, event=rejection).to_bytes()
+    await run(world, Message(body, "m", since))
+    assert sink.taken == [rejection]
 
 
 async def test_an_event_for_a_sink_that_was_removed_is_kept(world: FakeWorld) -> None:

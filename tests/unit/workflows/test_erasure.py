@@ -1,5 +1,7 @@
 """Erasures: what goes, what stays, and that a death at any step changes neither."""
 
+import re
+from collections import deque
 from typing import Any
 
 import pytest
@@ -7,10 +9,13 @@ import pytest
 from shared.errors import IllegalStep
 from shared.records.erasure import is_tombstone
 from shared.records.record import JobState
-from shared.vocabulary import prompt_name
+from shared.vocabulary import copies_folder, prompt_name
 from shared.workflows import erasure
+from shared.workflows.acceptance import accept
 from shared.workflows.erasure import erase_job
+from tests.builders.messages import read
 from tests.builders.pictures import drawn
+from tests.fakes.endpoint import FakeReply
 from tests.simulation.controlled_job import command
 from tests.simulation.scene import Scene, configured, error_reply, reply_to
 from tests.simulation.steps import Crash
@@ -18,11 +23,14 @@ from tests.simulation.steps import Crash
 SECRET = "zanzibar"  # noqa: S105 (a word that is looked for)
 BY_CONTENT = prompt_name("a" * 64)
 PICTURE = f"pictures/{'b' * 64}.png"
+LINK = f"https://files.shop.example/{SECRET}.png"
+#: The copy of a picture that the job links.
+COPY = re.compile(r"linked/fox-1/[0-9a-f]{32}")
 JOB: dict[str, Any] = {
     "job_id": "fox-1",
     "prompt": f"a fox in {SECRET}",
     "model": "gpt-image-2",
-    "inputs": [PICTURE, f"{SECRET}.png"],
+    "inputs": [PICTURE, f"{SECRET}.png", LINK],
     "locales": ["de", "en"],
     "tags": {"customer": SECRET},
     "reply_to": f"replies-{SECRET}",
@@ -32,8 +40,10 @@ JOB: dict[str, Any] = {
 
 
 async def ended() -> Scene:
-    """A job in its second run, with a dead letter of the first."""
-    scene = Scene(configured())
+    """A job in its second run, with a dead letter of the first, and a copy that a death left."""
+    scene = Scene(configured(INPUT_HOSTS="files.shop.example"))
+    scene.world.endpoint.linked[LINK] = deque([FakeReply(body=drawn())] * 3)
+    scene.world.seed("inputs", scene.world.inputs.name_copy(copies_folder("fox-1", None)), drawn())
     for name in (PICTURE, f"{SECRET}.png"):
         scene.world.seed("inputs", name, drawn())
     scene.world.endpoint.script.extend([reply_to, error_reply(400, "moderation_blocked")])
@@ -55,13 +65,14 @@ def blobs(scene: Scene) -> dict[str, bytes]:
     }
 
 
-def lasting(scene: Scene) -> dict[str, bytes]:
-    """What an erasure leaves, without the ids of writes."""
+def lasting(scene: Scene) -> dict[str, str]:
+    """What an erasure leaves, without the ids of writes and the names of copies."""
     jobs = scene.world.container("jobs").stored
-    return {
+    left = {
         name: jobs[name.removeprefix("jobs/")].body if name.startswith("jobs/") else body
         for name, body in blobs(scene).items()
     }
+    return {name: COPY.sub("a copy", body.decode("latin-1")) for name, body in left.items()}
 
 
 async def test_nothing_in_storage_tells_any_more_what_a_job_was() -> None:
@@ -74,6 +85,8 @@ async def test_nothing_in_storage_tells_any_more_what_a_job_was() -> None:
     assert left == [f"inputs/{SECRET}.png", "jobs/fox-1.json"]  # the record names the other blob
     assert not any(name.startswith(("images/", "dead-letters/", "jobs/reuse/")) for name in after)
     assert f"inputs/{PICTURE}" not in after
+    assert sum(map(bool, map(COPY.search, before))) == 2
+    assert not any(map(COPY.search, after))
     assert len(scene.world.ended_jobs) == 1
 
 
@@ -107,7 +120,7 @@ async def test_costs_stay_in_the_index_and_in_the_record() -> None:
     assert costs == [each.cost_usd for each in paid]
 
 
-async def erased(scene: Scene) -> dict[str, bytes]:
+async def erased(scene: Scene) -> dict[str, str]:
     await erase_job("fox-1", scene.world, scene.configuration)
     return lasting(scene)
 
@@ -173,6 +186,48 @@ async def test_an_input_that_an_open_job_needs_is_kept() -> None:
     assert PICTURE in scene.world.container("inputs").stored
     assert scene.record("fox-1").erased is not None
     assert f"inputs/{PICTURE}: job fox-2 needs it" in scene.record("fox-1").erased.kept  # type: ignore[union-attr]  # as above
+
+
+async def test_the_copies_for_a_caller_of_a_tenant_go_and_those_of_other_jobs_stay() -> None:
+    scene = Scene(configured(INPUT_HOSTS="files.shop.example"))
+    scene.world.endpoint.linked[LINK] = deque([FakeReply(body=drawn())])
+    linking = {"job_id": "fox-1", "prompt": "a fox", "tenant": "shop", "inputs": [LINK]}
+    await accept(read(linking), scene.world, scene.configuration, sender="shop")
+    scene.take_sent()
+    await scene.run()
+    others = ("linked/fox-10/a", "shop/linked/fox-10/a", "press/linked/fox-1/a")
+    for name in others:
+        scene.world.seed("inputs", name, drawn())
+    await erase_job("fox-1", scene.world, scene.configuration)
+    assert set(scene.world.container("inputs").stored) == set(others)
+    record = scene.record("fox-1")
+    assert record.erased
+    assert any(each.startswith("inputs/shop/linked/fox-1/") for each in record.erased.deleted)
+
+
+async def test_a_copy_that_another_open_job_edits_goes_when_that_job_has_ended() -> None:
+    scene = await ended()
+    copy = scene.record("fox-1").job.inputs[2]
+    scene.submit({"job_id": "fox-2", "prompt": "a fox", "inputs": [copy]}, message_id="other")
+    await scene.deliver(scene.waiting.pop())
+    await erased(scene)
+    assert copy in scene.world.container("inputs").stored
+    await scene.run()
+    await erase_job("fox-1", scene.world, scene.configuration)
+    assert copy not in scene.world.container("inputs").stored
+
+
+async def test_what_a_message_of_its_id_brings_back_goes_with_the_next_erasure() -> None:
+    scene = await ended()
+    left = await erased(scene)
+    scene.submit({**JOB, "inputs": [LINK]}, message_id="again")
+    await scene.run()
+    assert scene.world.letters
+    assert any(map(COPY.search, blobs(scene)))
+    await erase_job("fox-1", scene.world, scene.configuration)
+    again = lasting(scene)
+    assert again.keys() == left.keys()
+    assert all(again[name] == left[name] for name in left if name != "jobs/fox-1.json")
 
 
 async def test_inputs_are_kept_where_too_many_jobs_are_open_to_ask(

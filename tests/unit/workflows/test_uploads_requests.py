@@ -78,6 +78,7 @@ def test_what_an_upload_lacks_is_named(headers: dict[str, Any], code: str, why: 
         ("pictures/fox.png", None, "invalid_upload"),
         ("prompts/fox.png", "prompts", "invalid_upload"),
         ("linked/a/b", None, "invalid_upload"),
+        ("shop/linked/a/b", "shop", "invalid_upload"),
         ("fox.png", "shop", "not_allowed"),
         ("shop", "shop", "not_allowed"),
         ("press/fox.png", "shop", "not_allowed"),
