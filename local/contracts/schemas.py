@@ -18,7 +18,7 @@ from shared.batches.events import BatchCompletedData, BatchEventType, Result
 from shared.catalogue.models import read_builtin
 from shared.events.projection import DATA
 from shared.http_api.problems import STATUSES, TITLES
-from shared.jobs.fields import TRACEPARENT
+from shared.jobs.fields import TENANT_NAME, TRACEPARENT
 from shared.jobs.job import Job
 from shared.vocabulary import FAILURES, REJECTIONS, EventType
 
@@ -95,6 +95,7 @@ def _event_schema(event_type: str, model: type[BaseModel]) -> dict[str, Any]:
             "time": {"type": "string", "format": "date-time"},
             "datacontenttype": {"const": "application/json"},
             "traceparent": {"type": "string", "pattern": TRACEPARENT},
+            "tenant": {"type": "string", "pattern": TENANT_NAME},
             "data": data,
         },
         "$defs": definitions,

@@ -10,6 +10,7 @@ from ..errors import Fault
 from ..events.cloud_events import cloud_event
 from ..events.data import Data, Image
 from ..events.projection import event_id, images_of, spending_of
+from ..jobs.job import DEFAULT_TENANT
 from ..records.record import Cost, FailureFacts, JobRecord, JobState
 from ..vocabulary import clip, sidecar_name
 from .entries import FileFault
@@ -48,6 +49,11 @@ class Result(Cost, Data):
     failure: ResultFailure | None = None
     code: str | None = Field(default=None, description="Of a rejection.")
     faults: tuple[Fault, ...] = ()
+    tenant: str | None = Field(
+        default=None,
+        exclude_if=lambda tenant: tenant in {None, DEFAULT_TENANT},  # a version before forbids it
+        description="Unless it is `default`, or can't be read.",
+    )
     tags: dict[str, str] = Field(default_factory=dict)
 
 
@@ -153,7 +159,8 @@ def result_of(batch_id: str, entry: TakenEntry, record: JobRecord | None) -> Res
     known: dict[str, Any] = {"entry": entry.number, "line": entry.line, "job_id": entry.job_id}
     if entry.job_id is None:
         faults = tuple(Fault(each.field, each.message) for each in entry.faults)
-        return Result(**known, state="rejected", repeated=False, code=entry.code, faults=faults)
+        rejection: dict[str, Any] = {"code": entry.code, "tenant": entry.tenant, "faults": faults}
+        return Result(**known, state="rejected", repeated=False, **rejection)
     if record is None:
         return Result(**known, state="gone", repeated=False, cost_usd=None, cost_usd_at_most=None)
     spent, begun_by, failure = spending_of(record), record.batch, record.failure
@@ -166,6 +173,7 @@ def result_of(batch_id: str, entry: TakenEntry, record: JobRecord | None) -> Res
         images=images_of(record),
         sidecar=sidecar_name(record.job_id) if record.state is JobState.SUCCEEDED else None,
         failure=failure and ResultFailure.copy_from(failure, message=clip(failure.message)),
+        tenant=record.job.tenant,
         tags=record.job.tags,
     )
 

@@ -109,6 +109,8 @@ class TakenEntry(_Frozen):
     #: Of faults: the id that the job would have had, if it names one.
     asked_id: str | None = None
     code: str | None = None
+    #: The tenant that it names, if it can be read.
+    tenant: str | None = Field(default=None, exclude_if=lambda tenant: tenant is None)
     faults: tuple[EntryFault, ...] = ()
 
 

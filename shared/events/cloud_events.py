@@ -117,11 +117,14 @@ def damaged(entry: IndexEntry, failure: Failure, *, source: str, time: datetime)
         subject=f"jobs/{entry.job_id}",
         source=source,
         time=time,
+        tenant=entry.tenant,
     )
 
 
-def rejected(rejection: Rejected, *, digest: str, source: str, time: datetime) -> "CloudEvent":
-    """Return the event of a rejected message, whose body has this SHA-256.
+def rejected(
+    rejection: Rejected, *, digest: str, source: str, time: datetime, tenant: str | None = None
+) -> "CloudEvent":
+    """Return the event of a rejected message, whose body has this SHA-256, for its tenant if known.
 
     Its id contains the digest too: a conflict must not look like a repeat of the job's first event.
     """
@@ -136,6 +139,7 @@ def rejected(rejection: Rejected, *, digest: str, source: str, time: datetime) -
         ),
         faults_found=len(rejection.faults),
         digest=digest,
+        tenant=tenant,
         tags={},
     )
     return cloud_event(
@@ -145,6 +149,7 @@ def rejected(rejection: Rejected, *, digest: str, source: str, time: datetime) -
         subject=f"jobs/{job_id}" if job_id else f"messages/{digest}",
         source=source,
         time=time,
+        tenant=tenant,
     )
 
 

@@ -272,4 +272,5 @@ class RejectedData(Data):
     faults: tuple[Fault, ...]
     faults_found: int = Field(description="Number of all faults; `faults` may hold fewer.")
     digest: str = Field(description="SHA-256 of the message's body, hexadecimal.")
+    tenant: str | None = Field(description="That the message names, if it can be read.")
     tags: dict[str, str]

@@ -18,8 +18,8 @@ from typing import Any, Final, Never
 from pydantic import BaseModel, TypeAdapter, ValidationError
 
 from ..errors import Fault, InvalidJob, MalformedMessage, NotAllowed
-from .fields import QueueName, Url, is_job_id, is_traceparent, quote_value, read_moment
-from .job import Job, find_conflicts
+from .fields import QueueName, TenantName, Url, is_job_id, is_traceparent, quote_value, read_moment
+from .job import DEFAULT_TENANT, Job, find_conflicts
 from .text import JsonObject, decode_text, parse_json
 from .validation import in_order, limit_faults, path, plain_faults, top_field, validation_faults
 
@@ -269,6 +269,23 @@ def callback_url(envelope: Envelope | None, allows: Callable[[str], bool]) -> st
     except (KeyError, ValidationError):
         return None
     return url if allows(url) else None
+
+
+def tenant_of(envelope: Envelope | None, sender: str | None = None) -> str | None:
+    """Return the tenant that a rejected message is about, if it can be read.
+
+    It is the one that the sender is bound to, or that the message names. A command names none.
+    """
+    if sender is not None or envelope is None:
+        return sender
+    if "command" in envelope.content or "tenant" in envelope.repeated:
+        return None
+    named = envelope.content.get("tenant")
+    named = envelope.tenant if named is None else named
+    try:
+        return DEFAULT_TENANT if named is None else TypeAdapter(TenantName).validate_python(named)
+    except ValidationError:
+        return None
 
 
 def read_model[T: BaseModel](model: type[T], body: bytes) -> T:

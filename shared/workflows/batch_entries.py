@@ -1,6 +1,5 @@
 """Take a page of a manifest: each entry becomes a job, or is stored with its faults."""
 
-from collections.abc import Sequence
 from contextlib import suppress
 from typing import Final
 
@@ -19,9 +18,17 @@ from ..batches.record import (
     entry_fault,
 )
 from ..config.settings import Configuration
-from ..errors import BlobLeased, Fault, InvalidJob, Rejected, StaleVersion, UnreadableRecord
+from ..errors import (
+    BlobLeased,
+    Fault,
+    InvalidJob,
+    MalformedMessage,
+    Rejected,
+    StaleVersion,
+    UnreadableRecord,
+)
 from ..jobs.job import Job
-from ..jobs.parsing import Message, read_job
+from ..jobs.parsing import Message, open_envelope, read_job, tenant_of
 from ..records.record import BatchEntryRef
 from ..stores.world import World
 from ..vocabulary import RejectionCode, clip
@@ -54,9 +61,12 @@ def job_of_entry(entry: ManifestEntry, manifest: Manifest) -> Job:
     """Return the job of an entry, with the same id each time; `Rejected` with every fault."""
     if entry.fault:
         raise InvalidJob([entry.fault])
+    return read_job(_message_of(entry, manifest), MAX_ENTRY_BYTES)
+
+
+def _message_of(entry: ManifestEntry, manifest: Manifest) -> Message:
     seed = entry_seed(manifest.name, manifest.version, entry.number)
-    message = Message(entry.body, seed, manifest.modified_at, tenant=manifest.tenant)
-    return read_job(message, MAX_ENTRY_BYTES)
+    return Message(entry.body, seed, manifest.modified_at, tenant=manifest.tenant)
 
 
 async def _read(record: BatchRecord, world: World) -> tuple[list[ManifestEntry], EntryPage]:
@@ -122,19 +132,29 @@ async def _take(
         with suppress(BlobLeased):  # the job was accepted before; a sweep publishes its event
             await accept(job, world, configuration, batch=ref, sender=record.manifest.tenant)
     except UnreadableRecord as error:
-        return _reject(entry, [Fault("job_id", str(error))], RejectionCode.CONFLICT)
+        rejection = Rejected([Fault("job_id", str(error))], code=RejectionCode.CONFLICT)
+        return _reject(entry, rejection, record.manifest)
     except Rejected as rejection:
-        return _reject(entry, rejection.faults, rejection.code, asked_id=rejection.job_id)
+        return _reject(entry, rejection, record.manifest)
     return TakenEntry(number=entry.number, line=entry.line, job_id=job.job_id)
 
 
-def _reject(
-    entry: ManifestEntry, faults: Sequence[Fault], code: str, *, asked_id: str | None = None
-) -> TakenEntry:
+def _reject(entry: ManifestEntry, rejection: Rejected, manifest: Manifest) -> TakenEntry:
     return TakenEntry(
         number=entry.number,
         line=entry.line,
-        asked_id=asked_id,
-        code=code,
-        faults=tuple(entry_fault(entry, fault) for fault in faults[:_MAX_FAULTS]),
+        asked_id=rejection.job_id,
+        code=rejection.code,
+        tenant=_find_tenant(entry, manifest),
+        faults=tuple(entry_fault(entry, fault) for fault in rejection.faults[:_MAX_FAULTS]),
     )
+
+
+def _find_tenant(entry: ManifestEntry, manifest: Manifest) -> str | None:
+    """Return the tenant of an entry with faults, if it can be read."""
+    try:
+        message = _message_of(entry, manifest)
+        envelope = None if entry.fault else open_envelope(message, MAX_ENTRY_BYTES)
+    except MalformedMessage:
+        envelope = None
+    return tenant_of(envelope, manifest.tenant)

@@ -19,6 +19,7 @@ from ..jobs.parsing import (
     open_envelope,
     read_job,
     reply_queue,
+    tenant_of,
 )
 from ..ports import Report, What
 from ..records.record import JobRecord, Reused
@@ -109,6 +110,7 @@ async def publish_rejection(
     event = cloud_events.rejected(
         rejection,
         digest=hashlib.sha256(message.body).hexdigest(),
+        tenant=tenant_of(envelope, message.tenant),
         source=settings.event_source,
         time=message.inserted_at,
     )

@@ -42,8 +42,9 @@ async def handle_poison(
         kind, message, reason=RejectionCode.POISONED, why=_WHY, job_id=job_id, queue=queue
     )
     name = await world.dead_letters.put(letter)
-    envelope = _envelope(message)
+    envelope = None
     if kind is DeadLetterKind.MESSAGE:  # only now: reading it may have crashed
+        envelope = _envelope(message)
         job_id = _job_id(envelope, message)
     facts = {"queue": queue, "task": task, "dead_letter": name}
     try:

@@ -23,10 +23,12 @@ from local.contracts.schemas import (
     states_page,
 )
 from shared.batches.events import BatchEventType
+from shared.events.cloud_events import to_json
 from shared.jobs.job import Job
 from shared.jobs.parsing import Message, read_job
 from shared.vocabulary import EventType
 from tests.builders.messages import messages, read
+from tests.simulation.scene import run
 
 from .tree import ROOT
 
@@ -83,6 +85,20 @@ def test_an_example_of_the_page_is_valid(name: str, text: str) -> None:
     validator(name).validate(json.loads(text))
     if name == "job":
         read_job(Message(text.encode(), "m", datetime(2026, 11, 30, tzinfo=UTC)))
+
+
+async def test_an_event_is_valid_by_its_schema_with_every_attribute_it_may_have() -> None:
+    trace = f"00-{'a' * 32}-{'b' * 16}-01"
+    job = {"prompt": "a fox", "tenant": "shop", "traceparent": trace, "publish_pictures": True}
+    scene = await run(job, {**job, "n": 11}, PUBLISH_ACCEPTED="true")
+    events = [json.loads(to_json(event)) for event in scene.world.events]
+    told = ["accepted", "rejected", "succeeded"]
+    assert [each["type"] for each in events if each["type"] != "image.picture.stored"] == [
+        f"image.job.{each}" for each in told
+    ]
+    for event in events:
+        validator(event["type"]).validate(event)
+        assert event["tenant"] == "shop"
 
 
 @given(messages())

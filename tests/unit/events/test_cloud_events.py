@@ -83,7 +83,9 @@ def test_the_longest_alarm_fits_its_event(kind: Literal["opened", "closed"]) -> 
 
 def test_the_longest_list_of_faults_fits_its_event() -> None:
     flood = [Fault("狐" * 500, "🦊" * 5_000)] * 3_000
-    event = rejected(InvalidJob(flood, job_id="j" * 64), digest="d" * 64, source="/x", time=AT)
+    event = rejected(
+        InvalidJob(flood, job_id="j" * 64), digest="d" * 64, tenant="t" * 40, source="/x", time=AT
+    )
     assert len(to_json(event)) <= MAX_EVENT_BYTES
     data = json.loads(to_json(event))["data"]
     assert (len(data["faults"]), data["faults_found"]) == (40, 3_000)

@@ -243,6 +243,7 @@ def test_a_rejection_names_every_fault() -> None:
         "faults": [{"field": "n", "message": "11 is too big"}, {"field": "", "message": "odd"}],
         "faults_found": 2,
         "digest": "d" * 64,
+        "tenant": None,
         "tags": {},
     }
 

@@ -12,7 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.errors import InvalidJob, MalformedMessage, Rejected
-from shared.jobs.parsing import MAX_MESSAGE_BYTES, Message, derived_job_id, read_job
+from shared.jobs.parsing import (
+    MAX_MESSAGE_BYTES,
+    Message,
+    derived_job_id,
+    open_envelope,
+    read_job,
+    tenant_of,
+)
 from tests.builders.messages import INSERTED_AT, faults, messages, read
 
 JOB = {"job_id": "fox", "prompt": "a fox in the snow"}
@@ -221,6 +228,34 @@ def test_the_tenant_of_the_event_is_that_of_its_job_unless_the_job_has_one() -> 
     assert read(EVENT | {"tenant": "shop", "data": JOB}).tenant == "shop"
     assert read(EVENT | {"tenant": "shop", "data": JOB | {"tenant": "own"}}).tenant == "own"
     assert "tenant" in faults(EVENT | {"tenant": "No Name", "data": JOB})
+
+
+@pytest.mark.parametrize(
+    ("body", "tenant"),
+    [
+        (b'{"prompt": "a", "n": 99, "tenant": "shop"}', "shop"),
+        (b'{"prompt": "a", "n": 99}', "default"),
+        (b'{"prompt": "a", "tenant": null}', "default"),
+        (b'{"prompt": "a", "tenant": "Not A Name"}', None),
+        (b'{"prompt": "a", "tenant": ["shop"]}', None),
+        (b'{"tenant": "shop", "tenant": "press"}', None),
+        (b'{"command": "cancel", "job": "fox-1"}', None),
+    ],
+)
+def test_the_tenant_of_a_rejected_message_is_the_one_that_can_be_read(
+    body: bytes, tenant: str | None
+) -> None:
+    envelope = open_envelope(Message(body, "m", INSERTED_AT))
+    assert tenant_of(envelope) == tenant
+    assert tenant_of(envelope, "press") == tenant_of(None, "press") == "press"
+    assert tenant_of(None) is None
+
+
+def test_the_tenant_of_a_rejected_event_is_its_own_where_its_job_names_none() -> None:
+    event = EVENT | {"tenant": "news"}
+    for data, tenant in [({"n": 99}, "news"), ({"tenant": "shop"}, "shop"), ({"tenant": 7}, None)]:
+        body = json.dumps(event | {"data": data}).encode()
+        assert tenant_of(open_envelope(Message(body, "m", INSERTED_AT))) == tenant
 
 
 def test_a_binary_event_is_the_job_of_its_structured_form() -> None:

@@ -36,6 +36,15 @@ async def test_each_bad_entry_is_told_by_its_number_and_the_good_ones_are_made()
     assert all(result["faults"] for result in it.results if result["state"] == "rejected")
 
 
+async def test_a_result_has_the_tenant_of_its_entry_unless_it_is_default_or_unreadable() -> None:
+    it = Drop()
+    shop = {**JOB, "tenant": "shop"}
+    it.drop("foxes.jsonl", lines(shop, {**shop, "n": 99}, JOB, {**JOB, "n": 99}) + "\nno json")
+    await it.run()
+    assert [result.get("tenant") for result in it.results] == ["shop", "shop", None, None, None]
+    assert [result["state"] for result in it.results[:2]] == ["succeeded", "rejected"]
+
+
 async def test_a_list_that_fills_its_pages_is_closed_though_a_line_break_follows() -> None:
     it = Drop()
     it.drop("foxes.json", json.dumps([JOB] * PAGE_ENTRIES) + "\n")

@@ -6,7 +6,7 @@ import pytest
 
 from shared.errors import StoreUnavailable
 from shared.records.record import JobState
-from tests.simulation.scene import Scene, run
+from tests.simulation.scene import Scene, data, run
 
 JOB = {"job_id": "fox-1", "prompt": "a fox in the snow"}
 
@@ -108,6 +108,28 @@ async def test_a_rejection_goes_to_the_reply_queue_that_could_be_read_and_is_all
     assert {
         each.queue for each in scene.world.queues.sent if each.queue.startswith("replies-")
     } == told
+
+
+@pytest.mark.parametrize(
+    ("message", "tenant"),
+    [
+        ({**JOB, "n": 11, "tenant": "shop"}, "shop"),
+        ({**JOB, "n": 11}, "default"),
+        ({**JOB, "tenant": "No Name"}, None),
+        ({"command": "cancel", "job": "fox-1"}, None),
+        (b"no json", None),
+    ],
+)
+async def test_a_rejection_has_the_tenant_that_could_be_read_so_that_receivers_can_filter(
+    message: dict[str, Any] | bytes, tenant: str | None
+) -> None:
+    scene = Scene()
+    scene.submit(message)
+    await scene.run()
+    (event,) = scene.world.events
+    assert event.get_type() == "image.job.rejected"
+    assert event.get_attributes().get("tenant") == tenant
+    assert data(scene)["tenant"] == tenant
 
 
 async def test_a_long_prompt_is_read_from_its_blob() -> None:

@@ -264,7 +264,8 @@ async def test_a_job_with_a_damaged_record_ends_once_with_that_reason_and_its_po
         scene.world.clock.advance(timedelta(hours=1))
     assert scene.world.event_types() == ["image.job.failed"]
     told = data(scene)
-    assert (told["code"], told["job_id"]) == ("record_damaged", "fox-1")
+    assert (told["code"], told["job_id"], told["tenant"]) == ("record_damaged", "fox-1", "default")
+    assert scene.world.events[0].get_attributes()["tenant"] == "default"
     assert "cannot read 'fox-1.json'" in told["message"]
     assert (told["cost_usd"], told["cost_usd_at_most"]) == (0, estimate)
     assert (await scene.world.index.page()).entries[0].code == "record_damaged"
