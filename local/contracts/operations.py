@@ -24,6 +24,7 @@ from local.contracts.parameters import (
     RANGE,
     REASON,
     RUN,
+    TENANT,
     Schema,
     choice,
 )
@@ -152,7 +153,7 @@ OPERATIONS: Final = (
             "invalid_query",
         ),
         body="Jobs",
-        parameters=(LIST_KEY,),
+        parameters=(TENANT, LIST_KEY),
     ),
     Operation(
         "list_batches",

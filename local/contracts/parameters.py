@@ -4,7 +4,7 @@ from typing import Final
 
 from shared.http_api.job_documents import FORMS, ORIGINAL
 from shared.http_api.queries import MAX_PAGE_JOBS, PAGE_JOBS
-from shared.jobs.fields import BLOB_NAME
+from shared.jobs.fields import BLOB_NAME, TENANT_NAME
 from shared.records.commands import MAX_RUNS
 from shared.records.record import JobState
 
@@ -87,6 +87,15 @@ RANGE: Final[Schema] = {
     "in": "header",
     "schema": {"type": "string"},
     "description": "Bytes of the picture, such as `bytes=0-`. One response holds up to 4 MiB.",
+}
+
+
+TENANT: Final[Schema] = {
+    "name": "tenant",
+    "in": "query",
+    "schema": {"type": "string", "pattern": f"^$|{TENANT_NAME}"},
+    "description": "The tenant of all jobs, which is then theirs alone to edit and to see. Only an "
+    "operator may name one.",
 }
 
 

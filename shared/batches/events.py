@@ -64,6 +64,7 @@ class ManifestData(Data):
     blob: str
     etag: str = Field(description="Of a list that came over HTTP its SHA-256.")
     bytes: int
+    tenant: str | None = Field(description="Of all its jobs; null if each names its own.")
 
 
 class ResultsData(Data):
@@ -128,6 +129,7 @@ def build_completed(record: BatchRecord, *, source: str, container: str) -> "Clo
         subject=subject,
         source=source,
         time=completed_at,
+        tenant=record.manifest.tenant,
     )
 
 
@@ -138,6 +140,7 @@ def describe_manifest(record: BatchRecord) -> ManifestData:
         blob=clip(record.manifest.name, _MAX_BLOB_NAME),
         etag=record.manifest.version,
         bytes=record.manifest.bytes,
+        tenant=record.manifest.tenant,
     )
 
 

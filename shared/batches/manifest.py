@@ -5,6 +5,7 @@ A file in the manifests container starts a batch. Event Grid reports it with
 blob's name and version are used, never its URL: the app reads from its own container alone.
 """
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -22,7 +23,7 @@ from pydantic import (
 )
 
 from ..errors import Fault, MalformedMessage
-from ..jobs.fields import JobId
+from ..jobs.fields import TENANT_NAME, JobId, quote_value
 from ..jobs.parsing import derived_job_id, document
 from ..jobs.validation import plain_faults
 from ..records.commands import MAX_RUNS
@@ -32,6 +33,8 @@ _EPOCH: Final = datetime.fromtimestamp(0, UTC)
 _CREATED: Final = "Microsoft.Storage.BlobCreated"
 #: A data lake reports a file before it has content, and with `FlushWithClose` when it has.
 _EMPTY_YET: Final = "CreateFile"
+#: Holds a folder for each tenant: the files in it are of that tenant.
+_TENANTS: Final = "tenants/"
 
 
 class Format(StrEnum):
@@ -122,6 +125,34 @@ def format_of(name: str) -> Format:
         known = ", ".join(_EXTENSIONS)
         raise ValueError(f"{extension!r} is not the extension of a manifest; use one of {known}")
     return _EXTENSIONS[extension]
+
+
+def name_in_folder(tenant: str | None, name: str) -> str:
+    """Return the name of a file in the folder of its tenant, if it has one.
+
+    Raises `ValueError` if that is not the name of a tenant.
+    """
+    if tenant is None:
+        return name
+    placed = f"{_TENANTS}{tenant}/{name}"
+    tenant_of_file(placed)
+    return placed
+
+
+def tenant_of_file(name: str) -> str | None:
+    """Return the tenant of all jobs of a file, by its folder `tenants/shop/`; None in another one.
+
+    Raises `ValueError` if what follows `tenants/` is not a tenant.
+    """
+    if not name.startswith(_TENANTS):
+        return None
+    tenant, _, rest = name.removeprefix(_TENANTS).partition("/")
+    if not (rest and re.fullmatch(TENANT_NAME, tenant)):
+        raise ValueError(
+            f"{quote_value(tenant)} is not the name of a tenant: a file in {_TENANTS} must be in "
+            f"the folder of one, like {_TENANTS}shop/foxes.csv; use 1 to 40 of a-z 0-9 -"
+        )
+    return tenant
 
 
 def batch_id_of(name: str, version: str, modified_at: datetime) -> str:

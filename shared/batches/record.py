@@ -137,7 +137,7 @@ class Manifest(_Frozen):
     version: str
     bytes: int = Field(ge=0)
     modified_at: AwareDatetime
-    #: The tenant that the sender of a list is bound to; its jobs are all of this tenant.
+    #: The tenant of the folder of a file, or of a list; its jobs are all of this tenant.
     tenant: str | None = added_field()
 
 

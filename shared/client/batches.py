@@ -8,7 +8,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from ..batches.entries import MAX_ENTRY_BYTES, FileFault
-from ..batches.manifest import Format, batch_id_of, format_of
+from ..batches.manifest import Format, batch_id_of, format_of, name_in_folder
 from ..batches.reader import ManifestReader
 from ..batches.record import BatchRecord, BatchState, EntryFault, entry_fault
 from ..config.settings import Configuration
@@ -60,12 +60,19 @@ class SubmittedBatch:
 
 
 def check_manifest(
-    manifest: Iterable[bytes], name: str, configuration: Configuration, *, now: datetime
+    manifest: Iterable[bytes],
+    name: str,
+    configuration: Configuration,
+    *,
+    now: datetime,
+    tenant: str | None = None,
 ) -> ManifestCheck:
     """Read a manifest as the app will, and route each entry if the deployments are known.
 
-    `ValueError` when the name does not have the extension of a manifest.
+    `tenant` is that of all its jobs. `ValueError` when it is not the name of one, or `name` does
+    not have the extension of a manifest.
     """
+    name = name_in_folder(tenant, name)
     priced, is_assumed = assume_deployments(configuration)
     checked, reader = ManifestCheck(assumed=is_assumed), ManifestReader(format_of(name))
 
@@ -75,7 +82,8 @@ def check_manifest(
             faults: Sequence[Fault] = (entry.fault,) if entry.fault else ()
             if not entry.fault:
                 try:
-                    job = read_job(Message(entry.body, str(entry.number), now), MAX_ENTRY_BYTES)
+                    message = Message(entry.body, str(entry.number), now, tenant=tenant)
+                    job = read_job(message, MAX_ENTRY_BYTES)
                     quote = make_quote(job, configuration, now=now)
                     usd = _price(job, priced, now) if is_assumed else quote.estimate_usd
                     checked.estimate_usd = _sum(checked.estimate_usd, usd)
@@ -109,14 +117,15 @@ def _sum(one: float | None, other: float | None) -> float | None:
 
 
 async def submit_batch(
-    manifest: bytes, name: str, app: Connection, *, anew: str = ""
+    manifest: bytes, name: str, app: Connection, *, anew: str = "", tenant: str | None = None
 ) -> SubmittedBatch:
     """Put a manifest into its container, under a name made of its content; the app does the rest.
 
-    `AlreadyExists` if the same file was sent before; `anew`, any word, makes it another one.
+    `tenant` is that of all its jobs. `AlreadyExists` if the same file was sent before for it;
+    `anew`, any word, makes it another one.
     """
     digest = hashlib.sha256(manifest + anew.encode()).hexdigest()
-    blob = f"client/{digest}{PurePosixPath(name).suffix.lower()}"
+    blob = name_in_folder(tenant, f"client/{digest}{PurePosixPath(name).suffix.lower()}")
     container, content_type = app.settings.manifests_container, _CONTENT_TYPES[format_of(name)]
     try:
         await app.blobs(container).put(blob, manifest, content_type=content_type, if_absent=True)

@@ -120,7 +120,12 @@ class Caller:
         now, chance = self._connection.clock.now(), uuid.uuid4().hex
         return submission.read_fields(asked, fields, now=now, chance=chance)
 
-    def check_manifest(self, manifest: bytes, name: str, /) -> ManifestCheck:
-        """Read a file of jobs as the app would; the extension of `name` says its format."""
+    def check_manifest(
+        self, manifest: bytes, name: str, /, *, tenant: str | None = None
+    ) -> ManifestCheck:
+        """Read a file of jobs as the app would; the extension of `name` says its format.
+
+        `tenant` is that of all its jobs.
+        """
         now = self._connection.clock.now()
-        return batches.check_manifest([manifest], name, self.app, now=now)
+        return batches.check_manifest([manifest], name, self.app, now=now, tenant=tenant)

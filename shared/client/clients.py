@@ -81,13 +81,16 @@ class AsyncImageJobs(Caller):
         return await submission.submit(prepared, self._connection)
 
     async def submit_batch(
-        self, manifest: bytes, name: str, /, *, anew: str = ""
+        self, manifest: bytes, name: str, /, *, anew: str = "", tenant: str | None = None
     ) -> SubmittedBatch:
         """Start a batch: every entry of the file is a job (`docs/batches.md`).
 
-        Raises `AlreadyExists` if the same file was sent before; `anew`, any word, makes it another.
+        `tenant` is that of all its jobs. Raises `AlreadyExists` if the same file was sent before;
+        `anew`, any word, makes it another.
         """
-        return await batches.submit_batch(manifest, name, self._connection, anew=anew)
+        return await batches.submit_batch(
+            manifest, name, self._connection, anew=anew, tenant=tenant
+        )
 
     async def batch(self, batch_id: str, /) -> BatchRecord | None:
         """Return the record of a batch, of a file or a list; None when the app knows of none."""

@@ -18,7 +18,7 @@ from pydantic import (
 
 from ..config.settings import Settings
 from ..errors import Fault, UnreadableCursor
-from ..jobs.fields import TAG_KEY, quote_value
+from ..jobs.fields import TAG_KEY, TenantName, quote_value
 from ..jobs.validation import limit_faults, validation_faults
 from ..records.commands import Action, Command
 from ..records.index_entry import JobFilter, read_cursor
@@ -85,6 +85,10 @@ def read_list_query(query: Mapping[str, str]) -> ListQuery:
 def read_command_query(action: Action, job_id: str, query: Mapping[str, str]) -> Command:
     """Return the command of a request; `Refused` with every fault."""
     return _read(Command, {"command": action, "job_id": job_id, **_given(query, _COMMAND_FIELDS)})
+
+
+class _Target(BaseModel):
+    tenant: TenantName | None = None
 
 
 def _given(query: Mapping[str, str], names: Iterable[str]) -> dict[str, str]:
@@ -243,3 +247,15 @@ def identify_caller(headers: Mapping[str, str], settings: Settings) -> Caller:
 def hash_key(key: str) -> str:
     """Return the SHA-256 of a key, as `CALLERS` has it; random keys need no slow hash."""
     return hashlib.sha256(key.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def read_tenant(query: Mapping[str, str], caller: Caller) -> str | None:
+    """Return the tenant of all jobs of a request: the caller's own, or one that an operator names.
+
+    Raises `Refused` for a caller that names another tenant than its own.
+    """
+    named = _read(_Target, _given(query, ("tenant",))).tenant
+    if named is None or caller.sees(named):
+        return named or caller.tenant
+    rule = f"use {caller.tenant!r}, or leave it out"
+    raise refused("not_allowed", f"tenant: {named!r} is not yours; {rule}")

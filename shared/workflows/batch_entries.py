@@ -4,7 +4,7 @@ from contextlib import suppress
 from typing import Final
 
 from ..batches.entries import MAX_ENTRY_BYTES, FileFault, ManifestEntry
-from ..batches.manifest import entry_seed, format_of
+from ..batches.manifest import entry_seed, format_of, tenant_of_file
 from ..batches.reader import ManifestReader
 from ..batches.record import (
     PAGE_ENTRIES,
@@ -74,6 +74,7 @@ async def _read(record: BatchRecord, world: World) -> tuple[list[ManifestEntry],
     entries, faults = list[ManifestEntry](), list[FileFault]()
     try:
         reader = ManifestReader(format_of(record.manifest.name), record.reading)
+        tenant_of_file(record.manifest.name)
     except ValueError as error:
         after = record.reading.model_copy(update={"phase": "end"})
         fault = FileFault(line=1, message=clip(str(error)))

@@ -12,7 +12,14 @@ from datetime import timedelta
 from typing import Any, Final
 
 from ..batches.events import RESULTS, Result, build_completed, count_results, result_of
-from ..batches.manifest import Continuation, CreatedBlob, batch_id_of, read_notice, unquoted
+from ..batches.manifest import (
+    Continuation,
+    CreatedBlob,
+    batch_id_of,
+    read_notice,
+    tenant_of_file,
+    unquoted,
+)
 from ..batches.record import (
     BatchRecord,
     BatchState,
@@ -154,13 +161,16 @@ async def hand_over(
 async def _open_file(
     blob: CreatedBlob, found: FoundManifest, world: World
 ) -> Versioned[BatchRecord]:
-    now = world.clock.now()
+    now, tenant = world.clock.now(), None
+    with contextlib.suppress(ValueError):  # its first page says that it is not read
+        tenant = tenant_of_file(blob.name)
     manifest = Manifest(
         container=blob.container,
         name=blob.name,
         version=unquoted(found.version),
         bytes=found.bytes,
         modified_at=found.modified_at,
+        tenant=tenant,
     )
     batch_id = batch_id_of(blob.name, found.version, found.modified_at)
     return await create_batch(open_batch(batch_id, manifest, due_at=now + MAX_STEP, now=now), world)

@@ -55,9 +55,9 @@ async def begin(
 ) -> Begun | tuple[Rejected, ...]:
     """Begin the batch of a list, or find it; return the rejections if every entry is rejected.
 
-    Without an idempotency key, the list itself is the key. `tenant` is the one that the sender is
-    bound to. Raises `MalformedMessage` when the body
-    is not a list of jobs, `Refused` when the key belongs to another list, or `Unavailable`.
+    Without an idempotency key, the list itself is the key. `tenant` is that of all its jobs, as of
+    a sender that is bound to it. Raises `MalformedMessage` when the body is not a list of jobs,
+    `Refused` when the key belongs to another list, or `Unavailable`.
     """
     entries = read_list(body)
     digest = hashlib.sha256(body).hexdigest()

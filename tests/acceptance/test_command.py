@@ -309,3 +309,15 @@ def test_a_file_with_one_template_is_shown_before_it_is_made(
     terminal.json("batch", str(file), "--wait", "--within", "90")
     prompts = [stack.record(f"templated-{animal}")["job"]["prompt"] for animal in ("fox", "hare")]
     assert prompts == ["a fox, in the snow", "a hare, in the snow"]
+
+
+def test_a_file_names_its_tenant_once(
+    stack: RunningStack, terminal: Terminal, tmp_path: Path
+) -> None:
+    file = tmp_path / "shop.csv"
+    file.write_text("prompt,job_id,quality\na fox,shop-fox,low\n")
+    assert "'No Name' is not" in terminal.run("batch", str(file), "--tenant", "No Name", code=2)
+    told = terminal.json("batch", str(file), "--tenant", "shop", "--wait", "--within", "90")
+    assert told["manifest"]["name"].startswith("tenants/shop/client/")
+    assert stack.record("shop-fox")["job"]["tenant"] == "shop"
+    assert [each["job_id"] for each in terminal.json("list", "--tenant", "shop")] == ["shop-fox"]

@@ -12,6 +12,7 @@ from shared.records.record import JobState
 from shared.triggers.http import batches, jobs, operations, routes
 from shared.triggers.http.responses import respond
 from shared.triggers.http.routes import ROUTES, Route
+from tests.simulation.manifests import notice
 from tests.simulation.scene import Scene, configured, png
 
 SECRET: Final = "the secret launch of shop"  # noqa: S105 - a prompt
@@ -274,3 +275,24 @@ async def test_without_callers_each_one_is_an_operator_and_may_name_any_tenant(
     answer = await site.call("submit_job", None, body=FOX | {"tenant": "shop"})
     assert json.loads(answer.get_body())["tenant"] == "shop"
     assert (await site.call("read_overview", None)).status_code == 200
+
+
+async def test_an_operator_sends_a_list_for_a_tenant_that_then_sees_it_and_so_does_a_file(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    site = Site(monkeypatch)
+    refused = await site.call("submit_batch", "press", query={"tenant": "shop"}, body=[FOX])
+    assert json.loads(refused.get_body())["code"] == "not_allowed"
+    posted = await site.call("submit_batch", "operator", query={"tenant": "shop"}, body=[FOX])
+    assert json.loads(posted.get_body())["batch"]["manifest"]["tenant"] == "shop"
+    name = "tenants/shop/foxes.jsonl"
+    site.scene.world.seed("manifests", name, json.dumps(FOX).encode())
+    site.scene.submit(notice(site.scene.world, name), queue="image-manifests")
+    await site.scene.run()
+    for who, count in (("shop", 2), ("press", 0), ("operator", 2)):
+        found = json.loads((await site.call("list_batches", who)).get_body())["batches"]
+        assert [each["manifest"]["tenant"] for each in found] == ["shop"] * count
+    for batch in site.scene.world.stored_batches:
+        path = {"batch_id": batch}
+        assert (await site.call("read_results", "shop", path=path)).status_code == 200
+        assert (await site.call("read_results", "press", path=path)).status_code == 404

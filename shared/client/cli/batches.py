@@ -56,6 +56,9 @@ def batch(
     again: Annotated[
         bool, typer.Option("--again", help="Send even if this file was already sent.")
     ] = False,
+    tenant: Annotated[
+        str | None, typer.Option("--tenant", help="Who all jobs of the file are for.")
+    ] = None,
     wait: Wait = False,
     within: Within = None,
     as_json: AsJson = False,
@@ -64,7 +67,7 @@ def batch(
     manifest = read_file(file)
     with client() as jobs:
         try:
-            checked = jobs.check_manifest(manifest, file.name)
+            checked = jobs.check_manifest(manifest, file.name, tenant=tenant)
         except ValueError as error:
             raise typer.BadParameter(str(error)) from error
         good = not (checked.faults or checked.file_faults)
@@ -76,7 +79,8 @@ def batch(
             raise typer.Exit(0 if good else 2)
         if not as_json:
             _show_checked(checked, as_json=False)
-        sent = jobs.submit_batch(manifest, file.name, anew=uuid.uuid4().hex if again else "")
+        anew = uuid.uuid4().hex if again else ""
+        sent = jobs.submit_batch(manifest, file.name, anew=anew, tenant=tenant)
         if not wait:
             _show_sent(sent, as_json=as_json)
             return

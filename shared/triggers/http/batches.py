@@ -17,7 +17,7 @@ from ...http_api.batch_documents import (
     poll_batch_after,
 )
 from ...http_api.problems import refused
-from ...http_api.queries import Caller, identify_caller, matches_version
+from ...http_api.queries import Caller, identify_caller, matches_version, read_tenant
 from ...jobs.fields import is_job_id
 from ...ports import Report, Versioned, What
 from ...stores.world import World
@@ -35,7 +35,7 @@ async def submit_batch(req: func.HttpRequest, configuration: Configuration) -> f
     """Start a batch from a list of jobs."""
     body, key = read_body(req, MAX_LIST_BYTES), req.headers.get("idempotency-key")
     world = open_world(configuration)
-    tenant = identify_caller(req.headers, configuration.settings).tenant
+    tenant = read_tenant(req.params, identify_caller(req.headers, configuration.settings))
     made = await begin(body, key, world, configuration, tenant=tenant)
     if not isinstance(made, Begun):
         log_report("submit_batch", Report(What.REFUSED, None, {"jobs": len(made)}))

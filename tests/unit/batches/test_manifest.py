@@ -16,7 +16,9 @@ from shared.batches.manifest import (
     entry_seed,
     format_of,
     list_batch_id,
+    name_in_folder,
     read_notice,
+    tenant_of_file,
 )
 from shared.errors import MalformedMessage
 
@@ -119,3 +121,30 @@ def test_ids_are_the_same_each_time_and_of_one_version_alone() -> None:
 def test_a_wrong_continuation_is_malformed(body: bytes, says: str) -> None:
     with pytest.raises(MalformedMessage, match=says):
         read_notice(body)
+
+
+@pytest.mark.parametrize(
+    ("name", "tenant"),
+    [
+        ("tenants/shop/foxes.csv", "shop"),
+        ("tenants/shop-2/2026/foxes.csv", "shop-2"),
+        ("shop/foxes.csv", None),
+        ("client/tenants/shop/foxes.csv", None),
+        ("tenants.csv", None),
+    ],
+)
+def test_the_folder_of_a_file_may_name_its_tenant(name: str, tenant: str | None) -> None:
+    assert tenant_of_file(name) == tenant
+
+
+@pytest.mark.parametrize("folder", ["", "Shop/", "shop", "a b/", "shop\n/", "../", "x" * 41 + "/"])
+def test_a_folder_of_tenants_that_names_none_is_a_fault(folder: str) -> None:
+    with pytest.raises(ValueError, match="is not the name of a tenant"):
+        tenant_of_file(f"tenants/{folder}" + ("foxes.csv" if folder.endswith("/") else ""))
+
+
+def test_a_file_is_placed_in_the_folder_of_its_tenant() -> None:
+    assert name_in_folder(None, "client/a.csv") == "client/a.csv"
+    assert name_in_folder("shop", "client/a.csv") == "tenants/shop/client/a.csv"
+    with pytest.raises(ValueError, match="'Shop' is not the name of a tenant"):
+        name_in_folder("Shop", "client/a.csv")

@@ -107,3 +107,23 @@ async def test_a_record_of_a_later_version_is_told_as_such() -> None:
     app = MemoryConnection({"jobs/batches/b1/batch.json": json.dumps({"version": 2}).encode()})
     with pytest.raises(UnreadableRecord, match="b1"):
         await batches.read_batch("b1", app)
+
+
+async def test_a_file_for_a_tenant_is_in_its_folder_and_checked_as_its_own() -> None:
+    app = MemoryConnection()
+    sent = await batches.submit_batch(CSV, "foxes.csv", app, tenant="shop")
+    assert sent.name.startswith("tenants/shop/client/")
+    assert (await batches.submit_batch(CSV, "foxes.csv", app)).name.startswith("client/")
+    rows = b"prompt,tenant\na fox,\nan owl,shop\na hare,press\n"
+    found = batches.check_manifest([rows], "a.csv", ROUTING, now=BEGAN, tenant="shop")
+    assert [str(each) for each in found.faults] == [
+        "line 4: tenant: 'press' is not yours; use 'shop', or leave it out"
+    ]
+    for attempt in (
+        batches.submit_batch(CSV, "foxes.csv", app, tenant="No Name"),
+        batches.submit_batch(CSV, "foxes.csv", app, tenant=""),
+    ):
+        with pytest.raises(ValueError, match="is not the name of a tenant"):
+            await attempt
+    with pytest.raises(ValueError, match="is not the name of a tenant"):
+        batches.check_manifest([rows], "a.csv", ROUTING, now=BEGAN, tenant="No Name")

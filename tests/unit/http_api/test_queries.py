@@ -4,11 +4,13 @@ import pytest
 
 from shared.http_api.problems import Refused
 from shared.http_api.queries import (
+    Caller,
     ListQuery,
     check_request,
     read_command_query,
     read_event_headers,
     read_list_query,
+    read_tenant,
     wants_links,
 )
 from shared.records.commands import Action
@@ -130,3 +132,17 @@ def test_a_binary_event_has_its_attributes_in_headers() -> None:
     structured = headers | {"Content-Type": "application/cloudevents+json; charset=utf-8"}
     assert read_event_headers(structured) == {}
     assert read_event_headers({"ce-id": "7"}) == {}
+
+
+def test_a_list_is_for_the_callers_tenant_or_one_that_an_operator_names() -> None:
+    operator, shop = Caller(), Caller("shop")
+    assert read_tenant({}, operator) is None
+    assert read_tenant({"tenant": ""}, operator) is None
+    assert read_tenant({"tenant": "press"}, operator) == "press"
+    assert read_tenant({}, shop) == read_tenant({"tenant": "shop"}, shop) == "shop"
+    with pytest.raises(Refused, match="'press' is not yours; use 'shop', or leave it out") as other:
+        read_tenant({"tenant": "press"}, shop)
+    assert other.value.problem.status == 403
+    with pytest.raises(Refused, match="use 1 to 40") as wrong:
+        read_tenant({"tenant": "No Name"}, operator)
+    assert wrong.value.problem.status == 400

@@ -10,6 +10,7 @@ from jsonschema import Draft202012Validator
 
 from local.contracts.schemas import ROOT, batch_schema, result_schema
 from tests.simulation.manifests import JOB, Drop, as_cloudevent, lines, notice
+from tests.simulation.scene import png
 
 PAGE = (ROOT / "docs" / "batches.md").read_text("utf-8")
 
@@ -95,3 +96,41 @@ async def test_a_manifest_that_was_replaced_or_deleted_before_its_message_is_lef
     await it.run()
     assert not it.world.stored_batches
     assert [report.what for report in it.scene.reports] == ["manifest_gone", "manifest_gone"]
+
+
+async def test_all_jobs_of_a_file_are_of_the_tenant_of_its_folder() -> None:
+    it = Drop()
+    it.world.seed("inputs", "shop/a.png", png(1200, 800))
+    it.world.seed("inputs", "press/a.png", png(1200, 800))
+    edits = [{**JOB, "inputs": [f"{folder}/a.png"]} for folder in ("shop", "press")]
+    named = [{**JOB, "tenant": each} for each in ("shop", "press")]
+    it.drop("tenants/shop/foxes.jsonl", lines(JOB, *named, *edits))
+    await it.run()
+    (event,) = it.events
+    assert (event["tenant"], event["data"]["manifest"]["tenant"]) == ("shop", "shop")
+    Draft202012Validator(batch_schema()).validate(event)
+    assert [result["state"] for result in it.results] == [
+        *("succeeded", "succeeded", "rejected", "succeeded", "rejected")
+    ]
+    assert {result["tenant"] for result in it.results} == {"shop"}
+    assert {record.job.tenant for record in it.scene.records()} == {"shop"}
+    codes = [result["code"] for result in it.results if result["state"] == "rejected"]
+    assert codes == ["not_allowed", "not_allowed"]
+
+
+@pytest.mark.parametrize("name", ["tenants/Shop/foxes.jsonl", "tenants/foxes.jsonl"])
+async def test_nothing_of_a_file_is_made_whose_folder_is_no_tenants(name: str) -> None:
+    it = Drop()
+    it.drop(name, lines(JOB))
+    await it.run()
+    data = it.events[0]["data"]
+    assert (data["entries"], data["manifest"]["tenant"]) == (0, None)
+    assert "is not the name of a tenant" in data["file_faults"][0]["message"]
+    assert not it.scene.records()
+
+
+async def test_a_tenant_that_is_not_served_is_rejected_row_by_row() -> None:
+    it = Drop(TENANTS='[{"name": "press"}]', UNKNOWN_TENANTS="reject")
+    it.drop("tenants/shop/foxes.csv", "prompt,tenant\na fox,\nan owl,press\n")
+    await it.run()
+    assert [result["code"] for result in it.results] == ["not_allowed", "not_allowed"]

@@ -110,7 +110,7 @@ class HostileApp:
     def check(self, **_: object) -> list[Check]:
         return [Check(self.text, "bad", self.text)]
 
-    def check_manifest(self, _manifest: bytes, _name: str) -> ManifestCheck:
+    def check_manifest(self, _manifest: bytes, _name: str, **_: object) -> ManifestCheck:
         raise InvalidJob([Fault(self.text, self.text)])
 
     def submit(self, _fields: object) -> Receipt:
