@@ -204,6 +204,14 @@ class Queues(Protocol):
         """Return when the next message in line was sent; None when no message is visible."""
         ...
 
+    async def peek(self, queue: str, *, limit: int) -> list[str]:
+        """Return the texts of up to `limit` visible messages (32 at most), and take none."""
+        ...
+
+    async def count(self, queue: str) -> int:
+        """Return about how many messages a queue has, the hidden ones included."""
+        ...
+
     async def receive(self, queue: str, *, limit: int, hidden: timedelta) -> list[ReceivedMessage]:
         """Take up to `limit` messages (32 at most), hidden from others for a while."""
         ...
@@ -214,14 +222,10 @@ class Queues(Protocol):
 
 
 class Inbox(Queues, Protocol):
-    """Queues whose messages are shown and counted as well: what the client needs."""
+    """Queues whose messages are shown as well: what the client needs."""
 
     async def show(self, queue: str, message: ReceivedMessage) -> None:
         """Let others see a message at once; one whose time is up is left to others."""
-        ...
-
-    async def count(self, queue: str) -> int:
-        """Return about how many messages a queue has, the hidden ones included."""
         ...
 
 

@@ -18,6 +18,9 @@ param email string
 @description('Alert if the oldest waiting message is older, seconds.')
 param oldestMessageSeconds int
 
+@description('Alert if a call waits longer after its time, seconds.')
+param waitingLateSeconds int = 120
+
 @description('Alert if the calls of 24 hours may have cost more, USD.')
 param dailySpendUsd int
 
@@ -78,6 +81,14 @@ var alerts = [
     query: 'AppMetrics | where Name == "image_jobs.oldest_message_age" | summarize Value = max(Max)'
     severity: 2
     threshold: oldestMessageSeconds
+    window: 'PT15M'
+  }
+  {
+    name: 'waiting-late'
+    text: 'Calls wait past their time: nobody moves them from the waiting queue to their lane.'
+    query: 'AppMetrics | where Name == "image_jobs.waiting_lateness" | summarize Value = max(Max)'
+    severity: 2
+    threshold: waitingLateSeconds
     window: 'PT15M'
   }
   {

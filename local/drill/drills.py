@@ -3,12 +3,17 @@
 import signal
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Final
 
-from local.drill.scene import MODEL, Scene
+from local.drill.scene import MODEL, PATIENCE, Scene
 
 TROUBLE: Final = "image-jobs doctor | grep -v ✔"
+
+#: A queue of tasks, and jobs that wait for it.
+LANE: Final = "image-jobs-small"
+LATE: Final = ("late-1", "late-2", "late-3")
 
 PROBE: Final = (
     f'curl -s -o /dev/null -w "%{{http_code}}" -X POST -H "x-functions-key: $KEY" '
@@ -96,6 +101,20 @@ def _flood(scene: Scene) -> None:
     for number in range(1, 41):
         scene.submit(f"shop-{number}", tenant="shop")
     scene.submit("press-1", tenant="press")
+
+
+def _delete_lane(scene: Scene) -> None:
+    scene.stack.queues.delete_queue(LANE)
+    now = datetime.now(UTC)
+    # A sweep comes every 5 s: it finds one of them at least 3 s late.
+    for job_id, seconds in zip(LATE, (62, 64, 66), strict=True):
+        scene.submit(job_id, not_before=(now + timedelta(seconds=seconds)).isoformat())
+
+
+def _create_lane(scene: Scene) -> None:
+    scene.stack.queues.create_queue(LANE)
+    # What could not be moved is hidden for a minute.
+    scene.wait(lambda: all(map(scene.has_ended, LATE)), "late jobs ended", 2 * PATIENCE)
 
 
 def _stop(scene: Scene) -> None:
@@ -213,6 +232,17 @@ DRILLS: Final = (
             "image-jobs cancel - < flood.txt | tail -n 3",
         ),
         jobs=("press-1",),
+    ),
+    Drill(
+        name="waiting-late",
+        alert="waiting-late",
+        story="Somebody deletes the queue of a lane, and jobs wait for their time.",
+        provoke=_delete_lane,
+        commands=(TROUBLE, "image-jobs why late-1"),
+        end="The queue exists again.",
+        heal=_create_lane,
+        cures=(f"image-jobs watch {' '.join(LATE)}", TROUBLE),
+        jobs=LATE,
     ),
     Drill(
         name="silence",

@@ -29,7 +29,11 @@ WATCH_MINUTES: Final = 5
 PATIENCE: Final = 60.0
 MODEL: Final = "gpt-image-2"
 #: Thresholds of the deployment, as `azd env set` gives them: small ones, for few jobs.
-THRESHOLDS: Final = {"oldestMessageSeconds": 5.0, "dailySpendUsd": 0.75}
+THRESHOLDS: Final = {
+    "oldestMessageSeconds": 5.0,
+    "waitingLateSeconds": 2.0,
+    "dailySpendUsd": 0.75,
+}
 #: Settings of the app, which the command knows too.
 SETTINGS: Final = {
     "DAILY_BUDGET_USD": "3",

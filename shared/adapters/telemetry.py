@@ -19,15 +19,17 @@ from opentelemetry import metrics, trace
 from opentelemetry.trace import Link, Span, SpanKind, StatusCode
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
+from ..config.settings import Settings
 from ..config.tenants import Tenant, find_tenant
 from ..images_api.requests import ImageRequest
 from ..pictures.measuring import PictureFacts
-from ..ports import ImagesEndpoint, Reply, Report, StoredPicture
+from ..ports import ImagesEndpoint, ReceivedMessage, Reply, Report, StoredPicture
 from ..records.dead_letter import DeadLetter, DeadLetterKind
 from ..redaction import printable
 from ..stores.dead_letters import DeadLetters
 from ..stores.pictures import Pictures, PictureWriter
 from ..stores.publisher import Publisher
+from ..stores.waiting_tasks import WaitingTasks
 from ..stores.world import World
 from ..vocabulary import RejectionCode
 
@@ -63,6 +65,9 @@ CALLING: Final = _METER.create_histogram(
 )
 STORING: Final = _METER.create_histogram(
     "image_jobs.storing", "s", "What writing a picture took of the time of its reply"
+)
+LATENESS: Final = _METER.create_histogram(
+    "image_jobs.waiting_lateness", "s", "How late a task left the waiting queue, or has not left it"
 )
 OLDEST: Final = _METER.create_gauge(
     "image_jobs.oldest_message_age", "s", "Age of the oldest message that waits in a queue"
@@ -128,22 +133,28 @@ def note_ages(ages: Mapping[str, float]) -> None:
         OLDEST.set(seconds, {"queue": queue})
 
 
+def note_lateness(late: timedelta) -> None:
+    """Tell how late the latest of some waiting tasks is."""
+    LATENESS.record(late.total_seconds())
+
+
 #: First words of the types of a job's events; the last one is its outcome.
 _ENDED: Final = "image.job."
 #: What a caller did wrong; poison is ours to look at.
 _OF_CALLERS: Final = frozenset(RejectionCode) - {RejectionCode.POISONED}
 
 
-def measured(world: World, tenants: Collection[Tenant] = ()) -> World:
-    """Return the world with its events, calls, pictures and dead letters measured.
+def measured(world: World, settings: Settings) -> World:
+    """Return the world with its events, calls, pictures, waiting tasks and dead letters measured.
 
-    Jobs are counted by these tenants; those of others count as `default`.
+    Jobs are counted by the tenants of the settings; those of others count as `default`.
     """
     return replace(
         world,
-        publisher=_MeasuredPublisher(**_fields(world.publisher), tenants=tenants),
+        publisher=_MeasuredPublisher(**_fields(world.publisher), tenants=settings.tenants),
         endpoint=_MeasuredEndpoint(world.endpoint),
         pictures=_MeasuredPictures(world.pictures),
+        tasks=_MeasuredTasks(world.queues, world.pools, world.clock, settings),
         dead_letters=_MeasuredDeadLetters(**_fields(world.dead_letters)),
     )
 
@@ -247,6 +258,16 @@ class _MeasuredWriter(PictureWriter):
         stored = await super().commit(facts, labels)
         STORING.record(self.seconds + time.monotonic() - begun)
         return stored
+
+
+class _MeasuredTasks(WaitingTasks):
+    """Measures how late waiting tasks are when somebody takes them, to move them or in vain."""
+
+    async def take(self) -> list[ReceivedMessage]:
+        taken = await super().take()
+        if taken:
+            note_lateness(self.find_lateness(each.text for each in taken))
+        return taken
 
 
 class _MeasuredDeadLetters(DeadLetters):

@@ -78,7 +78,7 @@ def open_world(configuration: Configuration) -> World:
         return world
     from .telemetry import measured
 
-    return measured(world, configuration.settings.tenants)
+    return measured(world, configuration.settings)
 
 
 def _import_aiohttp() -> None:

@@ -18,6 +18,7 @@ from ..records.commands import Action, Command
 from ..records.cost_report import CallCost, find_calls
 from ..records.dead_letter import DeadLetter, DeadLetterKind
 from ..records.record import JobRecord, JobState
+from ..stores.waiting_tasks import WaitingTasks
 from .connection import Connection, attempt
 from .results import NoSuchBlob
 from .submission import TEXT, put_input
@@ -34,6 +35,8 @@ PROBE: Final = "prompts/probe.txt"
 MOST_POOLS: Final = 100
 #: A message that waits longer is worth a look; the alert `oldest-message` comes later.
 BACKLOG: Final = timedelta(minutes=5)
+#: A waiting task that nobody has moved this long after it could be is worth an alert.
+LATE: Final = timedelta(seconds=120)
 #: How long a probe message is hidden; it is deleted at once.
 HIDDEN: Final = timedelta(minutes=1)
 
@@ -110,6 +113,8 @@ async def _check_queue(queue: str, app: Connection) -> Check:
     if isinstance(waiting, ImageJobsError):
         return Check(what, "bad", str(waiting))
     messages = f"{waiting:,} {'message' if waiting == 1 else 'messages'}"
+    if waiting and queue == app.settings.waiting_queue:
+        return await _check_lateness(what, messages, app)
     if waiting and queue.endswith(POISON):
         return Check(what, "doubtful", f"{messages} given up by the platform")
     oldest = await attempt(app.queues.oldest(queue)) if waiting else None
@@ -118,6 +123,15 @@ async def _check_queue(queue: str, app: Connection) -> Check:
         state: Literal["good", "doubtful"] = "doubtful" if age > BACKLOG else "good"
         return Check(what, state, f"{messages}, the oldest for {age.total_seconds():,.0f} s")
     return Check(what, "good", messages if waiting else "")
+
+
+async def _check_lateness(what: str, messages: str, app: Connection) -> Check:
+    found = await attempt(WaitingTasks(app.queues, app.pools, app.clock, app.settings).look())
+    if isinstance(found, ImageJobsError):
+        return Check(what, "bad", str(found))
+    if found.late <= LATE:
+        return Check(what, "good", messages)
+    return Check(what, "doubtful", f"{messages}, late by {found.late.total_seconds():,.0f} s")
 
 
 async def _check(what: str, work: Coroutine[Any, Any, object]) -> Check:

@@ -206,6 +206,12 @@ class SdkQueues:
             found: list[QueueMessage] = await await_result(self._queue(queue).peek_messages(1))
             return found[0].inserted_on if found else None
 
+    async def peek(self, queue: str, *, limit: int) -> list[str]:
+        """Return the texts of up to `limit` visible messages (32 at most), and take none."""
+        with _queue_errors(f"looking at the queue {queue!r}", queue):
+            found: list[QueueMessage] = await await_result(self._queue(queue).peek_messages(limit))
+            return [str(each.content) for each in found]
+
     async def count(self, queue: str) -> int:
         """Return about how many messages a queue has, the hidden ones included."""
         with _queue_errors(f"looking at the queue {queue!r}", queue):

@@ -6,6 +6,8 @@ time. It sends before it deletes: a process that dies in between leaves a second
 its task taken.
 """
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
@@ -29,6 +31,14 @@ _PAGE: Final = 32
 _HIDDEN: Final = timedelta(seconds=60)
 #: Pages of one look: the next look continues.
 _MOST_PAGES: Final = 30
+
+
+@dataclass(frozen=True, slots=True)
+class WaitingState:
+    """How many tasks are in the waiting queue, and the most that one should have left it before."""
+
+    count: int
+    late: timedelta
 
 
 class WaitingTasks:
@@ -58,6 +68,23 @@ class WaitingTasks:
         else:
             await self._send_to_lane(message, lane, time if due else time - LEAD, now)
 
+    async def look(self) -> WaitingState:
+        """Count the waiting tasks, and look at the first that should be on their lane."""
+        first = await self._queues.peek(self._waiting, limit=_PAGE)
+        return WaitingState(await self._queues.count(self._waiting), self.find_lateness(first))
+
+    def find_lateness(self, texts: Iterable[str]) -> timedelta:
+        """Return the most that one of these messages should have left the waiting queue before."""
+        return max(map(self._lateness, texts), default=timedelta())
+
+    def _lateness(self, text: str) -> timedelta:
+        try:
+            message = read_task(text.encode())
+        except MalformedMessage:
+            return timedelta()
+        time = message.due or (message.ticket.at if message.ticket else None)
+        return max(self._clock.now() - (time - AHEAD), timedelta()) if time else timedelta()
+
     async def move_due(self) -> int:
         """Send what is due soon to its lane; return how many were moved.
 
@@ -69,13 +96,17 @@ class WaitingTasks:
             return 0
         self._moved_at, moved = now, 0
         for _ in range(_MOST_PAGES):
-            taken = await self._queues.receive(self._waiting, limit=_PAGE, hidden=_HIDDEN)
+            taken = await self.take()
             for each in taken:
                 moved += await self._move(each)
                 await self._queues.delete(self._waiting, each)
             if len(taken) < _PAGE:
                 break
         return moved
+
+    async def take(self) -> list[ReceivedMessage]:
+        """Take the next visible messages from the waiting queue, hidden from others meanwhile."""
+        return await self._queues.receive(self._waiting, limit=_PAGE, hidden=_HIDDEN)
 
     async def _move(self, received: ReceivedMessage) -> bool:
         """Send a copy to its lane, or back to wait; tell whether it is on its lane."""

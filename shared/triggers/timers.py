@@ -41,11 +41,14 @@ def functions(configuration: Configuration) -> func.Blueprint:
         del timer
         if not telemetry_enabled():
             return
-        from ..adapters.telemetry import note_ages
+        from ..adapters.telemetry import note_ages, note_lateness
         from ..workflows.overview import ages
 
+        world = open_world(configuration)
         try:
-            note_ages(await ages(open_world(configuration), configuration))
+            # Without a mover, nobody else looks there.
+            note_lateness((await world.tasks.look()).late)
+            note_ages(await ages(world, configuration))
         except ImageJobsError as error:
             # The next one is minutes away, and silence is an alert of its own.
             log.warning("watch: the queues can't be looked at: %s", error)

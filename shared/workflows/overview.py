@@ -31,6 +31,16 @@ class LaneStatus(Data):
     problem: str | None = Field(description="Why its queue could not be read.")
 
 
+class WaitingStatus(Data):
+    """The tasks that wait for their time."""
+
+    tasks: int | None = Field(description="About how many; null: see `problem`.")
+    late_seconds: float | None = Field(
+        description="How late the latest is that nobody has moved to its lane; 0 is in time."
+    )
+    problem: str | None = Field(description="Why their queue could not be read.")
+
+
 class PoolStatus(Data):
     """One quota pool."""
 
@@ -57,6 +67,7 @@ class Overview(Data):
     budget: BudgetStatus | None = Field(description="Today's budget; null: see `budget_problem`.")
     budget_problem: str | None = Field(description="Why the budget could not be read.")
     lanes: tuple[LaneStatus, ...]
+    waiting: WaitingStatus
     stores: tuple[StoreStatus, ...]
     links: bool = Field(description="Whether callers get links to pictures.")
     time: datetime
@@ -78,6 +89,14 @@ class _Look:
         return LaneStatus(
             lane=lane,
             oldest_seconds=None if waited is None else round(waited, 1),
+            problem=problem,
+        )
+
+    async def waiting(self) -> WaitingStatus:
+        found, problem = await self.attempt(self.world.tasks.look)
+        return WaitingStatus(
+            tasks=found.count if found else None,
+            late_seconds=round(found.late.total_seconds(), 1) if found else None,
             problem=problem,
         )
 
@@ -153,6 +172,7 @@ async def overview(
         budget=budget,
         budget_problem=budget_problem,
         lanes=tuple(lanes),
+        waiting=await look.waiting(),
         stores=await look.stores(),
         links=settings.read_link_seconds > 0,
         time=look.now,

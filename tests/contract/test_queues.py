@@ -77,6 +77,22 @@ async def test_the_oldest_message_that_waits_is_told_and_none_of_the_hidden(
     assert abs(datetime.now(UTC) - sent_at) < timedelta(minutes=2)
 
 
+async def test_what_is_visible_is_peeked_at_and_stays_and_everything_is_counted(
+    queues: Queues, queue: str
+) -> None:
+    assert (await queues.peek(queue, limit=32), await queues.count(queue)) == ([], 0)
+    for _ in range(3):
+        await queues.send(queue, JSON)
+    await queues.send(queue, b"hidden", delay=timedelta(days=1))
+    assert await queues.peek(queue, limit=2) == [JSON.decode()] * 2
+    assert await queues.peek(queue, limit=32) == [JSON.decode()] * 3
+    assert await queues.count(queue) == 4
+    with pytest.raises(NoSuchQueue, match="no-such-queue"):
+        await queues.peek("no-such-queue", limit=1)
+    with pytest.raises(NoSuchQueue, match="no-such-queue"):
+        await queues.count("no-such-queue")
+
+
 async def test_a_queue_that_is_not_there_cannot_be_looked_at(
     queues: Queues, real: Account | None, queue: str
 ) -> None:

@@ -186,6 +186,10 @@ class MemoryQueues:
         waiting, now = await self._begin("oldest", queue), self.now()
         return min((each.inserted_at for each in waiting if each.visible_at <= now), default=None)
 
+    async def peek(self, queue: str, *, limit: int) -> list[str]:
+        waiting, now = await self._begin("peek", queue), self.now()
+        return [each.body.decode() for each in waiting if each.visible_at <= now][:limit]
+
     async def receive(self, queue: str, *, limit: int, hidden: timedelta) -> list[ReceivedMessage]:
         waiting, now = await self._begin("receive", queue), self.now()
         received = [each for each in waiting if each.visible_at <= now][:limit]

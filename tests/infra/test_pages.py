@@ -19,7 +19,11 @@ OPERATE = (ROOT / "docs" / "operate.md").read_text()
 FIRST_DAY = (ROOT / "docs" / "first-day.md").read_text()
 PARAMETERS = json.loads((INFRA / "main.parameters.json").read_text())["parameters"]
 ALERTS = value_in(
-    INFRA / "modules" / "alerts.bicep", "alerts", oldestMessageSeconds=1800, dailySpendUsd=50
+    INFRA / "modules" / "alerts.bicep",
+    "alerts",
+    oldestMessageSeconds=1800,
+    waitingLateSeconds=120,
+    dailySpendUsd=50,
 )
 
 #: Given by azd itself, or kept by it.

@@ -71,15 +71,36 @@ class RestQueues:
 
     async def oldest(self, queue: str) -> datetime | None:
         """Return when the message that is next in line was sent; None when none waits."""
+        inserted = _find("InsertionTime", await self._peek(queue, 1))
+        return parsedate_to_datetime(inserted) if inserted else None
+
+    async def peek(self, queue: str, *, limit: int) -> list[str]:
+        """Return the texts of up to `limit` visible messages (32 at most), and take none."""
+        from xml.etree import ElementTree as ET  # noqa: PLC0415 (see the module)
+
+        found = ET.fromstring(await self._peek(queue, limit))  # noqa: S314 (as below)
+        return [message.findtext("MessageText", "") for message in found.iter("QueueMessage")]
+
+    async def _peek(self, queue: str, limit: int) -> bytes:
         with _must_exist(queue):
             answer = await self._client.send(
                 "GET",
                 f"{self._url}/{queue}/messages",
                 doing=f"looking at the queue {queue!r}",
-                query={"peekonly": "true", "numofmessages": "1"},
+                query={"peekonly": "true", "numofmessages": str(limit)},
             )
-        inserted = _find("InsertionTime", answer.body)
-        return parsedate_to_datetime(inserted) if inserted else None
+        return answer.body
+
+    async def count(self, queue: str) -> int:
+        """Return about how many messages a queue has, the hidden ones included."""
+        with _must_exist(queue):
+            answer = await self._client.send(
+                "HEAD",
+                f"{self._url}/{queue}",
+                doing=f"counting the messages of the queue {queue!r}",
+                query={"comp": "metadata"},
+            )
+        return int(answer.headers.get("x-ms-approximate-messages-count", "0"))
 
     async def receive(self, queue: str, *, limit: int, hidden: timedelta) -> list[ReceivedMessage]:
         """Take up to `limit` messages (32 at most), hidden from others for a while."""

@@ -11,12 +11,12 @@ from cloudevents.core.v1.event import CloudEvent
 from opentelemetry.trace import format_span_id, format_trace_id
 
 from shared.adapters.telemetry import MOST_VALUES, measured, note, note_ages, task_span
-from shared.config.tenants import Tenant
-from shared.errors import NotSent
+from shared.errors import NotSent, StoreUnavailable
 from shared.images_api.outcomes import OutcomeKind
 from shared.ports import Report, What
 from shared.records.dead_letter import DeadLetter, DeadLetterKind
 from shared.records.task_messages import TaskMessage, read_task
+from shared.stores.waiting_tasks import AHEAD
 from shared.triggers.host import log_report
 from shared.vocabulary import EventType
 from shared.workflows.generation.generate import generate
@@ -29,6 +29,8 @@ ROOT = Path(__file__).resolve().parents[3]
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 TRACEPARENT = f"00-{TRACE}-00f067aa0ba902b7-01"
 PROMPT = "a secret lighthouse"
+SETTINGS = configured().settings
+SHOP = configured(TENANTS='[{"name": "shop"}]').settings
 
 
 @pytest.fixture
@@ -113,7 +115,7 @@ async def test_what_was_given_up_on_is_counted(
 ) -> None:
     world, at = fake_world(), datetime(2026, 11, 24, tzinfo=UTC)
     letter = DeadLetter(kind=DeadLetterKind(kind), reason=reason, at=at, job_id="fox-1")
-    name = await measured(world).dead_letters.put(letter)
+    name = await measured(world, SETTINGS).dead_letters.put(letter)
     assert list(world.letters) == [name]
     assert told.sums("image_jobs.dead_letters") == {labels(reason=counted): 1}
 
@@ -125,6 +127,26 @@ async def test_the_age_of_the_oldest_message_of_each_queue_is_told(told: Told) -
     note_ages(await ages(world, configuration))
     found = told.sums("image_jobs.oldest_message_age")
     assert found == {labels(queue="image-jobs-large"): 420}
+
+
+@pytest.mark.parametrize("fails", [True, False])
+async def test_a_task_that_is_taken_late_is_told_though_it_can_not_be_moved(
+    told: Told, *, fails: bool
+) -> None:
+    world = fake_world()
+    tasks = measured(world, SETTINGS).tasks
+    assert await tasks.move_due() == 0
+    assert told.sums("image_jobs.waiting_lateness") == {}
+    task = TaskMessage(job_id="fox-1", task=0)
+    await tasks.send(task, "small", due=world.clock.now() + AHEAD + timedelta(seconds=60))
+    world.clock.advance(timedelta(seconds=60 + 130))
+    if fails:
+        world.steps.failing["queues.send"] = [StoreUnavailable("the lane is gone")]
+        with pytest.raises(StoreUnavailable):
+            await tasks.move_due()
+    else:
+        await tasks.move_due()
+    assert told.sums("image_jobs.waiting_lateness") == {(): 130}
 
 
 @pytest.mark.parametrize(("tenant", "counted"), [("shop", "shop"), ("made-up", "default")])
@@ -144,7 +166,7 @@ async def test_announcements_are_counted_by_outcome_with_their_tokens_and_wait(
     event = CloudEvent(
         {"id": "1", "source": "/image-jobs", "type": EventType.SUCCEEDED.value}, data
     )
-    await measured(world, (Tenant(name="shop"),)).publisher.publish(event, reply_to=None)
+    await measured(world, SHOP).publisher.publish(event, reply_to=None)
     assert world.event_types() == [EventType.SUCCEEDED]
     assert told.sums("image_jobs.jobs") == {
         labels(outcome="succeeded", model="gpt-image-2", tenant=counted): 1
@@ -155,7 +177,7 @@ async def test_announcements_are_counted_by_outcome_with_their_tokens_and_wait(
 
 async def test_a_batch_is_no_job(told: Told) -> None:
     event = CloudEvent({"id": "1", "source": "/x", "type": "image.batch.completed"}, {})
-    await measured(fake_world()).publisher.publish(event, reply_to=None)
+    await measured(fake_world(), SETTINGS).publisher.publish(event, reply_to=None)
     assert told.sums("image_jobs.jobs") == {}
 
 
@@ -168,7 +190,7 @@ async def test_a_whole_job_is_told_and_its_prompt_is_not(told: Told) -> None:
     assert task.traceparent == TRACEPARENT
     scene.world.clock.advance(timedelta(seconds=3))
     with task_span("generate", task.traceparent):
-        note("generate", await generate(task, measured(scene.world), scene.configuration))
+        note("generate", await generate(task, measured(scene.world, SETTINGS), scene.configuration))
     assert sum(told.sums("image_jobs.calls").values()) == 1
     assert sum(told.sums("image_jobs.jobs").values()) == 1
     assert told.sums("image_jobs.cost")
@@ -183,7 +205,7 @@ async def test_a_call_that_fails_ends_its_span_with_the_kind_of_its_error(told: 
     world = fake_world()
     world.endpoint.script.append(NotSent("could not connect to https://res.example?key=1"))
     with pytest.raises(NotSent):
-        async with measured(world).endpoint.post(
+        async with measured(world, SETTINGS).endpoint.post(
             None,  # type: ignore[arg-type] # never looked at
             limit=timedelta(seconds=1),
             client_request_id="c-1",

@@ -4,11 +4,13 @@ from datetime import timedelta
 
 from local.stack.settings import CONTAINERS, QUEUES
 from shared.client.caller import read_configuration
-from shared.client.operators import check_storage, list_containers, list_queues
+from shared.client.operators import LATE, check_storage, list_containers, list_queues
 from shared.limits.adaptive_rate import Quota
 from shared.limits.circuit_breaker import Circuit
 from shared.limits.pacing import start_pace
 from shared.limits.pool_ledger import Ledger
+from shared.records.task_messages import TaskMessage
+from shared.stores.waiting_tasks import AHEAD
 from tests.builders.connections import BEGAN, MemoryConnection
 
 
@@ -30,3 +32,22 @@ async def test_an_open_circuit_and_an_old_message_are_told() -> None:
     assert (pool.state, "circuit of all deployments is open, blocked: 403") == ("bad", pool.message)
     queue = found["queue image-jobs"]
     assert (queue.state, queue.message) == ("doubtful", "1 message, the oldest for 360 s")
+
+
+async def test_a_task_that_nobody_moves_from_the_waiting_queue_is_told() -> None:
+    app = MemoryConnection()
+
+    async def queue() -> tuple[str, str]:
+        found = {each.what: each async for each in check_storage(app, may_send=False)}
+        check = found["queue image-waiting"]
+        return check.state, check.message
+
+    assert await queue() == ("good", "")
+    due = BEGAN + timedelta(minutes=10)
+    task = TaskMessage(job_id="fox-1", task=0, due=due)
+    await app.queues.send("image-waiting", task.to_bytes(), delay=due - AHEAD - BEGAN)
+    assert await queue() == ("good", "1 message")
+    app.clock.time = due - AHEAD + LATE
+    assert await queue() == ("good", "1 message")
+    app.clock.time += timedelta(seconds=60)
+    assert await queue() == ("doubtful", "1 message, late by 180 s")

@@ -8,7 +8,7 @@ from shared.errors import StoreUnavailable
 from shared.limits.adaptive_rate import Quota
 from shared.limits.pacing import DEFAULT_SHARE, LEAD, LONGEST_DELAY, Ticket
 from shared.records.task_messages import TaskMessage, read_task
-from shared.stores.waiting_tasks import AHEAD, EVERY, NEXT_LOOK
+from shared.stores.waiting_tasks import AHEAD, EVERY, NEXT_LOOK, WaitingState
 from tests.fakes.world import FakeWorld, fake_world
 from tests.simulation.steps import Crash
 
@@ -130,3 +130,26 @@ async def test_what_is_no_task_goes_to_a_lane_and_becomes_poison_there() -> None
     assert await world.tasks.move_due() == 1
     assert world.queues.bodies(LANE) == [b"junk"]
     assert world.queues.queues[WAITING] == []
+
+
+async def test_a_look_counts_what_waits_and_says_how_late_the_latest_is_and_takes_none() -> None:
+    world = fake_world()
+    now = world.clock.now()
+    assert await world.tasks.look() == WaitingState(0, timedelta())
+    await world.queues.send(WAITING, b"junk")
+    for minutes in (2, 3, 60):
+        await world.tasks.send(TASK, "small", due=now + timedelta(minutes=minutes))
+    world.clock.advance(timedelta(minutes=2) - AHEAD)
+    assert await world.tasks.look() == WaitingState(4, timedelta())
+    world.clock.advance(timedelta(minutes=2, seconds=10))
+    assert await world.tasks.look() == WaitingState(4, timedelta(seconds=130))
+    assert await world.tasks.move_due() == 3
+    assert await world.tasks.look() == WaitingState(1, timedelta())
+
+
+async def test_a_ticket_that_should_have_been_moved_is_late_by_its_own_time() -> None:
+    world = fake_world()
+    tickets = await in_line(world, 4)
+    await world.tasks.send(TASK.model_copy(update={"ticket": tickets[-1]}), "small")
+    world.clock.time = tickets[-1].at - AHEAD + timedelta(seconds=7)
+    assert (await world.tasks.look()).late == timedelta(seconds=7)

@@ -8,6 +8,7 @@ from shared.errors import StoreUnavailable
 from shared.limits.adaptive_rate import Quota
 from shared.limits.circuit_breaker import CallFeedback
 from shared.limits.pool_ledger import AcquireRequest, Reservation
+from shared.stores.waiting_tasks import AHEAD
 from shared.workflows.overview import Overview, overview, probe_pool
 from tests.simulation.scene import Scene, configured
 
@@ -128,6 +129,21 @@ async def test_a_lane_that_does_not_answer_is_said_to_and_hides_no_other() -> No
     assert all(pool.pace for pool in told.pools)
 
 
+async def test_what_waits_is_counted_and_its_lateness_told_or_why_it_is_not_known() -> None:
+    scene = a_scene()
+    later = scene.world.clock.now() + timedelta(minutes=3)
+    scene.submit(FOX | {"not_before": later.isoformat()})
+    await scene.deliver(scene.waiting.pop())
+    waiting = (await told_of(scene)).waiting
+    assert (waiting.tasks, waiting.late_seconds, waiting.problem) == (1, 0, None)
+    scene.world.clock.time = later + timedelta(minutes=1) - AHEAD
+    assert (await told_of(scene)).waiting.late_seconds == 60
+    scene.world.steps.failing["queues.peek"] = [StoreUnavailable("x")]
+    told, errors = await overview(scene.world, scene.configuration)
+    assert (told.waiting.tasks, told.waiting.late_seconds, len(errors)) == (None, None, 1)
+    assert told.waiting.problem
+
+
 async def test_a_budget_that_does_not_answer_is_said_to() -> None:
     scene = a_scene(DAILY_BUDGET_USD="5")
     scene.world.steps.failing["budget.read"] = [StoreUnavailable("x")]
@@ -145,6 +161,8 @@ async def test_a_look_around_is_one_read_each_and_no_write() -> None:
     await told_of(scene)
     assert Counter(scene.world.steps.taken[before:]) == {
         "queues.oldest": 4,  # the lanes, and the jobs queue as a store
+        "queues.peek": 1,
+        "queues.count": 1,
         "records.read": 1,
         "pictures.read": 1,
         "pools.read": 1,  # the other was read a moment ago

@@ -73,7 +73,13 @@ function stores({ stores: all }) {
     node("li", { class: problem ? "warn" : "" }, state(problem ? { kind: "bad", sign: "bad", word: "No answer" } : LEVELS.idle), node("span", {}, node("strong", {}, STORES[store]), node("br"), node("span", { class: "dim" }, problem ?? "Read a moment ago")), node("span", { class: "num dim" }, problem ? "" : `${Math.round(milliseconds)} ms`))));
 }
 
-function queues({ lanes }) {
-  return node("ul", { class: "health" }, lanes.map(({ lane, oldest_seconds: oldest, problem }) =>
+function waits({ tasks, late_seconds: late, problem }) {
+  const slow = late > 120;
+  const told = problem ?? (tasks ? `${plural(tasks, "call")}${slow ? `, late by ${seconds(late)}` : ""}` : "No call waits");
+  return node("li", { class: problem || slow ? "warn" : "" }, state(problem ? LEVELS.unknown : slow ? LEVELS.slowed : LEVELS.idle), node("span", {}, node("strong", {}, "Calls that wait for their time"), node("br"), node("span", { class: "dim" }, told)));
+}
+
+function queues({ lanes, waiting }) {
+  return node("ul", { class: "health" }, waits(waiting), lanes.map(({ lane, oldest_seconds: oldest, problem }) =>
     node("li", { class: problem || oldest > 600 ? "warn" : "" }, state(problem ? LEVELS.unknown : oldest > 600 ? LEVELS.slowed : LEVELS.idle), node("span", {}, node("strong", {}, `Calls, ${lane} pictures`), node("br"), node("span", { class: "dim" }, problem ?? (oldest === null ? "No message waits" : `The oldest message waits for ${seconds(oldest)}`))))));
 }

@@ -6,7 +6,7 @@ from local.drill.alerts import BICEP, evaluate, read_alerts
 from local.drill.monitor import Row, read_columns
 from tests.infra.evaluation import value_in
 
-PARAMETERS = {"oldestMessageSeconds": 1800.0, "dailySpendUsd": 50.0}
+PARAMETERS = {"oldestMessageSeconds": 1800.0, "waitingLateSeconds": 120.0, "dailySpendUsd": 50.0}
 ALERTS = {each.name: each for each in read_alerts(BICEP.read_text(), PARAMETERS)}
 CIRCUIT = "generate_small: alarm: circuit opened pool=p deployment=all reason="
 
@@ -50,6 +50,7 @@ FIRING = {
         metric("oldest_message_age", 3, queue="a"),
         metric("oldest_message_age", 1801, queue="b"),
     ],
+    "waiting-late": [metric("waiting_lateness", 0), metric("waiting_lateness", 121)],
     "silence": [metric("calls", 1, outcome="done")],
     "spend": [metric("cost_at_most", 30), metric("cost_at_most", 20.1)],
 }
@@ -61,6 +62,7 @@ QUIET = {
     "foundry-down": [line(f"{CIRCUIT}blocked"), line("alarm: circuit closed reason=unavailable")],
     "storage-blocked": [line("alarm: storage blockedness"), metric("calls", 1, outcome="done")],
     "oldest-message": [metric("oldest_message_age", 1800, queue="a")],
+    "waiting-late": [metric("waiting_lateness", 120), metric("waiting", 999)],
     "silence": [metric("oldest_message_age", 0, queue="a")],
     "spend": [metric("cost_at_most", 50), metric("cost", 50)],
 }
