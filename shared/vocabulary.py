@@ -170,6 +170,10 @@ def prompt_name(digest: str) -> str:
     return f"prompts/{digest}.txt"
 
 
+#: Folders of the inputs container whose names the app gives, to the inputs of all tenants.
+APP_FOLDERS: Final = frozenset({"linked", "pictures", "prompts"})
+
+
 def copies_folder(job_id: str, tenant: str | None) -> str:
     """Return where copies of the pictures are that a job links, with a slash at its end.
 

@@ -135,19 +135,23 @@ def sign_picture(job_id: str, number: int, until: datetime, key: SecretStr) -> s
     return f"{end}-{_signature(job_id, number, end, key)}"
 
 
-def opens_picture(
+def find_signer(
     job_id: str, number: str, signed: str, keys: Mapping[str, SecretStr], now: datetime
-) -> bool:
-    """Return whether a link was signed with one of the keys and is still valid."""
+) -> str | None:
+    """Return the caller with whose key a link was signed; None if it is not valid now.
+
+    A caller has its key, and can sign for any job: only those of its tenant are its own.
+    """
     end, _, signature = signed.partition("-")
     if not (end.isdecimal() and end.isascii() and number.isdecimal() and number.isascii()):
-        return False
+        return None
     given = signature.encode("utf-8", "backslashreplace")
-    matches = [
-        hmac.compare_digest(given, _signature(job_id, int(number), int(end), key).encode())
-        for key in keys.values()
+    signers = [
+        caller
+        for caller, key in keys.items()
+        if hmac.compare_digest(given, _signature(job_id, int(number), int(end), key).encode())
     ]
-    return any(matches) and now.timestamp() <= int(end)
+    return signers[0] if signers and now.timestamp() <= int(end) else None
 
 
 def _signature(job_id: str, number: int, end: int, key: SecretStr) -> str:

@@ -32,7 +32,7 @@ from ..records.transitions import open_record
 from ..routing.plan import Plan
 from ..routing.planner import find_setting_faults, make_plans
 from ..stores.world import World
-from ..vocabulary import RejectionCode
+from ..vocabulary import APP_FOLDERS, RejectionCode
 from .finishing import wake_finish
 from .generation.reservations import take_tickets
 from .outbox import publish_pending
@@ -206,7 +206,7 @@ async def _check_blobs(job: Job, sender: str, world: World) -> None:
 async def _is_own_blob(name: str, sender: str, world: World) -> bool:
     prefix = f"/{world.inputs.images_container}/"
     if not name.startswith(prefix):
-        return name.startswith(f"{sender}/")
+        return name.startswith(f"{sender}/") and sender not in APP_FOLDERS
     job_id = name.removeprefix(prefix).partition("/")[0]
     stored = await world.records.read(job_id) if is_job_id(job_id) else None
     return stored is not None and stored.value.job.tenant == sender

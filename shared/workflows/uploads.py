@@ -27,13 +27,14 @@ from ..jobs.validation import plain_faults
 from ..pictures.inputs import HEAD_BYTES, MAX_INPUT_BYTES, InputHead, read_inputs
 from ..pictures.measuring import PictureFacts, PictureMeter
 from ..stores.world import World
+from ..vocabulary import APP_FOLDERS
 
 #: Of each part but the last, bytes; a body is in memory whole.
 PART_BYTES: Final = 4 << 20
 #: Content types of pictures to edit.
 PICTURE_TYPES: Final = ("image/png", "image/jpeg", "image/webp")
 #: Folders whose names the app gives, within a tenant's folder too: nobody else stores bytes there.
-_OF_THE_APP: Final = re.compile(r"(linked|pictures|prompts|[^/]+/linked)(?:/|$)")
+_OF_THE_APP: Final = re.compile(rf"({'|'.join(sorted(APP_FOLDERS))}|[^/]+/linked)(?:/|$)")
 
 _RANGE: Final = re.compile(r"bytes ([0-9]{1,9})-([0-9]{1,9})/([0-9]{1,9})")
 _DIGEST: Final = re.compile(r"(?:^|,)\s*sha-256=:([A-Za-z0-9+/]{43}=):")

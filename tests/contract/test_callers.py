@@ -2,16 +2,20 @@
 
 import json
 from collections.abc import Mapping
+from datetime import timedelta
 from typing import Any, Final
 
 import azure.functions as func
 import pytest
+from pydantic import SecretStr
 
+from shared.http_api.openai_responses import sign_picture
 from shared.http_api.queries import KEY_HEADER, PRINCIPAL_HEADER, hash_key
 from shared.records.record import JobState
-from shared.triggers.http import batches, jobs, operations, routes
+from shared.triggers.http import batches, jobs, openai, operations, routes
 from shared.triggers.http.responses import respond
 from shared.triggers.http.routes import ROUTES, Route
+from shared.vocabulary import APP_FOLDERS
 from tests.simulation.manifests import notice
 from tests.simulation.scene import Scene, configured, png
 
@@ -36,7 +40,7 @@ PARAMETERS: Final[dict[str, tuple[str, ...]]] = {
     "failure": ("cancelled",),
     "text": (SECRET,),
     "links": ("true",),
-    "as": ("original", "thumbnail"),
+    "as": ("original", "thumbnail", "preview"),
     "run": ("1",),
     "result": ("keep", "drop"),
     "reason": ("because",),
@@ -60,7 +64,7 @@ class Site:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, **settings: str) -> None:
         given = {"CALLERS": json.dumps(CALLERS), "TRUST_SIGN_IN": "true", "READ_LINK_SECONDS": "60"}
         self.scene = Scene(configured(**given | settings))
-        for module in (jobs, batches, operations):
+        for module in (jobs, batches, openai, operations):
             monkeypatch.setattr(module, "open_world", lambda _: self.scene.world)
 
     async def call(
@@ -296,3 +300,79 @@ async def test_an_operator_sends_a_list_for_a_tenant_that_then_sees_it_and_so_do
         path = {"batch_id": batch}
         assert (await site.call("read_results", "shop", path=path)).status_code == 200
         assert (await site.call("read_results", "press", path=path)).status_code == 404
+
+
+EVENT: Final = {"id": "7", "source": "/x", "type": "job.wanted", "specversion": "1.0"}
+
+
+@pytest.mark.parametrize("is_binary", [True, False])
+async def test_the_extension_of_an_event_leads_a_bound_caller_to_no_other_tenant(
+    monkeypatch: pytest.MonkeyPatch, *, is_binary: bool
+) -> None:
+    site = Site(monkeypatch)
+    event = EVENT | {"tenant": "shop"}
+    headers = {f"ce-{name}": value for name, value in event.items()} if is_binary else {}
+    body = FOX if is_binary else event | {"data": FOX}
+    for name in ("submit_job", "estimate_job"):
+        answer = await site.call(name, "press", body=body, headers=headers)
+        assert json.loads(answer.get_body())["code"] == "not_allowed"
+    assert not site.scene.records()
+
+
+@pytest.mark.parametrize("tenant", sorted(APP_FOLDERS))
+async def test_a_tenant_called_like_a_folder_of_the_app_reaches_no_input_of_others(
+    monkeypatch: pytest.MonkeyPatch, tenant: str
+) -> None:
+    key = {"tenant": tenant, "sha256": hash_key(KEYS["press"])}
+    site = Site(monkeypatch, CALLERS=json.dumps([key]), TRUST_SIGN_IN="false")
+    name = f"{tenant}/{'a' * 64}.png"
+    site.scene.world.seed("inputs", name, png(1200, 800))
+    answer = await site.call("submit_job", "press", body=FOX | {"inputs": [name]})
+    assert json.loads(answer.get_body())["code"] == "not_allowed"
+
+
+async def test_an_equal_job_of_another_tenant_reuses_no_picture_and_learns_of_none(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    site = Site(monkeypatch)
+    again = FOX | {"reuse": "7d"}
+    for who, job_id in (("shop", "shop-1"), ("press", "press-1"), ("shop", "shop-2")):
+        estimate = json.loads((await site.call("estimate_job", who, body=again)).get_body())
+        answer = await site.call("submit_job", who, body=again | {"job_id": job_id})
+        await site.scene.run()
+        source = "shop-1" if job_id == "shop-2" else None
+        record = site.scene.record(job_id)
+        assert (record.reused.job_id if record.reused else None) == source
+        assert (estimate["reused"] or {}).get("job_id") == source
+        assert ("shop-1" in answer.get_body().decode()) == (who == "shop")
+    assert len(site.scene.world.endpoint.requests) == 2
+
+
+async def test_a_caller_of_openai_opens_no_picture_of_another_tenant_with_a_link_of_its_own_making(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    keys = {"shop": "sk-of-shop-0123456789", "press": "sk-of-press-0123456789"}
+    site = Site(monkeypatch, OPENAI_KEYS=json.dumps(keys), OPENAI_WAIT_SECONDS="1")
+    asked = {"prompt": SECRET, "model": "gpt-image-2", "response_format": "url"}
+
+    async def ask(who: str, path: str, body: object = None) -> func.HttpResponse:
+        return await site.call(
+            "openai",
+            None,
+            path={"path": path},
+            body=body,
+            headers={"authorization": f"Bearer {keys[who]}"},
+            method="GET" if body is None else "POST",
+        )
+
+    waits = await ask("shop", "v1/images/generations", asked)
+    assert waits.status_code == 303
+    await site.scene.run()
+    (record,) = site.scene.records()
+    until = site.scene.world.clock.now() + timedelta(hours=1)
+    for who, status in (("shop", 200), ("press", 404)):
+        signed = sign_picture(record.job_id, 0, until, SecretStr(keys[who]))
+        answer = await ask(who, f"pictures/{record.job_id}/0/{signed}.png")
+        assert answer.status_code == status
+        again = await ask(who, f"requests/{record.request_key}")
+        assert (again.status_code == 404) == (who == "press")

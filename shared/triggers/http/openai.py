@@ -38,7 +38,7 @@ from ...http_api.openai_responses import (
     LINK_LIFE,
     describe_model,
     describe_models,
-    opens_picture,
+    find_signer,
     response_headers,
     sign_picture,
     write_answer,
@@ -271,11 +271,12 @@ async def _picture(
     """Return the picture of a signed link, which needs no key."""
     keys, world = configuration.settings.openai_keys or {}, open_world(configuration)
     name, _, _ = signed.partition(".")
-    if not opens_picture(job_id, number, name, keys, world.clock.now()) or not is_job_id(job_id):
+    signer = find_signer(job_id, number, name, keys, world.clock.now())
+    stored = await world.records.read(job_id) if signer and is_job_id(job_id) else None
+    if stored is None or stored.value.job.tenant != signer:
         message = "there is no such picture, or its link has expired"
         raise refuse(message, status=HTTPStatus.NOT_FOUND)
-    stored = await world.records.read(job_id)
-    blob = find_picture(stored.value, number) if stored else None
+    blob = find_picture(stored.value, number)
     return await respond_with_blob(
         blob,
         req,

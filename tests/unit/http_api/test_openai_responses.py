@@ -12,7 +12,7 @@ from shared.http_api.job_documents import ImageStatus, describe_pictures
 from shared.http_api.openai_requests import RequestClaim, open_claim
 from shared.http_api.openai_responses import (
     describe_models,
-    opens_picture,
+    find_signer,
     response_headers,
     sign_picture,
     write_answer,
@@ -107,15 +107,15 @@ def test_the_models_are_those_of_the_deployments_and_their_names() -> None:
 def test_a_signed_link_opens_its_picture_until_it_expires() -> None:
     until = AT + timedelta(hours=1)
     signed = sign_picture("fox", 1, until, KEYS["blog"])
-    assert opens_picture("fox", "1", signed, KEYS, until)
-    assert not opens_picture("fox", "1", signed, KEYS, until + timedelta(seconds=1))
-    assert not opens_picture("fox", "2", signed, KEYS, AT)
-    assert not opens_picture("hare", "1", signed, KEYS, AT)
-    assert not opens_picture("fox", "1", signed, {"shop": KEYS["shop"]}, AT)
+    assert find_signer("fox", "1", signed, KEYS, until) == "blog"
+    assert not find_signer("fox", "1", signed, KEYS, until + timedelta(seconds=1))
+    assert not find_signer("fox", "2", signed, KEYS, AT)
+    assert not find_signer("hare", "1", signed, KEYS, AT)
+    assert not find_signer("fox", "1", signed, {"shop": KEYS["shop"]}, AT)
     later = f"{int(until.timestamp()) + 9}-{signed.partition('-')[2]}"
-    assert not opens_picture("fox", "1", later, KEYS, AT)
+    assert not find_signer("fox", "1", later, KEYS, AT)
 
 
 @given(st.text(), st.text())
 def test_no_other_text_opens_a_picture(number: str, signed: str) -> None:
-    assert not opens_picture("fox", number, signed, KEYS, AT)
+    assert not find_signer("fox", number, signed, KEYS, AT)
