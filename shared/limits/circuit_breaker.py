@@ -37,6 +37,9 @@ LAST_CALL_WAIT: Final = timedelta(minutes=3)
 #: how long that number counts. A new process so doubles its calls with each round of replies.
 CALLS_AHEAD: Final = 2
 PROVEN_FOR: Final = timedelta(minutes=10)
+#: Calls of all processes that a pool in full use grants beyond the last answer: a new process has
+#: proven nothing itself, and takes its part of the calls nevertheless.
+MOST_UNANSWERED: Final = 8
 
 
 class Circuit(BaseModel, frozen=True, extra="allow"):

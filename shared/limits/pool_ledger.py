@@ -10,13 +10,15 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, Literal
 
-from pydantic import BaseModel, Field
+from pydantic import AwareDatetime, BaseModel, Field
 
 from .adaptive_rate import Quota
 from .circuit_breaker import (
     FAILURES_TO_OPEN,
     FIRST_INTERVAL,
     LAST_CALL_WAIT,
+    MOST_UNANSWERED,
+    PROVEN_FOR,
     CallFeedback,
     Circuit,
     FailureStreak,
@@ -120,6 +122,9 @@ class Ledger(BaseModel, frozen=True, extra="allow"):
     circuits: dict[str, Circuit] = Field(default_factory=dict)
     #: By deployment, until a call is answered.
     streaks: dict[str, FailureStreak] = Field(default_factory=dict)
+    #: When an accepted call at full rate was known last, and the calls granted since.
+    answered_at: AwareDatetime | None = Field(default=None, exclude_if=lambda at: at is None)
+    unanswered: int = Field(default=0, ge=0, exclude_if=lambda count: count == 0)
     #: Alarms that were not sent yet.
     owed: tuple[Alarm, ...] = ()
 
@@ -138,8 +143,8 @@ def acquire(
     `at_full_rate` that were accepted since the last change.
     """
     ledger = ledger or Ledger(pace=start_pace(request.quota, now=now))
-    pace = apply_successes(ledger.pace, quota=request.quota, called_at=accepted)
-    ledger = ledger.model_copy(update={"pace": pace})
+    ledger = _apply_accepted(ledger, request.quota, accepted, now=now)
+    pace = ledger.pace
     if circuit_open := _find_open_circuit(ledger, request, now):
         return ledger, circuit_open
     ticket = request.ticket
@@ -155,8 +160,29 @@ def acquire(
     answer = answer.model_copy(update={"ticket": named})
     if isinstance(answer, Postponed):
         return ledger if request.only_now else moved, answer
+    moved = moved.model_copy(update={"unanswered": moved.unanswered + 1})
     moved, probe = _start_probes(moved, request, answer, token=token, now=now)
     return moved, Reservation(request.pool, request.deployment, answer, probe)
+
+
+def _apply_accepted(
+    ledger: Ledger, quota: Quota, called_at: Sequence[datetime], *, now: datetime
+) -> Ledger:
+    """Return the ledger after calls at full rate were accepted."""
+    changes: dict[str, object] = {"answered_at": now, "unanswered": 0} if called_at else {}
+    pace = apply_successes(ledger.pace, quota=quota, called_at=called_at)
+    return ledger.model_copy(update={"pace": pace, **changes})
+
+
+def is_answering(ledger: Ledger | None, *, now: datetime) -> bool:
+    """Return whether a pool in full use has answered lately, and no failure is known."""
+    return bool(
+        ledger
+        and not ledger.streaks
+        and ledger.answered_at
+        and now - ledger.answered_at < PROVEN_FOR
+        and ledger.unanswered <= MOST_UNANSWERED
+    )
 
 
 def take_tickets(
@@ -200,12 +226,16 @@ def report(
     ledger: Ledger, reservation: Reservation, feedback: CallFeedback, *, now: datetime
 ) -> Ledger:
     """Update pace and circuits by the result of a call."""
+    call_time = reservation.call_time
+    if feedback.kind == "accepted" and call_time.at_full_rate:
+        quota = Quota(ledger.pace.rate.configured)
+        ledger = _apply_accepted(ledger, quota, [call_time.at], now=now)
     if feedback.kind == "throttled":
         after = feedback.retry_after
         pace = apply_throttle(
             ledger.pace,
             now=now,
-            call_time=reservation.call_time,
+            call_time=call_time,
             retry_after=None if after is None else timedelta(seconds=after),
         )
         ledger = ledger.model_copy(update={"pace": pace})
@@ -229,9 +259,13 @@ def is_usable(ledger: Ledger, reservation: Reservation) -> bool:
 
 
 def has_trouble(ledger: Ledger | None, deployment: str) -> bool:
-    """Return whether an accepted call changes more than the rate."""
-    known = ledger and {**ledger.circuits, **ledger.streaks}
-    return bool(known and {WHOLE_POOL, deployment} & known.keys())
+    """Return whether an accepted call changes more than the rate, or others wait for an answer."""
+    if ledger is None:
+        return False
+    known = {**ledger.circuits, **ledger.streaks}
+    return bool({WHOLE_POOL, deployment} & known.keys()) or (
+        ledger.unanswered > MOST_UNANSWERED // 2
+    )
 
 
 def mark_sent(ledger: Ledger, alarms: Sequence[Alarm]) -> Ledger:

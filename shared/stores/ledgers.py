@@ -39,6 +39,7 @@ from ..limits.pool_ledger import (
     Reservation,
     acquire,
     has_trouble,
+    is_answering,
     is_usable,
     mark_sent,
     probe_now,
@@ -51,6 +52,8 @@ from .documents import Documents, until_written
 _LOG: Final = logging.getLogger("image_jobs")
 #: A ledger read so recently tells whether a reservation is valid without another read.
 FRESH: Final = timedelta(seconds=1)
+#: A process that has not seen the ledger for so long (it drains) reports each accepted call.
+SEEN_LATELY: Final = timedelta(seconds=15)
 #: How long a call waits for replies to others before it is put back, and between two looks.
 WINDOW_WAIT: Final = timedelta(seconds=5)
 WINDOW_LOOK: Final = timedelta(seconds=0.2)
@@ -101,10 +104,10 @@ class PoolLedgers:
         It waits a few seconds for room. A probe needs none.
         """
         window, waited = self.window(reservation.pool), timedelta()
-        while not window.has_room and not reservation.probe and waited < WINDOW_WAIT:
+        while not (may_call := await self._has_room(reservation)) and waited < WINDOW_WAIT:
             await self._clock.sleep(WINDOW_LOOK.total_seconds())
             waited += WINDOW_LOOK
-        if waited and not (window.has_room and await self._is_usable(reservation)):
+        if waited and not (may_call and await self._is_usable(reservation)):
             yield False
             return
         window.under_way += 1
@@ -113,6 +116,12 @@ class PoolLedgers:
         finally:
             window.under_way -= 1
 
+    async def _has_room(self, reservation: Reservation) -> bool:
+        """Tell whether a call may be made, by what this process knows, or else by the ledger."""
+        if reservation.probe or self.window(reservation.pool).has_room:
+            return True
+        return is_answering(await self.look(reservation.pool), now=self._clock.now())
+
     def window(self, pool: str) -> CallWindow:
         """Return the calls that this process has under way in a pool."""
         return self._ledger(pool).window
@@ -120,15 +129,17 @@ class PoolLedgers:
     async def report(self, reservation: Reservation, feedback: CallFeedback) -> tuple[Alarm, ...]:
         """Report the result of a call; return every alarm of the pool that was not sent yet.
 
-        That a call was accepted is kept, and written with the next `acquire`, unless it ends a
-        trouble that this process knows of.
+        That a call was accepted is kept, and written with the next `acquire`, unless others wait
+        for it, as far as this process knows.
         """
         shared = self._ledger(reservation.pool)
         shared.window.note(feedback.kind, now=self._clock.now())
         if reservation.probe is None and feedback.kind in {"accepted", "nothing"}:
-            if feedback.kind == "accepted" and reservation.call_time.at_full_rate:
-                shared.accepted.append(reservation.call_time.at)
-            if feedback.kind == "nothing" or not shared.has_trouble(reservation.deployment):
+            if feedback.kind == "nothing":
+                return ()
+            if not shared.awaits_answer(reservation.deployment):
+                if reservation.call_time.at_full_rate:
+                    shared.accepted.append(reservation.call_time.at)
                 return ()
 
         def step(ledger: Ledger | None, now: datetime) -> tuple[Ledger | None, tuple[Alarm, ...]]:
@@ -242,9 +253,10 @@ class _SharedLedger:
         """The ledger as it was read or written last."""
         return self._seen.value if self._seen else None
 
-    def has_trouble(self, deployment: str) -> bool:
-        """Return whether the ledger, as last seen, waits for an accepted call."""
-        return has_trouble(self.last_seen, deployment)
+    def awaits_answer(self, deployment: str) -> bool:
+        """Return whether the ledger may wait for an accepted call; one not seen lately may."""
+        is_old = self._seen_at is None or self._clock.now() - self._seen_at > SEEN_LATELY
+        return is_old or has_trouble(self.last_seen, deployment)
 
     async def look(self) -> Ledger | None:
         """Return the ledger as it was not longer ago than `FRESH`."""

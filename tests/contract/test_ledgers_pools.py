@@ -9,11 +9,11 @@ from itertools import pairwise
 import pytest
 
 from shared.limits.adaptive_rate import Quota
-from shared.limits.circuit_breaker import NOTHING, CallFeedback
+from shared.limits.circuit_breaker import MOST_UNANSWERED, NOTHING, CallFeedback
 from shared.limits.pacing import Postponed, count_waiting
-from shared.limits.pool_ledger import AcquireRequest, CircuitOpen, Reservation
+from shared.limits.pool_ledger import AcquireRequest, CircuitOpen, Reservation, is_answering
 from shared.ports import Blobs
-from shared.stores.ledgers import PoolLedgers
+from shared.stores.ledgers import SEEN_LATELY, PoolLedgers
 from tests.fakes.memory import MemoryBlobs
 from tests.fakes.world import FakeClock
 
@@ -119,6 +119,39 @@ async def test_calls_beyond_the_window_wait_for_replies(pools: PoolLedgers) -> N
         await pools.report(first, CallFeedback("accepted"))
         assert await begun(pools, calls)
     assert pools.window("pool").under_way == 0
+
+
+async def test_a_new_process_takes_part_in_a_pool_that_answers(
+    pools: PoolLedgers, blobs: Blobs, clock: FakeClock
+) -> None:
+    new = PoolLedgers(blobs, clock)
+    async with AsyncExitStack() as calls:
+        _, full = [await begun(pools, calls) for _ in range(2)]
+        assert full
+        await pools.report(full, CallFeedback("accepted"))
+        await pools.acquire(question(rpm=6000))
+        made = [await begun(new, calls) for _ in range(MOST_UNANSWERED)]
+        assert [each is not None for each in made] == [True] * (MOST_UNANSWERED - 1) + [False]
+
+
+async def test_in_silence_it_begins_as_few_calls_as_any_new_process(
+    pools: PoolLedgers, blobs: Blobs, clock: FakeClock
+) -> None:
+    new = PoolLedgers(blobs, clock)
+    async with AsyncExitStack() as calls:
+        for _ in range(2):
+            await begun(pools, calls)
+        made = [await begun(new, calls) for _ in range(4)]
+        assert [each is not None for each in made] == [True, True, False, False]
+
+
+async def test_a_process_that_drains_tells_at_once_that_its_call_was_accepted(
+    pools: PoolLedgers, blobs: Blobs, clock: FakeClock
+) -> None:
+    _, full = [await permitted(pools, question(rpm=6000)) for _ in range(2)]
+    clock.advance(SEEN_LATELY + timedelta(seconds=1))
+    await pools.report(full, CallFeedback("accepted"))
+    assert is_answering(await PoolLedgers(blobs, clock).look("pool"), now=clock.now())
 
 
 async def test_a_call_that_waited_is_not_made_when_a_circuit_opened_meanwhile(

@@ -8,7 +8,9 @@ from shared.limits.circuit_breaker import (
     FIRST_INTERVAL,
     GROWTH,
     LAST_CALL_WAIT,
+    MOST_UNANSWERED,
     NOTHING,
+    PROVEN_FOR,
     CallFeedback,
     feedback_of,
 )
@@ -20,6 +22,7 @@ from shared.limits.pool_ledger import (
     Ledger,
     Reservation,
     acquire,
+    is_answering,
     is_usable,
     mark_sent,
     probe_now,
@@ -260,3 +263,40 @@ def test_a_service_that_fails_is_no_pool_that_accepts() -> None:
 def test_a_first_401_is_a_stale_token_and_no_alarm() -> None:
     assert feedback_of(outcome(OutcomeKind.UNAUTHORISED), before=None) == NOTHING
     assert feedback_of(outcome(OutcomeKind.UNAUTHORISED), before="429") == NOTHING
+
+
+def full_use() -> tuple[Pool, Reservation]:
+    """A pool with a call at full rate that was accepted, and another one."""
+    pool = Pool()
+    pool.reservation()
+    full, other = pool.reservation(), pool.reservation()
+    assert pool.report(full, CallFeedback("accepted")) == []
+    return pool, other
+
+
+def test_a_pool_answers_until_many_calls_were_granted_without_an_answer() -> None:
+    pool, other = full_use()
+    assert is_answering(pool.ledger, now=pool.now)
+    for _ in range(MOST_UNANSWERED):
+        other = pool.reservation()
+    assert is_answering(pool.ledger, now=pool.now)
+    pool.reservation()
+    assert not is_answering(pool.ledger, now=pool.now)
+    pool.report(other, CallFeedback("accepted"))
+    assert is_answering(pool.ledger, now=pool.now)
+
+
+def test_a_pool_that_failed_does_not_answer_nor_does_one_long_ago() -> None:
+    pool, other = full_use()
+    assert not is_answering(pool.ledger, now=pool.now + PROVEN_FOR)
+    pool.report(other, DOWN)
+    assert not is_answering(pool.ledger, now=pool.now)
+
+
+def test_calls_one_by_one_do_not_show_how_many_a_pool_answers() -> None:
+    pool = Pool()
+    for _ in range(3):
+        pool.now += timedelta(seconds=10)
+        pool.report(pool.reservation(), CallFeedback("accepted"))
+    assert not is_answering(pool.ledger, now=pool.now)
+    assert not is_answering(None, now=pool.now)
