@@ -22,8 +22,10 @@ from .ledgers import PoolLedgers
 #: A task that is due later than this waits in the waiting queue, and is visible there this long
 #: before its time.
 AHEAD: Final = timedelta(seconds=55)
-#: What is due within this time is moved: the next look may come a minute later.
-NEXT_LOOK: Final = timedelta(seconds=60)
+#: What is visible and due so much later is moved too, since the next look comes within this time
+#: while calls run. What has longer to wait, because its line has slowed down, goes back: it would
+#: ask for instances.
+NEXT_LOOK: Final = timedelta(seconds=20)
 #: A process looks for what is due at most this often.
 EVERY: Final = timedelta(seconds=5)
 #: Messages taken at a time, as many as a queue gives, and how long they are hidden meanwhile.
