@@ -11,6 +11,7 @@ import sys
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import cache
+from operator import length_hint
 from pathlib import Path
 from string import Template
 from typing import TYPE_CHECKING, Any, Final
@@ -40,7 +41,8 @@ async def gather_bounded[T](
         for place, coroutine in each:
             results[place] = await coroutine
 
-    workers = [asyncio.create_task(run()) for _ in range(at_a_time)]
+    most = max(1, min(at_a_time, length_hint(work, at_a_time)))
+    workers = [asyncio.create_task(run()) for _ in range(most)]
     try:
         await asyncio.gather(*workers)
     finally:

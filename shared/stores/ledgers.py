@@ -12,13 +12,13 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from datetime import date, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
 from pydantic import ValidationError
 
 from ..errors import AlreadyExists, ImageJobsError, StaleVersion, UnreadableRecord
-from ..limits.adaptive_rate import Quota
+from ..limits.adaptive_rate import Quota, apply_quota
 from ..limits.budget import (
     CostReservation,
     DayLedger,
@@ -30,7 +30,7 @@ from ..limits.budget import (
     settle,
 )
 from ..limits.circuit_breaker import CallFeedback, CallWindow
-from ..limits.pacing import Share, Ticket
+from ..limits.pacing import LEAD, Share, Ticket
 from ..limits.pool_ledger import (
     AcquireRequest,
     AcquireResult,
@@ -38,6 +38,7 @@ from ..limits.pool_ledger import (
     Ledger,
     Reservation,
     acquire,
+    expect_call,
     has_trouble,
     is_answering,
     is_usable,
@@ -59,6 +60,8 @@ WINDOW_WAIT: Final = timedelta(seconds=5)
 WINDOW_LOOK: Final = timedelta(seconds=0.2)
 
 _SUFFIX: Final = ".json"
+#: The epoch of tickets that were given without a write.
+_NO_LINE: Final = datetime.fromtimestamp(0, UTC)
 
 type _Step[T] = Callable[[Ledger | None, datetime], tuple[Ledger | None, T]]
 
@@ -81,15 +84,30 @@ class PoolLedgers:
 
         return await shared.change(step)
 
+    async def expect_call(self, pool: str, deployment: str, *, quota: Quota) -> datetime | None:
+        """Return when a new caller would call, as `look` has the line; None: a circuit is open."""
+        ledger, now = await self.look(pool), self._clock.now()
+        at = expect_call(ledger, deployment, quota=quota, now=now)
+        return at and max(at, self._ledger(pool).next_of_no_line or at)
+
     async def take_tickets(
-        self, pool: str, count: int, *, quota: Quota, share: Share
+        self, pool: str, count: int, *, at: datetime, quota: Quota, share: Share
     ) -> tuple[Ticket, ...]:
-        """Take places in the line of a pool for `count` calls that are asked for later."""
+        """Take places in the line of a pool for `count` calls that are asked for later.
+
+        `at` is when `expect_call` has the first one. Where all would call soon, nothing is written:
+        they get tickets of no line, which are called next.
+        """
 
         def step(ledger: Ledger | None, now: datetime) -> tuple[Ledger, tuple[Ticket, ...]]:
             return take_tickets(ledger, count, pool=pool, quota=quota, share=share, now=now)
 
-        return await self._ledger(pool).change(step)
+        shared, soon = self._ledger(pool), self._clock.now() + LEAD
+        rate = shared.last_seen.pace.rate if shared.last_seen else apply_quota(None, quota)
+        if at > soon or at + (count - 1) * rate.spacing > soon:
+            return await shared.change(step)
+        shared.next_of_no_line = at + count * rate.spacing
+        return (Ticket(pool=pool, epoch=_NO_LINE, number=0, at=at),) * count
 
     async def wait_for(self, reservation: Reservation) -> bool:
         """Wait until the reserved time; return whether the reservation is still valid then."""
@@ -177,10 +195,6 @@ class PoolLedgers:
         """Return the ledgers of some pools, as `look` does; at most one read for each."""
         return {pool: await self.look(pool) for pool in pools}
 
-    def last_seen(self, pool: str) -> Ledger | None:
-        """Return the ledger as this process saw it last, however long ago; no read."""
-        return self._ledger(pool).last_seen
-
     async def names(self, *, limit: int) -> list[str]:
         """Return the names of the pools that have a ledger; one listing."""
         page = await self._blobs.list("", limit=limit)
@@ -220,6 +234,8 @@ class _SharedLedger:
     def __init__(self, blobs: Blobs, pool: str, clock: Clock) -> None:
         #: Times of calls that were accepted, to be reported with the next `acquire`.
         self.accepted: list[datetime] = []
+        #: When the pool can call after all that this process has given tickets of no line.
+        self.next_of_no_line: datetime | None = None
         self.window = CallWindow()
         self._blobs = blobs
         self._name = f"{pool}{_SUFFIX}"
@@ -288,7 +304,8 @@ class _SharedLedger:
         """
         if not trust:
             found = await self._read()
-            self._is_alone = bool(found and self._seen and found.version == self._seen.version)
+            seen = self._seen.version if self._seen else None
+            self._is_alone = found is None or found.version == seen
             self._remember(found)
         before = self._seen.value if self._seen else None
         ledger, results, now = before, list[Any](), self._clock.now()

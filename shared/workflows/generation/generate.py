@@ -25,8 +25,8 @@ from ...jobs.prompts import localize_prompt
 from ...limits.budget import NoBudget
 from ...limits.circuit_breaker import LAST_CALL_WAIT, feedback_of
 from ...limits.pacing import Postponed
-from ...limits.pool_ledger import AcquireResult, CircuitOpen, Reservation
-from ...ports import Report, Versioned, What
+from ...limits.pool_ledger import CircuitOpen, Reservation
+from ...ports import Report, StoredPicture, Versioned, What
 from ...records.outcomes import may_retry_unknown
 from ...records.record import Attempt, Failure, JobRecord
 from ...records.task_messages import TaskMessage
@@ -51,6 +51,9 @@ from .steps import AlreadyEnded, GiveUp, InProgress, NextStep, Pay, Resolve, Too
 from .task import TaskRun
 
 type _NotGranted = CircuitOpen | Postponed | Failure | NoBudget
+type _Answer = Reservation | _NotGranted
+#: Pictures that are stored already, by index within the task, or why nothing is to be paid for.
+type _Found = dict[int, StoredPicture] | Failure | StoreUnavailable
 
 
 async def generate(message: TaskMessage, world: World, configuration: Configuration) -> Report:
@@ -80,6 +83,7 @@ async def continue_task(message: TaskMessage, world: World, configuration: Confi
     stored = await world.records.read(message.job_id)
     reservation: Reservation | None = None
     prompt: str | None = None
+    looked = False
     for _ in range(MAX_TRIES):
         if stored is None or message.task >= len(stored.value.tasks):
             await task.release(reservation)
@@ -90,22 +94,22 @@ async def continue_task(message: TaskMessage, world: World, configuration: Confi
         if not isinstance(step, Pay):
             return await _without_a_call(task, stored, step)
         if prompt is None:  # read once, before a reservation that may not be needed
-            prepared = await _prepare(task, stored, step)
-            if isinstance(prepared, Report):
-                return prepared
-            prompt, stored = prepared
+            read = await _read_prompt(task, stored.value)
+            if isinstance(read, Failure):
+                return await task.fail(stored, read)
+            prompt = read
             # Before it acquires: a call that is later than its reservation meets the next one.
             await world.clock.sleep(max((may_pay_at - world.clock.now()).total_seconds(), 0))
             continue
         try:
             if reservation is None:
-                answer = await _acquire_or_requeue(task, stored, step, prompt)
+                answer = await _acquire_or_requeue(task, stored, step, prompt, look=not looked)
                 if isinstance(answer, Report):
                     return answer
-                stored, reservation = answer
+                (stored, reservation), looked = answer, True
                 continue  # time has passed: decide anew
         except StaleVersion:
-            stored = await world.records.read(message.job_id)
+            stored, looked = await world.records.read(message.job_id), True
             continue
         if report := await _pay_or_wait(task, stored, step, reservation, prompt):
             return report
@@ -114,26 +118,6 @@ async def continue_task(message: TaskMessage, world: World, configuration: Confi
     raise StoreUnavailable(
         f"the record of job {message.job_id} changed {MAX_TRIES} times before its call"
     )
-
-
-async def _prepare(
-    task: TaskRun, stored: Versioned[JobRecord], step: Pay
-) -> Report | tuple[str, Versioned[JobRecord]]:
-    """Return the prompt and the record, which has every picture that is stored already.
-
-    Nothing is paid for where storage takes no pictures, or a name is taken.
-    """
-    prompt = await _read_prompt(task, stored.value)
-    if isinstance(prompt, Failure):
-        return await task.fail(stored, prompt)
-    try:
-        found = await task.find_pictures(stored.value)
-    except NameTaken as error:
-        why = Failure(code=FailureCode.NAME_TAKEN, message=str(error))
-        return await task.fail(stored, why)
-    except StoreUnavailable as error:
-        return await task.wait_for_storage(stored.value, error, step.give_up_at)
-    return prompt, await task.adopt(stored, found) if found else stored
 
 
 async def _keep_if_needed(
@@ -168,10 +152,25 @@ async def _without_a_call(
 
 
 async def _acquire_or_requeue(
-    task: TaskRun, stored: Versioned[JobRecord], step: Pay, prompt: str
+    task: TaskRun, stored: Versioned[JobRecord], step: Pay, prompt: str, *, look: bool
 ) -> tuple[Versioned[JobRecord], Reservation | None] | Report:
-    """Return a reservation, or the record with another model, or the report of a longer wait."""
-    answer = await _acquire(task, stored.value, step)
+    """Return a reservation, or the record with another model, or the report of a longer wait.
+
+    With `look` the record gets every picture that is stored already. Nothing is paid for where
+    storage takes no pictures, or a name is taken.
+    """
+    answer: _Answer | None = None
+    if look:
+        found, answer = await _look_and_acquire(task, stored.value, step)
+        reservation = answer if isinstance(answer, Reservation) else None
+        if not isinstance(found, dict):
+            await task.release(reservation)
+            if isinstance(found, Failure):
+                return await task.fail(stored, found)
+            return await task.wait_for_storage(stored.value, found, step.give_up_at)
+        if found:
+            return await task.adopt(stored, found), reservation
+    answer = answer or await _acquire(task, stored.value, step)
     if isinstance(answer, Reservation):
         return stored, answer
     if changed := _reroute(task, stored.value, answer, prompt):
@@ -179,9 +178,32 @@ async def _acquire_or_requeue(
     return await _requeue(task, stored, step, answer)
 
 
-async def _acquire(
+async def _look_and_acquire(
     task: TaskRun, record: JobRecord, step: Pay
-) -> AcquireResult | Failure | NoBudget:
+) -> tuple[_Found, _Answer | None]:
+    """Look for the task's pictures, and acquire beside it where none can be there yet."""
+    found: _Found = {}
+    answer: _Answer | None = None
+
+    async def look() -> None:
+        nonlocal found
+        try:
+            found = await task.find_pictures(record)
+        except NameTaken as error:
+            found = Failure(code=FailureCode.NAME_TAKEN, message=str(error))
+        except StoreUnavailable as error:
+            found = error
+
+    async def acquire() -> None:
+        nonlocal answer
+        answer = await _acquire(task, record, step)
+
+    likely = record.tasks[task.message.task].claims == 0 and not task.world.pictures.blocked
+    await task.world.gather((look(), acquire()) if likely else (look(),))
+    return found, answer
+
+
+async def _acquire(task: TaskRun, record: JobRecord, step: Pay) -> _Answer:
     if task.message.held == NO_MONEY:
         # Checked before acquiring: others must not wait behind reservations that are not used.
         index, now = task.message.task, task.world.clock.now()

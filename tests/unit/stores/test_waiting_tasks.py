@@ -28,7 +28,10 @@ async def move_on(world: FakeWorld, by: timedelta) -> int:
 
 async def in_line(world: FakeWorld, count: int) -> tuple[Ticket, ...]:
     """Places in a line of one call a minute."""
-    return await world.pools.take_tickets("one", count, quota=Quota(1), share=DEFAULT_SHARE)
+    later = world.clock.now() + timedelta(minutes=1)
+    return await world.pools.take_tickets(
+        "one", count, at=later, quota=Quota(1), share=DEFAULT_SHARE
+    )
 
 
 @pytest.mark.parametrize("seconds", [0, 1, 55])

@@ -22,7 +22,7 @@ FOXES: list[dict[str, Any]] = [
     {**JOB, "prompt": "a hare"},
 ]
 #: Effects on the world until a list of three is answered.
-MOST_STEPS = 22
+MOST_STEPS = 21
 
 
 async def post(it: Drop, *jobs: Mapping[str, Any], key: str | None = None) -> SubmittedList:
