@@ -21,7 +21,6 @@ from .data import (
     CircuitData,
     Data,
     Decided,
-    EndedData,
     EndedPart,
     FailedData,
     Image,
@@ -84,10 +83,10 @@ def data_of(
         return _build_accepted(record)
     if event_type is EventType.SUCCEEDED:
         sidecar = sidecar_name(record.job_id)
-        return SucceededData.copy_from(_build_ended(record, time), sidecar=sidecar)
+        return SucceededData.copy_from(record, **_list_ended(record, time), sidecar=sidecar)
     if event_type is EventType.AWAITING_REVIEW:
         until = time + timedelta(seconds=record.review_seconds or 0.0)
-        return AwaitingReviewData.copy_from(_build_ended(record, time), review_by=until)
+        return AwaitingReviewData.copy_from(record, **_list_ended(record, time), review_by=until)
     if event_type in _NO_FAILURE:
         return _build_failed(record, event_type, time)
     raise ValueError(f"{event_type.value} is not built from a record; see cloud_events")
@@ -127,22 +126,23 @@ def _build_accepted(record: JobRecord) -> AcceptedData:
     )
 
 
-def _build_ended(record: JobRecord, time: datetime) -> EndedData:
+def _list_ended(record: JobRecord, time: datetime) -> dict[str, object]:
+    """Return the fields that the data of every ended job has and its record has not."""
     newest = max(record.attempts, key=lambda attempt: attempt.started_at, default=None)
-    return EndedData.copy_from(
-        record,
+    parts = tuple(_build_part(record, part) for part in range(len(record.plans)))
+    return {
         **dict(spending_of(record)),
-        images=images_of(record),
-        model=record.plans[0].model,
-        deployment=newest.deployment if newest else None,
-        routing=routing_of(record.plans[0], _pictures_of(record, 0)),
-        parts=tuple(_build_part(record, part) for part in range(len(record.plans))),
-        contact_sheet=contact_sheet_of(record),
-        omitted=Omitted(),
-        timings=_build_timings(record, time),
-        tenant=record.job.tenant,
-        tags=record.job.tags,
-    )
+        "images": images_of(record),
+        "model": record.plans[0].model,
+        "deployment": newest.deployment if newest else None,
+        "routing": parts[0].routing,
+        "parts": parts,
+        "contact_sheet": contact_sheet_of(record),
+        "omitted": Omitted(),
+        "timings": _build_timings(record, time),
+        "tenant": record.job.tenant,
+        "tags": record.job.tags,
+    }
 
 
 def _build_failed(record: JobRecord, event_type: EventType, time: datetime) -> FailedData:
@@ -155,7 +155,8 @@ def _build_failed(record: JobRecord, event_type: EventType, time: datetime) -> F
     among = f"{len(failures)} of {len(record.tasks)} calls failed, the first of them: "
     request_ids = [attempt.request_id for attempt in record.attempts if attempt.request_id]
     return FailedData.copy_from(
-        _build_ended(record, time),
+        record,
+        **_list_ended(record, time),
         code=FailureCode(failure.code) if known else FailureCode.UNCLASSIFIED,
         message=clip((among if len(record.tasks) > 1 and failures else "") + failure.message),
         retryable=failure.retryable,
