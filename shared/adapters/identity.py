@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol, Self
 
 import aiohttp
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, Field, ValidationError
 
 from ..errors import CredentialUnavailable
 
@@ -52,9 +52,7 @@ _LIMIT: Final = aiohttp.ClientTimeout(total=10)
 _MAX_WORDS: Final = 200
 
 
-class _Given(BaseModel):
-    model_config = ConfigDict(hide_input_in_errors=True)
-
+class _Given(BaseModel, hide_input_in_errors=True):
     access_token: str = Field(min_length=1, repr=False)
     #: A number in quotes, seconds since 1970.
     expires_on: int = Field(gt=0)

@@ -5,7 +5,7 @@ import re
 from dataclasses import dataclass, field
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from ..errors import Fault
 from ..events.data import Data
@@ -29,10 +29,8 @@ class FileFault(Data):
         return f"line {self.line}: {self.message}"
 
 
-class ReadingState(BaseModel):
+class ReadingState(BaseModel, frozen=True):
     """Where reading stands: before the next entry."""
-
-    model_config = ConfigDict(frozen=True)
 
     #: Bytes before the next entry.
     offset: int = Field(default=0, ge=0)

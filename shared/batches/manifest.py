@@ -16,7 +16,6 @@ from typing import Any, Final
 from pydantic import (
     AliasChoices,
     BaseModel,
-    ConfigDict,
     Field,
     FiniteFloat,
     ValidationError,
@@ -63,10 +62,8 @@ class CreatedBlob:
     version: str | None
 
 
-class Continuation(BaseModel):
+class Continuation(BaseModel, frozen=True, extra="forbid"):
     """The app's own message: continue a batch. `delay_of_step` says whether it is still valid."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     batch_id: JobId
     step: int = Field(ge=0, le=MAX_RUNS, validation_alias=AliasChoices("step", "turn"))

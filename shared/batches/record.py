@@ -12,11 +12,11 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, Literal
 
-from pydantic import AliasChoices, AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AliasChoices, AwareDatetime, ConfigDict, Field, model_validator
 
 from ..errors import Fault
 from ..events.data import Data
-from ..jobs.fields import added_field
+from ..jobs.fields import StoredModel, added_field
 from ..vocabulary import MAX_NAME_BYTES, clip
 from .entries import FileFault, ManifestEntry, ReadingState
 
@@ -96,11 +96,7 @@ class Counts(EntryCounts):
         return self.model_copy(update=sums)
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-
-class TakenEntry(_Frozen):
+class TakenEntry(StoredModel):
     """An entry that was taken: its job, or its faults."""
 
     number: int = Field(ge=1)
@@ -114,7 +110,7 @@ class TakenEntry(_Frozen):
     faults: tuple[EntryFault, ...] = ()
 
 
-class EntryPage(_Frozen):
+class EntryPage(StoredModel):
     """The entries of a page, and where the next page begins."""
 
     entries: tuple[TakenEntry, ...]
@@ -126,7 +122,7 @@ class EntryPage(_Frozen):
     )
 
 
-class Manifest(_Frozen):
+class Manifest(StoredModel):
     """What started a batch: a file in the manifests container, or a list that came over HTTP."""
 
     #: It came over HTTP, and is stored as a page of the batch: `POSTED`.
@@ -141,7 +137,7 @@ class Manifest(_Frozen):
     tenant: str | None = added_field()
 
 
-class BatchRecord(_Frozen):
+class BatchRecord(StoredModel):
     """The truth about one batch."""
 
     #: Grows when the shape of the record changes so that an older app could not read it.

@@ -4,7 +4,7 @@ import re
 from typing import Final, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, field_validator
+from pydantic import BaseModel, Field, JsonValue, field_validator
 
 #: A host name of at least two labels, with an optional `*.` before it.
 _HOST: Final = re.compile(r"(\*\.)?([a-z0-9-]+\.)+[a-z][a-z0-9-]*")
@@ -39,14 +39,12 @@ def check_endpoint(url: str) -> str:
 type UrlShape = Literal["deployment", "v1", "mai", "bfl"]
 
 
-class Deployment(BaseModel):
+class Deployment(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """One deployment of a model, as `FOUNDRY_DEPLOYMENTS` names it.
 
     Only `name` is required. `shared.config.settings` fills in the other fields from the catalogue
     (`url`, `scope`, `rpm`) and from `FOUNDRY_ENDPOINT` (`endpoint`); see `docs/settings.md`.
     """
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: str = Field(min_length=1, max_length=64, pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")
     #: Name of its model in the catalogue; empty: the same as `name`.

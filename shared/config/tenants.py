@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from typing import Final, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from ..jobs.fields import ModelName, TenantName
 from ..jobs.job import DEFAULT_TENANT
@@ -14,10 +14,8 @@ from ..jobs.text import parse_json
 _SHORTEST_KEY: Final = 16
 
 
-class Tenant(BaseModel):
+class Tenant(BaseModel, frozen=True, extra="forbid", allow_inf_nan=False):
     """One tenant, as `TENANTS` names it; the default values are no limits."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
     name: TenantName
     #: Its share of a pool, relative to the weights of the others that wait.
@@ -54,10 +52,8 @@ def check_tenants(tenants: Iterable[Tenant]) -> None:
         raise ValueError(f"two tenants have the name {twice!r}; names must be unique")
 
 
-class CallerEntry(BaseModel):
+class CallerEntry(BaseModel, frozen=True, extra="forbid"):
     """One caller of the HTTP API, as `CALLERS` names it: who it is, and how that is proved."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     tenant: TenantName | None = None
     operator: bool = False

@@ -14,7 +14,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import SplitResult, urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationInfo, field_validator
+from pydantic import BaseModel, Field, SecretStr, ValidationInfo, field_validator
 
 #: Ranges that `ipaddress` calls global, now or after a change of its tables, but that lead to a
 #: local network or contain another address. 168.63.129.16 is a host of Azure, reachable from every
@@ -106,10 +106,8 @@ def check_topic_url(url: str) -> str:
     return url
 
 
-class Webhook(BaseModel):
+class Webhook(BaseModel, frozen=True, extra="forbid", hide_input_in_errors=True):
     """One receiver, as `WEBHOOKS` names it."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
 
     name: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,39}$")
     url: str

@@ -8,7 +8,7 @@ import hashlib
 from datetime import datetime, timedelta
 from typing import Final
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, JsonValue, field_validator
+from pydantic import AwareDatetime, BaseModel, Field, JsonValue, field_validator
 
 from ..jobs.fields import added_field, is_job_id
 from ..jobs.parsing import read_model
@@ -27,10 +27,8 @@ JITTER: Final = 0.25
 CALLBACK: Final = "callback"
 
 
-class Delivery(BaseModel):
+class Delivery(BaseModel, frozen=True, extra="forbid"):
     """An event, its sink, and the tries so far."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     sink: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,62}$")
     #: Tries so far; all of them failed.

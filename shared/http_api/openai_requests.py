@@ -18,11 +18,11 @@ from datetime import datetime, timedelta
 from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, ValidationError
+from pydantic import AwareDatetime, Field, SecretStr, ValidationError
 
 from ..config.settings import Configuration
 from ..errors import Fault, InvalidJob
-from ..jobs.fields import Prompt, RequestModel, quote_value
+from ..jobs.fields import Prompt, RequestModel, StoredModel, quote_value
 from ..jobs.job import ANY_MODEL, Job
 from ..jobs.parsing import build_job
 from ..jobs.text import JsonObject, decode_text, parse_json
@@ -302,10 +302,8 @@ def _no_model(name: str, configuration: Configuration) -> OpenAIRefused:
     return refuse(message, status=HTTPStatus.NOT_FOUND, code="model_not_found", param="model")
 
 
-class RequestClaim(BaseModel):
+class RequestClaim(StoredModel):
     """The job of a request, written before anything is queued, and the form of its answer."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
 
     caller: str
     fingerprint: str

@@ -86,6 +86,12 @@ class RequestModel(BaseModel):
     )
 
 
+class StoredModel(BaseModel):
+    """A part of a stored document, which keeps the fields of a later version."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+
 def added_field(default: Any = None, **facts: Any) -> Any:  # noqa: ANN401 (as `Field` of pydantic)
     """Return a field that an earlier version does not know: documents omit it at its default."""
     return Field(default=default, exclude_if=lambda value: value == default, **facts)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
 from ..errors import Fault
 from .measuring import JPEG_SIGNATURE as JPEG
@@ -42,10 +42,8 @@ class InputHead:
     head: bytes
 
 
-class InputPicture(BaseModel):
+class InputPicture(BaseModel, frozen=True, extra="allow"):
     """A picture to edit, or its mask, as it was when the job was accepted."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
 
     blob: str
     #: ETag: a call sends exactly this version, or fails.

@@ -16,7 +16,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, Field, ValidationError
 
 from ..errors import IllegalStep, InvalidJob
 from ..jobs.fields import JobId, check_line
@@ -43,10 +43,8 @@ class Action(StrEnum):
     ERASE = "erase"
 
 
-class Command(BaseModel):
+class Command(BaseModel, frozen=True, extra="forbid"):
     """One command."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     command: Action
     job_id: JobId

@@ -7,7 +7,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import BaseModel, Field, JsonValue
 
 from ..errors import Fault
 from ..jobs.parsing import Message
@@ -32,10 +32,8 @@ class DeadLetterKind(StrEnum):
     JOB = "job"
 
 
-class DeadLetter(BaseModel):
+class DeadLetter(BaseModel, frozen=True):
     """One dead letter; what is empty is left out of its blob."""
-
-    model_config = ConfigDict(frozen=True)
 
     #: Its blob without the extension, where it was read from storage.
     name: str = Field(default="", exclude=True)

@@ -40,10 +40,8 @@ def newest_first(at: datetime, name: str) -> str:
     return f"{_END_OF_TIME - milliseconds:013d}-{name}"
 
 
-class IndexEntry(BaseModel):
+class IndexEntry(BaseModel, frozen=True, extra="allow"):
     """A job as a list shows it; small enough for the metadata of a blob."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
 
     job_id: str
     accepted_at: AwareDatetime
@@ -212,10 +210,8 @@ def newest(entries: Iterable[IndexEntry]) -> IndexEntry:
     return max(entries, key=lambda entry: (entry.run, entry.state is not JobState.RUNNING))
 
 
-class Cursor(BaseModel):
+class Cursor(BaseModel, frozen=True, extra="forbid"):
     """Where a list continues: after a place, within the pages of the store."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     place: str
     #: The store's markers of its pages, by list; None is the first page.
@@ -239,10 +235,8 @@ def read_cursor(text: str) -> Cursor:
         raise UnreadableCursor("no page returned this cursor; start without one") from error
 
 
-class Page(BaseModel):
+class Page(BaseModel, frozen=True):
     """Some entries, newest first, and the cursor of the next page; None when it does not exist."""
-
-    model_config = ConfigDict(frozen=True)
 
     entries: tuple[IndexEntry, ...]
     next: str | None = None

@@ -8,12 +8,12 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Final, Literal
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, Field, model_validator
 
 from ..catalogue.pricing import Usage
 from ..images_api.outcomes import OutcomeKind
 from ..images_api.replies import Moderation
-from ..jobs.fields import added_field
+from ..jobs.fields import StoredModel, added_field
 from ..jobs.job import DEFAULT_TENANT, Job, Kind
 from ..limits.pacing import Ticket
 from ..pictures.inputs import InputPicture
@@ -52,14 +52,8 @@ class JobState(StrEnum):
 UNDECIDED: Final = frozenset({JobState.RUNNING, JobState.AWAITING_REVIEW})
 
 
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-
-class Picture(PictureFacts):
+class Picture(PictureFacts, extra="allow"):
     """A stored picture, as measured from its bytes."""
-
-    model_config = ConfigDict(extra="allow")
 
     blob: str
     url: str
@@ -71,7 +65,7 @@ class Picture(PictureFacts):
     revised_prompt: str | None = None
 
 
-class Cost(_Frozen):
+class Cost(StoredModel):
     """What calls cost, US dollars: both ends are null when one of them has no known price."""
 
     cost_usd: float | None = Field(default=0.0, description="What is certain, US dollars.")
@@ -129,7 +123,7 @@ class Attempt(Cost):
         return self.cost_usd_at_most != 0
 
 
-class FailureFacts(_Frozen):
+class FailureFacts(StoredModel):
     """Why something failed; `code` is a `FailureCode`."""
 
     code: str
@@ -154,7 +148,7 @@ class Failure(FailureFacts):
         return stored
 
 
-class TaskRecord(_Frozen):
+class TaskRecord(StoredModel):
     """One paid call of a job: what it is to make, and what happened to it so far."""
 
     index: int = Field(ge=0)
@@ -198,7 +192,7 @@ class TaskRecord(_Frozen):
         )
 
 
-class OutboxEntry(_Frozen):
+class OutboxEntry(StoredModel):
     """An event of the job, and when it was published."""
 
     type: str
@@ -210,10 +204,8 @@ class OutboxEntry(_Frozen):
     picture: str | None = added_field()
 
 
-class StoredRendition(PictureFacts):
+class StoredRendition(PictureFacts, extra="allow"):
     """A picture made from a stored original."""
-
-    model_config = ConfigDict(extra="allow")
 
     #: Blob of the original; None for the contact sheet, which is made from all.
     of: str | None
@@ -222,7 +214,7 @@ class StoredRendition(PictureFacts):
     url: str
 
 
-class FinishRecord(_Frozen):
+class FinishRecord(StoredModel):
     """What this run makes from the originals, when all calls have ended."""
 
     state: Literal["pending", "done", "failed"] = "pending"
@@ -230,21 +222,21 @@ class FinishRecord(_Frozen):
     failure: Failure | None = None
 
 
-class BatchEntryRef(_Frozen):
+class BatchEntryRef(StoredModel):
     """The entry of a batch that a job was made from."""
 
     batch_id: str
     entry: int = Field(ge=1)
 
 
-class Reused(_Frozen):
+class Reused(StoredModel):
     """The job whose pictures answer another one, at no cost."""
 
     job_id: str
     made_at: AwareDatetime = Field(description="When that job succeeded.")
 
 
-class Review(_Frozen):
+class Review(StoredModel):
     """What a person has decided about the pictures of a job, or the passing of time."""
 
     approved: bool
@@ -252,7 +244,7 @@ class Review(_Frozen):
     decided_at: AwareDatetime
 
 
-class Erasure(_Frozen):
+class Erasure(StoredModel):
     """That the personal data of a job is deleted: since when, and which blobs had any."""
 
     requested_at: AwareDatetime
@@ -268,7 +260,7 @@ class Erasure(_Frozen):
     )
 
 
-class JobRecord(_Frozen):
+class JobRecord(StoredModel):
     """The truth about one job."""
 
     version: Literal[2] = RECORD_VERSION

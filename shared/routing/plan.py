@@ -3,19 +3,14 @@
 from collections.abc import Sequence
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import ConfigDict, Field, JsonValue
 
 from ..catalogue.pricing import TokenEstimate
 from ..config.settings import Lane
-from ..jobs.fields import added_field
+from ..jobs.fields import StoredModel, added_field
 
 
-class _Data(BaseModel):
-    # In a record: what a later version adds survives.
-    model_config = ConfigDict(frozen=True, extra="allow")
-
-
-class Adjustment(_Data):
+class Adjustment(StoredModel):
     """A change to the caller's request, and its reason."""
 
     # Events show a copy, and promise no other members.
@@ -28,7 +23,7 @@ class Adjustment(_Data):
     reason: str
 
 
-class Edit(_Data):
+class Edit(StoredModel):
     """How a call sends the pictures it edits."""
 
     how: Literal["multipart", "json"]
@@ -36,7 +31,7 @@ class Edit(_Data):
     field: str
 
 
-class Plan(_Data):
+class Plan(StoredModel):
     """The calls of a job on one model and size: parameters, lane, expected cost and reasons."""
 
     model: str

@@ -4,9 +4,10 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict
+from pydantic import AwareDatetime
 
 from ..errors import RecordGone, StaleVersion, UnreadableRecord
+from ..jobs.fields import StoredModel
 from ..ports import Blobs, Clock, Versioned
 from ..records.record import JobRecord
 from ..vocabulary import record_name
@@ -58,10 +59,8 @@ class JobRecords:
         return Documents(self.blobs, JobRecord)
 
 
-class ReuseEntry(BaseModel):
+class ReuseEntry(StoredModel):
     """The newest job that made the pictures of a key."""
-
-    model_config = ConfigDict(frozen=True, extra="allow")
 
     job_id: str
     made_at: AwareDatetime

@@ -150,6 +150,16 @@ class SimulatedQueues:
     async def oldest(self, queue: str) -> datetime | None:
         raise NotImplementedError(f"nobody asks how long the queue {queue!r} waits")
 
+    async def peek(self, queue: str, *, limit: int) -> list[str]:
+        await self._request("peek", queue)
+        there = self.queue(queue)
+        shown = [there.messages[each][0] for each in there.visible if each in there.messages]
+        return shown[:limit]
+
+    async def count(self, queue: str) -> int:
+        await self._request("count", queue)
+        return len(self.queue(queue).messages)
+
     async def receive(self, queue: str, *, limit: int, hidden: timedelta) -> list[ReceivedMessage]:
         await self._request("", queue)
         taken, there = list[ReceivedMessage](), self.queue(queue)
