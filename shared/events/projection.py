@@ -8,7 +8,8 @@ from typing import Final
 from ..catalogue.pricing import Usage
 from ..records.costs import cost_of
 from ..records.index_entry import IndexEntry
-from ..records.record import Failure, JobRecord, Picture
+from ..records.record import NO_FAILURE, Failure, JobRecord, Picture
+from ..records.transitions import EVENT_OF
 from ..routing.plan import Adjustment, Plan
 from ..vocabulary import MAX_NAME_BYTES, EventType, FailureCode, clip, sidecar_name
 from .data import (
@@ -55,12 +56,8 @@ DATA: Final[dict[EventType, type[Data]]] = {
 _UNKNOWN: Final = "unknown"
 #: Namespace of event ids (UUIDv5).
 _NAMESPACE: Final = uuid.uuid5(uuid.NAMESPACE_DNS, "image-jobs")
-#: Code and message of an ended job whose record has no failure.
-_NO_FAILURE: Final = {
-    EventType.PARKED: (FailureCode.OUTCOME_UNKNOWN, "the job is parked; an operator decides"),
-    EventType.CANCELLED: (FailureCode.CANCELLED, "the job was cancelled"),
-    EventType.FAILED: (FailureCode.UNCLASSIFIED, "no reason is known"),
-}
+#: The failure that an event reports where its record has none.
+_NO_FAILURE: Final = {EVENT_OF[state]: failure for state, failure in NO_FAILURE.items()}
 
 
 def event_id(about: str, event_type: str, run: int, *, picture: str | None = None) -> str:
@@ -146,8 +143,7 @@ def _list_ended(record: JobRecord, time: datetime) -> dict[str, object]:
 
 
 def _build_failed(record: JobRecord, event_type: EventType, time: datetime) -> FailedData:
-    code, message = _NO_FAILURE[event_type]
-    failure = record.failure or Failure(code=code, message=message)
+    failure = record.failure or _NO_FAILURE[event_type]
     known = failure.code in set(FailureCode)
     failures = tuple(_list_failures(record))
     moderation = failure.moderation

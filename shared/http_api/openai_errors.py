@@ -11,7 +11,7 @@ from typing import Final
 
 from ..errors import Fault, ImageJobsError, Rejected, Unavailable
 from ..jobs.validation import top_field
-from ..records.record import Failure, JobRecord, JobState
+from ..records.record import NO_FAILURE, JobRecord, JobState
 from ..vocabulary import FailureCode
 from .problems import to_problem
 
@@ -119,18 +119,11 @@ _FAILURES: Final = {
     FailureCode.DEADLINE_EXCEEDED: (HTTPStatus.GATEWAY_TIMEOUT, _SERVER, "deadline_exceeded"),
     FailureCode.MISCONFIGURED: (HTTPStatus.INTERNAL_SERVER_ERROR, _SERVER, "misconfigured"),
 }
-_NO_FAILURE: Final = {
-    JobState.CANCELLED: Failure(code=FailureCode.CANCELLED, message="the job was cancelled"),
-    JobState.PARKED: Failure(
-        code=FailureCode.OUTCOME_UNKNOWN, message="the job is parked; an operator decides"
-    ),
-}
 
 
 def describe_failure(record: JobRecord) -> OpenAIError:
     """Return the error of a job that ended without a picture, or is parked."""
-    unknown = Failure(code=FailureCode.UNCLASSIFIED, message="no reason is known")
-    failure = record.failure or _NO_FAILURE.get(record.state, unknown)
+    failure = record.failure or NO_FAILURE.get(record.state, NO_FAILURE[JobState.FAILED])
     by_code = {str(code): facts for code, facts in _FAILURES.items()}
     status, kind, code = by_code.get(failure.code, (HTTPStatus.BAD_GATEWAY, _SERVER, failure.code))
     message = f"{failure.message} (job {record.job_id})"

@@ -10,7 +10,6 @@ requests are compared by their parts.
 
 import hashlib
 import hmac
-import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from ..errors import Fault, InvalidJob
 from ..jobs.fields import Prompt, RequestModel, StoredModel, quote_value
 from ..jobs.job import ANY_MODEL, Job
 from ..jobs.parsing import build_job
-from ..jobs.text import JsonObject, decode_text, parse_json
+from ..jobs.text import JsonObject, decode_text, digest_json, parse_json
 from ..jobs.validation import in_order, validation_faults
 from ..pictures.inputs import HEAD_BYTES, InputHead, read_inputs
 from ..records.record import JobRecord, JobState
@@ -236,7 +235,6 @@ def _build(
         "mask": mask and mask.name,
         **parameters.model_dump(exclude={"model"}, exclude_none=True),
     }
-    canonical = json.dumps(parts, sort_keys=True, separators=(",", ":"))
     request = ImagesRequest(
         operation=operation,
         content=_job_content(parameters, model)
@@ -246,7 +244,7 @@ def _build(
         mask=mask,
         by_url=parameters.response_format == "url",
         stream=bool(parameters.stream),
-        fingerprint=hashlib.sha256(canonical.encode("utf-8", "backslashreplace")).hexdigest(),
+        fingerprint=digest_json(parts),
     )
     request.job("check")  # every fault is found before anything is stored
     return request

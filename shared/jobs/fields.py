@@ -193,16 +193,26 @@ def _check_option(value: object) -> object:
     )
 
 
-def _check_options(options: dict[str, Any]) -> dict[str, Any]:
-    if len(options) > MAX_OPTIONS:
-        raise ValueError(f"has {len(options)} options; at most {MAX_OPTIONS} are allowed")
-    return options
+def _limit(most: int, things: str) -> AfterValidator:
+    """Return the check that a field has at most so many things."""
+
+    def check(given: dict[str, Any]) -> dict[str, Any]:
+        if len(given) > most:
+            raise ValueError(f"has {len(given)} {things}; at most {most} are allowed")
+        return given
+
+    return AfterValidator(check)
 
 
-def _check_variables(variables: dict[str, str]) -> dict[str, str]:
-    if len(variables) > MAX_VARIABLES:
-        raise ValueError(f"has {len(variables)} variables; at most {MAX_VARIABLES} are allowed")
-    return variables
+def _map_schema(most: int, names: str, values: dict[str, Any]) -> WithJsonSchema:
+    return WithJsonSchema(
+        {
+            "type": "object",
+            "maxProperties": most,
+            "propertyNames": {"pattern": names},
+            "additionalProperties": values,
+        }
+    )
 
 
 def read_option(text: str) -> str | float:
@@ -329,15 +339,8 @@ Prompt = Annotated[
 TemplateText = Annotated[str, Field(max_length=MAX_PROMPT_CHARACTERS)]
 Variables = Annotated[
     dict[Annotated[str, Pattern(VARIABLE_NAME, "use letters, digits and _, like 'colour'")], str],
-    AfterValidator(_check_variables),
-    WithJsonSchema(
-        {
-            "type": "object",
-            "maxProperties": MAX_VARIABLES,
-            "propertyNames": {"pattern": VARIABLE_NAME},
-            "additionalProperties": {"type": "string"},
-        }
-    ),
+    _limit(MAX_VARIABLES, "variables"),
+    _map_schema(MAX_VARIABLES, VARIABLE_NAME, {"type": "string"}),
 ]
 BlobName = Annotated[
     str,
@@ -362,16 +365,11 @@ Options = Annotated[
         Annotated[str, Pattern(OPTION_NAME, "name a parameter of the model, like 'moderation'")],
         Annotated[Any, AfterValidator(_check_option)],
     ],
-    AfterValidator(_check_options),
-    WithJsonSchema(
-        {
-            "type": "object",
-            "maxProperties": MAX_OPTIONS,
-            "propertyNames": {"pattern": OPTION_NAME},
-            "additionalProperties": {
-                "anyOf": [{"type": kind} for kind in ("string", "number", "boolean")]
-            },
-        }
+    _limit(MAX_OPTIONS, "options"),
+    _map_schema(
+        MAX_OPTIONS,
+        OPTION_NAME,
+        {"anyOf": [{"type": kind} for kind in ("string", "number", "boolean")]},
     ),
 ]
 Duration = Annotated[str, Pattern(DURATION, "write hours or days, like '12h' or '30d'")]
@@ -435,8 +433,6 @@ def encode_tags(tags: Mapping[str, str]) -> dict[str, str]:
 
 
 def _check_tags(tags: dict[str, str]) -> dict[str, str]:
-    if len(tags) > MAX_TAGS:
-        raise ValueError(f"has {len(tags)} tags; at most {MAX_TAGS} are allowed")
     folded: dict[str, str] = {}
     for key in tags:
         other = folded.setdefault(key.lower(), key)
@@ -462,13 +458,7 @@ Tags = Annotated[
         ],
         Annotated[str, AfterValidator(_check_tag_value)],
     ],
+    _limit(MAX_TAGS, "tags"),
     AfterValidator(_check_tags),
-    WithJsonSchema(
-        {
-            "type": "object",
-            "maxProperties": MAX_TAGS,
-            "propertyNames": {"pattern": TAG_KEY},
-            "additionalProperties": {"type": "string", "maxLength": MAX_TAG_VALUE},
-        }
-    ),
+    _map_schema(MAX_TAGS, TAG_KEY, {"type": "string", "maxLength": MAX_TAG_VALUE}),
 ]

@@ -3,8 +3,6 @@
 A `Job` is always valid. Its defaults are part of the contract (`docs/messages.md`).
 """
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Final, Literal
@@ -45,6 +43,7 @@ from .fields import (
     read_duration,
 )
 from .prompts import fill_template, list_template_faults
+from .text import digest_json
 
 type Kind = Literal["exact", "rendition", "thumbnail", "contact_sheet"]
 MAX_RENDITIONS: Final = 8
@@ -397,8 +396,7 @@ class Job(RequestModel):
         content = self.model_dump(
             mode="json", exclude_defaults=True, exclude={"job_id", "traceparent"}
         )
-        canonical = json.dumps(content, sort_keys=True, separators=(",", ":"))
-        return hashlib.sha256(canonical.encode()).hexdigest()
+        return digest_json(content)
 
     def to_json(self) -> bytes:
         """Return the job as its shortest message."""

@@ -3,6 +3,7 @@
 Every reader of JSON uses `parse_json`, so the same text gets the same answer at each door.
 """
 
+import hashlib
 import json
 import re
 from collections import Counter
@@ -69,6 +70,12 @@ def parse_json(text: str) -> Any:  # noqa: ANN401 (what JSON can hold)
         where = f"at line {error.lineno} column {error.colno}"
         why = _describe_error(text, error)
         raise ValueError(f"{why} {where}") from None
+
+
+def digest_json(value: object) -> str:
+    """Return the SHA-256 of a value as JSON, in hexadecimal; the order of names does not count."""
+    canonical = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def _check_depth(text: str) -> None:

@@ -148,6 +148,16 @@ class Failure(FailureFacts):
         return stored
 
 
+#: What an ended job failed of where its record does not say it.
+NO_FAILURE: Final = {
+    JobState.PARKED: Failure(
+        code=FailureCode.OUTCOME_UNKNOWN, message="the job is parked; an operator decides"
+    ),
+    JobState.CANCELLED: Failure(code=FailureCode.CANCELLED, message="the job was cancelled"),
+    JobState.FAILED: Failure(code=FailureCode.UNCLASSIFIED, message="no reason is known"),
+}
+
+
 class TaskRecord(StoredModel):
     """One paid call of a job: what it is to make, and what happened to it so far."""
 

@@ -6,7 +6,6 @@ names, and looks whether each picture still exists.
 """
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
@@ -17,6 +16,7 @@ from ..http_api.job_documents import list_blobs
 from ..jobs.fields import MAX_PROMPT_BYTES
 from ..jobs.job import Job
 from ..jobs.prompts import localize_prompt
+from ..jobs.text import digest_json
 from ..pictures.inputs import InputPicture
 from ..ports import StoredPicture
 from ..records.record import JobRecord, JobState, Reused
@@ -154,8 +154,7 @@ def reuse_key(
             for plan in plans
         ],
     }
-    canonical = json.dumps(shaping, sort_keys=True, separators=(",", ":"))
-    return hashlib.sha256(canonical.encode()).hexdigest()
+    return digest_json(shaping)
 
 
 def _is_reusable(source: JobRecord, key: str, *, since: datetime) -> bool:
