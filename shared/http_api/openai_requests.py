@@ -29,10 +29,8 @@ from ..jobs.validation import in_order, validation_faults
 from ..pictures.inputs import HEAD_BYTES, InputHead, read_inputs
 from ..records.record import JobRecord, JobState
 from ..vocabulary import picture_name
-from .openai_errors import OpenAIRefused, refuse
+from .openai_responses import OpenAIRefused, Operation, refuse
 from .queries import read_media_type
-
-type Operation = Literal["generations", "edits"]
 
 #: Bytes of a JSON body: a prompt of 32,000 characters, each escaped.
 MAX_JSON_BYTES: Final = 1 << 20

@@ -13,8 +13,8 @@ from typing import Final
 
 from ..config.settings import Configuration
 from ..errors import RecordGone, StaleVersion
-from ..http_api.openai_errors import OpenAIRefused, refuse
 from ..http_api.openai_requests import ImagesRequest, RequestClaim, claim_key, is_repeat, open_claim
+from ..http_api.openai_responses import OpenAIRefused, refuse
 from ..jobs.parsing import derived_job_id
 from ..records.record import JobRecord, JobState
 from ..stores.documents import Documents, until_written

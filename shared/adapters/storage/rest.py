@@ -5,7 +5,7 @@ cost 1.5-3 ms of CPU in the SDK's pipeline and costs a fifth of that here beside
 importing the SDKs was half of the CPU time before the first paid call (docs/decisions/0009).
 
 A conditional write that is repeated may find its own first try there ("it exists", "it changed"):
-`job_records` and `picture_store` know that.
+`stores.documents` and `stores.pictures` know that.
 """
 
 import asyncio

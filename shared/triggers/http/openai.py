@@ -18,30 +18,30 @@ from ...adapters.world import open_world
 from ...config.settings import Configuration
 from ...errors import ImageJobsError
 from ...http_api.job_documents import ImageStatus, describe_pictures, find_picture
-from ...http_api.openai_errors import (
-    OpenAIError,
-    describe_error,
-    describe_failure,
-    describe_timeout,
-    refuse,
-)
 from ...http_api.openai_requests import (
     ImagesRequest,
-    Operation,
     check_form,
     find_caller,
     find_model,
+    list_models,
     read_form_request,
     read_json_request,
 )
 from ...http_api.openai_responses import (
     LINK_LIFE,
+    OpenAIError,
+    Operation,
+    describe_error,
+    describe_failure,
     describe_model,
     describe_models,
+    describe_timeout,
     find_signer,
+    refuse,
     response_headers,
     sign_picture,
     write_answer,
+    write_stream,
 )
 from ...http_api.problems import refused
 from ...jobs.fields import is_job_id
@@ -87,7 +87,7 @@ async def _answer(req: func.HttpRequest, configuration: Configuration) -> func.H
             return await _picture(job_id, number, signed, req, configuration)
         case "GET", ["models"] | ["v1", "models"]:
             _caller(req, configuration)
-            return _json_response(describe_models(configuration))
+            return _json_response(describe_models(list_models(configuration)))
         case "GET", ["models", name] | ["v1", "models", name]:
             _caller(req, configuration)
             find_model(name, configuration)
@@ -227,7 +227,12 @@ async def _images(
     if not claim.stream and (claim.by_url or is_long):
         urls = [_link(record.job_id, picture, caller, req, configuration) for picture in pictures]
     body = bytearray()
-    for piece in write_answer(record, claim, pictures, urls):
+    pieces = (
+        write_stream(record, pictures, claim.operation)
+        if claim.stream
+        else write_answer(record, pictures, urls)
+    )
+    for piece in pieces:
         if isinstance(piece, str):
             body += piece.encode()
         else:

@@ -9,7 +9,7 @@ import azure.functions as func
 from ...config.settings import Configuration
 from ...errors import ImageJobsError, Rejected
 from ...events.data import Data
-from ...http_api.openai_errors import OpenAIRefused
+from ...http_api.openai_responses import OpenAIRefused
 from ...http_api.problems import PROBLEM_TYPE, Refused, refused, to_problem
 from ...http_api.queries import ByteRange, matches_version, read_byte_range
 from ...ports import Report, What

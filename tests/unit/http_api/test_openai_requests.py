@@ -7,7 +7,6 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from shared.errors import ImageJobsError, InvalidJob
-from shared.http_api.openai_errors import OpenAIRefused, describe_error
 from shared.http_api.openai_requests import (
     MAX_JSON_BYTES,
     ImagesRequest,
@@ -18,6 +17,7 @@ from shared.http_api.openai_requests import (
     read_form_request,
     read_json_request,
 )
+from shared.http_api.openai_responses import OpenAIRefused, describe_error
 from tests.builders.openai_requests import CONFIGURATION, edit, read
 from tests.simulation.scene import png
 

@@ -1,5 +1,5 @@
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Any
 
@@ -9,33 +9,32 @@ from hypothesis import strategies as st
 from pydantic import SecretStr
 
 from shared.http_api.job_documents import ImageStatus, describe_pictures
-from shared.http_api.openai_requests import RequestClaim, open_claim
+from shared.http_api.openai_requests import list_models
 from shared.http_api.openai_responses import (
+    Operation,
     describe_models,
     find_signer,
     response_headers,
     sign_picture,
     write_answer,
+    write_stream,
 )
 from shared.records.record import JobRecord
 from tests.builders.ended_jobs import AT, DONE_AT, plan, record
-from tests.builders.openai_requests import CONFIGURATION, edit, read
-from tests.simulation.scene import png
+from tests.builders.openai_requests import CONFIGURATION
 
 KEYS = {"shop": SecretStr("sk-shop-0123456789"), "blog": SecretStr("sk-blog-0123456789")}
-CLAIM = open_claim(read({"prompt": "a fox"}), "shop", "fox", AT)
 
 
-def written(record: JobRecord, claim: RequestClaim = CLAIM, urls: Sequence[str] = ()) -> str:
+def join(pieces: Iterable[str | ImageStatus]) -> str:
     """The body, with the number of a picture for its base64."""
-    pieces = write_answer(record, claim, describe_pictures(record), urls)
     return "".join(
         f"picture-{piece.number}" if isinstance(piece, ImageStatus) else piece for piece in pieces
     )
 
 
 def document(record: JobRecord, urls: Sequence[str] = ()) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(written(record, urls=urls))
+    found: dict[str, Any] = json.loads(join(write_answer(record, describe_pictures(record), urls)))
     return found
 
 
@@ -64,16 +63,13 @@ def test_an_answer_is_json_whatever_the_service_made_of_the_prompt(text: str) ->
 
 
 @pytest.mark.parametrize(
-    ("claim", "name"),
-    [
-        (CLAIM, "image_generation.completed"),
-        (open_claim(edit(("image", png(64, 64))), "shop", "fox", AT), "image_edit.completed"),
-    ],
+    ("operation", "name"),
+    [("generations", "image_generation.completed"), ("edits", "image_edit.completed")],
 )
 def test_a_stream_is_an_event_for_each_picture_with_the_usage_in_the_last(
-    claim: RequestClaim, name: str
+    operation: Operation, name: str
 ) -> None:
-    text = written(record(), claim.model_copy(update={"stream": True}))
+    text = join(write_stream(record(), describe_pictures(record()), operation))
     *events, rest = text.split("\n\n")
     assert (len(events), rest) == (2, "")
     documents = []
@@ -100,7 +96,7 @@ def test_the_headers_name_the_job_its_plan_its_cost_and_what_is_missing() -> Non
 
 
 def test_the_models_are_those_of_the_deployments_and_their_names() -> None:
-    told = describe_models(CONFIGURATION)
+    told = describe_models(list_models(CONFIGURATION))
     assert [each["id"] for each in told["data"]] == ["gpt-image-2", "MAI-Image-2.5", "paint"]
 
 

@@ -6,8 +6,8 @@ from datetime import timedelta
 import pytest
 
 from shared.errors import InvalidJob, RecordGone
-from shared.http_api.openai_errors import OpenAIRefused
 from shared.http_api.openai_requests import ImagesRequest
+from shared.http_api.openai_responses import OpenAIRefused
 from shared.records.record import JobRecord, JobState
 from shared.workflows.erasure import erase_job
 from shared.workflows.openai import (

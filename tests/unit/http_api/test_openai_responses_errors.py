@@ -13,7 +13,7 @@ from shared.errors import (
     StoreUnavailable,
     UnreadableRecord,
 )
-from shared.http_api.openai_errors import (
+from shared.http_api.openai_responses import (
     OpenAIError,
     describe_error,
     describe_failure,
