@@ -127,9 +127,9 @@ def problem(
     )
 
 
-def refused(code: str, detail: str = "", *, job_id: str | None = None) -> Refused:
+def refused(code: str, detail: str = "") -> Refused:
     """Return the error that carries this problem."""
-    return Refused(problem(code, detail, job_id=job_id))
+    return Refused(problem(code, detail))
 
 
 def to_problem(error: ImageJobsError) -> Problem:

@@ -50,12 +50,8 @@ def build_request(
     n: int,
     prompt: str,
     inputs: Sequence[InputPicture] = (),
-    user: str | None = None,
 ) -> ImageRequest:
-    """Build the request for `n` pictures; the deployment must have its settings filled in.
-
-    `user` is sent as it is, so it must already be a hash; only OpenAI's format has it.
-    """
+    """Build the request for `n` pictures; the deployment must have its settings filled in."""
     shape: UrlShape = deployment.url or "deployment"
     url = _build_url(plan, deployment, shape)
     body: dict[str, JsonValue] = {"prompt": prompt}
@@ -65,8 +61,6 @@ def build_request(
     for name in ("n", "num_images"):
         if name in body:
             body[name] = n
-    if user is not None and shape in {"deployment", "v1"}:
-        body["user"] = user
     stream = plan.stream and deployment.stream
     if stream:
         body |= {"stream": True, "partial_images": plan.previews}

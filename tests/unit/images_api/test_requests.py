@@ -15,8 +15,6 @@ HOST = "https://res.openai.azure.com"
 
 def request(
     served: Deployment,
-    *,
-    user: str | None = None,
     **asked: Any,  # noqa: ANN401 - any field of a job
 ) -> ImageRequest:
     job = Job(job_id="job-1", prompt="a fox", **asked)
@@ -24,17 +22,17 @@ def request(
         job, catalogue=read_builtin(), deployments=[served], today=date(2026, 11, 22),
         prompt_characters=5,
     )  # fmt: skip
-    return build_request(plan, served, n=plan.per_call, prompt="a fox", user=user)
+    return build_request(plan, served, n=plan.per_call, prompt="a fox")
 
 
 def test_a_deployment_url_names_the_deployment_and_the_body_does_not() -> None:
-    made = request(deployment("gpt-image-2"), user="0f3a")
+    made = request(deployment("gpt-image-2"))
     assert made.url == (
         f"{HOST}/openai/deployments/gpt-image-2/images/generations?api-version=2025-04-01-preview"
     )
     assert made.body == {
         "prompt": "a fox", "size": "1024x1024", "quality": "medium", "n": 1,
-        "output_format": "png", "user": "0f3a", "stream": True, "partial_images": 0,
+        "output_format": "png", "stream": True, "partial_images": 0,
     }  # fmt: skip
     assert made.scope == "https://ai.azure.com/.default"
     assert made.stream
@@ -55,7 +53,7 @@ def test_v1_names_the_deployment_in_the_body() -> None:
 
 
 def test_mai_takes_edges_and_makes_one_picture() -> None:
-    made = request(deployment("mai", model="MAI-Image-2.6"), n=2, user="0f")
+    made = request(deployment("mai", model="MAI-Image-2.6"), n=2)
     assert made.url == f"{HOST}/mai/v1/images/generations"
     assert made.body == {"prompt": "a fox", "model": "mai", "width": 1024, "height": 1024}
     assert made.scope == "https://cognitiveservices.azure.com/.default"

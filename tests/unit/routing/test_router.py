@@ -15,7 +15,7 @@ from tests.builders.strategies import deployment, every_deployment, jobs
 
 EVERY = every_deployment()
 #: Members of a body that no field of a job sets.
-ALWAYS = {"prompt", "model", "user", "stream", "partial_images"}
+ALWAYS = {"prompt", "model", "stream", "partial_images"}
 
 
 def test_an_unknown_or_unconfigured_model_is_told() -> None:
@@ -162,7 +162,7 @@ def test_every_plan_is_one_that_its_model_accepts(job: Job) -> None:
     assert made.pictures == job.n <= made.calls * made.per_call
     (served,) = [one for one in EVERY if one.name == made.deployments[0]]
     for n in (1, made.per_call):
-        request = build_request(made, served, n=n, prompt="a fox", user="0f")
+        request = build_request(made, served, n=n, prompt="a fox")
         assert set(request.body) <= {*model.parameters, *ALWAYS}
         assert request.stream is (request.body.get("stream", False))
         assert request.body.get("partial_images", 0) == job.previews <= model.max_previews
