@@ -6,6 +6,7 @@ or the end of any process stops the rest.
 """
 
 import argparse
+import shlex
 import sys
 from pathlib import Path
 
@@ -95,6 +96,12 @@ def _add_up(up: argparse.ArgumentParser) -> None:
         "(default: .dev at a terminal, else none)",
     )
     up.add_argument(
+        "--host-options",
+        default="",
+        metavar="OPTIONS",
+        help='more options of local.host, such as "--cut-young --cold 5"',
+    )
+    up.add_argument(
         "--before",
         type=Path,
         metavar="DIR",
@@ -155,6 +162,7 @@ def _up(given: argparse.Namespace) -> int:
         hide=given.hide,
         drain=given.drain,
         data=given.data,
+        host_options=shlex.split(given.host_options),
         before=given.before,
         folder=given.folder or (ROOT / ".dev" if sys.stdout.isatty() else None),
         set=dict(given.set),

@@ -59,8 +59,8 @@ def seconds_of(text: str) -> float:
     return ((days * 24 + hours) * 60 + minutes) * 60 + seconds
 
 
-def read_host_json(directory: Path) -> HostOptions:
-    """Read host.json of the app in this directory."""
+def read_host_json(directory: Path, settings: Mapping[str, str]) -> HostOptions:
+    """Read host.json of the app in this directory; a setting AzureFunctionsJobHost__a__b wins."""
     try:
         document: dict[str, Any] = json.loads((directory / "host.json").read_text("utf-8"))
     except FileNotFoundError:
@@ -69,6 +69,7 @@ def read_host_json(directory: Path) -> HostOptions:
         raise Misconfigured(f"{directory / 'host.json'} is not valid JSON: {error}") from None
     if document.get("version") != "2.0":
         raise Misconfigured(f'host.json has version {document.get("version")!r}: it must be "2.0"')
+    _override(document, settings)
     extensions = document.get("extensions", {})
     timeout = document.get("functionTimeout")
     return HostOptions(
@@ -82,8 +83,18 @@ def read_host_json(directory: Path) -> HostOptions:
     )
 
 
+def _override(document: dict[str, Any], settings: Mapping[str, str]) -> None:
+    for name, value in settings.items():
+        prefix, *path = name.split("__")
+        if prefix == "AzureFunctionsJobHost" and path:
+            part = document
+            for key in path[:-1]:
+                part = part.setdefault(key, {})
+            part[path[-1]] = value
+
+
 def _queue_options(document: Mapping[str, Any]) -> QueueOptions:
-    batch = document.get("batchSize", 16)
+    batch = int(document.get("batchSize", 16))
     if not 1 <= batch <= 32:  # noqa: PLR2004 - what one receive can give
         raise Misconfigured(f"batchSize {batch} of host.json must be 1 to 32")
     encoding = document.get("messageEncoding", "base64").lower()
@@ -91,8 +102,8 @@ def _queue_options(document: Mapping[str, Any]) -> QueueOptions:
         raise Misconfigured(f"messageEncoding {encoding!r} of host.json must be base64 or none")
     return QueueOptions(
         batch_size=batch,
-        new_batch_threshold=document.get("newBatchThreshold", batch // 2),
-        max_dequeue_count=document.get("maxDequeueCount", 5),
+        new_batch_threshold=int(document.get("newBatchThreshold", batch // 2)),
+        max_dequeue_count=int(document.get("maxDequeueCount", 5)),
         visibility_timeout=seconds_of(document.get("visibilityTimeout", "00:00:00")),
         max_polling_interval=max(0.1, seconds_of(document.get("maxPollingInterval", "00:01:00"))),
         encoding=encoding,

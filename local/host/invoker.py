@@ -9,10 +9,11 @@ from azure.storage.queue.aio import QueueClient
 
 from local.host import logs
 from local.host.bindings import RETURN, Function
+from local.host.channel import Result
 from local.host.messages import BadOutput, encode, output_bodies
 from local.host.protos import TypedData
 from local.host.storage import Storage
-from local.host.worker import Result, Worker
+from local.host.worker import Worker
 
 
 @dataclass(frozen=True, slots=True)

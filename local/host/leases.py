@@ -14,19 +14,19 @@ from azure.storage.blob.aio import BlobClient, BlobLeaseClient
 
 from local.host import logs
 
-#: Seconds until a lease expires. The real host uses 60; 15 is the minimum of storage.
-LEASE_SECONDS = 15
+#: Seconds until a lease expires in Azure, and until a host tries again to acquire it.
+LEASE_SECONDS = 60
 
-#: Seconds between two tries to acquire a lease. The real host uses 60.
-RETRY_SECONDS = 1.0
+#: The least that storage gives, seconds.
+SHORTEST_LEASE = 15
 
 
 @asynccontextmanager
-async def hold_lease(blob: BlobClient) -> AsyncIterator[asyncio.Event]:
+async def hold_lease(blob: BlobClient, seconds: int) -> AsyncIterator[asyncio.Event]:
     """Acquire the lease for the block; the yielded event is set when the lease is lost."""
-    lease = await _acquire(blob)
+    lease = await _acquire(blob, seconds)
     lost = asyncio.Event()
-    renewal = asyncio.create_task(_renew(lease, lost))
+    renewal = asyncio.create_task(_renew(lease, seconds, lost))
     try:
         yield lost
     finally:
@@ -35,24 +35,24 @@ async def hold_lease(blob: BlobClient) -> AsyncIterator[asyncio.Event]:
             await lease.release()
 
 
-async def _acquire(blob: BlobClient) -> BlobLeaseClient:
+async def _acquire(blob: BlobClient, seconds: int) -> BlobLeaseClient:
     while True:
         try:
             # It may exist, or be leased.
             with suppress(ResourceExistsError, ResourceModifiedError):
                 await blob.upload_blob(b"", overwrite=False)
-            return await blob.acquire_lease(LEASE_SECONDS)
+            return await blob.acquire_lease(seconds)
         except HttpResponseError as error:
             if error.status_code != 409:  # noqa: PLR2004 - LeaseAlreadyPresent is expected
                 logs.log.warning("no lease on %s: %s", blob.blob_name, error)
         except AzureError as error:
             logs.log.warning("no lease on %s: %s", blob.blob_name, error)
-        await asyncio.sleep(RETRY_SECONDS)
+        await asyncio.sleep(seconds)
 
 
-async def _renew(lease: BlobLeaseClient, lost: asyncio.Event) -> None:
+async def _renew(lease: BlobLeaseClient, seconds: int, lost: asyncio.Event) -> None:
     while True:
-        await asyncio.sleep(LEASE_SECONDS / 3)
+        await asyncio.sleep(seconds / 3)
         try:
             await lease.renew()
         except AzureError as error:

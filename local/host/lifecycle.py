@@ -4,6 +4,7 @@ import asyncio
 import hashlib
 import json
 import os
+import re
 import signal
 import sys
 from collections.abc import Callable, Mapping
@@ -22,10 +23,10 @@ from local.host.routes import Keys, routes
 from local.host.storage import Storage
 from local.host.timers import TimerListener
 from local.host.web import Site
-from local.host.worker import Worker
+from local.host.worker import Worker, WorkerOptions
 
-#: Exit code after functionTimeout, different from a crash; the real host kills its worker.
-TIMED_OUT = 82
+#: Exit code of a host that must be started again, as the platform does.
+RECYCLED = 82
 #: Exit code when the drain time was too short, as after SIGTERM.
 NOT_DRAINED = 128 + signal.SIGTERM
 
@@ -40,8 +41,17 @@ class Arguments:
     port: int
     hide: float
     drain: float
+    lock: int
+    cold: float
     keys: Keys
+    functions: re.Pattern[str]
+    refusals: Path | None
+    keeps_others: bool
+    cuts_young: bool
 
+
+#: Seconds for the messages of failed invocations before a host that gave up ends.
+GIVING_BACK: Final = 5.0
 
 #: Longest request line in bytes: the app answers it, not the server.
 LONGEST_LINE: Final = 1 << 16
@@ -52,13 +62,17 @@ async def serve(arguments: Arguments, settings: Mapping[str, str], ready_output:
     asked = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, _on_signal, asked, number)
-    options = read_host_json(arguments.app)
-    worker = Worker(timeout=options.timeout, on_timeout=_kill_after(options.timeout))
-    functions, broken = read(await worker.load(arguments.app), settings)
+    options = read_host_json(arguments.app, settings)
+    keeps, cuts = arguments.keeps_others, arguments.cuts_young
+    treated = WorkerOptions(timeout=options.timeout, keeps_others=keeps, cuts_young=cuts)
+    worker = Worker(arguments.app, settings, treated)
+    functions, broken = read(await worker.load(), settings)
     listeners: list[Listener] = []
-    storage = Storage(settings)
+    storage = Storage(settings, arguments.refusals)
     invoker = Invoker(worker, storage, options.queues.encoding, _waker(listeners))
     functions, broken = _connected(functions, broken, settings)
+    elsewhere = [each for each in functions if not arguments.functions.match(each.name)]
+    functions = tuple(each for each in functions if each not in elsewhere)
     listeners += _listeners(functions, invoker, options, arguments, settings)
     by_name = {function.name: function for function in functions}
     site = Site(by_name, routes(functions, options.route_prefix), arguments.keys, invoker)
@@ -74,26 +88,41 @@ async def serve(arguments: Arguments, settings: Mapping[str, str], ready_output:
     listening = [asyncio.create_task(listener.listen()) for listener in listeners]
     for reason in broken:
         logs.log.error("The function %s is not started: %s", reason.name, reason.reason)
-    print(_ready(runner, functions, broken, arguments.keys), file=ready_output, flush=True)
+    print(
+        _ready(runner, functions, broken, elsewhere, arguments.keys), file=ready_output, flush=True
+    )
 
-    await _signalled(asked, listening)
-    logs.log.info("Draining %d invocations for up to %g s", worker.running, arguments.drain)
+    try:
+        await _end(asked, worker.gave_up, listening)
+    except Exception:  # noqa: BLE001 - any error of a listener ends the real host too
+        logs.log.critical(
+            "An unhandled exception has occurred. Host is shutting down", exc_info=True
+        )
+        return RECYCLED
+    patience = GIVING_BACK if worker.gave_up.is_set() else arguments.drain
+    logs.log.info("Draining %d invocations for up to %g s", worker.running, patience)
     await listener_site.stop()
+    worker.drain()
     for listener in listeners:
         listener.stop()
-    drained = await _drain(worker, listening, arguments.drain)
+    drained = await _drain(worker, listening, patience)
+    if worker.gave_up.is_set():
+        return RECYCLED
     if not drained:
         logs.log.error("%d invocations were still running and were stopped", worker.running)
         return NOT_DRAINED
+    await worker.stop()
     await runner.cleanup()
     await storage.close()
     return 0
 
 
-async def _signalled(asked: asyncio.Event, listening: list[asyncio.Task[None]]) -> None:
-    """Wait for a signal; raise the error of a listener that ended before."""
-    waiting = asyncio.create_task(asked.wait())
-    await asyncio.wait([waiting, *listening], return_when=asyncio.FIRST_COMPLETED)
+async def _end(
+    asked: asyncio.Event, gave_up: asyncio.Event, listening: list[asyncio.Task[None]]
+) -> None:
+    """Wait for a signal or the worker's end; raise the error of a listener that ended before."""
+    waiting = [asyncio.create_task(event.wait()) for event in (asked, gave_up)]
+    await asyncio.wait([*waiting, *listening], return_when=asyncio.FIRST_COMPLETED)
     for task in listening:
         if task.done():
             task.result()
@@ -146,11 +175,18 @@ def _listeners(
             case QueueTrigger() as trigger:
                 listeners.append(
                     QueueListener(
-                        function, trigger, invoker, options=options.queues, hide=arguments.hide
+                        function,
+                        trigger,
+                        invoker,
+                        options=options.queues,
+                        hide=arguments.hide,
+                        cold=arguments.cold,
                     )
                 )
             case TimerTrigger() as trigger:
-                listeners.append(TimerListener(function, trigger, invoker, host_id=host_id))
+                listeners.append(
+                    TimerListener(function, trigger, invoker, host_id=host_id, lock=arguments.lock)
+                )
     return listeners
 
 
@@ -181,23 +217,12 @@ def _on_signal(asked: asyncio.Event, number: int) -> None:
     asked.set()
 
 
-def _kill_after(timeout: float | None) -> Callable[[Function, str], None]:
-    def kill(function: Function, invocation_id: str) -> None:
-        """Kill the process with every other invocation, as in Azure."""
-        logs.log.critical(
-            "Timeout value of %s s exceeded by function %s (Id: %s). Killing the process.",
-            timeout,
-            function.name,
-            invocation_id,
-        )
-        sys.stderr.flush()
-        os._exit(TIMED_OUT)
-
-    return kill
-
-
 def _ready(
-    runner: web.AppRunner, functions: tuple[Function, ...], broken: tuple[Broken, ...], keys: Keys
+    runner: web.AppRunner,
+    functions: tuple[Function, ...],
+    broken: tuple[Broken, ...],
+    elsewhere: list[Function],
+    keys: Keys,
 ) -> str:
     host, port = runner.addresses[0][:2]
     known: tuple[Function | Broken, ...] = (*functions, *broken)
@@ -206,6 +231,7 @@ def _ready(
         "url": f"http://{host}:{port}",
         "pid": os.getpid(),
         "functions": [describe(function) for function in known],
+        "elsewhere": [describe(function) for function in elsewhere],
         "keys": {"function": keys.function, "master": keys.master},
     }
     return json.dumps(document)

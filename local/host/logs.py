@@ -2,14 +2,9 @@
 
 import logging
 import sys
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-
-from azure_functions_runtime import (  # type: ignore[import-untyped]  # ships no types
-    invocation_id_cv,
-)
 
 from shared.redaction import printable
 
@@ -23,8 +18,12 @@ _current: ContextVar[str | None] = ContextVar("invocation", default=None)
 class _Line(logging.Formatter):
     """A line of time, level, logger, [function invocation] and message."""
 
+    def __init__(self, invocation_id: ContextVar[str | None]) -> None:
+        super().__init__()
+        self._invocation_id = invocation_id
+
     def format(self, record: logging.LogRecord) -> str:
-        invocation = _current.get() or invocation_id_cv.get()
+        invocation = _current.get() or self._invocation_id.get()
         where = f" [{_running.get(invocation, '?')} {invocation}]" if invocation else ""
         text = record.getMessage()
         if record.exc_info:
@@ -34,19 +33,14 @@ class _Line(logging.Formatter):
         return f"{head} {printable(text)}"
 
 
-def _is_logged(record: logging.LogRecord) -> bool:
-    """Return False for INFO of the worker library and of the host's storage clients."""
-    if record.levelno >= logging.WARNING or not record.name.startswith("azure"):
-        return True
-    is_ours = record.thread == threading.main_thread().ident
-    return not is_ours and not record.name.startswith("azure.functions")
+def configure(*, quiet: str, invocation_id: ContextVar[str | None] | None = None) -> None:
+    """Log INFO and above to stderr, as the worker does in Azure; of `quiet` loggers warnings only.
 
-
-def configure() -> None:
-    """Log INFO and above to stderr, as the worker does in Azure."""
+    `invocation_id` is the library's, which it sets in the threads of functions that are not async.
+    """
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Line())
-    handler.addFilter(_is_logged)
+    handler.setFormatter(_Line(invocation_id or _current))
+    logging.getLogger(quiet).setLevel(logging.WARNING)
     logging.getLogger().addHandler(handler)
     logging.getLogger().setLevel(logging.INFO)
 

@@ -35,6 +35,10 @@ class Message:
         """Return the name of the field that is set in the group."""
         return next((kind for kind in self._oneof if self.__dict__.get(kind) is not None), None)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Return how to make it again in the other process: by its name in `PROTOS`."""
+        return _message, (type(self).__name__, self.__dict__)
+
 
 class TypedData(Message):
     """A value and its kind."""
@@ -65,6 +69,11 @@ class BindingInfo(Message):
 
     undefined, string, binary, stream = 0, 1, 2, 3
     out, inout = 1, 2
+
+
+def _message(name: str, fields: dict[str, Any]) -> Message:
+    made: Message = getattr(PROTOS, name)(**fields)
+    return made
 
 
 def _plain(name: str) -> type[Message]:

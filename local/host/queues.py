@@ -2,9 +2,12 @@
 
 import asyncio
 import random
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
+from http import HTTPStatus
 
-from azure.core.exceptions import AzureError, ResourceNotFoundError
+from azure.core.exceptions import AzureError, HttpResponseError
 from azure.storage.queue import QueueMessage
 from azure.storage.queue.aio import QueueClient
 
@@ -15,6 +18,12 @@ from local.host.invoker import Invoker, send
 from local.host.messages import Undecodable, decode, metadata, trigger_data
 
 POISON = "-poison"
+
+#: Statuses of a message or queue that is gone, or held by another host.
+_GONE = {400, 404, 409}
+
+#: From here on the service has failed, not the request.
+_SERVER_ERROR = 500
 
 #: Shortest wait between two polls of an empty queue, in seconds.
 SHORTEST_POLL = 0.1
@@ -58,7 +67,10 @@ class _HeldMessage:
 class QueueListener:
     """The listener of one queue: runs its function for each message.
 
-    `hide`: seconds a running message is invisible, 600 in Azure.
+    `hide`: seconds a running message is invisible, 600 in Azure. `cold`: seconds until the function
+    of a poison queue starts when the first message comes; in Azure it has an instance of its own.
+
+    Where storage refuses, the real host ends, and the platform starts it again; so does `listen`.
     """
 
     def __init__(
@@ -69,12 +81,15 @@ class QueueListener:
         *,
         options: QueueOptions,
         hide: float,
+        cold: float = 0.0,
     ) -> None:
         self._function = function
         self._trigger = trigger
         self._invoker = invoker
         self._options = options
         self._hide = hide
+        self._cold = cold
+        self._tasks = asyncio.TaskGroup()
         self._stopping = False
         self._wake = asyncio.Event()
         self._running: set[asyncio.Task[None]] = set()
@@ -94,37 +109,62 @@ class QueueListener:
         self._wake.set()
 
     async def listen(self) -> None:
-        """Receive and run messages until stopped, then wait for the running ones."""
+        """Receive and run messages until stopped, then wait for the running ones.
+
+        Raises an ExceptionGroup with the HttpResponseError of storage that refuses.
+        """
         queue = await self._invoker.storage.queue(self._trigger.connection, self._trigger.queue)
         backoff = Backoff(self._options.max_polling_interval)
+        async with self._tasks:
+            if self._is_poison and self._cold:
+                await self._start_cold(queue, backoff)
+            while not self._stopping:
+                self._wake.clear()
+                messages = await self._receive(queue)
+                for message in messages:
+                    task = self._tasks.create_task(self._process(queue, message))
+                    self._running.add(task)
+                    task.add_done_callback(self._running.discard)
+                if messages:
+                    backoff.reset()
+                    await self._wait_for_room()
+                elif not self._stopping:
+                    await _within(self._wake, backoff.next())
+
+    async def _start_cold(self, queue: QueueClient, backoff: Backoff) -> None:
+        """Wait for the first message, and then as long as an instance takes to start."""
         while not self._stopping:
-            self._wake.clear()
-            messages = await self._receive(queue)
-            for message in messages:
-                task = asyncio.create_task(self._process(queue, message))
-                self._running.add(task)
-                task.add_done_callback(self._running.discard)
-            if messages:
-                backoff.reset()
-                await self._wait_for_room()
-            elif not self._stopping:
-                await _within(self._wake, backoff.next())
-        if self._running:
-            await asyncio.wait(self._running)
+            with suppress(AzureError):
+                if await queue.peek_messages():
+                    await _within(self._wake, self._cold)
+                    return
+            await _within(self._wake, backoff.next())
 
     async def _receive(self, queue: QueueClient) -> list[QueueMessage]:
         batch = self._options.batch_size
         try:
+            self._invoker.storage.refuse("receive")
             found = queue.receive_messages(
                 messages_per_page=batch, visibility_timeout=whole(self._hide)
             )
             page = await anext(found.by_page(), None)  # one request only
             return [] if page is None else [message async for message in page]
-        except ResourceNotFoundError:
-            return []  # the queue does not exist yet
         except AzureError as error:
-            logs.log.warning("queue %s did not answer: %s", self.queue, error)
+            self._raise_if_refused(error, passing=lambda status: status >= _SERVER_ERROR)
             return []
+
+    def _raise_if_refused(
+        self, error: AzureError, *, passing: Callable[[int], bool] = lambda _: False
+    ) -> None:
+        """Raise what ends the real host: it goes on only where a queue or message is gone.
+
+        A connection that breaks ends the real host too; here it is a laptop under load.
+        """
+        status = error.status_code if isinstance(error, HttpResponseError) else None
+        if status is not None and status not in _GONE and not passing(status):
+            raise error
+        if status != HTTPStatus.NOT_FOUND:  # the queue does not exist yet
+            logs.log.warning("queue %s: %s", self.queue, error)
 
     async def _wait_for_room(self) -> None:
         while len(self._running) > self._options.new_batch_threshold and not self._stopping:
@@ -136,7 +176,7 @@ class QueueListener:
             await self._run(queue, held)
         except AzureError as error:
             # It becomes visible again and is delivered again: at least once.
-            logs.log.warning("message %s of %s: %s", message.id, self.queue, error)
+            self._raise_if_refused(error)
 
     async def _run(self, queue: QueueClient, held: _HeldMessage) -> None:
         message = held.message
@@ -151,7 +191,7 @@ class QueueListener:
             await self._poison(queue, held)
             return
         done = asyncio.Event()
-        renewal = asyncio.create_task(self._renew(queue, held, done))
+        renewal = self._tasks.create_task(self._renew(queue, held, done))
         try:
             value = trigger_data(body, binary=self._trigger.binary)
             about = metadata(message, body, binary=self._trigger.binary)
@@ -175,11 +215,12 @@ class QueueListener:
     async def _renew(self, queue: QueueClient, held: _HeldMessage, done: asyncio.Event) -> None:
         while not await _within(done, self._hide / 2):
             try:
+                self._invoker.storage.refuse("renew")
                 renewed = await queue.update_message(
                     held.message.id, held.receipt, visibility_timeout=whole(self._hide)
                 )
             except AzureError as error:
-                logs.log.warning("message %s was lost: %s", held.message.id, error)
+                self._raise_if_refused(error)
                 return
             held.receipt = str(renewed.pop_receipt)
 
@@ -194,7 +235,6 @@ class QueueListener:
         logs.log.warning("Message has been moved to %s: %s", name, held.message.id)
         target = await self._invoker.storage.queue(self._trigger.connection, name)
         await send(target, held.message.content)
-        self._invoker.wake(name)
         await self._delete(queue, held)
 
     async def _delete(self, queue: QueueClient, held: _HeldMessage) -> None:

@@ -1,11 +1,13 @@
 """The storage clients of the host: one per connection and service, opened on first use."""
 
+import json
 from collections.abc import Mapping
 from contextlib import AsyncExitStack, suppress
 from functools import partial
+from pathlib import Path
 
 from azure.core.credentials_async import AsyncTokenCredential
-from azure.core.exceptions import ResourceExistsError
+from azure.core.exceptions import HttpResponseError, ResourceExistsError
 from azure.storage.blob.aio import BlobClient, BlobServiceClient
 from azure.storage.queue.aio import QueueClient, QueueServiceClient
 
@@ -19,10 +21,15 @@ _PATIENCE = 10
 
 
 class Storage:
-    """Storage clients by the name of a connection."""
+    """Storage clients by the name of a connection.
 
-    def __init__(self, settings: Mapping[str, str]) -> None:
+    While the file `refusals` exists, storage refuses what it names, as it does while the roles of a
+    new deployment spread: {"receive": 403, "renew": 503}.
+    """
+
+    def __init__(self, settings: Mapping[str, str], refusals: Path | None = None) -> None:
         self._settings = settings
+        self._refusals = refusals
         self._open = AsyncExitStack()
         self._queues: dict[str, QueueServiceClient] = {}
         self._blobs: BlobServiceClient | None = None
@@ -30,6 +37,17 @@ class Storage:
     async def close(self) -> None:
         """Close every client."""
         await self._open.aclose()
+
+    def refuse(self, operation: str) -> None:
+        """Raise HttpResponseError with the status that `refusals` names for an operation."""
+        try:
+            refused = json.loads(self._refusals.read_text()) if self._refusals else {}
+        except FileNotFoundError:
+            return
+        if status := refused.get(operation):
+            error = HttpResponseError(f"{operation}: {status}, as {self._refusals} asks")
+            error.status_code = status
+            raise error
 
     async def queue(self, connection_name: str, queue: str) -> QueueClient:
         """Return the client of a queue; messages are the raw stored text."""

@@ -50,12 +50,19 @@ class TimerListener:
     """The listener of one timer: runs its function while this host has the lease."""
 
     def __init__(
-        self, function: Function, trigger: TimerTrigger, invoker: Invoker, *, host_id: str
+        self,
+        function: Function,
+        trigger: TimerTrigger,
+        invoker: Invoker,
+        *,
+        host_id: str,
+        lock: int = leases.LEASE_SECONDS,
     ) -> None:
         self._function = function
         self._trigger = trigger
         self._invoker = invoker
         self._host_id = host_id
+        self._lock = lock
         self._stop = asyncio.Event()
         self._has_lease = False
         first = trigger.schedule.after(datetime.now(UTC))
@@ -81,7 +88,7 @@ class TimerListener:
 
     async def _run_with_lease(self, blob: BlobClient) -> None:
         while not self._stop.is_set():
-            async with leases.hold_lease(blob) as lost:
+            async with leases.hold_lease(blob, self._lock) as lost:
                 self._has_lease = True
                 try:
                     await self._follow_schedule(lost)

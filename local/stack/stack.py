@@ -6,7 +6,7 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -39,6 +39,9 @@ ROOT = Path(__file__).parents[2]
 #: Longest start of a part in seconds, on a busy machine.
 START_SECONDS = 60.0
 
+#: The shortest lock of a timer: who kills a host waits for it, 60 s in Azure.
+TIMERS = ("--lock", "15")
+
 #: Seconds after the drain time until a host is killed.
 STOP_SECONDS = 5.0
 
@@ -62,6 +65,8 @@ class StackOptions:
     hide: float
     drain: float
     data: Path | None
+    #: More options of `local.host`.
+    host_options: Sequence[str]
     #: Working copy of an earlier version, whose app every second host runs.
     before: Path | None
     #: Where variables for other shells are written, and ports and keys are kept.
@@ -125,6 +130,7 @@ class Stack:
             "hosts": [document["url"] for document in ready],
             "keys": ready[0].get("keys", {}),
             "functions": ready[0].get("functions", []),
+            "elsewhere": ready[0].get("elsewhere", []),
             "deployments": json.loads(self._environment["FOUNDRY_DEPLOYMENTS"]),
             "pids": {
                 "hosts": [host.pid for host in hosts],
@@ -197,11 +203,13 @@ class Stack:
             part for name, key in self._addresses.keys.items() for part in (f"--{name}-key", key)
         ]
         copy = self._options.before if number % 2 and self._options.before else ROOT
+        more = (*TIMERS, *self._options.host_options) if copy == ROOT else ()
         return Child(
             name if copy == ROOT else f"{name}-before",
             [
                 *(python_of(copy), "-m", "local.host", "--app", str(copy), "--port", str(port)),
                 *("--hide", str(self._options.hide), "--drain", str(self._options.drain), *keys),
+                *more,
             ],
             ready=read_ready,
             environment=self._environment,

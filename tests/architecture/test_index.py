@@ -16,12 +16,10 @@ SETTINGS = {
     "FOUNDRY_ENDPOINT": "https://foundry.example",
     "FOUNDRY_DEPLOYMENTS": '[{"name": "gpt-image-2"}]',
 }
-#: In a process of its own: the library has room for one app a process.
 INDEX = """
-import asyncio, json, pathlib, sys
+import asyncio, json, os, pathlib, sys
 from local.host.worker import Worker
-worker = Worker(timeout=None, on_timeout=print)
-found = asyncio.run(worker.load(pathlib.Path(sys.argv[1])))
+found = asyncio.run(Worker(pathlib.Path(sys.argv[1]), os.environ).load())
 print(json.dumps({each.name: [json.loads(raw) for raw in each.raw_bindings] for each in found}))
 """
 

@@ -4,6 +4,7 @@ import asyncio
 import json
 import logging
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -16,7 +17,11 @@ STORAGE = "AzureWebJobsStorage"
 
 def note(**facts: object) -> None:
     with Path(os.environ["SEEN"]).open("a") as seen:
-        seen.write(json.dumps(facts | {"pid": os.getpid()}) + "\n")
+        pids = {"pid": os.getppid(), "worker": os.getpid()}
+        seen.write(json.dumps(facts | pids) + "\n")
+
+
+note(label="import", directory=str(Path.cwd()), path=sys.path)
 
 
 @app.queue_trigger(arg_name="message", queue_name="%Q%-work", connection=STORAGE)
@@ -29,8 +34,10 @@ async def work(message: func.QueueMessage, onward: func.Out[bytes]) -> None:
         raise RuntimeError(f"failing {order['label']} as requested")
     if order.get("block"):
         time.sleep(order["block"])  # noqa: ASYNC251 - a block of the loop is what is tested
-    await asyncio.sleep(order.get("nap", 0))
-    note(label=order["label"], count=message.dequeue_count, step="end")
+    try:
+        await asyncio.sleep(order.get("nap", 0))
+    finally:
+        note(label=order["label"], count=message.dequeue_count, step="end")
     if "onward" in order:
         onward.set(json.dumps(order["onward"]).encode())
 

@@ -82,9 +82,10 @@ def test_of_two_hosts_one_runs_a_timer_and_the_other_takes_over(
     azurite: str, tmp_path: Path
 ) -> None:
     every_second = {"TICK": "* * * * * *"}
-    with world(tmp_path, azurite) as here, running(here, **every_second) as first:
+    lock = ("--lock", "15")
+    with world(tmp_path, azurite) as here, running(here, *lock, **every_second) as first:
         here.wait_seen("tick")
-        with running(here, **every_second) as second:
+        with running(here, *lock, **every_second) as second:
             here.wait_seen("tick", times=len(here.seen("tick")) + 2)
             assert {each["pid"] for each in here.seen("tick")} == {first.ready["pid"]}
             first.child.stop()

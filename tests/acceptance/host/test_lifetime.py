@@ -28,14 +28,6 @@ def test_what_a_killed_host_ran_is_delivered_again(here: World) -> None:
         assert second["count"] == 2
 
 
-def test_a_run_past_the_function_timeout_ends_the_whole_process(here: World) -> None:
-    here.write_host_json(functionTimeout="00:00:01")
-    here.send({"label": "slow", "nap": 60})
-    with running(here) as host:
-        assert host.child.process.wait(START_SECONDS) == 82
-        until(lambda: any("exceeded by function work" in line for line in host.log), "reason")
-
-
 def test_sigterm_lets_what_runs_finish(here: World) -> None:
     here.send({"label": "drained", "nap": 1})
     with running(here, "--drain", "20") as host:

@@ -53,7 +53,7 @@ def test_a_setting_stops_a_function() -> None:
 
 
 def test_host_json_has_the_defaults_of_azure(tmp_path: Path) -> None:
-    options = read_host_json(host_json(tmp_path))
+    options = read_host_json(host_json(tmp_path), {})
     assert (options.queues.batch_size, options.queues.new_batch_threshold) == (16, 8)
     assert (options.queues.max_dequeue_count, options.queues.encoding) == (5, "base64")
     assert (options.route_prefix, options.timeout) == ("api", 1800.0)
@@ -61,13 +61,20 @@ def test_host_json_has_the_defaults_of_azure(tmp_path: Path) -> None:
 
 def test_host_json_is_read_and_validated(tmp_path: Path) -> None:
     queues = {"batchSize": 4, "newBatchThreshold": 0, "visibilityTimeout": "00:00:30"}
-    options = read_host_json(
-        host_json(tmp_path, functionTimeout="-1", extensions={"queues": queues})
-    )
+    directory = host_json(tmp_path, functionTimeout="-1", extensions={"queues": queues})
+    options = read_host_json(directory, {})
     assert options.timeout is None
     assert (options.queues.new_batch_threshold, options.queues.visibility_timeout) == (0, 30.0)
     with pytest.raises(Misconfigured, match="batchSize 33"):
-        read_host_json(host_json(tmp_path, extensions={"queues": {"batchSize": 33}}))
+        read_host_json(host_json(tmp_path, extensions={"queues": {"batchSize": 33}}), {})
+
+
+def test_an_app_setting_wins_over_host_json(tmp_path: Path) -> None:
+    directory = host_json(tmp_path, extensions={"queues": {"batchSize": 4}})
+    prefix = "AzureFunctionsJobHost__extensions__queues__"
+    settings = {f"{prefix}batchSize": "2", f"{prefix}visibilityTimeout": "00:00:02"}
+    queues = read_host_json(directory, settings).queues
+    assert (queues.batch_size, queues.visibility_timeout) == (2, 2.0)
 
 
 @pytest.mark.parametrize(
