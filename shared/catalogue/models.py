@@ -7,9 +7,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from functools import cache
-from pathlib import Path
+from pkgutil import get_data
 from types import MappingProxyType
-from typing import Any, Final, Literal, Self
+from typing import Any, Final, Literal, Self, cast
 
 from pydantic import Field, TypeAdapter, field_validator, model_validator
 
@@ -263,7 +263,7 @@ class Catalogue:
 @cache
 def read_builtin() -> Catalogue:
     """Return the catalogue that is part of the app."""
-    text = Path(__file__).with_name("models.toml").read_text("utf-8")
+    text = cast(bytes, get_data(__name__, "models.toml")).decode()
     return extend_catalogue(Catalogue({}), text)
 
 

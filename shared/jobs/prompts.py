@@ -13,9 +13,9 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
-from pathlib import Path
+from pkgutil import get_data
 from string import Template
-from typing import Any, Final, Literal
+from typing import Any, Final, Literal, cast
 
 from .fields import MAX_PROMPT_CHARACTERS, MAX_VARIABLES, quote_value
 
@@ -135,7 +135,7 @@ def _suggest(tag: str) -> str:
 @cache
 def _read_names() -> Mapping[str, Any]:
     """Read the names when the first locale is looked up."""
-    text = Path(__file__).with_name("locales.toml").read_text("utf-8")
+    text = cast(bytes, get_data(__name__, "locales.toml")).decode()
     return tomllib.loads(text)
 
 

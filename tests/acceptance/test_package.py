@@ -65,7 +65,7 @@ def test_the_package_has_all_that_the_app_imports(package: Path, tmp_path: Path)
 
 @pytest.mark.timeout(180)
 def test_a_start_compiles_nothing(package: Path) -> None:
-    # The second word of a compiled module: it holds whatever became of its source (PEP 552).
+    # The second word of a compiled module: the source is not compared with it (PEP 552).
     unchecked = (1).to_bytes(4, "little")
     modules = list(package.rglob("*.py"))
     compiled = [Path(importlib.util.cache_from_source(str(module))) for module in modules]
