@@ -33,10 +33,10 @@ param replyQueues string[]?
 @description('Subscribers of an Event Grid topic for events. If left out, no topic is created.')
 param eventSubscribers { name: string, endpoint: string, types: string[]? }[]?
 
-@description('Memory of an instance, MB. An instance runs at most 24 calls of each lane, a few MB each.')
+@description('Memory of an instance, MB. An instance runs at most 28 calls, a few MB each.')
 param instanceMemoryMB 512 | 2048 | 4096 = 2048
 
-@description('Most instances of each function. Every region allows 40. Pacing keeps to the quota, not this limit.')
+@description('Most instances of each function. Every region allows 40, enough for 600 calls a minute; 100 for more. Pacing keeps to the quota, not this limit.')
 @minValue(1)
 @maxValue(1000)
 param maximumInstanceCount int = 40

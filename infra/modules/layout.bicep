@@ -7,9 +7,7 @@
 @description('Queues that start a function. Each has a poison queue. The app also sends to them.')
 var jobQueues = {
   JOBS_QUEUE: 'image-jobs'
-  SMALL_QUEUE: 'image-jobs-small'
-  STANDARD_QUEUE: 'image-jobs-standard'
-  LARGE_QUEUE: 'image-jobs-large'
+  TASKS_QUEUE: 'image-tasks'
   FINISH_QUEUE: 'image-finish'
   DELIVERIES_QUEUE: 'image-deliveries'
   MANIFESTS_QUEUE: 'image-manifests'

@@ -37,14 +37,8 @@ type AlwaysReady = {
   @description('Takes jobs from the queue.')
   intake: int?
 
-  @description('Calls of up to about 45 seconds.')
-  generate_small: int?
-
-  @description('Calls of up to about two minutes.')
-  generate_standard: int?
-
-  @description('Longer calls: high quality and 4K.')
-  generate_large: int?
+  @description('Makes the paid calls.')
+  generate: int?
 
   @description('Makes thumbnails and renditions.')
   finish: int?
@@ -64,14 +58,8 @@ type AlwaysReady = {
   @description('Messages of intake that the platform gave up.')
   poison_intake: int?
 
-  @description('The same of drafts.')
-  poison_generate_small: int?
-
-  @description('The same of calls of up to about two minutes.')
-  poison_generate_standard: int?
-
-  @description('The same of longer calls.')
-  poison_generate_large: int?
+  @description('The same of tasks.')
+  poison_generate: int?
 
   @description('The same of renditions.')
   poison_finish: int?

@@ -3,7 +3,7 @@
 import json
 import random
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -113,7 +113,7 @@ def submit(
             target.send("image-jobs", body, delay=delay())
         if chance.random() < _TWICE:
             task = json.dumps({"job_id": job["job_id"], "task": 0, "run": 1})
-            target.send("image-jobs-small", task, delay=delay())
+            target.send("image-tasks", task, delay=delay())
         submitted.append(job["job_id"])
     return submitted
 
@@ -130,13 +130,15 @@ def kill_hosts(target: Target, options: ChaosOptions, chance: random.Random) -> 
         time.sleep(0.1)
 
 
-def wait(target: Target, submitted: set[str], patience: float) -> None:
+def wait(
+    target: Target, submitted: set[str], patience: float, *, queues: Iterable[str] = QUEUES
+) -> None:
     """Wait until every job has its end event and every queue is empty, or patience is over."""
     until = time.monotonic() + patience
     done = False
     while time.monotonic() < until and not done:
         target.read_events()
-        left = [queue for queue in QUEUES if target.left(queue)]
+        left = [queue for queue in queues if target.left(queue)]
         done = submitted <= target.ended() and not left
         time.sleep(0.2)
 

@@ -16,9 +16,10 @@ from local.chaos.audit import Audit, audit
 from local.chaos.run import ChaosOptions, kill_hosts, submit, table, wait
 from local.chaos.target import OPTIONS, start_target
 from local.stack.report import run_and_report
+from local.stack.settings import QUEUES, queues_of
 from local.stack.stack import ROOT
 
-#: Two hosts of each version.
+#: Two hosts of each version; one of the version before that is killed is replaced by this one.
 _HOSTS: Final = 4
 #: Longest wait for the end, seconds.
 _PATIENCE: Final = 180.0
@@ -68,7 +69,7 @@ def run_upgrade(options: UpgradeOptions, log: Callable[[str], None]) -> Audit:
             began = time.monotonic()
             submitted = submit(target, chaos, chance)
             kill_hosts(target, chaos, chance)
-            wait(target, set(submitted), _PATIENCE)
+            wait(target, set(submitted), _PATIENCE, queues={*QUEUES, *queues_of(copy)})
             log(f"{len(submitted)} jobs in {time.monotonic() - began:.0f} s")
             return audit(target.observe(submitted))
 

@@ -212,7 +212,7 @@ DRILLS: Final = (
         commands=("image-jobs doctor | grep oldest", "image-jobs ledger --days 1"),
         end="Calls are fast again.",
         heal=Scene.end_faults,
-        cures=("image-jobs doctor | grep 'queue image-jobs-small '",),
+        cures=("image-jobs doctor | grep 'queue image-tasks '",),
         jobs=("slow-60",),
     ),
     Drill(

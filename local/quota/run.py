@@ -24,10 +24,10 @@ MIN_SHARE: Final = 0.97
 MAX_THROTTLED: Final = 0.02
 #: Longest run, as a multiple of the time the quota needs.
 PATIENCE: Final = 2.5
-#: A log line about one delivery of a lane message.
-_DELIVERY: Final = re.compile(r"generate_\w+: (?!alarm)\w+ job_id=")
+#: A log line about one delivery of a task message.
+_DELIVERY: Final = re.compile(r"generate: (?!alarm)\w+ job_id=")
 #: Messages that a host runs at once, as in host.json.
-_SLOTS: Final = 24
+_SLOTS: Final = 28
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,8 @@
 """Settings, containers and queues of the local stack."""
 
 import json
+import runpy
+from pathlib import Path
 from typing import Final
 
 #: API key of the Foundry emulator; not a secret.
@@ -31,9 +33,13 @@ MANIFESTS_QUEUE: Final = "image-manifests"
 
 CONTAINERS: Final = ("images", "jobs", "inputs", MANIFESTS_CONTAINER, "dead-letters", "pace")
 
-_JOB_QUEUES: Final = ("image-jobs", "image-jobs-small", "image-jobs-standard", "image-jobs-large")
-
-_TRIGGERING: Final = (*_JOB_QUEUES, "image-finish", "image-deliveries", MANIFESTS_QUEUE)
+_TRIGGERING: Final = (
+    "image-jobs",
+    "image-tasks",
+    "image-finish",
+    "image-deliveries",
+    MANIFESTS_QUEUE,
+)
 
 QUEUES: Final = (
     *_TRIGGERING,
@@ -41,6 +47,12 @@ QUEUES: Final = (
     "image-waiting",
     "image-events",
 )
+
+
+def queues_of(copy: Path) -> tuple[str, ...]:
+    """Return the queues that the stack of another working copy makes."""
+    made: tuple[str, ...] = runpy.run_path(str(copy / "local" / "stack" / "settings.py"))["QUEUES"]
+    return made
 
 
 def settings(storage: str, foundry: str) -> dict[str, str]:

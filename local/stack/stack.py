@@ -6,7 +6,7 @@ import shutil
 import signal
 import socket
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,6 +31,7 @@ from local.stack.settings import (
     MANIFESTS_QUEUE,
     QUEUES,
     REPLY_QUEUE,
+    queues_of,
     settings,
 )
 
@@ -67,7 +68,7 @@ class StackOptions:
     data: Path | None
     #: More options of `local.host`.
     host_options: Sequence[str]
-    #: Working copy of an earlier version, whose app every second host runs.
+    #: Working copy of an earlier version, whose app every second host runs until it ends.
     before: Path | None
     #: Where variables for other shells are written, and ports and keys are kept.
     folder: Path | None
@@ -113,7 +114,8 @@ class Stack:
         if self._options.foundry is None:
             emulator = self._added(self._services, self._foundry())
         storage = storing.wait_ready(START_SECONDS)
-        create_all(storage)
+        before = self._options.before
+        create_all(storage, queues_of(before) if before else ())
         self._watcher = BlobWatcher(storage, MANIFESTS_CONTAINER, MANIFESTS_QUEUE)
         self._watcher.start()
         foundry = self._options.foundry or str(
@@ -202,7 +204,9 @@ class Stack:
         keys = [
             part for name, key in self._addresses.keys.items() for part in (f"--{name}-key", key)
         ]
-        copy = self._options.before if number % 2 and self._options.before else ROOT
+        # In a rolling update, an instance that ended is replaced by one of the newer version.
+        is_first = number >= len(self._hosts)
+        copy = self._options.before if is_first and number % 2 and self._options.before else ROOT
         more = (*TIMERS, *self._options.host_options) if copy == ROOT else ()
         return Child(
             name if copy == ROOT else f"{name}-before",
@@ -223,14 +227,17 @@ def python_of(copy: Path) -> str:
     return str(own) if own.exists() and copy != ROOT else sys.executable
 
 
-def create_all(storage: str) -> None:
-    """Create the app's containers and queues, as in Azure, and a reply queue."""
+def create_all(storage: str, former: Iterable[str] = ()) -> None:
+    """Create the app's containers and queues, as in Azure, and a reply queue.
+
+    `former` are queues of the version before: provisioning deletes none.
+    """
     with BlobServiceClient.from_connection_string(storage) as blobs:
         for container in CONTAINERS:
             with suppress(ResourceExistsError):
                 blobs.create_container(container)
     with QueueServiceClient.from_connection_string(storage) as queues:
-        for queue in (*QUEUES, REPLY_QUEUE):
+        for queue in {*QUEUES, REPLY_QUEUE, *former}:
             with suppress(ResourceExistsError):
                 queues.create_queue(queue)
 

@@ -68,7 +68,9 @@ def _look_up_keys(value: object, info: ValidationInfo) -> object:
 
 _Commas = Annotated[tuple[str, ...], BeforeValidator(_split_commas)]
 
-type Lane = Literal["small", "standard", "large"]
+#: Where the version before sends tasks. For one version, a sweep moves them to the tasks queue
+#: (docs/decisions/0019).
+FORMER_LANES: Final = ("image-jobs-small", "image-jobs-standard", "image-jobs-large")
 
 
 def _check_schedule(text: str) -> str:
@@ -118,9 +120,7 @@ class Settings(BaseModel):
     )
 
     jobs_queue: _QueueName = Field(default="image-jobs", alias="JOBS_QUEUE")
-    small_queue: _QueueName = Field(default="image-jobs-small", alias="SMALL_QUEUE")
-    standard_queue: _QueueName = Field(default="image-jobs-standard", alias="STANDARD_QUEUE")
-    large_queue: _QueueName = Field(default="image-jobs-large", alias="LARGE_QUEUE")
+    tasks_queue: _QueueName = Field(default="image-tasks", alias="TASKS_QUEUE")
     #: Where tasks wait whose time is far: no function reads it.
     waiting_queue: _QueueName = Field(default="image-waiting", alias="WAITING_QUEUE")
     finish_queue: _QueueName = Field(default="image-finish", alias="FINISH_QUEUE")
@@ -255,22 +255,14 @@ class Settings(BaseModel):
         """The queues of the app itself; the platform adds a `-poison` queue to those it reads."""
         return (
             self.jobs_queue,
-            *self.lanes.values(),
+            self.tasks_queue,
             self.waiting_queue,
             self.finish_queue,
             self.events_queue,
             self.deliveries_queue,
             self.manifests_queue,
+            *FORMER_LANES,
         )
-
-    @property
-    def lanes(self) -> Mapping[Lane, str]:
-        """The queue of each lane."""
-        return {
-            "small": self.small_queue,
-            "standard": self.standard_queue,
-            "large": self.large_queue,
-        }
 
     @property
     def job_lifetime(self) -> timedelta:

@@ -117,7 +117,6 @@ class Decided(Data):
     quality: str | None
     tier: str | None
     bucket: int | None
-    lane: str
 
 
 class Routing(Data):

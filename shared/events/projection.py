@@ -198,7 +198,6 @@ def data_of_damaged(entry: IndexEntry, failure: Failure, *, time: datetime) -> F
                 quality=None,
                 tier=None,
                 bucket=None,
-                lane=_UNKNOWN,
             ),
             adjustments=(),
             reasons=(),

@@ -20,7 +20,7 @@ class DeadLetterKind(StrEnum):
 
     #: A message of the jobs queue: a job or a command.
     MESSAGE = "message"
-    #: A message of a lane.
+    #: A message of the tasks queue.
     TASK = "task"
     #: A message of the finish queue.
     FINISH = "finish"

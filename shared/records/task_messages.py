@@ -4,7 +4,6 @@ from typing import Any, Final
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
-from ..config.settings import Lane
 from ..jobs.parsing import read_model
 from ..limits.pacing import Ticket
 from .record import JobRecord, TaskRecord
@@ -23,10 +22,11 @@ class _Message(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _upgrade(cls, message: Any) -> Any:  # noqa: ANN401 (whatever is to be validated)
-        if isinstance(message, dict) and "generation" in message:
+        dropped = {"generation", "lane"}
+        if isinstance(message, dict) and dropped & message.keys():
             renamed = {"appointment": "ticket"}
             return {
-                renamed.get(name, name): message[name] for name in message if name != "generation"
+                renamed.get(name, name): message[name] for name in message if name not in dropped
             }
         return message
 
@@ -47,8 +47,7 @@ class TaskMessage(_Message):
     traceparent: str | None = Field(default=None, max_length=64)
     #: Its place in the line of a quota pool, when it comes back from waiting.
     ticket: Ticket | None = None
-    #: In the waiting queue alone: the lane it goes to, and when, if not at its ticket's time.
-    lane: Lane | None = None
+    #: In the waiting queue alone: when it is due, if not at its ticket's time.
     due: AwareDatetime | None = None
     #: Why it waits for an operator, when no deployment of its plan may be called.
     held: str | None = Field(default=None, max_length=MAX_HELD)
@@ -75,5 +74,5 @@ def read_finish(body: bytes) -> FinishMessage:
 
 
 def read_task(body: bytes) -> TaskMessage:
-    """Read a message of a lane; raises `MalformedMessage`."""
+    """Read a message of the tasks queue or the waiting queue; raises `MalformedMessage`."""
     return read_model(TaskMessage, body)

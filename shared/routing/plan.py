@@ -6,7 +6,6 @@ from typing import Literal
 from pydantic import ConfigDict, Field, JsonValue
 
 from ..catalogue.pricing import TokenEstimate
-from ..config.settings import Lane
 from ..jobs.fields import StoredModel, added_field
 
 
@@ -32,7 +31,7 @@ class Edit(StoredModel):
 
 
 class Plan(StoredModel):
-    """The calls of a job on one model and size: parameters, lane, expected cost and reasons."""
+    """The calls of a job on one model and size: parameters, expected cost and reasons."""
 
     model: str
     #: Names of the model's deployments, in order of preference.
@@ -48,7 +47,8 @@ class Plan(StoredModel):
     #: The legacy tier and the token bucket of the quality, where the model has them.
     tier: Literal["small", "standard", "large"] | None
     bucket: int | None
-    lane: Lane
+    #: Nothing reads it, but the version before reads no plan without it.
+    lane: Literal["small", "standard", "large"] = "small"
     n: int
     format: Literal["png", "jpeg"]
     content_type: str

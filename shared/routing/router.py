@@ -7,7 +7,6 @@ from datetime import date
 from ..catalogue.deployments import Deployment
 from ..catalogue.models import Catalogue, Model
 from ..catalogue.pricing import Estimate, estimate
-from ..config.settings import Lane
 from ..errors import Fault, UnsupportedRequest
 from ..jobs.job import ANY_MODEL, Job
 from .decision import Decision, decide
@@ -21,8 +20,6 @@ FURTHER_PICTURE_SHARE = 0.5
 #: An edit compared with a generation: 55, 93 and 240 s compared with 24, 60 and 160 s were measured
 #: (https://github.com/david-share/Multimodal-Models).
 EDIT_FACTOR = 1.6
-#: Most seconds of a call on the small and on the standard lane.
-LANE_SECONDS: tuple[tuple[Lane, float], ...] = (("small", 45.0), ("standard", 120.0))
 #: 394 s is the slowest success reported (https://docs.openclaw.ai/providers/openai/azure).
 MIN_CALL_LIMIT = 420.0
 CALL_LIMIT_FACTOR = 5.0
@@ -49,10 +46,9 @@ def make_plan(
     most = min(job.n, model.most_per_call(previews=job.previews))
     calls = locales * math.ceil(job.n / most)
     expected = _expect_seconds(job, decision) * (1 + FURTHER_PICTURE_SHARE * (most - 1))
-    lane: Lane = next((lane for lane, limit in LANE_SECONDS if expected <= limit), "large")
-    count = "one call" if calls == 1 else f"{calls} calls"
+    count = "One call" if calls == 1 else f"{calls} calls"
     decision.reasons.append(
-        f"Lane {lane}: {count} of up to {most} picture{'s' if most > 1 else ''}, each call expected"
+        f"{count} of up to {most} picture{'s' if most > 1 else ''}, each call expected"
         f" to take {expected:.0f} s."
     )
     return Plan(
@@ -68,7 +64,6 @@ def make_plan(
         quality=decision.quality,
         tier=decision.tier,
         bucket=level.bucket if level and not decision.by_service else None,
-        lane=lane,
         n=job.n,
         format=job.format,
         content_type=f"image/{job.format}",

@@ -1,9 +1,9 @@
-"""Where tasks wait: far from their time in a queue without a trigger, near it on their lane.
+"""Where tasks wait: far from their time in a queue without a trigger, near it on the tasks queue.
 
-The platform starts instances for every message of a lane, the hidden ones included. So a task that
-has long to wait lies in the waiting queue, and `move_due` sends it to its lane shortly before its
-time. It sends before it deletes: a process that dies in between leaves a second copy, which finds
-its task taken.
+The platform starts instances for every message of the tasks queue, the hidden ones included. So a
+task that has long to wait lies in the waiting queue, and `move_due` sends it to the tasks queue
+shortly before its time. It sends before it deletes: a process that dies in between leaves a second
+copy, which finds its task taken.
 """
 
 from collections.abc import Iterable
@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from ..config.settings import Lane, Settings
-from ..errors import MalformedMessage
+from ..config.settings import FORMER_LANES, Settings
+from ..errors import MalformedMessage, StoreUnavailable
 from ..limits.adaptive_rate import Quota
 from ..limits.pacing import LEAD, LONGEST_DELAY, Ticket, find_call
 from ..ports import Clock, Queues, ReceivedMessage
@@ -44,7 +44,7 @@ class WaitingState:
 
 
 class WaitingTasks:
-    """The lanes and the waiting queue, by one rule."""
+    """The tasks queue and the waiting queue, by one rule."""
 
     def __init__(
         self, queues: Queues, pools: PoolLedgers, clock: Clock, settings: Settings
@@ -52,11 +52,17 @@ class WaitingTasks:
         self._queues = queues
         self._pools = pools
         self._clock = clock
-        self._lanes = settings.lanes
+        self._tasks = settings.tasks_queue
         self._waiting = settings.waiting_queue
         self._moved_at: datetime | None = None
+        #: Queues of the version before, and where their messages go.
+        self._former = {
+            f"{lane}{kind}": f"{self._tasks}{kind}"
+            for lane in FORMER_LANES
+            for kind in ("", "-poison")
+        }
 
-    async def send(self, message: TaskMessage, lane: Lane, *, due: datetime | None = None) -> None:
+    async def send(self, message: TaskMessage, *, due: datetime | None = None) -> None:
         """Send a task to work on at `due`; without it at its ticket's time, else at once.
 
         A task with a ticket alone is delivered `LEAD` before its time, to wait in its place.
@@ -65,13 +71,13 @@ class WaitingTasks:
         time = due or (message.ticket.at if message.ticket else now)
         if time - now > AHEAD:
             delay = min(time - now - AHEAD, LONGEST_DELAY)
-            kept = message.model_copy(update={"lane": lane, "due": due})
+            kept = message.model_copy(update={"due": due})
             await self._queues.send(self._waiting, kept.to_bytes(), delay=delay)
         else:
-            await self._send_to_lane(message, lane, time if due else time - LEAD, now)
+            await self._send_near(message, time if due else time - LEAD, now)
 
     async def look(self) -> WaitingState:
-        """Count the waiting tasks, and look at the first that should be on their lane."""
+        """Count the waiting tasks, and look at the first that should have left."""
         first = await self._queues.peek(self._waiting, limit=_PAGE)
         return WaitingState(await self._queues.count(self._waiting), self.find_lateness(first))
 
@@ -88,7 +94,7 @@ class WaitingTasks:
         return max(self._clock.now() - (time - AHEAD), timedelta()) if time else timedelta()
 
     async def move_due(self) -> int:
-        """Send what is due soon to its lane; return how many were moved.
+        """Send what is due soon to the tasks queue; return how many were moved.
 
         It looks at most every `EVERY` in one process. Raises `Unavailable`; what was taken and not
         moved is seen again a minute later.
@@ -108,15 +114,41 @@ class WaitingTasks:
 
     async def take(self) -> list[ReceivedMessage]:
         """Take the next visible messages from the waiting queue, hidden from others meanwhile."""
-        return await self._queues.receive(self._waiting, limit=_PAGE, hidden=_HIDDEN)
+        return await self._receive(self._waiting)
+
+    async def empty_lanes(self) -> int:
+        """Move what is visible on the lanes of the version before; return how many were moved.
+
+        Poison messages of a lane become poison messages of the tasks queue. Raises `Unavailable`.
+        A lane that can't be read is not read again by this process: an app that began with this
+        version has none, and its storage answers 404, or 403 where roles are per queue. The records
+        wake the tasks of a message that stays there.
+        """
+        moved = 0
+        for lane, queue in [*self._former.items()]:
+            try:
+                taken = await self._receive(lane)
+            except StoreUnavailable:
+                self._former.pop(lane, None)  # a sweep beside this one may have done so
+                continue
+            while taken:
+                for each in taken:
+                    await self._queues.send(queue, each.text.encode())
+                    await self._queues.delete(lane, each)
+                moved += len(taken)
+                taken = await self._receive(lane)
+        return moved
+
+    async def _receive(self, queue: str) -> list[ReceivedMessage]:
+        return await self._queues.receive(queue, limit=_PAGE, hidden=_HIDDEN)
 
     async def _move(self, received: ReceivedMessage) -> bool:
-        """Send a copy to its lane, or back to wait; tell whether it is on its lane."""
+        """Send a copy to the tasks queue, or back to wait; tell whether it need not wait."""
         try:
             message = read_task(received.text.encode())
         except MalformedMessage:
-            # Of no use here; on a lane the platform sets it aside as poison, and people see it.
-            await self._queues.send(self._lanes["small"], received.text.encode())
+            # Of no use here; there the platform sets it aside as poison, and people see it.
+            await self._queues.send(self._tasks, received.text.encode())
             return True
         now, due = self._clock.now(), message.due
         if due is None and message.ticket:
@@ -124,18 +156,15 @@ class WaitingTasks:
             ticket = message.ticket.model_copy(update={"at": at})
             message = message.model_copy(update={"ticket": ticket})
         time = due or (message.ticket.at if message.ticket else now)
-        lane = message.lane or "small"
         if time - now > AHEAD + NEXT_LOOK:
-            await self.send(message, lane, due=due)
+            await self.send(message, due=due)
             return False
-        await self._send_to_lane(message, lane, time if due else time - LEAD, now)
+        await self._send_near(message, time if due else time - LEAD, now)
         return True
 
-    async def _send_to_lane(
-        self, message: TaskMessage, lane: Lane, visible_at: datetime, now: datetime
-    ) -> None:
-        body = message.model_copy(update={"lane": None, "due": None}).to_bytes()
-        await self._queues.send(self._lanes[lane], body, delay=max(visible_at - now, timedelta()))
+    async def _send_near(self, message: TaskMessage, visible_at: datetime, now: datetime) -> None:
+        body = message.model_copy(update={"due": None}).to_bytes()
+        await self._queues.send(self._tasks, body, delay=max(visible_at - now, timedelta()))
 
     async def _find_call(self, ticket: Ticket, now: datetime) -> datetime:
         """Return when a ticket is due as its line is now: a 429 or a new rate has moved it."""

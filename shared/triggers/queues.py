@@ -37,9 +37,7 @@ def functions(configuration: Configuration) -> func.Blueprint:
         add(name, queue, workflow, partial(_poison, queue=queue), moves=moves)
 
     add_of_jobs("intake", settings.jobs_queue, _take_in, moves=True)
-    for lane, queue in settings.lanes.items():
-        name = f"generate_{lane}"
-        add_of_jobs(name, queue, partial(_generate, name=name), moves=True)
+    add_of_jobs("generate", settings.tasks_queue, _generate, moves=True)
     add_of_jobs("finish", settings.finish_queue, _finish)
     add("batch", settings.manifests_queue, _batch, _poison_batch)
     add("dispatch", settings.deliveries_queue, _deliver, _poison_delivery)
@@ -97,16 +95,14 @@ async def _move_due(world: World) -> None:
         log.warning("tasks that are due can't be moved: %s", error)
 
 
-async def _generate(
-    message: Message, world: World, configuration: Configuration, *, name: str
-) -> None:
+async def _generate(message: Message, world: World, configuration: Configuration) -> None:
     from ..records.task_messages import read_task
     from ..workflows.generation.generate import generate
 
     task = read_task(message.body)
-    with start_span(name, task.traceparent):
+    with start_span("generate", task.traceparent):
         # Logged within the span, because the report gives the span its attributes.
-        log_report(name, await generate(task, world, configuration))
+        log_report("generate", await generate(task, world, configuration))
 
 
 async def _finish(message: Message, world: World, configuration: Configuration) -> Report:

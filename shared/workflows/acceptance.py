@@ -1,8 +1,8 @@
-"""Validate a job and accept it: write its record and send its tasks to their lanes.
+"""Validate a job and accept it: write its record and send its tasks.
 
 A job with `reuse` may end at once, with the pictures of an earlier one.
 
-Order of writes: the tickets, the index entry, the record (create-only), the lane messages, the
+Order of writes: the tickets, the index entry, the record (create-only), the task messages, the
 event. After a stop between any two, the same job sent again continues from the record, and so does
 a sweep, which finds the entry. A ticket without a record passes unused.
 """
@@ -296,6 +296,4 @@ async def wake(record: JobRecord, world: World, configuration: Configuration) ->
         if task.state is TaskState.PENDING:
             at = task.ticket.at if task.ticket else None
             too_late = give_up_at if at and at > give_up_at else None
-            await world.tasks.send(
-                task_message(record, task), record.plans[task.part].lane, due=early or too_late
-            )
+            await world.tasks.send(task_message(record, task), due=early or too_late)

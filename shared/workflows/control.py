@@ -1,7 +1,7 @@
 """Carry out a command on a job's record, wake its tasks and publish its events.
 
 Order of writes: the pending events, the tickets, the index entry of the next run, the record, the
-lane messages, the event. After a stop between any two, the same command continues, or a sweep that
+task messages, the event. After a stop between any two, the same command continues, or a sweep that
 finds the entry.
 """
 

@@ -70,7 +70,6 @@ def _facts(record: JobRecord) -> dict[str, Any]:
         "model": ",".join(dict.fromkeys(plan.model for plan in plans)),
         "size": ",".join(dict.fromkeys(f"{plan.width}x{plan.height}" for plan in plans)),
         "quality": ",".join(dict.fromkeys(plan.quality or "-" for plan in plans)),
-        "lane": ",".join(dict.fromkeys(plan.lane for plan in plans)),
         "tasks": len(record.tasks),
         "estimate_usd": record.estimate_usd,
     }

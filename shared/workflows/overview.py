@@ -20,23 +20,12 @@ from ..stores.world import World
 _NOTHING: Final = "_health"
 
 
-class LaneStatus(Data):
-    """One lane of calls."""
-
-    lane: str
-    oldest_seconds: float | None = Field(
-        description="How long the oldest message has waited; null when no message waits, or "
-        "see `problem`."
-    )
-    problem: str | None = Field(description="Why its queue could not be read.")
-
-
 class WaitingStatus(Data):
     """The tasks that wait for their time."""
 
     tasks: int | None = Field(description="About how many; null: see `problem`.")
     late_seconds: float | None = Field(
-        description="How late the latest is that nobody has moved to its lane; 0 is in time."
+        description="How late the latest is that nobody has moved; 0 is in time."
     )
     problem: str | None = Field(description="Why their queue could not be read.")
 
@@ -66,7 +55,11 @@ class Overview(Data):
     pools: tuple[PoolStatus, ...]
     budget: BudgetStatus | None = Field(description="Today's budget; null: see `budget_problem`.")
     budget_problem: str | None = Field(description="Why the budget could not be read.")
-    lanes: tuple[LaneStatus, ...]
+    oldest_task_seconds: float | None = Field(
+        description="How long the oldest task has waited; null when no task waits, or see "
+        "`oldest_task_problem`."
+    )
+    oldest_task_problem: str | None = Field(description="Why the queue could not be read.")
     waiting: WaitingStatus
     stores: tuple[StoreStatus, ...]
     links: bool = Field(description="Whether callers get links to pictures.")
@@ -83,14 +76,11 @@ class _Look:
     #: For the log: the caller gets only their kind.
     errors: list[ImageJobsError] = field(default_factory=list)
 
-    async def lane(self, lane: str, queue: str) -> LaneStatus:
+    async def oldest_task(self) -> tuple[float | None, str | None]:
+        queue = self.configuration.settings.tasks_queue
         oldest, problem = await self.attempt(lambda: self.world.queues.oldest(queue))
         waited = None if oldest is None else max(0.0, (self.now - oldest).total_seconds())
-        return LaneStatus(
-            lane=lane,
-            oldest_seconds=None if waited is None else round(waited, 1),
-            problem=problem,
-        )
+        return None if waited is None else round(waited, 1), problem
 
     async def waiting(self) -> WaitingStatus:
         found, problem = await self.attempt(self.world.tasks.look)
@@ -163,15 +153,16 @@ async def overview(
 ) -> tuple[Overview, tuple[ImageJobsError, ...]]:
     """Return the state of the app, and the errors of the parts that could not be read."""
     settings, look = configuration.settings, _Look(world, configuration, world.clock.now())
-    lanes = await world.gather(look.lane(*each) for each in settings.lanes.items())
     pools = await world.gather(look.pool(each) for each in _pools(configuration))
     budget, budget_problem = await look.budget()
+    oldest_task_seconds, oldest_task_problem = await look.oldest_task()
     return Overview(
         models=tuple(dict.fromkeys(each.model or each.name for each in configuration.deployments)),
         pools=tuple(pools),
         budget=budget,
         budget_problem=budget_problem,
-        lanes=tuple(lanes),
+        oldest_task_seconds=oldest_task_seconds,
+        oldest_task_problem=oldest_task_problem,
         waiting=await look.waiting(),
         stores=await look.stores(),
         links=settings.read_link_seconds > 0,
@@ -200,7 +191,7 @@ async def ages(world: World, configuration: Configuration) -> Mapping[str, float
     settings = configuration.settings
     now = world.clock.now()
     found: dict[str, float] = {}
-    for queue in (settings.jobs_queue, *settings.lanes.values(), settings.deliveries_queue):
+    for queue in (settings.jobs_queue, settings.tasks_queue, settings.deliveries_queue):
         sent_at = await world.queues.oldest(queue)
         found[queue] = max((now - sent_at).total_seconds(), 0.0) if sent_at else 0.0
     return found

@@ -74,11 +74,11 @@ async def handle_poison(
 def _kind(queue: str, settings: Settings) -> DeadLetterKind:
     if queue == settings.finish_queue:
         return DeadLetterKind.FINISH
-    return DeadLetterKind.TASK if queue in settings.lanes.values() else DeadLetterKind.MESSAGE
+    return DeadLetterKind.TASK if queue == settings.tasks_queue else DeadLetterKind.MESSAGE
 
 
 def _task(message: Message, kind: DeadLetterKind) -> tuple[str | None, int | None]:
-    """Return the job and the task that a message of a lane or of the finish queue names."""
+    """Return the job and the task that a message of the tasks or the finish queue names."""
     try:
         if kind is DeadLetterKind.FINISH:
             return read_finish(message.body).job_id, None

@@ -78,6 +78,7 @@ class _SweepRun:
         """Move tasks that are due: no call may be running that would do it at its end."""
         try:
             self.done["moved"] += await self.world.tasks.move_due()
+            self.done["moved"] += await self.world.tasks.empty_lanes()
         except Unavailable as error:
             self.failed["waiting tasks"] = str(error)
 
@@ -179,9 +180,7 @@ class _SweepRun:
             and is_message_lost(silent_since(record, task), due=due, now=now)
             and not await self.waits_in_line(record, task)
         ):
-            await self.world.tasks.send(
-                message, record.plans[task.part].lane, due=self.world.clock.now()
-            )
+            await self.world.tasks.send(message, due=self.world.clock.now())
             self.done["woken"] += 1
 
     async def waits_in_line(self, record: JobRecord, task: TaskRecord) -> bool:

@@ -288,7 +288,7 @@ def test_the_doctor_finds_all_well_and_what_is_missing(
 ) -> None:
     assert "✔ sending to image-jobs" in terminal.run("doctor", "--send")
     assert stack.left("image-jobs") == 0
-    monkeypatch.setenv("SMALL_QUEUE", "no-such-queue")
+    monkeypatch.setenv("TASKS_QUEUE", "no-such-queue")
     monkeypatch.setenv("FOUNDRY_ENDPOINT", "http://127.0.0.1:9")
     said = terminal.run("doctor", code=1)
     assert "✘ queue no-such-queue" in said

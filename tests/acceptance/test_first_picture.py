@@ -120,13 +120,13 @@ def test_a_job_id_with_other_content_is_a_conflict(stack: RunningStack) -> None:
 
 def test_a_poisoned_task_ends_as_a_dead_letter_and_a_failed_event(stack: RunningStack) -> None:
     task = {"job_id": "fox-6", "task": 0, "run": 1}
-    # On the lane's own poison queue, as the platform leaves it after the last delivery.
+    # On the poison queue of the tasks, as the platform leaves it after the last delivery.
     stack.submit({**FOX, "job_id": "fox-6", "prompt": "a fox [[fault-once:slow-headers,4]]"})
     until(
         lambda: (stack.blob("jobs", "fox-6.json") or b"").count(b'"calling"'),
         "call under way",
     )
-    stack.submit(task, queue="image-jobs-small-poison")
+    stack.submit(task, queue="image-tasks-poison")
     assert ended(stack, "fox-6")["type"] == "image.job.succeeded", "a live attempt is left alone"
     until(
         lambda: [letter for letter in stack.dead_letters() if letter["reason"] == "poisoned"],

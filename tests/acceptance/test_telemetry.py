@@ -62,7 +62,7 @@ def test_log_lines_arrive_with_their_fields(told: tuple[RunningStack, Monitor]) 
 def test_the_task_is_a_span_linked_to_whoever_asked(told: tuple[RunningStack, Monitor]) -> None:
     _, server = told
     (span,) = until(
-        lambda: [each for each in server.of("RequestData") if each["name"] == "generate_small"],
+        lambda: [each for each in server.of("RequestData") if each["name"] == "generate"],
         "the span of the task",
     )
     assert span["properties"]["job_id"] == "fox-1"

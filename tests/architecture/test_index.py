@@ -65,9 +65,7 @@ def queue(name: str) -> dict[str, str | list[str]]:
 #: What starts each function. A function that is not here does not belong into the app.
 TRIGGERS: dict[str, dict[str, str | list[str]]] = {
     "intake": queue("image-jobs"),
-    "generate_small": queue("image-jobs-small"),
-    "generate_standard": queue("image-jobs-standard"),
-    "generate_large": queue("image-jobs-large"),
+    "generate": queue("image-tasks"),
     "batch": queue("image-manifests"),
     "poison_batch": queue("image-manifests-poison"),
     "dispatch": queue("image-deliveries"),
@@ -75,9 +73,7 @@ TRIGGERS: dict[str, dict[str, str | list[str]]] = {
     "finish": queue("image-finish"),
     "poison_finish": queue("image-finish-poison"),
     "poison_intake": queue("image-jobs-poison"),
-    "poison_generate_small": queue("image-jobs-small-poison"),
-    "poison_generate_standard": queue("image-jobs-standard-poison"),
-    "poison_generate_large": queue("image-jobs-large-poison"),
+    "poison_generate": queue("image-tasks-poison"),
     "watch": {"type": "timerTrigger", "schedule": "0 */5 * * * *"},
     "submit_job": http("jobs", "POST"),
     "submit_batch": http("jobs/batch", "POST"),

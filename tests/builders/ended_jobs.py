@@ -40,7 +40,6 @@ def plan(*, n: int = 2, **changes: Any) -> Plan:  # noqa: ANN401 - any field of 
         "quality": "medium",
         "tier": None,
         "bucket": 48,
-        "lane": "standard",
         "n": n,
         "format": "png",
         "content_type": "image/png",

@@ -29,7 +29,7 @@ async def test_a_first_call_needs_no_sdk(account: Account) -> None:
         JOBS_CONTAINER=account.name,
         PACE_CONTAINER=account.name,
         IMAGES_CONTAINER=account.name,
-        STANDARD_QUEUE=queue,
+        TASKS_QUEUE=queue,
     )
     assert "aiohttp" in modules
     assert found(modules, NOT_BEFORE_THE_CALL) == set()

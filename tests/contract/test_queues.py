@@ -5,12 +5,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from shared.adapters.clock import SystemClock
 from shared.adapters.storage.queues import MAX_DELAY_SECONDS, visibility
 from shared.errors import NoSuchQueue, TooLarge
 from shared.jobs.parsing import MAX_MESSAGE_BYTES
 from shared.ports import Queues
+from shared.stores import waiting_tasks
+from shared.stores.ledgers import PoolLedgers
 from tests.contract.conftest import Account, real_by
 from tests.fakes.memory import MemoryQueues
+from tests.fakes.world import SETTINGS
 
 JSON = '{"prompt": "a lighthouse & <a> Küste, 海"}'.encode()
 
@@ -126,6 +130,25 @@ async def test_a_message_never_expires(account: Account) -> None:
     assert message is not None
     assert message.expires_on is not None
     assert message.expires_on.year == 9999
+
+
+async def test_a_lane_of_the_version_before_is_emptied_and_those_that_are_gone_are_no_error(
+    account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    lane, tasks = await account.queue(), f"{account.name}tasks"
+    monkeypatch.setattr(waiting_tasks, "FORMER_LANES", (f"{lane}gone", lane))
+    settings = SETTINGS.model_copy(update={"tasks_queue": tasks})
+    await account.client.queues.create_queue(tasks)
+    for _ in range(40):
+        await account.queues.send(lane, JSON)
+    await account.queues.send(lane, JSON, delay=timedelta(days=1))
+    clock = SystemClock()
+    pools = PoolLedgers(account.blobs, clock)
+    waiting = waiting_tasks.WaitingTasks(account.queues, pools, clock, settings)
+    assert await waiting.empty_lanes() == 40
+    assert await bodies(account.queues, account, lane) == []
+    assert await bodies(account.queues, account, tasks) == [JSON] * 32
+    assert await waiting.empty_lanes() == 0
 
 
 @pytest.mark.parametrize(

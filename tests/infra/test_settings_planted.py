@@ -32,7 +32,7 @@ from .test_bicep import INFRA
         ),
         (
             "modules/layout.bicep",
-            "  LARGE_QUEUE: 'image-jobs-large'\n",
+            "  TASKS_QUEUE: 'image-tasks'\n",
             "",
             "test_every_queue_that_starts_a_function_is_made_with_its_poison_queue",
         ),

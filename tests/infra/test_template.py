@@ -33,7 +33,7 @@ CHOICES: tuple[tuple[dict[str, Any], ...], ...] = (
                 {"name": "gpt-image-2", "version": "1"},
                 {"name": "MAI-Image-2.5", "version": "1", "format": "Microsoft", "rpm": 4},
             ],
-            "alwaysReady": {"http": 1, "generate_small": 1, "sweep": 0},
+            "alwaysReady": {"http": 1, "generate": 1, "sweep": 0},
             "httpIpRanges": ["203.0.113.0/24", "198.51.100.7/32"],
             "signInClientId": "registration",
             "tuning": {"ON_UNKNOWN_OUTCOME": "park"},

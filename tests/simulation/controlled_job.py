@@ -24,7 +24,7 @@ def command(scene: Scene, control: str, **more: Any) -> None:  # noqa: ANN401 (a
 
 
 async def accepted(job: Mapping[str, Any] = JOB) -> Scene:
-    """A job that waits on its lane."""
+    """A job whose task waits on the tasks queue."""
     scene = Scene()
     scene.submit(job)
     await scene.deliver(scene.waiting.pop())

@@ -29,6 +29,7 @@ from shared.records.index_entry import IndexEntry, from_metadata
 from shared.records.record import JobRecord
 from shared.records.task_messages import FinishMessage, TaskMessage
 from tests.fakes.endpoint import FakeReply
+from tests.fakes.memory import Message as QueuedMessage
 from tests.fakes.sinks import FakeSink
 from tests.fakes.world import fake_world
 from tests.simulation.manifests import notice
@@ -162,8 +163,16 @@ def resumed(snapshot: Snapshot) -> Scene:
     for container, name, body, content_type, metadata in snapshot.blobs:
         blobs = scene.world.containers[container]
         blobs._store(name, body, content_type, metadata)
+    queues = scene.world.queues
+    queues.missing.clear()
     for queue, message_id, body, due in snapshot.waiting:
-        scene.waiting.append(Delivery(queue, Message(body, message_id, snapshot.time), due))
+        if queue in LANES:
+            hidden = QueuedMessage(
+                queue, body, due - snapshot.time, message_id, message_id, snapshot.time, due
+            )
+            queues.queues.setdefault(queue, []).append(hidden)
+        else:
+            scene.waiting.append(Delivery(queue, Message(body, message_id, snapshot.time), due))
     return scene
 
 
@@ -189,11 +198,11 @@ BLOBS: Final = {
     r"jobs/batches/[^/]+/batch\.json": "batch",
     r"jobs/batches/[^/]+/entries/.*": "page",
 }
+#: Where versions before this one sent tasks.
+LANES: Final = ("image-jobs-small", "image-jobs-standard", "image-jobs-large")
 #: Queues, and the kind of their messages.
 QUEUES: Final = {
-    "image-jobs-small": "task",
-    "image-jobs-standard": "task",
-    "image-jobs-large": "task",
+    **dict.fromkeys(("image-tasks", *LANES), "task"),
     "image-finish": "finish",
     "image-deliveries": "delivery",
     "image-manifests": "continuation",

@@ -70,13 +70,13 @@ async def test_a_sweep_that_dies_at_any_step_is_made_up_for(crash_at: int, in_sw
 
 
 @pytest.mark.parametrize("crash_at", range(14))
-@pytest.mark.parametrize("queue", ["image-jobs", "image-jobs-standard"])
+@pytest.mark.parametrize("queue", ["image-jobs", "image-tasks"])
 async def test_a_burial_that_dies_at_any_step_is_made_up_for(queue: str, crash_at: int) -> None:
     scene = Scene()
     scene.submit(JOB)
     await scene.run_until_death(4)
-    lane = TaskMessage(job_id="fox-1", task=0).to_bytes()
-    body = json.dumps(JOB).encode() if queue == "image-jobs" else lane
+    task = TaskMessage(job_id="fox-1", task=0).to_bytes()
+    body = json.dumps(JOB).encode() if queue == "image-jobs" else task
     now = scene.world.clock.now()
     scene.waiting.append(Delivery(f"{queue}-poison", Message(body, "poisoned", now), now))
     scene.world.steps.crash_at = len(scene.world.steps.taken) + crash_at

@@ -21,7 +21,7 @@ FAST = '[{"name": "gpt-image-2", "rpm": 6000}, {"name": "MAI-Image-2.5", "rpm": 
 INTAKE = [
     "index.write",  # a job is never lost: a sweep finds it, whatever happens to its messages
     "records.create",  # the truth, and the proof that this id is new
-    "queues.send",  # wakes the lane
+    "queues.send",  # wakes the task
 ]
 BEFORE_THE_CALL = [
     "records.read",  # messages hold ids and nothing else

@@ -12,9 +12,10 @@ from jsonschema import Draft202012Validator
 
 from shared.records.record import JobState
 from shared.workflows.erasure import erase_job
-from tests.simulation.scene import run
+from tests.simulation.scene import Scene, run
 from tests.simulation.snapshots import (
     BLOBS,
+    LANES,
     MODELS,
     Snapshot,
     documents,
@@ -39,6 +40,12 @@ LEFT = [
     for version in VERSIONS
     for each in kept(version)
 ]
+#: Those of the version that may run beside this one, with tasks on its lanes.
+ON_LANES = [
+    pytest.param(each, id=each.name)
+    for each in kept(BESIDE[-1])
+    if {queue for queue, *_ in each.waiting} & {*LANES}
+]
 
 
 def test_a_version_before_is_kept() -> None:
@@ -55,6 +62,25 @@ async def test_jobs_of_the_version_before_end_under_this_one(
     scene = resumed(snapshot)
     before = {record.job_id: record.state for record in scene.records()}
     await scene.sweep_on()
+    check_end(scene, before)
+
+
+@pytest.mark.parametrize("in_sweep", range(8))
+@pytest.mark.parametrize("snapshot", ON_LANES)
+async def test_a_sweep_that_dies_at_any_step_of_emptying_a_lane_is_made_up_for(
+    snapshot: Snapshot, in_sweep: int
+) -> None:
+    scene = resumed(snapshot)
+    before = {record.job_id: record.state for record in scene.records()}
+    scene.world.clock.time = max(due for queue, *_, due in snapshot.waiting if queue in LANES)
+    scene.world.steps.crash_at = len(scene.world.steps.taken) + in_sweep
+    await scene.sweep()
+    await scene.sweep_on()
+    check_end(scene, before)
+
+
+def check_end(scene: Scene, before: dict[str, JobState]) -> None:
+    """Every job has ended well, and paid once or says so."""
     records = {record.job_id: record for record in scene.records()}
     assert records
     allowed = {JobState.SUCCEEDED, JobState.PARKED}

@@ -170,7 +170,7 @@ def _explain_plan(plan: Plan) -> RenderableType:
 
 #: Fields of a plan in the JSON of an estimate.
 PUBLISHED: Final = {
-    *("width", "height", "tokens", "pictures", "calls", "lane"),
+    *("width", "height", "tokens", "pictures", "calls"),
     *("estimate_usd", "estimate_basis", "expected_seconds"),
 }
 #: Sizes of an estimate without --size.

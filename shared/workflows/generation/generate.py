@@ -57,7 +57,7 @@ type _Found = dict[int, StoredPicture] | Failure | StoreUnavailable
 
 
 async def generate(message: TaskMessage, world: World, configuration: Configuration) -> Report:
-    """Work on the task of a lane message; raises only `Unavailable` (it is delivered again).
+    """Work on the task of a message; raises only `Unavailable` (it is delivered again).
 
     While somebody holds a lease on its record or a ledger, or the day's ledger is damaged, the
     message is put back: the platform would give it up after a few deliveries.
@@ -68,12 +68,11 @@ async def generate(message: TaskMessage, world: World, configuration: Configurat
         try:
             stored = await world.records.read(message.job_id)
         except UnreadableRecord as unreadable:
-            lane = next(iter(configuration.settings.lanes.values()))  # any: the record has its own
-            body = message.to_bytes()
-            return await wait_for_record(message.job_id, body, lane, unreadable, world)
+            queue, body = configuration.settings.tasks_queue, message.to_bytes()
+            return await wait_for_record(message.job_id, body, queue, unreadable, world)
         if stored is None:
             raise
-        return await TaskRun(message, world, configuration).wait_for_blob(stored.value, error)
+        return await TaskRun(message, world, configuration).wait_for_blob(error)
 
 
 async def continue_task(message: TaskMessage, world: World, configuration: Configuration) -> Report:
@@ -140,9 +139,9 @@ async def _without_a_call(
             await task.publish_pending(stored)
             return task.report(why)
         case InProgress(until):
-            return await task.wait_for_attempt(stored.value, until)
+            return await task.wait_for_attempt(until)
         case TooEarly(until):
-            return await task.wait_until(stored.value, until)
+            return await task.wait_until(until)
         case GiveUp(failure):
             return await task.fail(stored, failure)
         case Resolve(attempt):
@@ -167,7 +166,7 @@ async def _acquire_or_requeue(
             await task.release(reservation)
             if isinstance(found, Failure):
                 return await task.fail(stored, found)
-            return await task.wait_for_storage(stored.value, found, step.give_up_at)
+            return await task.wait_for_storage(found, step.give_up_at)
         if found:
             return await task.adopt(stored, found), reservation
     answer = answer or await _acquire(task, stored.value, step)
@@ -237,7 +236,7 @@ async def _requeue(
         return await _park_or_wait(task, stored, answer)
     if isinstance(answer, CircuitOpen):
         until = min(task.world.clock.now() + answer.delay, step.give_up_at)
-        return await task.wait_for_circuit(stored.value, answer, until)
+        return await task.wait_for_circuit(answer, until)
     until = min(answer.ticket.at, step.give_up_at)
     return await task.wait_in_line(stored, answer.ticket, until)
 
@@ -311,7 +310,7 @@ async def _pay_or_wait(
             why = intended
     await task.release(reservation)
     if why is None:
-        return await task.wait_for_replies(stored.value, reservation)
+        return await task.wait_for_replies(reservation)
     return await _park_or_wait(task, stored, why)
 
 
@@ -320,7 +319,7 @@ async def _park_or_wait(
 ) -> Report:
     if isinstance(why, Failure):
         return await task.park(stored, why)
-    return await task.wait_for_budget(stored.value)
+    return await task.wait_for_budget()
 
 
 async def _pay(task: TaskRun, paid: _Intent, reservation: Reservation, prompt: str) -> Report:

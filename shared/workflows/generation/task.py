@@ -50,16 +50,16 @@ class TaskRun:
     world: World
     configuration: Configuration
 
-    async def wait_for_attempt(self, record: JobRecord, until: datetime) -> Report:
+    async def wait_for_attempt(self, until: datetime) -> Report:
         """Put the message back until another process's attempt must be over."""
         wait = until - self.world.clock.now() + CHECK_AGAIN_MARGIN
-        await self.wake(record, wait)
+        await self.wake(wait)
         return self.report(What.IN_PROGRESS, again_in_seconds=_seconds(wait))
 
-    async def wait_until(self, record: JobRecord, until: datetime) -> Report:
+    async def wait_until(self, until: datetime) -> Report:
         """Put the message back until the job's `not_before`."""
         wait = until - self.world.clock.now()
-        await self.wake(record, wait)
+        await self.wake(wait)
         return self.report(What.WAITING, reason="not_before", again_in_seconds=_seconds(wait))
 
     async def wait_in_line(
@@ -72,37 +72,31 @@ class TaskRun:
                 stored, lambda current: keep_ticket(current, index, ticket)
             )
         wait = until - self.world.clock.now()
-        await self.wake(record, None if until >= ticket.at else wait, ticket=ticket)
+        await self.wake(None if until >= ticket.at else wait, ticket=ticket)
         return self.report(What.POSTPONED, pool=ticket.pool, again_in_seconds=_seconds(wait))
 
-    async def wait_for_circuit(
-        self, record: JobRecord, circuit: CircuitOpen, until: datetime
-    ) -> Report:
+    async def wait_for_circuit(self, circuit: CircuitOpen, until: datetime) -> Report:
         """Put the message back until a pool with an open circuit may be tried again."""
         wait = until - self.world.clock.now()
         why = f"the pool {circuit.pool} is {circuit.reason}: {circuit.message}"[:MAX_HELD]
-        await self.wake(record, wait, ticket=self.message.ticket, held=why)
+        await self.wake(wait, ticket=self.message.ticket, held=why)
         return self.report(
             What.WAITING, pool=circuit.pool, reason=circuit.reason, again_in_seconds=_seconds(wait)
         )
 
-    async def wait_for_storage(
-        self, record: JobRecord, error: StoreUnavailable, until: datetime
-    ) -> Report:
+    async def wait_for_storage(self, error: StoreUnavailable, until: datetime) -> Report:
         """Put the message back until storage may take pictures again: nothing is paid meanwhile."""
         alarms = await self.report_storage(str(error))
         why = f"storage takes no pictures: {error}"[:MAX_HELD]
         wait = min(until - self.world.clock.now(), STORAGE_AGAIN)
-        await self.wake(record, wait, ticket=self.message.ticket, held=why)
+        await self.wake(wait, ticket=self.message.ticket, held=why)
         report = self.report(What.WAITING, reason="storage", again_in_seconds=_seconds(wait))
         return replace(report, alarms=alarms)
 
-    async def wait_for_blob(
-        self, record: JobRecord, error: BlobLeased | UnreadableRecord
-    ) -> Report:
+    async def wait_for_blob(self, error: BlobLeased | UnreadableRecord) -> Report:
         """Put the message back until an operator has broken a lease, or mended a ledger."""
         reason = "leased" if isinstance(error, BlobLeased) else "unreadable"
-        await self.wake(record, BLOB_AGAIN, ticket=self.message.ticket, held=str(error)[:MAX_HELD])
+        await self.wake(BLOB_AGAIN, ticket=self.message.ticket, held=str(error)[:MAX_HELD])
         return self.report(
             What.WAITING, reason=reason, why=str(error), again_in_seconds=_seconds(BLOB_AGAIN)
         )
@@ -128,14 +122,14 @@ class TaskRun:
             await self.world.publisher.publish(event, reply_to=None)
         return (alarm,)
 
-    async def wait_for_budget(self, record: JobRecord) -> Report:
+    async def wait_for_budget(self) -> Report:
         """Put the message back until calls under way have settled their reservations."""
-        await self.wake(record, ASK_AGAIN, held=NO_MONEY)
+        await self.wake(ASK_AGAIN, held=NO_MONEY)
         return self.report(What.WAITING, reason="budget", again_in_seconds=_seconds(ASK_AGAIN))
 
-    async def wait_for_replies(self, record: JobRecord, reservation: Reservation) -> Report:
+    async def wait_for_replies(self, reservation: Reservation) -> Report:
         """Put the message back while too many calls of its pool wait for their replies."""
-        await self.wake(record, ASK_AGAIN, ticket=reservation.call_time.ticket)
+        await self.wake(ASK_AGAIN, ticket=reservation.call_time.ticket)
         return self.report(
             What.WAITING,
             pool=reservation.pool,
@@ -227,7 +221,7 @@ class TaskRun:
             # A throttled call keeps its place in line, so it is due as soon as it comes back.
             throttled = result.outcome.kind is OutcomeKind.THROTTLED
             ticket = reservation.call_time.ticket if reservation and throttled else None
-            await self.wake(stored.value, wake_after, ticket=ticket)
+            await self.wake(wake_after, ticket=ticket)
             facts["again_in_seconds"] = _seconds(wake_after)
         await self.publish_pending(stored)
         report = self.report(What[stored.value.tasks[index].state.name], **facts)
@@ -264,7 +258,6 @@ class TaskRun:
 
     async def wake(
         self,
-        record: JobRecord,
         delay: timedelta | None,
         *,
         ticket: Ticket | None = None,
@@ -274,10 +267,9 @@ class TaskRun:
 
         The platform's dequeue count starts anew.
         """
-        part = record.tasks[self.message.task].part
         copy = self.message.model_copy(update={"ticket": ticket, "held": held})
         due = None if delay is None else self.world.clock.now() + delay
-        await self.world.tasks.send(copy, record.plans[part].lane, due=due)
+        await self.world.tasks.send(copy, due=due)
 
     def report(self, what: What, **facts: Any) -> Report:  # noqa: ANN401 (what a log line can hold)
         """Return the report of this delivery."""

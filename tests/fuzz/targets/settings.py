@@ -51,7 +51,7 @@ _VALUES: Final[Document] = {
     "READ_LINK_SECONDS": "60",
     "SWEEP_SCHEDULE": "30 * * * * *",
     "JOBS_QUEUE": "image-jobs",
-    "SMALL_QUEUE": "image-jobs",
+    "TASKS_QUEUE": "image-jobs",
     "UPLOAD_BLOCK_BYTES": "1048576",
     "PUBLISH_ACCEPTED": "true",
     "ON_UNKNOWN_OUTCOME": "park",

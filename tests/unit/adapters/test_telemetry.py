@@ -43,10 +43,10 @@ def labels(**values: object) -> tuple[tuple[str, object], ...]:
 
 
 def test_a_task_is_one_span_linked_to_whoever_asked(told: Told) -> None:
-    with task_span("generate_small", TRACEPARENT):
-        log_report("generate_small", Report(What.DONE, "fox-1", {"outcome": OutcomeKind.DONE}))
+    with task_span("generate", TRACEPARENT):
+        log_report("generate", Report(What.DONE, "fox-1", {"outcome": OutcomeKind.DONE}))
     (span,) = told.spans
-    assert span.name == "generate_small"
+    assert span.name == "generate"
     (link,) = span.links
     assert format_trace_id(link.context.trace_id) == TRACE
     assert format_span_id(link.context.span_id) == "00f067aa0ba902b7"
@@ -56,12 +56,12 @@ def test_a_task_is_one_span_linked_to_whoever_asked(told: Told) -> None:
 
 
 def test_a_task_that_nobody_traces_has_no_link(told: Told) -> None:
-    with task_span("generate_small", None):
+    with task_span("generate", None):
         pass
     assert told.spans[0].links == ()
 
 
-def test_a_lane_message_carries_the_trace_and_an_older_one_is_read_without() -> None:
+def test_a_task_message_carries_the_trace_and_an_older_one_is_read_without() -> None:
     message = TaskMessage(job_id="fox-1", task=0, traceparent=TRACEPARENT)
     assert read_task(message.to_bytes()).traceparent == TRACEPARENT
     assert read_task(b'{"job_id": "fox-1", "task": 0, "run": 1}').traceparent is None
@@ -71,13 +71,13 @@ def test_a_lane_message_carries_the_trace_and_an_older_one_is_read_without() -> 
 def test_calls_are_counted_by_what_became_of_them_and_cost_is_added_up(told: Told) -> None:
     facts = {"code": None, "deployment": "d1", "cost_usd": 0.25, "cost_usd_at_most": 0.5}
     facts |= {"tenant": "shop"}
-    note("generate_small", Report(What.DONE, "a", facts | {"outcome": OutcomeKind.DONE}))
+    note("generate", Report(What.DONE, "a", facts | {"outcome": OutcomeKind.DONE}))
     doubted = facts | {"outcome": OutcomeKind.DONE, "usage_ignored": "too much"}
-    note("generate_small", Report(What.DONE, "b", doubted))
+    note("generate", Report(What.DONE, "b", doubted))
     throttled = {"outcome": OutcomeKind.THROTTLED, "code": "429", "deployment": "d1"}
     throttled |= {"tenant": "shop"}
-    note("generate_small", Report(What.PENDING, "c", throttled | {"again_in_seconds": 12.5}))
-    done = {"function": "generate_small", "outcome": "done", "code": "", "deployment": "d1"}
+    note("generate", Report(What.PENDING, "c", throttled | {"again_in_seconds": 12.5}))
+    done = {"function": "generate", "outcome": "done", "code": "", "deployment": "d1"}
     done |= {"tenant": "shop"}
     assert told.sums("image_jobs.calls") == {
         labels(**done): 2,
@@ -95,7 +95,7 @@ def test_codes_that_strangers_make_up_make_no_series_without_end(
     monkeypatch.setattr("shared.adapters.telemetry._VALUES", defaultdict(set))
     for code in ("x" * 1000, "a\nb", "\x1b[2J", *(f"code-{number}" for number in range(200))):
         facts = {"outcome": OutcomeKind.REFUSED, "code": code, "deployment": "d1"}
-        note("generate_large", Report(What.FAILED, "a", facts))
+        note("generate", Report(What.FAILED, "a", facts))
     counted = {dict(key)["code"]: calls for key, calls in told.sums("image_jobs.calls").items()}
     assert len(counted) == MOST_VALUES + 1
     assert (counted["code-0"], counted["other"]) == (1, 203 - MOST_VALUES)
@@ -122,11 +122,11 @@ async def test_what_was_given_up_on_is_counted(
 
 async def test_the_age_of_the_oldest_message_of_each_queue_is_told(told: Told) -> None:
     world, configuration = fake_world(), configured()
-    await world.queues.send("image-jobs-large", b"{}")
+    await world.queues.send("image-tasks", b"{}")
     world.clock.advance(timedelta(minutes=7))
     note_ages(await ages(world, configuration))
     found = told.sums("image_jobs.oldest_message_age")
-    assert found == {labels(queue="image-jobs-large"): 420}
+    assert found == {labels(queue="image-tasks"): 420}
 
 
 @pytest.mark.parametrize("fails", [True, False])
@@ -138,10 +138,10 @@ async def test_a_task_that_is_taken_late_is_told_though_it_can_not_be_moved(
     assert await tasks.move_due() == 0
     assert told.sums("image_jobs.waiting_lateness") == {}
     task = TaskMessage(job_id="fox-1", task=0)
-    await tasks.send(task, "small", due=world.clock.now() + AHEAD + timedelta(seconds=60))
+    await tasks.send(task, due=world.clock.now() + AHEAD + timedelta(seconds=60))
     world.clock.advance(timedelta(seconds=60 + 130))
     if fails:
-        world.steps.failing["queues.send"] = [StoreUnavailable("the lane is gone")]
+        world.steps.failing["queues.send"] = [StoreUnavailable("the queue is gone")]
         with pytest.raises(StoreUnavailable):
             await tasks.move_due()
     else:
@@ -218,7 +218,7 @@ async def test_a_call_that_fails_ends_its_span_with_the_kind_of_its_error(told: 
 
 def test_a_log_line_has_its_words_as_fields(caplog: pytest.LogCaptureFixture) -> None:
     with caplog.at_level(logging.INFO, "image_jobs"):
-        log_report("intake", Report(What.ACCEPTED, "fox-1", {"lane": "small"}))
+        log_report("intake", Report(What.ACCEPTED, "fox-1", {"model": "gpt-image-2"}))
     (record,) = caplog.records
     assert (record.function, record.what, record.job_id) == ("intake", "accepted", "fox-1")  # type: ignore[attr-defined] # fields of our own
 

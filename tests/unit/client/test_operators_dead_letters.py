@@ -88,7 +88,7 @@ async def test_a_job_that_failed_is_replayed_once() -> None:
     assert await sent_again(FAILED, "image-jobs") == replay
 
 
-async def test_the_job_of_a_lane_message_is_replayed() -> None:
+async def test_the_job_of_a_task_message_is_replayed() -> None:
     letter = poisoned(DeadLetterKind.TASK, "fox")
     assert await sent_again(letter, "image-jobs") == {"command": "replay", "job_id": "fox"}
 

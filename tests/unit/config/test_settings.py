@@ -137,7 +137,7 @@ def test_a_wrong_key_of_a_caller_is_refused_and_not_repeated(given: str, says: s
     assert "s3cret" not in said
 
 
-@pytest.mark.parametrize("twice", ["EVENTS_QUEUE", "FINISH_QUEUE", "LARGE_QUEUE"])
+@pytest.mark.parametrize("twice", ["EVENTS_QUEUE", "FINISH_QUEUE", "TASKS_QUEUE"])
 def test_no_two_queues_have_one_name(twice: str) -> None:
     (said,) = refusal(**{twice: "image-jobs"})
     assert "the queue 'image-jobs' is named twice" in said
@@ -153,7 +153,8 @@ def test_no_two_queues_have_one_name(twice: str) -> None:
         ("", "replies", False),
         ("*", "replies", True),
         ("*", "image-events", False),
-        ("image-*", "image-jobs-small-poison", False),
+        ("image-*", "image-tasks-poison", False),
+        ("image-*", "image-jobs-small", False),  # of the version before
         ("image-*", "image-events-shop", True),
         ("finish", "finish", False),
     ],

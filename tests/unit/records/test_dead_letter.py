@@ -71,7 +71,7 @@ def old(**fields: Any) -> dict[str, Any]:  # noqa: ANN401 (any field of a letter
         (
             old(
                 reason="poisoned",
-                queue="image-jobs-small",
+                queue="image-tasks",
                 body=TaskMessage(job_id="fox", task=0).to_bytes(),
             ),
             ("task", "poisoned", "fox", ""),

@@ -39,7 +39,7 @@ def test_a_circuit_that_closed_is_no_error(
     caplog: pytest.LogCaptureFixture, alarm: object, level: int
 ) -> None:
     caplog.set_level(logging.INFO, "image_jobs")
-    log_report("generate_small", Report(What.DONE, "fox", {}, alarms=(alarm,)))
+    log_report("generate", Report(What.DONE, "fox", {}, alarms=(alarm,)))
     (line,) = [each for each in caplog.records if "alarm: " in each.getMessage()]
     assert line.levelno == level
-    assert line.getMessage() == f"generate_small: alarm: {alarm}"
+    assert line.getMessage() == f"generate: alarm: {alarm}"

@@ -65,19 +65,6 @@ async def test_a_job_asked_for_again_is_the_first_one_though_its_prompt_is_gone(
     assert len(scene.world.endpoint.requests) == 1
 
 
-async def test_each_size_of_job_goes_to_the_lane_of_its_time() -> None:
-    scene = Scene(configured())
-    for number, quality in enumerate(["low", "medium", "high"]):
-        job = {**JOB, "job_id": f"fox-{number}", "model": "gpt-image-2", "quality": quality}
-        scene.submit(job, message_id=str(number))
-        await scene.deliver(scene.waiting.pop())
-    assert [message.queue for message in scene.world.queues.sent] == [
-        "image-jobs-small",
-        "image-jobs-standard",
-        "image-jobs-large",
-    ]
-
-
 async def accepted(**job: Any) -> tuple[FakeWorld, Accepted]:  # noqa: ANN401 - any field of a job
     world = fake_world()
     return world, await accept(read(JOB | job), world, configured())

@@ -117,7 +117,7 @@ async def test_many_messages_of_one_batch_become_one() -> None:
     it.drop("foxes.jsonl", lines(JOB), times=20)
     began = it.world.clock.now()
     waiting: list[Delivery] = []
-    # The lanes are not delivered, so the batch waits.
+    # The tasks are not delivered, so the batch waits.
     while it.world.clock.now() < began + timedelta(hours=1):
         it.scene.take_sent()
         waiting = [each for each in it.scene.waiting if each.queue == "image-manifests"]

@@ -117,15 +117,14 @@ async def test_a_ledger_that_does_not_answer_is_said_to_and_hides_no_other() -> 
     assert told.budget
 
 
-async def test_a_lane_that_does_not_answer_is_said_to_and_hides_no_other() -> None:
+async def test_a_tasks_queue_that_does_not_answer_is_said_to() -> None:
     scene = a_scene()
     scene.world.steps.failing["queues.oldest"] = [StoreUnavailable("x")]
     told, errors = await overview(scene.world, scene.configuration)
     assert len(errors) == 1
-    lost, *others = told.lanes
-    assert lost.oldest_seconds is None
-    assert lost.problem == "A service that the app needs did not answer; try again."
-    assert [lane.problem for lane in others] == [None, None]
+    assert told.oldest_task_seconds is None
+    problem = "A service that the app needs did not answer; try again."
+    assert told.oldest_task_problem == problem
     assert all(pool.pace for pool in told.pools)
 
 
@@ -160,7 +159,7 @@ async def test_a_look_around_is_one_read_each_and_no_write() -> None:
     before = len(scene.world.steps.taken)
     await told_of(scene)
     assert Counter(scene.world.steps.taken[before:]) == {
-        "queues.oldest": 4,  # the lanes, and the jobs queue as a store
+        "queues.oldest": 2,  # the tasks, and the jobs queue as a store
         "queues.peek": 1,
         "queues.count": 1,
         "records.read": 1,

@@ -16,9 +16,9 @@ async def test_a_task_the_platform_gave_up_on_ends_as_a_dead_letter_and_an_event
     scene = Scene()
     scene.submit(JOB)
     await scene.deliver(scene.waiting.pop())
-    lane = scene.world.queues.sent[0]
-    message = Message(lane.body, "poisoned-1", scene.world.clock.now())
-    await scene.deliver(Delivery(f"{lane.queue}-poison", message, message.inserted_at))
+    task = scene.world.queues.sent[0]
+    message = Message(task.body, "poisoned-1", scene.world.clock.now())
+    await scene.deliver(Delivery(f"{task.queue}-poison", message, message.inserted_at))
     assert ended(scene) == ("image.job.failed", "poisoned", 0)
     assert len(scene.world.letters) == 2  # the message, and the job
 
@@ -79,7 +79,7 @@ async def test_a_job_message_the_platform_gave_up_on_is_carried_on_when_it_has_a
     ("queue", "body", "kind"),
     [
         ("image-jobs", b"junk", DeadLetterKind.MESSAGE),
-        ("image-jobs-small", b"junk", DeadLetterKind.TASK),
+        ("image-tasks", b"junk", DeadLetterKind.TASK),
         ("image-finish", b"junk", DeadLetterKind.FINISH),
     ],
 )
@@ -98,9 +98,9 @@ async def test_the_letter_of_a_task_names_its_job() -> None:
     scene = Scene()
     scene.submit(JOB)
     await scene.deliver(scene.waiting.pop())
-    lane = scene.world.queues.sent[0]
-    message = Message(lane.body, "poisoned-1", scene.world.clock.now())
-    await scene.deliver(Delivery(f"{lane.queue}-poison", message, message.inserted_at))
+    task = scene.world.queues.sent[0]
+    message = Message(task.body, "poisoned-1", scene.world.clock.now())
+    await scene.deliver(Delivery(f"{task.queue}-poison", message, message.inserted_at))
     letters = [read_dead_letter(body) for body in scene.world.letters.values()]
     assert {(each.kind, each.job_id) for each in letters} == {
         (DeadLetterKind.TASK, "fox-1"),

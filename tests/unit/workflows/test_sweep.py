@@ -17,7 +17,7 @@ JOB = {"job_id": "fox-1", "prompt": "a fox in the snow", "model": "gpt-image-2"}
 
 
 async def accepted(**settings: str) -> Scene:
-    """A job that is accepted, and whose lane message is lost."""
+    """A job that is accepted, and whose task message is lost."""
     scene = Scene(configured(**settings))
     scene.submit(JOB)
     await scene.deliver(scene.waiting.pop())
@@ -32,10 +32,9 @@ async def died_in(step: str, *, nth: int = 0, **settings: str) -> Scene:
     trial = await run(JOB)
     taken = [number for number, name in enumerate(trial.world.steps.taken) if name == step]
     scene.world.steps.crash_at = taken[nth]
-    lane = scene.world.queues.sent[0]
-    scene.submit(lane.body)
+    task = scene.world.queues.sent[0]
+    scene.submit(task.body, queue=task.queue)
     (delivery,) = scene.waiting
-    delivery.queue = lane.queue
     with pytest.raises(Crash):
         await scene.work(delivery.queue, delivery.message)
     scene.world.steps.crash_at = None
@@ -121,8 +120,8 @@ async def test_the_copy_of_a_forgotten_task_keeps_its_place_in_line() -> None:
     scene.world.queues.queues.clear()
     await scene.sweep_on()
     assert words(scene)["woken"] == 3
-    lane = scene.world.queues.sent[0].queue
-    tickets = [read_task(each).ticket for each in scene.world.queues.bodies(lane)]
+    queue = scene.world.queues.sent[0].queue
+    tickets = [read_task(each).ticket for each in scene.world.queues.bodies(queue)]
     places = {(each.epoch.year, each.number) for each in tickets if each}
     assert places == {(1970, 0), (2026, 0), (2026, 1)}  # the first one waits in no line
     assert scene.world.event_types() == ["image.job.succeeded"] * 3
@@ -170,7 +169,7 @@ async def test_an_event_that_did_not_go_out_is_sent() -> None:
     }
 
 
-async def test_a_job_past_its_deadline_is_ended_though_its_lane_stands_still() -> None:
+async def test_a_job_past_its_deadline_is_ended_though_no_task_is_delivered() -> None:
     scene = await accepted(JOB_LIFETIME_SECONDS="600")
     for _ in range(12):
         scene.world.clock.advance(timedelta(minutes=1))
@@ -255,9 +254,9 @@ async def test_a_job_with_a_damaged_record_ends_once_with_that_reason_and_its_po
 ) -> None:
     scene = await accepted()
     estimate = scene.record("fox-1").estimate_usd
-    (lane,) = (each for each in scene.world.queues.sent if each.queue.startswith("image-jobs-"))
+    (task,) = (each for each in scene.world.queues.sent if each.queue == "image-tasks")
     scene.world.seed("jobs", "fox-1.json", body)
-    scene.submit(lane.body, queue=lane.queue)
+    scene.submit(task.body, queue=task.queue)
     await scene.run()
     assert scene.reports[-1].what == "waiting"
     scene.world.clock.advance(FIRST_CHECK_AFTER)
@@ -302,11 +301,11 @@ async def test_a_record_of_a_newer_version_waits_for_that_version(
     ours: bytes, newer: bytes
 ) -> None:
     scene = await accepted()
-    (lane,) = (each for each in scene.world.queues.sent if each.queue.startswith("image-jobs-"))
+    (task,) = (each for each in scene.world.queues.sent if each.queue == "image-tasks")
     whole = scene.world.container("jobs").stored["fox-1.json"].body
     scene.world.seed("jobs", "fox-1.json", whole.replace(ours, newer))
     assert newer in scene.world.container("jobs").stored["fox-1.json"].body
-    scene.submit(lane.body, queue=lane.queue)
+    scene.submit(task.body, queue=task.queue)
     await scene.deliver(scene.waiting.pop())
     scene.world.clock.advance(FIRST_CHECK_AFTER)
     await scene.sweep()

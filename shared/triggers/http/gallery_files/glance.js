@@ -46,7 +46,7 @@ export function forget() {
 
 export const now = (app = overview) => (app ? Date.parse(app.time) + Date.now() - app.seen : Date.now());
 
-const busy = (app) => app.pools.some(({ pace }) => !pace || pace.waiting || pace.stopped_until || pace.circuits.length) || app.lanes.some((lane) => lane.oldest_seconds !== null);
+const busy = (app) => app.pools.some(({ pace }) => !pace || pace.waiting || pace.stopped_until || pace.circuits.length) || app.oldest_task_seconds !== null;
 
 export function draw(app) {
   const found = troubles(app);
@@ -83,7 +83,7 @@ export function troubles(app) {
   if (budget?.left_usd === 0) {
     found.push({ title: `Nothing is left of today’s budget of ${usd(budget.limit_usd)}.`, more: "New pictures wait until midnight UTC, when a new day begins. Someone who runs the app can raise the budget." });
   }
-  const unread = [app.budget_problem, ...app.pools.map((each) => each.problem), ...app.lanes.map((each) => each.problem), ...app.stores.map((each) => each.problem)].filter(Boolean);
+  const unread = [app.budget_problem, ...app.pools.map((each) => each.problem), app.oldest_task_problem, ...app.stores.map((each) => each.problem)].filter(Boolean);
   if (unread.length) found.push({ title: "The app cannot read all of its own state.", more: `${[...new Set(unread)].join(" ")} The figures below are incomplete.` });
   return found;
 }
@@ -102,7 +102,7 @@ function whole(app, troubled) {
   const noun = names.length === app.models.length ? "model" : "deployment";
   const out = app.pools.flatMap(({ deployments, pace }) => (pace ? deployments.filter((name) => pace.circuits.some((each) => each.deployment === null || each.deployment === name)) : []));
   const unknown = app.pools.filter((pool) => !pool.pace).length;
-  const oldest = Math.max(0, ...app.lanes.map((lane) => lane.oldest_seconds ?? 0));
+  const oldest = app.oldest_task_seconds ?? 0;
   const late = oldest > LONG_WAIT;
   const parts = [
     node("span", {}, node("b", {}, out.length ? `${out.length} of ${plural(names.length, noun)} ${out.length === 1 ? "takes" : "take"} no calls` : unknown ? `${plural(unknown, "pool")} unknown` : `${plural(names.length, noun)} ready`)),

@@ -75,11 +75,11 @@ function stores({ stores: all }) {
 
 function waits({ tasks, late_seconds: late, problem }) {
   const slow = late > 120;
-  const told = problem ?? (tasks ? `${plural(tasks, "call")}${slow ? `, late by ${seconds(late)}` : ""}` : "No call waits");
-  return node("li", { class: problem || slow ? "warn" : "" }, state(problem ? LEVELS.unknown : slow ? LEVELS.slowed : LEVELS.idle), node("span", {}, node("strong", {}, "Calls that wait for their time"), node("br"), node("span", { class: "dim" }, told)));
+  const told = problem ?? (tasks ? `${plural(tasks, "task")}${slow ? `, late by ${seconds(late)}` : ""}` : "No task waits");
+  return node("li", { class: problem || slow ? "warn" : "" }, state(problem ? LEVELS.unknown : slow ? LEVELS.slowed : LEVELS.idle), node("span", {}, node("strong", {}, "Tasks that wait for their time"), node("br"), node("span", { class: "dim" }, told)));
 }
 
-function queues({ lanes, waiting }) {
-  return node("ul", { class: "health" }, waits(waiting), lanes.map(({ lane, oldest_seconds: oldest, problem }) =>
-    node("li", { class: problem || oldest > 600 ? "warn" : "" }, state(problem ? LEVELS.unknown : oldest > 600 ? LEVELS.slowed : LEVELS.idle), node("span", {}, node("strong", {}, `Calls, ${lane} pictures`), node("br"), node("span", { class: "dim" }, problem ?? (oldest === null ? "No message waits" : `The oldest message waits for ${seconds(oldest)}`))))));
+function queues({ oldest_task_seconds: oldest, oldest_task_problem: problem, waiting }) {
+  return node("ul", { class: "health" }, waits(waiting),
+    node("li", { class: problem || oldest > 600 ? "warn" : "" }, state(problem ? LEVELS.unknown : oldest > 600 ? LEVELS.slowed : LEVELS.idle), node("span", {}, node("strong", {}, "Tasks"), node("br"), node("span", { class: "dim" }, problem ?? (oldest === null ? "No task waits" : `The oldest waits for ${seconds(oldest)}`)))));
 }

@@ -8,7 +8,7 @@ from tests.infra.evaluation import value_in
 
 PARAMETERS = {"oldestMessageSeconds": 1800.0, "waitingLateSeconds": 120.0, "dailySpendUsd": 50.0}
 ALERTS = {each.name: each for each in read_alerts(BICEP.read_text(), PARAMETERS)}
-CIRCUIT = "generate_small: alarm: circuit opened pool=p deployment=all reason="
+CIRCUIT = "generate: alarm: circuit opened pool=p deployment=all reason="
 
 
 def metric(name: str, value: float, **properties: str) -> Row:
@@ -45,7 +45,7 @@ FIRING = {
     ],
     "circuit-open": [metric("calls", 1, outcome="unauthorised")],
     "foundry-down": [line(f"{CIRCUIT}unavailable")],
-    "storage-blocked": [line("generate_small: Alarm: storage blocked container=images")],
+    "storage-blocked": [line("generate: Alarm: storage blocked container=images")],
     "oldest-message": [
         metric("oldest_message_age", 3, queue="a"),
         metric("oldest_message_age", 1801, queue="b"),

@@ -106,4 +106,4 @@ def test_the_laptop_sets_what_the_app_needs() -> None:
     given = settings("storage", "http://127.0.0.1:1")
     assert given["ImageStorage"] == given["AzureWebJobsStorage"] == "storage"
     assert "gpt-image-2" in {each["name"] for each in json.loads(given["FOUNDRY_DEPLOYMENTS"])}
-    assert {"image-jobs", "image-jobs-large-poison", "image-events"} <= set(QUEUES)
+    assert {"image-jobs", "image-tasks-poison", "image-events"} <= set(QUEUES)

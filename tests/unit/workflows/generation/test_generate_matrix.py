@@ -139,16 +139,6 @@ async def test_a_part_that_failed_is_told_without_hiding_those_that_worked() -> 
     assert not scene.world.sidecars
 
 
-async def test_each_part_goes_to_the_lane_of_its_time() -> None:
-    scene = Scene()
-    scene.submit({**JOB, "models": [], "model": "gpt-image-2", "size": ["small", "large"]})
-    await scene.deliver(scene.waiting.pop())
-    assert [each.queue for each in scene.world.queues.sent] == [
-        "image-jobs-small",
-        "image-jobs-large",
-    ]
-
-
 def grown(state: JobState, *, failing: int) -> JobRecord:
     """The largest matrix: a hundred calls of ten pictures, with far-away URLs and long texts."""
     locales = tuple(f"{a}{b}-Latn-{a}{b}" for a in "ABCDE" for b in "abcdefghij")

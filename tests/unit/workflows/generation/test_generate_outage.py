@@ -82,7 +82,7 @@ async def test_a_job_that_may_not_call_again_ends_and_spares_the_others(
 
 async def test_calls_at_once_are_few_until_one_is_accepted() -> None:
     scene = scene_of(answering, 30)
-    while not any(each.queue.endswith("small") for each in scene.waiting):
+    while not any(each.queue == "image-tasks" for each in scene.waiting):
         await scene.deliver_abreast()
     await scene.deliver_abreast()
     assert len(scene.world.endpoint.requests) == CALLS_AHEAD
