@@ -85,7 +85,7 @@ var alerts = [
   }
   {
     name: 'waiting-late'
-    text: 'Calls wait past their time: nobody moves them from the waiting queue to their lane.'
+    text: 'Calls wait past their time: nobody moves them from the waiting queue to the tasks queue.'
     query: 'AppMetrics | where Name == "image_jobs.waiting_lateness" | summarize Value = max(Max)'
     severity: 2
     threshold: waitingLateSeconds

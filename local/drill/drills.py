@@ -12,7 +12,7 @@ from local.drill.scene import MODEL, PATIENCE, Scene
 TROUBLE: Final = "image-jobs doctor | grep -v ✔"
 
 #: A queue of tasks, and jobs that wait for it.
-LANE: Final = "image-jobs-small"
+TASKS_QUEUE: Final = "image-tasks"
 LATE: Final = ("late-1", "late-2", "late-3")
 
 PROBE: Final = (
@@ -103,16 +103,16 @@ def _flood(scene: Scene) -> None:
     scene.submit("press-1", tenant="press")
 
 
-def _delete_lane(scene: Scene) -> None:
-    scene.stack.queues.delete_queue(LANE)
+def _delete_tasks_queue(scene: Scene) -> None:
+    scene.stack.queues.delete_queue(TASKS_QUEUE)
     now = datetime.now(UTC)
     # A sweep comes every 5 s: it finds one of them at least 3 s late.
     for job_id, seconds in zip(LATE, (62, 64, 66), strict=True):
         scene.submit(job_id, not_before=(now + timedelta(seconds=seconds)).isoformat())
 
 
-def _create_lane(scene: Scene) -> None:
-    scene.stack.queues.create_queue(LANE)
+def _create_tasks_queue(scene: Scene) -> None:
+    scene.stack.queues.create_queue(TASKS_QUEUE)
     # What could not be moved is hidden for a minute.
     scene.wait(lambda: all(map(scene.has_ended, LATE)), "late jobs ended", 2 * PATIENCE)
 
@@ -236,11 +236,11 @@ DRILLS: Final = (
     Drill(
         name="waiting-late",
         alert="waiting-late",
-        story="Somebody deletes the queue of a lane, and jobs wait for their time.",
-        provoke=_delete_lane,
+        story="Somebody deletes the tasks queue, and jobs wait for their time.",
+        provoke=_delete_tasks_queue,
         commands=(TROUBLE, "image-jobs why late-1"),
         end="The queue exists again.",
-        heal=_create_lane,
+        heal=_create_tasks_queue,
         cures=(f"image-jobs watch {' '.join(LATE)}", TROUBLE),
         jobs=LATE,
     ),

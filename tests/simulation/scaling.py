@@ -162,7 +162,7 @@ def counting_hidden(design: Design) -> Design:
 class _FormerTasks(WaitingTasks):
     """All that waits is hidden on the queue of its function."""
 
-    async def send(self, message: TaskMessage, *_lane: str, due: datetime | None = None) -> None:
+    async def send(self, message: TaskMessage, *, due: datetime | None = None) -> None:
         now = self._clock.now()
         time = due or (message.ticket.at - FORMER_LEAD if message.ticket else now)
         delay = min(max(time - now, timedelta()), LONGEST_DELAY)

@@ -33,7 +33,7 @@ async def test_a_job_message_the_platform_gave_up_on_is_rejected_when_nothing_ca
     assert data(scene)["tenant"] == "default"
 
 
-async def test_the_rejection_of_a_lane_message_whose_job_is_gone_names_no_tenant() -> None:
+async def test_the_rejection_of_a_task_message_whose_job_is_gone_names_no_tenant() -> None:
     scene = Scene()
     message = Message(b'{"job_id": "fox-1", "task": 0}', "poisoned-1", scene.world.clock.now())
     await scene.deliver(Delivery("image-jobs-small-poison", message, message.inserted_at))
