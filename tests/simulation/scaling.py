@@ -56,13 +56,11 @@ KINDS: Final[Mapping[str, tuple[float, tuple[float, float]]]] = {
     "high": (0.15, (120.0, 160.0)),
 }
 MEAN_SECONDS: Final = sum(share * sum(seconds) / 2 for share, seconds in KINDS.values())
-#: The queue of a task where there are three lanes, by the quality of its job.
-LANES: Final = {
-    "low": "image-jobs-small",
-    "medium": "image-jobs-standard",
-    "high": "image-jobs-large",
-}
-TASKS: Final = "image-tasks"
+#: The queues that the app sends tasks to, and those of the simulation: one, or three lanes by the
+#: quality of the job.
+SENT_TO: Final = ("image-tasks", "image-jobs-small", "image-jobs-standard", "image-jobs-large")
+TASKS: Final = "tasks"
+LANES: Final = {quality: f"tasks-{quality}" for quality in KINDS}
 SWEEP_EVERY: Final = 60.0
 #: Instances run and calls are answered from then on.
 WARM: Final = 150.0
@@ -166,7 +164,7 @@ class _FormerTasks(WaitingTasks):
         now = self._clock.now()
         time = due or (message.ticket.at - FORMER_LEAD if message.ticket else now)
         delay = min(max(time - now, timedelta()), LONGEST_DELAY)
-        await self._queues.send(TASKS, message.to_bytes(), delay=delay)
+        await self._queues.send(SENT_TO[0], message.to_bytes(), delay=delay)
 
     async def move_due(self, *_: object) -> int:
         return 0
@@ -311,7 +309,7 @@ class Run:
             each["job_id"]: LANES[each["quality"]] if self.design.lanes else TASKS
             for _, each in self.load.jobs
         }
-        return dict.fromkeys((TASKS, *LANES.values()), lanes)
+        return dict.fromkeys(SENT_TO, lanes)
 
     async def _submit(self, queue: str) -> None:
         for when, document in self.load.jobs:

@@ -112,7 +112,7 @@ LARGE: Final = (
     *_with((*BOTH, LANES, READY), "1,000 jobs", 60),
     *_with((FORMER, SHIPPED), "10,000 jobs", 60),
     *_with((FORMER, SHIPPED, LANES, READY), "1,000 jobs", 6),
-    *_with((FORMER, SHIPPED, MANY), "10,000 jobs", 600),
+    *_with((FORMER, SHIPPED, MANY), "5,000 jobs", 600),
     *_with((SHIPPED, READY), "trickle 1%", 60),
     *_with((FORMER, SHIPPED, READY), "trickle 50%", 6),
 )
