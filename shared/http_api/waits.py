@@ -11,7 +11,7 @@ from ..config.settings import Configuration
 from ..events.data import Data
 from ..limits.adaptive_rate import Quota
 from ..limits.circuit_breaker import Circuit, open_until
-from ..limits.pacing import find_call, find_next_call, locate, start_pace
+from ..limits.pacing import find_next_call, locate, start_pace
 from ..limits.pool_ledger import WHOLE_POOL, Ledger
 from ..records.costs import awaits_budget, resumes_at
 from ..records.record import JobRecord, JobState, TaskRecord, TaskState
@@ -35,7 +35,8 @@ class WaitStatus(Data):
         description="Calls of the pool that come before its next call; null before `not_before`."
     )
     call_at: datetime | None = Field(
-        description="When its next call is expected, if no other tenant comes and the rate stays."
+        description="When its next call is expected, if other tenants come as often as in the last "
+        "hour, and the rate stays."
     )
     done_at: datetime | None = Field(
         description="When the last of its calls is expected to end, likewise."
@@ -173,8 +174,8 @@ def _expect_calls(
             ledger = Ledger(pace=start_pace(Quota(rpm or 60.0), now=now))
         quota, pace = Quota(rpm or ledger.pace.rate.configured), ledger.pace
         if task.ticket:
-            at = max(find_call(pace, task.ticket, now=now, quota=quota), now)
-            ahead = locate(pace, task.ticket, now=now).ahead
+            place = locate(pace, task.ticket, now=now, quota=quota)
+            at, ahead = place.at, place.ahead
         else:
             after = new[pool] = new.get(pool, -1) + 1
             at = find_next_call(pace, now=now, quota=quota) + after * pace.rate.spacing

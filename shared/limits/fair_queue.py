@@ -12,9 +12,9 @@ everybody who waits, and nobody has to be told.
 import json
 import zlib
 from base64 import b64decode, b64encode
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 
 #: Virtual time that a call takes in a flow of weight 1. It is an integer, so that ties are exact.
 STRIDE: Final = 10_000
@@ -25,8 +25,6 @@ MAX_FLOWS: Final = 200
 OTHER_FLOWS: Final = "*"
 #: After the name of the tenant, in the key of a flow.
 _LOW: Final = " low"
-#: A flow that stays behind the others by more calls than this has lost messages, and loses numbers.
-MAX_LAG_CALLS: Final = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +38,8 @@ class Flow:
     #: The number called next, and the first number not given yet.
     calling: int
     promised: int
+    #: What a newer version keeps of it.
+    more: tuple[Any, ...] = ()
 
     @property
     def is_low(self) -> bool:
@@ -67,6 +67,8 @@ class FairQueue:
     #: It never goes back. A flow whose head is later has had more than its share.
     virtual_time: int = 0
     flows: tuple[Flow, ...] = ()
+    #: What a newer version keeps of it.
+    more: tuple[Any, ...] = ()
 
     @property
     def waiting(self) -> int:
@@ -141,46 +143,39 @@ def pass_numbers(queue: FairQueue, count: int) -> FairQueue:
     return replace(queue, flows=tuple(flows.values())) if count > 0 else queue
 
 
-def settle_flows(queue: FairQueue, *, lag_calls: float) -> tuple[FairQueue, int]:
+def settle_flows(queue: FairQueue) -> FairQueue:
     """Move virtual time to the flows that wait, and forget flows that are done.
 
-    A flow whose messages are lost would keep a claim to all calls until its numbers have passed. So
-    a flow that is `lag_calls` of the whole line behind loses its first numbers; return how many.
     When nobody waits, all flows are forgotten: what nobody else wanted is charged to nobody.
     """
-    active, lost = queue.active, 0
+    active = queue.active
     if not active:
-        return FairQueue(), 0
+        return FairQueue()
     shares = sum(1 / flow.stride for flow in active)
     middle = round(sum(flow.head / flow.stride for flow in active) / shares)
     virtual_time = max(queue.virtual_time, middle)
-    for flow in active:
-        lag = max(lag_calls / shares, MAX_LAG_CALLS * flow.stride)
-        behind = int(virtual_time - lag - flow.head) // flow.stride
-        if passed := min(max(behind, 0), flow.waiting):
-            head, calling = flow.head + passed * flow.stride, flow.calling + passed
-            queue, lost = queue.store(replace(flow, head=head, calling=calling)), lost + passed
     kept = tuple(flow for flow in queue.flows if flow.waiting > 0 or flow.head > virtual_time)
-    return FairQueue(virtual_time, kept), lost
+    return replace(queue, virtual_time=virtual_time, flows=kept)
 
 
 def pack_queue(queue: FairQueue) -> str:
     """Return the queue in few characters: 200 flows take about 3 KB."""
     start = queue.virtual_time
-    rows = [[f.key, f.stride, f.head - start, f.calling, f.waiting] for f in queue.flows]
-    packed = zlib.compress(json.dumps([start, rows], separators=(",", ":")).encode(), 9)
-    return b64encode(packed).decode()
+    rows = [[f.key, f.stride, f.head - start, f.calling, f.waiting, *f.more] for f in queue.flows]
+    text = json.dumps([start, rows, *queue.more], separators=(",", ":"))
+    return b64encode(zlib.compress(text.encode(), 9)).decode()
 
 
 def unpack_queue(packed: str) -> FairQueue:
     """Read what `pack_queue` returned; raises `ValueError`."""
     try:
-        start, rows = json.loads(zlib.decompress(b64decode(packed, validate=True)))
-        return FairQueue(int(start), tuple(_flows(rows, int(start))))
+        start, rows, *more = json.loads(zlib.decompress(b64decode(packed, validate=True)))
+        return FairQueue(int(start), tuple(_flows(rows, int(start))), tuple(more))
     except (zlib.error, TypeError) as error:
         raise ValueError(f"flows that cannot be read: {error}") from error
 
 
-def _flows(rows: Iterable[tuple[str, int, int, int, int]], start: int) -> Iterable[Flow]:
-    for key, stride, head, calling, waiting in rows:
-        yield Flow(str(key), int(stride), head + start, calling, calling + waiting)
+def _flows(rows: Iterable[Sequence[Any]], start: int) -> Iterable[Flow]:
+    for key, stride, head, calling, waiting, *more in rows:
+        promised = calling + waiting
+        yield Flow(str(key), int(stride), head + start, calling, promised, tuple(more))

@@ -4,15 +4,15 @@ The state is a line of numbered tickets. `calling` is the number that may call a
 Both advance with every call, and also while nobody calls: by one number for each 1/rate of time.
 `fair_queue` divides the line among the tenants: which of those who wait has how many before it.
 
-* A caller without a ticket gets a *call time* if nobody waits before it and it is at most 5 s
-  away. Otherwise it gets a *ticket*, and comes back shortly before its number is due.
-* A caller whose number is due goes before callers without a ticket.
-* A granted call time can't be overtaken. So only a caller with nobody before it gets one that is
-  more than 5 s (or one call) away, and a tenant that comes new does not wait long.
+* A caller gets a *call time* when its call is 5 s away, and else a *ticket*: the next number. It
+  waits in its place if its number is due within a minute, or comes back shortly before.
+* A granted call time can't be overtaken; a number can. So little is granted in advance: 5 s, or one
+  call if that is longer. A tenant that comes new does not wait long.
 * Only numbers are stored, not times. A 429 that stops the line, or a new rate, moves everybody who
   waits and keeps their order.
-* A number passes if its holder does not come back (a crashed host, a cancelled job). Numbers that
-  passed while no caller came at all (every host was down) are called again (`lapsed`).
+* A number passes if its holder has not come (a crashed host, a cancelled job) when one behind it is
+  called, or when its time is over. If the holder comes after all (`lapsed`), it is called next, or
+  the line goes back to it: after a night without a host the order holds.
 * Numbers that belong to no flow are called first: those of calls that a 429 cancelled, and those
   that a version before the flows has given.
 
@@ -92,6 +92,10 @@ class Pace(BaseModel, frozen=True, extra="allow"):
     stops: int = 0
     #: How many promised numbers passed while no caller came.
     lapsed: FiniteFloat = 0.0
+    #: For each of the last calls: how many numbers passed because nobody came for them, and how
+    #: many came before those that waited already.
+    no_shows: float = Field(default=0.0, ge=0, exclude_if=lambda value: not value)
+    overtaking: float = Field(default=0.0, ge=0, exclude_if=lambda value: not value)
 
 
 class Ticket(BaseModel, frozen=True, extra="allow"):
@@ -124,10 +128,15 @@ class CallTime(BaseModel, frozen=True, extra="allow"):
 
 
 class Postponed(BaseModel, frozen=True, extra="allow"):
-    """The answer to come back after `delay` with this ticket."""
+    """The answer to ask again after `delay` with this ticket."""
 
     ticket: Ticket
     delay: timedelta
+
+    @property
+    def waits_in_place(self) -> bool:
+        """Whether the caller keeps its message meanwhile; else it comes back `LEAD` before."""
+        return self.delay <= IN_PLACE
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,30 +145,35 @@ class Place:
 
     #: Calls that come before.
     ahead: int
-    #: The expected time of the call, if no other tenant comes and the rate stays as it is.
+    #: The expected time of the call, if others come as they did lately and the rate stays.
     at: datetime
 
 
-#: The longest wait for a call time without going away: without a ticket, and with one, because the
-#: line may be a little slower than expected.
+#: A call time is granted this long before the call, and to an overdue ticket so long: otherwise
+#: those that come on time would always take it.
 SHORT_WAIT: Final = timedelta(seconds=5)
-SHORT_WAIT_WITH_TICKET: Final = timedelta(seconds=10)
-#: A caller with a ticket comes back this long before it is due: queues count whole seconds, and no
-#: invocation pays in its first seconds.
-LEAD: Final = timedelta(seconds=3)
+SHORT_WAIT_OVERDUE: Final = timedelta(seconds=10)
+#: A caller with a ticket comes back this long before it is due: queues count whole seconds, an
+#: instance may have to start, and no invocation pays in its first seconds.
+LEAD: Final = timedelta(seconds=40)
+#: A caller that asks again within this time waits in its place.
+IN_PLACE: Final = timedelta(seconds=60)
+#: It looks at its place in between while it waits longer than this.
+LOOK_AGAIN: Final = timedelta(seconds=10)
 #: Bounds of a delay: a shorter one would bring a message back before those it must let pass; after
 #: a longer one the line may be empty.
 SHORTEST_DELAY: Final = timedelta(seconds=1)
 LONGEST_DELAY: Final = timedelta(hours=1)
-#: A line whose next call time was not used for this long is idle: any caller may take it.
-IDLE_AFTER: Final = timedelta(seconds=5)
-#: A caller with a ticket takes a call time that is nearer than this, or it would pass unused.
+#: Any caller takes a call time that is nearer than this, or it would pass unused.
 LAST_MOMENT: Final = timedelta(seconds=1)
-#: A caller that came on time waits so much longer while no other tenant waits: the call times are
-#: a little later than expected.
-LATE_BY: Final = timedelta(seconds=2)
-#: A flow loses numbers when it is so much time of the whole line behind: its messages are lost.
-MAX_LAG: Final = timedelta(seconds=15)
+#: A number that has not come passes when one is called that is so much later in the line.
+MAX_LATE: Final = timedelta(seconds=2)
+#: How many calls `no_shows` remembers, and how long and how many calls at least `overtaking`.
+NO_SHOW_CALLS: Final = 50
+OVERTAKING_TIME: Final = timedelta(hours=1)
+OVERTAKING_CALLS: Final = 100
+#: The slowest line that is expected because others come, in numbers a call.
+SLOWEST: Final = 0.2
 #: The longest `retry-after` that is obeyed; users report as much (foundry-api.md section 10).
 LONGEST_PENALTY: Final = timedelta(days=1)
 #: Call times within this time can be taken at once.
@@ -186,55 +200,32 @@ def reserve(
 
     Jobs of low priority have a flow of their own with a tenth of the tenant's weight.
     """
-    idle = now - pace.free_at > IDLE_AFTER
     pace = _advance(pace.model_copy(update={"rate": apply_quota(pace.rate, quota)}), now)
     entered, flow = _enter(pace, share, ticket)
     if ticket is None:
-        # A tenant that comes new to the line of others would wait twice if it had to come back.
-        patience = _patience(pace) if pace.flows.active else SHORT_WAIT
-        if pace.free_at - now <= patience and (
-            idle or _count_before(entered, flow, flow.promised) < _EPSILON
-        ):
-            return _grant(entered, flow, None, now)
-        return _give_ticket(entered, flow, now)
-    if ticket.epoch != pace.epoch:
-        ticket = Ticket(epoch=pace.epoch, number=flow.calling - 1, at=ticket.at, flow=flow.key)
-    if idle or _is_due(entered, flow, ticket, now):
+        pace, flow, ticket = _issue(entered, flow, now)
+        entered, is_due = pace, ticket.at == max(pace.free_at, now) <= now + SHORT_WAIT
+    else:
+        if ticket.epoch != pace.epoch:
+            ticket = Ticket(epoch=pace.epoch, number=flow.calling - 1, at=ticket.at, flow=flow.key)
+        is_due = _is_due(entered, flow, ticket, now)
+    if is_due:
         return _grant(entered, flow, ticket, now)
     kept, entered, flow = _call_again(pace, entered, flow, ticket)
     return kept, _postpone(entered, flow, ticket, now)
 
 
 def _is_due(pace: Pace, flow: Flow, ticket: Ticket, now: datetime) -> bool:
-    """Return whether a ticket gets the next call time.
-
-    A caller that came on time waits longer, unless it would overtake another tenant.
-    An overdue one waits still longer; otherwise early callers would always take it.
-    """
-    wait, spacing = max(pace.free_at - now, _ZERO), pace.rate.spacing
-    if wait < LAST_MOMENT:
+    """Return whether a ticket gets the next call time."""
+    if pace.free_at - now < LAST_MOMENT:
         return True
-    ahead = _count_before_ticket(pace, flow, ticket)
+    at = _find_time(pace, _count_before_ticket(pace, flow, ticket), now)
+    return at - now <= _patience(flow, ticket)
+
+
+def _patience(flow: Flow, ticket: Ticket) -> timedelta:
     is_overdue = ticket.charged or ticket.number < flow.calling
-    if ticket.charged and not ticket.postponed:  # just rejected: another deployment may be free
-        return wait <= SHORT_WAIT_WITH_TICKET
-    near = _near(pace)
-    if is_overdue or ahead < 1:
-        overdue = SHORT_WAIT_WITH_TICKET + 2 * spacing
-        return wait <= (max(_patience(pace), overdue) if is_overdue else _patience(pace))
-    if now + SHORT_WAIT >= ticket.at and len(pace.flows.active) == 1:
-        return wait <= near + LATE_BY
-    return wait + ahead * spacing <= near
-
-
-def _near(pace: Pace) -> timedelta:
-    """Return how far call times are granted to callers that have others before them."""
-    return min(max(SHORT_WAIT, pace.rate.spacing), SHORT_WAIT_WITH_TICKET)
-
-
-def _patience(pace: Pace) -> timedelta:
-    """Return how far they are granted to a caller that is the next one."""
-    return _near(pace) + max(SHORT_WAIT, pace.rate.spacing)
+    return SHORT_WAIT_OVERDUE if is_overdue else SHORT_WAIT
 
 
 def _call_again(pace: Pace, entered: Pace, flow: Flow, ticket: Ticket) -> tuple[Pace, Pace, Flow]:
@@ -243,7 +234,7 @@ def _call_again(pace: Pace, entered: Pace, flow: Flow, ticket: Ticket) -> tuple[
     back = int(min(pace.lapsed, max(flow.calling - ticket.number, 0))) if is_uncharged else 0
     if not back:
         return pace, entered, flow
-    flow = replace(flow, calling=flow.calling - back)
+    flow = replace(flow, calling=flow.calling - back, head=flow.head - back * flow.stride)
     entered = entered.model_copy(
         update={
             "calling": pace.calling - back,
@@ -262,8 +253,8 @@ def give_tickets(
     tickets: list[Ticket] = []
     for _ in range(count):
         pace, flow = _enter(pace, share, None)
-        pace, answer = _give_ticket(pace, flow, now)
-        tickets.append(answer.ticket.model_copy(update={"postponed": 0}))
+        pace, _, ticket = _issue(pace, flow, now)
+        tickets.append(ticket)
     return pace, tuple(tickets)
 
 
@@ -277,7 +268,7 @@ def find_call(pace: Pace, ticket: Ticket, *, now: datetime, quota: Quota) -> dat
     calling = pace.calling if ticket.flow is None else flow.calling if flow else math.inf
     if ticket.epoch != pace.epoch or ticket.number < calling:
         return min(max(ticket.at, pace.stopped_until or ticket.at), now)
-    return locate(pace, ticket, now=now).at
+    return _find_time(pace, _count_before_ticket(pace, flow, ticket), now)
 
 
 def apply_throttle(
@@ -336,22 +327,22 @@ def is_same_place(one: Ticket | None, other: Ticket) -> bool:
     )
 
 
-def locate(pace: Pace, ticket: Ticket, *, now: datetime) -> Place:
+def locate(pace: Pace, ticket: Ticket, *, now: datetime, quota: Quota) -> Place:
     """Return the present place of a ticket in the line; the pace is not changed.
 
     A ticket whose number has passed, or that is of another line, is called next.
     """
-    pace = _advance(pace, now)
-    flow = pace.flows.find(ticket.flow or "")
-    ahead = _count_before_ticket(pace, flow, ticket) if ticket.epoch == pace.epoch else 0.0
-    at = max(pace.free_at, now) + ahead * pace.rate.spacing
+    pace = _advance(pace.model_copy(update={"rate": apply_quota(pace.rate, quota)}), now)
+    ahead = _count_before_ticket(pace, pace.flows.find(ticket.flow or ""), ticket)
+    speed = max(1 + pace.no_shows - pace.overtaking, SLOWEST)
+    at = max(pace.free_at, now) + ahead * pace.rate.spacing / speed
     return Place(ahead=math.ceil(ahead - _EPSILON), at=at)
 
 
 def find_next_call(pace: Pace, *, now: datetime, quota: Quota) -> datetime:
-    """Return when a caller without a ticket would call if it asked now."""
-    _, answer = reserve(pace, now=now, quota=quota)
-    return answer.at if isinstance(answer, CallTime) else answer.ticket.at
+    """Return when a caller that comes now would call."""
+    _, (ticket,) = give_tickets(pace, 1, now=now, quota=quota)
+    return ticket.at
 
 
 def burst_allowance(rate: AdaptiveRate) -> timedelta:
@@ -383,10 +374,8 @@ def _advance(pace: Pace, now: datetime) -> Pace:
 def _settle(pace: Pace) -> Pace:
     """Let the flows follow the line: numbers that it has passed are called in the flows."""
     flows = pass_numbers(pace.flows, math.floor(_EPSILON - _count_flowless(pace)))
-    flows, lost = settle_flows(flows, lag_calls=MAX_LAG / pace.rate.spacing)
-    if not lost and flows == pace.flows:
-        return pace
-    return pace.model_copy(update={"flows": flows, "calling": pace.calling + lost})
+    flows = settle_flows(flows)
+    return pace if flows == pace.flows else pace.model_copy(update={"flows": flows})
 
 
 def _count_flowless(pace: Pace) -> float:
@@ -400,11 +389,16 @@ def _count_before(pace: Pace, flow: Flow, number: int) -> float:
 
 def _count_before_ticket(pace: Pace, flow: Flow | None, ticket: Ticket) -> float:
     """Return how many calls come before that of a ticket."""
-    if ticket.charged:
+    if ticket.charged or ticket.epoch != pace.epoch:
         return 0.0
     if ticket.flow is None:
         return max(ticket.number - pace.calling, 0.0)
     return _count_before(pace, flow, int(ticket.number)) if flow else 0.0
+
+
+def _find_time(pace: Pace, ahead: float, now: datetime) -> datetime:
+    """Return when a number is called with so many before it, if nobody else comes."""
+    return max(pace.free_at, now) + ahead * pace.rate.spacing / (1 + pace.no_shows)
 
 
 def _enter(pace: Pace, share: Share, ticket: Ticket | None) -> tuple[Pace, Flow]:
@@ -428,14 +422,15 @@ def _count_granted(pace: Pace, now: datetime) -> int:
     return max(math.ceil((pace.free_at - now) / pace.rate.spacing) - 1, 0)
 
 
-def _grant(pace: Pace, flow: Flow, ticket: Ticket | None, now: datetime) -> tuple[Pace, CallTime]:
-    """Grant the next call time, and charge the flow once for each ticket."""
-    at, flows, promised = max(pace.free_at, now), pace.flows, pace.promised
-    ticket = ticket or Ticket(epoch=pace.epoch, number=flow.promised, flow=flow.key, at=at)
-    if ticket.charged or ticket.flow is None:
+def _grant(pace: Pace, flow: Flow, ticket: Ticket, now: datetime) -> tuple[Pace, CallTime]:
+    """Grant the next call time, and charge the flow once for each number."""
+    at, flows, promised, passed = max(pace.free_at, now), pace.flows, pace.promised, 0
+    comes_late = ticket.number < flow.calling and pace.lapsed >= 1
+    if ticket.charged or ticket.flow is None or comes_late:
         promised += max(1 - max(_count_flowless(pace), 0.0), 0.0)
     else:
-        if ticket.number == flow.promised or not flow.waiting:  # it does not wait in the line
+        passed = _count_late(pace, flow, ticket)
+        if not flow.waiting:  # its number has passed
             flow, promised = flow.issue(), promised + 1
         flows = flows.store(flow.call())
     call_time = CallTime(
@@ -445,27 +440,57 @@ def _grant(pace: Pace, flow: Flow, ticket: Ticket | None, now: datetime) -> tupl
         at_full_rate=pace.free_at > now,
         ticket=ticket.model_copy(update={"at": at, "charged": True}),
     )
+    no_shows = passed - comes_late
     return _settle(
         pace.model_copy(
             update={
                 "free_at": pace.free_at + pace.rate.spacing,
-                "calling": pace.calling + 1,
+                "calling": pace.calling + 1 + passed,
                 "promised": promised,
                 "flows": flows,
+                "lapsed": pace.lapsed + no_shows,
+                "no_shows": _mean(pace.no_shows, no_shows, 1 / NO_SHOW_CALLS),
+                "overtaking": _mean(pace.overtaking, 0.0, _part_of_call(pace)),
             }
         )
     ), call_time
 
 
-def _give_ticket(pace: Pace, flow: Flow, now: datetime) -> tuple[Pace, Postponed]:
+def _count_late(pace: Pace, flow: Flow, ticket: Ticket) -> int:
+    """Return how many numbers before a ticket pass when it is called: they have not come."""
+    late = _count_before_ticket(pace, flow, ticket) - MAX_LATE / pace.rate.spacing
+    return math.ceil(max(min(late, SHORT_WAIT / pace.rate.spacing, pace.flows.waiting - 1), 0.0))
+
+
+def _mean(before: float, value: float, part: float) -> float:
+    return round(max(before + (value - before) * part, 0.0), 6)
+
+
+def _part_of_call(pace: Pace) -> float:
+    """Return which part of `overtaking` one call is."""
+    return max(pace.rate.spacing / OVERTAKING_TIME, 1 / max(pace.calling, OVERTAKING_CALLS))
+
+
+def _issue(pace: Pace, flow: Flow, now: datetime) -> tuple[Pace, Flow, Ticket]:
     """Give the next number of a flow."""
-    number, flow = flow.promised, flow.issue()
+    waiting, flow = pace.flows.waiting, flow.issue()
+    ticket = Ticket(epoch=pace.epoch, number=flow.promised - 1, flow=flow.key, at=now)
     pace = pace.model_copy(update={"promised": pace.promised + 1, "flows": pace.flows.store(flow)})
-    ticket = Ticket(epoch=pace.epoch, number=number, flow=flow.key, at=now)
-    return pace, _postpone(pace, flow, ticket, now)
+    ahead = _count_before_ticket(pace, flow, ticket)
+    overtaken = max(1 - ahead / waiting, 0.0) if waiting else 0.0
+    overtaking = round(pace.overtaking + overtaken * _part_of_call(pace), 6)
+    ticket = ticket.model_copy(update={"at": _find_time(pace, ahead, now)})
+    return pace.model_copy(update={"overtaking": overtaking}), flow, ticket
 
 
 def _postpone(pace: Pace, flow: Flow, ticket: Ticket, now: datetime) -> Postponed:
-    at = max(pace.free_at, now) + _count_before_ticket(pace, flow, ticket) * pace.rate.spacing
+    ahead = _count_before_ticket(pace, flow, ticket)
+    at = _find_time(pace, ahead, now)
+    ask_at = at - _patience(flow, ticket)
+    if ahead <= 1:  # the first one may not come
+        ask_at = min(ask_at, pace.free_at - LAST_MOMENT / 2)
     ticket = ticket.model_copy(update={"at": at, "postponed": ticket.postponed + 1})
-    return Postponed(ticket=ticket, delay=min(max(at - now - LEAD, SHORTEST_DELAY), LONGEST_DELAY))
+    delay = ask_at - now
+    if LOOK_AGAIN < delay <= IN_PLACE:
+        delay /= 2  # the line may have become faster
+    return Postponed(ticket=ticket, delay=min(max(delay, SHORTEST_DELAY), LONGEST_DELAY))

@@ -19,6 +19,8 @@ from shared.adapters.clock import SystemClock
 from shared.limits.adaptive_rate import Quota
 from shared.limits.pacing import (
     DEFAULT_SHARE,
+    LEAD,
+    LONGEST_DELAY,
     CallTime,
     Pace,
     Postponed,
@@ -26,12 +28,17 @@ from shared.limits.pacing import (
     Ticket,
     apply_successes,
     apply_throttle,
+    find_call,
+    give_tickets,
     is_still_valid,
     reserve,
     start_pace,
 )
+from shared.stores.waiting_tasks import AHEAD, EVERY, NEXT_LOOK
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
+#: Seconds from the start of an invocation in which it does not call.
+GUARD = 4.0
 
 
 def at(seconds: float) -> datetime:
@@ -70,8 +77,6 @@ class Message:
     share: Share = DEFAULT_SHARE
     #: Calls that the service had accepted when it arrived, and when it was called.
     calls_before: tuple[int, int] = (0, 0)
-    #: The time of its call that the ledger expected at each look.
-    expected: list[tuple[float, float]] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -130,6 +135,8 @@ class World:
         self.events: list[tuple[float, int, Callable[[], None]]] = []
         self.command = 0
         self.visible: deque[Message] = deque()
+        #: What is visible in the waiting queue.
+        self.waiting: list[Message] = []
         self.free = [run.slots] * run.hosts
         self.pace = start_pace(run.quota, now=START)
         self.successes: list[list[datetime]] = [[] for _ in range(run.hosts)]
@@ -154,6 +161,7 @@ class World:
     def run(self) -> None:
         run = self.run_
         self._begin()
+        self._move()
         for when, rpm in run.changes:
             self.at(when, partial(setattr, run.service, "rpm", rpm))
         while self.events:
@@ -172,7 +180,10 @@ class World:
         self.messages += 1
         message = Message(self.messages, self.now, share=share)
         message.calls_before = len(self.run_.service.accepted), 0
-        self._show(message)
+        self.pace, (message.ticket,) = give_tickets(
+            self.pace, 1, now=at(self.now), quota=self.run_.quota, share=share
+        )
+        self._send(message)
 
     def _show(self, message: Message) -> None:
         self.visible.append(message)
@@ -182,7 +193,9 @@ class World:
         while self.visible and any(self.free):
             host = max(range(len(self.free)), key=self.free.__getitem__)
             self.free[host] -= 1
-            self._ask(self.visible.popleft(), host)
+            message = self.visible.popleft()
+            self.run_.busy += GUARD
+            self.at(self.now + GUARD, partial(self._ask, message, host))
 
     def _ask(self, message: Message, host: int) -> None:
         run, now = self.run_, self.time_of(host)
@@ -204,7 +217,13 @@ class World:
             self.at(when, lambda: self._look_again(message, host, turn, asked))
 
     def _postpone(self, message: Message, host: int, answer: Postponed) -> None:
-        self._put_back(message, answer.ticket, answer.delay.total_seconds())
+        message.ticket, wait = answer.ticket, answer.delay.total_seconds()
+        if answer.waits_in_place:
+            message.dequeues -= 1  # it asks again within the slot
+            self.run_.busy += wait
+            self.at(self.now + wait, partial(self._ask, message, host))
+            return
+        self._send(message)
         self._release(host)
 
     def _look_again(self, message: Message, host: int, turn: CallTime, asked: float) -> None:
@@ -230,7 +249,8 @@ class World:
                 call_time=turn,
                 retry_after=timedelta(seconds=refused),
             )
-            self._put_back(message, turn.ticket, refused)
+            message.ticket = turn.ticket
+            self._show_after(message, refused)
             run.busy += self.now - asked
             self._release(host)
             return
@@ -252,10 +272,32 @@ class World:
             self.successes[host].append(turn.at)
         self._release(host)
 
-    def _put_back(self, message: Message, place: Ticket, delay: float) -> None:
-        message.ticket = place
-        seen = self.now + math.ceil(delay) + self.random.uniform(0.0, self.run_.polling)
+    def _send(self, message: Message) -> None:
+        """Send a message to wait for the time of its ticket, as `stores.waiting_tasks` does."""
+        assert message.ticket
+        wait = (message.ticket.at - at(self.now)).total_seconds()
+        if wait > AHEAD.total_seconds():
+            hidden = min(wait - AHEAD.total_seconds(), LONGEST_DELAY.total_seconds())
+            self.at(self.now + math.ceil(hidden), partial(self.waiting.append, message))
+        else:
+            self._show_after(message, max(wait - LEAD.total_seconds(), 0.0))
 
+    def _move(self) -> None:
+        """Send what is due soon to the task queue, and the rest back."""
+        taken, now = tuple(self.waiting), at(self.now)
+        self.waiting.clear()
+        for message in taken:
+            assert message.ticket
+            due = find_call(self.pace, message.ticket, now=now, quota=self.run_.quota)
+            message.ticket = message.ticket.model_copy(update={"at": max(due, now)})
+            if due - now > AHEAD + NEXT_LOOK:
+                self._send(message)
+            else:
+                self._show_after(message, max((due - LEAD - now).total_seconds(), 0.0))
+        self.at(self.now + EVERY.total_seconds(), self._move)
+
+    def _show_after(self, message: Message, delay: float) -> None:
+        seen = self.now + math.ceil(delay) + self.random.uniform(0.0, self.run_.polling)
         self.at(seen, partial(self._show, message))
 
     def _release(self, host: int) -> None:

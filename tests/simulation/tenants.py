@@ -12,15 +12,14 @@ from functools import partial
 from typing import Final
 
 from shared.limits.adaptive_rate import Quota
-from shared.limits.pacing import Postponed, Share, Ticket, locate
-from tests.simulation.pools import Message, Run, Service, World, at
+from shared.limits.pacing import LEAD, Share, locate
+from tests.simulation.pools import GUARD, START, Message, Run, Service, World, at
 
 #: Seconds of a call; whatever they are, the quota counts calls.
 CALL_SECONDS: Final = 20.0
-#: Seconds until a ticket is due from which on its message waits in the waiting queue, between two
-#: looks of the mover, and in which it moves what is due.
-WAITING_QUEUE: Final = 55.0
-MOVER_PERIOD: Final = 5.0
+#: Seconds between two looks at what jobs that wait would see, and the part of the jobs.
+TELL_EVERY: Final = 300.0
+TELL_PART: Final = 7
 
 
 @dataclass(slots=True)
@@ -28,16 +27,14 @@ class SharedRun(Run):
     """A run with the jobs of several tenants, each with the time of its arrival."""
 
     jobs: Sequence[tuple[float, Share]] = ()
-    #: Share of the messages that are lost when they are put back.
+    #: Share of the messages that are lost when they are delivered.
     lost: float = 0.0
     #: A tenant whose messages all vanish at a time.
     vanishes: tuple[str, float] | None = None
-    #: Seconds before its time that a message is visible; None: as the ledger says.
-    lead: float | None = None
-    #: Seconds that a message waits in place, without a reservation, before it is put back.
-    hold: float = 0.0
-    #: What waits long is in a queue that a mover looks through.
-    mover: bool = False
+    #: From this second on, the times that jobs that wait would see are recorded now and then.
+    tells_from: float | None = None
+    #: A job, when it was looked at, and the expected time of its call.
+    told: list[tuple[Message, float, float]] = field(default_factory=list)
     everyone: list[Message] = field(default_factory=list)
     bytes: int = 0
     flows: int = 0
@@ -52,23 +49,33 @@ class SharedWorld(World):
 
     run_: SharedRun
 
-    def __init__(self, run: SharedRun) -> None:
-        super().__init__(run)
-        self.waiting: list[Message] = []
-
     def _begin(self) -> None:
         for when, share in self.run_.jobs:
             self.at(when, partial(self._arrive, share))
-        if self.run_.mover:
-            self.at(MOVER_PERIOD, self._move)
+        if self.run_.tells_from is not None:
+            self.at(self.run_.tells_from, self._tell)
 
     def _succeed(self) -> None:
         """No other job arrives for it."""
 
-    def _show(self, message: Message) -> None:
+    def _send(self, message: Message) -> None:
         if message.number > len(self.run_.everyone):
             self.run_.everyone.append(message)
-        super()._show(message)
+        super()._send(message)
+
+    def _show(self, message: Message) -> None:
+        """Show it, unless it is lost."""
+        if self.random.random() >= self.run_.lost:
+            super()._show(message)
+
+    def _tell(self) -> None:
+        """Tell jobs that wait when they are expected to be called, as the app does."""
+        run, now = self.run_, at(self.now)
+        for message in run.everyone[::TELL_PART]:
+            if message.called is None and message.ticket:
+                place = locate(self.pace, message.ticket, now=now, quota=run.quota)
+                run.told.append((message, self.now, (place.at - START).total_seconds()))
+        self.at(self.now + TELL_EVERY, self._tell)
 
     def _ask(self, message: Message, host: int) -> None:
         vanishes = self.run_.vanishes
@@ -79,53 +86,6 @@ class SharedWorld(World):
         if self.messages and self.command % 50 == 0:
             self.run_.bytes = max(self.run_.bytes, len(self.pace.model_dump_json()))
             self.run_.flows = max(self.run_.flows, len(self.pace.flows.flows))
-
-    def _postpone(self, message: Message, host: int, answer: Postponed) -> None:
-        run, due = self.run_, (answer.ticket.at - at(self.now)).total_seconds()
-        message.expected.append((self.now, self.now + due))
-        if due <= run.hold:
-            message.ticket = answer.ticket
-            message.dequeues -= 1
-            self.at(max(self.now + due - 1, self.now + 0.5), partial(self._ask, message, host))
-            return
-        if run.mover and due > WAITING_QUEUE:
-            message.ticket = answer.ticket
-            self._lose_or(partial(self.waiting.append, message))
-        else:
-            self._put_back(message, answer.ticket, self._delay(answer, due))
-        self._release(host)
-
-    def _delay(self, answer: Postponed, due: float) -> float:
-        if self.run_.lead is None:
-            return answer.delay.total_seconds()
-        return max(due - self.run_.lead, 1.0)
-
-    def _put_back(self, message: Message, place: Ticket, delay: float) -> None:
-        self._lose_or(partial(super()._put_back, message, place, delay))
-
-    def _lose_or(self, put_back: "partial[None]") -> None:
-        if self.random.random() >= self.run_.lost:
-            put_back()
-
-    def _move(self) -> None:
-        """Move what is due soon from the waiting queue to the task queue."""
-        lead = self.run_.lead or 0.0
-        left = list[Message]()
-        for message in self.waiting:
-            assert message.ticket
-            due = (
-                locate(self.pace, message.ticket, now=at(self.now)).at - at(self.now)
-            ).total_seconds()
-            if due > WAITING_QUEUE:
-                left.append(message)
-            else:
-                delay = max(due - lead, 0.0)
-                self.at(
-                    self.now + math.ceil(delay) + self.random.uniform(0, 0.5),
-                    partial(self._show, message),
-                )
-        self.waiting = left
-        self.at(self.now + MOVER_PERIOD, self._move)
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +104,7 @@ class Case:
     changes: tuple[tuple[float, float], ...] = ()
     #: Share of the quota that is left in the window.
     quota_left: float = 1.0
+    tells_from: float | None = None
 
 
 def flood(rpm: float, *, seed: int, lost: float = 0.0, cut: bool = False) -> Case:
@@ -200,6 +161,28 @@ def own_batch(rpm: float, *, seed: int) -> Case:
     return Case("single jobs beside the own batch", jobs, seconds, (60.0, seconds))
 
 
+def hours(
+    rpm: float, *, seed: int, arriving: float = 0.0, jobs_each: int = 5, lost: float = 0.0
+) -> Case:
+    """A backlog of three hours, and tenants that come all the time with a part of all jobs."""
+    chance, seconds = random.Random(seed), 3 * 3600.0  # noqa: S311 (a simulation)
+    jobs = [(0.0, Share("big"))] * int(rpm / 60 * seconds * (1 - arriving))
+    came, index = 0.0, 0
+    while arriving and came < seconds:
+        came, index = came + chance.expovariate(rpm / 60 * arriving / jobs_each), index + 1
+        jobs += [(came, Share(f"new-{index}"))] * jobs_each
+    return Case("hours", jobs, seconds, (60.0, seconds), lost=lost, tells_from=1800.0)
+
+
+def errors(run: SharedRun, tenant: str, *, since: float, until: float) -> list[float]:
+    """Return how wrong the told waits of a tenant were: 0.1, it took a tenth longer than told."""
+    return sorted(
+        (message.called - when) / (told - when) - 1
+        for message, when, told in run.told
+        if message.called and message.share.tenant == tenant and since <= told - when < until
+    )
+
+
 #: Requests a minute from which on ten minutes are enough to compare shares.
 SLOW: Final = 10.0
 
@@ -242,12 +225,9 @@ def simulate(
     *,
     hosts: int,
     seed: int,
-    lead: float | None = None,
-    hold: float = 0.0,
-    mover: bool = False,
 ) -> Figures:
     """Run a case with the ledger's own code."""
-    needed = rpm / 60 * (CALL_SECONDS * 1.15 + 9 + hold)
+    needed = rpm / 60 * (CALL_SECONDS * 1.15 + 5 + GUARD + LEAD.total_seconds())
     run = SharedRun(
         quota=Quota(rpm, growth=1.0),
         service=Service(rpm, 10),
@@ -261,9 +241,7 @@ def simulate(
         jobs=sorted(case.jobs, key=lambda job: job[0]),
         lost=case.lost,
         vanishes=case.vanishes,
-        lead=lead,
-        hold=hold,
-        mover=mover,
+        tells_from=case.tells_from,
     ).go()
     since, until = case.window
     called = [each for each in run.everyone if each.called is not None]

@@ -3,6 +3,7 @@
 import pytest
 
 from shared.limits.adaptive_rate import Quota
+from shared.limits.pacing import IN_PLACE
 from tests.simulation.pools import Run, Service
 
 WARM_UP = 900.0
@@ -25,7 +26,7 @@ def saturated(  # noqa: PLR0913 (what a run may vary)
         quota=Quota(rpm),
         service=Service(real or rpm, slice_seconds),
         hosts=hosts,
-        slots=max(2, int(1.2 * (real or rpm) / hosts) + 1),
+        slots=max(4, int(2.2 * (real or rpm) / hosts) + 2),
         seconds=seconds,
         backlog=max(40, int(3 * rpm)),
         changes=changes,
@@ -60,9 +61,9 @@ def test_hosts_that_look_at_their_queue_seldom_lose_no_turns(rpm: float) -> None
     assert run.dequeues(WARM_UP) <= 2.2
 
 
-def test_hosts_do_not_hold_slots_to_wait() -> None:
+def test_a_task_holds_a_slot_to_wait_for_less_than_a_minute() -> None:
     run = saturated(60)
-    assert run.busy / run.served <= 1.1
+    assert (run.busy - run.served) / len(run.done) <= IN_PLACE.total_seconds()
 
 
 @pytest.mark.parametrize("slice_seconds", [1, 10])
@@ -84,7 +85,7 @@ def test_a_burst_of_jobs_is_served_as_fast_as_the_quota_allows() -> None:
         quota=Quota(60),
         service=Service(60, 10),
         hosts=8,
-        slots=16,
+        slots=24,
         seconds=600,
         backlog=300,
         service_seconds=20,
@@ -108,9 +109,8 @@ def test_a_host_whose_clock_is_off_neither_stalls_nor_overruns_the_pool(
     assert run.dequeues(WARM_UP) <= 2.2
 
 
-@pytest.mark.parametrize("skew", [OFF, -OFF])
-def test_without_the_time_of_storage_that_host_would_stall_the_pool(skew: float) -> None:
-    run = saturated(60, skews=(skew,), corrected=False)
+def test_without_the_time_of_storage_a_host_ahead_of_time_would_stall_the_pool() -> None:
+    run = saturated(60, skews=(OFF,), corrected=False)
     assert run.used(WARM_UP, 3600, 60) < 0.1
 
 

@@ -5,23 +5,34 @@
 
 import pytest
 
-from shared.limits.pacing import Share
-from tests.simulation.tenants import Case, backlogged, flood, own_batch, simulate, vanished
+from tests.simulation.tenants import (
+    backlogged,
+    errors,
+    flood,
+    hours,
+    own_batch,
+    simulate,
+    vanished,
+)
 
 KILOBYTE = 1024
 EQUAL = {f"team-{index:02}": 1.0 for index in range(20)}
 
 
+def longest_wait(rpm: float) -> float:
+    """The longest that a new tenant waits beside one other, seconds: four calls, or twelve."""
+    return max(4 * 60 / rpm, 12.0)
+
+
 @pytest.mark.parametrize("hosts", [1, 4, 40])
-@pytest.mark.parametrize("seed", [1, 2])
-def test_the_first_picture_of_a_new_tenant_comes_within_twelve_seconds(
-    hosts: int, seed: int
-) -> None:
-    found = simulate(flood(60, seed=seed), 60, hosts=hosts, seed=seed)
-    assert len(found.newcomers) >= 10
-    assert max(wait for wait, _ in found.newcomers) <= 12
-    assert found.used >= 0.97
-    assert found.throttled <= 0.02
+@pytest.mark.parametrize("rpm", [6, 60])
+def test_the_first_picture_of_a_new_tenant_comes_soon(rpm: float, hosts: int) -> None:
+    for seed in (1, 2):
+        found = simulate(flood(rpm, seed=seed), rpm, hosts=hosts, seed=seed)
+        assert len(found.newcomers) >= 10
+        assert max(wait for wait, _ in found.newcomers) <= longest_wait(rpm)
+        assert found.used >= 0.97
+        assert found.throttled <= 0.02
 
 
 @pytest.mark.parametrize(
@@ -33,7 +44,8 @@ def test_shares_of_backlogged_tenants_follow_their_weights(
 ) -> None:
     case = backlogged(60, weights, seed=1, late=late, name="shares")
     found = simulate(case, 60, hosts=hosts, seed=1)
-    assert found.deviation <= 0.03
+    one_call = sum(weights.values()) / min(weights.values()) / 600 + 1e-9
+    assert found.deviation <= max(0.03, one_call)
     assert found.jain >= 0.99
     assert found.used >= 0.97
     assert found.throttled <= 0.02
@@ -55,14 +67,18 @@ def test_a_quota_cut_without_notice_is_found_while_tenants_come() -> None:
     assert found.throttled <= 0.02
 
 
-def test_lost_messages_cost_hardly_any_of_the_quota() -> None:
-    found = simulate(flood(60, seed=1, lost=0.05), 60, hosts=4, seed=1)
+@pytest.mark.parametrize("rpm", [6, 60, 600])
+def test_lost_messages_cost_hardly_any_of_the_quota(rpm: float) -> None:
+    found = simulate(flood(rpm, seed=1, lost=0.05), rpm, hosts=4, seed=1)
     assert found.used >= 0.97
-    assert max(wait for wait, _ in found.newcomers) <= 12
+    assert max(wait for wait, _ in found.newcomers) <= longest_wait(rpm)
 
 
-def test_a_tenant_whose_messages_vanish_takes_nothing_from_those_that_come_later() -> None:
-    found = simulate(vanished(60, seed=1), 60, hosts=4, seed=1)
+@pytest.mark.parametrize("rpm", [6, 60])
+def test_a_tenant_whose_messages_vanish_takes_nothing_from_those_that_come_later(
+    rpm: float,
+) -> None:
+    found = simulate(vanished(rpm, seed=1), rpm, hosts=4, seed=1)
     assert found.deviation <= 0.03
     assert found.used >= 0.97
 
@@ -75,13 +91,9 @@ def test_single_jobs_do_not_wait_behind_a_large_batch_of_their_own_tenant() -> N
     assert found.used >= 0.97
 
 
-@pytest.mark.parametrize("case", [flood(60, seed=1), vanished(60, seed=1)])
-def test_a_long_wait_in_place_without_a_reservation_keeps_nobody_waiting(case: Case) -> None:
-    found = simulate(case, 60, hosts=4, seed=1, lead=40, hold=60, mover=True)
-    assert max((wait for wait, _ in found.newcomers), default=0) <= 12
-    assert found.deviation <= 0.03
-    assert found.used >= 0.97
-    assert found.dequeues <= 2.2
+def test_a_task_is_delivered_once_or_twice() -> None:
+    for case in (flood(60, seed=1), backlogged(60, EQUAL, seed=1, late=100, name="late")):
+        assert simulate(case, 60, hosts=4, seed=1).dequeues <= 1.2
 
 
 def test_the_ledger_stays_small() -> None:
@@ -90,17 +102,28 @@ def test_the_ledger_stays_small() -> None:
     assert found.bytes < KILOBYTE
 
 
-def test_the_expected_time_of_jobs_an_hour_away_holds_though_other_tenants_come() -> None:
-    flooded = [(0.0, Share("big"))] * 3900
-    later = [(600.0 * n, Share(f"later-{n}")) for n in range(1, 6) for _ in range(60)]
-    case = Case("expected times", [*flooded, *later], 6600, (60, 6600))
-    run = simulate(case, 60, hosts=4, seed=1).run
-    hours = [
-        (each.called - asked, due - asked)
-        for each in run.everyone
-        if each.called and each.expected
-        for asked, due in each.expected[:1]
-        if due - asked > 3000
-    ]
-    assert len(hours) > 800
-    assert max(abs(waited / expected - 1) for waited, expected in hours) <= 0.2
+@pytest.mark.parametrize("lost", [0.0, 0.05])
+@pytest.mark.parametrize("rpm", [6, 60])
+def test_the_time_told_to_jobs_an_hour_away_holds_while_nobody_comes(
+    rpm: float, lost: float
+) -> None:
+    found = simulate(hours(rpm, seed=1, lost=lost), rpm, hosts=4, seed=1)
+    wrong = errors(found.run, "big", since=3000, until=4200)
+    assert len(wrong) > 2 * rpm
+    assert max(wrong[-1], -wrong[0]) <= 0.1
+
+
+@pytest.mark.parametrize(("arriving", "jobs_each"), [(0.15, 20), (0.33, 5)])
+def test_the_time_told_to_jobs_an_hour_away_holds_while_tenants_come_as_they_did(
+    arriving: float, jobs_each: int
+) -> None:
+    case = hours(60, seed=1, arriving=arriving, jobs_each=jobs_each)
+    wrong = errors(simulate(case, 60, hosts=4, seed=1).run, "big", since=3000, until=4200)
+    assert len(wrong) > 120
+    assert max(wrong[-1], -wrong[0]) <= 0.2
+
+
+def test_the_time_told_at_a_small_quota_holds_for_most_jobs_while_tenants_come() -> None:
+    case = hours(6, seed=1, arriving=0.33)
+    wrong = errors(simulate(case, 6, hosts=4, seed=1).run, "big", since=3000, until=4200)
+    assert sum(abs(each) <= 0.2 for each in wrong) >= 0.9 * len(wrong) > 12

@@ -16,7 +16,7 @@ from ...config.settings import Configuration
 from ...errors import ImageJobsError, NewerRecord, RecordGone, Unavailable, UnreadableRecord
 from ...limits.adaptive_rate import Quota
 from ...limits.budget import MILLION, CostReservation, NoBudget, SettledCost, to_millionths
-from ...limits.pacing import LEAD, Postponed, Share, Ticket
+from ...limits.pacing import SHORT_WAIT, Postponed, Share, Ticket
 from ...limits.pool_ledger import (
     AcquireRequest,
     AcquireResult,
@@ -50,19 +50,28 @@ class ReservationRequest:
 async def acquire_reservation(
     request: ReservationRequest, pools: PoolLedgers, clock: Clock
 ) -> AcquireResult:
-    """Return a reservation to use at once, or how long to wait; raises `StoreUnavailable`."""
+    """Return a reservation to use at once, or how long to wait; raises `StoreUnavailable`.
+
+    A wait in place holds the message and no reservation, so that others can come before it.
+    """
     while True:
         answer = await _acquire(request, pools)
-        if not isinstance(answer, Reservation):
+        if isinstance(answer, CircuitOpen):
             return answer
-        call_time = answer.call_time
-        if clock.now() + call_time.wait >= request.give_up_at:
-            return Postponed(ticket=call_time.ticket, delay=call_time.wait)
-        if not call_time.wait:
+        if isinstance(answer, Reservation):
+            ticket, wait = answer.call_time.ticket, answer.call_time.wait
+        else:
+            ticket, wait = answer.ticket, answer.delay
+        if clock.now() + wait >= request.give_up_at:
+            return Postponed(ticket=ticket, delay=wait)
+        if isinstance(answer, Reservation):
+            if not wait or await pools.wait_for(answer):
+                return answer
+        elif answer.waits_in_place:
+            await clock.sleep(wait.total_seconds())
+        else:
             return answer
-        if await pools.wait_for(answer):
-            return answer
-        request = replace(request, ticket=call_time.ticket)
+        request = replace(request, ticket=ticket)
 
 
 async def _acquire(request: ReservationRequest, pools: PoolLedgers) -> AcquireResult:
@@ -120,7 +129,11 @@ async def take_tickets(record: JobRecord, world: World, configuration: Configura
             if soonest is None:
                 continue
             deployment, at = soonest
-            if at > now + LEAD and record.run == 1 and await world.records.read(record.job_id):
+            if (
+                at > now + SHORT_WAIT
+                and record.run == 1
+                and await world.records.read(record.job_id)
+            ):
                 return record
             quota = Quota(rpm=deployment.rpm or 0.0)
             _, _, indices = by_pool.setdefault(deployment.pool, (quota, at, []))

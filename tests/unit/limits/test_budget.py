@@ -149,6 +149,19 @@ def test_a_ledger_of_one_cost_that_an_earlier_version_stored_is_certain_of_it() 
     assert DayLedger.model_validate({"spent": 5, "certain": 2}).certain == 2
 
 
+def test_what_a_newer_version_keeps_in_a_ledger_survives_every_change_by_this_one() -> None:
+    ledger = DayLedger()
+    for _ in range(2):
+        ledger, _ = reserve(ledger, a_hold(100, "shop"), limit=None)
+    stored = settle(ledger, "1", SettledCost(50, 60)).model_dump(mode="json")
+    for each in (stored, stored["held"]["2"], stored["tenants"]["shop"]):
+        each["newer"] = ["kept"]
+    ledger, number = reserve(DayLedger.model_validate(stored), a_hold(7, "shop"), limit=None)
+    after = settle(ledger, str(number), SettledCost(5, 5)).model_dump(mode="json")
+    for each in (after, after["held"]["2"], after["tenants"]["shop"]):
+        assert each["newer"] == ["kept"]
+
+
 def test_a_ledger_of_a_later_version_is_not_read() -> None:
     with pytest.raises(ValidationError, match="version"):
         DayLedger.model_validate({"version": 2})

@@ -10,13 +10,13 @@ from pydantic import ValidationError
 
 from shared.limits.adaptive_rate import Quota
 from shared.limits.pacing import (
-    IDLE_AFTER,
     LONGEST_DELAY,
     SHORT_WAIT,
-    SHORT_WAIT_WITH_TICKET,
+    SHORT_WAIT_OVERDUE,
     SHORTEST_DELAY,
     CallTime,
     Pace,
+    Place,
     Postponed,
     Share,
     Ticket,
@@ -70,6 +70,9 @@ class Counter:
         assert isinstance(answer, Postponed)
         return answer
 
+    def place(self, ticket: Ticket) -> Place:
+        return locate(self.pace, ticket, now=self.now, quota=self.quota)
+
     def fill(self) -> None:
         """Give away every turn that can be waited for."""
         while isinstance(self.acquire(), CallTime):
@@ -98,15 +101,15 @@ def test_whoever_comes_back_when_told_gets_their_turn() -> None:
     places = [counter.number() for _ in range(20)]
     counter.now += places[-1].delay
     turn = counter.call_time(places[-1].ticket)
-    assert turn.wait <= SHORT_WAIT_WITH_TICKET
+    assert turn.wait <= SHORT_WAIT_OVERDUE
 
 
 def test_whoever_has_a_number_goes_before_those_who_come_without() -> None:
     counter = Counter()
     counter.fill()
     place = counter.number()
-    counter.now += place.delay
     assert isinstance(counter.acquire(), Postponed)
+    counter.now += place.delay
     counter.call_time(place.ticket)
 
 
@@ -194,7 +197,7 @@ def test_low_priority_waits_while_normal_jobs_do() -> None:
     counter.fill()
     low = counter.number(share=LOW)
     normal = [counter.number() for _ in range(8)]
-    due = [locate(counter.pace, each.ticket, now=counter.now) for each in (low, normal[-1])]
+    due = [counter.place(each.ticket) for each in (low, normal[-1])]
     assert [place.ahead for place in due] == [9, 8]
 
 
@@ -208,7 +211,7 @@ def test_low_priority_gets_one_call_in_ten_and_does_not_starve() -> None:
     counter.fill()
     [counter.number() for _ in range(100)]
     low = [counter.number(share=LOW).ticket for _ in range(3)]
-    ahead = [locate(counter.pace, each, now=counter.now).ahead for each in low]
+    ahead = [counter.place(each).ahead for each in low]
     assert ahead == [10, 21, 32]
 
 
@@ -216,10 +219,9 @@ def test_a_tenant_that_comes_new_does_not_wait_behind_the_line_of_another() -> N
     counter = Counter()
     [counter.call_time(share=Share("flood")) for _ in range(6)]
     [counter.number(share=Share("flood")) for _ in range(1000)]
-    turn = counter.call_time(share=Share("newcomer"))
-    assert turn.at == START + 6 * SECOND
-    second = counter.number(share=Share("newcomer"))
-    assert locate(counter.pace, second.ticket, now=counter.now).ahead == 1
+    first, second = (counter.number(share=Share("newcomer")) for _ in range(2))
+    assert first.ticket.at == START + 6 * SECOND
+    assert counter.place(second.ticket).ahead == 2
 
 
 def test_tickets_of_the_version_before_are_called_first_and_in_their_order() -> None:
@@ -232,12 +234,12 @@ def test_tickets_of_the_version_before_are_called_first_and_in_their_order() -> 
     ]
     counter.pace = counter.pace.model_copy(update={"promised": counter.pace.promised + 5})
     new = counter.number().ticket
-    ahead = [locate(counter.pace, each, now=counter.now).ahead for each in (*old, new)]
+    ahead = [counter.place(each).ahead for each in (*old, new)]
     assert ahead == [0, 1, 2, 3, 4, 5]
     counter.now += 6 * SECOND
     times = [counter.call_time(each).at for each in old]
     assert times == sorted(times)
-    assert locate(counter.pace, new, now=counter.now).ahead == 0
+    assert counter.place(new).ahead == 0
 
 
 def test_calls_of_the_version_before_are_charged_to_whoever_is_next() -> None:
@@ -251,8 +253,49 @@ def test_calls_of_the_version_before_are_charged_to_whoever_is_next() -> None:
             "free_at": counter.pace.free_at + 2 * SECOND,
         }
     )
-    last = locate(counter.pace, tickets[-1], now=counter.now)
+    last = counter.place(tickets[-1])
     assert (last.ahead, last.at) == (1, counter.pace.free_at + SECOND)
+
+
+def test_a_number_passes_when_one_well_behind_it_is_called_and_is_next_if_it_comes() -> None:
+    counter = Counter()
+    counter.fill()
+    places = [counter.number().ticket for _ in range(9)]
+    counter.now += 5 * SECOND
+    counter.call_time(places[3])
+    assert counter.place(places[4]).ahead == 2, "two that may still come"
+    late = counter.call_time(places[0])
+    assert late.wait <= SHORT_WAIT_OVERDUE
+    assert counter.place(places[4]).ahead == 2, "it is counted once"
+
+
+def test_where_many_do_not_come_the_others_are_told_to_come_sooner() -> None:
+    counter = Counter()
+    counter.fill()
+    places = [counter.number().ticket for _ in range(200)]
+    for place in places[:100:2]:  # every other one is lost
+        counter.now = max(counter.place(place).at - SHORT_WAIT, counter.now)
+        counter.acquire(place)
+    last = counter.place(places[190])
+    assert last.at - counter.now < 0.8 * last.ahead * SECOND
+
+
+def test_the_told_time_counts_on_as_many_newcomers_as_came_lately() -> None:
+    counter = Counter()
+    share = Share("flood")
+    counter.fill()
+    places = [counter.number(share=share).ticket for _ in range(2000)]
+    for index, place in enumerate(places[:400]):
+        counter.now = max(counter.place(place).at - 4 * SECOND, counter.now)
+        counter.call_time(place, share=share)
+        if index % 3 == 2:  # one call of four
+            newcomer = counter.acquire(share=Share(f"newcomer {index}"))
+            while isinstance(newcomer, Postponed):
+                counter.now += newcomer.delay
+                newcomer = counter.acquire(newcomer.ticket)
+    last = counter.place(places[-1])
+    assert last.ahead == 1600
+    assert 1.25 < (last.at - counter.now) / (last.ahead * SECOND) < 1.4
 
 
 def test_success_under_pressure_is_told_and_lifts_a_rate_that_was_cut() -> None:
@@ -268,7 +311,7 @@ def test_success_under_pressure_is_told_and_lifts_a_rate_that_was_cut() -> None:
 @pytest.mark.parametrize(("rpm", "at_once"), [(6, 1), (60, 1), (120, 1), (600, 5), (6000, 50)])
 def test_as_many_go_at_once_as_half_a_second_holds(rpm: float, at_once: int) -> None:
     counter = Counter(rpm)
-    counter.now += IDLE_AFTER
+    counter.now += 5 * SECOND
     for _ in range(at_once + 1):
         counter.acquire()
     assert [turn.wait for turn in counter.turns].count(timedelta()) == at_once
@@ -297,9 +340,7 @@ def test_turns_are_spaced_by_the_rate_whoever_asks_and_when(
             assert SHORTEST_DELAY <= answer.delay <= LONGEST_DELAY
             places.append((answer.ticket, share))
         else:
-            assert (
-                timedelta() <= answer.wait <= SHORT_WAIT_WITH_TICKET + 2 * counter.pace.rate.spacing
-            )
+            assert timedelta() <= answer.wait <= SHORT_WAIT_OVERDUE
     spacing, slack = counter.pace.rate.spacing, burst_allowance(counter.pace.rate)
     times = [turn.at for turn in counter.turns]
     assert times == sorted(times)

@@ -1,5 +1,7 @@
+import json
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from shared.images_api.outcomes import MEANINGS, Outcome, OutcomeKind
 from shared.limits.adaptive_rate import Quota
@@ -14,7 +16,8 @@ from shared.limits.circuit_breaker import (
     CallFeedback,
     feedback_of,
 )
-from shared.limits.pacing import Postponed
+from shared.limits.fair_queue import pack_queue
+from shared.limits.pacing import Postponed, Share
 from shared.limits.pool_ledger import (
     LEASE_MARGIN,
     AcquireRequest,
@@ -27,6 +30,7 @@ from shared.limits.pool_ledger import (
     mark_sent,
     probe_now,
     report,
+    take_tickets,
 )
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
@@ -300,3 +304,51 @@ def test_calls_one_by_one_do_not_show_how_many_a_pool_answers() -> None:
         pool.report(pool.reservation(), CallFeedback("accepted"))
     assert not is_answering(pool.ledger, now=pool.now)
     assert not is_answering(None, now=pool.now)
+
+
+def with_more(stored: Any) -> Any:  # noqa: ANN401 (whatever JSON holds)
+    """Return a document with a field of a newer version in each of its objects that has fields."""
+    if isinstance(stored, dict):
+        more = {} if not stored or set(stored) & {"one", ""} else {"newer": [1, {"of": "it"}]}
+        return {name: with_more(value) for name, value in stored.items()} | more
+    return [with_more(each) for each in stored] if isinstance(stored, list) else stored
+
+
+def test_what_a_newer_version_keeps_in_a_ledger_survives_every_change_by_this_one() -> None:
+    pool = Pool()
+    first, second, third = (pool.reservation("one") for _ in range(3))
+    pool.report(first, BLOCKED)
+    pool.report(second, WRONG)
+    pool.report(third, DOWN)
+    pool.now += timedelta(hours=1)
+    ledger = pool.ledger
+    assert ledger
+    given: dict[str, Any] = {"pool": "pool", "quota": Quota(600), "now": pool.now}
+    ledger, _ = take_tickets(ledger, 300, share=Share("a"), **given)
+    queue = ledger.pace.flows
+    kept = replace(queue, more=(7,), flows=tuple(replace(f, more=("new",)) for f in queue.flows))
+    stored = with_more(json.loads(ledger.model_dump_json()))
+    stored["pace"]["flows"] = pack_queue(kept)
+    pool.ledger = Ledger.model_validate_json(json.dumps(stored))
+
+    probe = pool.reservation("one")
+    pool.report(probe, CallFeedback("throttled", retry_after=1))
+    pool.ledger, _ = take_tickets(pool.ledger, 1, share=Share("a"), **given)
+    pool.ledger = probe_now(pool.ledger, now=pool.now)
+    after = json.loads(pool.ledger.model_dump_json())
+    assert after["newer"] == after["pace"]["newer"] == after["pace"]["rate"]["newer"]
+    assert all("newer" in alarm for alarm in after["owed"][: len(stored["owed"])])
+    flows = Ledger.model_validate(after).pace.flows
+    assert (flows.more, flows.flows[0].more) == ((7,), ("new",))
+
+
+def test_what_a_newer_version_keeps_of_a_circuit_survives_a_probe() -> None:
+    pool = Pool()
+    pool.report(pool.reservation(), BLOCKED)
+    assert pool.ledger
+    stored = json.loads(pool.ledger.model_dump_json())
+    stored["circuits"][""]["newer"] = "kept"
+    pool.ledger = Ledger.model_validate_json(json.dumps(stored))
+    pool.now += FIRST_INTERVAL
+    pool.report(pool.reservation(), BLOCKED)
+    assert json.loads(pool.ledger.model_dump_json())["circuits"][""]["newer"] == "kept"

@@ -23,7 +23,7 @@ async def posted(it: Drop, count: int) -> None:
 
 async def test_the_running_jobs_of_a_cancelled_batch_are_cancelled_and_it_completes() -> None:
     it = Drop()
-    await posted(it, 3)
+    await posted(it, 90)
     await cancel_batch(it.batch.batch_id, it.world, it.scene.configuration)
     it.scene.take_sent()
     await it.run()
@@ -31,7 +31,7 @@ async def test_the_running_jobs_of_a_cancelled_batch_are_cancelled_and_it_comple
     (event,) = it.events
     made, cancelled = event["data"]["succeeded"], event["data"]["cancelled"]
     assert cancelled > 0
-    assert made + cancelled == 3
+    assert made + cancelled == 90
     assert len(it.world.endpoint.requests) == made
 
 

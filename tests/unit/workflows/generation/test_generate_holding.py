@@ -234,9 +234,9 @@ async def test_a_job_that_was_held_until_its_deadline_says_why() -> None:
 
 async def test_low_priority_goes_last() -> None:
     scene = Scene(configured(FOUNDRY_DEPLOYMENTS=deployments("one", rpm=4)))
-    for number, priority in enumerate(["normal", "low", "normal", "normal", "normal"]):
+    for number, priority in enumerate(["normal", "low", *["normal"] * 6]):
         job = JOB | {"job_id": f"fox-{number + 1}", "priority": priority}
         scene.submit(job, message_id=f"message-{number}")
     await scene.run()
-    starts = {n: scene.record(f"fox-{n}").attempts[0].started_at for n in range(1, 6)}
+    starts = {n: scene.record(f"fox-{n}").attempts[0].started_at for n in range(1, 9)}
     assert max(starts, key=lambda number: starts[number]) == 2

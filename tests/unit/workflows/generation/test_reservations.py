@@ -97,13 +97,32 @@ async def test_no_number_is_taken_where_another_quota_is_free() -> None:
 
 async def test_one_number_is_taken_where_every_quota_is_busy_and_at_the_quickest() -> None:
     world = World()
-    await world.take("slow", times=2, rpm=2)
-    await world.take("fast", times=7)
+    await world.take("slow", times=9, rpm=2)
+    await world.take("fast", times=90)
     wish = world.wish(deployment("slow", rpm=2), deployment("fast"))
     answer = await world.acquire_reservation(wish)
     assert isinstance(answer, Postponed)
     assert answer.ticket.pool == "fast"
-    assert (world.numbers("slow"), world.numbers("fast")) == (1, 2)
+    assert (world.numbers("slow"), world.numbers("fast")) == (8, 85)
+
+
+async def test_a_wait_of_less_than_a_minute_is_waited_in_place_without_a_reservation() -> None:
+    world = World()
+    await world.take("one", times=30)
+    began, newcomer = world.clock.now(), AcquireRequest("one", "one", Quota(60), LIMIT, Share("b"))
+    sleep, granted = world.clock.sleep, list[Reservation]()
+
+    async def come_meanwhile(seconds: float) -> None:
+        await sleep(seconds)
+        if not granted and isinstance(answer := await world.pools.acquire(newcomer), Reservation):
+            granted.append(answer)
+
+    world.clock.sleep = come_meanwhile  # type: ignore[method-assign]  # for this test
+    answer = await world.acquire_reservation(world.wish(deployment("one")))
+    assert isinstance(answer, Reservation)
+    assert granted
+    assert granted[0].call_time.at < answer.call_time.at
+    assert world.clock.now() == answer.call_time.at > began
 
 
 async def test_a_place_that_is_held_is_asked_for_first() -> None:
