@@ -138,6 +138,23 @@ def test_what_could_not_be_read_is_said_and_not_shown_as_nothing(page: Page) -> 
     expect(page.locator("#line summary")).to_contain_text("cost unknown")
 
 
+def test_calls_that_wait_past_their_time_are_said_on_the_status_page(page: Page) -> None:
+    waiting: dict[str, object] = {}
+
+    def answered(route: Route) -> None:
+        told = route.fetch().json()
+        told["waiting"] |= waiting
+        route.fulfill(json=told)
+
+    page.evaluate("address => { location.hash = address }", "page=status")
+    line = page.locator("#page li").filter(has_text="Calls that wait for their time")
+    expect(line).to_contain_text("No call waits")
+    waiting |= {"tasks": 3, "late_seconds": 340}
+    page.route("**/api/overview", answered)
+    page.reload()
+    expect(line).to_contain_text("3 calls, late by 5 min 40 s")
+
+
 def test_without_a_budget_no_amount_is_claimed(page: Page) -> None:
     def answered(route: Route) -> None:
         told = route.fetch().json()
