@@ -9,6 +9,7 @@ import logging
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Final
 
 _LOG: Final = logging.getLogger("image_jobs")
@@ -16,6 +17,9 @@ _LOG: Final = logging.getLogger("image_jobs")
 _RESOLUTION: Final = timedelta(seconds=1)
 #: A clock that is off by less is left alone: what replies allow differs by as much.
 TOLERANCE: Final = timedelta(seconds=0.5)
+
+#: Reads a time of HTTP; `ValueError` if it is none. Replies of one second have the same text.
+read_time: Final = lru_cache(maxsize=16)(parsedate_to_datetime)
 
 
 class SystemClock:
@@ -39,7 +43,7 @@ class SystemClock:
         The service read its clock between request and reply, so a slow reply corrects little.
         """
         try:
-            told = parsedate_to_datetime(date)
+            told = read_time(date)
         except ValueError:
             return
         if told.tzinfo is None:

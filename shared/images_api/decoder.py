@@ -68,6 +68,7 @@ _WHITESPACE = b" \t\r\n"
 #: A character that base64 has not, or the end of padding with more text after it.
 _NOT_BASE64 = re.compile(rb"[^A-Za-z0-9+/=]|=(?=[^=])")
 _PAD = ord("=")
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
 #: The alphabet of URLs (RFC 4648, section 5) in that of all others.
 _STANDARD = bytes.maketrans(b"-_", b"+/")
 _DATA_URI = b"data:"
@@ -103,6 +104,25 @@ class Base64Stream:
         except ValueError as error:
             raise UnreadableReply(_describe_fault(b"=" * self._padded + solid)) from error
 
+    def feed_plain(self, text: bytes) -> bytes | None:
+        """Decode a text that has nothing but the alphabet; None, and no change, if it has more.
+
+        Decoding proves it: no other look at the text is needed.
+        """
+        if not self._started or self._padded:
+            return None
+        joined = memoryview(self._carry + text if self._carry else text)
+        whole = len(joined) & ~3
+        left = bytes(joined[whole:])
+        if left.strip(_ALPHABET) or not whole or joined[whole - 1] == _PAD:
+            return None
+        try:
+            decoded = pybase64.b64decode(joined[:whole], validate=True)
+        except ValueError:
+            return None
+        self._carry = left
+        return decoded
+
     def finish(self) -> bytes:
         """Decode the remainder at the end of the text, with or without padding."""
         left = self._carry.translate(_STANDARD, _WHITESPACE)
@@ -132,7 +152,7 @@ class Base64Stream:
             raise ValueError("text after the padding")
         whole = len(text) & ~3
         # validate=True is also faster: 11.8 GB/s instead of 2.0 (pybase64 1.5, AVX2).
-        decoded = pybase64.b64decode(text[:whole], validate=True)
+        decoded = pybase64.b64decode(memoryview(text)[:whole], validate=True)
         padded = self._padded or (whole > 0 and text[whole - 1] == _PAD)
         if padded and whole < len(text):
             raise ValueError("text after the padding")
@@ -241,6 +261,8 @@ class ReplyDecoder:
             raise self._fault
         events: list[PictureEvent | PreviewEvent] = []
         data = self._start + chunk
+        if self._body and (plain := self._body.feed_plain(data)) is not None:
+            return plain
         if not self._body:
             data = data.lstrip(_WHITESPACE)
             self._body = self._recognise(data)
@@ -310,6 +332,18 @@ class _JsonBody:
             if extract is Boundary.END:
                 self.index += 1
 
+    def feed_plain(self, chunk: bytes) -> list[PictureEvent | PreviewEvent] | None:
+        """Return the data of a chunk from the middle of a picture; None if it may be another."""
+        data = self.decode_plain(chunk)
+        return None if data is None else [data]
+
+    def decode_plain(self, chunk: bytes) -> PictureData | None:
+        """Return the data of a chunk, as `feed_plain` does."""
+        if not (self._base64 and self.extractor.is_inside):
+            return None
+        data = self._base64.feed_plain(chunk)
+        return None if data is None else PictureData(self.index, data)
+
     def _decode(self, stream: Base64Stream, extract: Extract) -> Iterator[PictureEvent]:
         data = stream.finish() if isinstance(extract, Boundary) else stream.feed(extract)
         if data:
@@ -342,6 +376,13 @@ class _EventBody:
     def feed(self, chunk: bytes) -> Iterator[PictureEvent | PreviewEvent]:
         for part in self._events.feed(chunk):
             yield from self._take(part)
+
+    def feed_plain(self, chunk: bytes) -> list[PictureEvent | PreviewEvent] | None:
+        """Return the data of a chunk from the middle of a picture; None if it may be another."""
+        if self._faulty or not self._events.is_inside:
+            return None
+        data = self._body.decode_plain(chunk)
+        return None if data is None else [*self._filter(data)]
 
     def finish(self) -> ReplyRest:
         for part in self._events.finish():

@@ -93,6 +93,11 @@ class JsonExtractor:
                         self._extracted += 1
                         yield Boundary.END
 
+    @property
+    def is_inside(self) -> bool:
+        """Whether the next byte belongs to an extracted string, or ends it."""
+        return self._state is _State.EXTRACTED and not self._cut
+
     def read_member(self, member: str) -> str:
         """Return the text of a top-level member before the current string, or ""."""
         try:

@@ -65,6 +65,11 @@ class EventStream:
                 yield from self._end_line()
             at = stop + 1
 
+    @property
+    def is_inside(self) -> bool:
+        """Whether the next byte belongs to a line of data, or ends it."""
+        return self._in_data
+
     def finish(self) -> Iterator[EventPart]:
         """Yield the last parts at the end of the stream."""
         yield from self._end_line()

@@ -4,13 +4,13 @@ import base64
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import quote
 
 from ...errors import AlreadyExists, BlobLeased, StaleVersion, TagsRefused, UnreadableCursor
 from ...ports import Blob, BlobPage, Body
+from ..clock import read_time
 from .rest import Response, StorageClient, StorageRefusal
 
 _META: Final = "x-ms-meta-"
@@ -193,7 +193,7 @@ def _blob(response: Response) -> Blob:
 
 
 def _moment(text: str | None) -> datetime | None:
-    return parsedate_to_datetime(text) if text else None
+    return read_time(text) if text else None
 
 
 def _page(body: bytes) -> BlobPage:

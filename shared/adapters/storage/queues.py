@@ -7,7 +7,6 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
-from email.utils import parsedate_to_datetime
 from html import escape
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
@@ -16,6 +15,7 @@ from urllib.parse import quote
 from ...errors import NoSuchQueue, TooLarge
 from ...jobs.parsing import MAX_MESSAGE_BYTES
 from ...ports import ReceivedMessage, SentMessage
+from ..clock import read_time
 from .rest import StorageClient, StorageRefusal
 
 if TYPE_CHECKING:
@@ -65,14 +65,14 @@ class RestQueues:
             )
         return SentMessage(
             message_id=_find("MessageId", response.body) or "",
-            inserted_at=parsedate_to_datetime(_find("InsertionTime", response.body) or ""),
+            inserted_at=read_time(_find("InsertionTime", response.body) or ""),
             receipt=_find("PopReceipt", response.body) or "",
         )
 
     async def oldest(self, queue: str) -> datetime | None:
         """Return when the message that is next in line was sent; None when none waits."""
         inserted = _find("InsertionTime", await self._peek(queue, 1))
-        return parsedate_to_datetime(inserted) if inserted else None
+        return read_time(inserted) if inserted else None
 
     async def peek(self, queue: str, *, limit: int) -> list[str]:
         """Return the texts of up to `limit` visible messages (32 at most), and take none."""
@@ -141,7 +141,7 @@ def _received(message: "Element") -> ReceivedMessage:
         message_id=message.findtext("MessageId", ""),
         receipt=message.findtext("PopReceipt", ""),
         text=message.findtext("MessageText", ""),
-        until=parsedate_to_datetime(message.findtext("TimeNextVisible", "")),
+        until=read_time(message.findtext("TimeNextVisible", "")),
     )
 
 
