@@ -16,6 +16,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cache
 from http import HTTPStatus
 from typing import Final
 from urllib.parse import urlsplit
@@ -30,6 +31,7 @@ from ..ports import Tokens
 from ..stores.inputs import Inputs
 from ..vocabulary import USER_AGENT, extension_of
 from .foundry_transport import Evidence, FoundryReply, describe_error, open_session
+from .storage.rest import find_proxy
 
 _CRLF: Final = b"\r\n"
 #: Failures that aiohttp means to come before the first byte; believed only with the evidence.
@@ -267,6 +269,7 @@ class FoundryEndpoint:
                 headers=headers,
                 allow_redirects=False,
                 timeout=self._timeout,
+                proxy=_find_proxy(urlsplit(url)._replace(path="", query="").geturl()),
                 trace_request_ctx=evidence,
             )
         except Exception as error:
@@ -284,6 +287,15 @@ def _failure(error: Exception, evidence: Evidence, host: str) -> NotSent | NoRep
     if not evidence.connected and isinstance(error, _BEFORE_SENDING):
         return NoConnection(f"no connection to {host}: {describe_error(error)}")
     return NoReply(f"{host} took the request and gave no reply: {describe_error(error)}")
+
+
+@cache
+def _find_proxy(origin: str) -> str | None:
+    """Return the proxy of an endpoint, looked up once.
+
+    `trust_env` would look it up, and into ~/.netrc, in two threads for each call.
+    """
+    return find_proxy(origin)
 
 
 def _host(url: str) -> str:

@@ -51,7 +51,7 @@ def open_session(
 ) -> aiohttp.ClientSession:
     """Return a session that keeps no connection and no cookie; open it within an event loop.
 
-    Without a resolver names are looked up by the system, and proxies are those of the environment.
+    Without a resolver names are looked up by the system.
     """
     return aiohttp.ClientSession(
         connector=aiohttp.TCPConnector(
@@ -67,8 +67,6 @@ def open_session(
         max_line_size=MAX_HEADER_BYTES,
         max_field_size=MAX_HEADER_BYTES,
         trace_configs=[_tracing()],
-        # HTTPS_PROXY and NO_PROXY, as the storage SDK has it; a proxy would do its own look-up.
-        trust_env=resolver is None,
     )
 
 

@@ -55,6 +55,21 @@ async def test_no_cookie_is_kept() -> None:
         assert await whole(endpoint, url) == (200, b"{}")
 
 
+async def test_a_call_goes_through_the_proxy_of_its_host(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[str] = []
+
+    async def answers(request: web.Request) -> web.Response:
+        asked.append(str(request.url))
+        return web.Response(body=b"{}")
+
+    async with http(answers) as proxy, endpoint_of() as endpoint:
+        monkeypatch.setenv("HTTP_PROXY", proxy)
+        monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+        assert await whole(endpoint, "http://far.example") == (200, b"{}")
+        assert await whole(endpoint, proxy) == (200, b"{}")
+    assert asked == ["http://far.example/images", f"{proxy}/images"]
+
+
 def deflate(text: bytes) -> bytes:
     """Raw deflate: what some servers send under the name, without the head of zlib."""
     packer = zlib.compressobj(wbits=-zlib.MAX_WBITS)

@@ -12,7 +12,7 @@ from aiohttp import web
 from shared.adapters.clock import SystemClock
 from shared.adapters.storage.account import SCOPE, Token
 from shared.adapters.storage.blobs import RestBlobs
-from shared.adapters.storage.rest import StorageClient, StorageRefusal, StorageTuning, _proxy
+from shared.adapters.storage.rest import StorageClient, StorageRefusal, StorageTuning, find_proxy
 from shared.errors import StoreUnavailable
 from tests.contract.conftest import AT_ONCE
 from tests.contract.endpoints import FakeTokens
@@ -127,8 +127,8 @@ def test_repeats_wait_longer_each_time_and_the_first_does_not() -> None:
 def test_a_proxy_is_used_unless_the_host_is_exempt(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HTTPS_PROXY", "http://proxy.example:3128")
     monkeypatch.setenv("NO_PROXY", "127.0.0.1,.internal")
-    assert _proxy("https://a.blob.example/images") == "http://proxy.example:3128"
-    assert _proxy("https://a.internal/images") is None
+    assert find_proxy("https://a.blob.example/images") == "http://proxy.example:3128"
+    assert find_proxy("https://a.internal/images") is None
 
 
 async def test_every_answer_of_the_service_tells_the_time() -> None:

@@ -180,7 +180,7 @@ class StorageClient:
                 cookie_jar=aiohttp.DummyCookieJar(),
                 headers={"user-agent": USER_AGENT, "accept-encoding": "identity"},
                 # Looked up once. `trust_env` would read ~/.netrc in a thread for each request.
-                proxy=_proxy(url),
+                proxy=find_proxy(url),
                 auto_decompress=False,
                 timeout=aiohttp.ClientTimeout(
                     total=None, connect=tuning.connect_seconds, sock_read=tuning.read_seconds
@@ -189,7 +189,8 @@ class StorageClient:
         return self._session
 
 
-def _proxy(url: str) -> str | None:
+def find_proxy(url: str) -> str | None:
+    """Return the proxy that the environment names for a host, None where it is exempt or alone."""
     parts = urlsplit(url)
     if proxy_bypass(parts.hostname or ""):
         return None
