@@ -25,6 +25,8 @@ REASONS = {
     ),
     "send": ("starts the task", "the event"),
     "read record": ("a message has only ids",),
+    "find picture": ("nothing is paid for that storage would refuse, or that is there already",),
+    "read ledger": ("who waits before the job; at most once a second",),
     "put ledger": ("the quota is the speed limit: a reservation shared with all hosts",),
     "the call": ("on a new connection: a request that fails on a kept one may have been read",),
     "block": ("one per megabyte: this limits the memory",),

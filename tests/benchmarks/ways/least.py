@@ -33,6 +33,7 @@ class Least(RawCopy):
         await self._jobs.put(record, _RECORD)
         await self.queues.send(EVENTS, order.key.encode())
         await self._jobs.read(record)
+        await self.blobs.find(f"{order.key}/default/0.png")
         await self._pace.put("pool.json", _RECORD)
         await self._jobs.put(record, _RECORD)
         await super().make(order)  # the event is the last thing that it does
