@@ -1,6 +1,7 @@
 """What a single field of a job may hold, and what its fault says."""
 
 import re
+import unicodedata
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -16,6 +17,7 @@ from shared.jobs.fields import (
     InputName,
     Locale,
     Moment,
+    check_prompt,
     is_job_id,
     quote_value,
     read_option,
@@ -157,3 +159,18 @@ def test_options_are_part_of_what_a_job_is() -> None:
     assert job.fingerprint != read({**PROMPT, "job_id": "a"}).fingerprint
     assert read(job.to_json()) == job
     assert read({**PROMPT, "options": {}}).fingerprint == read(PROMPT).fingerprint
+
+
+def test_a_prompt_may_hold_every_character_but_controls_and_halves_of_one() -> None:
+    def is_allowed(character: str) -> bool:
+        try:
+            return check_prompt(f"fox{character}") == f"fox{character}"
+        except ValueError:
+            return False
+
+    refused = [place for place in range(0x110000) if not is_allowed(chr(place))]
+    assert refused == [
+        place
+        for place in range(0x110000)
+        if unicodedata.category(chr(place)) in {"Cc", "Cs"} and chr(place) not in "\n\r\t"
+    ]
