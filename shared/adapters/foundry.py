@@ -14,7 +14,7 @@ import json
 import secrets
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
 from http import HTTPStatus
@@ -44,15 +44,14 @@ class InputLost(Exception):
     """A picture could not be read to its end: the request that was to carry it is not whole."""
 
 
-@dataclass(slots=True)
 class RequestBody:
     """The bytes of a request, in pieces, once."""
 
-    request: ImageRequest
-    inputs: Inputs
-    #: Why it broke off before its end, if it did: then the endpoint has no whole request.
-    failure: Exception | None = None
-    _boundary: str = field(default_factory=lambda: secrets.token_hex(16))
+    def __init__(self, request: ImageRequest, inputs: Inputs) -> None:
+        self.request, self.inputs = request, inputs
+        #: Why it broke off before its end, if it did: then the endpoint has no whole request.
+        self.failure: Exception | None = None
+        self._boundary = secrets.token_hex(16)
 
     @property
     def content_type(self) -> str:
@@ -154,20 +153,28 @@ class CallLimits:
     read_seconds: float = 120.0
 
 
-@dataclass(slots=True)
 class FoundryEndpoint:
     """`ImagesEndpoint` over HTTP, with a key or with tokens.
 
     Nothing is opened, and no event loop is needed, before the first call.
     """
 
-    tokens: Tokens
-    #: Where the pictures are that a request sends along.
-    inputs: Inputs
-    limits: CallLimits = CallLimits()
-    api_key: str | None = field(default=None, repr=False)
-    open_session: Callable[[str], aiohttp.ClientSession] = open_session
-    _session: aiohttp.ClientSession | None = field(default=None, init=False)
+    def __init__(
+        self,
+        tokens: Tokens,
+        inputs: Inputs,
+        limits: CallLimits | None = None,
+        *,
+        api_key: str | None = None,
+        open_session: Callable[[str], aiohttp.ClientSession] = open_session,
+    ) -> None:
+        self.tokens = tokens
+        #: Where the pictures are that a request sends along.
+        self.inputs = inputs
+        self.limits = limits or CallLimits()
+        self.api_key = api_key
+        self._open_session = open_session
+        self._session: aiohttp.ClientSession | None = None
 
     @asynccontextmanager
     async def post(
@@ -261,7 +268,7 @@ class FoundryEndpoint:
         self, url: str, body: RequestBody, headers: dict[str, str], evidence: Evidence, host: str
     ) -> aiohttp.ClientResponse:
         whole = body.whole()
-        self._session = self._session or self.open_session(USER_AGENT)
+        self._session = self._session or self._open_session(USER_AGENT)
         try:
             return await self._session.post(
                 url,

@@ -10,7 +10,6 @@ import os
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol, Self
 
 import aiohttp
@@ -58,16 +57,22 @@ class _Given(BaseModel, hide_input_in_errors=True):
     expires_on: int = Field(gt=0)
 
 
-@dataclass(frozen=True, slots=True)
 class PlatformIdentity:
     """The identity of this function app, as the platform hands out its tokens."""
 
-    endpoint: str
-    #: What proves that we are on this host.
-    header: str = field(repr=False)
-    #: Of a user-assigned identity; None is the app's own.
-    client_id: str | None = None
-    waits: tuple[float, ...] = _WAITS
+    def __init__(
+        self,
+        endpoint: str,
+        header: str,
+        client_id: str | None = None,
+        waits: tuple[float, ...] = _WAITS,
+    ) -> None:
+        self.endpoint = endpoint
+        #: What proves that we are on this host.
+        self.header = header
+        #: Of a user-assigned identity; None is the app's own.
+        self.client_id = client_id
+        self.waits = waits
 
     @classmethod
     def found(cls, environ: Mapping[str, str], client_id: str | None) -> Self | None:
@@ -130,7 +135,6 @@ class _Passing(CredentialUnavailable):
 RENEW_BEFORE_SECONDS: Final = 300
 
 
-@dataclass(slots=True)
 class EntraCredential:
     """`Tokens` of the app's identity.
 
@@ -138,16 +142,22 @@ class EntraCredential:
     `DefaultAzureCredential` finds on the developer's machine.
     """
 
-    client_id: str | None = None
-    managed: bool = False
-    #: Found when the first token is needed, and how it is found.
-    source: TokenSource | None = None
-    open_source: Callable[[], TokenSource] | None = None
-    _kept: dict[str, Token] = field(default_factory=dict)
-    _locks: defaultdict[str, asyncio.Lock] = field(
-        default_factory=lambda: defaultdict(asyncio.Lock)
-    )
-    _stale: bool = False
+    def __init__(
+        self,
+        client_id: str | None = None,
+        *,
+        managed: bool = False,
+        source: TokenSource | None = None,
+        open_source: Callable[[], TokenSource] | None = None,
+    ) -> None:
+        self.client_id = client_id
+        self.managed = managed
+        #: Found when the first token is needed, and how it is found.
+        self.source = source
+        self.open_source = open_source or self.opened
+        self._kept: dict[str, Token] = {}
+        self._locks: defaultdict[str, asyncio.Lock] = defaultdict(asyncio.Lock)
+        self._stale = False
 
     async def token(self, scope: str) -> str:
         """Return a token for the scope; `CredentialUnavailable` when there is no token."""
@@ -185,7 +195,7 @@ class EntraCredential:
             if self._stale and self.source:
                 refused, self.source, self._stale = self.source, None, False
                 await refused.close()
-            self.source = self.source or (self.open_source or self.opened)()
+            self.source = self.source or self.open_source()
             return Token(*await self.source.get_token(scope))
         except CredentialUnavailable as error:
             raise CredentialUnavailable(f"no token for {scope}: {error}") from error

@@ -6,7 +6,6 @@ The model of a record is imported with the first one: most instances never see a
 import contextlib
 import uuid
 from collections.abc import AsyncIterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 from ..errors import AlreadyExists
@@ -26,11 +25,11 @@ _LINES: Final = "application/x-ndjson"
 _BLOCK_BYTES: Final = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
 class BatchRecords:
     """Batches in the container of the job records, under `batches/`: no job has such an id."""
 
-    blobs: Blobs
+    def __init__(self, blobs: Blobs) -> None:
+        self.blobs = blobs
 
     @property
     def _records(self) -> "Documents[BatchRecord]":

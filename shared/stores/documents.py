@@ -9,7 +9,6 @@ letter, and only one of them holds the task.
 import random
 import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from typing import Final
 
 from pydantic import BaseModel, ValidationError
@@ -71,12 +70,11 @@ async def list_all(blobs: Blobs, prefix: str) -> AsyncIterator[tuple[str, Blob]]
             return
 
 
-@dataclass(frozen=True, slots=True)
 class Documents[T: BaseModel]:
     """Documents of one kind in a container, by the names of their blobs."""
 
-    blobs: Blobs
-    model: type[T]
+    def __init__(self, blobs: Blobs, model: type[T]) -> None:
+        self.blobs, self.model = blobs, model
 
     async def read(self, name: str) -> Versioned[T] | None:
         """Return the document; None when it does not exist.

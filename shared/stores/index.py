@@ -62,12 +62,12 @@ class _OpenCounts:
     at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
 class JobIndex:
     """Which jobs are open, and all jobs newest first, without reading a record."""
 
-    blobs: Blobs
-    _counts: _OpenCounts = field(default_factory=_OpenCounts)
+    def __init__(self, blobs: Blobs) -> None:
+        self.blobs = blobs
+        self._counts = _OpenCounts()
 
     async def admit(
         self, tenant: str, counts: Callable[[str], bool], *, most: int, now: datetime

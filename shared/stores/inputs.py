@@ -3,7 +3,6 @@
 import contextlib
 import uuid
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from ..errors import AlreadyExists, Fault, InvalidJob, StaleVersion
@@ -17,14 +16,13 @@ from .documents import list_all
 PIECE_BYTES: Final = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
 class Inputs:
     """The container of inputs, and the one of pictures that were made here."""
 
-    blobs: Blobs
-    images: Blobs
-    #: Its name, with which names of its pictures begin: `pictures.inputs.locate_input`.
-    images_container: str
+    def __init__(self, blobs: Blobs, images: Blobs, images_container: str) -> None:
+        self.blobs, self.images = blobs, images
+        #: Its name, with which names of its pictures begin: `pictures.inputs.locate_input`.
+        self.images_container = images_container
 
     async def read_text(self, name: str, *, max_bytes: int) -> str | None:
         """Return the prompt in a blob; None if there is no blob; `InvalidJob` if it is wrong."""

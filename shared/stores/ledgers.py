@@ -11,7 +11,7 @@ import logging
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Any, Final
 
@@ -352,13 +352,12 @@ class _SharedLedger:
         self._seen, self._seen_at = found, self._clock.now()
 
 
-@dataclass(frozen=True, slots=True)
 class BudgetLedgers:
     """What the calls of a day may cost and have cost: a ledger a day, shared by all hosts."""
 
-    blobs: Blobs
-    clock: Clock
-    _one_at_a_time: asyncio.Lock = field(default_factory=asyncio.Lock)
+    def __init__(self, blobs: Blobs, clock: Clock) -> None:
+        self.blobs, self.clock = blobs, clock
+        self._one_at_a_time = asyncio.Lock()
 
     async def reserve(
         self,

@@ -2,7 +2,6 @@
 
 import contextlib
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from pydantic import AwareDatetime
 
@@ -14,12 +13,11 @@ from ..vocabulary import record_name
 from .documents import Documents, until_written
 
 
-@dataclass(frozen=True, slots=True)
 class JobRecords:
     """The records in their container, written only on condition."""
 
-    blobs: Blobs
-    clock: Clock
+    def __init__(self, blobs: Blobs, clock: Clock) -> None:
+        self.blobs, self.clock = blobs, clock
 
     async def create(self, record: JobRecord) -> str:
         """Write a new record and return its version; `AlreadyExists` if the job has one."""
@@ -66,12 +64,11 @@ class ReuseEntry(StoredModel):
     made_at: AwareDatetime
 
 
-@dataclass(frozen=True, slots=True)
 class ReuseEntries:
     """The newest job that made the pictures of each key, `reuse/{key}.json`, beside the records."""
 
-    blobs: Blobs
-    clock: Clock
+    def __init__(self, blobs: Blobs, clock: Clock) -> None:
+        self.blobs, self.clock = blobs, clock
 
     async def read(self, key: str) -> ReuseEntry | None:
         """Return the entry of a key; None without one that this version can read."""

@@ -50,11 +50,11 @@ class Signature(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
 class Token:
     """An Entra token of the app's identity."""
 
-    tokens: Tokens
+    def __init__(self, tokens: Tokens) -> None:
+        self.tokens = tokens
 
     async def sign(self, asking: Request) -> None:
         """Put the token into the request."""
@@ -66,11 +66,11 @@ class Token:
         return True
 
 
-@dataclass(frozen=True, slots=True)
 class SharedAccess:
     """A shared access signature, as a connection string may hold one."""
 
-    parameters: Mapping[str, str] = field(repr=False)
+    def __init__(self, parameters: Mapping[str, str]) -> None:
+        self.parameters = parameters
 
     async def sign(self, asking: Request) -> None:
         """Put the signature into the query."""
@@ -81,15 +81,14 @@ class SharedAccess:
         return False
 
 
-@dataclass(frozen=True, slots=True)
 class SharedKey:
     """The account's own key.
 
     https://learn.microsoft.com/rest/api/storageservices/authorize-with-shared-key
     """
 
-    account: str
-    key: bytes = field(repr=False)
+    def __init__(self, account: str, key: bytes) -> None:
+        self.account, self.key = account, key
 
     @classmethod
     def read(cls, account: str, key: str) -> "SharedKey":

@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from http import HTTPStatus
 from typing import Final
@@ -20,13 +19,13 @@ _CONDITION: Final = frozenset({HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAIL
 _BLOCKS_GONE: Final = "InvalidBlockList"
 
 
-@dataclass(frozen=True, slots=True)
 class RestBlobs:
     """`BlockBlobs` of a storage account."""
 
-    client: StorageClient
-    #: The container's, without a query.
-    container_url: str
+    def __init__(self, client: StorageClient, container_url: str) -> None:
+        self.client = client
+        #: Without a query.
+        self.container_url = container_url
 
     def url(self, name: str) -> str:
         """Return the URL of a blob."""
