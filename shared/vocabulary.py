@@ -28,12 +28,6 @@ class EventType(StrEnum):
     STORAGE_BLOCKED = "image.storage.blocked"
 
 
-#: Types of events for operators, which are not about one job.
-OPERATOR_EVENTS: Final = frozenset(
-    {EventType.CIRCUIT_OPENED, EventType.CIRCUIT_CLOSED, EventType.STORAGE_BLOCKED}
-)
-
-
 class RejectionCode(StrEnum):
     """Why a message was refused before anything was paid."""
 

@@ -25,6 +25,11 @@ DONE_AT = AT + timedelta(seconds=40)
 URL = "http://127.0.0.1:10000/devstoreaccount1/images/"
 USAGE = Usage(input_tokens=10, output_tokens=200, output_image_tokens=200, total_tokens=210)
 
+#: Types of events for operators, which are not about one job.
+OPERATOR_EVENTS = frozenset(
+    {EventType.CIRCUIT_OPENED, EventType.CIRCUIT_CLOSED, EventType.STORAGE_BLOCKED}
+)
+
 
 def plan(*, n: int = 2, **changes: Any) -> Plan:  # noqa: ANN401 - any field of it
     facts: dict[str, Any] = {

@@ -10,8 +10,8 @@ from typing import Any
 from shared.pictures.renditions import list_renditions, sheet_name
 from shared.records.index_entry import index_entry_of, newest
 from shared.records.record import JobRecord, JobState
-from shared.vocabulary import OPERATOR_EVENTS
 from shared.workflows.sweep import LONGEST
+from tests.builders.ended_jobs import OPERATOR_EVENTS
 from tests.simulation.scene import Scene
 
 

@@ -20,13 +20,13 @@ from shared.ports import Report
 from shared.records.record import JobRecord
 from shared.records.task_messages import read_finish, read_task
 from shared.stores.waiting_tasks import EVERY
-from shared.vocabulary import OPERATOR_EVENTS
 from shared.workflows.batches import advance, handle_poison_notice
 from shared.workflows.finishing import finish
 from shared.workflows.generation.generate import generate
 from shared.workflows.intake import handle_job_message
 from shared.workflows.poison import handle_poison
 from shared.workflows.sweep import sweep
+from tests.builders.ended_jobs import OPERATOR_EVENTS
 from tests.fakes.endpoint import FakeReply
 from tests.fakes.world import FakeWorld, fake_world
 from tests.simulation.steps import Crash

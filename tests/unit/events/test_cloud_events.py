@@ -13,8 +13,17 @@ from shared.jobs.parsing import MAX_MESSAGE_BYTES
 from shared.limits.pool_ledger import Alarm
 from shared.records.record import Failure
 from shared.routing.plan import Adjustment
-from shared.vocabulary import OPERATOR_EVENTS, EventType
-from tests.builders.ended_jobs import AT, DONE_AT, attempt, picture, plan, record, task
+from shared.vocabulary import EventType
+from tests.builders.ended_jobs import (
+    AT,
+    DONE_AT,
+    OPERATOR_EVENTS,
+    attempt,
+    picture,
+    plan,
+    record,
+    task,
+)
 
 
 @pytest.mark.parametrize(

@@ -14,10 +14,20 @@ from shared.events.projection import event_id
 from shared.images_api.replies import Moderation
 from shared.records.record import Attempt, Failure, JobState, TaskState
 from shared.vocabulary import (
-    OPERATOR_EVENTS,
     EventType,
 )
-from tests.builders.ended_jobs import AT, DONE_AT, URL, attempt, failed, picture, record, task, told
+from tests.builders.ended_jobs import (
+    AT,
+    DONE_AT,
+    OPERATOR_EVENTS,
+    URL,
+    attempt,
+    failed,
+    picture,
+    record,
+    task,
+    told,
+)
 
 
 def test_a_success_has_its_pictures_its_routing_and_its_parts() -> None:

@@ -7,8 +7,8 @@ import pytest
 
 from shared.records.commands import Command
 from shared.records.record import JobState
-from shared.vocabulary import OPERATOR_EVENTS
 from shared.workflows.control import LONGEST_COMMAND_WAIT
+from tests.builders.ended_jobs import OPERATOR_EVENTS
 from tests.simulation.controlled_job import JOB, after, command
 from tests.simulation.reckoning import reckoned
 from tests.simulation.scene import Scene, configured, data, error_reply, reply_to
