@@ -2,9 +2,9 @@
 
 import json
 import re
+from bisect import bisect_right
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import accumulate
 from typing import Final
 
 #: How the app names itself to others. The version is the one of pyproject.toml; a test holds them
@@ -200,10 +200,10 @@ MAX_NAME_BYTES: Final = 120
 
 def clip(text: str, limit: int = MAX_TEXT_BYTES) -> str:
     """Return the text, cut so that it takes at most `limit` bytes of ASCII JSON."""
-    if _bytes(text) <= limit:
+    if len(text) <= limit and _bytes(text) <= limit:
         return text
     left = limit - _bytes("…")
-    kept = sum(size <= left for size in accumulate(map(_bytes, text[:limit])))
+    kept = bisect_right(range(limit + 1), left, key=lambda length: _bytes(text[:length])) - 1
     return f"{text[:kept]}…"
 
 
