@@ -35,7 +35,8 @@ class Observation:
     throttled: int = 0
     #: Dead letters of poison messages.
     poisoned: int = 0
-    kills: int = 0
+    #: What the trial did to hosts and storage, and how often.
+    mishaps: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -48,7 +49,7 @@ class Audit:
     flagged: int = 0
     repeated_events: int = 0
     throttled: int = 0
-    kills: int = 0
+    mishaps: Mapping[str, int] = field(default_factory=dict)
     poisoned: int = 0
     billed_usd: float = 0.0
     reported_usd: float = 0.0
@@ -81,7 +82,7 @@ def audit(seen: Observation) -> Audit:
         jobs=len(seen.jobs),
         paid_calls=len(seen.billed),
         throttled=seen.throttled,
-        kills=seen.kills,
+        mishaps=seen.mishaps,
         poisoned=seen.poisoned,
         billed_usd=sum(line["usd"] for line in seen.billed),
     )

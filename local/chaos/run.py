@@ -1,4 +1,4 @@
-"""The chaos trial: kill hosts, break calls, send messages twice, then audit the result."""
+"""The chaos trial: kill and drain hosts, break calls, repeat messages, then audit the result."""
 
 import json
 import random
@@ -47,6 +47,19 @@ _TENANTS: Final = (
     {"name": "shop", "weight": 2},
     {"name": "press", "daily_budget_usd": 1.0},
 )
+#: What happens to hosts and storage; the first ones more often.
+MISHAPS: Final = (
+    *(Target.kill_host, Target.kill_worker, Target.drain_host) * 3,
+    Target.refuse_storage,
+)
+#: Workers die at this share of the requests about waiting tasks, before or after them.
+_DEATHS: Final = "image-waiting=0.2"
+#: Drains cut what has just begun, so no call is paid for as early (CALL_GUARD_SECONDS).
+_HOST_OPTIONS: Final = ("--cut-young", "--cold", "2")
+#: Requests a minute: few enough that tasks wait for minutes.
+_DEPLOYMENTS: Final = tuple(
+    {"name": name, "model": name, "rpm": 60} for name in ("gpt-image-2", "gpt-image-1-mini")
+)
 _POLICIES: Final = ("retry_once", "retry_once", "park", "fail")
 
 
@@ -59,20 +72,30 @@ class ChaosOptions:
     seconds: float
     seed: int
     patience: float
-    #: Average time between two kills.
+    #: Average time between two mishaps.
     kill_every: float = 3.0
 
 
 def run_chaos(options: ChaosOptions, log: Callable[[str], None]) -> Audit:
     """Run the trial and return the audit."""
     chance = random.Random(options.seed)  # noqa: S311 - faults, not secrets
-    tenants = ("--set", f"TENANTS={json.dumps(_TENANTS)}")
-    with start_target(options.hosts, (*OPTIONS, *tenants), log) as target:
+    settings = {
+        "TENANTS": json.dumps(_TENANTS),
+        "FOUNDRY_DEPLOYMENTS": json.dumps(_DEPLOYMENTS),
+        "CALL_GUARD_SECONDS": "4",
+        "LOCAL_DEATHS": _DEATHS,
+        # A dead host uses up a delivery in four seconds here, in ten minutes in Azure.
+        "AzureFunctionsJobHost__extensions__queues__maxDequeueCount": "40",
+    }
+    set_all = [part for pair in settings.items() for part in ("--set", "=".join(pair))]
+    with start_target(
+        options.hosts, (*OPTIONS, *set_all), log, host_options=_HOST_OPTIONS
+    ) as target:
         for fault, rate in _FAULTS.items():
             target.admin("faults", method="POST", body={"fault": fault, "rate": rate})
         names = [str(each["name"]) for each in _TENANTS]
         submitted = submit(target, options, chance, tenants=names)
-        kill_hosts(target, options, chance)
+        disturb(target, options, chance, MISHAPS)
         target.admin("faults", method="DELETE")
         wait(target, set(submitted), options.patience)
         return audit(target.observe(submitted))
@@ -118,15 +141,20 @@ def submit(
     return submitted
 
 
-def kill_hosts(target: Target, options: ChaosOptions, chance: random.Random) -> None:
-    """Kill a random host again and again until the time is over."""
+def disturb(
+    target: Target,
+    options: ChaosOptions,
+    chance: random.Random,
+    mishaps: Sequence[Callable[[Target, random.Random], None]],
+) -> None:
+    """Let a random mishap happen again and again until the time is over."""
     until = time.monotonic() + options.seconds
-    kill_at = time.monotonic() + chance.uniform(0.5, 1.5) * options.kill_every
+    next_at = time.monotonic() + chance.uniform(0.5, 1.5) * options.kill_every
     while time.monotonic() < until:
         target.read_events()
-        if time.monotonic() >= kill_at:
-            target.kill_host(chance)
-            kill_at = time.monotonic() + chance.uniform(0.5, 1.5) * options.kill_every
+        if time.monotonic() >= next_at:
+            chance.choice(mishaps)(target, chance)
+            next_at = time.monotonic() + chance.uniform(0.5, 1.5) * options.kill_every
         time.sleep(0.1)
 
 
@@ -151,7 +179,7 @@ def table(found: Audit, *, title: str = "Result of the chaos trial") -> Table:
     facts: Mapping[str, object] = {
         "jobs": found.jobs,
         **{f"  {state}": count for state, count in sorted(found.ended.items())},
-        "hosts killed": found.kills,
+        **dict(sorted(found.mishaps.items())),
         "calls billed": found.paid_calls,
         "billed / reported, USD": f"{found.billed_usd:.4f} / "
         f"{found.reported_usd:.4f} to {found.reported_usd_at_most:.4f}",
@@ -179,7 +207,7 @@ def table(found: Audit, *, title: str = "Result of the chaos trial") -> Table:
 def main(options: ChaosOptions) -> int:
     """Run the trial and print its table; return 0 when everything that must be zero is zero."""
     what = (
-        f"{options.jobs} jobs on {options.hosts} hosts, a host killed about every "
+        f"{options.jobs} jobs on {options.hosts} hosts, a host killed or drained about every "
         f"{options.kill_every:g} s for {options.seconds:g} s, seed {options.seed}"
     )
     return run_and_report(

@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 from typing import Final
 
 from local.chaos.audit import Audit, audit
-from local.chaos.run import ChaosOptions, kill_hosts, submit, table, wait
-from local.chaos.target import OPTIONS, start_target
+from local.chaos.run import ChaosOptions, disturb, submit, table, wait
+from local.chaos.target import OPTIONS, Target, start_target
 from local.stack.report import run_and_report
 from local.stack.settings import QUEUES, queues_of
 from local.stack.stack import ROOT
@@ -68,7 +68,7 @@ def run_upgrade(options: UpgradeOptions, log: Callable[[str], None]) -> Audit:
         with start_target(_HOSTS, (*OPTIONS, *before), log) as target:
             began = time.monotonic()
             submitted = submit(target, chaos, chance)
-            kill_hosts(target, chaos, chance)
+            disturb(target, chaos, chance, (Target.kill_host,))
             wait(target, set(submitted), _PATIENCE, queues={*QUEUES, *queues_of(copy)})
             log(f"{len(submitted)} jobs in {time.monotonic() - began:.0f} s")
             return audit(target.observe(submitted))

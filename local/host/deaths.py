@@ -39,7 +39,8 @@ def arrange(settings: Mapping[str, str]) -> None:
     start = aiohttp.ClientSession.__init__
 
     def traced(session: aiohttp.ClientSession, *positional: Any, **named: Any) -> None:  # noqa: ANN401 - passed on
-        start(session, *positional, **named | {"trace_configs": [trace]})
+        traces = [*(named.pop("trace_configs", None) or ()), trace]
+        start(session, *positional, trace_configs=traces, **named)
 
     traced_start: Any = traced
     aiohttp.ClientSession.__init__ = traced_start  # type: ignore[method-assign]  # for all sessions
