@@ -31,7 +31,7 @@ _BETWEEN: Final = "|"
 _LISTS: Final = frozenset({"models", "size", "locales", "inputs"})
 _NUMBERS: Final = frozenset({"n", "compression", "previews", "max_cost_usd"})
 #: Up to the digits of a float, and small ones as pandas and Excel write them: `1e-05`.
-_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,12}(\.[0-9]{0,20})?([eE]-[0-9]{1,2})?")
+_NUMBER: Final = re.compile(r"[+-]?[0-9]{1,308}(\.[0-9]{0,20})?([eE]-[0-9]{1,2})?")
 _JSON: Final = frozenset({"finish", "options"})
 #: What can be a column of its own, such as `tag_campaign`: the field, and a name in it.
 _GROUPS: Final = {
@@ -212,7 +212,10 @@ def _number(text: str, delimiter: str) -> str | None:
     """Return a number as JSON has it, whole if it is whole; None if the text is not a number."""
     if delimiter != ",":
         text = text.replace(",", ".", 1)
-    if not _NUMBER.fullmatch(text):
+    found = _NUMBER.fullmatch(text)
+    if not found:
         return None
+    if found.lastindex is None:
+        return str(int(text))
     value = float(text)
     return str(int(value)) if value.is_integer() else repr(value)

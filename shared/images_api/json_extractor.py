@@ -162,9 +162,8 @@ class JsonExtractor:
         if chunk.find(b"\\", at, stop) < 0:
             return memoryview(chunk)[at:stop]
         if quote < 0:
-            escape = chunk.rfind(b"\\", max(at, stop - _MAX_ESCAPE + 1))
-            if escape >= 0 and (stop - escape == 1 or chunk[escape + 1 : escape + 2] == b"u"):
-                self._cut, stop = chunk[escape:], escape
+            escape = _find_cut_escape(chunk, at)
+            self._cut, stop = chunk[escape:], escape
         try:
             # A byte a character: whether bytes are UTF-8 may depend on where they were cut.
             text: str = json.loads(f'"{chunk[at:stop].decode("latin-1")}"', strict=False)
@@ -185,6 +184,16 @@ class JsonExtractor:
                 f"The reply has more than {self._max_rest_bytes:,} bytes outside its pictures, "
                 f"which are expected in members {' and '.join(map(repr, MEMBERS))}."
             )
+
+
+def _find_cut_escape(chunk: bytes, at: int) -> int:
+    """Return where the escape begins that the end of the chunk has cut; its length without one."""
+    escape = chunk.rfind(b"\\", max(at, len(chunk) - _MAX_ESCAPE + 1))
+    if escape < 0 or not (len(chunk) - escape == 1 or chunk[escape + 1 : escape + 2] == b"u"):
+        return len(chunk)
+    before = chunk[at : escape + 1]
+    # Of an even number of backslashes, the last one is escaped itself.
+    return escape if (len(before) - len(before.rstrip(b"\\"))) % 2 else len(chunk)
 
 
 def _find_quote(chunk: bytes, at: int) -> int:

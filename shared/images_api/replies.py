@@ -214,7 +214,7 @@ _LONGEST_ID = 128
 def read_request_id(headers: Mapping[str, str]) -> str | None:
     """Return the provider's id of the request, for its support."""
     fields = _lower_names(headers)
-    ids = (fields.get(name, "").strip() for name in _REQUEST_IDS)
+    ids = (to_one_line(fields.get(name, "")) for name in _REQUEST_IDS)
     return next((each[:_LONGEST_ID] for each in ids if each), None)
 
 

@@ -284,6 +284,8 @@ def _cell(name: str, value: Any) -> str | None:  # noqa: ANN401 (what JSON can h
         return "|".join(value) if plain and not one_size else None
     if name == "tags":
         return None if "" in value.values() else "-"
+    if isinstance(value, dict):
+        return None
     has_bar = "|" in value and name in {"size", "models", "locales", "inputs"}
     return None if has_bar or not value.strip() else str(value)
 

@@ -141,6 +141,18 @@ def test_an_escape_that_no_base64_has_is_handed_on(text: bytes, cuts: list[int])
     assert rest == {"b64_json": "#0"}
 
 
+@pytest.mark.parametrize("backslashes", range(1, 8))
+def test_backslashes_before_the_end_of_a_picture_mean_the_same_in_any_chunks(
+    backslashes: int,
+) -> None:
+    text = b'{"b64_json":"QUJD%b","x":"y"}' % (b"\\" * (backslashes * 2))
+    whole, rest = extract(text)
+    assert rest == {"b64_json": "#0", "x": "y"}
+    for cut in range(1, len(text)):
+        found, same = extract(text, [cut])
+        assert (b"".join(found), same) == (b"".join(whole), rest)
+
+
 def test_the_rest_is_bounded_and_the_strings_are_not() -> None:
     document = {"x": "y" * 50, MEMBER: "A" * 10_000}
     text = json.dumps(document).encode()
