@@ -147,13 +147,15 @@ def disturb(
     chance: random.Random,
     mishaps: Sequence[Callable[[Target, random.Random], None]],
 ) -> None:
-    """Let a random mishap happen again and again until the time is over."""
+    """Let the mishaps happen one after another, shuffled, until the time is over."""
+    left: list[Callable[[Target, random.Random], None]] = []
     until = time.monotonic() + options.seconds
     next_at = time.monotonic() + chance.uniform(0.5, 1.5) * options.kill_every
     while time.monotonic() < until:
         target.read_events()
         if time.monotonic() >= next_at:
-            chance.choice(mishaps)(target, chance)
+            left = left or chance.sample(mishaps, len(mishaps))
+            left.pop()(target, chance)
             next_at = time.monotonic() + chance.uniform(0.5, 1.5) * options.kill_every
         time.sleep(0.1)
 
