@@ -137,6 +137,9 @@ def test_a_linked_picture_is_copied_once_and_the_job_is_about_the_copy(
     stack.submit({**job, "job_id": "linked-3", "inputs": ["https://127.1/a.png"]})
     (fault,) = stack.event("linked-3")["data"]["faults"]
     assert "has an IP address" in fault["message"]
+    erased = caller_of(stack).call("POST", "/api/jobs/linked-1/erase")
+    assert f"inputs/{copy}" in erased.json["erased"]["deleted"]
+    assert stack.blob("inputs", copy) is None
     assert not [line for line in stack.log if "s3cret" in line]
 
 
