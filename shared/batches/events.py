@@ -64,7 +64,6 @@ class ManifestData(Data):
     blob: str
     etag: str = Field(description="Of a list that came over HTTP its SHA-256.")
     bytes: int
-    tenant: str | None = Field(description="Of all its jobs; null if each names its own.")
 
 
 class ResultsData(Data):
@@ -93,6 +92,7 @@ class BatchCompletedData(Tally):
 
     batch_id: str
     manifest: ManifestData
+    tenant: str | None = Field(description="Of all jobs; null if each names its own.")
     results: ResultsData
     file_faults: tuple[FileFault, ...] = Field(
         description="What is wrong with the file as a whole."
@@ -110,6 +110,7 @@ def build_completed(record: BatchRecord, *, source: str, container: str) -> "Clo
         record,
         **dict(tally(record.counts)),
         manifest=describe_manifest(record),
+        tenant=record.manifest.tenant,
         results=ResultsData(
             url=record.results_url or "",
             container=container,
@@ -140,7 +141,6 @@ def describe_manifest(record: BatchRecord) -> ManifestData:
         blob=clip(record.manifest.name, _MAX_BLOB_NAME),
         etag=record.manifest.version,
         bytes=record.manifest.bytes,
-        tenant=record.manifest.tenant,
     )
 
 

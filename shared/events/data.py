@@ -259,6 +259,7 @@ class PictureStoredData(Data):
     image: Image
     number: int = Field(ge=0, description="Place among all planned pictures of the job.")
     images_wanted: int = Field(ge=1, description="How many pictures the job makes in all.")
+    tenant: str
     tags: dict[str, str]
     run: int = Field(description="The run of the job that stored it.")
 

@@ -99,6 +99,7 @@ def _build_stored(record: JobRecord, picture: str | None) -> PictureStoredData:
         image=image.model_copy(update={"renditions": ()}),
         number=number_pictures(record)[image.blob],
         images_wanted=record.images_wanted,
+        tenant=record.job.tenant,
         tags=record.job.tags,
         run=record.run,
     )

@@ -28,6 +28,7 @@ class BatchStatus(Data):
     batch_id: str
     state: BatchState
     manifest: ManifestData
+    tenant: str | None = Field(description="Of all jobs; null if each names its own.")
     read: int = Field(description="Entries read so far; all of them unless it is `reading`.")
     counts: Tally = Field(description="Of entries whose jobs ended, counted a hundred at a time.")
     waits_for: int | None = Field(
@@ -83,6 +84,7 @@ def describe_batch(record: BatchRecord) -> BatchStatus:
     return BatchStatus.copy_from(
         record,
         manifest=describe_manifest(record),
+        tenant=record.manifest.tenant,
         read=record.reading.entries,
         counts=tally(record.counts),
         path=BATCH_PATH.format(batch_id=record.batch_id),

@@ -288,14 +288,14 @@ async def test_an_operator_sends_a_list_for_a_tenant_that_then_sees_it_and_so_do
     refused = await site.call("submit_batch", "press", query={"tenant": "shop"}, body=[FOX])
     assert json.loads(refused.get_body())["code"] == "not_allowed"
     posted = await site.call("submit_batch", "operator", query={"tenant": "shop"}, body=[FOX])
-    assert json.loads(posted.get_body())["batch"]["manifest"]["tenant"] == "shop"
+    assert json.loads(posted.get_body())["batch"]["tenant"] == "shop"
     name = "tenants/shop/foxes.jsonl"
     site.scene.world.seed("manifests", name, json.dumps(FOX).encode())
     site.scene.submit(notice(site.scene.world, name), queue="image-manifests")
     await site.scene.run()
     for who, count in (("shop", 2), ("press", 0), ("operator", 2)):
         found = json.loads((await site.call("list_batches", who)).get_body())["batches"]
-        assert [each["manifest"]["tenant"] for each in found] == ["shop"] * count
+        assert [each["tenant"] for each in found] == ["shop"] * count
     for batch in site.scene.world.stored_batches:
         path = {"batch_id": batch}
         assert (await site.call("read_results", "shop", path=path)).status_code == 200

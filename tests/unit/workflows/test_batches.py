@@ -107,7 +107,7 @@ async def test_all_jobs_of_a_file_are_of_the_tenant_of_its_folder() -> None:
     it.drop("tenants/shop/foxes.jsonl", lines(JOB, *named, *edits))
     await it.run()
     (event,) = it.events
-    assert (event["tenant"], event["data"]["manifest"]["tenant"]) == ("shop", "shop")
+    assert (event["tenant"], event["data"]["tenant"]) == ("shop", "shop")
     Draft202012Validator(batch_schema()).validate(event)
     assert [result["state"] for result in it.results] == [
         *("succeeded", "succeeded", "rejected", "succeeded", "rejected")
@@ -124,7 +124,7 @@ async def test_nothing_of_a_file_is_made_whose_folder_is_no_tenants(name: str) -
     it.drop(name, lines(JOB))
     await it.run()
     data = it.events[0]["data"]
-    assert (data["entries"], data["manifest"]["tenant"]) == (0, None)
+    assert (data["entries"], data["tenant"]) == (0, None)
     assert "is not the name of a tenant" in data["file_faults"][0]["message"]
     assert not it.scene.records()
 
