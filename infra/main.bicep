@@ -31,7 +31,7 @@ param tuning Tuning?
 param replyQueues string[]?
 
 @description('Subscribers of an Event Grid topic for events. If left out, no topic is created.')
-param eventSubscribers { name: string, endpoint: string, types: string[]? }[]?
+param eventSubscribers { name: string, endpoint: string, types: string[]?, tenant: string? }[]?
 
 @description('Memory of an instance, MB. An instance runs at most 28 calls, a few MB each.')
 param instanceMemoryMB 512 | 2048 | 4096 = 2048

@@ -12,8 +12,8 @@ param fileTopicName string
 @description('Topic for events. None if empty.')
 param eventTopicName string
 
-@description('Subscribers: a name, the https address of a webhook, and types of events (all if left out).')
-param subscribers { name: string, endpoint: string, types: string[]? }[]
+@description('Subscribers: a name, the https address of a webhook, types of events and a tenant (all if left out).')
+param subscribers { name: string, endpoint: string, types: string[]?, tenant: string? }[]
 
 resource data 'Microsoft.Storage/storageAccounts@2025-01-01' existing = {
   name: dataAccountName
@@ -75,7 +75,12 @@ resource receivers 'Microsoft.EventGrid/topics/eventSubscriptions@2025-02-15' = 
     name: subscriber.name
     properties: {
       eventDeliverySchema: 'CloudEventSchemaV1_0'
-      filter: { includedEventTypes: subscriber.?types }
+      filter: {
+        includedEventTypes: subscriber.?types
+        advancedFilters: subscriber.?tenant == null
+          ? null
+          : [{ operatorType: 'StringIn', key: 'data.tenant', values: [subscriber.?tenant ?? ''] }]
+      }
       destination: {
         endpointType: 'WebHook'
         properties: { endpointUrl: subscriber.endpoint }

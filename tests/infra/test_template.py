@@ -83,6 +83,22 @@ def test_a_choice_creates_what_it_says() -> None:
     assert any(each.endswith("/eventSubscriptions/shop") for each in subscribed)
 
 
+def test_a_subscriber_may_get_the_events_of_one_tenant_and_of_some_types_only() -> None:
+    every = {"name": "all", "endpoint": "https://a.example"}
+    shop = {**every, "name": "shop", "tenant": "shop", "types": ["image.job.rejected"]}
+    filters = {
+        each.body["name"]: each.body["properties"]["filter"]
+        for each in evaluate(INFRA, {"eventSubscribers": [every, shop]})
+        if each.kind == "Microsoft.EventGrid/topics/eventSubscriptions" and not each.is_existing
+    }
+    of_tenant = [{"operatorType": "StringIn", "key": "data.tenant", "values": ["shop"]}]
+    assert filters["shop"] == {
+        "includedEventTypes": ["image.job.rejected"],
+        "advancedFilters": of_tenant,
+    }
+    assert not any((filters["all"] or {}).values())
+
+
 def test_the_app_of_the_template_scales_and_updates_as_the_guide_says() -> None:
     given = {"alwaysReady": {"http": 1, "sweep": 0, "finish": 2}}
     (app,) = (each for each in evaluate(INFRA, given) if each.kind == "Microsoft.Web/sites")
