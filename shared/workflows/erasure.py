@@ -13,6 +13,7 @@ from typing import Final
 from ..config.settings import Configuration, Settings
 from ..errors import RecordGone, UnreadableRecord
 from ..events.projection import event_id
+from ..jobs.job import Job
 from ..ports import Versioned
 from ..records.erasure import (
     add_findings,
@@ -112,20 +113,23 @@ async def _find_inputs(record: JobRecord, world: World) -> AsyncIterator[tuple[s
     for folder in folders:
         given += await world.inputs.names(folder)
     stored = dict.fromkeys(name for name in given if not name.startswith("/"))
-    needed = await _find_needed(record.job_id, world) if stored else None
+    needed = await _find_needed(job, world) if stored else None
     for name in stored:
         if not (name.startswith(folders) or is_named_by_content(name)):
             yield name, "its sender or another job chose the name, so other jobs may use it"
         elif needed is None:
             yield name, f"more than {MOST_READ:,} jobs are open, and one may need it"
         elif name in needed:
-            yield name, f"job {needed[name]} needs it"
+            yield name, f"{needed[name]} needs it"
         else:
             yield name, ""
 
 
-async def _find_needed(job_id: str, world: World) -> dict[str, str] | None:
-    """Return the inputs that open jobs need, each with a job; None if too many jobs are open."""
+async def _find_needed(erased: Job, world: World) -> dict[str, str] | None:
+    """Return the inputs that open jobs need, each with such a job; None if too many are open.
+
+    The id of a job of another tenant is not told.
+    """
     needed: dict[str, str] = {}
     read = 0
     async for opened in world.index.open_entries(due=_ALWAYS):
@@ -139,9 +143,12 @@ async def _find_needed(job_id: str, world: World) -> dict[str, str] | None:
         if other is None:
             continue
         job = other.value.job
-        if job.job_id != job_id:
+        if job.job_id != erased.job_id:
             named = (*job.inputs, *(each for each in (job.mask, job.prompt_blob) if each))
-            needed |= dict.fromkeys(named, job.job_id)
+            is_own = job.tenant == erased.tenant
+            needed |= dict.fromkeys(
+                named, f"job {job.job_id}" if is_own else "a job of another tenant"
+            )
     return needed
 
 

@@ -178,14 +178,18 @@ async def test_an_equal_job_takes_no_pictures_of_an_erased_one() -> None:
     assert len(scene.world.endpoint.requests) == calls + 2
 
 
-async def test_an_input_that_an_open_job_needs_is_kept() -> None:
+@pytest.mark.parametrize(
+    ("tenant", "who"), [("default", "job fox-2"), ("shop", "a job of another tenant")]
+)
+async def test_an_input_that_an_open_job_needs_is_kept(tenant: str, who: str) -> None:
     scene = await ended()
-    scene.submit({**JOB, "job_id": "fox-2", "reuse": None}, message_id="other")
+    other = {**JOB, "job_id": "fox-2", "reuse": None, "tenant": tenant}
+    scene.submit(other, message_id="other")
     await scene.deliver(scene.waiting.pop())
     await erased(scene)
     assert PICTURE in scene.world.container("inputs").stored
     assert scene.record("fox-1").erased is not None
-    assert f"inputs/{PICTURE}: job fox-2 needs it" in scene.record("fox-1").erased.kept  # type: ignore[union-attr]  # as above
+    assert f"inputs/{PICTURE}: {who} needs it" in scene.record("fox-1").erased.kept  # type: ignore[union-attr]  # as above
 
 
 async def test_the_copies_for_a_caller_of_a_tenant_go_and_those_of_other_jobs_stay() -> None:
