@@ -12,6 +12,8 @@ import ssl
 import sys
 import time
 from dataclasses import dataclass, field
+from email.utils import formatdate
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
 
@@ -126,6 +128,11 @@ _MESSAGE = (
 )
 
 
+@lru_cache(maxsize=1)
+def _date(seconds: int) -> str:
+    return formatdate(seconds, usegmt=True)
+
+
 @dataclass(slots=True)
 class Answer:
     """What is answered, and what is written down of it."""
@@ -144,7 +151,7 @@ class Answer:
         headers = {
             "content-length": str(len(self.body)),
             "content-type": self.content_type,
-            "date": "Fri, 20 Nov 2026 12:00:00 GMT",
+            "date": _date(int(time.time())),  # each process corrects its clock by it
             "etag": self.etag,
             "last-modified": "Fri, 20 Nov 2026 12:00:00 GMT",
             "x-ms-request-id": "5974b586-0df3-4e2d-ad0c-18e3892bfca2",

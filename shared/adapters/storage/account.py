@@ -6,9 +6,11 @@ Who asks: how a request to blob or queue storage says so, by key, by signature o
 import base64
 import binascii
 import hmac
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from email.utils import formatdate
+from functools import lru_cache
 from typing import Final, Literal, Protocol
 from urllib.parse import parse_qsl, urlsplit
 
@@ -100,7 +102,7 @@ class SharedKey:
 
     async def sign(self, asking: Request) -> None:
         """Sign everything that the service looks at."""
-        asking.headers["x-ms-date"] = formatdate(usegmt=True)
+        asking.headers["x-ms-date"] = _write_date(int(time.time()))
         digest = hmac.digest(self.key, self.text(asking).encode(), "sha256")
         signature = base64.b64encode(digest).decode()
         asking.headers["authorization"] = f"SharedKey {self.account}:{signature}"
@@ -121,6 +123,12 @@ class SharedKey:
         return "\n".join(lines)
 
 
+@lru_cache(maxsize=1)
+def _write_date(seconds: int) -> str:
+    return formatdate(seconds, usegmt=True)
+
+
+@lru_cache(maxsize=64)
 def _service_order(name: str) -> str:
     """Sort as the service does, which is not by code: hyphens count for nothing, `_` comes first.
 
