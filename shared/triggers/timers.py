@@ -45,12 +45,13 @@ def functions(configuration: Configuration) -> func.Blueprint:
         from ..workflows.overview import ages
 
         world = open_world(configuration)
+        found, errors = await ages(world, configuration)
+        note_ages(found)
         try:
-            # Without a mover, nobody else looks there.
-            note_lateness((await world.tasks.look()).late)
-            note_ages(await ages(world, configuration))
+            note_lateness((await world.tasks.look()).late)  # without a mover, nobody else looks
         except ImageJobsError as error:
-            # The next one is minutes away, and silence is an alert of its own.
-            log.warning("watch: the queues can't be looked at: %s", error)
+            errors = (*errors, error)
+        for each in errors:  # the next look is minutes away, and silence is an alert of its own
+            log.warning("watch: a queue can't be looked at: %s", each)
 
     return blueprint

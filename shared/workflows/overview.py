@@ -186,12 +186,22 @@ def _pools(configuration: Configuration) -> list[list[Deployment]]:
     return list(members.values())
 
 
-async def ages(world: World, configuration: Configuration) -> Mapping[str, float]:
-    """Return the age of the oldest message that waits in each queue, seconds; 0 without one."""
+async def ages(
+    world: World, configuration: Configuration
+) -> tuple[Mapping[str, float], tuple[ImageJobsError, ...]]:
+    """Return the age of the oldest message that waits in each queue, seconds; 0 without one.
+
+    Beside it, return the errors of the queues that can't be looked at.
+    """
     settings = configuration.settings
     now = world.clock.now()
     found: dict[str, float] = {}
+    errors: list[ImageJobsError] = []
     for queue in (settings.jobs_queue, settings.tasks_queue, settings.deliveries_queue):
-        sent_at = await world.queues.oldest(queue)
-        found[queue] = max((now - sent_at).total_seconds(), 0.0) if sent_at else 0.0
-    return found
+        try:
+            sent_at = await world.queues.oldest(queue)
+        except ImageJobsError as error:
+            errors.append(error)
+        else:
+            found[queue] = max((now - sent_at).total_seconds(), 0.0) if sent_at else 0.0
+    return found, tuple(errors)

@@ -11,7 +11,7 @@ from cloudevents.core.v1.event import CloudEvent
 from opentelemetry.trace import format_span_id, format_trace_id
 
 from shared.adapters.telemetry import MOST_VALUES, measured, note, note_ages, task_span
-from shared.errors import NotSent, StoreUnavailable
+from shared.errors import NoSuchQueue, NotSent, StoreUnavailable
 from shared.images_api.outcomes import OutcomeKind
 from shared.ports import Report, What
 from shared.records.dead_letter import DeadLetter, DeadLetterKind
@@ -124,9 +124,13 @@ async def test_the_age_of_the_oldest_message_of_each_queue_is_told(told: Told) -
     world, configuration = fake_world(), configured()
     await world.queues.send("image-tasks", b"{}")
     world.clock.advance(timedelta(minutes=7))
-    note_ages(await ages(world, configuration))
-    found = told.sums("image_jobs.oldest_message_age")
-    assert found == {labels(queue="image-tasks"): 420}
+    gone = NoSuchQueue("there is no queue 'image-jobs'")
+    world.steps.failing["queues.oldest"] = [gone]
+    found, errors = await ages(world, configuration)
+    note_ages(found)
+    assert told.sums("image_jobs.oldest_message_age") == {labels(queue="image-tasks"): 420}
+    assert errors == (gone,)
+    assert "image-jobs" not in found
 
 
 @pytest.mark.parametrize("fails", [True, False])
