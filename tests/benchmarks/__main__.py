@@ -48,19 +48,19 @@ def main() -> None:
     options = parser.parse_args()
     ways = [way for way in WAYS if way in options.ways.split(",")]
     cases = [c for c in (*CASES, *ALONE) if c.in_flight in (options.in_flight or [c.in_flight])]
-    results = Results()
+    results, begun = Results(), time.monotonic()
     with running() as bed:
         for way in ways:
             _verify(bed, way)
         _start(bed, results)
         for turn in range(options.rounds):
             _compare(bed, results, turn, cases, ways)
-        results.confined = bed.confined(_load(bed, SIXTY_FOUR, "ours"), SMALL_INSTANCE_MB)
         if options.growth:
             results.growth = bed.grown()
         if not options.no_knobs:
             results.knobs = try_all(lambda case, knobs: _measure(bed, case, "ours", knobs))
     sys.stdout.write(f"\n{report(results)}\n")
+    sys.stdout.write(f"\nThis took {(time.monotonic() - begun) / 60:.0f} minutes.\n")
     if not options.no_page:
         draw(results, CHART)
         write(results)
@@ -72,7 +72,8 @@ def _compare(bed: Bed, results: Results, turn: int, cases: list[Case], ways: lis
         for way in ways:
             is_compared = case not in ALONE or way == "ours"
             if is_compared and turn < case.rounds_of(way) and (case, way) not in NEVER:
-                results.add(case, way, _measure(bed, case, way))
+                seen = _confine(bed, results) if case == SIXTY_FOUR else _measure(bed, case, way)
+                results.add(case, way, seen)
 
 
 def _start(bed: Bed, results: Results) -> None:
@@ -84,6 +85,16 @@ def _start(bed: Bed, results: Results) -> None:
             results.starts_before.append(bed.start(before))
             results.keyless.append(bed.start(app, keyless=True))
             results.keyless_before.append(bed.start(before, keyless=True))
+            results.libraries.append(bed.start_libraries(app))
+
+
+def _confine(bed: Bed, results: Results) -> Seen:
+    """Measure 64 jobs in the memory of a small instance, where this machine lets us."""
+    try:
+        seen, results.confined = bed.confine(_load(bed, SIXTY_FOUR, "ours"), SMALL_INSTANCE_MB)
+    except PermissionError:
+        return _measure(bed, SIXTY_FOUR, "ours")
+    return seen
 
 
 def _measure(bed: Bed, case: Case, way: WayName, knobs: dict[str, str] | None = None) -> Seen:

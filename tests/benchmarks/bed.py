@@ -82,32 +82,42 @@ class Bed:
             ),
         )
 
-    def measure(self, load: Load, *, latency_ms: float = 0.0, verify: bool = False) -> Seen:
-        """Run one load in a process of its own."""
+    def measure(
+        self,
+        load: Load,
+        *,
+        latency_ms: float = 0.0,
+        verify: bool = False,
+        within: tuple[str, ...] = (),
+    ) -> Seen:
+        """Run one load in a process of its own; `within` is a command that runs it."""
         self._ask(self.foundry, "/log")
         self._ask(self.storage, f"/control?latency={latency_ms / 1000}&verify={verify}")
-        taken = Taken.model_validate_json(
-            self._run(*_module("worker"), load.model_dump_json(), seconds=600)
-        )
+        command = [*within, sys.executable, *_module("worker"), load.model_dump_json()]
+        taken = Taken.model_validate_json(self._execute(command, seconds=600))
         calls = self._ask(self.foundry, "/log")
         told = self._ask(self.storage, "/control?latency=0&verify=False")
         return _seen(load, taken, calls, told)
 
-    def confined(self, load: Load, limit_mb: int) -> float | None:
-        """Run a load in a memory cgroup and return what it took, MB; None if there can't be one.
+    def confine(self, load: Load, limit_mb: int) -> tuple[Seen, float]:
+        """Run a load in a memory cgroup; return what was seen and what the group took, MB.
 
-        A worker that needs more than `limit_mb` is killed by the kernel, which raises.
+        A worker that needs more than `limit_mb` is killed by the kernel, which raises, as does
+        (`PermissionError`) a machine on which there can't be such a group.
         """
-        self._ask(self.foundry, "/log")
-        self._ask(self.storage, "/control?latency=0&verify=False")
-        try:
-            with memory_cgroup(limit_mb) as group:
-                enter = f'echo $$ > {group}/cgroup.procs && exec "$@"'
-                command = ["sh", "-c", enter, "sh", sys.executable, *_module("worker")]
-                self._execute([*command, load.model_dump_json()], seconds=600)
-                return group_peak_mb(group)
-        except PermissionError:
-            return None
+        with memory_cgroup(limit_mb) as group:
+            enter = f'echo $$ > {group}/cgroup.procs && exec "$@"'
+            seen = self.measure(load, within=("sh", "-c", enter, "sh"))
+            return seen, group_peak_mb(group)
+
+    def start_libraries(self, app: Path) -> dict[str, tuple[float, int]]:
+        """CPU milliseconds and modules of the libraries of a deployed app, without the app.
+
+        No authorities are read: a file of one certificate takes no time.
+        """
+        script = deployed.start(app, self.environ, script="libraries.py")
+        libraries: dict[str, tuple[float, int]] = json.loads(script)
+        return libraries
 
     def start(self, app: Path, *, keyless: bool = False) -> dict[str, tuple[float, int]]:
         """CPU milliseconds and modules of a cold start of a deployed app, step by step."""

@@ -19,12 +19,13 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 BEFORE: Final = "b85b543"
 _PACKAGES: Final = Path(".python_packages", "lib", "site-packages")
 _START: Final = "tests/benchmarks/start.py"
+_LIBRARIES: Final = "tests/benchmarks/libraries.py"
 #: As a warm instance has it: the packages first, the app last, nothing else of this machine.
 _BOOT: Final = f"""
 import sys
-app = sys.argv[1]
+app, script = sys.argv[1:]
 sys.path[:] = [app + "/{_PACKAGES}", *sys.path, app]
-exec(compile(open(app + "/start.py").read(), "start.py", "exec"))
+exec(compile(open(app + "/" + script).read(), script, "exec"))
 """
 
 
@@ -32,7 +33,8 @@ def unpack_package(folder: Path) -> Path:
     """Build the package of this tree and return where it is unpacked."""
     _run(str(ROOT / "scripts" / "package"))
     shutil.unpack_archive(ROOT / "dist" / "package.zip", folder)
-    shutil.copy(ROOT / _START, folder / "start.py")
+    for script in (_START, _LIBRARIES):
+        shutil.copy(ROOT / script, folder / Path(script).name)
     return folder
 
 
@@ -52,9 +54,10 @@ def unpack_before(folder: Path) -> Path:
     return folder
 
 
-def start(folder: Path, environ: Mapping[str, str]) -> str:
-    """Start the app of a folder, which nothing writes to, and return what it prints."""
-    command = [os.path.realpath(sys.executable), "-B", "-I", "-S", "-c", _BOOT, str(folder)]
+def start(folder: Path, environ: Mapping[str, str], *, script: str = "start.py") -> str:
+    """Run a script beside the app of a folder, which nothing writes to; return what it prints."""
+    python = os.path.realpath(sys.executable)
+    command = [python, "-B", "-I", "-S", "-c", _BOOT, str(folder), script]
     done = subprocess.run(
         command, cwd="/", env=environ, capture_output=True, check=False, text=True, timeout=60
     )

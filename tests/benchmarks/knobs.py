@@ -40,7 +40,6 @@ MIB: Final = 1 << 20
 SETTINGS: Final = (
     Knobs(MIB // 2),
     Knobs(),
-    Knobs(in_flight=4),
     Knobs(pool=32),
     Knobs(2 * MIB),
     Knobs(4 * MIB),
@@ -48,7 +47,7 @@ SETTINGS: Final = (
 LOADS: Final = (
     Case(4, 25, in_flight=1, jobs=3, paced=False),
     Case(1, 25, in_flight=1, jobs=2, paced=True),
-    Case(1, 25, in_flight=24, jobs=48, paced=False),
+    Case(1, 25, in_flight=24, jobs=24, paced=False),
 )
 
 

@@ -7,7 +7,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from tests.benchmarks.cases import ALONE, SMALL_JOBS
-from tests.benchmarks.results import Results, bounds, peak
+from tests.benchmarks.results import Results, bounds, idle, peak
 from tests.benchmarks.tables import (
     bounds_table,
     figures,
@@ -60,6 +60,8 @@ def report(results: Results) -> str:
         for case in ALONE
         if results.seen.get((case, "ours"))
     ]
+    idles = (results.median_of(way, idle) for way in ("ours", "copy"))
+    alone.append("The idle worker: {} MB, and {} MB with the raw copy.".format(*map(number, idles)))
     parts += alone
     if any(case == SMALL_JOBS for case, _ in results.seen):
         parts.append("## Small jobs\n\n" + small_jobs_table(results))

@@ -29,6 +29,8 @@ class Results:
     #: The same by a managed identity.
     keyless: list[Start] = field(default_factory=list)
     keyless_before: list[Start] = field(default_factory=list)
+    #: The libraries without the app.
+    libraries: list[Start] = field(default_factory=list)
     knobs: dict[Knobs, Tried] = field(default_factory=dict)
     #: What 64 jobs took in the memory of a small instance, MB; None: not measured.
     confined: float | None = None
@@ -46,6 +48,11 @@ class Results:
         """The median of a figure over the rounds; None if there were none."""
         rounds = self.seen.get((case, way))
         return median(map(figure, rounds)) if rounds else None
+
+    def median_of(self, way: WayName, figure: Callable[[Seen], float]) -> float | None:
+        """The median of a figure over all cases; None if there were none."""
+        each = [figure(s) for (_, name), seen in self.seen.items() if name == way for s in seen]
+        return median(each) if each else None
 
     def ratio(self, case: Case, other: WayName, figure: Callable[[Seen], float]) -> float | None:
         """Ours over another way, within each round; the median of those."""
@@ -69,6 +76,11 @@ def cpu(seen: Seen) -> float:
 def peak(seen: Seen) -> float:
     """Peak of memory over the idle worker, MB."""
     return seen.taken.peak_mb
+
+
+def idle(seen: Seen) -> float:
+    """Memory of the worker before its first job that counts, MB."""
+    return seen.taken.idle_mb
 
 
 def told(seen: Seen) -> float:
@@ -137,9 +149,6 @@ def _memory(results: Results) -> list[Bound]:
         seen.taken.quarters_mb[-1] - seen.taken.quarters_mb[0]
         for seen in results.seen.get((CREEP, "ours"), [])
     ]
-    idle = [
-        s.taken.idle_mb for (_, way), each in results.seen.items() if way == "ours" for s in each
-    ]
     return [
         Bound("peak memory over idle, 1 job", 8, worst(1), "MB"),
         Bound("the same, 24 jobs", 90, worst(24), "MB"),
@@ -148,7 +157,7 @@ def _memory(results: Results) -> list[Bound]:
         Bound("growth from 1 to 10 pictures per reply", 2, growth(one(1, 25), one(10, 8)), "MB"),
         Bound("growth from 2 to 25 MB per picture", 2, growth(one(1, 2), one(1, 25)), "MB"),
         Bound("growth over the last 150 of 200 jobs", 2, _worst(creep), "MB"),
-        Bound("memory of the idle worker", 55, median(idle) if idle else None, "MB"),
+        Bound("memory of the idle worker", 55, results.median_of("ours", idle), "MB"),
     ]
 
 

@@ -203,5 +203,8 @@ def starts_table(results: Results) -> str:
     ):
         times = [number(median(start[step][0] for start in starts)) for step in steps]
         rows.append([name, *times, str(starts[0]["indexed"][1]), str(starts[0]["call"][1])])
+    floor = median(start["call"][0] for start in results.libraries)
+    modules = str(results.libraries[0]["call"][1])
+    rows.append(["the libraries alone", *("–" for _ in steps[1:]), number(floor), "–", modules])  # noqa: RUF001 (empty cells)
     heads = [*(f"{step}, CPU ms" for step in steps), "modules when indexed", "modules at the call"]
     return table(["app", *heads], rows)
