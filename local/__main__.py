@@ -59,6 +59,15 @@ def _parser() -> argparse.ArgumentParser:
     quota.add_argument(
         "--tenants", type=int, metavar="N", help="share it among N tenants instead, on most hosts"
     )
+    quota.add_argument(
+        "--load",
+        type=float,
+        nargs="+",
+        metavar="PERCENT",
+        help="let a scaler start and drain instances while jobs come at these shares of the quota",
+    )
+    quota.add_argument("--minutes", type=float, default=5.0, help="of jobs at each load")
+    quota.add_argument("--formula", choices=("peek", "full"), default="peek", help="the scaler's")
     return parser
 
 
@@ -142,13 +151,19 @@ def main() -> int:
 
             return drill.main(given.only, write=given.write)
         case "quota":
-            from local.quota import run as quota  # noqa: PLC0415 - see above
-            from local.quota import tenants  # noqa: PLC0415 - see above
-
-            options = quota.QuotaOptions(given.jobs, given.rpm, given.hosts, given.seed)
-            return tenants.main(options, given.tenants) if given.tenants else quota.main(options)
+            return _quota(given)
         case _:
             return _up(given)
+
+
+def _quota(given: argparse.Namespace) -> int:
+    from local.quota import run, scaled, tenants  # noqa: PLC0415 - see above
+
+    if given.load:
+        rate = (given.rpm, given.minutes, given.formula, given.seed)
+        return scaled.main(scaled.ScaledOptions(given.load, *rate))
+    options = run.QuotaOptions(given.jobs, given.rpm, given.hosts, given.seed)
+    return tenants.main(options, given.tenants) if given.tenants else run.main(options)
 
 
 def _up(given: argparse.Namespace) -> int:
