@@ -126,18 +126,23 @@ class WaitingTasks:
         """
         moved = 0
         for lane, queue in [*self._former.items()]:
-            try:
-                taken = await self._receive(lane)
-            except StoreUnavailable:
-                self._former.pop(lane, None)  # a sweep beside this one may have done so
-                continue
-            while taken:
-                for each in taken:
-                    await self._queues.send(queue, each.text.encode())
-                    await self._queues.delete(lane, each)
-                moved += len(taken)
-                taken = await self._receive(lane)
+            for _ in range(_MOST_PAGES):
+                found = await self._move_page(lane, queue)
+                moved += found
+                if found < _PAGE:
+                    break
         return moved
+
+    async def _move_page(self, lane: str, queue: str) -> int:
+        try:
+            taken = await self._receive(lane)
+        except StoreUnavailable:
+            self._former.pop(lane, None)  # a sweep beside this one may have done so
+            return 0
+        for each in taken:
+            await self._queues.send(queue, each.text.encode())
+            await self._queues.delete(lane, each)
+        return len(taken)
 
     async def _receive(self, queue: str) -> list[ReceivedMessage]:
         return await self._queues.receive(queue, limit=_PAGE, hidden=_HIDDEN)
