@@ -63,10 +63,19 @@ def run_upgrade(options: UpgradeOptions, log: Callable[[str], None]) -> Audit:
     seconds = options.seconds
     sizes = (options.jobs, _HOSTS, seconds, options.seed, _PATIENCE)
     chaos = ChaosOptions(*sizes, kill_every=seconds / 8)
+    at_work: set[bool] = set()
+
+    def read(line: str) -> None:
+        log(line)
+        if "INFO image_jobs" in line:
+            at_work.add("-before]" in line)
+
     with earlier_version(options.before) as copy:
         before = ("--before", str(copy))
-        with start_target(_HOSTS, (*OPTIONS, *before), log) as target:
+        with start_target(_HOSTS, (*OPTIONS, *before), read) as target:
             began = time.monotonic()
+            while len(at_work) < 2 and time.monotonic() < began + _PATIENCE:  # noqa: PLR2004 (both versions sweep)
+                time.sleep(0.1)
             submitted = submit(target, chaos, chance)
             disturb(target, chaos, chance, (Target.kill_host,))
             wait(target, set(submitted), _PATIENCE, queues={*QUEUES, *queues_of(copy)})
