@@ -56,10 +56,9 @@ class Overview(Data):
     budget: BudgetStatus | None = Field(description="Today's budget; null: see `budget_problem`.")
     budget_problem: str | None = Field(description="Why the budget could not be read.")
     oldest_task_seconds: float | None = Field(
-        description="How long the oldest task has waited; null when no task waits, or see "
-        "`oldest_task_problem`."
+        description="How long the oldest task has waited; null when no task waits, or see the "
+        "problem of the store `queues`."
     )
-    oldest_task_problem: str | None = Field(description="Why the queue could not be read.")
     waiting: WaitingStatus
     stores: tuple[StoreStatus, ...]
     links: bool = Field(description="Whether callers get links to pictures.")
@@ -75,12 +74,6 @@ class _Look:
     now: datetime
     #: For the log: the caller gets only their kind.
     errors: list[ImageJobsError] = field(default_factory=list)
-
-    async def oldest_task(self) -> tuple[float | None, str | None]:
-        queue = self.configuration.settings.tasks_queue
-        oldest, problem = await self.attempt(lambda: self.world.queues.oldest(queue))
-        waited = None if oldest is None else max(0.0, (self.now - oldest).total_seconds())
-        return None if waited is None else round(waited, 1), problem
 
     async def waiting(self) -> WaitingStatus:
         found, problem = await self.attempt(self.world.tasks.look)
@@ -119,26 +112,24 @@ class _Look:
 
         return await self.attempt(look)
 
-    async def stores(self) -> tuple[StoreStatus, ...]:
-        """Read what does not exist from each store: that costs one small request."""
-        world, queue = self.world, self.configuration.settings.jobs_queue
-        return (
-            await self.store("records", lambda: world.records.read(_NOTHING)),
-            await self.store("pictures", lambda: world.pictures.read(_NOTHING, start=0, length=1)),
-            await self.store("queues", lambda: world.queues.oldest(queue)),
+    async def stores(self) -> tuple[tuple[StoreStatus, ...], datetime | None]:
+        """Send one small request to each store; return also when the oldest task was sent."""
+        world, queue = self.world, self.configuration.settings.tasks_queue
+        records, _ = await self.store("records", lambda: world.records.read(_NOTHING))
+        pictures, _ = await self.store(
+            "pictures", lambda: world.pictures.read(_NOTHING, start=0, length=1)
         )
+        queues, oldest = await self.store("queues", lambda: world.queues.oldest(queue))
+        return (records, pictures, queues), oldest
 
-    async def store(
-        self,
-        store: Literal["records", "pictures", "queues"],
-        read: Callable[[], Awaitable[object]],
-    ) -> StoreStatus:
+    async def store[T](
+        self, store: Literal["records", "pictures", "queues"], read: Callable[[], Awaitable[T]]
+    ) -> tuple[StoreStatus, T | None]:
         began = self.world.clock.now()
-        _, problem = await self.attempt(read)
+        found, problem = await self.attempt(read)
         took = (self.world.clock.now() - began).total_seconds() * 1000
-        return StoreStatus(
-            store=store, milliseconds=None if problem else round(took, 1), problem=problem
-        )
+        milliseconds = None if problem else round(took, 1)
+        return StoreStatus(store=store, milliseconds=milliseconds, problem=problem), found
 
     async def attempt[T](self, look: Callable[[], Awaitable[T]]) -> tuple[T | None, str | None]:
         try:
@@ -155,16 +146,16 @@ async def overview(
     settings, look = configuration.settings, _Look(world, configuration, world.clock.now())
     pools = await world.gather(look.pool(each) for each in _pools(configuration))
     budget, budget_problem = await look.budget()
-    oldest_task_seconds, oldest_task_problem = await look.oldest_task()
+    stores, oldest = await look.stores()
+    waited = None if oldest is None else max(0.0, (look.now - oldest).total_seconds())
     return Overview(
         models=tuple(dict.fromkeys(each.model or each.name for each in configuration.deployments)),
         pools=tuple(pools),
         budget=budget,
         budget_problem=budget_problem,
-        oldest_task_seconds=oldest_task_seconds,
-        oldest_task_problem=oldest_task_problem,
+        oldest_task_seconds=None if waited is None else round(waited, 1),
         waiting=await look.waiting(),
-        stores=await look.stores(),
+        stores=stores,
         links=settings.read_link_seconds > 0,
         time=look.now,
     ), tuple(look.errors)

@@ -117,6 +117,13 @@ async def test_a_ledger_that_does_not_answer_is_said_to_and_hides_no_other() -> 
     assert told.budget
 
 
+async def test_the_wait_of_the_oldest_task_is_told() -> None:
+    scene = a_scene()
+    await scene.world.queues.send("image-tasks", b"{}")
+    scene.world.clock.advance(timedelta(minutes=7))
+    assert (await told_of(scene)).oldest_task_seconds == 420
+
+
 async def test_a_tasks_queue_that_does_not_answer_is_said_to() -> None:
     scene = a_scene()
     scene.world.steps.failing["queues.oldest"] = [StoreUnavailable("x")]
@@ -124,7 +131,7 @@ async def test_a_tasks_queue_that_does_not_answer_is_said_to() -> None:
     assert len(errors) == 1
     assert told.oldest_task_seconds is None
     problem = "A service that the app needs did not answer; try again."
-    assert told.oldest_task_problem == problem
+    assert [each.problem for each in told.stores] == [None, None, problem]
     assert all(pool.pace for pool in told.pools)
 
 
@@ -159,7 +166,7 @@ async def test_a_look_around_is_one_read_each_and_no_write() -> None:
     before = len(scene.world.steps.taken)
     await told_of(scene)
     assert Counter(scene.world.steps.taken[before:]) == {
-        "queues.oldest": 2,  # the tasks, and the jobs queue as a store
+        "queues.oldest": 1,
         "queues.peek": 1,
         "queues.count": 1,
         "records.read": 1,

@@ -83,7 +83,7 @@ export function troubles(app) {
   if (budget?.left_usd === 0) {
     found.push({ title: `Nothing is left of today’s budget of ${usd(budget.limit_usd)}.`, more: "New pictures wait until midnight UTC, when a new day begins. Someone who runs the app can raise the budget." });
   }
-  const unread = [app.budget_problem, ...app.pools.map((each) => each.problem), app.oldest_task_problem, ...app.stores.map((each) => each.problem)].filter(Boolean);
+  const unread = [app.budget_problem, app.waiting.problem, ...app.pools.map((each) => each.problem), ...app.stores.map((each) => each.problem)].filter(Boolean);
   if (unread.length) found.push({ title: "The app cannot read all of its own state.", more: `${[...new Set(unread)].join(" ")} The figures below are incomplete.` });
   return found;
 }

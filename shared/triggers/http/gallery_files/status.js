@@ -79,7 +79,8 @@ function waits({ tasks, late_seconds: late, problem }) {
   return node("li", { class: problem || slow ? "warn" : "" }, state(problem ? LEVELS.unknown : slow ? LEVELS.slowed : LEVELS.idle), node("span", {}, node("strong", {}, "Tasks that wait for their time"), node("br"), node("span", { class: "dim" }, told)));
 }
 
-function queues({ oldest_task_seconds: oldest, oldest_task_problem: problem, waiting }) {
+function queues({ oldest_task_seconds: oldest, stores: all, waiting }) {
+  const { problem } = all.find(({ store }) => store === "queues");
   return node("ul", { class: "health" }, waits(waiting),
     node("li", { class: problem || oldest > 600 ? "warn" : "" }, state(problem ? LEVELS.unknown : oldest > 600 ? LEVELS.slowed : LEVELS.idle), node("span", {}, node("strong", {}, "Tasks"), node("br"), node("span", { class: "dim" }, problem ?? (oldest === null ? "No task waits" : `The oldest waits for ${seconds(oldest)}`)))));
 }
