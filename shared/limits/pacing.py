@@ -11,8 +11,8 @@ Both advance with every call, and also while nobody calls: by one number for eac
 * Only numbers are stored, not times. A 429 that stops the line, or a new rate, moves everybody who
   waits and keeps their order.
 * A number passes if its holder has not come (a crashed host, a cancelled job) when one behind it is
-  called, or when its time is over. If the holder comes after all (`lapsed`), it is called next, or
-  the line goes back to it: after a night without a host the order holds.
+  called, or when its time is over. If the holder comes after all (`lapsed`), the line goes back to
+  its number: after a night without a host the order holds.
 * Numbers that belong to no flow are called first: those of calls that a 429 cancelled, and those
   that a version before the flows has given.
 
@@ -92,10 +92,11 @@ class Pace(BaseModel, frozen=True, extra="allow"):
     stops: int = 0
     #: How many promised numbers passed while no caller came.
     lapsed: FiniteFloat = 0.0
-    #: For each of the last calls: how many numbers passed because nobody came for them, and how
-    #: many came before those that waited already.
-    no_shows: float = Field(default=0.0, ge=0, exclude_if=lambda value: not value)
-    overtaking: float = Field(default=0.0, ge=0, exclude_if=lambda value: not value)
+    #: How many numbers passed for each of the last calls, because nobody came for them.
+    no_shows: FiniteFloat = Field(default=0.0, ge=0, exclude_if=lambda value: not value)
+    #: By how many numbers the line grew for each call of the last hour, before those that wait:
+    #: those of newcomers, less those that passed.
+    growth: FiniteFloat = Field(default=0.0, exclude_if=lambda value: not value)
 
 
 class Ticket(BaseModel, frozen=True, extra="allow"):
@@ -149,10 +150,8 @@ class Place:
     at: datetime
 
 
-#: A call time is granted this long before the call, and to an overdue ticket so long: otherwise
-#: those that come on time would always take it.
+#: A call time is granted this long before the call: what is granted can't be overtaken.
 SHORT_WAIT: Final = timedelta(seconds=5)
-SHORT_WAIT_OVERDUE: Final = timedelta(seconds=10)
 #: A caller with a ticket comes back this long before it is due: queues count whole seconds, an
 #: instance may have to start, and no invocation pays in its first seconds.
 LEAD: Final = timedelta(seconds=40)
@@ -168,10 +167,10 @@ LONGEST_DELAY: Final = timedelta(hours=1)
 LAST_MOMENT: Final = timedelta(seconds=1)
 #: A number that has not come passes when one is called that is so much later in the line.
 MAX_LATE: Final = timedelta(seconds=2)
-#: How many calls `no_shows` remembers, and how long and how many calls at least `overtaking`.
+#: How many calls `no_shows` remembers, and how long and how many calls at least `growth`.
 NO_SHOW_CALLS: Final = 50
-OVERTAKING_TIME: Final = timedelta(hours=1)
-OVERTAKING_CALLS: Final = 100
+GROWTH_TIME: Final = timedelta(hours=1)
+GROWTH_CALLS: Final = 100
 #: The slowest line that is expected because others come, in numbers a call.
 SLOWEST: Final = 0.2
 #: The longest `retry-after` that is obeyed; users report as much (foundry-api.md section 10).
@@ -200,56 +199,52 @@ def reserve(
 
     Jobs of low priority have a flow of their own with a tenth of the tenant's weight.
     """
-    pace = _advance(pace.model_copy(update={"rate": apply_quota(pace.rate, quota)}), now)
-    entered, flow = _enter(pace, share, ticket)
+    pace, flow = _enter(_advance(pace, now, quota), share, ticket)
     if ticket is None:
-        pace, flow, ticket = _issue(entered, flow, now)
-        entered, is_due = pace, ticket.at == max(pace.free_at, now) <= now + SHORT_WAIT
+        pace, flow, ticket = _issue(pace, flow, now)
+        is_due = ticket.at == max(pace.free_at, now) <= now + SHORT_WAIT
     else:
         if ticket.epoch != pace.epoch:
             ticket = Ticket(epoch=pace.epoch, number=flow.calling - 1, at=ticket.at, flow=flow.key)
-        is_due = _is_due(entered, flow, ticket, now)
+        pace, flow = _call_again(pace, flow, ticket)
+        at = _find_time(pace, _count_before_ticket(pace, flow, ticket), now)
+        is_due = at - now <= _patience(flow, ticket) or pace.free_at - now < LAST_MOMENT
     if is_due:
-        return _grant(entered, flow, ticket, now)
-    kept, entered, flow = _call_again(pace, entered, flow, ticket)
-    return kept, _postpone(entered, flow, ticket, now)
-
-
-def _is_due(pace: Pace, flow: Flow, ticket: Ticket, now: datetime) -> bool:
-    """Return whether a ticket gets the next call time."""
-    if pace.free_at - now < LAST_MOMENT:
-        return True
-    at = _find_time(pace, _count_before_ticket(pace, flow, ticket), now)
-    return at - now <= _patience(flow, ticket)
+        return _grant(pace, flow, ticket, now)
+    return pace, _postpone(pace, flow, ticket, now)
 
 
 def _patience(flow: Flow, ticket: Ticket) -> timedelta:
-    is_overdue = ticket.charged or ticket.number < flow.calling
-    return SHORT_WAIT_OVERDUE if is_overdue else SHORT_WAIT
+    """Return how long before its call a ticket gets its call time.
+
+    One that is overdue, and asks every second, gets it before those that come on time.
+    """
+    return SHORT_WAIT + (SHORTEST_DELAY if ticket.number < flow.calling else _ZERO)
 
 
-def _call_again(pace: Pace, entered: Pace, flow: Flow, ticket: Ticket) -> tuple[Pace, Pace, Flow]:
-    """Turn the line back to a number that passed while no caller came."""
-    is_uncharged = ticket.flow == flow.key and not ticket.charged
-    back = int(min(pace.lapsed, max(flow.calling - ticket.number, 0))) if is_uncharged else 0
-    if not back:
-        return pace, entered, flow
-    flow = replace(flow, calling=flow.calling - back, head=flow.head - back * flow.stride)
-    entered = entered.model_copy(
-        update={
-            "calling": pace.calling - back,
-            "lapsed": pace.lapsed - back,
-            "flows": entered.flows.store(flow),
-        }
+def _call_again(pace: Pace, flow: Flow, ticket: Ticket) -> tuple[Pace, Flow]:
+    """Turn the line back to a number that passed and was not called."""
+    passed = 0.0 if ticket.charged or ticket.flow != flow.key else flow.calling - ticket.number
+    if (back := int(min(pace.lapsed, passed))) < 1:
+        return pace, flow
+    head = max(
+        flow.head - back * flow.stride, min(flow.head, pace.flows.virtual_time - flow.stride)
     )
-    return entered, entered, flow
+    flow = replace(flow, calling=flow.calling - back, head=head)
+    changes = {
+        "calling": pace.calling - back,
+        "lapsed": pace.lapsed - back,
+        **_learn(pace, passed=-back, calls=0),
+        "flows": pace.flows.store(flow),
+    }
+    return pace.model_copy(update=changes), flow
 
 
 def give_tickets(
     pace: Pace, count: int, *, now: datetime, quota: Quota, share: Share = DEFAULT_SHARE
 ) -> tuple[Pace, tuple[Ticket, ...]]:
     """Give the next numbers to calls that will be asked for later; none is a permission to call."""
-    pace = _advance(pace.model_copy(update={"rate": apply_quota(pace.rate, quota)}), now)
+    pace = _advance(pace, now, quota)
     tickets: list[Ticket] = []
     for _ in range(count):
         pace, flow = _enter(pace, share, None)
@@ -263,7 +258,7 @@ def find_call(pace: Pace, ticket: Ticket, *, now: datetime, quota: Quota) -> dat
 
     A number that has passed was due at its expected time, or after the last stop of the line.
     """
-    pace = _advance(pace.model_copy(update={"rate": apply_quota(pace.rate, quota)}), now)
+    pace = _advance(pace, now, quota)
     flow = pace.flows.find(ticket.flow or "")
     calling = pace.calling if ticket.flow is None else flow.calling if flow else math.inf
     if ticket.epoch != pace.epoch or ticket.number < calling:
@@ -312,7 +307,7 @@ def count_waiting(pace: Pace, *, now: datetime, quota: Quota) -> int:
 
     It is for display only and not exact: the holder of a number may be gone.
     """
-    pace = _advance(pace.model_copy(update={"rate": apply_quota(pace.rate, quota)}), now)
+    pace = _advance(pace, now, quota)
     numbers = pace.promised - pace.calling
     return _count_granted(pace, now) + max(math.ceil(numbers - _EPSILON), 0)
 
@@ -332,9 +327,9 @@ def locate(pace: Pace, ticket: Ticket, *, now: datetime, quota: Quota) -> Place:
 
     A ticket whose number has passed, or that is of another line, is called next.
     """
-    pace = _advance(pace.model_copy(update={"rate": apply_quota(pace.rate, quota)}), now)
+    pace = _advance(pace, now, quota)
     ahead = _count_before_ticket(pace, pace.flows.find(ticket.flow or ""), ticket)
-    speed = max(1 + pace.no_shows - pace.overtaking, SLOWEST)
+    speed = max(1 - pace.growth, SLOWEST)
     at = max(pace.free_at, now) + ahead * pace.rate.spacing / speed
     return Place(ahead=math.ceil(ahead - _EPSILON), at=at)
 
@@ -350,8 +345,10 @@ def burst_allowance(rate: AdaptiveRate) -> timedelta:
     return max(BURST - rate.spacing, _ZERO)
 
 
-def _advance(pace: Pace, now: datetime) -> Pace:
-    """Advance the line over call times that nobody used."""
+def _advance(pace: Pace, now: datetime, quota: Quota | None = None) -> Pace:
+    """Advance the line over call times that nobody used, at the rate of the configured quota."""
+    if quota:
+        pace = pace.model_copy(update={"rate": apply_quota(pace.rate, quota)})
     passed = now - burst_allowance(pace.rate) - pace.free_at
     if passed <= _ZERO:
         return _settle(pace)
@@ -425,8 +422,7 @@ def _count_granted(pace: Pace, now: datetime) -> int:
 def _grant(pace: Pace, flow: Flow, ticket: Ticket, now: datetime) -> tuple[Pace, CallTime]:
     """Grant the next call time, and charge the flow once for each number."""
     at, flows, promised, passed = max(pace.free_at, now), pace.flows, pace.promised, 0
-    comes_late = ticket.number < flow.calling and pace.lapsed >= 1
-    if ticket.charged or ticket.flow is None or comes_late:
+    if ticket.charged or ticket.flow is None:
         promised += max(1 - max(_count_flowless(pace), 0.0), 0.0)
     else:
         passed = _count_late(pace, flow, ticket)
@@ -440,7 +436,6 @@ def _grant(pace: Pace, flow: Flow, ticket: Ticket, now: datetime) -> tuple[Pace,
         at_full_rate=pace.free_at > now,
         ticket=ticket.model_copy(update={"at": at, "charged": True}),
     )
-    no_shows = passed - comes_late
     return _settle(
         pace.model_copy(
             update={
@@ -448,9 +443,8 @@ def _grant(pace: Pace, flow: Flow, ticket: Ticket, now: datetime) -> tuple[Pace,
                 "calling": pace.calling + 1 + passed,
                 "promised": promised,
                 "flows": flows,
-                "lapsed": pace.lapsed + no_shows,
-                "no_shows": _mean(pace.no_shows, no_shows, 1 / NO_SHOW_CALLS),
-                "overtaking": _mean(pace.overtaking, 0.0, _part_of_call(pace)),
+                "lapsed": pace.lapsed + passed,
+                **_learn(pace, passed=passed, calls=1),
             }
         )
     ), call_time
@@ -462,13 +456,14 @@ def _count_late(pace: Pace, flow: Flow, ticket: Ticket) -> int:
     return math.ceil(max(min(late, SHORT_WAIT / pace.rate.spacing, pace.flows.waiting - 1), 0.0))
 
 
-def _mean(before: float, value: float, part: float) -> float:
-    return round(max(before + (value - before) * part, 0.0), 6)
-
-
-def _part_of_call(pace: Pace) -> float:
-    """Return which part of `overtaking` one call is."""
-    return max(pace.rate.spacing / OVERTAKING_TIME, 1 / max(pace.calling, OVERTAKING_CALLS))
+def _learn(
+    pace: Pace, *, passed: int = 0, calls: int = 0, newcomers: float = 0.0
+) -> dict[str, float]:
+    """Return what is known of `no_shows` and `growth` after what has just happened."""
+    no_shows = pace.no_shows + (passed - calls * pace.no_shows) / NO_SHOW_CALLS
+    part = max(pace.rate.spacing / GROWTH_TIME, 1 / max(pace.calling, GROWTH_CALLS))
+    growth = pace.growth + (newcomers - passed - calls * pace.growth) * part
+    return {"no_shows": round(max(no_shows, 0.0), 6), "growth": round(growth, 6)}
 
 
 def _issue(pace: Pace, flow: Flow, now: datetime) -> tuple[Pace, Flow, Ticket]:
@@ -478,9 +473,8 @@ def _issue(pace: Pace, flow: Flow, now: datetime) -> tuple[Pace, Flow, Ticket]:
     pace = pace.model_copy(update={"promised": pace.promised + 1, "flows": pace.flows.store(flow)})
     ahead = _count_before_ticket(pace, flow, ticket)
     overtaken = max(1 - ahead / waiting, 0.0) if waiting else 0.0
-    overtaking = round(pace.overtaking + overtaken * _part_of_call(pace), 6)
     ticket = ticket.model_copy(update={"at": _find_time(pace, ahead, now)})
-    return pace.model_copy(update={"overtaking": overtaking}), flow, ticket
+    return pace.model_copy(update=_learn(pace, newcomers=overtaken)), flow, ticket
 
 
 def _postpone(pace: Pace, flow: Flow, ticket: Ticket, now: datetime) -> Postponed:

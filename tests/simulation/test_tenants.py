@@ -96,6 +96,16 @@ def test_a_task_is_delivered_once_or_twice() -> None:
         assert simulate(case, 60, hosts=4, seed=1).dequeues <= 1.2
 
 
+@pytest.mark.parametrize("rpm", [6, 60])
+def test_nobody_is_overtaken_for_long(rpm: float) -> None:
+    case = backlogged(rpm, {"only": 1.0}, seed=1, name="one line")
+    run = simulate(case, rpm, hosts=4, seed=1).run
+    called = sorted((each.called, each.number) for each in run.everyone if each.called)
+    assert len(called) > 300
+    overtaken = max(place - number for place, (_, number) in enumerate(called, start=1))
+    assert overtaken <= 10
+
+
 def test_the_ledger_stays_small() -> None:
     found = simulate(backlogged(60, EQUAL, seed=1, name="shares"), 60, hosts=4, seed=1)
     assert found.flows == len(EQUAL)
