@@ -276,10 +276,16 @@ class _SharedLedger:
 
     async def look(self) -> Ledger | None:
         """Return the ledger as it was not longer ago than `FRESH`."""
-        now = self._clock.now()
-        if self._seen_at is None or not timedelta() <= now - self._seen_at <= FRESH:
-            self._remember(await self._read())
-        return self._seen.value if self._seen else None
+        if not self._is_fresh:
+            async with self._lock:  # one read for all who look at a time
+                if not self._is_fresh:
+                    self._remember(await self._read())
+        return self.last_seen
+
+    @property
+    def _is_fresh(self) -> bool:
+        seen_at = self._seen_at
+        return seen_at is not None and timedelta() <= self._clock.now() - seen_at <= FRESH
 
     async def _write_queued(self) -> None:
         changes, self._queued = self._queued, []

@@ -13,7 +13,7 @@ from shared.limits.circuit_breaker import MOST_UNANSWERED, NOTHING, CallFeedback
 from shared.limits.pacing import Postponed, count_waiting
 from shared.limits.pool_ledger import AcquireRequest, CircuitOpen, Reservation, is_answering
 from shared.ports import Blobs
-from shared.stores.ledgers import SEEN_LATELY, PoolLedgers
+from shared.stores.ledgers import FRESH, SEEN_LATELY, PoolLedgers
 from tests.fakes.memory import MemoryBlobs
 from tests.fakes.world import FakeClock
 
@@ -243,6 +243,16 @@ async def test_changes_that_wait_are_written_together(clock: FakeClock) -> None:
     await asyncio.gather(*(one.acquire(question()) for _ in range(50)))
     # The first one, and those that came while it was being written.
     assert blobs.operations == ["read", "create", "replace"]
+
+
+async def test_who_looks_at_a_time_reads_once_and_waits_for_a_write(clock: FakeClock) -> None:
+    blobs = CountedBlobs()
+    one = PoolLedgers(blobs, clock)
+    await asyncio.gather(*(one.look("pool") for _ in range(50)))
+    assert blobs.operations == ["read"]
+    clock.advance(2 * FRESH)
+    await asyncio.gather(one.acquire(question()), *(one.look("pool") for _ in range(50)))
+    assert blobs.operations == ["read", "read", "create"]
 
 
 async def test_whoever_is_cancelled_takes_nobody_along(blobs: Blobs, clock: FakeClock) -> None:
