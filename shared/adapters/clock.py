@@ -18,7 +18,7 @@ _RESOLUTION: Final = timedelta(seconds=1)
 #: A clock that is off by less is left alone: what replies allow differs by as much.
 TOLERANCE: Final = timedelta(seconds=0.5)
 
-#: Reads a time of HTTP; `ValueError` if it is none. Replies of one second have the same text.
+#: Reads a time of HTTP; `ValueError` for another text. Replies of one second have the same text.
 read_time: Final = lru_cache(maxsize=16)(parsedate_to_datetime)
 
 

@@ -30,7 +30,7 @@ from ..limits.budget import (
     settle,
 )
 from ..limits.circuit_breaker import CallFeedback, CallWindow
-from ..limits.pacing import LEAD, Share, Ticket
+from ..limits.pacing import SHORT_WAIT, Share, Ticket
 from ..limits.pool_ledger import (
     AcquireRequest,
     AcquireResult,
@@ -102,7 +102,7 @@ class PoolLedgers:
         def step(ledger: Ledger | None, now: datetime) -> tuple[Ledger, tuple[Ticket, ...]]:
             return take_tickets(ledger, count, pool=pool, quota=quota, share=share, now=now)
 
-        shared, soon = self._ledger(pool), self._clock.now() + LEAD
+        shared, soon = self._ledger(pool), self._clock.now() + SHORT_WAIT
         rate = shared.last_seen.pace.rate if shared.last_seen else apply_quota(None, quota)
         if at > soon or at + (count - 1) * rate.spacing > soon:
             return await shared.change(step)

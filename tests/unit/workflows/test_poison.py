@@ -36,7 +36,7 @@ async def test_a_job_message_the_platform_gave_up_on_is_rejected_when_nothing_ca
 async def test_the_rejection_of_a_task_message_whose_job_is_gone_names_no_tenant() -> None:
     scene = Scene()
     message = Message(b'{"job_id": "fox-1", "task": 0}', "poisoned-1", scene.world.clock.now())
-    await scene.deliver(Delivery("image-jobs-small-poison", message, message.inserted_at))
+    await scene.deliver(Delivery("image-tasks-poison", message, message.inserted_at))
     assert data(scene)["job_id"] == "fox-1"
     assert data(scene)["tenant"] is None
 
