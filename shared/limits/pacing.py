@@ -5,7 +5,7 @@ Both advance with every call, and also while nobody calls: by one number for eac
 `fair_queue` divides the line among the tenants: which of those who wait has how many before it.
 
 * A caller gets a *call time* when its call is 5 s away, and else a *ticket*: the next number. It
-  waits in its place if its number is due within a minute, or comes back shortly before.
+  waits in its place if its number is due within 90 s, or comes back before.
 * A granted call time can't be overtaken; a number can. So little is granted in advance: 5 s, or one
   call if that is longer. A tenant that comes new does not wait long.
 * Only numbers are stored, not times. A 429 that stops the line, or a new rate, moves everybody who
@@ -152,13 +152,13 @@ class Place:
 
 #: A call time is granted this long before the call: what is granted can't be overtaken.
 SHORT_WAIT: Final = timedelta(seconds=5)
-#: A caller with a ticket comes back this long before it is due: queues count whole seconds, an
-#: instance may have to start, and no invocation pays in its first seconds.
+#: A caller with a ticket comes back this long before it is due, or longer: queues count whole
+#: seconds, an instance may have to start, and no invocation pays in its first seconds.
 LEAD: Final = timedelta(seconds=40)
 #: A caller that asks again within this time waits in its place.
-IN_PLACE: Final = timedelta(seconds=60)
+IN_PLACE: Final = timedelta(seconds=90)
 #: It looks at its place in between while it waits longer than this.
-LOOK_AGAIN: Final = timedelta(seconds=10)
+LOOK_AGAIN: Final = timedelta(seconds=20)
 #: Bounds of a delay: a shorter one would bring a message back before those it must let pass; after
 #: a longer one the line may be empty.
 SHORTEST_DELAY: Final = timedelta(seconds=1)

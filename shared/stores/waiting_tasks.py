@@ -9,7 +9,7 @@ copy, which finds its task taken.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, Literal
 
 from ..config.settings import FORMER_LANES, Settings
 from ..errors import MalformedMessage, StoreUnavailable
@@ -19,13 +19,20 @@ from ..ports import Clock, Queues, ReceivedMessage
 from ..records.task_messages import TaskMessage, read_task
 from .ledgers import PoolLedgers
 
-#: A task that is due later than this waits in the waiting queue, and is visible there this long
-#: before its time.
+#: A task with a ticket is delivered so long before its call, as long as `LEAD_CALLS` take, but at
+#: most `LONGEST_LEAD`: where calls are rare, the platform takes the instance away meanwhile, looks
+#: 30 s later and starts another one in up to 40 s (docs/decisions/0018).
+LEAD_CALLS: Final = 12
+LONGEST_LEAD: Final = timedelta(seconds=75)
+#: A task that is due later than `AHEAD`, or delivered later than `HANDOVER`, waits in the waiting
+#: queue and is visible there so long before.
 AHEAD: Final = timedelta(seconds=55)
-#: What is visible and due so much later is moved too, since the next look comes within this time
-#: while calls run. What has longer to wait, because its line has slowed down, goes back: it would
-#: ask for instances.
+HANDOVER: Final = timedelta(seconds=15)
+#: What is visible and so much too early, because its line has slowed down, is moved nevertheless:
+#: the next look comes within this time while calls run. More would ask for instances too early.
 NEXT_LOOK: Final = timedelta(seconds=20)
+#: What is at most so much too early is left until it is seen again, if that is in time.
+LEFT: Final = timedelta(minutes=5)
 #: A process looks for what is due at most this often.
 EVERY: Final = timedelta(seconds=5)
 #: Messages taken at a time, as many as a queue gives, and how long they are hidden meanwhile.
@@ -65,16 +72,16 @@ class WaitingTasks:
     async def send(self, message: TaskMessage, *, due: datetime | None = None) -> None:
         """Send a task to work on at `due`; without it at its ticket's time, else at once.
 
-        A task with a ticket alone is delivered `LEAD` before its time, to wait in its place.
+        A task with a ticket alone is delivered before its time, to wait in its place.
         """
         now = self._clock.now()
-        time = due or (message.ticket.at if message.ticket else now)
-        if time - now > AHEAD:
-            delay = min(time - now - AHEAD, LONGEST_DELAY)
+        visible_at, early = self._plan(message, due, now)
+        if early > timedelta():
             kept = message.model_copy(update={"due": due})
+            delay = min(early, LONGEST_DELAY)
             await self._queues.send(self._waiting, kept.to_bytes(), delay=delay)
         else:
-            await self._send_near(message, time if due else time - LEAD, now)
+            await self._send_near(message, visible_at, now)
 
     async def look(self) -> WaitingState:
         """Count the waiting tasks, and look at the first that should have left."""
@@ -106,8 +113,10 @@ class WaitingTasks:
         for _ in range(_MOST_PAGES):
             taken = await self.take()
             for each in taken:
-                moved += await self._move(each)
-                await self._queues.delete(self._waiting, each)
+                done = await self._move(each)
+                moved += done == "moved"
+                if done != "left":
+                    await self._queues.delete(self._waiting, each)
             if len(taken) < _PAGE:
                 break
         return moved
@@ -147,25 +156,39 @@ class WaitingTasks:
     async def _receive(self, queue: str) -> list[ReceivedMessage]:
         return await self._queues.receive(queue, limit=_PAGE, hidden=_HIDDEN)
 
-    async def _move(self, received: ReceivedMessage) -> bool:
-        """Send a copy to the tasks queue, or back to wait; tell whether it need not wait."""
+    async def _move(self, received: ReceivedMessage) -> Literal["moved", "sent back", "left"]:
+        """Send a copy to the tasks queue, or back to wait, or leave the message where it is."""
         try:
             message = read_task(received.text.encode())
         except MalformedMessage:
             # Of no use here; there the platform sets it aside as poison, and people see it.
             await self._queues.send(self._tasks, received.text.encode())
-            return True
+            return "moved"
         now, due = self._clock.now(), message.due
         if due is None and message.ticket:
             at = await self._find_call(message.ticket, now)
             ticket = message.ticket.model_copy(update={"at": at})
             message = message.model_copy(update={"ticket": ticket})
-        time = due or (message.ticket.at if message.ticket else now)
-        if time - now > AHEAD + NEXT_LOOK:
+        visible_at, early = self._plan(message, due, now)
+        if _HIDDEN - HANDOVER + EVERY <= early <= LEFT:
+            return "left"
+        if early > NEXT_LOOK:
             await self.send(message, due=due)
-            return False
-        await self._send_near(message, time if due else time - LEAD, now)
-        return True
+            return "sent back"
+        await self._send_near(message, visible_at, now)
+        return "moved"
+
+    def _plan(
+        self, message: TaskMessage, due: datetime | None, now: datetime
+    ) -> tuple[datetime, timedelta]:
+        """Return when a task is to be delivered, and how long before it has to wait until then."""
+        if due or not message.ticket:
+            visible_at = due or now
+            return visible_at, visible_at - now - AHEAD
+        ledger = self._pools.last_seen(message.ticket.pool)
+        spacing = ledger.pace.rate.spacing if ledger else timedelta()
+        lead = min(max(LEAD, LEAD_CALLS * spacing), LONGEST_LEAD)
+        return message.ticket.at - lead, message.ticket.at - now - max(AHEAD, lead + HANDOVER)
 
     async def _send_near(self, message: TaskMessage, visible_at: datetime, now: datetime) -> None:
         body = message.model_copy(update={"due": None}).to_bytes()

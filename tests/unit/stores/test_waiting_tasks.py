@@ -7,9 +7,17 @@ import pytest
 
 from shared.errors import StoreUnavailable
 from shared.limits.adaptive_rate import Quota
-from shared.limits.pacing import DEFAULT_SHARE, LEAD, LONGEST_DELAY, Ticket
+from shared.limits.pacing import DEFAULT_SHARE, IN_PLACE, LEAD, LONGEST_DELAY, Ticket
 from shared.records.task_messages import TaskMessage, read_task
-from shared.stores.waiting_tasks import AHEAD, EVERY, NEXT_LOOK, WaitingState
+from shared.stores.waiting_tasks import (
+    AHEAD,
+    EVERY,
+    HANDOVER,
+    LEAD_CALLS,
+    LONGEST_LEAD,
+    NEXT_LOOK,
+    WaitingState,
+)
 from tests.fakes.world import FakeWorld, fake_world
 from tests.simulation.steps import Crash
 
@@ -30,11 +38,11 @@ async def move_on(world: FakeWorld, by: timedelta) -> int:
     return await world.tasks.move_due()
 
 
-async def in_line(world: FakeWorld, count: int) -> tuple[Ticket, ...]:
-    """Places in a line of one call a minute."""
+async def in_line(world: FakeWorld, count: int, *, rpm: float = 1) -> tuple[Ticket, ...]:
+    """Places in a line of so many calls a minute."""
     later = world.clock.now() + timedelta(minutes=1)
     return await world.pools.take_tickets(
-        "one", count, at=later, quota=Quota(1), share=DEFAULT_SHARE
+        "one", count, at=later, quota=Quota(rpm), share=DEFAULT_SHARE
     )
 
 
@@ -73,17 +81,46 @@ async def test_what_is_due_tomorrow_is_looked_at_every_hour() -> None:
     assert on(world, TASKS) == [TASK]
 
 
-async def test_a_ticket_comes_a_little_before_its_call_and_as_the_line_is_then() -> None:
+@pytest.mark.parametrize(
+    ("rpm", "lead"), [(1, LONGEST_LEAD), (10, LEAD_CALLS * timedelta(seconds=6)), (60, LEAD)]
+)
+async def test_a_ticket_comes_before_its_call_as_the_line_is_then(
+    rpm: float, lead: timedelta
+) -> None:
     world = fake_world()
-    tickets = await in_line(world, 10)
+    tickets = await in_line(world, 200, rpm=rpm)
     last = TASK.model_copy(update={"ticket": tickets[-1]})
     await world.tasks.send(last)
     # Nobody calls for a while, and then the line is stopped by no one: its time stays.
-    await move_on(world, tickets[-1].at - world.clock.now() - AHEAD)
+    await move_on(world, tickets[-1].at - world.clock.now() - max(AHEAD, lead + HANDOVER))
     (moved,) = on(world, TASKS)
     assert moved.ticket
     assert moved.ticket.number == tickets[-1].number
-    assert world.queues.sent[-1].visible_at == moved.ticket.at - LEAD
+    assert world.queues.sent[-1].visible_at == moved.ticket.at - lead
+
+
+def test_a_task_that_comes_early_waits_in_its_place() -> None:
+    assert LONGEST_LEAD < IN_PLACE
+
+
+async def slow_down(world: FakeWorld, by: timedelta) -> None:
+    """Let the line go on so much later."""
+    line = world.pool_ledgers["one"]
+    later = line.pace.model_copy(update={"free_at": line.pace.free_at + by})
+    world.seed(
+        "pace", "one.json", line.model_copy(update={"pace": later}).model_dump_json().encode()
+    )
+
+
+async def test_a_task_whose_line_is_a_minute_or_more_late_is_left_until_it_is_seen_again() -> None:
+    world = fake_world()
+    tickets = await in_line(world, 5)
+    await world.tasks.send(TASK.model_copy(update={"ticket": tickets[-1]}))
+    await slow_down(world, timedelta(minutes=1))
+    assert await move_on(world, tickets[-1].at - world.clock.now() - LONGEST_LEAD - HANDOVER) == 0
+    assert len(world.queues.bodies(WAITING)) == 1
+    assert await move_on(world, timedelta(minutes=1)) == 1
+    assert on(world, WAITING) == []
 
 
 async def test_a_task_whose_line_was_stopped_waits_on() -> None:
