@@ -24,7 +24,8 @@ from shared.config.settings import Configuration
 from shared.errors import StoreUnavailable
 from shared.images_api.requests import ImageRequest
 from shared.jobs.parsing import Message
-from shared.limits.pacing import LONGEST_DELAY, Share, Ticket
+from shared.limits.pacing import IN_PLACE, LONGEST_DELAY, Postponed, Share, Ticket
+from shared.limits.pool_ledger import AcquireRequest, AcquireResult
 from shared.ports import ReceivedMessage, Reply, Sink
 from shared.records.task_messages import TaskMessage, read_task
 from shared.stores.ledgers import PoolLedgers
@@ -171,7 +172,13 @@ class _FormerTasks(WaitingTasks):
 
 
 class _FormerLedgers(PoolLedgers):
-    """A task asks for its ticket when it is delivered."""
+    """A task asks for its ticket when it is delivered, and does not wait in its place."""
+
+    async def acquire(self, request: AcquireRequest) -> AcquireResult:
+        answer = await super().acquire(request)
+        if isinstance(answer, Postponed):
+            return answer.model_copy(update={"delay": answer.delay + IN_PLACE})
+        return answer
 
     async def take_tickets(self, pool: str, count: int, **_: object) -> tuple[Ticket, ...]:
         raise StoreUnavailable(f"{count} tasks ask the pool {pool!r} later")
