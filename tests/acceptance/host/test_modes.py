@@ -127,3 +127,11 @@ def test_a_poison_function_starts_when_its_first_message_comes(here: World) -> N
         began = time.monotonic()
         here.wait_seen("poisoned")
         assert time.monotonic() - began > 1
+
+
+def test_an_instance_of_a_group_runs_its_functions_and_names_the_others(here: World) -> None:
+    with running(here, "--functions", "(relay|tick)$") as host:
+        assert {each["name"] for each in host.ready["functions"]} == {"relay", "tick"}
+        assert "work" in {each["name"] for each in host.ready["elsewhere"]}
+        here.send({"to": "relay"}, "onward")
+        here.wait_seen("relay")
