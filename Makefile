@@ -66,7 +66,7 @@ batch: setup ## run a CSV of 1,000 lines, kill the host three times, check each 
 
 quota: setup ## run hosts that share a quota; measure its use and the 429s (SEED=1, TENANTS=3, LOAD="1 10 100")
 	@$(BIN)/python -m local quota --seed $(or $(SEED),1) $(if $(TENANTS),--tenants $(TENANTS)) \
-	  $(if $(LOAD),--load $(LOAD) --rpm 120)
+	  $(if $(LOAD),--load $(LOAD) --rpm 60)
 
 drill: setup ## provoke each alert, print what an operator sees, six minutes (ONLY="silence spend" WRITE=1: into the runbook)
 	@$(BIN)/python -m local drill $(if $(ONLY),--only $(ONLY)) $(if $(WRITE),--write)
