@@ -29,7 +29,7 @@ from tests.benchmarks.results import Results, cpu, peak
 from tests.benchmarks.worker import Load
 
 #: Cold starts of each kind.
-STARTS = 7
+STARTS = 11
 #: The raw copy stores and sends as much whatever the picture: no job is as small.
 NEVER = {(SMALL_JOBS, "copy")}
 
