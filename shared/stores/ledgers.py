@@ -12,13 +12,13 @@ import uuid
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from pydantic import ValidationError
 
 from ..errors import AlreadyExists, ImageJobsError, StaleVersion, UnreadableRecord
-from ..limits.adaptive_rate import Quota, apply_quota
+from ..limits.adaptive_rate import Quota
 from ..limits.budget import (
     CostReservation,
     DayLedger,
@@ -30,7 +30,7 @@ from ..limits.budget import (
     settle,
 )
 from ..limits.circuit_breaker import CallFeedback, CallWindow
-from ..limits.pacing import SHORT_WAIT, Share, Ticket
+from ..limits.pacing import Share, Ticket
 from ..limits.pool_ledger import (
     AcquireRequest,
     AcquireResult,
@@ -38,7 +38,6 @@ from ..limits.pool_ledger import (
     Ledger,
     Reservation,
     acquire,
-    expect_call,
     has_trouble,
     is_answering,
     is_usable,
@@ -60,8 +59,6 @@ WINDOW_WAIT: Final = timedelta(seconds=5)
 WINDOW_LOOK: Final = timedelta(seconds=0.2)
 
 _SUFFIX: Final = ".json"
-#: The epoch of tickets that were given without a write.
-_NO_LINE: Final = datetime.fromtimestamp(0, UTC)
 
 type _Step[T] = Callable[[Ledger | None, datetime], tuple[Ledger | None, T]]
 
@@ -84,30 +81,15 @@ class PoolLedgers:
 
         return await shared.change(step)
 
-    async def expect_call(self, pool: str, deployment: str, *, quota: Quota) -> datetime | None:
-        """Return when a new caller would call, as `look` has the line; None: a circuit is open."""
-        ledger, now = await self.look(pool), self._clock.now()
-        at = expect_call(ledger, deployment, quota=quota, now=now)
-        return at and max(at, self._ledger(pool).next_of_no_line or at)
-
     async def take_tickets(
-        self, pool: str, count: int, *, at: datetime, quota: Quota, share: Share
+        self, pool: str, count: int, *, quota: Quota, share: Share
     ) -> tuple[Ticket, ...]:
-        """Take places in the line of a pool for `count` calls that are asked for later.
-
-        `at` is when `expect_call` has the first one. Where all would call soon, nothing is written:
-        they get tickets of no line, which are called next.
-        """
+        """Take places in the line of a pool for `count` calls that are asked for later."""
 
         def step(ledger: Ledger | None, now: datetime) -> tuple[Ledger, tuple[Ticket, ...]]:
             return take_tickets(ledger, count, pool=pool, quota=quota, share=share, now=now)
 
-        shared, soon = self._ledger(pool), self._clock.now() + SHORT_WAIT
-        rate = shared.last_seen.pace.rate if shared.last_seen else apply_quota(None, quota)
-        if at > soon or at + (count - 1) * rate.spacing > soon:
-            return await shared.change(step)
-        shared.next_of_no_line = at + count * rate.spacing
-        return (Ticket(pool=pool, epoch=_NO_LINE, number=0, at=at),) * count
+        return await self._ledger(pool).change(step)
 
     async def wait_for(self, reservation: Reservation) -> bool:
         """Wait until the reserved time; return whether the reservation is still valid then."""
@@ -238,8 +220,6 @@ class _SharedLedger:
     def __init__(self, blobs: Blobs, pool: str, clock: Clock) -> None:
         #: Times of calls that were accepted, to be reported with the next `acquire`.
         self.accepted: list[datetime] = []
-        #: When the pool can call after all that this process has given tickets of no line.
-        self.next_of_no_line: datetime | None = None
         self.window = CallWindow()
         self._blobs = blobs
         self._name = f"{pool}{_SUFFIX}"

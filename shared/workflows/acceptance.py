@@ -235,12 +235,21 @@ async def _create_record(
     record: JobRecord, world: World, configuration: Configuration
 ) -> tuple[Versioned[JobRecord], bool]:
     """Write a job's first record, or find an earlier one; tell whether it was written."""
-    record = await take_tickets(record, world, configuration)
-    entry = await world.index.add(
-        index_entry_of(record), next_check_at=record.accepted_at + FIRST_CHECK_AFTER
-    )
+    in_line = record
+    entry: OpenEntry
+
+    async def take_places() -> None:
+        nonlocal in_line
+        in_line = await take_tickets(record, world, configuration)
+
+    async def add_entry() -> None:
+        nonlocal entry
+        at = record.accepted_at + FIRST_CHECK_AFTER
+        entry = await world.index.add(index_entry_of(record), next_check_at=at)
+
+    await world.gather((take_places(), add_entry()))
     try:
-        return Versioned(record, await world.records.create(record)), True
+        return Versioned(in_line, await world.records.create(in_line)), True
     except AlreadyExists:
         return await _find_existing(record, world, entry), False
 

@@ -19,6 +19,7 @@ FAST = '[{"name": "gpt-image-2", "rpm": 6000}, {"name": "MAI-Image-2.5", "rpm": 
 #: more is a round trip more: it needs a reason here. They are those of a process at work: the first
 #: job of a process, or one after a while, has `KNOWLEDGE` beside them.
 INTAKE = [
+    "pools.replace",  # a place in line before the job waits in any queue
     "index.write",  # a job is never lost: a sweep finds it, whatever happens to its messages
     "records.create",  # the truth, and the proof that this id is new
     "queues.send",  # wakes the task
@@ -40,10 +41,9 @@ AFTERWARDS = [
     "index.write",  # the entry of the ended job is kept for lists,
     "index.delete",  # and no sweep checks it again
 ]
-#: What a process that has just begun, or was idle, has to learn: who waits before its job (at most
-#: a read a second), what waits for its time and is due (a look every 5 s), and the ledger to write
-#: on, which must be of nobody else.
-KNOWLEDGE = Counter({"pools.read": 2, "queues.receive": 1, "pools.create": 1, "pools.replace": -1})
+#: What a process that has just begun, or was idle, has to learn: what waits for its time and is due
+#: (a look every 5 s), and the ledger to write on, which must be of nobody else.
+KNOWLEDGE = Counter({"pools.read": 1, "queues.receive": 1, "pools.create": 1, "pools.replace": -1})
 #: Round trips to storage from the message to the call, and from the last byte to the event: the
 #: requests, and the last block.
 MOST_TRIPS = 6, 5

@@ -22,6 +22,7 @@ from ...limits.pool_ledger import (
     AcquireResult,
     CircuitOpen,
     Reservation,
+    expect_call,
 )
 from ...ports import Clock, Versioned
 from ...records.costs import over_budget, settled_cost
@@ -114,7 +115,7 @@ def find_share(record: JobRecord, configuration: Configuration) -> Share:
 async def take_tickets(record: JobRecord, world: World, configuration: Configuration) -> JobRecord:
     """Return a record that is about to be written, with a place in line for each pending task.
 
-    Each place is in the pool that would call soonest; one write for each pool where others wait.
+    Each place is in the pool that would call soonest; one write for each pool.
     Where a ledger can't be written now, its tasks ask when they are delivered. Where others wait, a
     job that was accepted before gets none: a number that nobody uses holds them up. Nor does a job
     that is too early: it asks when its time has come.
@@ -122,7 +123,7 @@ async def take_tickets(record: JobRecord, world: World, configuration: Configura
     now, given = world.clock.now(), dict[int, Ticket]()
     if record.job.not_before and now < record.job.not_before:
         return record
-    by_pool: dict[str, tuple[Quota, datetime, list[int]]] = {}
+    by_pool: dict[str, tuple[Quota, list[int]]] = {}
     with suppress(Unavailable):
         for part, plan in enumerate(record.plans):
             soonest = await _find_soonest(plan.deployments, world, configuration)
@@ -136,17 +137,15 @@ async def take_tickets(record: JobRecord, world: World, configuration: Configura
             ):
                 return record
             quota = Quota(rpm=deployment.rpm or 0.0)
-            _, _, indices = by_pool.setdefault(deployment.pool, (quota, at, []))
+            _, indices = by_pool.setdefault(deployment.pool, (quota, []))
             indices += [
                 task.index
                 for task in record.tasks
                 if task.part == part and task.state is TaskState.PENDING
             ]
-        for pool, (quota, at, indices) in by_pool.items():
-            share = find_share(record, configuration)
-            tickets = await world.pools.take_tickets(
-                pool, len(indices), at=at, quota=quota, share=share
-            )
+        share = find_share(record, configuration)
+        for pool, (quota, indices) in by_pool.items():
+            tickets = await world.pools.take_tickets(pool, len(indices), quota=quota, share=share)
             given |= zip(indices, tickets, strict=True)
     tasks = (
         task.model_copy(update={"ticket": given[task.index]}) if task.index in given else task
@@ -160,9 +159,11 @@ async def _find_soonest(
 ) -> tuple[Deployment, datetime] | None:
     """Return the deployment that would call soonest, and when; None where none is configured."""
     known = [each for name in names if (each := configuration.deployment(name))]
+    several, pools, now = len({each.pool for each in known}) > 1, world.pools, world.clock.now()
     expected: list[tuple[datetime, int]] = []
     for order, each in enumerate(known):
-        at = await world.pools.expect_call(each.pool, each.name, quota=Quota(rpm=each.rpm or 0.0))
+        ledger = await pools.look(each.pool) if several else pools.last_seen(each.pool)
+        at = expect_call(ledger, each.name, quota=Quota(rpm=each.rpm or 0.0), now=now)
         expected.append((at or datetime.max.replace(tzinfo=UTC), order))
     if not expected:
         return None

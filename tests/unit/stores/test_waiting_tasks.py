@@ -40,10 +40,7 @@ async def move_on(world: FakeWorld, by: timedelta) -> int:
 
 async def in_line(world: FakeWorld, count: int, *, rpm: float = 1) -> tuple[Ticket, ...]:
     """Places in a line of so many calls a minute."""
-    later = world.clock.now() + timedelta(minutes=1)
-    return await world.pools.take_tickets(
-        "one", count, at=later, quota=Quota(rpm), share=DEFAULT_SHARE
-    )
+    return await world.pools.take_tickets("one", count, quota=Quota(rpm), share=DEFAULT_SHARE)
 
 
 @pytest.mark.parametrize("seconds", [0, 1, 55])

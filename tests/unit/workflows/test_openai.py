@@ -24,7 +24,7 @@ from tests.simulation.steps import Crash
 FOX = read({"prompt": "a fox", "quality": "low"})
 LATER = timedelta(minutes=1)
 #: Effects on the world until an edit of two pictures is taken.
-MOST_STEPS = 11
+MOST_STEPS = 12
 
 
 @dataclass

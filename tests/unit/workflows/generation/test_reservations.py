@@ -4,7 +4,7 @@ from datetime import timedelta
 from shared.catalogue.deployments import Deployment
 from shared.limits.adaptive_rate import Quota
 from shared.limits.circuit_breaker import CallFeedback
-from shared.limits.pacing import Postponed, Share, Ticket
+from shared.limits.pacing import Postponed, Share
 from shared.limits.pool_ledger import AcquireRequest, CircuitOpen, Ledger, Reservation
 from shared.stores.ledgers import PoolLedgers
 from shared.workflows.generation.reservations import ReservationRequest, acquire_reservation
@@ -166,33 +166,3 @@ async def test_a_turn_after_the_end_is_of_no_use() -> None:
         world.wish(deployment("one")), give_up_at=world.clock.now() + timedelta(seconds=2)
     )
     assert isinstance(await world.acquire_reservation(wish), Postponed)
-
-
-async def test_calls_that_come_soon_take_no_number_and_are_called_next() -> None:
-    world, quota = World(), Quota(60)
-
-    async def take(count: int) -> tuple[Ticket, ...]:
-        at = await world.pools.expect_call("one", "one", quota=quota)
-        assert at
-        return await world.pools.take_tickets("one", count, at=at, quota=quota, share=Share())
-
-    early = [*await take(3), *await take(1)]
-    assert not world.blobs.stored
-    await take(120)
-    assert world.numbers("one") == 120
-    wish = world.wish(deployment("one"))
-    assert isinstance(await world.acquire_reservation(wish), Postponed)
-    for ticket in early:
-        answer = await world.acquire_reservation(replace(wish, ticket=ticket))
-        assert isinstance(answer, Reservation)
-
-
-async def test_a_process_that_has_seen_no_line_lets_only_as_many_in_as_the_pool_calls() -> None:
-    world, quota = World(), Quota(6)
-    await world.take("one", times=1, rpm=6)
-    elsewhere = PoolLedgers(world.blobs, world.clock)
-    for _ in range(3):
-        at = await elsewhere.expect_call("one", "one", quota=quota)
-        assert at
-        await elsewhere.take_tickets("one", 1, at=at, quota=quota, share=Share())
-    assert world.numbers("one") == 3

@@ -18,9 +18,8 @@ async def test_a_live_attempt_elsewhere_is_left_alone_until_it_must_be_dead() ->
     scene = Scene()
     scene.submit(JOB)
     await scene.deliver(scene.waiting.pop())
-    scene.world.steps.crash_at = (
-        len(scene.world.steps.taken) + 5
-    )  # the record, the picture, the pool (read and written), the intent
+    # After the record, the picture, the pool and the intent.
+    scene.world.steps.crash_at = len(scene.world.steps.taken) + 4
     with pytest.raises(Crash):
         await generate(TASK, scene.world, scene.configuration)
     scene.world.steps.crash_at = None
