@@ -75,8 +75,8 @@ function stores({ stores: all }) {
 
 function waits({ tasks, late_seconds: late, problem }) {
   const slow = late > 120;
-  const told = problem ?? (tasks ? `${plural(tasks, "task")}${slow ? `, late by ${seconds(late)}` : ""}` : "No task waits");
-  return node("li", { class: problem || slow ? "warn" : "" }, state(problem ? LEVELS.unknown : slow ? LEVELS.slowed : LEVELS.idle), node("span", {}, node("strong", {}, "Tasks that wait for their time"), node("br"), node("span", { class: "dim" }, told)));
+  const told = problem ?? (tasks ? `${plural(tasks, "call")}${slow ? `, late by ${seconds(late)}` : ""}` : "No call waits");
+  return node("li", { class: problem || slow ? "warn" : "" }, state(problem ? LEVELS.unknown : slow ? LEVELS.slowed : LEVELS.idle), node("span", {}, node("strong", {}, "Calls that wait for their time"), node("br"), node("span", { class: "dim" }, told)));
 }
 
 function queues({ oldest_task_seconds: oldest, stores: all, waiting }) {
