@@ -73,7 +73,7 @@ class EntryCounts(Data):
 class Counts(EntryCounts):
     """The counts of a batch as they are stored: they add up."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
 
     #: Sums of the known costs, USD, without the repeated: what is certain and what is possible.
     known_usd: float = 0.0
@@ -288,4 +288,4 @@ def delay_of_step(record: BatchRecord, step: int | None, *, now: datetime) -> ti
         return timedelta()
     if given < record.step - 1:
         return None
-    return max(timedelta(), record.due_at + LOST_AFTER - now)
+    return max(timedelta(), record.due_at - now + LOST_AFTER)

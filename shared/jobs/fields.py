@@ -89,7 +89,7 @@ class RequestModel(BaseModel):
 class StoredModel(BaseModel):
     """A part of a stored document, which keeps the fields of a later version."""
 
-    model_config = ConfigDict(frozen=True, extra="allow")
+    model_config = ConfigDict(frozen=True, extra="allow", allow_inf_nan=False)
 
 
 def added_field(default: Any = None, **facts: Any) -> Any:  # noqa: ANN401 (as `Field` of pydantic)

@@ -159,6 +159,8 @@ LEAD: Final = timedelta(seconds=40)
 IN_PLACE: Final = timedelta(seconds=90)
 #: It looks at its place in between while it waits longer than this.
 LOOK_AGAIN: Final = timedelta(seconds=20)
+#: No time is expected to be farther away: a damaged ledger may have any numbers.
+_FARTHEST: Final = timedelta(days=36_500)
 #: Bounds of a delay: a shorter one would bring a message back before those it must let pass; after
 #: a longer one the line may be empty.
 SHORTEST_DELAY: Final = timedelta(seconds=1)
@@ -395,7 +397,9 @@ def _count_before_ticket(pace: Pace, flow: Flow | None, ticket: Ticket) -> float
 
 def _find_time(pace: Pace, ahead: float, now: datetime) -> datetime:
     """Return when a number is called with so many before it, if nobody else comes."""
-    return max(pace.free_at, now) + ahead * pace.rate.spacing / (1 + pace.no_shows)
+    seconds = ahead * pace.rate.spacing.total_seconds() / (1 + pace.no_shows)
+    free_at = min(max(pace.free_at, now), now + _FARTHEST)
+    return free_at + timedelta(seconds=min(seconds, _FARTHEST.total_seconds()))
 
 
 def _enter(pace: Pace, share: Share, ticket: Ticket | None) -> tuple[Pace, Flow]:

@@ -334,6 +334,8 @@ class JobRecord(StoredModel):
                     f"tasks[{place}] has the index {task.index} and the part {task.part} of "
                     f"{len(self.plans)}"
                 )
+            if any(picture.index < task.first for picture in task.pictures):
+                raise ValueError(f"tasks[{place}] has a picture before its first, {task.first}")
         return self
 
     def give_up_at(self, lifetime: timedelta) -> datetime:
