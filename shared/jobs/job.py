@@ -343,7 +343,10 @@ class Job(RequestModel):
         "`ON_UNKNOWN_OUTCOME`.",
     )
     max_cost_usd: float | None = Field(
-        default=None, gt=0, description="US dollars; a job with a higher estimate is rejected."
+        default=None,
+        gt=0,
+        le=1_000_000_000,
+        description="US dollars; a job with a higher estimate is rejected.",
     )
     deadline: Moment | None = Field(
         default=None, description="ISO 8601 with a time zone; no call starts after it."

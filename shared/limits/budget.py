@@ -10,7 +10,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any, Final, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AwareDatetime, BaseModel, Field, model_validator
 
@@ -18,12 +18,14 @@ from ..jobs.job import DEFAULT_TENANT
 
 MILLION: Final = 1_000_000
 
+#: Millionths of a dollar, up to a billion dollars.
+type Millionths = Annotated[int, Field(ge=0, le=10**15)]
+
 
 class CostReservation(BaseModel, frozen=True, extra="allow"):
     """The cost reserved for one call."""
 
-    #: Millionths of a dollar.
-    amount: int = Field(ge=0)
+    amount: Millionths
     job_id: str
     tenant: str = Field(default=DEFAULT_TENANT, exclude_if=lambda name: name == DEFAULT_TENANT)
     #: The call has ended at this time at the latest.
@@ -31,11 +33,11 @@ class CostReservation(BaseModel, frozen=True, extra="allow"):
 
 
 class TenantCost(BaseModel, frozen=True, extra="allow"):
-    """What the settled calls of one tenant cost, millionths of a dollar."""
+    """What the settled calls of one tenant cost."""
 
     #: What is possible, and the part of it that is certain.
-    spent: int = Field(default=0, ge=0)
-    certain: int = Field(default=0, ge=0)
+    spent: Millionths = 0
+    certain: Millionths = 0
 
 
 class DayLedger(BaseModel, frozen=True, extra="allow"):
@@ -43,10 +45,10 @@ class DayLedger(BaseModel, frozen=True, extra="allow"):
 
     #: Grows when the shape of a ledger changes so that an older app could not read it.
     version: Literal[1] = 1
-    #: What settled calls may have cost, millionths of a dollar.
-    spent: int = Field(default=0, ge=0)
+    #: What settled calls may have cost.
+    spent: Millionths = 0
     #: The part of it that is certain.
-    certain: int = Field(default=0, ge=0)
+    certain: Millionths = 0
     #: Reservations by ticket; each ticket is used once.
     held: dict[str, CostReservation] = {}
     next_ticket: int = 1
@@ -71,8 +73,8 @@ class DayLedger(BaseModel, frozen=True, extra="allow"):
             return self.tenants.get(tenant, TenantCost())
         others = self.tenants.values()
         return TenantCost(
-            spent=self.spent - sum(each.spent for each in others),
-            certain=self.certain - sum(each.certain for each in others),
+            spent=max(self.spent - sum(each.spent for each in others), 0),
+            certain=max(self.certain - sum(each.certain for each in others), 0),
         )
 
     def reserved_for(self, tenant: str) -> int:
