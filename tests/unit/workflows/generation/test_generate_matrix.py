@@ -146,16 +146,18 @@ def grown(state: JobState, *, failing: int) -> JobRecord:
     made = plans(GPT, locales=locales, size=("1:1", "3:2"), n=10, model="gpt-image-2")
     failure = Failure(code="content_refused", message="狐" * 500)
 
-    def far(blob: str) -> Picture:
+    def far(index: int, blob: str) -> Picture:
         url = f"https://{'a' * 24}.z99.blob.storage.azure.net/{'c' * 63}/{blob}"
-        return picture(blob).model_copy(update={"url": url})
+        return picture(blob, index).model_copy(update={"url": url})
 
     tasks = tuple(
         task.model_copy(
             update={
                 "state": TaskState.FAILED if task.index < failing else TaskState.DONE,
                 "attempts": (attempt(),),
-                "pictures": () if task.index < failing else tuple(map(far, task.blobs)),
+                "pictures": ()
+                if task.index < failing
+                else tuple(far(*each) for each in enumerate(task.blobs, task.first)),
                 "failure": failure if task.index < failing else None,
             }
         )
