@@ -74,7 +74,7 @@ drill: setup ## provoke each alert, print what an operator sees, six minutes (ON
 fuzz: .venv-fuzz/.stamp ## try 5,000,000 strange inputs on all readers, half an hour on two cores (INPUTS=5000000 SEED=1)
 	@.venv-fuzz/bin/python -m tests.fuzz --inputs $(or $(INPUTS),5000000) --seed $(or $(SEED),1)
 
-bench: .venv-bench/.stamp node_modules/.stamp ## measure speed and memory, ten minutes (BENCH="--rounds 1 --no-page": less)
+bench: .venv/.stamp .venv-bench/.stamp node_modules/.stamp ## measure speed and memory, ten minutes (BENCH="--rounds 1 --no-page": less)
 	@.venv-bench/bin/pytest --quiet -c tests/benchmarks/pytest.ini tests/benchmarks
 	@.venv-bench/bin/python -m tests.benchmarks $(BENCH)
 
