@@ -1,8 +1,6 @@
 """Webhooks: signed so that receivers can tell, and never sent inward."""
 
 import asyncio
-import base64
-import json
 import socket
 from collections.abc import AsyncIterator
 
@@ -21,10 +19,9 @@ from shared.adapters.sinks import (
     guarded,
 )
 from shared.errors import DeliveryFailed
+from tests.builders.webhooks import NEW, OLD, OTHER, hook, settings_of
 from tests.contract.receivers import EVENT, Received, Receiver, receiving
 from tests.simulation.scene import configured
-
-OLD, NEW, OTHER = (f"whsec_{base64.b64encode(bytes([n]) * 32).decode()}" for n in (1, 2, 3))
 
 
 @pytest.fixture
@@ -39,21 +36,6 @@ async def poster() -> AsyncIterator[Poster]:
     made.limit_seconds = 5
     yield made
     await made.close()
-
-
-def hook(url: str, secrets: str = "OLD", **more: object) -> dict[str, object]:
-    return {"name": "shop", "url": url, "secrets": secrets.split(), **more}
-
-
-def settings_of(*hooks: dict[str, object], **more: str) -> dict[str, str]:
-    given = {
-        "WEBHOOKS": json.dumps(hooks),
-        "WEBHOOK_HOSTS": "hooks.example,*.hooks.example",
-        "WEBHOOK_LOCAL_HOSTS": "127.0.0.1,localhost",
-        "OLD": OLD,
-        "NEW": NEW,
-    }
-    return given | more
 
 
 def sink(poster: Poster, *hooks: dict[str, object]) -> WebhookSink:

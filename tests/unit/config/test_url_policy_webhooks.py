@@ -1,27 +1,8 @@
-import base64
-import json
-
 import pytest
 
 from shared.errors import Misconfigured
+from tests.builders.webhooks import NEW, OLD, hook, settings_of
 from tests.simulation.scene import configured
-
-OLD, NEW, OTHER = (f"whsec_{base64.b64encode(bytes([n]) * 32).decode()}" for n in (1, 2, 3))
-
-
-def hook(url: str, secrets: str = "OLD", **more: object) -> dict[str, object]:
-    return {"name": "shop", "url": url, "secrets": secrets.split(), **more}
-
-
-def settings_of(*hooks: dict[str, object], **more: str) -> dict[str, str]:
-    given = {
-        "WEBHOOKS": json.dumps(hooks),
-        "WEBHOOK_HOSTS": "hooks.example,*.hooks.example",
-        "WEBHOOK_LOCAL_HOSTS": "127.0.0.1,localhost",
-        "OLD": OLD,
-        "NEW": NEW,
-    }
-    return given | more
 
 
 @pytest.mark.parametrize(
