@@ -173,13 +173,13 @@ class PoolLedgers:
         """
         return await self._ledger(pool).look()
 
-    def last_seen(self, pool: str) -> Ledger | None:
-        """Return the ledger as this process saw it last, however long ago; no read."""
-        return self._ledger(pool).last_seen
-
     async def look_all(self, pools: Iterable[str]) -> dict[str, Ledger | None]:
         """Return the ledgers of some pools, as `look` does; at most one read for each."""
         return {pool: await self.look(pool) for pool in pools}
+
+    def last_seen(self, pool: str) -> Ledger | None:
+        """Return the ledger as this process saw it last, however long ago; no read."""
+        return self._ledger(pool).last_seen
 
     async def names(self, *, limit: int) -> list[str]:
         """Return the names of the pools that have a ledger; one listing."""
