@@ -220,12 +220,13 @@ class Queues(Protocol):
         """Delete a message; one whose time is up is left to others."""
         ...
 
+    async def put_back(
+        self, queue: str, message: ReceivedMessage, body: bytes, *, delay: timedelta = timedelta()
+    ) -> None:
+        """Let others see a message after `delay` (0 s to 7 days), with this body.
 
-class Inbox(Queues, Protocol):
-    """Queues whose messages are shown as well: what the client needs."""
-
-    async def show(self, queue: str, message: ReceivedMessage) -> None:
-        """Let others see a message at once; one whose time is up is left to others."""
+        One whose time is up is left to others.
+        """
         ...
 
 

@@ -30,7 +30,7 @@ from azure.storage.queue.aio import QueueServiceClient as AsyncQueueServiceClien
 
 from ..config.settings import Configuration
 from ..errors import ImageJobsError
-from ..ports import Blobs, Clock, Gather, Inbox
+from ..ports import Blobs, Clock, Gather, Queues
 from ..stores.batches import BatchRecords
 from ..stores.dead_letters import DeadLetters
 from ..stores.index import JobIndex
@@ -52,7 +52,7 @@ class Connection:
         configuration: Configuration,
         *,
         blobs: Callable[[str], Blobs],
-        queues: Inbox,
+        queues: Queues,
         clock: Clock,
         gather: Gather,
         addresses: Sequence[str] = (),

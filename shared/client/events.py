@@ -92,7 +92,7 @@ async def receive_events(
             wait, quiet_since = FIRST_WAIT, app.clock.now()
     finally:
         for message in waiting:
-            await app.queues.show(queue, message)
+            await app.queues.put_back(queue, message, message.text.encode())
 
 
 def _read(message: ReceivedMessage, queue: str) -> Event | None:

@@ -179,7 +179,7 @@ class SdkBlobs:
 
 @dataclass(frozen=True, slots=True)
 class SdkQueues:
-    """`Inbox` of an account."""
+    """`Queues` of an account."""
 
     service: QueueServiceClient | AsyncQueueServiceClient
 
@@ -243,12 +243,18 @@ class SdkQueues:
                 self._queue(queue).delete_message(message.message_id, message.receipt)
             )
 
-    async def show(self, queue: str, message: ReceivedMessage) -> None:
-        """Let others see a message at once; one whose time is up is left to others."""
+    async def put_back(
+        self, queue: str, message: ReceivedMessage, body: bytes, *, delay: timedelta = timedelta()
+    ) -> None:
+        """Let others see a message after `delay`; one whose time is up is left to others."""
+        hidden = _seconds(min(max(delay, timedelta()), MAX_DELAY))
         with _queue_errors(f"returning to the queue {queue!r}", queue), _pass_over_lost():
             await await_result(
                 self._queue(queue).update_message(
-                    message.message_id, message.receipt, visibility_timeout=0
+                    message.message_id,
+                    message.receipt,
+                    content=body.decode(),
+                    visibility_timeout=hidden,
                 )
             )
 

@@ -7,7 +7,7 @@ import pytest
 
 from shared.adapters.clock import SystemClock
 from shared.adapters.storage.queues import MAX_DELAY_SECONDS, visibility
-from shared.errors import NoSuchQueue, TooLarge
+from shared.errors import NoSuchQueue, StoreUnavailable, TooLarge
 from shared.jobs.parsing import MAX_MESSAGE_BYTES
 from shared.ports import Queues
 from shared.stores import waiting_tasks
@@ -16,6 +16,7 @@ from tests.contract.conftest import Account, real_by
 from tests.fakes.memory import MemoryQueues
 from tests.fakes.world import SETTINGS
 
+MINUTE = timedelta(minutes=1)
 JSON = '{"prompt": "a lighthouse & <a> Küste, 海"}'.encode()
 
 
@@ -38,12 +39,11 @@ async def bodies(queues: Queues, real: Account | None, queue: str) -> list[bytes
 async def test_a_message_is_taken_by_one_and_gone_when_it_is_deleted(
     queues: Queues, queue: str
 ) -> None:
-    minute = timedelta(minutes=1)
     sent = await queues.send(queue, JSON)
-    (taken,) = await queues.receive(queue, limit=32, hidden=minute)
+    (taken,) = await queues.receive(queue, limit=32, hidden=MINUTE)
     assert (taken.message_id, taken.text.encode()) == (sent.message_id, JSON)
-    assert timedelta() < taken.until - datetime.now(UTC) < 2 * minute
-    assert await queues.receive(queue, limit=32, hidden=minute) == []
+    assert timedelta() < taken.until - datetime.now(UTC) < 2 * MINUTE
+    assert await queues.receive(queue, limit=32, hidden=MINUTE) == []
     await queues.delete(queue, taken)
     await queues.delete(queue, taken)  # it is gone: nothing to do
 
@@ -163,3 +163,71 @@ async def test_a_lane_of_the_version_before_is_emptied_and_those_that_are_gone_a
 )
 def test_a_delay_is_brought_to_what_a_queue_takes(delay: timedelta, seconds: int) -> None:
     assert visibility(delay) == seconds
+
+
+async def test_a_message_is_put_back_with_another_body_and_for_later(
+    queues: Queues, queue: str
+) -> None:
+    sent = await queues.send(queue, b"{}")
+    (first,) = await queues.receive(queue, limit=1, hidden=MINUTE)
+    await queues.put_back(queue, first, JSON)
+    (second,) = await queues.receive(queue, limit=1, hidden=MINUTE)
+    assert (second.message_id, second.text.encode()) == (sent.message_id, JSON)
+    await queues.put_back(queue, second, JSON, delay=timedelta(days=7))
+    await queues.put_back(queue, second, b"{}")  # its time is up
+    assert await queues.receive(queue, limit=1, hidden=MINUTE) == []
+    assert await queues.count(queue) == 1
+
+
+async def test_a_message_is_hidden_while_somebody_has_it(queues: Queues, queue: str) -> None:
+    sent = await queues.send(queue, "狐".encode())
+    (message,) = await queues.receive(queue, limit=8, hidden=MINUTE)
+    assert (message.message_id, message.text) == (sent.message_id, "狐")
+    assert await queues.receive(queue, limit=8, hidden=MINUTE) == []
+    assert await queues.count(queue) == 1
+    await queues.put_back(queue, message, message.text.encode())
+    (again,) = await queues.receive(queue, limit=8, hidden=MINUTE)
+    await queues.delete(queue, again)
+    assert await queues.count(queue) == 0
+
+
+async def test_a_message_that_somebody_else_has_by_now_is_left_to_them(
+    queues: Queues, queue: str
+) -> None:
+    await queues.send(queue, b"{}")
+    (first,) = await queues.receive(queue, limit=1, hidden=MINUTE)
+    await queues.put_back(queue, first, b"{}")
+    (second,) = await queues.receive(queue, limit=1, hidden=MINUTE)
+    await queues.delete(queue, first)
+    await queues.put_back(queue, first, b"{}")
+    assert await queues.count(queue) == 1
+    await queues.delete(queue, second)
+    await queues.delete(queue, second)
+    assert await queues.count(queue) == 0
+
+
+async def test_no_more_messages_than_the_limit_are_taken(queues: Queues, queue: str) -> None:
+    for _ in range(3):
+        await queues.send(queue, b"{}")
+    assert len(await queues.receive(queue, limit=2, hidden=MINUTE)) == 2
+
+
+async def test_a_hidden_message_is_deleted_by_its_receipt(queues: Queues, queue: str) -> None:
+    sent = await queues.send(queue, b"{}", delay=MINUTE)
+    assert await queues.receive(queue, limit=1, hidden=MINUTE) == []
+    assert await queues.count(queue) == 1
+    await queues.delete(queue, sent)
+    assert await queues.count(queue) == 0
+
+
+async def test_errors_name_what_does_not_exist_or_is_too_long(real: Account | None) -> None:
+    if real is None or real.connection is None:
+        pytest.skip("the words are those of the client's adapters")
+    with pytest.raises(NoSuchQueue, match="no queue 'no-such-queue' in this account"):
+        await real.queues.send("no-such-queue", b"{}")
+    with pytest.raises(TooLarge, match="65,537 bytes"):
+        await real.queues.send("no-such-queue", b"x" * 65_537)
+    with pytest.raises(StoreUnavailable, match="404 ContainerNotFound; is this the app's account"):
+        await real.blobs.put("a", b"")
+    with pytest.raises(StoreUnavailable, match="404 ContainerNotFound"):
+        await real.blobs.read("a")

@@ -156,7 +156,7 @@ class Message:
 
 @dataclass(slots=True)
 class MemoryQueues:
-    """`Inbox` of an account; every queue exists but the `missing` ones."""
+    """`Queues` of an account; every queue exists but the `missing` ones."""
 
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
     #: Messages that were not deleted, by queue.
@@ -205,10 +205,13 @@ class MemoryQueues:
         waiting = await self._begin("delete", queue)
         waiting[:] = [each for each in waiting if each.receipt != message.receipt]
 
-    async def show(self, queue: str, message: ReceivedMessage) -> None:
-        for each in await self._begin("show", queue):
+    async def put_back(
+        self, queue: str, message: ReceivedMessage, body: bytes, *, delay: timedelta = timedelta()
+    ) -> None:
+        for each in await self._begin("put_back", queue):
             if each.receipt == message.receipt:
-                each.visible_at = self.now()
+                each.body, each.delay, each.visible_at = body, delay, self.now() + delay
+                each.receipt += "'"
 
     async def count(self, queue: str) -> int:
         return len(await self._begin("count", queue))

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 MAX_DELAY_SECONDS: Final = 7 * 86_400
 #: A message that nobody takes must still be there when somebody looks.
 _NEVER_EXPIRES: Final = -1
+_XML: Final = {"content-type": "application/xml"}
 _DECLARATION: Final = '<?xml version="1.0" encoding="utf-8"?>'
 
 
@@ -50,7 +51,6 @@ class RestQueues:
                 f"the message for the queue {queue!r} has {len(body):,} bytes; "
                 f"a queue takes {MAX_MESSAGE_BYTES:,}"
             )
-        message = f"<MessageText>{escape(body.decode('utf-8'), quote=False)}</MessageText>"
         with _must_exist(queue):
             response = await self._client.send(
                 "POST",
@@ -60,8 +60,8 @@ class RestQueues:
                     "visibilitytimeout": str(visibility(delay)),
                     "messagettl": str(_NEVER_EXPIRES),
                 },
-                headers={"content-type": "application/xml"},
-                body=f"{_DECLARATION}<QueueMessage>{message}</QueueMessage>".encode(),
+                headers=_XML,
+                body=_document(body),
             )
         return SentMessage(
             message_id=_find("MessageId", response.body) or "",
@@ -128,6 +128,29 @@ class RestQueues:
                 doing=f"deleting from the queue {queue!r}",
                 query={"popreceipt": message.receipt},
             )
+
+    async def put_back(
+        self, queue: str, message: ReceivedMessage, body: bytes, *, delay: timedelta = timedelta()
+    ) -> None:
+        """Let others see a message after `delay`; one whose time is up is left to others."""
+        with suppress(_Lost), _must_exist(queue):
+            await self._client.send(
+                "PUT",
+                f"{self._url}/{queue}/messages/{quote(message.message_id)}",
+                doing=f"returning to the queue {queue!r}",
+                query={
+                    "popreceipt": message.receipt,
+                    "visibilitytimeout": str(visibility(delay)),
+                },
+                headers=_XML,
+                body=_document(body),
+            )
+
+
+def _document(body: bytes) -> bytes:
+    text = escape(body.decode("utf-8"), quote=False)
+    message = f"<MessageText>{text}</MessageText>"
+    return f"{_DECLARATION}<QueueMessage>{message}</QueueMessage>".encode()
 
 
 def _find(element: str, body: bytes) -> str | None:
