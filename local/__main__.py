@@ -52,7 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     drill.add_argument("--only", nargs="+", default=[], metavar="NAME", help="default: all")
     drill.add_argument("--write", action="store_true", help="show it in docs/runbook.md")
     quota = commands.add_parser("quota", help="measure how much of a shared quota hosts use")
-    quota.add_argument("--jobs", type=int, default=240, metavar="N")
+    quota.add_argument("--jobs", type=int, metavar="N", help="default: 240; 480 of several tenants")
     quota.add_argument("--rpm", type=float, default=240, help="requests per minute of the quota")
     quota.add_argument("--hosts", type=int, nargs="+", default=[1, 2, 4], metavar="N")
     quota.add_argument("--seed", type=int, default=1)
@@ -162,7 +162,8 @@ def _quota(given: argparse.Namespace) -> int:
     if given.load:
         rate = (given.rpm, given.minutes, given.formula, given.seed)
         return scaled.main(scaled.ScaledOptions(given.load, *rate))
-    options = run.QuotaOptions(given.jobs, given.rpm, given.hosts, given.seed)
+    jobs = given.jobs or (480 if given.tenants else 240)
+    options = run.QuotaOptions(jobs, given.rpm, given.hosts, given.seed)
     return tenants.main(options, given.tenants) if given.tenants else run.main(options)
 
 
