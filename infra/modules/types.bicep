@@ -142,6 +142,9 @@ type Tuning = {
   @description('No paid call in the first seconds of an invocation, which a drain may end.')
   CALL_GUARD_SECONDS: string?
 
+  @description('How long before its call a task is delivered, seconds: as long as an instance takes to start.')
+  LEAD_SECONDS: string?
+
   @description('Longest wait for a connection to an endpoint, seconds.')
   CONNECT_TIMEOUT_SECONDS: string?
 

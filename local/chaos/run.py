@@ -83,6 +83,7 @@ def run_chaos(options: ChaosOptions, log: Callable[[str], None]) -> Audit:
         "TENANTS": json.dumps(_TENANTS),
         "FOUNDRY_DEPLOYMENTS": json.dumps(_DEPLOYMENTS),
         "CALL_GUARD_SECONDS": "4",
+        "LEAD_SECONDS": "40",
         "LOCAL_DEATHS": _DEATHS,
         # A dead host uses up a delivery in four seconds here, in ten minutes in Azure.
         "AzureFunctionsJobHost__extensions__queues__maxDequeueCount": "40",

@@ -25,8 +25,8 @@ SCALED: Final = "generate"
 #: Ignored at the start: the instances start, seconds.
 WARM_UP: Final = 60.0
 #: The longest that a job may take below the quota: looks of the scaler, a cold start, a poll, the
-#: guard, and the call.
-MAX_WAIT: Final = 120.0
+#: guard, the call, and before it one of the first two, which show that the pool answers.
+MAX_WAIT: Final = 160.0
 #: Longest wait for the end after the last job, seconds.
 PATIENCE: Final = 240.0
 
@@ -99,6 +99,7 @@ def _run_load(load: float, options: ScaledOptions, log: Callable[[str], None]) -
     chosen = {
         "FOUNDRY_DEPLOYMENTS": json.dumps([{"name": MODEL, "rpm": options.rpm}]),
         "CALL_GUARD_SECONDS": "4",
+        "LEAD_SECONDS": "40",
     }
     cut: list[str] = []
 

@@ -65,6 +65,7 @@ def settings(storage: str, foundry: str) -> dict[str, str]:
         "FOUNDRY_API_KEY": FOUNDRY_KEY,
         "FOUNDRY_DEPLOYMENTS": json.dumps(DEPLOYMENTS),
         "REPLY_QUEUES": "replies-*",
-        # The local host lets every invocation end, so that the first picture need not wait.
+        # Local hosts run all the time and let every invocation end.
         "CALL_GUARD_SECONDS": "0",
+        "LEAD_SECONDS": "8",
     }

@@ -178,6 +178,8 @@ class Settings(BaseModel):
     #: No paid call is begun in the first seconds of an invocation: the platform ends an invocation
     #: that begins while its instance is drained after 1 to 3 s.
     call_guard_seconds: float = Field(default=4, alias="CALL_GUARD_SECONDS", ge=0, le=30)
+    #: A task is delivered so long before its call, seconds: as long as an instance takes to start.
+    lead_seconds: float = Field(default=40, alias="LEAD_SECONDS", ge=5, le=60)
     #: How long an endpoint may take to accept a connection, seconds.
     connect_timeout_seconds: float = Field(default=10, alias="CONNECT_TIMEOUT_SECONDS", gt=0, le=60)
     #: How long a reply that has started may pause, seconds.
@@ -283,6 +285,11 @@ class Settings(BaseModel):
     def call_guard(self) -> timedelta:
         """How old an invocation is at least when it begins a paid call."""
         return timedelta(seconds=self.call_guard_seconds)
+
+    @property
+    def lead(self) -> timedelta:
+        """How long before its call a task is delivered."""
+        return timedelta(seconds=self.lead_seconds)
 
     @property
     def read_link_life(self) -> timedelta:

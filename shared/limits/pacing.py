@@ -5,7 +5,7 @@ Both advance with every call, and also while nobody calls: by one number for eac
 `fair_queue` divides the line among the tenants: which of those who wait has how many before it.
 
 * A caller gets a *call time* when its call is 5 s away, and else a *ticket*: the next number. It
-  waits in its place if its number is due within 90 s, or comes back before.
+  waits in its place if its number is due soon, or comes back before (`find_lead`).
 * A granted call time can't be overtaken; a number can. So little is granted in advance: 5 s, or one
   call if that is longer. A tenant that comes new does not wait long.
 * Only numbers are stored, not times. A 429 that stops the line, or a new rate, moves everybody who
@@ -135,9 +135,9 @@ class Postponed(BaseModel, frozen=True, extra="allow"):
     delay: timedelta
 
     @property
-    def waits_in_place(self) -> bool:
-        """Whether the caller keeps its message meanwhile; else it comes back `LEAD` before."""
-        return self.delay <= IN_PLACE
+    def next_look(self) -> timedelta:
+        """When a caller that waits in its place looks again: the line may have become faster."""
+        return self.delay / 2 if self.delay > LOOK_AGAIN else self.delay
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,11 +152,12 @@ class Place:
 
 #: A call time is granted this long before the call: what is granted can't be overtaken.
 SHORT_WAIT: Final = timedelta(seconds=5)
-#: A caller with a ticket comes back this long before it is due, or longer: queues count whole
-#: seconds, an instance may have to start, and no invocation pays in its first seconds.
-LEAD: Final = timedelta(seconds=40)
-#: A caller that asks again within this time waits in its place.
-IN_PLACE: Final = timedelta(seconds=90)
+#: A caller comes back a lead before it is due, as long as so many calls take, but at most twice the
+#: lead of the settings: where calls are rare, the platform takes the instance away meanwhile, looks
+#: 30 s later and starts another one in up to 40 s (docs/decisions/0018).
+LEAD_CALLS: Final = 12
+#: A caller whose wait is not longer than so many leads waits in its place.
+IN_PLACE: Final = 1.5
 #: It looks at its place in between while it waits longer than this.
 LOOK_AGAIN: Final = timedelta(seconds=20)
 #: No time is expected to be farther away: a damaged ledger may have any numbers.
@@ -187,6 +188,12 @@ _ZERO: Final = timedelta()
 def start_pace(quota: Quota, *, now: datetime) -> Pace:
     """Return the state of a pool that was never called."""
     return Pace(epoch=now, rate=apply_quota(None, quota), free_at=now)
+
+
+def find_lead(rate: AdaptiveRate | None, start: timedelta) -> timedelta:
+    """Return how long before its call a task is delivered, where an instance takes `start`."""
+    calls = LEAD_CALLS * rate.spacing if rate else timedelta()
+    return min(max(start, calls), 2 * start)
 
 
 def reserve(
@@ -488,7 +495,5 @@ def _postpone(pace: Pace, flow: Flow, ticket: Ticket, now: datetime) -> Postpone
     if ahead <= 1:  # the first one may not come
         ask_at = min(ask_at, pace.free_at - LAST_MOMENT / 2)
     ticket = ticket.model_copy(update={"at": at, "postponed": ticket.postponed + 1})
-    delay = ask_at - now
-    if LOOK_AGAIN < delay <= IN_PLACE:
-        delay /= 2  # the line may have become faster
-    return Postponed(ticket=ticket, delay=min(max(delay, SHORTEST_DELAY), LONGEST_DELAY))
+    delay = min(max(ask_at - now, SHORTEST_DELAY), LONGEST_DELAY)
+    return Postponed(ticket=ticket, delay=delay)

@@ -9,30 +9,23 @@ copy, which finds its task taken.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, Literal
+from typing import Final
 
 from ..config.settings import FORMER_LANES, Settings
-from ..errors import MalformedMessage, StoreUnavailable
+from ..errors import MalformedMessage, NoSuchQueue, StoreUnavailable
 from ..limits.adaptive_rate import Quota
-from ..limits.pacing import LEAD, LONGEST_DELAY, Ticket, find_call
+from ..limits.pacing import IN_PLACE, LONGEST_DELAY, Postponed, Ticket, find_call, find_lead
 from ..ports import Clock, Queues, ReceivedMessage
 from ..records.task_messages import TaskMessage, read_task
 from .ledgers import PoolLedgers
 
-#: A task with a ticket is delivered so long before its call, as long as `LEAD_CALLS` take, but at
-#: most `LONGEST_LEAD`: where calls are rare, the platform takes the instance away meanwhile, looks
-#: 30 s later and starts another one in up to 40 s (docs/decisions/0018).
-LEAD_CALLS: Final = 12
-LONGEST_LEAD: Final = timedelta(seconds=75)
-#: A task that is due later than `AHEAD`, or delivered later than `HANDOVER`, waits in the waiting
-#: queue and is visible there so long before.
+#: A task that is due later than `AHEAD`, or with a ticket delivered later than `HANDOVER`, waits in
+#: the waiting queue and is visible there so long before.
 AHEAD: Final = timedelta(seconds=55)
 HANDOVER: Final = timedelta(seconds=15)
 #: What is visible and so much too early, because its line has slowed down, is moved nevertheless:
 #: the next look comes within this time while calls run. More would ask for instances too early.
 NEXT_LOOK: Final = timedelta(seconds=20)
-#: What is at most so much too early is left until it is seen again, if that is in time.
-LEFT: Final = timedelta(minutes=5)
 #: A process looks for what is due at most this often.
 EVERY: Final = timedelta(seconds=5)
 #: Messages taken at a time, as many as a queue gives, and how long they are hidden meanwhile.
@@ -61,6 +54,7 @@ class WaitingTasks:
         self._clock = clock
         self._tasks = settings.tasks_queue
         self._waiting = settings.waiting_queue
+        self._lead = settings.lead
         self._moved_at: datetime | None = None
         #: Queues of the version before, and where their messages go.
         self._former = {
@@ -97,8 +91,8 @@ class WaitingTasks:
             message = read_task(text.encode())
         except MalformedMessage:
             return timedelta()
-        time = message.due or (message.ticket.at if message.ticket else None)
-        return max(self._clock.now() - (time - AHEAD), timedelta()) if time else timedelta()
+        _, early = self._plan(message, message.due, self._clock.now())
+        return max(-early, timedelta()) if message.due or message.ticket else timedelta()
 
     async def move_due(self) -> int:
         """Send what is due soon to the tasks queue; return how many were moved.
@@ -113,10 +107,7 @@ class WaitingTasks:
         for _ in range(_MOST_PAGES):
             taken = await self.take()
             for each in taken:
-                done = await self._move(each)
-                moved += done == "moved"
-                if done != "left":
-                    await self._queues.delete(self._waiting, each)
+                moved += await self._move(each)
             if len(taken) < _PAGE:
                 break
         return moved
@@ -129,9 +120,8 @@ class WaitingTasks:
         """Move what is visible on the lanes of the version before; return how many were moved.
 
         Poison messages of a lane become poison messages of the tasks queue. Raises `Unavailable`.
-        A lane that can't be read is not read again by this process: an app that began with this
-        version has none, and its storage answers 404, or 403 where roles are per queue. The records
-        wake the tasks of a message that stays there.
+        A lane that does not exist is not read again by this process: an app that began with this
+        version has none. The records wake the tasks of a message that stays on another one.
         """
         moved = 0
         for lane, queue in [*self._former.items()]:
@@ -145,9 +135,11 @@ class WaitingTasks:
     async def _move_page(self, lane: str, queue: str) -> int:
         try:
             taken = await self._receive(lane)
-        except StoreUnavailable:
+        except NoSuchQueue:
             self._former.pop(lane, None)  # a sweep beside this one may have done so
             return 0
+        except StoreUnavailable:
+            return 0  # the next sweep reads it
         for each in taken:
             await self._queues.send(queue, each.text.encode())
             await self._queues.delete(lane, each)
@@ -156,27 +148,28 @@ class WaitingTasks:
     async def _receive(self, queue: str) -> list[ReceivedMessage]:
         return await self._queues.receive(queue, limit=_PAGE, hidden=_HIDDEN)
 
-    async def _move(self, received: ReceivedMessage) -> Literal["moved", "sent back", "left"]:
-        """Send a copy to the tasks queue, or back to wait, or leave the message where it is."""
+    async def _move(self, received: ReceivedMessage) -> bool:
+        """Move a message to the tasks queue, or let it wait on."""
         try:
             message = read_task(received.text.encode())
         except MalformedMessage:
             # Of no use here; there the platform sets it aside as poison, and people see it.
             await self._queues.send(self._tasks, received.text.encode())
-            return "moved"
+            await self._queues.delete(self._waiting, received)
+            return True
         now, due = self._clock.now(), message.due
         if due is None and message.ticket:
             at = await self._find_call(message.ticket, now)
             ticket = message.ticket.model_copy(update={"at": at})
             message = message.model_copy(update={"ticket": ticket})
         visible_at, early = self._plan(message, due, now)
-        if _HIDDEN - HANDOVER + EVERY <= early <= LEFT:
-            return "left"
         if early > NEXT_LOOK:
-            await self.send(message, due=due)
-            return "sent back"
+            delay = min(early, LONGEST_DELAY)
+            await self._queues.put_back(self._waiting, received, message.to_bytes(), delay=delay)
+            return False
         await self._send_near(message, visible_at, now)
-        return "moved"
+        await self._queues.delete(self._waiting, received)
+        return True
 
     def _plan(
         self, message: TaskMessage, due: datetime | None, now: datetime
@@ -185,10 +178,16 @@ class WaitingTasks:
         if due or not message.ticket:
             visible_at = due or now
             return visible_at, visible_at - now - AHEAD
-        ledger = self._pools.last_seen(message.ticket.pool)
-        spacing = ledger.pace.rate.spacing if ledger else timedelta()
-        lead = min(max(LEAD, LEAD_CALLS * spacing), LONGEST_LEAD)
-        return message.ticket.at - lead, message.ticket.at - now - max(AHEAD, lead + HANDOVER)
+        visible_at = message.ticket.at - self._find_lead(message.ticket)
+        return visible_at, visible_at - now - HANDOVER
+
+    def keeps(self, postponed: Postponed) -> bool:
+        """Return whether a task that has come waits in its invocation, and not in a queue."""
+        return postponed.delay <= IN_PLACE * self._find_lead(postponed.ticket)
+
+    def _find_lead(self, ticket: Ticket) -> timedelta:
+        ledger = self._pools.last_seen(ticket.pool)
+        return find_lead(ledger.pace.rate if ledger else None, self._lead)
 
     async def _send_near(self, message: TaskMessage, visible_at: datetime, now: datetime) -> None:
         body = message.model_copy(update={"due": None}).to_bytes()

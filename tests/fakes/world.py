@@ -16,7 +16,7 @@ from cloudevents.core.formats.json import JSONFormat
 from cloudevents.core.v1.event import CloudEvent
 
 from shared.batches.record import BatchRecord
-from shared.config.settings import FORMER_LANES, configure
+from shared.config.settings import FORMER_LANES, Settings, configure
 from shared.limits.budget import DayLedger
 from shared.limits.pool_ledger import Ledger
 from shared.pictures.measuring import PictureFacts
@@ -249,7 +249,7 @@ def _part(container: str, name: str) -> str:
     return parts.get(container, container)
 
 
-def fake_world() -> FakeWorld:
+def fake_world(settings: Settings = SETTINGS) -> FakeWorld:
     """Return a new world; every operation on blobs, queues and the rest is a step."""
     steps, clock, containers = Steps(), FakeClock(), dict[str, MemoryBlobs]()
     puts: list[PutSidecar] = []
@@ -279,7 +279,7 @@ def fake_world() -> FakeWorld:
     queues.after = lambda operation, queue: steps.had(f"{_queue(queue)}.{operation}")
     endpoint, sinks = FakeEndpoint(steps), dict[str, Sink]()
     world = build_world(
-        SETTINGS,
+        settings,
         blobs=open_container,
         queues=queues,
         clock=clock,

@@ -181,6 +181,15 @@ class SimulatedQueues:
         if there.messages.get(message.message_id, ("", ""))[1] == message.receipt:
             del there.messages[message.message_id]
 
+    async def put_back(
+        self, queue: str, message: ReceivedMessage, body: bytes, *, delay: timedelta = timedelta()
+    ) -> None:
+        await self._request("put back", queue)
+        there = self.queue(queue)
+        if there.messages.get(message.message_id, ("", ""))[1] == message.receipt:
+            there.messages[message.message_id] = body.decode(), message.receipt + "'"
+            self._hide(there, message.message_id, visibility(delay))
+
     def show_after(self, queue: str, message: ReceivedMessage, seconds: float) -> None:
         """Let a message that nobody has finished be visible again."""
         there = self.queue(queue)

@@ -19,7 +19,7 @@ from shared.adapters.clock import SystemClock
 from shared.limits.adaptive_rate import Quota
 from shared.limits.pacing import (
     DEFAULT_SHARE,
-    LEAD,
+    IN_PLACE,
     LONGEST_DELAY,
     CallTime,
     Pace,
@@ -29,12 +29,13 @@ from shared.limits.pacing import (
     apply_successes,
     apply_throttle,
     find_call,
+    find_lead,
     give_tickets,
     is_still_valid,
     reserve,
     start_pace,
 )
-from shared.stores.waiting_tasks import AHEAD, EVERY, NEXT_LOOK
+from shared.stores.waiting_tasks import EVERY, HANDOVER, NEXT_LOOK
 
 START = datetime(2026, 11, 1, tzinfo=UTC)
 #: Seconds from the start of an invocation in which it does not call.
@@ -91,6 +92,8 @@ class Run:
     backlog: int
     seed: int = 1
     service_seconds: float = 45.0
+    #: The lead of the settings, seconds.
+    lead: float = 40.0
     changes: tuple[tuple[float, float], ...] = ()
     #: Seconds from a turn to its arrival at the service.
     latency: tuple[float, float] = (0.02, 0.06)
@@ -217,8 +220,9 @@ class World:
             self.at(when, lambda: self._look_again(message, host, turn, asked))
 
     def _postpone(self, message: Message, host: int, answer: Postponed) -> None:
-        message.ticket, wait = answer.ticket, answer.delay.total_seconds()
-        if answer.waits_in_place:
+        message.ticket = answer.ticket
+        if answer.delay <= IN_PLACE * self._find_lead():
+            wait = answer.next_look.total_seconds()
             message.dequeues -= 1  # it asks again within the slot
             self.run_.busy += wait
             self.at(self.now + wait, partial(self._ask, message, host))
@@ -275,12 +279,15 @@ class World:
     def _send(self, message: Message) -> None:
         """Send a message to wait for the time of its ticket, as `stores.waiting_tasks` does."""
         assert message.ticket
-        wait = (message.ticket.at - at(self.now)).total_seconds()
-        if wait > AHEAD.total_seconds():
-            hidden = min(wait - AHEAD.total_seconds(), LONGEST_DELAY.total_seconds())
+        wait = message.ticket.at - at(self.now) - self._find_lead()
+        if wait > HANDOVER:
+            hidden = min(wait - HANDOVER, LONGEST_DELAY).total_seconds()
             self.at(self.now + math.ceil(hidden), partial(self.waiting.append, message))
         else:
-            self._show_after(message, max(wait - LEAD.total_seconds(), 0.0))
+            self._show_after(message, max(wait.total_seconds(), 0.0))
+
+    def _find_lead(self) -> timedelta:
+        return find_lead(self.pace.rate, timedelta(seconds=self.run_.lead))
 
     def _move(self) -> None:
         """Send what is due soon to the task queue, and the rest back."""
@@ -290,10 +297,11 @@ class World:
             assert message.ticket
             due = find_call(self.pace, message.ticket, now=now, quota=self.run_.quota)
             message.ticket = message.ticket.model_copy(update={"at": max(due, now)})
-            if due - now > AHEAD + NEXT_LOOK:
+            wait = due - now - self._find_lead()
+            if wait > HANDOVER + NEXT_LOOK:
                 self._send(message)
             else:
-                self._show_after(message, max((due - LEAD - now).total_seconds(), 0.0))
+                self._show_after(message, max(wait.total_seconds(), 0.0))
         self.at(self.now + EVERY.total_seconds(), self._move)
 
     def _show_after(self, message: Message, delay: float) -> None:

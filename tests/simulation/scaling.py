@@ -24,8 +24,7 @@ from shared.config.settings import Configuration
 from shared.errors import StoreUnavailable
 from shared.images_api.requests import ImageRequest
 from shared.jobs.parsing import Message
-from shared.limits.pacing import IN_PLACE, LONGEST_DELAY, Postponed, Share, Ticket
-from shared.limits.pool_ledger import AcquireRequest, AcquireResult
+from shared.limits.pacing import LONGEST_DELAY, Postponed, Share, Ticket
 from shared.ports import ReceivedMessage, Reply, Sink
 from shared.records.task_messages import TaskMessage, read_task
 from shared.stores.ledgers import PoolLedgers
@@ -145,6 +144,8 @@ class Design:
     lanes: bool = False
     #: As tasks waited before: delayed copies on their lanes, no ticket at acceptance, no guard.
     former: bool = False
+    #: The lead of the settings, seconds.
+    lead: float = 40.0
 
 
 SHIPPED: Final = Design("shipped")
@@ -170,15 +171,12 @@ class _FormerTasks(WaitingTasks):
     async def move_due(self, *_: object) -> int:
         return 0
 
+    def keeps(self, _: Postponed) -> bool:
+        return False
+
 
 class _FormerLedgers(PoolLedgers):
-    """A task asks for its ticket when it is delivered, and does not wait in its place."""
-
-    async def acquire(self, request: AcquireRequest) -> AcquireResult:
-        answer = await super().acquire(request)
-        if isinstance(answer, Postponed):
-            return answer.model_copy(update={"delay": answer.delay + IN_PLACE})
-        return answer
+    """A task asks for its ticket when it is delivered."""
 
     async def take_tickets(self, pool: str, count: int, **_: object) -> tuple[Ticket, ...]:
         raise StoreUnavailable(f"{count} tasks ask the pool {pool!r} later")
@@ -271,6 +269,7 @@ class Run:
         return configured(
             FOUNDRY_DEPLOYMENTS=json.dumps(deployments),
             CALL_GUARD_SECONDS="0" if self.design.former else "4",
+            LEAD_SECONDS=str(self.design.lead),
             TENANTS=json.dumps(tenants),
         )
 

@@ -37,6 +37,13 @@ LANES: Final = replace(SHIPPED, name="three lanes", lanes=True)
 READY: Final = replace(
     SHIPPED, name="one always ready", platform=replace(SHIPPED.platform, always_ready=1)
 )
+#: For quick newcomers: as many instances as the quota needs, which read whenever there is room.
+FOUR_READY: Final = replace(
+    SHIPPED,
+    name="four always ready",
+    platform=replace(SHIPPED.platform, always_ready=4, batch_size=8, new_batch_threshold=20),
+    lead=8.0,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,9 +108,9 @@ def _with(designs: Iterable[Design], load: str, rpm: float) -> list[Case]:
 BOTH: Final = (FORMER, counting_hidden(FORMER), SHIPPED, counting_hidden(SHIPPED))
 #: Those that the tests simulate too: seconds each.
 SMALL: Final = (
-    *_with((FORMER, SHIPPED, counting_hidden(SHIPPED), LANES), "300 jobs", 60),
+    *_with((FORMER, SHIPPED, counting_hidden(SHIPPED), LANES, FOUR_READY), "300 jobs", 60),
     *_with((FORMER, SHIPPED, READY), "100 jobs", 6),
-    Case("300 jobs, a minute of 429s", 60),
+    Case("300 jobs, a minute of 429s", 60, seeds=(1, 2, 3, 4, 5)),
     *_with((FORMER, SHIPPED), "trickle 50%", 60),
     *_with((FORMER, SHIPPED), "trickle 10%", 60),
 )

@@ -12,11 +12,12 @@ from functools import partial
 from typing import Final
 
 from shared.limits.adaptive_rate import Quota
-from shared.limits.pacing import LEAD, Share, locate
+from shared.limits.pacing import Share, locate
 from tests.simulation.pools import GUARD, START, Message, Run, Service, World, at
 
-#: Seconds of a call; whatever they are, the quota counts calls.
+#: Seconds of a call; whatever they are, the quota counts calls. And those of the lead.
 CALL_SECONDS: Final = 20.0
+LEAD: Final = 40.0
 #: Seconds between two looks at what jobs that wait would see, and the part of the jobs.
 TELL_EVERY: Final = 300.0
 TELL_PART: Final = 7
@@ -227,7 +228,7 @@ def simulate(
     seed: int,
 ) -> Figures:
     """Run a case with the ledger's own code."""
-    needed = rpm / 60 * (CALL_SECONDS * 1.15 + 5 + GUARD + LEAD.total_seconds())
+    needed = rpm / 60 * (CALL_SECONDS * 1.15 + 5 + GUARD + LEAD)
     run = SharedRun(
         quota=Quota(rpm, growth=1.0),
         service=Service(rpm, 10),
@@ -237,6 +238,7 @@ def simulate(
         backlog=0,
         seed=seed,
         service_seconds=CALL_SECONDS,
+        lead=LEAD,
         changes=case.changes,
         jobs=sorted(case.jobs, key=lambda job: job[0]),
         lost=case.lost,

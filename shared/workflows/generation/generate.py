@@ -218,7 +218,7 @@ async def _acquire(task: TaskRun, record: JobRecord, step: Pay) -> _Answer:
         give_up_at=step.give_up_at,
         is_last_call=_is_last_call(task, record, step),
     )
-    return await acquire_reservation(request, task.world.pools, task.world.clock)
+    return await acquire_reservation(request, task.world)
 
 
 def _is_last_call(task: TaskRun, record: JobRecord, step: Pay) -> bool:

@@ -24,7 +24,7 @@ from ...limits.pool_ledger import (
     Reservation,
     expect_call,
 )
-from ...ports import Clock, Versioned
+from ...ports import Versioned
 from ...records.costs import over_budget, settled_cost
 from ...records.record import Attempt, Failure, JobRecord, JobState, TaskState
 from ...stores.ledgers import PoolLedgers
@@ -48,28 +48,26 @@ class ReservationRequest:
     is_last_call: bool = False
 
 
-async def acquire_reservation(
-    request: ReservationRequest, pools: PoolLedgers, clock: Clock
-) -> AcquireResult:
+async def acquire_reservation(request: ReservationRequest, world: World) -> AcquireResult:
     """Return a reservation to use at once, or how long to wait; raises `StoreUnavailable`.
 
     A wait in place holds the message and no reservation, so that others can come before it.
     """
     while True:
-        answer = await _acquire(request, pools)
+        answer = await _acquire(request, world.pools)
         if isinstance(answer, CircuitOpen):
             return answer
         if isinstance(answer, Reservation):
             ticket, wait = answer.call_time.ticket, answer.call_time.wait
         else:
             ticket, wait = answer.ticket, answer.delay
-        if clock.now() + wait >= request.give_up_at:
+        if world.clock.now() + wait >= request.give_up_at:
             return Postponed(ticket=ticket, delay=wait)
         if isinstance(answer, Reservation):
-            if not wait or await pools.wait_for(answer):
+            if not wait or await world.pools.wait_for(answer):
                 return answer
-        elif answer.waits_in_place:
-            await clock.sleep(wait.total_seconds())
+        elif world.tasks.keeps(answer):
+            await world.clock.sleep(answer.next_look.total_seconds())
         else:
             return answer
         request = replace(request, ticket=ticket)

@@ -7,18 +7,16 @@ import pytest
 
 from shared.errors import StoreUnavailable
 from shared.limits.adaptive_rate import Quota
-from shared.limits.pacing import DEFAULT_SHARE, IN_PLACE, LEAD, LONGEST_DELAY, Ticket
+from shared.limits.pacing import DEFAULT_SHARE, LONGEST_DELAY, Postponed, Ticket
 from shared.records.task_messages import TaskMessage, read_task
 from shared.stores.waiting_tasks import (
     AHEAD,
     EVERY,
     HANDOVER,
-    LEAD_CALLS,
-    LONGEST_LEAD,
     NEXT_LOOK,
     WaitingState,
 )
-from tests.fakes.world import FakeWorld, fake_world
+from tests.fakes.world import SETTINGS, FakeWorld, fake_world
 from tests.simulation.steps import Crash
 
 TASK = TaskMessage(job_id="fox-1", task=0, run=1, held="blocked", traceparent="00-a-b-01")
@@ -79,25 +77,35 @@ async def test_what_is_due_tomorrow_is_looked_at_every_hour() -> None:
 
 
 @pytest.mark.parametrize(
-    ("rpm", "lead"), [(1, LONGEST_LEAD), (10, LEAD_CALLS * timedelta(seconds=6)), (60, LEAD)]
+    ("rpm", "configured", "lead"),
+    [(1, 40, 80), (10, 40, 72), (60, 40, 40), (60, 8, 12), (1, 8, 16), (600, 8, 8)],
 )
 async def test_a_ticket_comes_before_its_call_as_the_line_is_then(
-    rpm: float, lead: timedelta
+    rpm: float, configured: float, lead: float
 ) -> None:
-    world = fake_world()
+    """By the lead of the settings, and where calls are rare by more."""
+    world = fake_world(SETTINGS.model_copy(update={"lead_seconds": configured}))
+    early = timedelta(seconds=lead)
     tickets = await in_line(world, 200, rpm=rpm)
     last = TASK.model_copy(update={"ticket": tickets[-1]})
     await world.tasks.send(last)
     # Nobody calls for a while, and then the line is stopped by no one: its time stays.
-    await move_on(world, tickets[-1].at - world.clock.now() - max(AHEAD, lead + HANDOVER))
+    await move_on(world, tickets[-1].at - world.clock.now() - early - HANDOVER)
     (moved,) = on(world, TASKS)
     assert moved.ticket
     assert moved.ticket.number == tickets[-1].number
-    assert world.queues.sent[-1].visible_at == moved.ticket.at - lead
+    assert world.queues.sent[-1].visible_at == moved.ticket.at - early
 
 
-def test_a_task_that_comes_early_waits_in_its_place() -> None:
-    assert LONGEST_LEAD < IN_PLACE
+@pytest.mark.parametrize(("configured", "longest"), [(40, 60), (8, 12)])
+async def test_a_task_waits_in_its_place_where_it_came_by_its_lead(
+    configured: float, longest: float
+) -> None:
+    world = fake_world(SETTINGS.model_copy(update={"lead_seconds": configured}))
+    (ticket,) = await in_line(world, 1, rpm=600)
+    waits = Postponed(ticket=ticket, delay=timedelta(seconds=longest))
+    assert world.tasks.keeps(waits)
+    assert not world.tasks.keeps(waits.model_copy(update={"delay": waits.delay + EVERY}))
 
 
 async def slow_down(world: FakeWorld, by: timedelta) -> None:
@@ -114,7 +122,10 @@ async def test_a_task_whose_line_is_a_minute_or_more_late_is_left_until_it_is_se
     tickets = await in_line(world, 5)
     await world.tasks.send(TASK.model_copy(update={"ticket": tickets[-1]}))
     await slow_down(world, timedelta(minutes=1))
-    assert await move_on(world, tickets[-1].at - world.clock.now() - LONGEST_LEAD - HANDOVER) == 0
+    assert (
+        await move_on(world, tickets[-1].at - world.clock.now() - timedelta(seconds=80) - HANDOVER)
+        == 0
+    )
     assert len(world.queues.bodies(WAITING)) == 1
     assert await move_on(world, timedelta(minutes=1)) == 1
     assert on(world, WAITING) == []
@@ -192,7 +203,8 @@ async def test_a_ticket_that_should_have_been_moved_is_late_by_its_own_time() ->
     world = fake_world()
     tickets = await in_line(world, 4)
     await world.tasks.send(TASK.model_copy(update={"ticket": tickets[-1]}))
-    world.clock.time = tickets[-1].at - AHEAD + timedelta(seconds=7)
+    lead = timedelta(seconds=80)
+    world.clock.time = tickets[-1].at - lead - HANDOVER + timedelta(seconds=7)
     assert (await world.tasks.look()).late == timedelta(seconds=7)
 
 
@@ -248,6 +260,13 @@ async def test_a_lane_that_is_gone_hides_no_other_and_is_not_read_again() -> Non
     assert await world.tasks.empty_lanes() == 1
     world.queues.missing.clear()
     assert await world.tasks.empty_lanes() == 0
+
+
+async def test_a_lane_that_does_not_answer_is_read_by_the_next_sweep() -> None:
+    world = await with_lanes()
+    world.steps.failing["queues.receive"] = [StoreUnavailable("busy")]
+    assert await world.tasks.empty_lanes() == 1
+    assert await world.tasks.empty_lanes() == 1
 
 
 async def test_a_tasks_queue_that_takes_no_message_leaves_it_on_its_lane() -> None:

@@ -233,7 +233,7 @@ async def test_a_job_that_was_held_until_its_deadline_says_why() -> None:
 
 
 async def test_low_priority_goes_last() -> None:
-    scene = Scene(configured(FOUNDRY_DEPLOYMENTS=deployments("one", rpm=4)))
+    scene = Scene(configured(FOUNDRY_DEPLOYMENTS=deployments("one", rpm=2)))
     for number, priority in enumerate(["normal", "low", *["normal"] * 6]):
         job = JOB | {"job_id": f"fox-{number + 1}", "priority": priority}
         scene.submit(job, message_id=f"message-{number}")

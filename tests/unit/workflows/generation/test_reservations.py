@@ -5,11 +5,10 @@ from shared.catalogue.deployments import Deployment
 from shared.limits.adaptive_rate import Quota
 from shared.limits.circuit_breaker import CallFeedback
 from shared.limits.pacing import Postponed, Share
-from shared.limits.pool_ledger import AcquireRequest, CircuitOpen, Ledger, Reservation
+from shared.limits.pool_ledger import AcquireRequest, CircuitOpen, Reservation
 from shared.stores.ledgers import PoolLedgers
 from shared.workflows.generation.reservations import ReservationRequest, acquire_reservation
-from tests.fakes.memory import MemoryBlobs
-from tests.fakes.world import FakeClock
+from tests.fakes.world import FakeClock, FakeWorld, fake_world
 
 LIMIT = timedelta(minutes=5)
 
@@ -22,15 +21,15 @@ def deployment(name: str, *, pool: str = "", rpm: float = 60) -> Deployment:
 class World:
     """Pools, and the time; as a task sees them."""
 
-    clock: FakeClock = field(default_factory=FakeClock)
-    blobs: MemoryBlobs = field(default_factory=MemoryBlobs)
-    pools: PoolLedgers = field(init=False)
+    world: FakeWorld = field(default_factory=fake_world)
 
-    def __post_init__(self) -> None:
-        self.pools = PoolLedgers(self.blobs, self.clock)
+    @property
+    def clock(self) -> FakeClock:
+        return self.world.clock
 
-    def ledger(self, pool: str) -> Ledger:
-        return Ledger.model_validate_json(self.blobs.stored[f"{pool}.json"].body)
+    @property
+    def pools(self) -> PoolLedgers:
+        return self.world.pools
 
     def wish(self, *deployments: Deployment) -> ReservationRequest:
         return ReservationRequest(
@@ -44,7 +43,7 @@ class World:
     async def acquire_reservation(
         self, wish: ReservationRequest
     ) -> Reservation | Postponed | CircuitOpen:
-        return await acquire_reservation(wish, self.pools, self.clock)
+        return await acquire_reservation(wish, self.world)
 
     async def take(self, pool: str, *, times: int, rpm: float = 60) -> list[Reservation]:
         """Take turns of a pool, without waiting for them."""
@@ -54,7 +53,7 @@ class World:
 
     def numbers(self, pool: str) -> float:
         """Numbers that are out."""
-        pace = self.ledger(pool).pace
+        pace = self.world.pool_ledgers[pool].pace
         return round(pace.promised - pace.calling, 3)
 
 
@@ -70,7 +69,7 @@ async def test_a_turn_that_is_seconds_away_is_waited_for() -> None:
 async def test_a_turn_that_became_void_while_it_was_waited_for_is_not_used() -> None:
     world = World()
     first, *_ = await world.take("one", times=3)
-    elsewhere = PoolLedgers(world.blobs, world.clock)
+    elsewhere = PoolLedgers(world.world.container("pace"), world.clock)
     sleep, waits = world.clock.sleep, list[float]()
 
     async def refused_meanwhile(seconds: float) -> None:
