@@ -3,10 +3,12 @@
 import json
 import logging
 from collections.abc import AsyncGenerator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from ..errors import StoreUnavailable
 from ..events.data import Image
 from ..ports import ReceivedMessage
 from .connection import Connection
@@ -92,7 +94,9 @@ async def receive_events(
             wait, quiet_since = FIRST_WAIT, app.clock.now()
     finally:
         for message in waiting:
-            await app.queues.put_back(queue, message, message.text.encode())
+            # The role that reads events may not change them: they are seen when their time is up.
+            with suppress(StoreUnavailable):
+                await app.queues.put_back(queue, message, message.text.encode())
 
 
 def _read(message: ReceivedMessage, queue: str) -> Event | None:

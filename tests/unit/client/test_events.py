@@ -8,6 +8,7 @@ from datetime import timedelta
 import pytest
 
 from shared.client.events import AT_A_TIME, Event, read_event, receive_events
+from shared.errors import StoreUnavailable
 from shared.vocabulary import EventType
 from tests.builders.connections import MemoryConnection
 from tests.builders.ended_jobs import record, told
@@ -52,6 +53,22 @@ async def test_who_stops_leaves_the_rest_to_others_at_once() -> None:
     await anext(seen)
     await seen.aclose()
     assert [each.id async for each in events(app)] == ["a", "b", "c"]
+
+
+async def test_who_may_not_change_messages_leaves_the_rest_until_their_time_is_up() -> None:
+    app = await filled("a", "b")
+
+    async def forbid(operation: str, _: str) -> None:
+        if operation == "put_back":
+            raise StoreUnavailable("403 AuthorizationPermissionMismatch")
+
+    app.queues.before = forbid
+    seen = events(app, hidden_seconds=30)
+    await anext(seen)
+    await seen.aclose()
+    assert [each async for each in events(app)] == []
+    await app.clock.sleep(31)
+    assert [each.id async for each in events(app)] == ["a", "b"]
 
 
 async def test_an_event_whose_time_is_up_is_somebody_elses() -> None:
