@@ -220,9 +220,10 @@ async def test_a_hidden_message_is_deleted_by_its_receipt(queues: Queues, queue:
     assert await queues.count(queue) == 0
 
 
+@pytest.mark.parametrize("real", ["sync", "async"], indirect=True)
 async def test_errors_name_what_does_not_exist_or_is_too_long(real: Account | None) -> None:
-    if real is None or real.connection is None:
-        pytest.skip("the words are those of the client's adapters")
+    """In the words of the client's adapters."""
+    assert real
     with pytest.raises(NoSuchQueue, match="no queue 'no-such-queue' in this account"):
         await real.queues.send("no-such-queue", b"{}")
     with pytest.raises(TooLarge, match="65,537 bytes"):
