@@ -107,7 +107,9 @@ class WaitingTasks:
         for _ in range(_MOST_PAGES):
             taken = await self.take()
             for each in taken:
-                moved += await self._move(each)
+                if await self._move(each):
+                    await self._queues.delete(self._waiting, each)
+                    moved += 1
             if len(taken) < _PAGE:
                 break
         return moved
@@ -149,13 +151,12 @@ class WaitingTasks:
         return await self._queues.receive(queue, limit=_PAGE, hidden=_HIDDEN)
 
     async def _move(self, received: ReceivedMessage) -> bool:
-        """Move a message to the tasks queue, or let it wait on."""
+        """Send a copy to the tasks queue, or let the message wait on; tell whether it was sent."""
         try:
             message = read_task(received.text.encode())
         except MalformedMessage:
             # Of no use here; there the platform sets it aside as poison, and people see it.
             await self._queues.send(self._tasks, received.text.encode())
-            await self._queues.delete(self._waiting, received)
             return True
         now, due = self._clock.now(), message.due
         if due is None and message.ticket:
@@ -168,7 +169,6 @@ class WaitingTasks:
             await self._queues.put_back(self._waiting, received, message.to_bytes(), delay=delay)
             return False
         await self._send_near(message, visible_at, now)
-        await self._queues.delete(self._waiting, received)
         return True
 
     def _plan(
