@@ -190,7 +190,7 @@ class SdkQueues:
                 f"the message for the queue {queue!r} has {len(body):,} bytes; "
                 f"a queue takes {MAX_MESSAGE_BYTES:,}"
             )
-        hidden = _seconds(min(max(delay, timedelta()), MAX_DELAY))
+        hidden = _visibility(delay)
         with _queue_errors(f"sending to the queue {queue!r}", queue):
             sent = await await_result(
                 self._queue(queue).send_message(
@@ -247,7 +247,7 @@ class SdkQueues:
         self, queue: str, message: ReceivedMessage, body: bytes, *, delay: timedelta = timedelta()
     ) -> None:
         """Let others see a message after `delay`; one whose time is up is left to others."""
-        hidden = _seconds(min(max(delay, timedelta()), MAX_DELAY))
+        hidden = _visibility(delay)
         with _queue_errors(f"returning to the queue {queue!r}", queue), _pass_over_lost():
             await await_result(
                 self._queue(queue).update_message(
@@ -292,6 +292,11 @@ def _read_blob(found: BlobProperties, body: bytes = b"") -> Blob:
         body=body,
         modified_at=found.last_modified,
     )
+
+
+def _visibility(delay: timedelta) -> int:
+    """Return a delay in whole seconds, within what a queue takes."""
+    return _seconds(min(max(delay, timedelta()), MAX_DELAY))
 
 
 def _seconds(time: timedelta) -> int:
