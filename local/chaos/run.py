@@ -13,7 +13,7 @@ from rich.table import Table
 from local.chaos.audit import Audit, audit
 from local.chaos.target import OPTIONS, Target, start_target
 from local.stack.report import add_zero_rows, run_and_report
-from local.stack.settings import QUEUES
+from local.stack.settings import COMING_AND_GOING, QUEUES
 
 #: Faults of the emulator and the share of calls each hits.
 _FAULTS: Final = {
@@ -82,8 +82,7 @@ def run_chaos(options: ChaosOptions, log: Callable[[str], None]) -> Audit:
     settings = {
         "TENANTS": json.dumps(_TENANTS),
         "FOUNDRY_DEPLOYMENTS": json.dumps(_DEPLOYMENTS),
-        "CALL_GUARD_SECONDS": "4",
-        "LEAD_SECONDS": "40",
+        **COMING_AND_GOING,
         "LOCAL_DEATHS": _DEATHS,
         # A dead host uses up a delivery in four seconds here, in ten minutes in Azure.
         "AzureFunctionsJobHost__extensions__queues__maxDequeueCount": "40",

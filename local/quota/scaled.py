@@ -17,7 +17,7 @@ from local.host.configuration import read_host_json
 from local.quota.instances import Formula, Group
 from local.quota.run import MIN_SHARE, MODEL
 from local.stack.report import run_and_report
-from local.stack.settings import settings
+from local.stack.settings import COMING_AND_GOING, settings
 from local.stack.stack import ROOT
 
 #: The functions that the scaler starts and drains; all others run on one instance that stays.
@@ -98,8 +98,7 @@ def run_scaled(options: ScaledOptions, log: Callable[[str], None]) -> list[Scale
 def _run_load(load: float, options: ScaledOptions, log: Callable[[str], None]) -> ScaledRow:
     chosen = {
         "FOUNDRY_DEPLOYMENTS": json.dumps([{"name": MODEL, "rpm": options.rpm}]),
-        "CALL_GUARD_SECONDS": "4",
-        "LEAD_SECONDS": "40",
+        **COMING_AND_GOING,
     }
     cut: list[str] = []
 

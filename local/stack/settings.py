@@ -49,6 +49,10 @@ QUEUES: Final = (
 )
 
 
+#: For trials in which hosts come and go as in Azure: the defaults of the app.
+COMING_AND_GOING: Final = {"CALL_GUARD_SECONDS": "4", "LEAD_SECONDS": "40"}
+
+
 def queues_of(copy: Path) -> tuple[str, ...]:
     """Return the queues that the stack of another working copy makes."""
     made: tuple[str, ...] = runpy.run_path(str(copy / "local" / "stack" / "settings.py"))["QUEUES"]
