@@ -23,6 +23,8 @@ TASK = TaskMessage(job_id="fox-1", task=0, run=1, held="blocked", traceparent="0
 TASKS, WAITING = "image-tasks", "image-waiting"
 LANES = ("image-jobs-small", "image-jobs-standard", "image-jobs-large")
 SOON = datetime(2026, 11, 22, 12, 5, tzinfo=UTC)
+#: At a call a minute.
+LEAD = timedelta(seconds=80)
 TICKET = Ticket(pool="one", epoch=SOON, number=7, at=SOON)
 
 
@@ -122,10 +124,7 @@ async def test_a_task_whose_line_is_a_minute_or_more_late_is_left_until_it_is_se
     tickets = await in_line(world, 5)
     await world.tasks.send(TASK.model_copy(update={"ticket": tickets[-1]}))
     await slow_down(world, timedelta(minutes=1))
-    assert (
-        await move_on(world, tickets[-1].at - world.clock.now() - timedelta(seconds=80) - HANDOVER)
-        == 0
-    )
+    assert await move_on(world, tickets[-1].at - world.clock.now() - LEAD - HANDOVER) == 0
     assert len(world.queues.bodies(WAITING)) == 1
     assert await move_on(world, timedelta(minutes=1)) == 1
     assert on(world, WAITING) == []
@@ -203,8 +202,7 @@ async def test_a_ticket_that_should_have_been_moved_is_late_by_its_own_time() ->
     world = fake_world()
     tickets = await in_line(world, 4)
     await world.tasks.send(TASK.model_copy(update={"ticket": tickets[-1]}))
-    lead = timedelta(seconds=80)
-    world.clock.time = tickets[-1].at - lead - HANDOVER + timedelta(seconds=7)
+    world.clock.time = tickets[-1].at - LEAD - HANDOVER + timedelta(seconds=7)
     assert (await world.tasks.look()).late == timedelta(seconds=7)
 
 
